@@ -1,0 +1,89 @@
+"""Checks of static facts about arguments, shared by every room.
+
+Each raises with the argument's name, what was expected and what came. They look at
+shapes, dtypes and names only, so they cost nothing inside a jitted function.
+"""
+
+import difflib
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeVar
+
+import jax.numpy as jnp
+
+T = TypeVar("T")
+
+
+class InputError(ValueError):
+    """What the user gave cannot be used; the message names the thing and the mend."""
+
+
+def closest(name: str, known: Iterable[str]) -> str:
+    """Says which known names look like `name`, or lists them when none does.
+
+    Args:
+      name: the unknown name.
+      known: the names that exist.
+
+    Returns:
+      A sentence to append to an error message.
+    """
+    known = sorted(known)
+    near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+    if near:
+        return f"did you mean {' or '.join(near)}?"
+    shown = ", ".join(known[:30]) + (", ..." if len(known) > 30 else "")
+    return f"known: {shown}"
+
+
+def lookup(table: Mapping[str, T], name: str, kind: str) -> T:
+    """Returns `table[name]`.
+
+    Args:
+      table: a room's table.
+      name: the wanted row.
+      kind: what a row is called in the message, e.g. "metric".
+
+    Returns:
+      The row.
+
+    Raises:
+      InputError: when the name is unknown; the closest names are suggested.
+    """
+    if name not in table:
+        raise InputError(f"unknown {kind} {name!r}: {closest(name, table)}")
+    return table[name]
+
+
+def check_choice(value: str, choices: Iterable[str], name: str) -> None:
+    """Raises InputError unless `value` is one of `choices`."""
+    choices = list(choices)
+    if value not in choices:
+        raise InputError(f"{name}: expected one of {', '.join(choices)}, got {value!r}; {closest(value, choices)}")
+
+
+def check_image(image: Any, name: str = "image") -> None:
+    """Raises unless `image` is floating point of shape [H, W, 3]."""
+    shape, dtype = jnp.shape(image), jnp.result_type(image)
+    if len(shape) != 3 or shape[-1] != 3:
+        raise ValueError(f"{name}: expected one image of shape [H, W, 3], got shape {shape} (use jax.vmap for a batch)")
+    if not jnp.issubdtype(dtype, jnp.floating):
+        raise TypeError(f"{name}: expected float32 in [0, 1], got {dtype} (causal_iqa.images.from_uint8 converts)")
+
+
+def check_same_shape(a: Any, b: Any, names: str) -> None:
+    """Raises ValueError unless two arrays have one shape."""
+    if jnp.shape(a) != jnp.shape(b):
+        raise ValueError(f"{names}: expected equal shapes, got {jnp.shape(a)} and {jnp.shape(b)}")
+
+
+def check_samples(x: Any, name: str = "x") -> None:
+    """Raises unless `x` is a sample set of shape [n, d]."""
+    if len(jnp.shape(x)) != 2:
+        raise ValueError(f"{name}: expected samples of shape [n, d], got shape {jnp.shape(x)}")
+
+
+def check_gram(k: Any, name: str = "K") -> None:
+    """Raises unless `k` is a square matrix [n, n]."""
+    shape = jnp.shape(k)
+    if len(shape) != 2 or shape[0] != shape[1]:
+        raise ValueError(f"{name}: expected a square Gram matrix [n, n], got shape {shape}")
