@@ -1,0 +1,192 @@
+"""Conventional statistics of one image, read as its quality.
+
+Images are float32 [H, W, 3], sRGB, in [0, 1]. These are statistics of natural-image folklore, not models of
+opinion scores; each row fixes the direction the field reads it in.
+"""
+
+import math
+
+import jax
+import jax.numpy as jnp
+
+from causal_iqa import images
+from causal_iqa.metrics import _pixels, spec
+
+
+def variance_of_laplacian(image: jax.Array) -> jax.Array:
+    """Variance of the 4-neighbour Laplacian of the luma in grey levels, a focus measure.
+
+    The border is mirrored without repeating the edge, as in OpenCV's default, and the luma is scaled to 0..255
+    without rounding, so that thresholds known from OpenCV keep their meaning.
+
+    Args:
+      image: float32 [H, W, 3] in [0, 1], sides of at least 2.
+
+    Returns:
+      Scalar in squared grey levels, not negative; higher is read as sharper, so better. Noise raises it too. 0 for a
+      flat image.
+
+    Raises:
+      ValueError: when the shape is not [H, W, 3] or a side is below 2 pixels.
+
+    References:
+      [1] Pech-Pacheco et al., "Diatom autofocusing in brightfield microscopy: a comparative study", ICPR 2000.
+    """
+    _pixels.check_single(image, 2, "variance_of_laplacian")
+    y = 255.0 * images.luma(image)
+    padded = jnp.pad(y, 1, mode="reflect")
+    # Differences first: a flat image then gives exact zeros.
+    vertical = (padded[:-2, 1:-1] - y) + (padded[2:, 1:-1] - y)
+    horizontal = (padded[1:-1, :-2] - y) + (padded[1:-1, 2:] - y)
+    return jnp.var(vertical + horizontal)
+
+
+def total_variation(image: jax.Array) -> jax.Array:
+    """Anisotropic total variation per pixel and channel, (sum |dx| + sum |dy|) / (3 H W).
+
+    Args:
+      image: float32 [H, W, 3] in [0, 1], sides of at least 2.
+
+    Returns:
+      Scalar in [0, 2]; higher is read as more detail, so better. Noise raises it too. 0 for a flat image.
+
+    Raises:
+      ValueError: when the shape is not [H, W, 3] or a side is below 2 pixels.
+
+    References:
+      [1] Rudin, Osher, Fatemi, "Nonlinear total variation based noise removal algorithms", Physica D 1992;
+          here the anisotropic sum, divided by the number of values.
+    """
+    _pixels.check_single(image, 2, "total_variation")
+    vertical = jnp.sum(jnp.abs(image[1:] - image[:-1]))
+    horizontal = jnp.sum(jnp.abs(image[:, 1:] - image[:, :-1]))
+    return (vertical + horizontal) / image.size
+
+
+def entropy(image: jax.Array) -> jax.Array:
+    """Shannon entropy of the 256-bin histogram of the 8-bit luma, -sum p log2 p.
+
+    Args:
+      image: float32 [H, W, 3] in [0, 1].
+
+    Returns:
+      Scalar in bits, in [0, 8]; higher is read as more information, so better. 0 for a flat image.
+
+    Raises:
+      ValueError: when the shape is not [H, W, 3].
+
+    References:
+      [1] Shannon, "A mathematical theory of communication", Bell System Technical Journal 1948, section 6.
+    """
+    _pixels.check_single(image, 1, "entropy")
+    grey = _pixels.luma_uint8(image).reshape(-1)
+    counts = jnp.zeros(256, jnp.int32).at[grey].add(1)
+    p = counts.astype(image.dtype) / grey.size
+    return -jnp.sum(p * jnp.log2(jnp.where(counts > 0, p, 1.0)))
+
+
+def rms_contrast(image: jax.Array) -> jax.Array:
+    """Standard deviation of the luma in [0, 1].
+
+    Args:
+      image: float32 [H, W, 3] in [0, 1].
+
+    Returns:
+      Scalar in [0, 0.5]; higher is better. 0 for a flat image.
+
+    Raises:
+      ValueError: when the shape is not [H, W, 3].
+
+    References:
+      [1] Peli, "Contrast in complex images", JOSA A 1990.
+    """
+    _pixels.check_single(image, 1, "rms_contrast")
+    return _pixels.safe_sqrt(jnp.var(images.luma(image)))
+
+
+def noise_sigma(image: jax.Array) -> jax.Array:
+    """Standard deviation of additive noise by Immerkaer's method, on the luma.
+
+    sigma = sqrt(pi / 2) / (6 (W - 2)(H - 2)) sum |I * N|, N = [[1, -2, 1], [-2, 4, -2], [1, -2, 1]].
+
+    Args:
+      image: float32 [H, W, 3] in [0, 1], sides of at least 3.
+
+    Returns:
+      Scalar in units of the data range (0.1 is 25.5 grey levels), not negative; lower is better. 0 for a flat image.
+      Fine texture is counted as noise.
+
+    Raises:
+      ValueError: when the shape is not [H, W, 3] or a side is below 3 pixels.
+
+    References:
+      [1] Immerkaer, "Fast noise variance estimation", Computer Vision and Image Understanding 1996.
+    """
+    _pixels.check_single(image, 3, "noise_sigma")
+    # N is the product of second differences along the two axes; first differences keep flat images exact.
+    y = jnp.diff(images.luma(image), n=2, axis=0)
+    return math.sqrt(math.pi / 2.0) / 6.0 * jnp.mean(jnp.abs(jnp.diff(y, n=2, axis=1)))
+
+
+SPECS = (
+    spec.MetricSpec(
+        name="variance_of_laplacian",
+        fn=variance_of_laplacian,
+        family="no_reference",
+        higher_is_better=True,
+        colour="Y BT.601",
+        range=(0.0, None),
+        smallest_side=2,
+        differentiable=True,
+        convention="luma in 0..255 not rounded, 4-neighbour Laplacian, border mirrored about the edge",
+        reference="Pech-Pacheco, Cristobal, Chamorro-Martinez, Fernandez-Valdivia, ICPR 2000",
+    ),
+    spec.MetricSpec(
+        name="total_variation",
+        fn=total_variation,
+        family="no_reference",
+        higher_is_better=True,
+        colour="RGB",
+        range=(0.0, 2.0),
+        smallest_side=2,
+        differentiable=True,
+        convention="anisotropic, forward differences inside the image, divided by 3 H W, data range 1; read as detail",
+        reference="Rudin, Osher, Fatemi, Physica D 60, 1992",
+    ),
+    spec.MetricSpec(
+        name="entropy",
+        fn=entropy,
+        family="no_reference",
+        higher_is_better=True,
+        colour="Y BT.601",
+        range=(0.0, 8.0),
+        smallest_side=1,
+        differentiable=False,
+        convention="256-bin histogram of luma rounded to 0..255, bits",
+        reference="Shannon, Bell System Technical Journal 27, 1948",
+    ),
+    spec.MetricSpec(
+        name="rms_contrast",
+        fn=rms_contrast,
+        family="no_reference",
+        higher_is_better=True,
+        colour="Y BT.601",
+        range=(0.0, 0.5),
+        smallest_side=1,
+        differentiable=True,
+        convention="population standard deviation of luma, data range 1",
+        reference="Peli, JOSA A 7(10), 1990",
+    ),
+    spec.MetricSpec(
+        name="noise_sigma",
+        fn=noise_sigma,
+        family="no_reference",
+        higher_is_better=False,
+        colour="Y BT.601",
+        range=(0.0, None),
+        smallest_side=3,
+        differentiable=True,
+        convention="luma, 3x3 Laplacian difference mask, valid border, mean absolute response, data range 1",
+        reference="Immerkaer, Computer Vision and Image Understanding 64(2), 1996",
+    ),
+)

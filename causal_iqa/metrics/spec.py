@@ -1,0 +1,104 @@
+"""What a conventional quality metric says about itself, and the one way to call it."""
+
+import dataclasses
+import types
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import jax
+
+FAMILIES = ("full_reference", "no_reference")
+COLOURS = ("RGB", "Y BT.601")
+
+
+@dataclasses.dataclass(frozen=True)
+class MetricSpec:
+    """One conventional quality metric and its convention.
+
+    Attributes:
+      name: name in the table, in flags and in score columns. Another convention is another name.
+      fn: `fn(reference, image)` or `fn(image)`, by family; images float32 [H, W, 3] in [0, 1]; returns a scalar.
+      family: "full_reference" or "no_reference".
+      higher_is_better: whether a larger value means better quality. Fixed here, before any study.
+      colour: what the metric reads, "RGB" or "Y BT.601".
+      range: smallest and largest possible value, None where unbounded.
+      smallest_side: shortest side in pixels on which the metric is defined; `fn` refuses smaller images.
+      differentiable: whether the gradient with respect to the image says something (false after rounding).
+      convention: window, border, downsampling, data range and undefined cases, in words.
+      reference: where the definition comes from.
+      perfect: value on two equal images, None where undefined (NaN) or without a reference.
+      symmetric: whether swapping reference and image changes nothing; false without a reference.
+    """
+
+    name: str
+    fn: Callable[..., jax.Array]
+    family: str
+    higher_is_better: bool
+    colour: str
+    range: tuple[float | None, float | None]
+    smallest_side: int
+    differentiable: bool
+    convention: str
+    reference: str
+    perfect: float | None = None
+    symmetric: bool = False
+
+    def __post_init__(self) -> None:
+        if self.family not in FAMILIES:
+            raise ValueError(f"family of {self.name}: expected one of {FAMILIES}, got {self.family!r}")
+        if self.colour not in COLOURS:
+            raise ValueError(f"colour of {self.name}: expected one of {COLOURS}, got {self.colour!r}")
+        if self.smallest_side < 1:
+            raise ValueError(f"smallest_side of {self.name}: expected at least 1, got {self.smallest_side}")
+
+    @property
+    def needs_reference(self) -> bool:
+        """Whether `fn` takes the pristine image first."""
+        return self.family == "full_reference"
+
+    def passport(self) -> dict[str, Any]:
+        """Returns everything but the function as JSON values, to travel with the scores."""
+        fields = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name != "fn"}
+        return fields | {"range": list(self.range), "needs_reference": self.needs_reference}
+
+
+def table_of(specs: Iterable[MetricSpec]) -> Mapping[str, MetricSpec]:
+    """Builds the immutable mapping name -> spec.
+
+    Args:
+      specs: the rows.
+
+    Returns:
+      A read-only mapping in the given order.
+
+    Raises:
+      ValueError: when a name occurs twice.
+    """
+    rows: dict[str, MetricSpec] = {}
+    for spec in specs:
+        if spec.name in rows:
+            raise ValueError(f"metric {spec.name!r} is in the table twice")
+        rows[spec.name] = spec
+    return types.MappingProxyType(rows)
+
+
+def evaluate(spec: MetricSpec, reference: jax.Array | None, image: jax.Array) -> jax.Array:
+    """Calls a metric of either family.
+
+    Args:
+      spec: the metric.
+      reference: float32 [H, W, 3] in [0, 1], the pristine image. A no-reference metric ignores it, so
+        None will do.
+      image: float32 [H, W, 3] in [0, 1], the image to judge.
+
+    Returns:
+      Scalar score; `spec.higher_is_better` gives its direction.
+
+    Raises:
+      ValueError: when a full-reference metric gets no reference, or from the metric's own checks.
+    """
+    if not spec.needs_reference:
+        return spec.fn(image)
+    if reference is None:
+        raise ValueError(f"reference: {spec.name} compares with a pristine image, got None")
+    return spec.fn(reference, image)
