@@ -1,0 +1,105 @@
+"""The table of architectures, and weight files turned into networks of it."""
+
+import dataclasses
+import functools
+import importlib.resources
+import os
+import types
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from causal_iqa import _checks
+from causal_iqa.backbones import checkpoints, cifar_resnet, mobilenet, networks, scene_cnn
+
+
+@dataclasses.dataclass(frozen=True)
+class ArchitectureSpec:
+    """One architecture.
+
+    Attributes:
+      name: its key in the table.
+      kind: its family: cifar_resnet, mobilenet or scene_cnn.
+      layout: tensors of a file -> the names and shapes such a file must hold; what the file may choose (number of
+        classes, widths) is read from the tensors given.
+      build: (checkpoint with that layout, input side in pixels or None) -> network.
+      reference: where it is described.
+    """
+
+    name: str
+    kind: str
+    layout: Callable[[Mapping[str, np.ndarray]], dict[str, tuple[int, ...]]]
+    build: Callable[[checkpoints.Checkpoint, int | None], networks.Network]
+    reference: str
+
+
+def _specs(family: types.ModuleType, names: Mapping[str, object], reference: str) -> dict[str, ArchitectureSpec]:
+    kind = family.__name__.rsplit(".", 1)[-1]
+    return {
+        name: ArchitectureSpec(
+            name, kind, functools.partial(family.layout, name), functools.partial(family.build, name), reference
+        )
+        for name in names
+    }
+
+
+TABLE: Mapping[str, ArchitectureSpec] = types.MappingProxyType(
+    {
+        **_specs(cifar_resnet, cifar_resnet.BLOCKS, "He et al. CVPR 2016, section 4.2"),
+        **_specs(mobilenet, mobilenet.VARIANTS, "Howard et al. 2017 (V1); Sandler et al. CVPR 2018 (V2)"),
+        **_specs(scene_cnn, scene_cnn.VARIANTS, "this library"),
+    }
+)
+
+
+def _network(name: str, checkpoint: checkpoints.Checkpoint, input_size: int | None) -> networks.Network:
+    spec = _checks.lookup(TABLE, name, "architecture")
+    try:
+        checkpoints.check_layout(checkpoint, spec.layout(checkpoint.tensors), name)
+    except checkpoints.MismatchError as mismatch:
+        shapes = {key: value.shape for key, value in checkpoint.tensors.items()}
+        fits = [other for other, row in TABLE.items() if row.layout(checkpoint.tensors) == shapes]
+        hint = f"; it fits {' or '.join(fits)}" if fits else ""
+        raise checkpoints.MismatchError(f"{mismatch}{hint}") from None
+    return spec.build(checkpoint, input_size)
+
+
+def load(name: str, path: str | os.PathLike[str], *, input_size: int | None = None) -> networks.Network:
+    """Makes a network of an architecture and a weight file.
+
+    Args:
+      name: a row of TABLE.
+      path: a .safetensors file or a PyTorch .pt, .pth or .th file, see `checkpoints.read`.
+      input_size: side in pixels of the network's input; by default what the file or the architecture says.
+
+    Returns:
+      The network with float32 parameters.
+
+    Raises:
+      InputError: for an unknown name, an unusable file, tensors that are not those of the architecture (all listed,
+        with the architecture they do fit), or a side the network does not take.
+    """
+    _checks.lookup(TABLE, name, "architecture")
+    return _network(name, checkpoints.read(path), input_size)
+
+
+def load_packaged(name: str) -> networks.Network:
+    """Makes a network of the weights that come with the library.
+
+    Args:
+      name: an architecture with such weights.
+
+    Returns:
+      The network.
+
+    Raises:
+      InputError: for an unknown name, or when no weights of it come with the library.
+    """
+    _checks.lookup(TABLE, name, "architecture")
+    folder = importlib.resources.files("causal_iqa.backbones") / "weights"
+    found = [entry.name for entry in folder.iterdir()] if folder.is_dir() else []
+    if f"{name}.safetensors" not in found:
+        held = ", ".join(sorted(f.removesuffix(".safetensors") for f in found if f.endswith(".safetensors")))
+        raise _checks.InputError(f"no weights of {name} come with the library (those that do: {held or 'none'})")
+    with importlib.resources.as_file(folder / f"{name}.safetensors") as path:
+        return load(name, path)

@@ -1,0 +1,165 @@
+"""Weight files in and out: named tensors, their metadata and a hash, and a comparison strict on both sides."""
+
+import dataclasses
+import hashlib
+import os
+import pathlib
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import numpy as np
+import safetensors
+import safetensors.numpy
+
+from causal_iqa import _checks
+from causal_iqa.backbones import torch_files
+
+_TORCH_SUFFIXES = (".pt", ".pth", ".th")
+_SAFETENSORS_SUFFIX = ".safetensors"
+_STATE_KEYS = ("state_dict", "model", "model_state")
+_LISTED = 8
+
+
+@dataclasses.dataclass(frozen=True)
+class Checkpoint:
+    """The content of one weight file.
+
+    Attributes:
+      path: where it came from.
+      tensors: name -> array, as stored.
+      metadata: what the file says about itself; empty for PyTorch files.
+      sha256: hash of the file's bytes.
+    """
+
+    path: str
+    tensors: Mapping[str, np.ndarray]
+    metadata: Mapping[str, str]
+    sha256: str
+
+
+class MismatchError(_checks.InputError):
+    """The tensors of a file are not those of the architecture."""
+
+
+def read(path: str | os.PathLike[str]) -> Checkpoint:
+    """Reads a weight file. Nothing it contains is executed.
+
+    Args:
+      path: a .safetensors file, or a PyTorch .pt, .pth or .th file (zip archive or legacy stream) that holds a
+        state_dict, alone or under `state_dict`, `model` or `model_state`. Other entries beside it are ignored.
+
+    Returns:
+      The tensors, without a `module.` that DataParallel puts before every name.
+
+    Raises:
+      InputError: for a missing, damaged, refused or unknown file.
+    """
+    path = pathlib.Path(path)
+    suffixes = (_SAFETENSORS_SUFFIX, *_TORCH_SUFFIXES)
+    if path.suffix not in suffixes:
+        raise _checks.InputError(f"{path}: expected a weight file ending in {', '.join(suffixes)}")
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise _checks.InputError(f"{path}: cannot read the weight file ({error.strerror})") from None
+    if path.suffix == _SAFETENSORS_SUFFIX:
+        tensors, metadata = _read_safetensors(content, path)
+    else:
+        tensors, metadata = _state_dict(torch_files.read(content, str(path)), path), {}
+    return Checkpoint(str(path), _without_prefix(tensors), metadata, hashlib.sha256(content).hexdigest())
+
+
+def _read_safetensors(content: bytes, path: pathlib.Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    try:
+        tensors = safetensors.numpy.load(content)
+        with safetensors.safe_open(path, framework="numpy") as opened:
+            metadata = opened.metadata() or {}
+    except (safetensors.SafetensorError, KeyError, TypeError) as error:
+        raise _checks.InputError(f"{path}: truncated or damaged safetensors file ({error})") from None
+    return tensors, metadata
+
+
+def _state_dict(loaded: Any, path: pathlib.Path) -> dict[str, np.ndarray]:
+    candidates = [loaded, *(loaded.get(key) for key in _STATE_KEYS)] if isinstance(loaded, dict) else []
+    for candidate in candidates:
+        if isinstance(candidate, dict):
+            tensors = {k: v for k, v in candidate.items() if isinstance(k, str) and isinstance(v, np.ndarray)}
+            if tensors:
+                return tensors
+    held = ", ".join(map(str, list(loaded)[:_LISTED])) if isinstance(loaded, dict) else type(loaded).__name__
+    raise _checks.InputError(f"{path}: no tensors at the top or under {', '.join(_STATE_KEYS)}; the file holds {held}")
+
+
+def _without_prefix(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    if all(name.startswith("module.") for name in tensors):
+        return {name.removeprefix("module."): value for name, value in tensors.items()}
+    return dict(tensors)
+
+
+def check_layout(checkpoint: Checkpoint, layout: Mapping[str, tuple[int, ...]], architecture: str) -> None:
+    """Raises unless the file holds exactly the tensors of an architecture.
+
+    Args:
+      checkpoint: the file.
+      layout: the architecture's tensors, name -> shape.
+      architecture: its name, for the message.
+
+    Raises:
+      MismatchError: lists missing (-), unknown (+) and misshapen (!) tensors.
+    """
+    tensors = checkpoint.tensors
+    missing = sorted(set(layout) - set(tensors))
+    unknown = sorted(set(tensors) - set(layout))
+    wrong = [n for n in sorted(set(layout) & set(tensors)) if tensors[n].shape != tuple(layout[n])]
+    if not (missing or unknown or wrong):
+        return
+    lines = [
+        *_listed("-", missing, "missing"),
+        *_listed("+", unknown, "unknown"),
+        *_listed("!", [f"{n} has shape {tensors[n].shape}, expected {tuple(layout[n])}" for n in wrong], "misshapen"),
+    ]
+    raise MismatchError(f"{checkpoint.path} does not fit {architecture}: " + "; ".join(lines))
+
+
+def _listed(mark: str, names: list[str], kind: str) -> list[str]:
+    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+    return [f"{len(names)} {kind}: " + ", ".join(f"{mark}{n}" for n in names[:_LISTED]) + more] if names else []
+
+
+def unflatten(tensors: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    """Turns `a.b.kernel` names into the nested float32 dictionary a Flax module takes."""
+    tree: dict[str, Any] = {}
+    for name, value in tensors.items():
+        *parents, leaf = name.split(".")
+        node = tree
+        for parent in parents:
+            node = node.setdefault(parent, {})
+        node[leaf] = np.asarray(value, np.float32)
+    return tree
+
+
+def flatten(params: Any) -> dict[str, Any]:
+    """Inverse of `unflatten`; leaves stay as they are."""
+    return {
+        ".".join(entry.key for entry in path): leaf for path, leaf in jax.tree_util.tree_flatten_with_path(params)[0]
+    }
+
+
+def save_safetensors(path: str | os.PathLike[str], params: Any, metadata: Mapping[str, str]) -> None:
+    """Writes nested parameters where `read` finds them again.
+
+    Args:
+      path: a name ending in .safetensors; replaced in one step if it exists.
+      params: nested dictionaries of arrays.
+      metadata: free text by name: who trained this, on what, how.
+
+    Raises:
+      InputError: when the name has another ending.
+    """
+    path = pathlib.Path(path)
+    if path.suffix != _SAFETENSORS_SUFFIX:
+        raise _checks.InputError(f"{path}: expected a name ending in {_SAFETENSORS_SUFFIX}")
+    part = path.with_suffix(".part")
+    part.write_bytes(safetensors.numpy.save({k: np.asarray(v) for k, v in flatten(params).items()}, dict(metadata)))
+    part.replace(path)

@@ -1,0 +1,152 @@
+"""What every network of the study is: a pure function, its parameters and the preprocessing it was trained with."""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from causal_iqa import _checks, images
+
+PENULTIMATE = "penultimate"
+
+
+@dataclasses.dataclass(frozen=True)
+class Preprocessing:
+    """How pixels become a network's input.
+
+    Attributes:
+      size: side of the square input in pixels.
+      crop_fraction: side of the central square that the original pipeline cut from a whole photo before resizing, as
+        a fraction of the shorter side. The study cuts it once, when it loads the photo.
+      mean: per channel, subtracted from [0, 1] pixels.
+      std: per channel, divides.
+      smallest: smallest input side in pixels at which the network means something.
+      fixed_size: whether `size` is the only side it takes; fully convolutional networks take any side >= smallest.
+    """
+
+    size: int
+    crop_fraction: float
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    smallest: int
+    fixed_size: bool = False
+
+
+def check_side(preprocessing: Preprocessing, side: int, name: str) -> None:
+    """Raises InputError unless the network takes an input of this side."""
+    wanted = f"{preprocessing.size}" if preprocessing.fixed_size else f"at least {preprocessing.smallest}"
+    if (side != preprocessing.size) if preprocessing.fixed_size else (side < preprocessing.smallest):
+        raise _checks.InputError(f"{name}: this network takes a side of {wanted} pixels, got {side}")
+
+
+def with_size(preprocessing: Preprocessing, input_size: int | None) -> Preprocessing:
+    """Returns the preprocessing at another input side, or unchanged for None; InputError when the network takes none."""
+    if input_size is None:
+        return preprocessing
+    check_side(preprocessing, input_size, "input_size")
+    return dataclasses.replace(preprocessing, size=input_size)
+
+
+def geometry(preprocessing: Preprocessing, image: jax.Array) -> jax.Array:
+    """Resizes an image to the network's input; no crop, the study cuts photos once when it loads them.
+
+    Args:
+      preprocessing: the network's, static.
+      image: float32 [H, W, 3] in [0, 1].
+
+    Returns:
+      float32 [size, size, 3] in [0, 1].
+    """
+    return images.resize(image, preprocessing.size, preprocessing.size)
+
+
+def normalise(preprocessing: Preprocessing, image: jax.Array) -> jax.Array:
+    """Returns (image - mean) / std.
+
+    Args:
+      preprocessing: the network's, static.
+      image: float32 [H, W, 3] in [0, 1].
+
+    Returns:
+      float32 [H, W, 3].
+    """
+    mean = jnp.asarray(preprocessing.mean, jnp.float32).reshape(1, 1, 3)
+    std = jnp.asarray(preprocessing.std, jnp.float32).reshape(1, 1, 3)
+    return (image - mean) / std
+
+
+@dataclasses.dataclass(frozen=True)
+class Network:
+    """A network ready to use.
+
+    Attributes:
+      name: its architecture, a row of the room's table.
+      apply: `apply(params, image)` for one image float32 [H, W, 3] in [0, 1] already at the input size ->
+        (logits float32 [num_classes], {stage: features}). Normalisation is inside. Pure; map it with jax.vmap.
+      params: nested dictionaries of arrays.
+      preprocessing: what `geometry` needs.
+      num_classes: number of logits.
+      stages: names of the feature stages, input to output: maps [h, w, c], and last "penultimate" [d], the pooled
+        features that the classifier reads.
+      weights_sha256: hash of the weight file, which names the network exactly.
+      classifier: takes params to the classifier's (kernel [d, num_classes], bias [num_classes]).
+    """
+
+    name: str
+    apply: Callable[[Any, jax.Array], tuple[jax.Array, dict[str, jax.Array]]]
+    params: Any
+    preprocessing: Preprocessing
+    num_classes: int
+    stages: tuple[str, ...]
+    weights_sha256: str
+    classifier: Callable[[Any], tuple[jax.Array, jax.Array]] | None
+
+    def head(self) -> tuple[jax.Array, jax.Array] | None:
+        """Returns the linear classifier on the penultimate features, (kernel [d, num_classes], bias), or None."""
+        return None if self.classifier is None else self.classifier(self.params)
+
+    def passport(self) -> dict[str, Any]:
+        """Returns what identifies the network, for the records of a study; JSON types only."""
+        return {
+            "architecture": self.name,
+            "weights_sha256": self.weights_sha256,
+            "parameters": int(sum(leaf.size for leaf in jax.tree.leaves(self.params))),
+            "num_classes": self.num_classes,
+            "stages": list(self.stages),
+            "preprocessing": {
+                k: list(v) if isinstance(v, tuple) else v for k, v in dataclasses.asdict(self.preprocessing).items()
+            },
+        }
+
+
+def applier(
+    module: nn.Module, preprocessing: Preprocessing
+) -> Callable[[Any, jax.Array], tuple[jax.Array, dict[str, jax.Array]]]:
+    """Wraps a Flax module on batches as the `apply` of a Network.
+
+    Args:
+      module: takes images [B, H, W, 3] in [0, 1], gives (logits [B, num_classes], {stage: [B, ...]}).
+      preprocessing: the network's.
+
+    Returns:
+      A pure function of (params, one image).
+    """
+
+    def apply(params: Any, image: jax.Array) -> tuple[jax.Array, dict[str, jax.Array]]:
+        _checks.check_image(image)
+        for side in image.shape[:2]:
+            check_side(preprocessing, side, "image")
+        logits, features = module.apply({"params": params}, image[None])
+        return logits[0], {stage: value[0] for stage, value in features.items()}
+
+    return apply
+
+
+def classifier_of(tree: Mapping[str, Any], *path: str) -> tuple[jax.Array, jax.Array]:
+    """Returns (kernel, bias) of the layer at `path`."""
+    for step in path:
+        tree = tree[step]
+    return tree["kernel"], tree["bias"]

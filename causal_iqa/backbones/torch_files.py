@@ -1,0 +1,252 @@
+"""Reads the tensors of a PyTorch checkpoint without PyTorch and without running anything the file contains.
+
+A pickle is a program: its opcodes may import any function and call it. Here the only names it may import are the
+ordered dictionary, the two functions that rebuild a tensor (replaced by this module's own) and the storage classes
+(replaced by inert markers of a dtype). Any other name is refused before it is looked up.
+
+References:
+  [1] PyTorch `torch/serialization.py`: the layout of the legacy stream and of the zip archive.
+"""
+
+import collections
+import dataclasses
+import io
+import pickle
+import struct
+import types
+import zipfile
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+
+from causal_iqa import _checks
+
+_LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
+_LEGACY_PROTOCOL = 1001
+
+_STORAGE_DTYPES = types.MappingProxyType(
+    {
+        "DoubleStorage": np.dtype("<f8"),
+        "FloatStorage": np.dtype("<f4"),
+        "HalfStorage": np.dtype("<f2"),
+        "BFloat16Storage": np.dtype(ml_dtypes.bfloat16),
+        "LongStorage": np.dtype("<i8"),
+        "IntStorage": np.dtype("<i4"),
+        "ShortStorage": np.dtype("<i2"),
+        "CharStorage": np.dtype("i1"),
+        "ByteStorage": np.dtype("u1"),
+        "BoolStorage": np.dtype("?"),
+    }
+)
+
+
+class _Refused(Exception):
+    """The pickle asks for something this reader does not give."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _StorageType:
+    dtype: np.dtype
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Storage:
+    key: str
+    dtype: np.dtype
+    size: int
+    start: int = 0
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Tensor:
+    """A view into a storage whose bytes may not have been read yet."""
+
+    storage: _Storage
+    offset: int
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+
+
+def _is_counts(values: Any) -> bool:
+    return isinstance(values, tuple) and all(isinstance(v, int) and v >= 0 for v in values)
+
+
+class _Rebuild:
+    """Stands for torch._utils._rebuild_tensor*. Slotted, so the pickle cannot set attributes on it."""
+
+    __slots__ = ()
+
+    def __call__(self, storage: Any, offset: Any, shape: Any, strides: Any, *_: Any) -> _Tensor:
+        if not isinstance(storage, _Storage) or not _is_counts((offset,)) or not _is_counts(shape):
+            raise _Refused("a tensor without a storage, an offset and a shape")
+        if not _is_counts(strides) or len(strides) != len(shape):
+            raise _Refused(f"a tensor of shape {shape} with strides {strides}")
+        last = offset + sum((n - 1) * step for n, step in zip(shape, strides, strict=True))
+        if 0 not in shape and last >= storage.size:
+            raise _Refused(f"a tensor that ends at element {last} of a storage of {storage.size}")
+        return _Tensor(storage, offset, shape, strides)
+
+
+_ALLOWED = types.MappingProxyType(
+    {
+        ("collections", "OrderedDict"): collections.OrderedDict,
+        ("torch._utils", "_rebuild_tensor"): _Rebuild(),
+        ("torch._utils", "_rebuild_tensor_v2"): _Rebuild(),
+        **{("torch", name): _StorageType(dtype) for name, dtype in _STORAGE_DTYPES.items()},
+    }
+)
+
+
+class _TensorUnpickler(pickle.Unpickler):
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) not in _ALLOWED:
+            raise _Refused(f"{module}.{name}")
+        return _ALLOWED[module, name]
+
+    def persistent_load(self, pid: Any) -> _Storage:
+        if not isinstance(pid, tuple) or len(pid) not in (5, 6) or pid[0] != "storage":
+            raise _Refused(f"the persistent object {str(pid)[:80]}")
+        kind, key, size = pid[1], pid[2], pid[4]
+        if not isinstance(kind, _StorageType) or not isinstance(key, str) or not _is_counts((size,)):
+            raise _Refused(f"the storage {str(pid)[:80]}")
+        # Files of PyTorch 0.x name a part of a storage as (key, offset, size); its own size is then the part's.
+        view = pid[5] if len(pid) == 6 else None
+        if view is None:
+            return _Storage(key, kind.dtype, size)
+        if not isinstance(view, tuple) or len(view) != 3 or not _is_counts(view[1:]):
+            raise _Refused(f"the storage view {str(view)[:80]}")
+        return _Storage(key, kind.dtype, view[2], view[1])
+
+
+def _unpickle(stream: io.BytesIO, path: str) -> Any:
+    try:
+        return _TensorUnpickler(stream, encoding="utf-8").load()
+    except _Refused as refused:
+        raise _checks.InputError(
+            f"{path}: refused, the pickle asks for {refused}; only tensors and plain dictionaries, lists, numbers and "
+            "strings are read, so save the state_dict alone or convert the file to .safetensors where you trust it"
+        ) from None
+    except RecursionError:
+        raise _checks.InputError(f"{path}: refused, the pickle nests too deep") from None
+    except Exception as error:  # A damaged pickle can fail in any opcode, and each has its own exception.
+        raise _checks.InputError(
+            f"{path}: truncated or damaged PyTorch file ({type(error).__name__}: {str(error)[:100]})"
+        ) from None
+
+
+def _storages(loaded: Any) -> dict[str, _Storage]:
+    """The distinct storages under `loaded`, by key, found without calling a method the pickle could have replaced."""
+    found, stack, seen = {}, [loaded], set()
+    while stack:
+        node = stack.pop()
+        if isinstance(node, _Tensor):
+            found.setdefault(node.storage.key, node.storage)
+        elif isinstance(node, dict | list | tuple) and id(node) not in seen:
+            seen.add(id(node))
+            stack.extend(dict.values(node) if isinstance(node, dict) else node)
+    return found
+
+
+def _materialise(node: Any, buffers: Mapping[str, np.ndarray], path: str, depth: int = 0) -> Any:
+    """Replaces tensors by arrays. Numbers and strings stay; depth is bounded against a dictionary inside itself."""
+    if isinstance(node, _Tensor):
+        buffer, storage = buffers[node.storage.key], node.storage
+        part = buffer[storage.start : storage.start + storage.size]
+        if buffer.dtype != storage.dtype or part.size < storage.size:
+            raise _checks.InputError(f"{path}: damaged PyTorch file, storage {storage.key} is used past its end")
+        steps = tuple(step * part.itemsize for step in node.strides)
+        if 0 in node.shape:
+            return np.zeros(node.shape, part.dtype)
+        return np.lib.stride_tricks.as_strided(part[node.offset :], node.shape, steps).copy()
+    if isinstance(node, dict):
+        if depth > 8:
+            raise _checks.InputError(f"{path}: dictionaries nested deeper than 8")
+        return {key: _materialise(value, buffers, path, depth + 1) for key, value in dict.items(node)}
+    return node
+
+
+def _read_legacy(content: bytes, path: str) -> Any:
+    stream = io.BytesIO(content)
+    if _unpickle(stream, path) != _LEGACY_MAGIC:
+        raise _checks.InputError(f"{path}: not a PyTorch checkpoint (no magic number)")
+    protocol, system = _unpickle(stream, path), _unpickle(stream, path)
+    if protocol != _LEGACY_PROTOCOL:
+        raise _checks.InputError(
+            f"{path}: expected PyTorch stream protocol {_LEGACY_PROTOCOL}, got {str(protocol)[:40]}"
+        )
+    if not isinstance(system, dict) or system.get("little_endian") is not True:
+        raise _checks.InputError(f"{path}: only little-endian PyTorch files are read")
+    loaded = _unpickle(stream, path)
+    keys = _unpickle(stream, path)
+    storages = _storages(loaded)
+    if not isinstance(keys, list) or not set(storages) <= set(map(str, keys)):
+        raise _checks.InputError(f"{path}: damaged PyTorch file, its list of storages does not match its tensors")
+    buffers = {}
+    for key in keys:
+        head = stream.read(8)
+        if len(head) < 8:
+            raise _checks.InputError(f"{path}: truncated PyTorch file, storage {key} is missing")
+        if key not in storages:
+            raise _checks.InputError(f"{path}: damaged PyTorch file, storage {key} belongs to no tensor")
+        (count,) = struct.unpack("<q", head)
+        dtype = storages[key].dtype
+        left = len(content) - stream.tell()
+        if count < 0 or count * dtype.itemsize > left:
+            raise _checks.InputError(
+                f"{path}: truncated PyTorch file, storage {key} wants {count * dtype.itemsize} bytes and {left} are left"
+            )
+        buffers[key] = np.frombuffer(content, dtype, count, stream.tell())
+        stream.seek(count * dtype.itemsize, io.SEEK_CUR)
+    return _materialise(loaded, buffers, path)
+
+
+def _read_zip(content: bytes, path: str) -> Any:
+    try:
+        archive = zipfile.ZipFile(io.BytesIO(content))
+    except (zipfile.BadZipFile, ValueError) as error:
+        raise _checks.InputError(f"{path}: truncated or damaged PyTorch file ({error})") from None
+    names = set(archive.namelist())
+    roots = [name.removesuffix("data.pkl") for name in names if name == "data.pkl" or name.endswith("/data.pkl")]
+    if len(roots) != 1:
+        raise _checks.InputError(f"{path}: not a PyTorch checkpoint (one data.pkl expected, {len(roots)} found)")
+    if f"{roots[0]}constants.pkl" in names:
+        raise _checks.InputError(f"{path}: refused, a TorchScript archive holds code; save the state_dict instead")
+
+    def member(name: str) -> bytes:
+        try:
+            info = archive.getinfo(roots[0] + name)
+            if info.compress_type != zipfile.ZIP_STORED or info.file_size > len(content):
+                raise _checks.InputError(f"{path}: damaged PyTorch file, {name} is compressed or too long")
+            return archive.read(info)
+        except (KeyError, zipfile.BadZipFile, EOFError, RuntimeError, struct.error) as error:
+            raise _checks.InputError(f"{path}: truncated or damaged PyTorch file, {name}: {error}") from None
+
+    if f"{roots[0]}byteorder" in names and member("byteorder") != b"little":
+        raise _checks.InputError(f"{path}: only little-endian PyTorch files are read")
+    loaded = _unpickle(io.BytesIO(member("data.pkl")), path)
+    buffers = {}
+    for key, storage in _storages(loaded).items():
+        data = member(f"data/{key}")
+        if len(data) % storage.dtype.itemsize:
+            raise _checks.InputError(f"{path}: damaged PyTorch file, storage {key} has {len(data)} bytes")
+        buffers[key] = np.frombuffer(data, storage.dtype)
+    return _materialise(loaded, buffers, path)
+
+
+def read(content: bytes, path: str) -> Any:
+    """Returns what `torch.save` wrote, with tensors as arrays.
+
+    Args:
+      content: the bytes of a .pt, .pth or .th file, zip archive or legacy stream.
+      path: its name, for messages.
+
+    Returns:
+      Nested dictionaries with np.ndarray leaves (bfloat16 as ml_dtypes.bfloat16); numbers and strings as they are.
+
+    Raises:
+      InputError: when the file is damaged or asks for anything but tensors; the refused name is in the message.
+    """
+    reader: Callable[[bytes, str], Any] = _read_zip if content[:2] == b"PK" else _read_legacy
+    return reader(content, path)
