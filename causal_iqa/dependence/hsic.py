@@ -1,0 +1,259 @@
+"""The Hilbert-Schmidt independence criterion between two variables, from their Gram matrices.
+
+Every estimator is its own function; none clamps. Both matrices are symmetric and over the same n samples.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from causal_iqa import _checks
+
+# Centred entries below so many rounding units of the largest entry are rounding, not variation.
+_ROUNDING_UNITS = 8
+# Entries of permuted matrices held at once by the permutation test.
+_PERMUTATION_ENTRIES = 2**22
+
+
+def check_grams(K: jax.Array, L: jax.Array, smallest: int) -> None:
+    """Raises ValueError unless both are Gram matrices over the same, at least `smallest`, samples."""
+    _checks.check_gram(K, "K")
+    _checks.check_gram(L, "L")
+    _checks.check_same_shape(K, L, "K, L")
+    if K.shape[0] < smallest:
+        raise ValueError(f"K, L: this estimator needs at least {smallest} samples, got {K.shape[0]}")
+
+
+def centre(K: jax.Array) -> jax.Array:
+    """Double centring H K H, H = I - 1 1^T / n: the Gram matrix of the features less their mean.
+
+    Args:
+      K: Gram matrix [n, n].
+
+    Returns:
+      [n, n]; rows and columns sum to zero, up to rounding.
+
+    Raises:
+      ValueError: when K is not square.
+
+    References:
+      [1] Gretton, Bousquet, Smola, Schoelkopf, "Measuring statistical dependence with Hilbert-Schmidt norms", ALT 2005,
+          definition 2.
+    """
+    _checks.check_gram(K)
+    # One entry taken off everywhere cancels in exact arithmetic, and leaves exact zeros of a constant kernel.
+    K = K - jax.lax.stop_gradient(K[0, 0])
+    rows = K - jnp.mean(K, axis=1, keepdims=True)
+    return rows - jnp.mean(rows, axis=0, keepdims=True)
+
+
+def centre_against(K_xa: jax.Array, K_aa: jax.Array) -> jax.Array:
+    """Centres a cross-Gram matrix on the mean of the anchors, in x and in a.
+
+    k~(x, a_j) = k(x, a_j) - mean_j' k(x, a_j') - mean_i k(a_i, a_j) + mean_ij k(a_i, a_j): the inner product of
+    phi(x) - mu and phi(a_j) - mu. Row i depends on x_i and the anchors alone.
+
+    Args:
+      K_xa: kernel of the judged samples with the anchors [n, m].
+      K_aa: Gram matrix of the anchors [m, m].
+
+    Returns:
+      [n, m]; rows sum to zero, up to rounding. Equals `centre(K_aa)` when the samples are the anchors.
+
+    Raises:
+      ValueError: when K_aa is not square or the numbers of anchors differ.
+
+    References:
+      [1] Schoelkopf, Smola, Mueller, "Nonlinear component analysis as a kernel eigenvalue problem", Neural Computation
+          1998, appendix A.
+    """
+    _checks.check_gram(K_aa, "K_aa")
+    if jnp.ndim(K_xa) != 2 or K_xa.shape[1] != K_aa.shape[0]:
+        raise ValueError(f"K_xa: expected shape [n, {K_aa.shape[0]}] to go with K_aa, got {jnp.shape(K_xa)}")
+    anchors = jnp.mean(K_aa, axis=0, keepdims=True)
+    columns = K_xa - anchors
+    return columns - jnp.mean(columns, axis=1, keepdims=True)
+
+
+def u_centre(K: jax.Array) -> jax.Array:
+    """U-centring: the matrix whose inner products, divided by n (n - 3), are the unbiased estimates.
+
+    Off the diagonal K_ij - r_i / (n - 2) - r_j / (n - 2) + t / ((n - 1)(n - 2)) with r the row sums and t the total of
+    K less its diagonal; zero on the diagonal.
+
+    Args:
+      K: Gram matrix [n, n], n at least 4.
+
+    Returns:
+      [n, n]; rows and columns sum to zero, up to rounding.
+
+    Raises:
+      ValueError: when K is not square or n is below 4.
+
+    References:
+      [1] Szekely, Rizzo, "Partial distance correlation with methods for dissimilarities", Annals of Statistics 2014,
+          definition 2.
+    """
+    _checks.check_gram(K)
+    n = K.shape[0]
+    if n < 4:
+        raise ValueError(f"K: U-centring needs at least 4 samples, got {n}")
+    diagonal = jnp.eye(n, dtype=bool)
+    # One entry taken off everywhere cancels in exact arithmetic, and leaves exact zeros of a constant kernel.
+    K = jnp.where(diagonal, 0.0, K - jax.lax.stop_gradient(K[0, 1]))
+    rows = jnp.sum(K, axis=1, keepdims=True) / (n - 2)
+    columns = jnp.sum(K, axis=0, keepdims=True) / (n - 2)
+    total = jnp.sum(K) / ((n - 1) * (n - 2))
+    return jnp.where(diagonal, 0.0, K - rows - columns + total)
+
+
+def hsic_biased(K: jax.Array, L: jax.Array) -> jax.Array:
+    """Biased HSIC, tr(K H L H) / n^2, a V-statistic.
+
+    Args:
+      K: Gram matrix of the first variable [n, n].
+      L: Gram matrix of the second variable [n, n].
+
+    Returns:
+      Scalar, not negative up to rounding; larger is more dependent. Its bias under independence falls as 1 / n.
+
+    Raises:
+      ValueError: when the matrices are not square or differ in shape.
+
+    References:
+      [1] Gretton et al., "A kernel statistical test of independence", NIPS 2007, eq. 4. The ALT 2005 paper divides by
+          (n - 1)^2.
+    """
+    check_grams(K, L, 1)
+    return jnp.mean(centre(K) * centre(L))
+
+
+def hsic_unbiased(K: jax.Array, L: jax.Array) -> jax.Array:
+    """Unbiased HSIC, a U-statistic, in its U-centred form.
+
+    [tr(K~ L~) + 1'K~1 1'L~1 / ((n-1)(n-2)) - 2 1'K~L~1 / (n-2)] / (n (n-3)), K~ and L~ with zero diagonals.
+
+    Args:
+      K: Gram matrix of the first variable [n, n], symmetric, n at least 4.
+      L: Gram matrix of the second variable [n, n], symmetric.
+
+    Returns:
+      Scalar of expectation zero under independence, so often negative there; larger is more dependent.
+
+    Raises:
+      ValueError: when the matrices are not square, differ in shape, or n is below 4.
+
+    References:
+      [1] Song, Smola, Gretton, Bedo, Borgwardt, "Feature selection via dependence maximization", JMLR 2012, eq. 5.
+      [2] Szekely, Rizzo, "Partial distance correlation with methods for dissimilarities", Annals of Statistics 2014,
+          proposition 1.
+    """
+    check_grams(K, L, 4)
+    n = K.shape[0]
+    return jnp.sum(u_centre(K) * u_centre(L)) / (n * (n - 3))
+
+
+def correlation(K: jax.Array, A: jax.Array, L: jax.Array, B: jax.Array) -> jax.Array:
+    """Cosine of two centred matrices, NaN when either is constant up to rounding.
+
+    Args:
+      K: the matrix before centring [n, n], for its scale.
+      A: the matrix after centring [n, n].
+      L: likewise, the second.
+      B: likewise, the second.
+
+    Returns:
+      Scalar in [-1, 1], up to rounding; its gradient is zero where it is NaN.
+
+    References:
+      [1] Cortes, Mohri, Rostamizadeh, "Algorithms for learning kernels based on centered alignment", JMLR 2012,
+          definition 4.
+    """
+    (a, varies_a), (b, varies_b) = unit_norm(K, A), unit_norm(L, B)
+    return jnp.where(varies_a & varies_b, jnp.sum(a * b), jnp.nan)
+
+
+def unit_norm(original: jax.Array, centred: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Scales to Frobenius norm 1, and says whether there was more than rounding to scale."""
+    largest = jax.lax.stop_gradient(jnp.max(jnp.abs(centred)))
+    rounding = _ROUNDING_UNITS * jnp.finfo(centred.dtype).eps * jnp.max(jnp.abs(original))
+    varies = largest > rounding
+    # Dividing by the largest entry first keeps the squares inside the dtype's range.
+    scaled = jnp.where(varies, centred / jnp.where(varies, largest, 1.0), 1.0)
+    return scaled / jnp.sqrt(jnp.sum(scaled * scaled)), varies
+
+
+def hsic_normalised(K: jax.Array, L: jax.Array) -> jax.Array:
+    """Biased HSIC divided by its value for each variable with itself.
+
+    HSIC_b(K, L) / sqrt(HSIC_b(K, K) HSIC_b(L, L)), the same number as `cka`. Not the NOCCO of Fukumizu et al. (2008),
+    which whitens.
+
+    Args:
+      K: Gram matrix of the first variable [n, n], n at least 2.
+      L: Gram matrix of the second variable [n, n].
+
+    Returns:
+      Scalar in [0, 1]; larger is more dependent. NaN, with gradient zero, when a variable is constant.
+
+    Raises:
+      ValueError: when the matrices are not square, differ in shape, or n is below 2.
+
+    References:
+      [1] Cortes, Mohri, Rostamizadeh, "Algorithms for learning kernels based on centered alignment", JMLR 2012,
+          definition 4.
+    """
+    check_grams(K, L, 2)
+    return correlation(K, centre(K), L, centre(L))
+
+
+class HSICPermutationTest(NamedTuple):
+    """Result of `hsic_permutation_test`; every field a scalar."""
+
+    statistic: jax.Array
+    p_value: jax.Array
+    null_mean: jax.Array
+    null_std: jax.Array
+
+
+def hsic_permutation_test(key: jax.Array, K: jax.Array, L: jax.Array, *, num_permutations: int) -> HSICPermutationTest:
+    """Tests independence by permuting the samples of the second variable against the first.
+
+    Args:
+      key: random key for the permutations.
+      K: Gram matrix of the first variable [n, n], n at least 2.
+      L: Gram matrix of the second variable [n, n].
+      num_permutations: number B of random permutations, static int, at least 1.
+
+    Returns:
+      `HSICPermutationTest` of scalars: statistic, the biased HSIC; p_value, (1 + #{null >= statistic}) / (1 + B), small
+      against independence, valid at every n when samples are exchangeable; null_mean and null_std over the
+      permutations. Values equal up to rounding count as ties.
+
+    Raises:
+      ValueError: when the matrices are not square, differ in shape, n is below 2 or B below 1.
+
+    References:
+      [1] Gretton et al., "A kernel statistical test of independence", NIPS 2007, section 4.
+      [2] Phipson, Smyth, "Permutation p-values should never be zero", SAGMB 2010, eq. 2.
+    """
+    check_grams(K, L, 2)
+    if num_permutations < 1:
+        raise ValueError(f"num_permutations: expected at least 1, got {num_permutations}")
+    n = K.shape[0]
+    A, B = centre(K), centre(L)
+
+    def permuted(key: jax.Array) -> jax.Array:
+        order = jax.random.permutation(key, n)
+        return jnp.mean(A * B[order][:, order])
+
+    batch_size = max(1, min(num_permutations, _PERMUTATION_ENTRIES // (n * n)))
+    null = jax.lax.map(permuted, jax.random.split(key, num_permutations), batch_size=batch_size)
+    statistic = jnp.mean(A * B)
+    rounding = 4 * jnp.finfo(A.dtype).eps * jnp.sqrt(jnp.mean(A * A) * jnp.mean(B * B))
+    exceeding = jnp.sum(null >= statistic - rounding)
+    p_value = (1 + exceeding) / (1 + num_permutations)
+    # A comparison with NaN is false, which would read as the smallest p-value.
+    p_value = jnp.where(jnp.isnan(statistic), jnp.nan, p_value.astype(A.dtype))
+    return HSICPermutationTest(statistic, p_value, jnp.mean(null), jnp.std(null))
