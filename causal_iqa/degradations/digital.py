@@ -1,0 +1,124 @@
+"""Processing: contrast, saturation and pixelation, after Hendrycks and Dietterich (2019)."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from causal_iqa.degradations import ladder
+
+# Hendrycks and Dietterich (2019), released scripts for 224, 299, 64 and 32 pixels; severities 1..5.
+_CONTRAST_LARGE = (0.4, 0.3, 0.2, 0.1, 0.05)
+CONTRAST_GAIN = {
+    "imagenet224": _CONTRAST_LARGE,
+    "inception299": _CONTRAST_LARGE,
+    "tiny64": _CONTRAST_LARGE,
+    "cifar32": (0.75, 0.5, 0.4, 0.3, 0.15),
+}
+# Gain and offset of the saturation of HSV.
+_SATURATE_LARGE = ((0.3, 0.0), (0.1, 0.0), (2.0, 0.0), (5.0, 0.1), (20.0, 0.2))
+SATURATE_GAIN = {
+    "imagenet224": _SATURATE_LARGE,
+    "inception299": _SATURATE_LARGE,
+    "tiny64": ((0.3, 0.0), (0.1, 0.0), (2.0, 0.0), (5.0, 0.1), (30.0, 0.2)),
+    "cifar32": ((0.3, 0.0), (0.1, 0.0), (1.5, 0.0), (2.0, 0.1), (2.5, 0.2)),
+}
+# Share of the side that is left.
+PIXELATE_SHARE = {
+    "imagenet224": (0.6, 0.5, 0.4, 0.3, 0.25),
+    "inception299": (0.5, 0.4, 0.3, 0.25, 0.2),
+    "tiny64": (0.9, 0.8, 0.7, 0.6, 0.5),
+    "cifar32": (0.95, 0.9, 0.85, 0.75, 0.65),
+}
+
+# Less than half a level of 8 bits apart, channels count as equal: a grey pixel has hue 0.
+_GREY = 0.5 / 255.0
+
+
+def contrast(key: jax.Array, image: jax.Array, severity: jax.Array, *, family: str | None = None) -> jax.Array:
+    """Shrinks towards the mean of each channel, (x - m) g + m.
+
+    Args:
+      key: ignored.
+      image: float32 [H, W, 3] in [0, 1].
+      severity: scalar in [0, 5], traced.
+      family: static name of the parameter family, or None for the image's size.
+
+    Returns:
+      float32 [H, W, 3] in [0, 1].
+
+    References:
+      [1] Hendrycks, Dietterich (2019).
+    """
+    del key
+    family = ladder.family_of(image, family)
+    gain = ladder.mix(1.0, CONTRAST_GAIN[family], severity)
+    mean = jnp.mean(image, axis=(0, 1), keepdims=True)
+    return ladder.finish(image, (image - mean) * gain + mean, severity)
+
+
+def saturate(key: jax.Array, image: jax.Array, severity: jax.Array, *, family: str | None = None) -> jax.Array:
+    """Changes the saturation of HSV, s' = clip(a s + b, 0, 1), hue and value kept; grey pixels turn red when b > 0.
+
+    Severities 1 and 2 remove colour, 3 to 5 add it, so the ladder passes the identity between 2 and 3.
+
+    Args:
+      key: ignored.
+      image: float32 [H, W, 3] in [0, 1].
+      severity: scalar in [0, 5], traced.
+      family: static name of the parameter family, or None for the image's size.
+
+    Returns:
+      float32 [H, W, 3] in [0, 1].
+
+    References:
+      [1] Hendrycks, Dietterich (2019), extra corruptions; Smith (1978). Color gamut transform pairs.
+    """
+    del key
+    family = ladder.family_of(image, family)
+    gain, offset = ladder.mix((1.0, 0.0), SATURATE_GAIN[family], severity)
+    value = jnp.max(image, axis=-1, keepdims=True)
+    spread = value - jnp.min(image, axis=-1, keepdims=True)
+    grey = spread < _GREY
+    safe = jnp.where(grey, 1.0, spread)
+    saturation = jnp.where(grey, 0.0, spread / jnp.where(value > 0, value, 1.0))
+    changed = jnp.clip(gain * saturation + offset, 0.0, 1.0)
+    # How far each channel lies below the value, as a share of the spread: fixed by the hue alone.
+    red = np.asarray([[[0.0, 1.0, 1.0]]], np.float32)
+    depth = jnp.where(grey, red, (value - image) / safe)
+    return ladder.finish(image, value * (1.0 - changed * depth), severity)
+
+
+def pixelate(key: jax.Array, image: jax.Array, severity: jax.Array, *, family: str | None = None) -> jax.Array:
+    """Shrinks to int(side * share) by box means and enlarges by repeating pixels.
+
+    Args:
+      key: ignored.
+      image: float32 [H, W, 3] in [0, 1].
+      severity: scalar in [0, 5], traced.
+      family: static name of the parameter family, or None for the image's size.
+
+    Returns:
+      float32 [H, W, 3] in [0, 1].
+
+    References:
+      [1] Hendrycks, Dietterich (2019); Pillow `resize` with BOX.
+    """
+    del key
+    family = ladder.family_of(image, family)
+    share = ladder.mix(1.0, PIXELATE_SHARE[family], severity)
+    rows = _pixelate_matrix(image.shape[0], share)
+    columns = _pixelate_matrix(image.shape[1], share)
+    out = jnp.einsum("yh,hwc->ywc", rows, image, precision="highest")
+    out = jnp.einsum("xw,ywc->yxc", columns, out, precision="highest")
+    return ladder.finish(image, out, severity)
+
+
+def _pixelate_matrix(side: int, share: jax.Array) -> jax.Array:
+    """Shrinking and enlarging of one axis as a matrix [side, side], in whole-number arithmetic."""
+    # The small term keeps a product that is whole in exact arithmetic from falling below it in float32.
+    cells = jnp.maximum(jnp.floor(side * share + 1e-4).astype(jnp.int32), 1)
+    centre = (2 * np.arange(side, dtype=np.int32) + 1) * cells
+    written = centre // (2 * side)
+    read = (centre + 2 * side - 1) // (2 * side) - 1
+    same = (written[:, None] == read[None, :]).astype(jnp.float32)
+    return same / jnp.sum(same, axis=1, keepdims=True)

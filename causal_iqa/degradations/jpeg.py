@@ -1,0 +1,215 @@
+"""Baseline JPEG, coded and decoded in whole-number arithmetic, as libjpeg does by default.
+
+The image is rounded to 8 bits; everything after is int32: fixed-point YCbCr, 4:2:0 chroma, the accurate integer DCT of
+Loeffler, Ligtenberg and Moschytz with 13-bit constants, quantisation by the tables of Annex K, triangle upsampling.
+Entropy coding loses nothing and is left out. Sums of whole numbers do not depend on order, so neither does the result
+on batch or device.
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from causal_iqa.degradations import ladder
+
+# Hendrycks and Dietterich (2019), released scripts for 224, 299, 64 and 32 pixels; severities 1..5.
+JPEG_QUALITY = {
+    "imagenet224": (25.0, 18.0, 15.0, 10.0, 7.0),
+    "inception299": (23.0, 16.0, 13.0, 8.0, 5.0),
+    "tiny64": (65.0, 58.0, 50.0, 40.0, 25.0),
+    "cifar32": (80.0, 65.0, 58.0, 50.0, 40.0),
+}
+
+# ITU-T T.81, tables K.1 and K.2, row by row.
+_LUMA_STEPS = (
+    (16, 11, 10, 16, 24, 40, 51, 61),
+    (12, 12, 14, 19, 26, 58, 60, 55),
+    (14, 13, 16, 24, 40, 57, 69, 56),
+    (14, 17, 22, 29, 51, 87, 80, 62),
+    (18, 22, 37, 56, 68, 109, 103, 77),
+    (24, 35, 55, 64, 81, 104, 113, 92),
+    (49, 64, 78, 87, 103, 121, 120, 101),
+    (72, 92, 95, 98, 112, 100, 103, 99),
+)
+_CHROMA_STEPS = (
+    (17, 18, 24, 47, 99, 99, 99, 99),
+    (18, 21, 26, 66, 99, 99, 99, 99),
+    (24, 26, 56, 99, 99, 99, 99, 99),
+    (47, 66, 99, 99, 99, 99, 99, 99),
+    (99, 99, 99, 99, 99, 99, 99, 99),
+    (99, 99, 99, 99, 99, 99, 99, 99),
+    (99, 99, 99, 99, 99, 99, 99, 99),
+    (99, 99, 99, 99, 99, 99, 99, 99),
+)
+
+
+def _fixed(value: float, bits: int) -> int:
+    return int(value * (1 << bits) + 0.5)
+
+
+# Loeffler, Ligtenberg, Moschytz (1989): the rotations of the 8-point transform with 13 fractional bits, written out as
+# the two matrices they amount to. Nothing is rounded between them, so the whole numbers are those of the flow graph.
+_BITS = 13
+_C541, _C765, _C1847 = (_fixed(c, _BITS) for c in (0.541196100, 0.765366865, 1.847759065))
+_EVEN = ((_C541 + _C765, _C541), (_C541, _C541 - _C1847))
+
+
+def _odd_rotation() -> tuple[tuple[int, ...], ...]:
+    """Outputs 1, 3, 5, 7 from the differences 0-7, 1-6, 2-5, 3-4."""
+    own = [_fixed(c, _BITS) for c in (1.501321110, 3.072711026, 2.053119869, 0.298631336)]
+    outer, inner = -_fixed(0.899976223, _BITS), -_fixed(2.562915447, _BITS)
+    cross, skip = -_fixed(1.961570560, _BITS), -_fixed(0.390180644, _BITS)
+    common = _fixed(1.175875602, _BITS)
+    return (
+        (own[0] + outer + skip + common, common, skip + common, outer + common),
+        (common, own[1] + inner + cross + common, inner + common, cross + common),
+        (skip + common, inner + common, own[2] + inner + skip + common, common),
+        (outer + common, cross + common, common, own[3] + outer + cross + common),
+    )
+
+
+_ODD = _odd_rotation()
+
+
+def jpeg_compression(key: jax.Array, image: jax.Array, severity: jax.Array, *, family: str | None = None) -> jax.Array:
+    """Codes and decodes as JPEG. The quality between rows is rounded to a whole number; row 0 is quality 100.
+
+    Args:
+      key: ignored.
+      image: float32 [H, W, 3] in [0, 1].
+      severity: scalar in [0, 5], traced.
+      family: static name of the parameter family, or None for the image's size.
+
+    Returns:
+      float32 [H, W, 3] in [0, 1], multiples of 1 / 255.
+
+    References:
+      [1] Hendrycks, Dietterich (2019). [2] ITU-T T.81 (1992).
+    """
+    del key
+    family = ladder.family_of(image, family)
+    quality = jnp.round(ladder.mix(100.0, JPEG_QUALITY[family], severity)).astype(jnp.int32)
+    pixels = jnp.round(jnp.clip(image, 0.0, 1.0) * 255.0).astype(jnp.int32)
+    return ladder.finish(image, jpeg_roundtrip(pixels, quality).astype(jnp.float32) / 255.0, severity)
+
+
+def jpeg_roundtrip(pixels: jax.Array, quality: jax.Array) -> jax.Array:
+    """Codes and decodes 8-bit pixels, chroma at half resolution.
+
+    Args:
+      pixels: int32 [H, W, 3], 0..255.
+      quality: int32 scalar 1..100, traced.
+
+    Returns:
+      int32 [H, W, 3], 0..255.
+
+    References:
+      [1] ITU-T T.81 (1992). [2] Loeffler, Ligtenberg, Moschytz (1989). Practical fast 1-D DCT algorithms with 11
+      multiplications. [3] ITU-T T.871 (2011), the colour transform.
+    """
+    height, width, _ = pixels.shape
+    y, cb, cr = _to_ycc(pixels)
+    y = _code(_pad_to(y, -height % 8, -width % 8), quality_steps(_LUMA_STEPS, quality))[:height, :width]
+    steps = quality_steps(_CHROMA_STEPS, quality)
+    half = (-(-height // 2), -(-width // 2))
+    chroma = [_code(_shrink(c), steps)[: half[0], : half[1]] for c in (cb, cr)]
+    cb, cr = (_enlarge(c)[:height, :width] for c in chroma)
+    return _to_rgb(y, cb, cr)
+
+
+def quality_steps(table: tuple[tuple[int, ...], ...], quality: jax.Array) -> jax.Array:
+    """Scales a table of quantiser steps to a quality 1..100, int32 [8, 8] in 1..255."""
+    scale = jnp.where(quality < 50, 5000 // jnp.maximum(quality, 1), 200 - 2 * quality)
+    return jnp.clip((np.asarray(table, np.int32) * scale + 50) // 100, 1, 255)
+
+
+def _to_ycc(pixels: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+    r, g, b = (pixels[..., i] for i in range(3))
+    half, centre = 1 << 15, (128 << 16) + (1 << 15) - 1
+    y = (_fixed(0.299, 16) * r + _fixed(0.587, 16) * g + _fixed(0.114, 16) * b + half) >> 16
+    cb = (half * b - _fixed(0.16874, 16) * r - _fixed(0.33126, 16) * g + centre) >> 16
+    cr = (half * r - _fixed(0.41869, 16) * g - _fixed(0.08131, 16) * b + centre) >> 16
+    return y, cb, cr
+
+
+def _to_rgb(y: jax.Array, cb: jax.Array, cr: jax.Array) -> jax.Array:
+    half = 1 << 15
+    cb, cr = cb - 128, cr - 128
+    r = y + ((_fixed(1.402, 16) * cr + half) >> 16)
+    g = y + ((half - _fixed(0.34414, 16) * cb - _fixed(0.71414, 16) * cr) >> 16)
+    b = y + ((_fixed(1.772, 16) * cb + half) >> 16)
+    return jnp.clip(jnp.stack([r, g, b], axis=-1), 0, 255)
+
+
+def _pad_to(plane: jax.Array, down: int, right: int) -> jax.Array:
+    return jnp.pad(plane, ((0, down), (0, right)), mode="edge")
+
+
+def _shrink(plane: jax.Array) -> jax.Array:
+    """Means of 2 x 2, rounding down and up in turn along a row, padded to whole blocks."""
+    height, width = plane.shape
+    # Columns are repeated before the means, rows below the last pair after them.
+    plane = _pad_to(plane, height % 2, -width % 16)
+    pairs = plane.reshape(plane.shape[0] // 2, 2, plane.shape[1] // 2, 2)
+    bias = np.tile(np.asarray([1, 2], np.int32), plane.shape[1] // 4)[None, :]
+    means = (pairs[:, 0, :, 0] + pairs[:, 0, :, 1] + pairs[:, 1, :, 0] + pairs[:, 1, :, 1] + bias) >> 2
+    return _pad_to(means, -means.shape[0] % 8, 0)
+
+
+def _enlarge(plane: jax.Array) -> jax.Array:
+    """Doubles both sides by the triangle filter: 3/4 of the nearer and 1/4 of the farther sample along each axis."""
+    height, width = plane.shape
+    tall = jnp.pad(plane, ((1, 1), (0, 0)), mode="edge")
+    near = 3 * plane
+    rows = jnp.stack([near + tall[:-2], near + tall[2:]], axis=1).reshape(2 * height, width)
+    wide = jnp.pad(rows, ((0, 0), (1, 1)), mode="edge")
+    near = 3 * rows
+    return jnp.stack([near + wide[:, :-2] + 8, near + wide[:, 2:] + 7], axis=2).reshape(2 * height, 2 * width) >> 4
+
+
+def _code(plane: jax.Array, steps: jax.Array) -> jax.Array:
+    """Transforms, quantises and restores a plane of whole blocks, int32 [8 a, 8 b]."""
+    rows, columns = plane.shape[0] // 8, plane.shape[1] // 8
+    blocks = plane.reshape(rows, 8, columns, 8).transpose(1, 3, 0, 2).reshape(8, 8, rows * columns) - 128
+    coefficients = _forward(_forward(blocks.swapaxes(0, 1), 2).swapaxes(0, 1), -2)
+    steps = steps[:, :, None]
+    levels = _divide(coefficients, 8 * steps)
+    restored = _inverse(_inverse(levels * steps, 2).swapaxes(0, 1), -5).swapaxes(0, 1)
+    restored = jnp.clip(restored + 128, 0, 255)
+    return restored.reshape(8, 8, rows, columns).transpose(2, 0, 3, 1).reshape(plane.shape)
+
+
+def _divide(value: jax.Array, step: jax.Array) -> jax.Array:
+    """value / step to the nearest whole number, halves away from zero; |value| < 2^20."""
+    # The quotient is at least 1 / (4 step) away from a whole number, far beyond what float32 division can be off.
+    share = (jnp.abs(value) + (step >> 1)).astype(jnp.float32) + 0.5
+    return jnp.sign(value) * jnp.floor(share / step.astype(jnp.float32)).astype(jnp.int32)
+
+
+def _shift(value: jax.Array, bits: int) -> jax.Array:
+    """value / 2^bits, rounded, for bits > 0; value * 2^-bits else."""
+    return (value + (1 << (bits - 1))) >> bits if bits > 0 else value << -bits
+
+
+def _forward(x: jax.Array, extra: int) -> jax.Array:
+    """The 8-point transform along axis 0, scaled by sqrt(8) 2^extra, int32 [8, 8, n]."""
+    total = [x[i] + x[7 - i] for i in range(4)]
+    odd = [x[i] - x[7 - i] for i in range(4)]
+    outer, inner = total[0] + total[3], total[1] + total[2]
+    even = [total[0] - total[3], total[1] - total[2]]
+    bits = _BITS - extra
+    e = [_shift(sum(c * v for c, v in zip(row, even, strict=True)), bits) for row in _EVEN]
+    o = [_shift(sum(c * v for c, v in zip(row, odd, strict=True)), bits) for row in _ODD]
+    return jnp.stack([_shift(outer + inner, -extra), o[0], e[0], o[1], _shift(outer - inner, -extra), o[2], e[1], o[3]])
+
+
+def _inverse(x: jax.Array, extra: int) -> jax.Array:
+    """The transpose of `_forward`, along axis 0."""
+    outer, inner = (x[0] + x[4]) << _BITS, (x[0] - x[4]) << _BITS
+    even = [_EVEN[0][i] * x[2] + _EVEN[1][i] * x[6] for i in range(2)]
+    odd = [sum(_ODD[k][i] * x[2 * k + 1] for k in range(4)) for i in range(4)]
+    e = [outer + even[0], inner + even[1], inner - even[1], outer - even[0]]
+    bits = _BITS - extra
+    upper = [_shift(e[i] + odd[i], bits) for i in range(4)]
+    lower = [_shift(e[i] - odd[i], bits) for i in range(3, -1, -1)]
+    return jnp.stack([*upper, *lower])
