@@ -1,0 +1,216 @@
+"""Which images, of what size, in what order: from a source to batches of uint8 [B, S, S, 3].
+
+The size policy, stated once: an image of the wanted square size from a source whose images all have that size passes
+untouched, bit for bit. From a source of one other size the central square is resized. Where sizes vary, the central
+square of `crop_fraction` (0.875 unless told) of the shorter side is resized. Resizing is Pillow's BILINEAR, which
+averages when it shrinks.
+"""
+
+import collections
+import concurrent.futures
+import itertools
+from collections.abc import Collection, Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import PIL.Image
+
+from causal_iqa import _checks
+from causal_iqa.data.sources import Example, Source, UnreadableImage
+
+CROP_FRACTION = 0.875
+
+
+class Batch(NamedTuple):
+    """Images of one size with what identifies them.
+
+    A slot that is not valid (an unreadable image, or padding of the last batch) repeats a valid one as a whole; in a
+    batch without any it is black, with label -1 and an empty id.
+    """
+
+    images: np.ndarray  # uint8 [B, S, S, 3]
+    labels: np.ndarray  # int32 [B]
+    ids: tuple[str, ...]  # B of them
+    valid: np.ndarray  # bool [B]
+    skipped: tuple[tuple[str, str], ...]  # (id, reason) of the unreadable images
+
+
+def choose(
+    source: Source,
+    num: int | None,
+    *,
+    seed: int,
+    exclude_ids: Collection[str] = frozenset(),
+    balanced: bool = False,
+) -> np.ndarray:
+    """Chooses images at random, reproducibly: with one seed, the first k of a longer choice are the choice of k.
+
+    Args:
+      source: the images.
+      num: how many; None: all that are not excluded.
+      seed: of the choice.
+      exclude_ids: ids never chosen, e.g. those being judged when anchors are chosen.
+      balanced: whether classes take turns, as long as each has images left. Reads every label; unlabelled images
+        are left out.
+
+    Returns:
+      int64 [num], positions in the source.
+
+    Raises:
+      InputError: when fewer images are available, or none.
+    """
+    if num is not None and num < 1:
+        raise _checks.InputError(f"num: expected at least one image, got {num}")
+    rng = np.random.Generator(np.random.PCG64(seed))
+    order = rng.permutation(len(source))
+    if balanced:
+        order = _take_turns(source, order, rng)
+    exclude_ids = frozenset(exclude_ids)
+    free = (i for i in order if not exclude_ids or source.id(int(i)) not in exclude_ids)
+    chosen = np.fromiter(itertools.islice(free, num), np.int64)
+    if chosen.size < (num or 1):
+        kind = "labelled " if balanced else ""
+        raise _checks.InputError(
+            f"num: expected {num or 'some'} images of {source.name} (split {source.split}), but only {chosen.size} "
+            f"{kind}are there ({len(source)} in all, {len(exclude_ids)} ids excluded)"
+        )
+    return chosen
+
+
+def _take_turns(source: Source, order: np.ndarray, rng: np.random.Generator) -> Iterator[int]:
+    by_class: dict[int, list[int]] = collections.defaultdict(list)
+    for i in order:
+        by_class[source.label(int(i))].append(int(i))
+    by_class.pop(-1, None)
+    queues = [by_class[label] for label in rng.permutation(sorted(by_class))]
+    rounds = itertools.zip_longest(*queues)
+    return (i for turn in rounds for i in turn if i is not None)
+
+
+def fit(image: np.ndarray, size: int, *, crop_fraction: float = CROP_FRACTION) -> np.ndarray:
+    """Crops the central square and resizes it with Pillow's antialiased BILINEAR.
+
+    Args:
+      image: uint8 [H, W, 3].
+      size: side of the result in pixels.
+      crop_fraction: side of the square over the shorter side, in (0, 1].
+
+    Returns:
+      uint8 [size, size, 3]; the image itself when nothing changes.
+
+    Raises:
+      ValueError: when size or crop_fraction is out of range.
+      TypeError: when the image is not uint8 [H, W, 3].
+    """
+    _check_fit(size, crop_fraction)
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+        raise TypeError(f"image: expected uint8 [H, W, 3], got {image.dtype} {list(image.shape)}")
+    height, width, _ = image.shape
+    side = max(1, round(min(height, width) * crop_fraction))
+    top, left = (height - side) // 2, (width - side) // 2
+    square = image[top : top + side, left : left + side]
+    if side == size:
+        return square
+    return np.asarray(PIL.Image.fromarray(square).resize((size, size), PIL.Image.Resampling.BILINEAR))
+
+
+def _check_fit(size: int, crop_fraction: float) -> None:
+    if size < 1:
+        raise ValueError(f"size: expected a positive side, got {size}")
+    if not 0 < crop_fraction <= 1:
+        raise ValueError(f"crop_fraction: expected a number in (0, 1], got {crop_fraction}")
+
+
+def batches(
+    source: Source,
+    indices: Sequence[int] | np.ndarray,
+    *,
+    batch_size: int,
+    size: int,
+    crop_fraction: float = CROP_FRACTION,
+    workers: int = 2,
+    prefetch: int = 2,
+) -> Iterator[Batch]:
+    """Reads images in the given order, decoding ahead in threads.
+
+    Args:
+      source: the images.
+      indices: positions in the source.
+      batch_size: images per batch; the last one is padded.
+      size: side of the images in pixels, by the policy of this module.
+      crop_fraction: of the shorter side, where sizes vary.
+      workers: decoding threads.
+      prefetch: batches prepared beyond the one being used.
+
+    Returns:
+      An iterator of batches. Unreadable images are reported in their batch and left out. Closing or dropping the
+      iterator early ends its threads.
+
+    Raises:
+      ValueError: when a number is out of range.
+      InputError: when two images have the same id.
+    """
+    _check_fit(size, crop_fraction)
+    for name, value, least in (("batch_size", batch_size, 1), ("workers", workers, 1), ("prefetch", prefetch, 0)):
+        if value < least:
+            raise ValueError(f"{name}: expected at least {least}, got {value}")
+    fraction = crop_fraction if source.image_shape is None else 1.0
+    indices = [int(i) for i in indices]
+    chunks = [indices[i : i + batch_size] for i in range(0, len(indices), batch_size)]
+    return _iterate(source, chunks, batch_size, size, fraction, workers, prefetch)
+
+
+def _iterate(source, chunks, batch_size, size, fraction, workers, prefetch) -> Iterator[Batch]:
+    whole = hasattr(source, "batch")
+
+    def read_one(index: int) -> Example | UnreadableImage:
+        try:
+            example = source[index]
+        except UnreadableImage as error:
+            return error
+        return example._replace(image=fit(example.image, size, crop_fraction=fraction))
+
+    def read_chunk(chunk: list[int]) -> list[Example]:
+        return [e._replace(image=fit(e.image, size, crop_fraction=fraction)) for e in source.batch(chunk)]
+
+    def submit(chunk: list[int]) -> list[concurrent.futures.Future]:
+        return [pool.submit(read_chunk, chunk)] if whole else [pool.submit(read_one, index) for index in chunk]
+
+    pool = concurrent.futures.ThreadPoolExecutor(workers, thread_name_prefix="causal_iqa-data")
+    pending: collections.deque = collections.deque()
+    seen: dict[str, int] = {}
+    try:
+        for chunk in chunks:
+            pending.append((chunk, submit(chunk)))
+            if len(pending) > prefetch:
+                yield _next_batch(pending, whole, batch_size, size, seen)
+        while pending:
+            yield _next_batch(pending, whole, batch_size, size, seen)
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _next_batch(pending, whole: bool, batch_size: int, size: int, seen: dict[str, int]) -> Batch:
+    chunk, futures = pending.popleft()
+    results = futures[0].result() if whole else [future.result() for future in futures]
+    for index, result in zip(chunk, results, strict=True):
+        if seen.setdefault(result.id, index) != index:
+            raise _checks.InputError(f"id {result.id!r} names images {seen[result.id]} and {index}; ids must be unique")
+    return _assemble(results, batch_size, size)
+
+
+def _assemble(results: Sequence[Example | UnreadableImage], batch_size: int, size: int) -> Batch:
+    readable = [slot for slot, result in enumerate(results) if isinstance(result, Example)]
+    skipped = tuple((result.id, result.reason) for result in results if isinstance(result, UnreadableImage))
+    valid = np.isin(np.arange(batch_size), readable)
+    if not readable:
+        images = np.zeros((batch_size, size, size, 3), np.uint8)
+        return Batch(images, np.full(batch_size, -1, np.int32), ("",) * batch_size, valid, skipped)
+    filled = [results[slot if valid[slot] else readable[-1]] for slot in range(batch_size)]
+    return Batch(
+        images=np.stack([example.image for example in filled]),
+        labels=np.array([example.label for example in filled], np.int32),
+        ids=tuple(example.id for example in filled),
+        valid=valid,
+        skipped=skipped,
+    )

@@ -1,0 +1,63 @@
+"""What a source of images is: random access to decoded examples, with ids and labels that cost no decoding."""
+
+from typing import NamedTuple, Protocol, runtime_checkable
+
+import numpy as np
+
+
+class Example(NamedTuple):
+    """One labelled image. The label is -1 where the source knows none."""
+
+    image: np.ndarray  # uint8 [H, W, 3], sRGB
+    label: int
+    id: str
+
+
+class UnreadableImage(ValueError):
+    """An image that cannot be decoded: skipped and reported by the batcher, never fatal to a run."""
+
+    def __init__(self, id: str, reason: str):
+        """Keeps what a report needs.
+
+        Args:
+          id: the image's id or path.
+          reason: why it cannot be read, on one line.
+        """
+        super().__init__(id, reason)
+        self.id = id
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.id}: {self.reason}"
+
+
+@runtime_checkable
+class Source(Protocol):
+    """Random access to images; every source of this room has this shape.
+
+    A source that makes many images faster together than one by one also has `batch(indices) -> list[Example]`, which
+    the batcher then uses.
+
+    Attributes:
+      name: where the images come from, e.g. "tfds:cifar10".
+      split: the part of the dataset, None where there are no parts.
+      class_names: the classes in label order; empty when unlabelled.
+      image_shape: (height, width) shared by all images, None when sizes vary.
+    """
+
+    name: str
+    split: str | None
+    class_names: tuple[str, ...]
+    image_shape: tuple[int, int] | None
+
+    def __len__(self) -> int:
+        """Returns the number of images."""
+
+    def __getitem__(self, index: int) -> Example:
+        """Returns example `index` in [0, len); raises UnreadableImage when its image cannot be decoded."""
+
+    def id(self, index: int) -> str:
+        """Returns the id of an image without decoding it; ids are unique within a source."""
+
+    def label(self, index: int) -> int:
+        """Returns the label of an image without decoding it, -1 when unknown."""

@@ -1,0 +1,246 @@
+"""TensorFlow Datasets prepared as array_record, read without TensorFlow.
+
+A dataset is opened from its files alone, so neither its generating code nor the network is touched and any prepared
+version serves. Images are decoded by this package, not by tfds, whose decoder depends on what else is installed.
+"""
+
+import bisect
+import dataclasses
+import itertools
+import os
+import pathlib
+from typing import Any
+
+import numpy as np
+
+from causal_iqa import _checks
+from causal_iqa.data import decoding
+from causal_iqa.data.sources import Example
+
+_ID_FEATURES = ("id", "file_name")
+_DEFAULT_SPLITS = ("test", "validation")
+
+
+@dataclasses.dataclass(frozen=True)
+class TfdsSource:
+    """One split of a prepared dataset; `open_tfds` builds it.
+
+    Attributes:
+      name: "tfds:NAME" as given.
+      split: the split as given, e.g. "test" or "train[:10%]".
+      class_names: the classes in label order.
+      image_shape: (height, width) of all images, None when sizes vary.
+      records: the tfds data source with images left encoded.
+      image_key: feature that holds the image.
+      label_key: feature that holds the class label.
+      id_key: feature that holds the id, None when the position is the id.
+      spans: (first row, split name, position in that split) of each stretch of consecutive rows.
+    """
+
+    name: str
+    split: str
+    class_names: tuple[str, ...]
+    image_shape: tuple[int, int] | None
+    records: Any
+    image_key: str
+    label_key: str
+    id_key: str | None
+    spans: tuple[tuple[int, str, int], ...]
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def __getitem__(self, index: int) -> Example:
+        record = self._record(index)
+        id = self._id(index, record)
+        # tfds and TensorFlow ignore EXIF, and a fixed image shape would break if it were applied.
+        image = decoding.decode(record[self.image_key], id, orient=False)
+        return Example(image, int(record[self.label_key]), id)
+
+    def id(self, index: int) -> str:
+        """Returns the dataset's own id or file name, else "<split>/<position in the whole split>"."""
+        return self._id(index, self._record(index) if self.id_key else None)
+
+    def label(self, index: int) -> int:
+        """Returns the class label; reads the record, decodes no image."""
+        return int(self._record(index)[self.label_key])
+
+    def _record(self, index: int) -> dict[str, Any]:
+        return self.records[self._check_index(index)]
+
+    def _check_index(self, index: int) -> int:
+        index = int(index)
+        if not 0 <= index < len(self):
+            raise IndexError(f"index: expected 0 to {len(self) - 1}, got {index}")
+        return index
+
+    def _id(self, index: int, record: dict[str, Any] | None) -> str:
+        if self.id_key:
+            value = record[self.id_key]
+            return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+        index = self._check_index(index)
+        first, split, position = self.spans[bisect.bisect_right(self.spans, index, key=lambda span: span[0]) - 1]
+        return f"{split}/{position + index - first}"
+
+
+def _build_command(name: str, data_dir: str) -> str:
+    return f"tfds build {name} --file_format=array_record --data_dir={data_dir}"
+
+
+def _missing(tfds: Any, name: str, data_dir: str) -> _checks.InputError:
+    base = name.split(":")[0].split("/")[0]
+    root = pathlib.Path(data_dir)
+    # NAME/VERSION or NAME/CONFIG/VERSION; no deeper, so that a data_dir with a million files answers at once.
+    infos = itertools.chain(root.glob("*/*/dataset_info.json"), root.glob("*/*/*/dataset_info.json"))
+    prepared = sorted(path.parent.relative_to(root).as_posix() for path in infos)
+    own = [path for path in prepared if path.split("/")[0] == base]
+    if own:
+        return _checks.InputError(f"tfds: {name!r} is not in {data_dir!r}; of {base!r} there is: {', '.join(own)}")
+    if root.name == base and any(root.glob("*/dataset_info.json")):
+        return _checks.InputError(
+            f"tfds: {data_dir!r} is the folder of {base!r} itself; give the one above as data_dir"
+        )
+    registered = set(tfds.list_builders(with_community_datasets=False))
+    if base not in registered:
+        known = registered | {path.split("/")[0] for path in prepared}
+        return _checks.InputError(f"tfds: unknown dataset {base!r}: {_checks.closest(base, known)}")
+    state = "does not exist" if not root.is_dir() else f"holds: {', '.join(prepared[:10]) or 'no prepared dataset'}"
+    return _checks.InputError(
+        f"tfds: {name!r} is not prepared in {data_dir!r} (which {state}); "
+        f"prepare it with `{_build_command(name, data_dir)}`, or allow the download (--download)"
+    )
+
+
+def _prepare(tfds: Any, name: str, data_dir: str) -> None:
+    try:
+        tfds.builder(name, data_dir=data_dir, file_format="array_record").download_and_prepare()
+    except ImportError as error:
+        raise _checks.InputError(
+            f"tfds: preparing {name!r} needs a package that is not installed ({error}); "
+            f"where it is, run `{_build_command(name, data_dir)}`"
+        ) from error
+
+
+def _find(tfds: Any, name: str, data_dir: str, download: bool) -> Any:
+    from tensorflow_datasets.core import read_only_builder
+
+    def from_files():
+        return read_only_builder.builder_from_files(name, data_dir=data_dir)
+
+    try:
+        try:
+            return from_files()
+        except tfds.core.DatasetNotFoundError:
+            if not download:
+                raise
+            _prepare(tfds, name, data_dir)
+            return from_files()
+    except tfds.core.DatasetNotFoundError:
+        raise _missing(tfds, name, data_dir) from None
+    except _checks.InputError:
+        raise
+    except (ValueError, OSError, ImportError) as error:
+        reason = str(error).strip().splitlines() or [type(error).__name__]
+        raise _checks.InputError(f"tfds: cannot open {name!r} in {data_dir!r}: {reason[0]}") from error
+
+
+def _choose_split(split: str | None, available: list[str], name: str) -> str:
+    if split is not None:
+        return split
+    for candidate in (*_DEFAULT_SPLITS, *available[: len(available) == 1]):
+        if candidate in available:
+            return candidate
+    raise _checks.InputError(f"split: {name!r} has {', '.join(available)}; choose one")
+
+
+def _keys(tfds: Any, info: Any, name: str) -> tuple[str, str, str | None]:
+    features = info.features
+    pair = info.supervised_keys if info.supervised_keys and len(info.supervised_keys) == 2 else ("image", "label")
+    wanted = (tfds.features.Image, "image"), (tfds.features.ClassLabel, "label")
+    found = []
+    for (kind, default), key in zip(wanted, pair, strict=True):
+        match = [k for k in (key, default) if isinstance(k, str) and k in features and isinstance(features[k], kind)]
+        if not match:
+            have = ", ".join(f"{k} ({type(v).__name__})" for k, v in features.items())
+            raise _checks.InputError(f"tfds: {name!r} has no {default} feature ({kind.__name__}); it has {have}")
+        found.append(match[0])
+    image = features[found[0]]
+    if len(image.shape) != 3 or image.np_dtype not in (np.uint8, np.uint16):
+        raise _checks.InputError(f"tfds: {name!r}: expected 8- or 16-bit images [H, W, C], got shape {image.shape}")
+    id_key = next((k for k in _ID_FEATURES if k in features and features[k].shape == ()), None)
+    return found[0], found[1], id_key
+
+
+def _spans(info: Any, instructions: list[Any]) -> tuple[tuple[int, str, int], ...]:
+    starts: dict[str, tuple[str, int]] = {}
+    for split, split_info in info.splits.items():
+        position = 0
+        for whole in split_info.file_instructions:
+            starts[os.fspath(whole.filename)] = split, position
+            position += whole.examples_in_shard
+    spans, row = [], 0
+    for part in instructions:
+        split, position = starts[os.fspath(part.filename)]
+        spans.append((row, split, position + part.skip))
+        row += part.take
+    return tuple(spans)
+
+
+def open_tfds(
+    name: str, *, data_dir: str | os.PathLike | None = None, split: str | None = None, download: bool = False
+) -> TfdsSource:
+    """Opens one split of a dataset prepared by TensorFlow Datasets in the array_record format.
+
+    Args:
+      name: the dataset as tfds names it: "NAME", "NAME/CONFIG", "NAME:VERSION".
+      data_dir: the folder that holds prepared datasets; None: $TFDS_DATA_DIR, else ~/tensorflow_datasets.
+      split: in the syntax of tfds, e.g. "test", "train[:10%]"; None: "test", else "validation", else the only one.
+      download: whether a dataset that is not there may be downloaded and prepared. Otherwise the network is never used.
+
+    Returns:
+      The source. Ids are the dataset's feature `id`, else `file_name`, else "<split>/<position>".
+
+    Raises:
+      InputError: when the dataset is unknown, not prepared, prepared in another format, incomplete, has no such split,
+        or has no image or no class label.
+    """
+    import tensorflow_datasets as tfds
+
+    if data_dir is None:
+        data_dir = os.environ.get("TFDS_DATA_DIR") or os.path.join("~", "tensorflow_datasets")
+    data_dir = os.path.expanduser(os.fspath(data_dir))
+    builder = _find(tfds, name, data_dir, download)
+    image_key, label_key, id_key = _keys(tfds, builder.info, name)
+    formats = sorted(file_format.value for file_format in builder.info.available_file_formats())
+    if "array_record" not in formats:
+        raise _checks.InputError(
+            f"tfds: {name!r} in {data_dir!r} is prepared as {' and '.join(formats) or 'nothing'}; "
+            f"expected array_record: run `{_build_command(name, data_dir)}` with another data_dir"
+        )
+    if builder.info.file_format.value != "array_record":
+        builder = tfds.builder_from_directory(builder.data_dir, file_format="array_record")
+    info = builder.info
+    available = list(info.splits)
+    split = _choose_split(split, available, name)
+    try:
+        instructions = info.splits[split].file_instructions
+    except (ValueError, KeyError, AssertionError) as error:
+        raise _checks.InputError(f"split: {name!r} has no {split!r}; it has {', '.join(available)}") from error
+    absent = [part.filename for part in instructions if not os.path.exists(part.filename)]
+    if absent:
+        raise _checks.InputError(f"tfds: {name!r} lacks {len(absent)} of its files, e.g. {os.fspath(absent[0])!r}")
+    if not instructions:
+        raise _checks.InputError(f"split: {split!r} of {name!r} holds no image")
+    records = builder.as_data_source(split, decoders={image_key: tfds.decode.SkipDecoding()})
+    shape = info.features[image_key].shape[:2]
+    return TfdsSource(
+        name=f"tfds:{name}",
+        split=split,
+        class_names=tuple(info.features[label_key].names),
+        image_shape=None if None in shape else tuple(shape),
+        records=records,
+        image_key=image_key,
+        label_key=label_key,
+        id_key=id_key,
+        spans=_spans(info, instructions),
+    )
