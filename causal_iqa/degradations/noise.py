@@ -1,8 +1,9 @@
 """Sensor noise: Gaussian, shot (Poisson), impulse and speckle, after Hendrycks and Dietterich (2019)."""
 
+import math
+
 import jax
 import jax.numpy as jnp
-from jax.scipy.special import ndtr
 
 from causal_iqa.degradations import ladder
 
@@ -97,9 +98,17 @@ def impulse_noise(key: jax.Array, image: jax.Array, severity: jax.Array, *, fami
     family = ladder.family_of(image, family)
     amount = ladder.mix(0.0, IMPULSE_NOISE_AMOUNT[family], severity)
     # One draw decides both whether and which: [0, a/2) is pepper, [a/2, a) is salt.
-    u = jax.random.uniform(key, image.shape, image.dtype)
+    u = _uniform_16(key, image.shape)
     hit = jnp.where(u < 0.5 * amount, 0.0, 1.0)
     return ladder.finish(image, jnp.where(u < amount, hit, image), severity)
+
+
+def _uniform_16(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
+    """Uniform multiples of 2^-16 in [0, 1), two from each random word: the words are what noise costs on a CPU."""
+    size = math.prod(shape)
+    words = jax.random.bits(key, ((size + 1) // 2,), jnp.uint32)
+    halves = jnp.concatenate([words >> 16, words & 0xFFFF])[:size]
+    return halves.reshape(shape).astype(jnp.float32) * 2.0**-16
 
 
 def shot_noise(key: jax.Array, image: jax.Array, severity: jax.Array, *, family: str | None = None) -> jax.Array:
@@ -120,22 +129,21 @@ def shot_noise(key: jax.Array, image: jax.Array, severity: jax.Array, *, family:
       [1] Hendrycks, Dietterich (2019).
     """
     family = ladder.family_of(image, family)
-    # The photons themselves at integers, so that c is exact there; elsewhere the inverse of the mixed inverses.
     inverse = ladder.mix(0.0, tuple(1.0 / c for c in SHOT_NOISE_PHOTONS[family]), severity)
     photons = 1.0 / jnp.maximum(inverse, 1e-6)
-    w = jax.random.normal(key, image.shape, image.dtype)
-    return ladder.finish(image, poisson_quantile(w, photons * image) / photons, severity)
+    level = jax.random.uniform(key, image.shape, jnp.float32, 2.0**-24)
+    return ladder.finish(image, poisson_quantile(level, photons * image) / photons, severity)
 
 
-def poisson_quantile(w: jax.Array, mean: jax.Array) -> jax.Array:
-    """The Poisson count at the level of a standard normal deviate: smallest n with P(N <= n) >= Phi(w).
+def poisson_quantile(level: jax.Array, mean: jax.Array) -> jax.Array:
+    """The Poisson count at a level, the smallest n with P(N <= n) >= level.
 
-    With w standard normal the count is Poisson(mean). Means below 5 sum the distribution (exact to float32 rounding, up
+    With the level uniform the count is Poisson(mean). Means below 5 sum the distribution (exact to float32 rounding, up
     to 20 counts: the tail beyond has probability below 1e-6); from 5 on the count is the floor of Giles' expansion of
     the inverse, wrong with probability below 1e-3 in total variation at 5 and falling as the mean grows.
 
     Args:
-      w: float32 [...], standard normal deviates.
+      level: float32 [...], in (0, 1).
       mean: float32 [...], >= 0.
 
     Returns:
@@ -145,7 +153,6 @@ def poisson_quantile(w: jax.Array, mean: jax.Array) -> jax.Array:
       [1] Giles (2016). Algorithm 955: approximation of the inverse Poisson cumulative distribution function, eq. 8.
     """
     small = jnp.minimum(mean, _POISSON_SPLIT)
-    level = ndtr(w)
     term = jnp.exp(-small)
     below, count = term, jnp.zeros_like(mean)
     for n in range(1, _POISSON_TERMS + 1):
@@ -153,6 +160,7 @@ def poisson_quantile(w: jax.Array, mean: jax.Array) -> jax.Array:
         term = term * (small * (1.0 / n))
         below = below + term
     large = jnp.maximum(mean, _POISSON_SPLIT)
+    w = math.sqrt(2.0) * jax.lax.erf_inv(2.0 * level - 1.0)
     root = jnp.sqrt(large)
     w2 = w * w
     expansion = (

@@ -173,8 +173,8 @@ _ROWS = (
         differentiable=True,
         monotone=True,
         parameters=digital.PIXELATE_SHARE,
-        convention="box means down to int(side * share), pixels repeated up; Pillow rounds to 8 bits between, this does "
-        "not; neutral 1",
+        convention="box means down to int(side * share), pixels repeated up; Pillow rounds to 8 bits between, this "
+        "does not; neutral 1",
     ),
     DegradationSpec(
         name="jpeg_compression",
