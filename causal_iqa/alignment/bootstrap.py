@@ -1,0 +1,195 @@
+"""Cluster bootstrap of the three alignment numbers: whole images are drawn, with all their conditions."""
+
+import os
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+
+import jax
+import numpy as np
+
+from causal_iqa import _checks
+from causal_iqa.alignment import _sweep, correlation
+
+# Floats of a table of level ranks that one block may hold for one performance (128 MB).
+_TABLE_FLOATS = 1 << 25
+_MAX_BLOCK = 1024
+
+
+class Resamples(NamedTuple):
+    """The three numbers on the images as they are (entry 0) and on every resample: float64 [1 + num_resamples] each."""
+
+    between: np.ndarray
+    within: np.ndarray
+    pooled: np.ndarray
+
+
+class _Job(NamedTuple):
+    """One score table with the networks judged by it whose defined entries are the same."""
+
+    targets: tuple[tuple[str, str], ...]
+    q: np.ndarray
+    networks: tuple[str, ...]
+    defined: np.ndarray
+
+
+def resample_counts(key: jax.Array, num_images: int, num_resamples: int) -> np.ndarray:
+    """Draws bootstrap samples of images with replacement, as counts.
+
+    Resample b depends on the key and b only, so the first resamples of a longer run are those of a shorter one.
+
+    Args:
+      key: typed PRNG key.
+      num_images: N.
+      num_resamples: B.
+
+    Returns:
+      float32 [B, N], rows sum to N.
+
+    References:
+      [1] B. Efron (1979), Bootstrap methods: another look at the jackknife, Annals of Statistics 7.
+    """
+    with jax.default_device(jax.devices("cpu")[0]):
+        keys = jax.vmap(jax.random.fold_in, (None, 0))(key, np.arange(num_resamples))
+        drawn = np.asarray(jax.vmap(lambda k: jax.random.randint(k, (num_images,), 0, num_images))(keys), np.int64)
+    drawn += num_images * np.arange(num_resamples)[:, None]
+    counts = np.bincount(drawn.ravel(), minlength=num_resamples * num_images)
+    return counts.reshape(num_resamples, num_images).astype(np.float32)
+
+
+def bootstrap(
+    key: jax.Array,
+    scores: Mapping[str, Mapping[str, np.ndarray]],
+    performance: Mapping[str, np.ndarray],
+    *,
+    num_resamples: int = 1000,
+    block_size: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Mapping[str, Mapping[str, Resamples]]:
+    """Computes the three alignment numbers on the images and on resamples of them, the same for every pair.
+
+    Runs on the host's cores, whatever the default device. A score table given for several networks as the same object
+    is ranked once.
+
+    Args:
+      key: typed PRNG key of the resamples.
+      scores: metric -> network -> [C, N], higher is better, NaN or infinite where undefined.
+      performance: network -> [C, N] in [0, 1], NaN where undefined; "all" is a name like any other.
+      num_resamples: how many times the N images are drawn with replacement.
+      block_size: resamples computed together; by default what fits 128 MB per performance table. No result depends
+        on it beyond rounding.
+      progress: called with the work done so far and all of it.
+
+    Returns:
+      metric -> network -> Resamples. A number that is undefined on a resample is NaN there.
+
+    Raises:
+      InputError: when a metric names a network that has no performance.
+      ValueError: when tables differ in shape or a count is not positive.
+    """
+    if num_resamples < 1 or (block_size is not None and block_size < 1):
+        raise ValueError(f"num_resamples, block_size: expected at least 1, got {num_resamples}, {block_size}")
+    jobs, performance = _make_jobs(scores, performance)
+    if not jobs:
+        return {metric: {} for metric in scores}
+    num_images = jobs[0].q.shape[1]
+    counts = np.concatenate([np.ones((1, num_images), np.float32), resample_counts(key, num_images, num_resamples)])
+    apart = {id(job): _sweep.sort_rows(job.q, job.defined, num_images) for job in jobs}
+    joint = {id(job): _sweep.sort_rows(_flat(job.q), _flat(job.defined), num_images) for job in jobs}
+    levels = _all_levels(jobs, performance, num_images)
+    block_size = min(block_size or _fitting_block(levels), len(counts))
+    blocks = range(0, len(counts), block_size)
+    out = {target: np.full((3, len(counts)), np.nan) for job in jobs for target in job.targets}
+    done, work = 0, len(blocks) * len(jobs)
+    device = jax.devices("cpu")[0]
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        for start in blocks:
+            block = counts[start : start + block_size]
+            size = len(block)
+            # The last block is filled up with copies of its first row, so that one program serves all blocks.
+            block = np.concatenate([block, np.repeat(block[:1], block_size - size, axis=0)])
+            shared = _Block(block, levels, performance, device, pool)
+            waiting = [(job, pool.submit(shared.run, job, apart[id(job)], joint[id(job)])) for job in jobs]
+            for job, future in waiting:
+                for target, values in zip(job.targets, future.result(), strict=True):
+                    out[target][:, start : start + size] = values[:, :size]
+                done += 1
+                if progress is not None:
+                    progress(done, work)
+    return {metric: {name: Resamples(*out[metric, name]) for name in tables} for metric, tables in scores.items()}
+
+
+class _Block:
+    """The resamples of one block with the level ranks that every metric needs."""
+
+    def __init__(self, counts, levels, performance, device, pool):
+        weights = np.ascontiguousarray(counts.T)
+        padded = np.concatenate([weights, np.zeros_like(weights[:1])])
+        self.counts, self.levels = counts, levels
+        self.weights = jax.device_put(padded, device)
+        names = list(levels)
+        ranks = pool.map(lambda name: _sweep.level_ranks(levels[name], weights, device), names)
+        self.ranks = dict(zip(names, ranks, strict=True))
+        self.means = {name: correlation.condition_means(table, counts) for name, table in performance.items()}
+
+    def run(self, job: _Job, apart: _sweep.Rows, joint: _sweep.Rows) -> list[np.ndarray]:
+        """Returns the three numbers [3, B] of each target of the job."""
+        means = correlation.condition_means(job.q, self.counts)
+        between = [correlation.masked_spearman(means, self.means[name]) for name in job.networks]
+        within = self._spearman(job, apart, "within", self.counts @ job.defined.T.astype(np.float32))
+        pooled = self._spearman(job, joint, "pooled", (self.counts @ job.defined.sum(0, dtype=np.float32))[:, None])
+        counted = np.isfinite(within).sum(axis=1)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            within = np.where(counted > 0, np.nansum(within, axis=1) / counted, np.nan)
+        return [np.stack(three) for three in zip(between, within, pooled[:, 0], strict=True)]
+
+    def _spearman(self, job: _Job, rows: _sweep.Rows, kind: str, total: np.ndarray) -> np.ndarray:
+        """Correlations [P, G, B] of the job's score with its P performances in G groups."""
+        names = [(kind, job.defined.tobytes(), name) for name in job.networks]
+        tables, squares = zip(*(self.ranks[name] for name in names), strict=True)
+        levels = tuple(self.levels[name] for name in names)
+        total = np.ascontiguousarray(total.T)
+        products, own = _sweep.rank_sums(rows, levels, tables, self.weights, total)
+        return correlation.ratio(products, own[None], np.stack(squares))
+
+
+def _flat(table: np.ndarray) -> np.ndarray:
+    return table.reshape(1, -1)
+
+
+def _make_jobs(scores, performance) -> tuple[list[_Job], dict[str, np.ndarray]]:
+    """Gathers the pairs that share a score table and its defined entries."""
+    performance = {name: np.asarray(table, np.float64) for name, table in performance.items()}
+    gathered: dict[tuple[int, bytes], _Job] = {}
+    shapes = {table.shape for table in performance.values()}
+    for metric, tables in scores.items():
+        for name, table in tables.items():
+            m = _checks.lookup(performance, name, "network")
+            shapes.add(np.shape(table))
+            q, m = correlation.check_tables(table, m, f"scores[{metric!r}][{name!r}], performance[{name!r}]")
+            performance[name] = m
+            defined = np.isfinite(q) & np.isfinite(m)
+            place = (id(table), defined.tobytes())
+            job = gathered.get(place, _Job((), q, (), defined))
+            names = job.networks
+            gathered[place] = job._replace(targets=(*job.targets, (metric, name)), networks=(*names, name))
+    if len(shapes) > 1:
+        raise ValueError(f"scores, performance: expected one shape [C, N], got {sorted(shapes)}")
+    return list(gathered.values()), performance
+
+
+def _all_levels(jobs, performance, num_images) -> dict[tuple[str, bytes, str], _sweep.Levels]:
+    levels = {}
+    for job in jobs:
+        mask = job.defined.tobytes()
+        for name in job.networks:
+            if ("within", mask, name) not in levels:
+                m = performance[name]
+                levels["within", mask, name] = _sweep.find_levels(m, job.defined, num_images)
+                levels["pooled", mask, name] = _sweep.find_levels(_flat(m), _flat(job.defined), num_images)
+    return levels
+
+
+def _fitting_block(levels: Mapping[tuple[str, bytes, str], _sweep.Levels]) -> int:
+    largest = max(level.counts.shape[0] for level in levels.values())
+    return int(np.clip(_TABLE_FLOATS // largest, 16, _MAX_BLOCK))
