@@ -14,8 +14,8 @@ import PIL.Image
 
 from causal_iqa.data.sources import UnreadableImage
 
-# Formats Pillow decodes without a helper program. MPO is what many cameras call a JPEG with a second picture.
-_FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "BMP", "GIF", "TIFF")
+# Formats Pillow decodes without a helper program. JPEG takes in MPO, what many cameras write.
+_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
 
 _EXIF_ORIENTATION = 0x0112
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from causal_iqa import _checks
 from causal_iqa.data import decoding
-from causal_iqa.data.sources import Example
+from causal_iqa.data.sources import Example, UnreadableImage
 
 _ID_FEATURES = ("id", "file_name")
 _DEFAULT_SPLITS = ("test", "validation")
@@ -66,7 +66,11 @@ class TfdsSource:
         return int(self._record(index)[self.label_key])
 
     def _record(self, index: int) -> dict[str, Any]:
-        return self.records[self._check_index(index)]
+        index = self._check_index(index)
+        try:
+            return self.records[index]
+        except Exception as error:  # A damaged shard; which exception is up to its reader.
+            raise UnreadableImage(self._position(index), _first_line(error)) from error
 
     def _check_index(self, index: int) -> int:
         index = int(index)
@@ -78,9 +82,15 @@ class TfdsSource:
         if self.id_key:
             value = record[self.id_key]
             return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
-        index = self._check_index(index)
+        return self._position(self._check_index(index))
+
+    def _position(self, index: int) -> str:
         first, split, position = self.spans[bisect.bisect_right(self.spans, index, key=lambda span: span[0]) - 1]
         return f"{split}/{position + index - first}"
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
 
 
 def _build_command(name: str, data_dir: str) -> str:
@@ -139,9 +149,8 @@ def _find(tfds: Any, name: str, data_dir: str, download: bool) -> Any:
         raise _missing(tfds, name, data_dir) from None
     except _checks.InputError:
         raise
-    except (ValueError, OSError, ImportError) as error:
-        reason = str(error).strip().splitlines() or [type(error).__name__]
-        raise _checks.InputError(f"tfds: cannot open {name!r} in {data_dir!r}: {reason[0]}") from error
+    except Exception as error:  # tfds raises a dozen unrelated types for damaged metadata.
+        raise _checks.InputError(f"tfds: cannot open {name!r} in {data_dir!r}: {_first_line(error)}") from error
 
 
 def _choose_split(split: str | None, available: list[str], name: str) -> str:
@@ -169,6 +178,31 @@ def _keys(tfds: Any, info: Any, name: str) -> tuple[str, str, str | None]:
         raise _checks.InputError(f"tfds: {name!r}: expected 8- or 16-bit images [H, W, C], got shape {image.shape}")
     id_key = next((k for k in _ID_FEATURES if k in features and features[k].shape == ()), None)
     return found[0], found[1], id_key
+
+
+def _as_array_record(tfds: Any, builder: Any, name: str, data_dir: str) -> Any:
+    formats = sorted(file_format.value for file_format in builder.info.available_file_formats())
+    if "array_record" not in formats:
+        raise _checks.InputError(
+            f"tfds: {name!r} in {data_dir!r} is prepared as {' and '.join(formats) or 'nothing'}; "
+            f"expected array_record: run `{_build_command(name, data_dir)}` with another data_dir"
+        )
+    if builder.info.file_format.value != "array_record":
+        builder = tfds.builder_from_directory(builder.data_dir, file_format="array_record")
+    return builder
+
+
+def _instructions(info: Any, split: str, name: str) -> list[Any]:
+    try:
+        instructions = info.splits[split].file_instructions
+    except (ValueError, KeyError, AssertionError) as error:
+        raise _checks.InputError(f"split: {name!r} has no {split!r}; it has {', '.join(info.splits)}") from error
+    absent = [os.fspath(part.filename) for part in instructions if not os.path.exists(part.filename)]
+    if absent:
+        raise _checks.InputError(f"tfds: {name!r} lacks {len(absent)} of its files, e.g. {absent[0]!r}")
+    if not instructions:
+        raise _checks.InputError(f"split: {split!r} of {name!r} holds no image")
+    return instructions
 
 
 def _spans(info: Any, instructions: list[Any]) -> tuple[tuple[int, str, int], ...]:
@@ -211,27 +245,15 @@ def open_tfds(
     data_dir = os.path.expanduser(os.fspath(data_dir))
     builder = _find(tfds, name, data_dir, download)
     image_key, label_key, id_key = _keys(tfds, builder.info, name)
-    formats = sorted(file_format.value for file_format in builder.info.available_file_formats())
-    if "array_record" not in formats:
-        raise _checks.InputError(
-            f"tfds: {name!r} in {data_dir!r} is prepared as {' and '.join(formats) or 'nothing'}; "
-            f"expected array_record: run `{_build_command(name, data_dir)}` with another data_dir"
-        )
-    if builder.info.file_format.value != "array_record":
-        builder = tfds.builder_from_directory(builder.data_dir, file_format="array_record")
+    builder = _as_array_record(tfds, builder, name, data_dir)
     info = builder.info
-    available = list(info.splits)
-    split = _choose_split(split, available, name)
-    try:
-        instructions = info.splits[split].file_instructions
-    except (ValueError, KeyError, AssertionError) as error:
-        raise _checks.InputError(f"split: {name!r} has no {split!r}; it has {', '.join(available)}") from error
-    absent = [part.filename for part in instructions if not os.path.exists(part.filename)]
-    if absent:
-        raise _checks.InputError(f"tfds: {name!r} lacks {len(absent)} of its files, e.g. {os.fspath(absent[0])!r}")
-    if not instructions:
-        raise _checks.InputError(f"split: {split!r} of {name!r} holds no image")
+    split = _choose_split(split, list(info.splits), name)
+    instructions = _instructions(info, split, name)
     records = builder.as_data_source(split, decoders={image_key: tfds.decode.SkipDecoding()})
+    try:
+        records[0]
+    except Exception as error:
+        raise _checks.InputError(f"tfds: cannot read {name!r} in {data_dir!r}: {_first_line(error)}") from error
     shape = info.features[image_key].shape[:2]
     return TfdsSource(
         name=f"tfds:{name}",
