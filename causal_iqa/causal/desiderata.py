@@ -1,0 +1,84 @@
+"""Four things a quality metric should do, judged for one metric from what was measured and from its graph."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from causal_iqa.alignment import Alignment
+from causal_iqa.causal.effects import DoseResponse, Effect
+from causal_iqa.causal.graphs import Graph, ancestors
+
+
+class Verdict(NamedTuple):
+    """Whether a desideratum holds, and the numbers or the path in the graph that say so."""
+
+    holds: bool
+    evidence: str
+
+
+class Desiderata(NamedTuple):
+    """The verdicts on one metric.
+
+    sensitive: D1, the score falls with the imaging condition.
+    aligned: D2, it predicts performance between, within and pooled.
+    free_standing: D3, it needs no pristine reference of the scene.
+    prior: D4, it needs nothing of the networks judged.
+    """
+
+    sensitive: Verdict
+    aligned: Verdict
+    free_standing: Verdict
+    prior: Verdict
+
+
+def judge(graph: Graph, effects: Effect, doses: Mapping[str, DoseResponse], alignment: Alignment) -> Desiderata:
+    """Judges one metric.
+
+    D1 holds when the interval of the effect on the score excludes 0 under at least half of the conditions, and the
+    score falls with severity (trend below 0) in at least half of the degradations. D2 holds when the intervals of all
+    three correlations lie above 0. D3 holds when the graph has no way from R to Q, D4 when it has none from W to Q.
+
+    Args:
+      graph: of the metric's family, with the node Q.
+      effects: of every condition on the score, higher is better.
+      doses: of the score.
+      alignment: of the score with the performance of one network.
+
+    Returns:
+      Four verdicts with evidence in words. Undefined numbers count against the metric.
+
+    Raises:
+      ValueError: when the graph has no node Q.
+    """
+    causes = ancestors(graph, "Q")
+    return Desiderata(
+        _sensitive(effects, doses),
+        _aligned(alignment),
+        Verdict("R" not in causes, "reads the reference R" if "R" in causes else "R is no cause of Q"),
+        _prior(causes),
+    )
+
+
+def _sensitive(effects: Effect, doses: Mapping[str, DoseResponse]) -> Verdict:
+    moved = int(((effects.low > 0) | (effects.high < 0)).sum())
+    falling = sum(dose.trend < 0 for dose in doses.values())
+    holds = 2 * moved >= effects.effect.size > 0 and 2 * falling >= len(doses) > 0
+    evidence = (
+        f"effect differs from 0 under {moved} of {effects.effect.size} conditions; "
+        f"falls with severity in {falling} of {len(doses)} degradations"
+    )
+    return Verdict(bool(holds), evidence)
+
+
+def _aligned(alignment: Alignment) -> Verdict:
+    parts = [f"{name} {x.rho:.2f} [{x.low:.2f}, {x.high:.2f}]" for name, x in alignment._asdict().items()]
+    return Verdict(all(np.isfinite(x.low) and x.low > 0 for x in alignment), ", ".join(parts))
+
+
+def _prior(causes: frozenset[str]) -> Verdict:
+    if "W" in causes:
+        return Verdict(False, "reads the weights W of the networks judged")
+    needs = [text for node, text in (("T", "task knowledge T"), ("Y", "the label Y")) if node in causes]
+    needed = f"; needs {' and '.join(needs)}" if needs else ""
+    return Verdict(True, f"W is no cause of Q{needed}")

@@ -1,0 +1,123 @@
+"""Effects of imaging conditions on scores and on performance, from interventional data.
+
+Every image was taken under every condition, so the condition is set by intervention and nothing confounds it: the
+difference of paired means is the average causal effect.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import jax
+import numpy as np
+from scipy import stats
+
+from causal_iqa.alignment import resample_counts
+
+
+class Effect(NamedTuple):
+    """Average effect of every condition against clean, [C], in units of the value, with percentile intervals."""
+
+    effect: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+
+
+class DoseResponse(NamedTuple):
+    """Mean value at each severity of one degradation, [S] in rising severity, and its trend.
+
+    trend: Spearman correlation of severity and mean, -1 when every step up in severity lowers the mean.
+    """
+
+    severity: np.ndarray
+    mean: np.ndarray
+    trend: float
+
+
+def average_effects(
+    key: jax.Array, values: np.ndarray, clean: np.ndarray, *, num_resamples: int = 1000, level: float = 0.95
+) -> Effect:
+    """Average causal effect of each condition: E[value | do(C = c)] - E[value | do(C = clean)], over the same images.
+
+    Args:
+      key: typed PRNG key of the resamples.
+      values: scores or performance under each condition [C, N]; NaN or infinite where undefined.
+      clean: the same of the clean images [N]. Where it is undefined (PSNR of equal images) the image is left out.
+      num_resamples: bootstrap samples of images.
+      level: of the intervals, in (0, 1).
+
+    Returns:
+      Effects [C]; negative when the condition lowers the value; NaN where no image is defined in both.
+
+    Raises:
+      ValueError: for tables that do not fit, or level outside (0, 1).
+
+    References:
+      [1] D. Rubin (1974), Estimating causal effects of treatments in randomized and nonrandomized studies.
+    """
+    values, clean = np.asarray(values, np.float64), np.asarray(clean, np.float64)
+    if values.ndim != 2 or clean.shape != values.shape[1:]:
+        raise ValueError(f"values, clean: expected [C, N] and [N], got {values.shape} and {clean.shape}")
+    if not 0 < level < 1:
+        raise ValueError(f"level: expected a number in (0, 1), got {level!r}")
+    with np.errstate(invalid="ignore"):
+        change = values - clean
+    defined = np.isfinite(change)
+    change = np.where(defined, change, 0.0)
+    counts = resample_counts(key, values.shape[1], num_resamples).astype(np.float64)
+    counts = np.concatenate([np.ones((1, values.shape[1])), counts])
+    with np.errstate(invalid="ignore", divide="ignore"):
+        means = (counts @ change.T) / (counts @ defined.T.astype(np.float64))
+    low, high = np.full((2, len(values)), np.nan)
+    some = defined.any(axis=1)
+    low[some], high[some] = np.nanquantile(means[1:, some], [(1 - level) / 2, (1 + level) / 2], axis=0)
+    return Effect(means[0], low, high)
+
+
+def dose_response(
+    values: np.ndarray,
+    degradations: Sequence[str],
+    severities: Sequence[float],
+    *,
+    clean: np.ndarray | None = None,
+) -> Mapping[str, DoseResponse]:
+    """Mean value at each severity of each degradation.
+
+    Args:
+      values: scores or performance under each condition [C, N]; NaN or infinite where undefined.
+      degradations: name of each condition's degradation, C of them.
+      severities: severity of each condition, C of them.
+      clean: the same of the clean images [N]; when given it is severity 0 of every degradation.
+
+    Returns:
+      degradation -> DoseResponse, in order of appearance; the mean is NaN where nothing is defined.
+
+    Raises:
+      ValueError: when the lengths differ.
+    """
+    values = np.asarray(values, np.float64)
+    if values.ndim != 2 or not len(values) == len(degradations) == len(severities):
+        raise ValueError(
+            "values, degradations, severities: expected [C, N], C and C, "
+            f"got {values.shape}, {len(degradations)} and {len(severities)}"
+        )
+    responses = {}
+    for name in dict.fromkeys(degradations):
+        points = [(float(s), _mean(v)) for d, s, v in zip(degradations, severities, values, strict=True) if d == name]
+        if clean is not None:
+            points.append((0.0, _mean(np.asarray(clean, np.float64))))
+        severity, mean = np.array(sorted(points)).T
+        responses[name] = DoseResponse(severity, mean, _trend(severity, mean))
+    return responses
+
+
+def _mean(values: np.ndarray) -> float:
+    values = values[np.isfinite(values)]
+    return float(values.mean()) if values.size else np.nan
+
+
+def _trend(severity: np.ndarray, mean: np.ndarray) -> float:
+    defined = np.isfinite(mean)
+    severity, mean = severity[defined], mean[defined]
+    if severity.size < 2 or np.ptp(severity) == 0 or np.ptp(mean) == 0:
+        return np.nan
+    return float(stats.spearmanr(severity, mean).statistic)
