@@ -48,3 +48,8 @@ def safe_sqrt(x: jax.Array) -> jax.Array:
     """Square root with gradient zero, not infinite, at zero."""
     positive = x > 0
     return jnp.where(positive, jnp.sqrt(jnp.where(positive, x, 1.0)), 0.0)
+
+
+def variance(x: jax.Array) -> jax.Array:
+    """Population variance, exactly zero for a constant array (a rounded mean would leave a remainder)."""
+    return jnp.var(x - jax.lax.stop_gradient(x[0, 0]))

@@ -38,7 +38,7 @@ def variance_of_laplacian(image: jax.Array) -> jax.Array:
     # Differences first: a flat image then gives exact zeros.
     vertical = (padded[:-2, 1:-1] - y) + (padded[2:, 1:-1] - y)
     horizontal = (padded[1:-1, :-2] - y) + (padded[1:-1, 2:] - y)
-    return jnp.var(vertical + horizontal)
+    return _pixels.variance(vertical + horizontal)
 
 
 def total_variation(image: jax.Array) -> jax.Array:
@@ -101,7 +101,7 @@ def rms_contrast(image: jax.Array) -> jax.Array:
       [1] Peli, "Contrast in complex images", JOSA A 1990.
     """
     _pixels.check_single(image, 1, "rms_contrast")
-    return _pixels.safe_sqrt(jnp.var(images.luma(image)))
+    return _pixels.safe_sqrt(_pixels.variance(images.luma(image)))
 
 
 def noise_sigma(image: jax.Array) -> jax.Array:
@@ -140,6 +140,7 @@ SPECS = (
         differentiable=True,
         convention="luma in 0..255 not rounded, 4-neighbour Laplacian, border mirrored about the edge",
         reference="Pech-Pacheco, Cristobal, Chamorro-Martinez, Fernandez-Valdivia, ICPR 2000",
+        worse_with=("blur",),
     ),
     spec.MetricSpec(
         name="total_variation",
@@ -152,6 +153,7 @@ SPECS = (
         differentiable=True,
         convention="anisotropic, forward differences inside the image, divided by 3 H W, data range 1; read as detail",
         reference="Rudin, Osher, Fatemi, Physica D 60, 1992",
+        worse_with=("blur",),
     ),
     spec.MetricSpec(
         name="entropy",
@@ -164,6 +166,7 @@ SPECS = (
         differentiable=False,
         convention="256-bin histogram of luma rounded to 0..255, bits",
         reference="Shannon, Bell System Technical Journal 27, 1948",
+        worse_with=("blur",),
     ),
     spec.MetricSpec(
         name="rms_contrast",
@@ -176,6 +179,7 @@ SPECS = (
         differentiable=True,
         convention="population standard deviation of luma, data range 1",
         reference="Peli, JOSA A 7(10), 1990",
+        worse_with=("blur",),
     ),
     spec.MetricSpec(
         name="noise_sigma",
@@ -188,5 +192,6 @@ SPECS = (
         differentiable=True,
         convention="luma, 3x3 Laplacian difference mask, valid border, mean absolute response, data range 1",
         reference="Immerkaer, Computer Vision and Image Understanding 64(2), 1996",
+        worse_with=("noise",),
     ),
 )

@@ -26,6 +26,8 @@ class MetricSpec:
       differentiable: whether the gradient with respect to the image says something (false after rounding).
       convention: window, border, downsampling, data range and undefined cases, in words.
       reference: where the definition comes from.
+      worse_with: degradations of a photograph under which the value moves against `higher_is_better`, of "blur" and
+        "noise". A no-reference statistic may miss one, or read it as better.
       perfect: value on two equal images, None where undefined (NaN) or without a reference.
       symmetric: whether swapping reference and image changes nothing; false without a reference.
     """
@@ -40,6 +42,7 @@ class MetricSpec:
     differentiable: bool
     convention: str
     reference: str
+    worse_with: tuple[str, ...]
     perfect: float | None = None
     symmetric: bool = False
 
@@ -59,7 +62,8 @@ class MetricSpec:
     def passport(self) -> dict[str, Any]:
         """Returns everything but the function as JSON values, to travel with the scores."""
         fields = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name != "fn"}
-        return fields | {"range": list(self.range), "needs_reference": self.needs_reference}
+        lists = {"range": list(self.range), "worse_with": list(self.worse_with)}
+        return fields | lists | {"needs_reference": self.needs_reference}
 
 
 def table_of(specs: Iterable[MetricSpec]) -> Mapping[str, MetricSpec]:
