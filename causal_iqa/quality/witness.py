@@ -1,0 +1,330 @@
+"""The witness: how much label information the anchors' geometry still finds in an image.
+
+For anchors (a_j, y_j), j = 1..m, with feature kernel k~ and label kernel l~ both centred on the anchors, the witness
+function of their dependence is h(x, y) = (1/m) sum_j k~(phi(x), phi(a_j)) l~(y, y_j). Its mean over a labelled set is
+the cross-HSIC of that set with the anchors. Both forms here are linear in the kernel row of x:
+evidence(x) = k(x, anchors) @ coefficients + offset.
+
+References:
+  [1] Gretton, Bousquet, Smola, Schoelkopf. Measuring statistical dependence with Hilbert-Schmidt norms. ALT 2005.
+  [2] Song, Huang, Smola, Fukumizu. Hilbert space embeddings of conditional distributions. ICML 2009.
+  [3] Rasmussen, Williams. Gaussian processes for machine learning. 2006, section 5.4.2 (leave-one-out in closed form).
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from causal_iqa import _checks, dependence
+
+# Grid of the regularised witness: multiples of the median distance, and ridges relative to the number of anchors.
+_BANDWIDTHS = (0.25, 0.5, 1.0, 2.0)
+_RIDGES = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
+# Shares below this count as this: the logarithm of a share stays finite.
+_SMALLEST_SHARE = 1e-4
+
+
+class Anchors(NamedTuple):
+    """Clean labelled images as features: what a witness is fitted on. Never the images it judges."""
+
+    features: np.ndarray  # float32 [m, d]
+    labels: np.ndarray  # int [m], in [0, num_classes)
+    num_classes: int
+
+
+class ClassVectors(NamedTuple):
+    """One vector per class in the features' space: a classifier head, or embedded text prompts."""
+
+    vectors: np.ndarray  # float32 [C, d]
+    bias: np.ndarray  # float32 [C]
+
+
+class Witness(NamedTuple):
+    """A fitted witness. `evidence` gives its value at every class."""
+
+    anchors: jax.Array  # [m, d]
+    bandwidth: jax.Array  # scalar, of the RBF kernel
+    coefficients: jax.Array  # [m, C]
+    offset: jax.Array  # [C]
+    present: jax.Array  # bool [C], classes that have anchors
+
+
+class ClassVectorWitness(NamedTuple):
+    """The witness whose anchors are class vectors, with a linear kernel and a temperature inside the vectors."""
+
+    vectors: jax.Array  # [C, d]
+    bias: jax.Array  # [C]
+
+
+class Choice(NamedTuple):
+    """What leave-one-out chose for the regularised witness."""
+
+    bandwidth_multiple: float
+    ridge: float
+    error: float  # mean squared leave-one-out error of the label embedding, lower is better
+
+
+def _check_anchors(anchors: Anchors) -> None:
+    _checks.check_samples(anchors.features, "anchors.features")
+    m = len(anchors.features)
+    if np.shape(anchors.labels) != (m,):
+        raise ValueError(f"anchors.labels: expected shape ({m},), got {np.shape(anchors.labels)}")
+    labels = np.asarray(anchors.labels)
+    if m and (labels.min() < 0 or labels.max() >= anchors.num_classes):
+        raise ValueError(f"anchors.labels: expected 0 to {anchors.num_classes - 1}, got {labels.min()} to {labels.max()}")
+    if len(np.unique(labels)) < 2:
+        raise _checks.InputError(f"anchors: expected at least 2 classes, got {len(np.unique(labels))} in {m} images")
+    if not np.isfinite(anchors.features).all():
+        raise ValueError("anchors.features: expected finite numbers")
+
+
+def _prepared(anchors: Anchors) -> tuple[np.ndarray, np.ndarray, float]:
+    _check_anchors(anchors)
+    features = np.asarray(anchors.features, np.float32)
+    onehot = np.eye(anchors.num_classes)[np.asarray(anchors.labels)]
+    median = float(dependence.median_heuristic(jnp.asarray(features)))
+    if not median > 0:
+        raise _checks.InputError("anchors: more than half of their pairs have equal features; the backbone is blind here")
+    return features, onehot, median
+
+
+def _gram(features: np.ndarray, bandwidth: float) -> np.ndarray:
+    return np.asarray(dependence.rbf(jnp.asarray(features), jnp.asarray(features), bandwidth=bandwidth), np.float64)
+
+
+def _witness(features, bandwidth, gram, weights, constant, present) -> Witness:
+    # k~ @ B with k~_j = k_j - mean(k) - mean_i K_ij + mean(K): the row's own mean goes into B, the rest is constant.
+    centred = weights - weights.mean(axis=0)
+    offset = constant - gram.mean(axis=0) @ centred
+    return Witness(
+        jnp.asarray(features, jnp.float32),
+        jnp.float32(bandwidth),
+        jnp.asarray(centred, jnp.float32),
+        jnp.asarray(offset, jnp.float32),
+        jnp.asarray(present),
+    )
+
+
+def fit_witness(anchors: Anchors) -> Witness:
+    """Fits the plain witness: RBF kernel with the median heuristic, delta kernel on labels.
+
+    Its evidence is h(x, y) = (1/m) sum_j k~(phi(x), phi(a_j)) l~(y, y_j), in float32; the fit is in float64.
+
+    Args:
+      anchors: m clean labelled images.
+
+    Returns:
+      The witness.
+
+    Raises:
+      ValueError: when shapes or labels are off.
+      InputError: when there are fewer than two classes, or the features do not differ.
+
+    References:
+      [1] Gretton et al. 2005, definition of the cross-covariance operator.
+    """
+    features, onehot, median = _prepared(anchors)
+    gram = _gram(features, median)
+    label_rows = onehot - onehot.mean(axis=0)
+    # l~(y, y_j) centred over both of its arguments: the mean over anchors of column y is taken away as well.
+    label_kernel = label_rows - (label_rows @ onehot.mean(axis=0))[:, None]
+    return _witness(features, median, gram, label_kernel / len(onehot), 0.0, onehot.any(axis=0))
+
+
+def _centre(gram: np.ndarray) -> np.ndarray:
+    # In float64 on the host; dependence.centre is the form for the device.
+    return gram - gram.mean(axis=0) - gram.mean(axis=1)[:, None] + gram.mean()
+
+
+def leave_one_out_errors(gram: np.ndarray, targets: np.ndarray, ridges: Sequence[float]) -> np.ndarray:
+    """Mean squared leave-one-out error of kernel ridge regression with an unpenalised intercept, for several ridges.
+
+    With S = (K~ + m lambda I)^-1 and H = K~ S + 1/m, the residual of sample i when left out is r_i / (1 - H_ii),
+    exactly.
+
+    Args:
+      gram: kernel matrix [m, m].
+      targets: [m, C].
+      ridges: lambdas, positive.
+
+    Returns:
+      float64 [len(ridges)], lower is better.
+
+    References:
+      [3] Rasmussen and Williams 2006, section 5.4.2.
+    """
+    m = len(gram)
+    values, vectors = np.linalg.eigh(_centre(gram))
+    values = np.maximum(values, 0.0)
+    centred = targets - targets.mean(axis=0)
+    projected = vectors.T @ centred
+    errors = []
+    for ridge in ridges:
+        shrink = m * ridge / (values + m * ridge)
+        residual = vectors @ (shrink[:, None] * projected)
+        leverage = 1.0 - (vectors**2) @ shrink + 1.0 / m
+        errors.append(np.mean((residual / np.maximum(1.0 - leverage, 1e-12)[:, None]) ** 2))
+    return np.asarray(errors)
+
+
+def fit_regularised_witness(
+    anchors: Anchors, *, bandwidths: Sequence[float] = _BANDWIDTHS, ridges: Sequence[float] = _RIDGES
+) -> tuple[Witness, Choice]:
+    """Fits the conditional mean embedding E[l(y, .) | phi(x)] in closed form: (K~ + m lambda I)^-1 on centred labels.
+
+    Width and ridge are chosen on the anchors alone by the exact leave-one-out error. Its evidence estimates the
+    probability of each class.
+
+    Args:
+      anchors: m clean labelled images.
+      bandwidths: multiples of the median distance to choose from.
+      ridges: lambdas to choose from.
+
+    Returns:
+      The witness and what was chosen.
+
+    Raises:
+      ValueError: when shapes or labels are off, or a grid is empty.
+      InputError: when there are fewer than two classes, or the features do not differ.
+
+    References:
+      [2] Song et al. 2009, equation 6.
+    """
+    if not len(bandwidths) or not len(ridges):
+        raise ValueError("bandwidths, ridges: expected at least one value each")
+    features, onehot, median = _prepared(anchors)
+    best = None
+    for multiple in bandwidths:
+        gram = _gram(features, multiple * median)
+        errors = leave_one_out_errors(gram, onehot, ridges)
+        i = int(np.argmin(errors))
+        if best is None or errors[i] < best[0].error:
+            best = Choice(float(multiple), float(ridges[i]), float(errors[i])), gram
+    choice, gram = best
+    m, prior = len(onehot), onehot.mean(axis=0)
+    system = _centre(gram) + m * choice.ridge * np.eye(m)
+    weights = np.linalg.solve(system, onehot - prior)
+    present = onehot.any(axis=0)
+    return _witness(features, choice.bandwidth_multiple * median, gram, weights, prior, present), choice
+
+
+def fit_class_vectors(class_vectors: ClassVectors) -> ClassVectorWitness:
+    """Takes a classifier head or text prompts as anchors; shares are then softmax(vectors phi + bias).
+
+    Args:
+      class_vectors: one vector and bias per class, scaled by the inverse temperature.
+
+    Returns:
+      The witness.
+
+    Raises:
+      ValueError: when shapes disagree.
+    """
+    _checks.check_samples(class_vectors.vectors, "class_vectors.vectors")
+    if np.shape(class_vectors.bias) != np.shape(class_vectors.vectors)[:1]:
+        raise ValueError(
+            f"class_vectors.bias: expected shape {np.shape(class_vectors.vectors)[:1]}, got {np.shape(class_vectors.bias)}"
+        )
+    return ClassVectorWitness(jnp.asarray(class_vectors.vectors), jnp.asarray(class_vectors.bias))
+
+
+def evidence(witness: Any, features: jax.Array) -> jax.Array:
+    """Value of the witness at every class.
+
+    Args:
+      witness: a Witness or ClassVectorWitness.
+      features: of one image, float32 [d].
+
+    Returns:
+      float32 [C], larger where the anchors find more of that class; -inf for a class without anchors.
+    """
+    if isinstance(witness, ClassVectorWitness):
+        return jnp.matmul(witness.vectors, features, precision="highest") + witness.bias
+    row = dependence.rbf(features[None], witness.anchors, bandwidth=witness.bandwidth)[0]
+    values = jnp.matmul(row, witness.coefficients, precision="highest") + witness.offset
+    return jnp.where(witness.present, values, -jnp.inf)
+
+
+def shares(witness: Any, features: jax.Array) -> jax.Array:
+    """Evidence as a distribution over classes.
+
+    Class vectors: softmax. Images: the evidence, at least 1e-4, divided by its sum; meant for the regularised witness,
+    whose evidence estimates probabilities.
+
+    Args:
+      witness: a Witness or ClassVectorWitness.
+      features: of one image, float32 [d].
+
+    Returns:
+      float32 [C], not negative, summing to 1.
+    """
+    values = evidence(witness, features)
+    if isinstance(witness, ClassVectorWitness):
+        return jax.nn.softmax(values)
+    values = jnp.where(witness.present, jnp.maximum(values, _SMALLEST_SHARE), 0.0)
+    return values / values.sum()
+
+
+def margin(witness: Any, features: jax.Array, label: jax.Array) -> jax.Array:
+    """Evidence of the true class less that of the best other class. Higher is better.
+
+    Args:
+      witness: a Witness or ClassVectorWitness.
+      features: of one image, float32 [d].
+      label: int scalar.
+
+    Returns:
+      Scalar; NaN when the label's class has no anchors.
+    """
+    values = evidence(witness, features)
+    own = values[label]
+    others = jnp.where(jnp.arange(values.shape[0]) == label, -jnp.inf, values)
+    return jnp.where(jnp.isfinite(own), own - others.max(), jnp.nan)
+
+
+def spread(witness: Any, features: jax.Array) -> jax.Array:
+    """Evidence of the best class less that of the second. Higher is better; needs no label.
+
+    Args:
+      witness: a Witness or ClassVectorWitness.
+      features: of one image, float32 [d].
+
+    Returns:
+      Scalar, not negative.
+    """
+    values = evidence(witness, features)
+    best = jnp.argmax(values)
+    return values[best] - jnp.where(jnp.arange(values.shape[0]) == best, -jnp.inf, values).max()
+
+
+def share_of_label(witness: Any, features: jax.Array, label: jax.Array) -> jax.Array:
+    """Share of the true class. Higher is better.
+
+    Args:
+      witness: a Witness or ClassVectorWitness.
+      features: of one image, float32 [d].
+      label: int scalar.
+
+    Returns:
+      Scalar in [0, 1]; NaN when the label's class has no anchors.
+    """
+    share = shares(witness, features)[label]
+    if isinstance(witness, ClassVectorWitness):
+        return share
+    return jnp.where(witness.present[label], share, jnp.nan)
+
+
+def negative_entropy(witness: Any, features: jax.Array) -> jax.Array:
+    """Sum of p log p over the shares p, in nats. Higher is better; needs no label.
+
+    Args:
+      witness: a Witness or ClassVectorWitness.
+      features: of one image, float32 [d].
+
+    Returns:
+      Scalar in [-log C, 0].
+    """
+    return -jax.scipy.special.entr(shares(witness, features)).sum()

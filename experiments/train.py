@@ -1,0 +1,56 @@
+"""Trains a small network and writes it as safetensors.
+
+  python -m experiments.train --network=scene_cnn_a --output=scene_cnn_a.safetensors
+  python -m experiments.train --network=scene_features --objective=factors --output=scene_features.safetensors
+
+Prints the score on held-out images last. Take the file to a study with --network=NAME=PATH or --backbone=NAME=PATH.
+"""
+
+import dataclasses
+import json
+
+from absl import app, flags
+
+from causal_iqa import data
+from causal_iqa.backbones import training
+from experiments import common
+
+_DEFAULTS = training.TrainConfig(network="scene_cnn_a")
+
+_DATASET = flags.DEFINE_string("dataset", "scenes", "Where images come from: scenes, tfds:NAME or folder:PATH.")
+_DATA_DIR = flags.DEFINE_string("data_dir", None, "Folder of the prepared TFDS datasets.")
+_CLASSES = flags.DEFINE_string("classes", None, "File with one class name per line, in label order, for a folder.")
+_SPLIT = flags.DEFINE_string("split", "train", "Split to train on.")
+_EVALUATION_SPLIT = flags.DEFINE_string("evaluation_split", "test", "Split to evaluate on.")
+_OUTPUT = flags.DEFINE_string("output", None, "File to write, ending in .safetensors.", required=True)
+_NETWORK = flags.DEFINE_string("network", _DEFAULTS.network, "Network to train, a variant of scene_cnn.VARIANTS.")
+_OBJECTIVE = flags.DEFINE_enum(
+    "objective", _DEFAULTS.objective, training.OBJECTIVES, "Train on class labels, or on the scenes' other factors."
+)
+_NUM_IMAGES = flags.DEFINE_integer("num_images", _DEFAULTS.num_images, "Training images.")
+_NUM_EVALUATION = flags.DEFINE_integer("num_evaluation", _DEFAULTS.num_evaluation, "Evaluation images.")
+_STEPS = flags.DEFINE_integer("steps", _DEFAULTS.steps, "Optimiser steps.")
+_BATCH_SIZE = flags.DEFINE_integer("batch_size", _DEFAULTS.batch_size, "Images per step.")
+_LEARNING_RATE = flags.DEFINE_float("learning_rate", _DEFAULTS.learning_rate, "Peak learning rate of the schedule.")
+_WEIGHT_DECAY = flags.DEFINE_float("weight_decay", _DEFAULTS.weight_decay, "Weight decay of AdamW.")
+_PADDING = flags.DEFINE_integer("padding", _DEFAULTS.padding, "Random crops after reflecting this many pixels.")
+_SEED = flags.DEFINE_integer("seed", _DEFAULTS.seed, "Of the parameters, the order and the augmentation.")
+
+
+def _open(split: str) -> data.Source:
+    return data.open_source(_DATASET.value, split=split, data_dir=_DATA_DIR.value, classes=_CLASSES.value)
+
+
+def main(_: list[str]) -> None:
+    """Reads the flags, trains, writes and prints."""
+    names = {field.name for field in dataclasses.fields(training.TrainConfig)}
+    config = training.TrainConfig(**{name: flags.FLAGS[name].value for name in names})
+    common.check_writable(_OUTPUT.value)
+    result = training.train(config, _open(_SPLIT.value), _open(_EVALUATION_SPLIT.value))
+    notes = {"dataset": _DATASET.value, "split": _SPLIT.value, "evaluation_split": _EVALUATION_SPLIT.value}
+    training.save(_OUTPUT.value, config, result, notes)
+    print(json.dumps({"output": _OUTPUT.value, **result.evaluation, "final_loss": float(result.losses[-100:].mean())}))
+
+
+if __name__ == "__main__":
+    app.run(common.reporting_user_errors(main))
