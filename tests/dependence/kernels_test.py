@@ -1,0 +1,160 @@
+"""Kernels against SciPy and loops in float64."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import scipy.spatial.distance
+
+from causal_iqa import dependence
+
+FEATURE_KERNELS = tuple(name for name, spec in dependence.KERNELS.items() if spec.inputs == "features")
+
+
+def _samples(seed, n, d):
+    return np.random.default_rng(seed).standard_normal((n, d)).astype(np.float32)
+
+
+def _arguments(spec, n, m):
+    if spec.inputs == "labels":
+        rng = np.random.default_rng(0)
+        return jnp.asarray(rng.integers(0, 3, n)), jnp.asarray(rng.integers(0, 3, m))
+    return jnp.asarray(_samples(0, n, 4)), jnp.asarray(_samples(1, m, 4))
+
+
+def _call(spec, x, y):
+    return spec.fn(x, y, **dict.fromkeys(spec.parameters, 1.7))
+
+
+@pytest.mark.parametrize("name", dependence.KERNELS)
+def test_contract(name):
+    spec = dependence.KERNELS[name]
+    assert spec.name == name
+    x, y = _arguments(spec, 9, 6)
+    cross = _call(spec, x, y)
+    assert cross.shape == (9, 6) and cross.dtype == jnp.float32
+    np.testing.assert_allclose(jax.jit(lambda x, y: _call(spec, x, y))(x, y), cross, rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(_call(spec, y, x), cross.T, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(_call(spec, x[4:5], y), cross[4:5], rtol=1e-5, atol=1e-6)
+    low, high = spec.range
+    assert low is None or cross.min() >= low
+    assert high is None or cross.max() <= high
+    gram = np.asarray(_call(spec, x, x), np.float64)
+    np.testing.assert_allclose(gram, gram.T, atol=1e-6)
+    assert np.linalg.eigvalsh(gram).min() > -1e-5
+    if spec.unit_diagonal:
+        np.testing.assert_allclose(np.diag(gram), 1.0, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", dependence.KERNELS)
+def test_vmap_equals_loop(name):
+    spec = dependence.KERNELS[name]
+    pairs = [_arguments(spec, 7, 5)[0:2] for _ in range(2)]
+    xs, ys = jnp.stack([pairs[0][0], pairs[1][0][::-1]]), jnp.stack([pairs[0][1], pairs[1][1][::-1]])
+    mapped = jax.vmap(lambda x, y: _call(spec, x, y))(xs, ys)
+    loop = jnp.stack([_call(spec, x, y) for x, y in zip(xs, ys, strict=True)])
+    np.testing.assert_allclose(mapped, loop, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", FEATURE_KERNELS)
+def test_values_are_the_formula_pair_by_pair(name):
+    x, y = _samples(2, 6, 5).astype(np.float64), _samples(3, 4, 5).astype(np.float64)
+    formula = {
+        "rbf": lambda a, b: np.exp(-np.sum((a - b) ** 2) / (2 * 1.7**2)),
+        "linear": lambda a, b: np.dot(a, b),
+        "cosine": lambda a, b: 1 - scipy.spatial.distance.cosine(a, b),
+    }[name]
+    expected = [[formula(a, b) for b in y] for a in x]
+    value = _call(dependence.KERNELS[name], jnp.asarray(x, jnp.float32), jnp.asarray(y, jnp.float32))
+    np.testing.assert_allclose(value, expected, rtol=2e-6, atol=1e-6)
+
+
+def test_delta_compares_labels():
+    gram = dependence.delta(jnp.array([2, 0, 2]), jnp.array([2, 1, 0, 2]))
+    np.testing.assert_array_equal(gram, [[1, 0, 0, 1], [0, 0, 1, 0], [1, 0, 0, 1]])
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e3, 1e5])
+def test_distances_survive_a_common_offset(offset):
+    x, y = _samples(4, 30, 8) + np.float32(offset), _samples(5, 20, 8) + np.float32(offset)
+    expected = scipy.spatial.distance.cdist(x.astype(np.float64), y.astype(np.float64), "sqeuclidean")
+    distances = dependence.squared_distances(jnp.asarray(x), jnp.asarray(y))
+    np.testing.assert_allclose(distances, expected, rtol=1e-5, atol=1e-5)
+    if offset:
+        # The expansion without centring, to show what the guard is for.
+        squares = np.sum(x * x, axis=1)[:, None] + np.sum(y * y, axis=1)[None, :]
+        assert np.max(np.abs(squares - 2 * x @ y.T - expected)) > 0.1
+
+
+def test_distances_are_never_negative_and_zero_at_coincident_points():
+    x = np.repeat(_samples(6, 5, 64), 8, axis=0)
+    distances = np.asarray(dependence.squared_distances(jnp.asarray(x), jnp.asarray(x)))
+    assert distances.min() >= 0.0
+    same = np.repeat(np.arange(5), 8)[:, None] == np.repeat(np.arange(5), 8)[None, :]
+    assert distances[same].max() < 1e-4 and distances[~same].min() > 10
+
+
+def test_gradients_are_finite_at_coincident_points_and_zero_vectors():
+    x = jnp.asarray(np.concatenate([_samples(7, 3, 4), np.zeros((2, 4), np.float32), _samples(7, 3, 4)]))
+    gradients = {
+        "rbf": jax.grad(lambda x: jnp.sum(dependence.rbf(x, x, bandwidth=0.8) ** 2)),
+        "cosine": jax.grad(lambda x: jnp.sum(dependence.cosine(x, x) ** 2)),
+        "median": jax.grad(dependence.median_heuristic),
+        "adaptive": jax.grad(lambda x: jnp.sum(dependence.rbf(x, x, bandwidth=dependence.median_heuristic(x)))),
+    }
+    for name, gradient in gradients.items():
+        value = np.asarray(gradient(x))
+        assert np.all(np.isfinite(value)) and np.any(value != 0), name
+
+
+def test_cosine_of_a_zero_vector_is_zero_and_of_extremes_exact():
+    x = jnp.array([[0.0, 0.0], [3e-30, 4e-30], [3e30, 4e30]])
+    np.testing.assert_allclose(dependence.cosine(x, x), [[0, 0, 0], [0, 1, 1], [0, 1, 1]], rtol=1e-6)
+
+
+@pytest.mark.parametrize("n", [2, 3, 12, 31])
+def test_median_heuristic_is_the_median_over_distinct_pairs(n):
+    x = _samples(n, n, 6)
+    expected = np.median(scipy.spatial.distance.pdist(x.astype(np.float64)))
+    np.testing.assert_allclose(dependence.median_heuristic(jnp.asarray(x)), expected, rtol=1e-6)
+
+
+def test_median_heuristic_counts_coincident_pairs_and_scales():
+    x = jnp.array([[0.0], [0.0], [3.0], [7.0]])  # distances 0 3 7 3 7 4
+    np.testing.assert_allclose(dependence.median_heuristic(x), 3.5, rtol=1e-6)
+    np.testing.assert_allclose(dependence.median_heuristic(1e-3 * x), 3.5e-3, rtol=1e-6)
+
+
+def test_a_bandwidth_that_is_not_positive_is_undefined():
+    flat = jnp.full((5, 3), 0.1)
+    assert float(dependence.median_heuristic(flat)) == pytest.approx(0.0, abs=1e-7)
+    assert np.all(np.isnan(dependence.rbf(flat, flat, bandwidth=0.0)))
+    gradient = jax.grad(lambda x: jnp.nansum(dependence.rbf(x, x, bandwidth=0.0)))(flat)
+    assert np.all(np.isfinite(gradient))
+
+
+def test_tiny_units_do_not_underflow():
+    x = jnp.asarray(_samples(8, 6, 3))
+    tiny = dependence.rbf(1e-15 * x, 1e-15 * x, bandwidth=1e-15)
+    np.testing.assert_allclose(tiny, dependence.rbf(x, x, bandwidth=1.0), rtol=1e-5)
+
+
+def test_float64_stays_float64():
+    with jax.enable_x64(True):
+        x = jnp.asarray(_samples(9, 8, 3).astype(np.float64) + 1e6)
+        gram = dependence.rbf(x, x, bandwidth=1.0)
+        assert gram.dtype == jnp.float64
+        distances = scipy.spatial.distance.cdist(np.asarray(x), np.asarray(x), "sqeuclidean")
+        np.testing.assert_allclose(gram, np.exp(-distances / 2), rtol=1e-8)
+
+
+def test_bad_input_is_named():
+    x = jnp.zeros((4, 3))
+    with pytest.raises(ValueError, match=r"x: expected samples of shape \[n, d\]"):
+        dependence.linear(x[0], x)
+    with pytest.raises(ValueError, match="expected samples of one dimension, got 3 and 2"):
+        dependence.cosine(x, x[:, :2])
+    with pytest.raises(ValueError, match=r"labels_y: expected labels of shape \[n\]"):
+        dependence.delta(jnp.zeros(4, int), jnp.zeros((4, 1), int))
+    with pytest.raises(ValueError, match="at least 2 samples, got 1"):
+        dependence.median_heuristic(x[:1])
