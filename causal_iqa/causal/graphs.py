@@ -166,7 +166,7 @@ def adjustment_set(graph: Graph, x: str, y: str, *, observed: Iterable[str] | No
     whole = to_networkx(graph)
     usable = observed - networkx.descendants(whole, x) - {x, y}
     whole.remove_edges_from(list(whole.out_edges(x)))
-    found = networkx.algorithms.d_separation.find_minimal_d_separator(whole, {x}, {y}, restricted=usable)
+    found = _minimal_separator(whole, x, y, restricted=usable)
     return None if found is None else frozenset(found)
 
 
@@ -187,9 +187,14 @@ def implied_independences(graph: Graph) -> tuple[Independence, ...]:
     for i, x in enumerate(graph.nodes):
         for y in graph.nodes[i + 1 :]:
             if not (whole.has_edge(x, y) or whole.has_edge(y, x)):
-                given = networkx.algorithms.d_separation.find_minimal_d_separator(whole, {x}, {y})
-                found.append(Independence(x, y, frozenset(given)))
+                # Minimal sets differ with the side the search starts from; the smaller is the easier to test.
+                sets = [_minimal_separator(whole, x, y), _minimal_separator(whole, y, x)]
+                found.append(Independence(x, y, frozenset(min(sets, key=len))))
     return tuple(found)
+
+
+def _minimal_separator(whole: networkx.DiGraph, x: str, y: str, **options: set[str]) -> set[str] | None:
+    return networkx.algorithms.d_separation.find_minimal_d_separator(whole, {x}, {y}, **options)
 
 
 def ancestors(graph: Graph, node: str) -> frozenset[str]:

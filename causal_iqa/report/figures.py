@@ -1,0 +1,290 @@
+"""Figures of a study, drawn on Figure objects with the Agg canvas: no display, no global state of pyplot.
+
+Colours are those of Okabe and Ito, told apart under the common colour deficiencies; markers and line styles repeat
+what colour says.
+"""
+
+import io
+import math
+import pathlib
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+from matplotlib import lines
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from causal_iqa.alignment import Interval
+from causal_iqa.causal import DoseResponse
+from causal_iqa.report.tables import Row, cut, sort_rows
+
+# M. Okabe, K. Ito (2008), Color universal design; yellow is left out, it is too light for points on white.
+_PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
+_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "<", ">")
+_STYLES = ("-", "--", ":", "-.")
+_BARS = (("between", "#0072B2"), ("within", "#E69F00"), ("pooled", "#009E73"))
+_GREY = "#555555"
+_DPI = 120
+_SMALL, _BODY, _LARGE = 8, 9, 11
+# Characters of a name that fit over a panel.
+_TITLE = 34
+
+
+def accuracy_against_quality(
+    quality: Mapping[str, np.ndarray],
+    accuracy: np.ndarray,
+    degradations: Sequence[str],
+    severities: Sequence[float],
+    *,
+    groups: Mapping[str, str] | None = None,
+    rho: Mapping[str, float | Interval] | None = None,
+    title: str = "",
+    columns: int = 4,
+) -> Figure:
+    """One panel per metric: accuracy over mean score, a point per condition.
+
+    Args:
+      quality: metric -> mean score of each condition [C], higher is better; undefined ones are not drawn.
+      accuracy: of each condition [C], in [0, 1].
+      degradations: name of each condition's degradation, C of them.
+      severities: of each condition, C of them; larger points are more severe.
+      groups: degradation -> group; a group is a colour and its degradations are markers. Without it every
+        degradation has a colour and a marker.
+      rho: metric -> between rho for the panel's title.
+      title: over all panels.
+      columns: panels in a row.
+
+    Returns:
+      The figure, panels in the order of `quality`.
+
+    Raises:
+      ValueError: when there is no metric, or the lengths differ.
+    """
+    accuracy = np.asarray(accuracy, np.float64)
+    names, severities = np.asarray(degradations), np.asarray(severities, np.float64)
+    lengths = {name: np.shape(values) for name, values in quality.items()}
+    if not quality or {accuracy.shape, names.shape, severities.shape, *lengths.values()} != {(len(names),)}:
+        raise ValueError(
+            "quality, accuracy, degradations, severities: expected one or more metrics and one length C, "
+            f"got {lengths}, {accuracy.shape}, {names.shape}, {severities.shape}"
+        )
+    looks = _looks(names, groups)
+    # The legend stands in a column of its own to the right of the panels.
+    figure, panels = _grid(len(quality), columns, (2.5, 2.35), extra_width=2.1, least_height=0.18 * (len(looks) + 4))
+    span = np.ptp(severities) or 1.0
+    sizes = 8 + 44 * (severities - severities.min()) / span
+    for panel, (metric, values) in zip(panels, quality.items(), strict=True):
+        values = np.asarray(values, np.float64)
+        for name, (colour, marker) in looks.items():
+            at = (names == name) & np.isfinite(values)
+            panel.scatter(values[at], accuracy[at], s=sizes[at], c=colour, marker=marker, alpha=0.75, linewidths=0)
+        panel.set_title(_with_rho(metric, (rho or {}).get(metric)), fontsize=_BODY)
+        panel.set_ylim(-0.03, 1.03)
+        panel.locator_params(axis="x", nbins=4)
+    _outer_labels(figure, panels, columns, "mean score", "accuracy")
+    handles = [_handle(name, *look) for name, look in looks.items()]
+    shown = np.unique(severities)
+    shown = shown[[0, -1]] if len(shown) > 1 else shown
+    for severity in shown:
+        size = math.sqrt(8 + 44 * (severity - severities.min()) / span)
+        handles.append(_handle(f"severity {severity:g}", _GREY, "o", size))
+    figure.legend(handles=handles, loc="outside right upper", fontsize=_SMALL, frameon=False)
+    figure.suptitle(title, fontsize=_LARGE)
+    return figure
+
+
+def alignment_bars(rows: Iterable[Row], *, title: str = "", level: float = 0.95) -> Figure:
+    """Between, within and pooled rho of every metric as bars with their intervals.
+
+    Args:
+      rows: one per metric, in any order.
+      title: over the bars.
+      level: of the intervals, for the axis label.
+
+    Returns:
+      The figure, metrics from the top by falling between rho, undefined last. An undefined number has no bar.
+
+    Raises:
+      ValueError: without rows.
+    """
+    rows = sort_rows(rows)
+    if not rows:
+        raise ValueError("rows: expected at least one metric, got none")
+    figure = _figure(7.5, 1.3 + 0.46 * len(rows))
+    axes = figure.add_subplot()
+    height = 0.26
+    for place, (name, colour) in enumerate(_BARS):
+        intervals = np.array([getattr(row.alignment, name) for row in rows], np.float64)
+        middle = np.arange(len(rows)) + (place - 1) * height
+        rho, low, high = np.where(np.isfinite(intervals), intervals, np.nan).T
+        axes.barh(middle, np.nan_to_num(rho), height * 0.92, color=colour, label=name)
+        drawn = np.isfinite(low)
+        axes.hlines(middle[drawn], low[drawn], high[drawn], color="#222222", linewidth=1.1)
+        for y in middle[np.isnan(rho)]:
+            axes.text(0.01, y, f"{name} undefined", fontsize=_SMALL - 1, color=_GREY, va="center")
+    axes.set_yticks(np.arange(len(rows)), [f"{row.metric}\n{row.family.replace('_', ' ')}" for row in rows])
+    axes.set_ylim(len(rows) - 0.5, -0.5)
+    bounds = np.array([[*i] for row in rows for i in row.alignment], np.float64)
+    lowest = np.nanmin(bounds) if np.isfinite(bounds).any() else 0.0
+    axes.set_xlim(max(-1.0, min(0.0, lowest - 0.03)), 1.0)
+    axes.axvline(0, color=_GREY, linewidth=0.8)
+    axes.set_xlabel(f"Spearman rho with {100 * level:g} % bootstrap interval", fontsize=_BODY)
+    _plain(axes, grid="x")
+    figure.legend(loc="outside lower center", ncols=3, fontsize=_BODY, frameon=False)
+    axes.set_title(title, fontsize=_LARGE, loc="left")
+    return figure
+
+
+def dose_response(
+    curves: Mapping[str, Mapping[str, DoseResponse]],
+    *,
+    normalise: bool = False,
+    ylabel: str = "mean",
+    title: str = "",
+    columns: int = 5,
+) -> Figure:
+    """One panel per degradation, one line per label: mean value over severity.
+
+    Args:
+      curves: label (a metric or a network) -> degradation -> DoseResponse.
+      normalise: whether each label is mapped to [0, 1] by its smallest and largest mean over all degradations, so
+        that metrics of other units share the axis.
+      ylabel: of the rows of panels.
+      title: over all panels.
+      columns: panels in a row.
+
+    Returns:
+      The figure, panels in order of appearance; all share the axes.
+
+    Raises:
+      ValueError: when there is nothing to draw.
+    """
+    names = list(dict.fromkeys(name for by in curves.values() for name in by))
+    if not names:
+        raise ValueError("curves: expected at least one label with one degradation, got none")
+    figure, panels = _grid(len(names), columns, (1.9, 1.7), share=True)
+    handles = []
+    for place, (label, by) in enumerate(curves.items()):
+        colour, style = _PALETTE[place % len(_PALETTE)], _STYLES[place // len(_PALETTE) % len(_STYLES)]
+        low, scale = _range([dose.mean for dose in by.values()]) if normalise else (0.0, 1.0)
+        for name, dose in by.items():
+            panels[names.index(name)].plot(
+                dose.severity, (dose.mean - low) / scale, style, color=colour, linewidth=1.4, marker="o", markersize=3
+            )
+        handles.append(lines.Line2D([], [], color=colour, linestyle=style, marker="o", markersize=3, label=label))
+    severities = np.unique(np.concatenate([dose.severity for by in curves.values() for dose in by.values()]))
+    for panel, name in zip(panels, names, strict=True):
+        panel.set_title(_words(name), fontsize=_BODY)
+        if len(severities) <= 7:
+            panel.set_xticks(severities)
+    _outer_labels(figure, panels, columns, "severity", ylabel)
+    figure.legend(
+        handles=handles, loc="outside lower center", ncols=min(4, len(handles)), fontsize=_SMALL, frameon=False
+    )
+    figure.suptitle(title, fontsize=_LARGE)
+    return figure
+
+
+def png(figure: Figure) -> bytes:
+    """Renders a figure as a PNG without time or version inside: equal figures give equal bytes."""
+    out = io.BytesIO()
+    figure.savefig(out, format="png", dpi=_DPI, facecolor="white", metadata={"Software": None})
+    return out.getvalue()
+
+
+def save(figure: Figure, path: str | pathlib.Path) -> None:
+    """Writes a figure as PNG.
+
+    Args:
+      figure: the figure.
+      path: of the file, ending in .png; its folder exists.
+
+    Raises:
+      ValueError: for another ending.
+    """
+    path = pathlib.Path(path)
+    if path.suffix != ".png":
+        raise ValueError(f"path: expected a name that ends in .png, got {str(path)!r}")
+    path.write_bytes(png(figure))
+
+
+def _figure(width: float, height: float) -> Figure:
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def _grid(
+    count: int,
+    columns: int,
+    size: tuple[float, float],
+    *,
+    extra_width: float = 0.0,
+    least_height: float = 0.0,
+    share: bool = False,
+) -> tuple[Figure, list[Axes]]:
+    """Panels row by row in at most `columns` columns, each `size` inches; `share` gives all the same axes."""
+    columns = min(columns, count)
+    rows = -(-count // columns)
+    figure = _figure(max(3.2, columns * size[0]) + 0.4 + extra_width, max(rows * size[1] + 1.1, least_height))
+    panels: list[Axes] = []
+    for place in range(count):
+        first = panels[0] if share and panels else None
+        panels.append(figure.add_subplot(rows, columns, place + 1, sharex=first, sharey=first))
+        _plain(panels[-1], grid="both")
+    return figure, panels
+
+
+def _plain(axes: Axes, grid: str) -> None:
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(axis=grid, color="#e3e3e3", linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.tick_params(labelsize=_SMALL, color=_GREY)
+
+
+def _outer_labels(figure: Figure, panels: list[Axes], columns: int, xlabel: str, ylabel: str) -> None:
+    for place, panel in enumerate(panels):
+        if place % min(columns, len(panels)):
+            panel.tick_params(labelleft=False)
+        if place + columns >= len(panels):
+            panel.set_xlabel(xlabel, fontsize=_SMALL)
+    figure.supylabel(ylabel, fontsize=_BODY)
+
+
+def _looks(names: np.ndarray, groups: Mapping[str, str] | None) -> dict[str, tuple[str, str]]:
+    """Colour and marker of every degradation, those of a group together."""
+    order = list(dict.fromkeys(names.tolist()))
+    if groups is None:
+        return {n: (_PALETTE[i % len(_PALETTE)], _MARKERS[i % len(_MARKERS)]) for i, n in enumerate(order)}
+    of = {name: groups.get(name, "") for name in order}
+    looks = {}
+    for colour, group in enumerate(dict.fromkeys(of.values())):
+        members = [name for name in order if of[name] == group]
+        for marker, name in enumerate(members):
+            looks[name] = (_PALETTE[colour % len(_PALETTE)], _MARKERS[marker % len(_MARKERS)])
+    return looks
+
+
+def _handle(label: str, colour: str, marker: str, size: float = 6.0) -> lines.Line2D:
+    return lines.Line2D([], [], linestyle="", color=colour, marker=marker, markersize=size, mew=0, label=_words(label))
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def _with_rho(metric: str, rho: float | Interval | None) -> str:
+    value = rho.rho if isinstance(rho, Interval) else rho
+    if value is None:
+        return cut(metric, _TITLE)
+    return f"{cut(metric, _TITLE)}\nρ = {'undefined' if math.isnan(value) else format(value, '.2f').replace('-', '−')}"
+
+
+def _range(means: list[np.ndarray]) -> tuple[float, float]:
+    """Smallest mean and range; what never changes is put in the middle."""
+    values = np.concatenate(means)
+    values = values[np.isfinite(values)]
+    if not values.size or np.ptp(values) == 0:
+        return (float(values[0]) if values.size else 0.0) - 0.5, 1.0
+    return float(values.min()), float(np.ptp(values))
