@@ -61,6 +61,9 @@ def _network(name: str, checkpoint: checkpoints.Checkpoint, input_size: int | No
         fits = [other for other, row in TABLE.items() if row.layout(checkpoint.tensors) == shapes]
         hint = f"; it fits {' or '.join(fits)}" if fits else ""
         raise checkpoints.MismatchError(f"{mismatch}{hint}") from None
+    broken = [key for key, value in checkpoint.tensors.items() if not np.isfinite(value.astype(np.float32)).all()]
+    if broken:
+        raise _checks.InputError(f"{checkpoint.path}: not finite: {', '.join(broken[:8])}")
     return spec.build(checkpoint, input_size)
 
 

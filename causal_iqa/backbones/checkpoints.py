@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import json
 import os
 import pathlib
 from collections.abc import Mapping
@@ -17,7 +18,8 @@ from causal_iqa.backbones import torch_files
 
 _TORCH_SUFFIXES = (".pt", ".pth", ".th")
 _SAFETENSORS_SUFFIX = ".safetensors"
-_STATE_KEYS = ("state_dict", "model", "model_state")
+_PARALLEL_PREFIX = "module."
+_COUNTER = ".num_batches_tracked"
 _LISTED = 8
 
 
@@ -50,7 +52,7 @@ def read(path: str | os.PathLike[str]) -> Checkpoint:
         state_dict, alone or under `state_dict`, `model` or `model_state`. Other entries beside it are ignored.
 
     Returns:
-      The tensors, without a `module.` that DataParallel puts before every name.
+      The tensors, without the `module.` that DataParallel puts before every name and without batch norm's counters.
 
     Raises:
       InputError: for a missing, damaged, refused or unknown file.
@@ -66,35 +68,24 @@ def read(path: str | os.PathLike[str]) -> Checkpoint:
     if path.suffix == _SAFETENSORS_SUFFIX:
         tensors, metadata = _read_safetensors(content, path)
     else:
-        tensors, metadata = _state_dict(torch_files.read(content, str(path)), path), {}
-    return Checkpoint(str(path), _without_prefix(tensors), metadata, hashlib.sha256(content).hexdigest())
+        tensors, metadata = torch_files.read(content, str(path)), {}
+    return Checkpoint(str(path), _canonical(tensors), metadata, hashlib.sha256(content).hexdigest())
 
 
 def _read_safetensors(content: bytes, path: pathlib.Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     try:
         tensors = safetensors.numpy.load(content)
-        with safetensors.safe_open(path, framework="numpy") as opened:
-            metadata = opened.metadata() or {}
-    except (safetensors.SafetensorError, KeyError, TypeError) as error:
+    except (safetensors.SafetensorError, KeyError, TypeError, ValueError) as error:
         raise _checks.InputError(f"{path}: truncated or damaged safetensors file ({error})") from None
-    return tensors, metadata
+    header_bytes = int.from_bytes(content[:8], "little")
+    return tensors, json.loads(content[8 : 8 + header_bytes]).get("__metadata__", {})
 
 
-def _state_dict(loaded: Any, path: pathlib.Path) -> dict[str, np.ndarray]:
-    candidates = [loaded, *(loaded.get(key) for key in _STATE_KEYS)] if isinstance(loaded, dict) else []
-    for candidate in candidates:
-        if isinstance(candidate, dict):
-            tensors = {k: v for k, v in candidate.items() if isinstance(k, str) and isinstance(v, np.ndarray)}
-            if tensors:
-                return tensors
-    held = ", ".join(map(str, list(loaded)[:_LISTED])) if isinstance(loaded, dict) else type(loaded).__name__
-    raise _checks.InputError(f"{path}: no tensors at the top or under {', '.join(_STATE_KEYS)}; the file holds {held}")
-
-
-def _without_prefix(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    if all(name.startswith("module.") for name in tensors):
-        return {name.removeprefix("module."): value for name, value in tensors.items()}
-    return dict(tensors)
+def _canonical(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Without DataParallel's prefix and without batch norm's counters, which inference does not read."""
+    if all(name.startswith(_PARALLEL_PREFIX) for name in tensors):
+        tensors = {name.removeprefix(_PARALLEL_PREFIX): value for name, value in tensors.items()}
+    return {name: value for name, value in tensors.items() if not name.endswith(_COUNTER)}
 
 
 def check_layout(checkpoint: Checkpoint, layout: Mapping[str, tuple[int, ...]], architecture: str) -> None:

@@ -43,7 +43,7 @@ def check_side(preprocessing: Preprocessing, side: int, name: str) -> None:
 
 
 def with_size(preprocessing: Preprocessing, input_size: int | None) -> Preprocessing:
-    """Returns the preprocessing at another input side, or unchanged for None; InputError when the network takes none."""
+    """Returns the preprocessing at another input side, or the same for None; InputError if it cannot be."""
     if input_size is None:
         return preprocessing
     check_side(preprocessing, input_size, "input_size")
@@ -89,8 +89,8 @@ class Network:
       params: nested dictionaries of arrays.
       preprocessing: what `geometry` needs.
       num_classes: number of logits.
-      stages: names of the feature stages, input to output: maps [h, w, c], and last "penultimate" [d], the pooled
-        features that the classifier reads.
+      stages: names of the feature stages from input to output: maps [h, w, c], and last "penultimate" [d], the pooled
+        features that the classifier reads. (jax.jit returns the dictionary sorted by name; this is the order.)
       weights_sha256: hash of the weight file, which names the network exactly.
       classifier: takes params to the classifier's (kernel [d, num_classes], bias [num_classes]).
     """

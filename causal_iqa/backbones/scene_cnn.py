@@ -61,7 +61,7 @@ class Variant:
 
 VARIANTS = types.MappingProxyType(
     {
-        "scene_cnn_a": Variant((Stage(16, stride=2), Stage(32, stride=2), Stage(48), Stage(64, stride=2)), False),
+        "scene_cnn_a": Variant((Stage(16, stride=2), Stage(32, stride=2), Stage(48), Stage(64, stride=2)), True),
         "scene_cnn_b": Variant(
             (Stage(16, kernel=5, stride=2, pool=True), Stage(32, kernel=5, pool=True), Stage(48, kernel=5)), True
         ),
@@ -166,7 +166,9 @@ def init(name: str, key: jax.Array, *, num_outputs: int) -> dict[str, Any]:
       InputError: for an unknown name.
     """
     side = _PREPROCESSING.size
-    return module(name, num_outputs).init(key, jnp.zeros((1, side, side, 3), jnp.float32))["params"]
+    # Compiled, so that the forward pass that shapes the parameters is not executed.
+    initialise = jax.jit(module(name, num_outputs).init)
+    return initialise(key, jnp.zeros((1, side, side, 3), jnp.float32))["params"]
 
 
 def layout(name: str, tensors: Mapping[str, np.ndarray]) -> dict[str, tuple[int, ...]]:

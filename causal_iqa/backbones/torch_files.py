@@ -9,14 +9,13 @@ References:
 """
 
 import collections
-import dataclasses
 import io
 import pickle
 import struct
 import types
 import zipfile
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import ml_dtypes
 import numpy as np
@@ -25,6 +24,7 @@ from causal_iqa import _checks
 
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 _LEGACY_PROTOCOL = 1001
+_STATE_KEYS = ("state_dict", "model", "model_state")
 
 _STORAGE_DTYPES = types.MappingProxyType(
     {
@@ -46,21 +46,20 @@ class _Refused(Exception):
     """The pickle asks for something this reader does not give."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class _StorageType:
+# The three below are tuples because a pickle may set the attributes of any object it holds, and a tuple has none to
+# set. (A frozen dataclass with slots is not safe: its __setstate__ writes past the freeze.)
+class _StorageType(NamedTuple):
     dtype: np.dtype
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Storage:
+class _Storage(NamedTuple):
     key: str
     dtype: np.dtype
     size: int
     start: int = 0
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Tensor:
+class _Tensor(NamedTuple):
     """A view into a storage whose bytes may not have been read yet."""
 
     storage: _Storage
@@ -149,25 +148,32 @@ def _storages(loaded: Any) -> dict[str, _Storage]:
     return found
 
 
-def _materialise(node: Any, buffers: Mapping[str, np.ndarray], path: str, depth: int = 0) -> Any:
-    """Replaces tensors by arrays. Numbers and strings stay; depth is bounded against a dictionary inside itself."""
-    if isinstance(node, _Tensor):
-        buffer, storage = buffers[node.storage.key], node.storage
-        part = buffer[storage.start : storage.start + storage.size]
-        if buffer.dtype != storage.dtype or part.size < storage.size:
-            raise _checks.InputError(f"{path}: damaged PyTorch file, storage {storage.key} is used past its end")
-        steps = tuple(step * part.itemsize for step in node.strides)
-        if 0 in node.shape:
-            return np.zeros(node.shape, part.dtype)
-        return np.lib.stride_tricks.as_strided(part[node.offset :], node.shape, steps).copy()
-    if isinstance(node, dict):
-        if depth > 8:
-            raise _checks.InputError(f"{path}: dictionaries nested deeper than 8")
-        return {key: _materialise(value, buffers, path, depth + 1) for key, value in dict.items(node)}
-    return node
+def _state(loaded: Any, path: str) -> dict[str, _Tensor]:
+    candidates = [loaded, *(dict.get(loaded, key) for key in _STATE_KEYS)] if isinstance(loaded, dict) else []
+    for candidate in candidates:
+        if isinstance(candidate, dict):
+            tensors = {k: v for k, v in dict.items(candidate) if isinstance(k, str) and isinstance(v, _Tensor)}
+            if tensors:
+                return tensors
+    held = ", ".join(str(key)[:40] for key in list(loaded)[:8]) if isinstance(loaded, dict) else type(loaded).__name__
+    raise _checks.InputError(f"{path}: no tensors at the top or under {', '.join(_STATE_KEYS)}; the file holds {held}")
 
 
-def _read_legacy(content: bytes, path: str) -> Any:
+def _view(tensor: _Tensor, buffers: Mapping[str, np.ndarray], path: str) -> np.ndarray:
+    storage, buffer = tensor.storage, buffers[tensor.storage.key]
+    part = buffer[storage.start : storage.start + storage.size]
+    if buffer.dtype != storage.dtype or part.size < storage.size:
+        raise _checks.InputError(f"{path}: truncated or damaged PyTorch file, storage {storage.key} is too short")
+    if 0 in tensor.shape:
+        return np.zeros(tensor.shape, part.dtype)
+    steps = tuple(step * part.itemsize for step in tensor.strides)
+    try:
+        return np.lib.stride_tricks.as_strided(part[tensor.offset :], tensor.shape, steps, writeable=False)
+    except ValueError as error:
+        raise _checks.InputError(f"{path}: damaged PyTorch file, a tensor of shape {tensor.shape}: {error}") from None
+
+
+def _read_legacy(content: bytes, path: str) -> tuple[Any, dict[str, np.ndarray]]:
     stream = io.BytesIO(content)
     if _unpickle(stream, path) != _LEGACY_MAGIC:
         raise _checks.InputError(f"{path}: not a PyTorch checkpoint (no magic number)")
@@ -194,15 +200,13 @@ def _read_legacy(content: bytes, path: str) -> Any:
         dtype = storages[key].dtype
         left = len(content) - stream.tell()
         if count < 0 or count * dtype.itemsize > left:
-            raise _checks.InputError(
-                f"{path}: truncated PyTorch file, storage {key} wants {count * dtype.itemsize} bytes and {left} are left"
-            )
+            raise _checks.InputError(f"{path}: truncated PyTorch file, {left} bytes are left for storage {key}")
         buffers[key] = np.frombuffer(content, dtype, count, stream.tell())
         stream.seek(count * dtype.itemsize, io.SEEK_CUR)
-    return _materialise(loaded, buffers, path)
+    return loaded, buffers
 
 
-def _read_zip(content: bytes, path: str) -> Any:
+def _read_zip(content: bytes, path: str) -> tuple[Any, dict[str, np.ndarray]]:
     try:
         archive = zipfile.ZipFile(io.BytesIO(content))
     except (zipfile.BadZipFile, ValueError) as error:
@@ -232,21 +236,22 @@ def _read_zip(content: bytes, path: str) -> Any:
         if len(data) % storage.dtype.itemsize:
             raise _checks.InputError(f"{path}: damaged PyTorch file, storage {key} has {len(data)} bytes")
         buffers[key] = np.frombuffer(data, storage.dtype)
-    return _materialise(loaded, buffers, path)
+    return loaded, buffers
 
 
-def read(content: bytes, path: str) -> Any:
-    """Returns what `torch.save` wrote, with tensors as arrays.
+def read(content: bytes, path: str) -> dict[str, np.ndarray]:
+    """Returns the tensors of what `torch.save` wrote.
 
     Args:
       content: the bytes of a .pt, .pth or .th file, zip archive or legacy stream.
       path: its name, for messages.
 
     Returns:
-      Nested dictionaries with np.ndarray leaves (bfloat16 as ml_dtypes.bfloat16); numbers and strings as they are.
+      The state_dict found at the top or under `state_dict`, `model` or `model_state`: name -> read-only array
+      (bfloat16 as ml_dtypes.bfloat16). Entries that are not tensors are left out.
 
     Raises:
-      InputError: when the file is damaged or asks for anything but tensors; the refused name is in the message.
+      InputError: when the file is damaged, holds no tensors, or asks for anything else, which the message names.
     """
-    reader: Callable[[bytes, str], Any] = _read_zip if content[:2] == b"PK" else _read_legacy
-    return reader(content, path)
+    loaded, buffers = (_read_zip if content[:2] == b"PK" else _read_legacy)(content, path)
+    return {name: _view(tensor, buffers, path) for name, tensor in _state(loaded, path).items()}
