@@ -153,12 +153,13 @@ def poisson_quantile(level: jax.Array, mean: jax.Array) -> jax.Array:
       [1] Giles (2016). Algorithm 955: approximation of the inverse Poisson cumulative distribution function, eq. 8.
     """
     small = jnp.minimum(mean, _POISSON_SPLIT)
-    term = jnp.exp(-small)
-    below, count = term, jnp.zeros_like(mean)
+    # Everything times exp(mean): the terms are then mean^n / n!, and the level is used up term by term.
+    left = level * jnp.exp(small)
+    term, count = jnp.ones_like(mean), jnp.zeros_like(mean)
     for n in range(1, _POISSON_TERMS + 1):
-        count = count + (level > below)
+        left = left - term
+        count = jnp.where(left > 0, float(n), count)
         term = term * (small * (1.0 / n))
-        below = below + term
     large = jnp.maximum(mean, _POISSON_SPLIT)
     w = math.sqrt(2.0) * jax.lax.erf_inv(2.0 * level - 1.0)
     root = jnp.sqrt(large)

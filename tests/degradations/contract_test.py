@@ -1,0 +1,172 @@
+"""What every row of the table keeps, and what its fields promise."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from causal_iqa import degradations
+from causal_iqa._checks import InputError
+from tests.degradations.scenes import picture
+
+TABLE = degradations.TABLE
+SEVERITIES = np.asarray([0.0, 0.4, 1.0, 2.0, 3.0, 4.0, 4.6, 5.0], np.float32)
+SHAPE = (32, 37)
+BATCH = 7
+
+
+@functools.cache
+def _pictures(count: int) -> np.ndarray:
+    return np.stack([picture(*SHAPE, seed=i) for i in range(count)])
+
+
+@functools.cache
+def _keys(count: int) -> jax.Array:
+    # Row i does not depend on how many rows there are.
+    return jax.vmap(jax.random.fold_in, in_axes=(None, 0))(jax.random.key(5), jnp.arange(count))
+
+
+@functools.cache
+def _lifted(name: str):
+    fn = TABLE[name].fn
+    return jax.jit(jax.vmap(jax.vmap(fn, (None, None, 0)), (0, 0, None)))
+
+
+@functools.cache
+def _run(name: str, count: int = BATCH) -> np.ndarray:
+    return np.asarray(_lifted(name)(_keys(count), _pictures(count), SEVERITIES))
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_shape_dtype_and_range(name):
+    out = _run(name)
+    assert out.shape == (BATCH, len(SEVERITIES), *SHAPE, 3)
+    assert out.dtype == np.float32
+    assert np.isfinite(out).all()
+    assert out.min() >= 0.0 and out.max() <= 1.0
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_severity_zero_is_the_image_bit_for_bit(name):
+    np.testing.assert_array_equal(_run(name)[:, 0], _pictures(BATCH))
+    assert np.abs(_run(name)[:, -1] - _pictures(BATCH)).max() > 0.02
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_batch_size_does_not_matter(name):
+    many = _run(name, 32)
+    np.testing.assert_allclose(_run(name), many[:BATCH], rtol=0, atol=1e-6)
+    # One image and one severity, mapped over nothing.
+    one = jax.jit(TABLE[name].fn)(_keys(1)[0], _pictures(1)[0], SEVERITIES[4])
+    np.testing.assert_allclose(np.asarray(one), many[0, 4], rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_keys(name):
+    fn = _lifted(name)
+    other = _keys(BATCH)[::-1]
+    again, changed = np.asarray(fn(_keys(BATCH), _pictures(BATCH), SEVERITIES)), fn(other, _pictures(BATCH), SEVERITIES)
+    np.testing.assert_array_equal(again, _run(name))
+    differs = (np.asarray(changed)[:, 4] != again[:, 4]).any(axis=(1, 2, 3))
+    # The middle key of an odd batch is its own mirror image.
+    expected = np.arange(BATCH) != BATCH // 2 if TABLE[name].stochastic else np.zeros(BATCH, bool)
+    np.testing.assert_array_equal(differs, expected)
+
+
+@pytest.mark.parametrize("name", [name for name, spec in TABLE.items() if spec.monotone])
+def test_damage_grows_with_severity(name):
+    error = np.mean((_run(name, 32) - _pictures(32)[:, None]) ** 2, axis=(2, 3, 4))
+    psnr = np.mean(-10 * np.log10(np.maximum(error, 1e-9)), axis=0)
+    # Between 0 and 1 a blur may be too small to reach the next pixel.
+    assert (np.diff(psnr) <= 0).all(), psnr
+    assert (np.diff(psnr[SEVERITIES % 1 == 0]) < 0).all(), psnr
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_gradient_with_respect_to_the_image(name):
+    fn = TABLE[name].fn
+    weight = np.asarray(picture(16, 17, seed=3))
+    slope = jax.jit(jax.grad(lambda image: jnp.sum(weight * fn(jax.random.key(1), image, jnp.float32(2.5)))))
+    for image in (picture(16, 17), np.zeros((16, 17, 3), np.float32), np.full((16, 17, 3), 0.5, np.float32)):
+        assert np.isfinite(slope(image)).all()
+    useful = np.mean(np.asarray(slope(picture(16, 17))) != 0) > 0.5
+    assert useful == TABLE[name].differentiable
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_flat_images_stay_finite(name):
+    # As many as the batch, so that nothing is compiled again.
+    grey = np.linspace(0, 1, BATCH, dtype=np.float32)[:, None, None, None]
+    out = np.asarray(_lifted(name)(_keys(BATCH), np.broadcast_to(grey, (BATCH, *SHAPE, 3)), SEVERITIES))
+    assert np.isfinite(out).all()
+    if TABLE[name].group == "blur":
+        np.testing.assert_allclose(out, np.broadcast_to(grey[:, None], out.shape), atol=1e-5)
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_family_is_chosen_by_size_and_can_be_given(name):
+    def program(family):
+        fn = functools.partial(TABLE[name].fn, family=family)
+        jaxpr = jax.make_jaxpr(fn)(jax.random.key(0), picture(32, 40), 3.0)
+        return str(jaxpr), jax.tree.map(np.asarray, jaxpr.consts)
+
+    default, small, large = program(None), program("cifar32"), program("imagenet224")
+    same = [np.array_equal(x, y) for x, y in zip(default[1], small[1], strict=True)]
+    assert default[0] == small[0] and all(same)
+    differ = large[0] != small[0] or not all(np.array_equal(x, y) for x, y in zip(large[1], small[1], strict=True))
+    assert differ
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_bad_arguments(name):
+    fn = TABLE[name].fn
+    with pytest.raises(ValueError, match="shape"):
+        fn(jax.random.key(0), np.zeros((2, 16, 16, 3), np.float32), 1.0)
+    with pytest.raises(TypeError, match="uint8"):
+        fn(jax.random.key(0), np.zeros((16, 16, 3), np.uint8), 1.0)
+    with pytest.raises(ValueError, match="imagenet224"):
+        fn(jax.random.key(0), np.zeros((16, 16, 3), np.float32), 1.0, family="imagenet")
+
+
+def test_table_rows_are_complete():
+    assert len(TABLE) == 14
+    for name, spec in TABLE.items():
+        assert spec.name == name
+        assert spec.group in ("noise", "blur", "weather", "digital")
+        assert set(spec.parameters) == set(degradations.FAMILIES)
+        assert all(len(rows) == degradations.MAX_SEVERITY for rows in spec.parameters.values())
+        assert spec.convention and spec.reference
+    with pytest.raises(TypeError):
+        TABLE["fog"] = TABLE["contrast"]
+
+
+@pytest.mark.parametrize("value", [-0.1, 5.01, float("nan"), float("inf"), "many", None])
+def test_severity_outside_the_ladder_is_refused(value):
+    with pytest.raises(InputError, match="severity"):
+        degradations.check_severity(value)
+
+
+@pytest.mark.parametrize("value", [0, 5, 2.7, np.float32(1)])
+def test_severity_on_the_ladder_is_taken(value):
+    degradations.check_severity(value)
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "family"),
+    [
+        (32, 32, "cifar32"),
+        (45, 500, "cifar32"),
+        (46, 46, "tiny64"),
+        (64, 96, "tiny64"),
+        (119, 119, "tiny64"),
+        (120, 120, "imagenet224"),
+        (224, 300, "imagenet224"),
+        (258, 258, "imagenet224"),
+        (259, 259, "inception299"),
+        (2000, 1000, "inception299"),
+    ],
+)
+def test_family_for(height, width, family):
+    assert degradations.family_for(height, width) == family
