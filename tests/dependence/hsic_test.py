@@ -9,6 +9,14 @@ import pytest
 
 from causal_iqa import dependence
 
+hsic_biased = jax.jit(dependence.hsic_biased)
+hsic_unbiased = jax.jit(dependence.hsic_unbiased)
+hsic_normalised = jax.jit(dependence.hsic_normalised)
+centre = jax.jit(dependence.centre)
+u_centre = jax.jit(dependence.u_centre)
+centre_against = jax.jit(dependence.centre_against)
+hsic_permutation_test = jax.jit(dependence.hsic_permutation_test, static_argnames="num_permutations")
+
 
 def _grams(seed, n, dependent=0.5):
     rng = np.random.default_rng(seed)
@@ -43,13 +51,13 @@ def _naive_unbiased(K, L):
 
 def test_biased_is_the_mean_over_all_tuples():
     K, L = _grams(0, 7)
-    np.testing.assert_allclose(dependence.hsic_biased(*_single(K, L)), _naive_biased(K, L), rtol=2e-6)
+    np.testing.assert_allclose(hsic_biased(*_single(K, L)), _naive_biased(K, L), rtol=2e-6)
 
 
-@pytest.mark.parametrize("n", [4, 5, 8])
+@pytest.mark.parametrize("n", [4, 7])
 def test_unbiased_is_the_mean_over_distinct_tuples(n):
     K, L = _grams(n, n)
-    np.testing.assert_allclose(dependence.hsic_unbiased(*_single(K, L)), _naive_unbiased(K, L), rtol=5e-6, atol=1e-7)
+    np.testing.assert_allclose(hsic_unbiased(*_single(K, L)), _naive_unbiased(K, L), rtol=5e-6, atol=1e-7)
 
 
 def test_unbiased_is_the_published_formula():
@@ -58,29 +66,29 @@ def test_unbiased_is_the_published_formula():
     k, m = K - np.diag(np.diag(K)), L - np.diag(np.diag(L))
     one = np.ones(n)
     expected = np.trace(k @ m) + one @ k @ one * (one @ m @ one) / ((n - 1) * (n - 2)) - 2 * one @ k @ m @ one / (n - 2)
-    np.testing.assert_allclose(dependence.hsic_unbiased(*_single(K, L)), expected / (n * (n - 3)), rtol=1e-5)
+    np.testing.assert_allclose(hsic_unbiased(*_single(K, L)), expected / (n * (n - 3)), rtol=1e-5)
 
 
 def test_three_points_by_hand():
     # x = (-1, 0, 1) centred already: K = x x', HSIC_b = (sum x y)^2 / 9 for linear kernels.
     x, y = jnp.array([[-1.0], [0.0], [1.0]]), jnp.array([[0.0], [0.0], [3.0]])
     K, L = dependence.linear(x, x), dependence.linear(y, y)
-    np.testing.assert_allclose(dependence.hsic_biased(K, L), 9 / 9, rtol=1e-6)
-    np.testing.assert_allclose(dependence.hsic_normalised(K, L), 9 / (2 * 6), rtol=1e-6)
+    np.testing.assert_allclose(hsic_biased(K, L), 9 / 9, rtol=1e-6)
+    np.testing.assert_allclose(hsic_normalised(K, L), 9 / (2 * 6), rtol=1e-6)
 
 
 def test_four_points_by_hand():
     # Labels (0, 0, 1, 1) with themselves: distinct-pair mean 1/3, distinct 4-tuples 1/3 * 1/3 ... = 8/24, triples 0.
     L = dependence.delta(jnp.array([0, 0, 1, 1]), jnp.array([0, 0, 1, 1]))
-    np.testing.assert_allclose(dependence.hsic_unbiased(L, L), 1 / 3 + 8 / 24, rtol=1e-6)
-    np.testing.assert_allclose(dependence.hsic_biased(L, L), 1 / 4, rtol=1e-6)
+    np.testing.assert_allclose(hsic_unbiased(L, L), 1 / 3 + 8 / 24, rtol=1e-6)
+    np.testing.assert_allclose(hsic_biased(L, L), 1 / 4, rtol=1e-6)
 
 
 def test_centring_is_the_projection():
     K, _ = _grams(2, 9)
     H = np.eye(9) - 1 / 9
-    np.testing.assert_allclose(dependence.centre(*_single(K)), H @ K @ H, atol=1e-6)
-    centred = dependence.u_centre(*_single(K))
+    np.testing.assert_allclose(centre(*_single(K)), H @ K @ H, atol=1e-6)
+    centred = u_centre(*_single(K))
     np.testing.assert_allclose(jnp.sum(centred, axis=0), 0.0, atol=1e-5)
     np.testing.assert_array_equal(jnp.diag(centred), 0.0)
 
@@ -89,11 +97,11 @@ def test_centring_against_anchors_is_centring_of_their_features():
     rng = np.random.default_rng(3)
     x, a = rng.standard_normal((6, 4)) + 2, rng.standard_normal((9, 4)) + 2
     mean = a.mean(axis=0)
-    value = dependence.centre_against(*_single(x @ a.T, a @ a.T))
+    value = centre_against(*_single(x @ a.T, a @ a.T))
     np.testing.assert_allclose(value, (x - mean) @ (a - mean).T, atol=2e-5)
     gram = jnp.asarray(a @ a.T, jnp.float32)
-    np.testing.assert_allclose(dependence.centre_against(gram, gram), dependence.centre(gram), atol=1e-5)
-    one = dependence.centre_against(*_single(x[2:3] @ a.T, a @ a.T))
+    np.testing.assert_allclose(centre_against(gram, gram), centre(gram), atol=1e-5)
+    one = centre_against(*_single(x[2:3] @ a.T, a @ a.T))
     np.testing.assert_allclose(one, value[2:3], atol=1e-6)
 
 
@@ -104,10 +112,10 @@ def test_float32_keeps_its_digits_under_a_kernel_offset(offset):
     H = np.eye(40) - 1 / 40
     expected = np.mean((H @ K32.astype(np.float64) @ H) * (H @ L @ H))
     L = jnp.asarray(L, jnp.float32)
-    np.testing.assert_allclose(dependence.hsic_biased(jnp.asarray(K32), L), expected, rtol=2e-5)
+    np.testing.assert_allclose(hsic_biased(jnp.asarray(K32), L), expected, rtol=2e-5)
     with jax.enable_x64(True):
-        exact = float(dependence.hsic_unbiased(jnp.asarray(K32, jnp.float64), jnp.asarray(L, jnp.float64)))
-    np.testing.assert_allclose(dependence.hsic_unbiased(jnp.asarray(K32), L), exact, rtol=2e-5)
+        exact = float(hsic_unbiased(jnp.asarray(K32, jnp.float64), jnp.asarray(L, jnp.float64)))
+    np.testing.assert_allclose(hsic_unbiased(jnp.asarray(K32), L), exact, rtol=2e-5)
 
 
 def test_unbiased_has_mean_zero_under_independence_and_biased_has_not():
@@ -115,12 +123,12 @@ def test_unbiased_has_mean_zero_under_independence_and_biased_has_not():
         key_x, key_y = jax.random.split(key)
         x, y = jax.random.normal(key_x, (8, 2)), jax.random.normal(key_y, (8, 2))
         K, L = dependence.rbf(x, x, bandwidth=1.0), dependence.rbf(y, y, bandwidth=1.0)
-        return dependence.hsic_unbiased(K, L), dependence.hsic_biased(K, L)
+        return hsic_unbiased(K, L), hsic_biased(K, L)
 
-    unbiased, biased = jax.jit(jax.vmap(draw))(jax.random.split(jax.random.key(0), 4000))
-    error = float(jnp.std(unbiased)) / np.sqrt(4000)
+    unbiased, biased = jax.jit(jax.vmap(draw))(jax.random.split(jax.random.key(0), 2000))
+    error = float(jnp.std(unbiased)) / np.sqrt(2000)
     assert abs(float(jnp.mean(unbiased))) < 4 * error
-    assert float(jnp.mean(biased)) > 20 * error
+    assert float(jnp.mean(biased)) > 10 * error
     assert 0.3 < float(jnp.mean(unbiased < 0)) < 0.8
 
 
@@ -133,12 +141,12 @@ def _null_grams(key, n):
 def test_permutation_test_keeps_its_level():
     def p_value(key):
         key_data, key_test = jax.random.split(key)
-        return dependence.hsic_permutation_test(key_test, *_null_grams(key_data, 12), num_permutations=39).p_value
+        return hsic_permutation_test(key_test, *_null_grams(key_data, 12), num_permutations=39).p_value
 
-    p = np.asarray(jax.jit(jax.vmap(p_value))(jax.random.split(jax.random.key(1), 1000)))
+    p = np.asarray(jax.jit(jax.vmap(p_value))(jax.random.split(jax.random.key(1), 600)))
     for alpha in (0.05, 0.1, 0.5):
-        # Exact level at multiples of 1/40; four standard errors of a share over 1000 draws.
-        assert abs(np.mean(p <= alpha + 1e-6) - alpha) < 4 * np.sqrt(alpha * (1 - alpha) / 1000), alpha
+        # Exact level at multiples of 1/40; four standard errors of a share over 600 draws.
+        assert abs(np.mean(p <= alpha + 1e-6) - alpha) < 4 * np.sqrt(alpha * (1 - alpha) / 600), alpha
     assert p.min() >= 1 / 40 - 1e-6 and p.max() <= 1
 
 
@@ -149,12 +157,11 @@ def test_power_rises_with_samples_on_a_dependence_without_correlation():
         x, y = jnp.cos(angle), jnp.sin(angle)
         x = x + 0.2 * jax.random.normal(key_noise, (n, 1))
         K, L = dependence.rbf(x, x, bandwidth=0.5), dependence.rbf(y, y, bandwidth=0.5)
-        return dependence.hsic_permutation_test(key_test, K, L, num_permutations=39).p_value <= 0.05 + 1e-6
+        return hsic_permutation_test(key_test, K, L, num_permutations=39).p_value <= 0.05 + 1e-6
 
-    keys = jax.random.split(jax.random.key(2), 100)
-    power = [float(jnp.mean(jax.jit(jax.vmap(lambda k, n=n: rejects(k, n)))(keys))) for n in (8, 20, 40)]
-    assert power[0] < power[1] < power[2]
-    assert power[2] > 0.9
+    keys = jax.random.split(jax.random.key(2), 60)
+    power = [float(jnp.mean(jax.jit(jax.vmap(lambda k, n=n: rejects(k, n)))(keys))) for n in (8, 72)]
+    assert power[0] < 0.5 and power[1] > 0.9
 
 
 def test_permutation_test_fields_are_those_of_all_permutations():
@@ -164,11 +171,11 @@ def test_permutation_test_fields_are_those_of_all_permutations():
         order = np.array(order)
         H = np.eye(6) - 1 / 6
         null.append(np.mean((H @ K @ H) * (H @ L[np.ix_(order, order)] @ H)))
-    result = dependence.hsic_permutation_test(jax.random.key(3), *_single(K, L), num_permutations=20000)
+    result = hsic_permutation_test(jax.random.key(3), *_single(K, L), num_permutations=8000)
     observed = _naive_biased(K, L)
     np.testing.assert_allclose(result.statistic, observed, rtol=1e-5)
     share = np.mean(np.array(null) >= observed - 1e-9)
-    np.testing.assert_allclose(result.p_value, share, atol=4 * np.sqrt(share * (1 - share) / 20000))
+    np.testing.assert_allclose(result.p_value, share, atol=4 * np.sqrt(share * (1 - share) / 8000))
     np.testing.assert_allclose(result.null_mean, np.mean(null), rtol=0.02)
     np.testing.assert_allclose(result.null_std, np.std(null), rtol=0.03)
 
@@ -176,22 +183,22 @@ def test_permutation_test_fields_are_those_of_all_permutations():
 def test_ties_count_against_significance():
     # Both variables constant but for one sample: a third of the permutations of three give the same statistic.
     L = dependence.delta(jnp.array([0, 0, 1]), jnp.array([0, 0, 1]))
-    result = dependence.hsic_permutation_test(jax.random.key(4), L, 0.1 * L + 0.3, num_permutations=3000)
+    result = hsic_permutation_test(jax.random.key(4), L, 0.1 * L + 0.3, num_permutations=3000)
     np.testing.assert_allclose(result.p_value, 1 / 3, atol=0.04)
 
 
 def test_constant_variable_is_never_significant_and_nan_gives_nan():
     K, _ = _single(*_grams(6, 10))
-    result = dependence.hsic_permutation_test(jax.random.key(5), K, jnp.full((10, 10), 0.1), num_permutations=19)
+    result = hsic_permutation_test(jax.random.key(5), K, jnp.full((10, 10), 0.1), num_permutations=19)
     assert float(result.statistic) == 0.0 and float(result.p_value) == 1.0
-    result = dependence.hsic_permutation_test(jax.random.key(5), K, jnp.full((10, 10), jnp.nan), num_permutations=19)
+    result = hsic_permutation_test(jax.random.key(5), K, jnp.full((10, 10), jnp.nan), num_permutations=19)
     assert np.isnan(result.p_value)
 
 
 def test_the_key_decides_the_permutations():
     grams = _single(*_grams(7, 12, dependent=0.1))
     first, again, other = (
-        dependence.hsic_permutation_test(jax.random.key(seed), *grams, num_permutations=99) for seed in (6, 6, 7)
+        hsic_permutation_test(jax.random.key(seed), *grams, num_permutations=99) for seed in (6, 6, 7)
     )
     assert first == again
     assert float(first.null_mean) != float(other.null_mean)
@@ -200,14 +207,14 @@ def test_the_key_decides_the_permutations():
 def test_bad_input_is_named():
     K = jnp.eye(5)
     with pytest.raises(ValueError, match=r"L: expected a square Gram matrix \[n, n\]"):
-        dependence.hsic_biased(K, K[:4])
+        hsic_biased(K, K[:4])
     with pytest.raises(ValueError, match="K, L: expected equal shapes"):
-        dependence.hsic_unbiased(K, jnp.eye(4))
+        hsic_unbiased(K, jnp.eye(4))
     with pytest.raises(ValueError, match="at least 4 samples, got 3"):
-        dependence.hsic_unbiased(jnp.eye(3), jnp.eye(3))
+        hsic_unbiased(jnp.eye(3), jnp.eye(3))
     with pytest.raises(ValueError, match=r"K_xa: expected shape \[n, 5\]"):
-        dependence.centre_against(jnp.ones((2, 4)), K)
+        centre_against(jnp.ones((2, 4)), K)
     with pytest.raises(ValueError, match="num_permutations: expected at least 1, got 0"):
-        dependence.hsic_permutation_test(jax.random.key(0), K, K, num_permutations=0)
+        hsic_permutation_test(jax.random.key(0), K, K, num_permutations=0)
     with pytest.raises(TypeError, match="num_permutations"):
-        dependence.hsic_permutation_test(jax.random.key(0), K, K)
+        hsic_permutation_test(jax.random.key(0), K, K)
