@@ -1,11 +1,14 @@
 """What the binaries share: user errors as one line, and checks of where output goes."""
 
+import contextlib
 import functools
 import os
 import pathlib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
+
+import tqdm
 
 from causal_iqa import InputError
 
@@ -45,3 +48,41 @@ def check_writable(path: str) -> None:
         raise InputError(f"{folder}: cannot be made: {error.strerror}") from error
     if not os.access(folder, os.W_OK):
         raise InputError(f"{folder}: no permission to write there")
+
+
+def names_or_all(values: list[str], table: Mapping[str, Any]) -> tuple[str, ...]:
+    """Returns the given names, or every name of the table for "all"."""
+    return tuple(table) if values == ["all"] else tuple(values)
+
+
+def numbers(values: list[str], flag: str) -> tuple[float, ...]:
+    """Returns the values as numbers; InputError names the flag and the value that is none."""
+    try:
+        return tuple(float(value) for value in values)
+    except ValueError as error:
+        raise InputError(f"--{flag}: {error}") from error
+
+
+def integer_or_all(value: str, flag: str) -> int | None:
+    """Returns a count, None for "all"; InputError for anything else."""
+    if value == "all":
+        return None
+    if not value.isdigit() or int(value) == 0:
+        raise InputError(f"--{flag}: expected a positive whole number or all, got {value!r}")
+    return int(value)
+
+
+@contextlib.contextmanager
+def progress_bar(description: str, unit: str) -> Iterator[Callable[[int, int], None]]:
+    """Yields a function of (done, all) that moves a progress bar on stderr; what is done at its first call is not timed."""
+    bar = tqdm.tqdm(desc=description, unit=unit, total=0, mininterval=0.5)
+
+    def update(done: int, total: int) -> None:
+        if bar.total != total:
+            bar.reset(total)
+            bar.initial = bar.n = done
+        bar.n = done
+        bar.refresh()
+
+    with bar:
+        yield update

@@ -10,7 +10,7 @@ References:
 import dataclasses
 import functools
 import types
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import flax.linen as nn
@@ -151,6 +151,13 @@ def module(name: str, num_outputs: int) -> SceneCnn:
     return SceneCnn(_checks.lookup(VARIANTS, name, "scene network"), num_outputs)
 
 
+@functools.lru_cache(maxsize=16)
+def _initialiser(name: str, num_outputs: int) -> Callable[[jax.Array], dict[str, Any]]:
+    """Compiled once per network, so that the forward pass that shapes the parameters is not executed."""
+    network, side = module(name, num_outputs), _PREPROCESSING.size
+    return jax.jit(lambda key: network.init(key, jnp.zeros((1, side, side, 3), jnp.float32))["params"])
+
+
 def init(name: str, key: jax.Array, *, num_outputs: int) -> dict[str, Any]:
     """Returns fresh parameters of a variant.
 
@@ -165,10 +172,7 @@ def init(name: str, key: jax.Array, *, num_outputs: int) -> dict[str, Any]:
     Raises:
       InputError: for an unknown name.
     """
-    side = _PREPROCESSING.size
-    # Compiled, so that the forward pass that shapes the parameters is not executed.
-    initialise = jax.jit(module(name, num_outputs).init)
-    return initialise(key, jnp.zeros((1, side, side, 3), jnp.float32))["params"]
+    return _initialiser(name, num_outputs)(key)
 
 
 def layout(name: str, tensors: Mapping[str, np.ndarray]) -> dict[str, tuple[int, ...]]:

@@ -66,7 +66,7 @@ def sample_factors(key: jax.Array, label: jax.Array) -> SceneFactors:
     # Keep the object visible: move its colour away from the background's mean when the two nearly agree.
     difference = object_colour - background.mean(0)
     distance = jnp.sqrt((difference**2).sum() + 1e-6)
-    object_colour = jnp.clip(background.mean(0) + difference / distance * jnp.maximum(distance, 0.25), 0.0, 1.0)
+    object_colour = jnp.clip(background.mean(0) + difference / distance * jnp.maximum(distance, 0.35), 0.0, 1.0)
     waves = jnp.concatenate(
         [uniform(-6.0, 6.0, (_NUM_WAVES, 2)), uniform(0.0, 6.283, (_NUM_WAVES, 1)), uniform(0.2, 1.0, (_NUM_WAVES, 1))],
         axis=1,
@@ -81,14 +81,14 @@ def sample_factors(key: jax.Array, label: jax.Array) -> SceneFactors:
     )
     return SceneFactors(
         label=jnp.asarray(label, jnp.int32),
-        position=uniform(-0.16, 0.16, (2,)),
-        radius=uniform(0.17, 0.32),
+        position=uniform(-0.12, 0.12, (2,)),
+        radius=uniform(0.2, 0.36),
         angle=uniform(-jnp.pi, jnp.pi),
         object_colour=object_colour,
         texture=jax.random.randint(next(keys), (), 0, _NUM_TEXTURES),
         texture_frequency=uniform(5.0, 11.0),
         texture_angle=uniform(0.0, jnp.pi),
-        texture_depth=uniform(0.2, 0.6),
+        texture_depth=uniform(0.15, 0.5),
         background_colours=background,
         waves=waves,
         distractors=distractors,
@@ -169,11 +169,12 @@ def render(factors: SceneFactors, *, size: int = SIZE) -> jax.Array:
     fx, fy, phase, amplitude = (factors.waves[:, i, None, None] for i in range(4))
     variation = (amplitude * jnp.sin(2 * jnp.pi * (fx * x[None] + fy * y[None]) + phase)).sum(0) / _NUM_WAVES
     mix = jax.nn.sigmoid(4.0 * variation)[..., None]
-    image = mix * factors.background_colours[0] + (1 - mix) * factors.background_colours[1]
+    first, second = factors.background_colours[:, None, None]
+    image = mix * first + (1 - mix) * second
     for i in range(_NUM_DISTRACTORS):
         dx, dy, radius, elongation = factors.distractors[i]
         distance = jnp.hypot((x - dx) / elongation, y - dy) - radius
-        image = image + coverage(distance) * (factors.distractor_colours[i] - image)
+        image = image + coverage(distance) * (factors.distractor_colours[i][None, None] - image)
 
     cos, sin = jnp.cos(factors.angle), jnp.sin(factors.angle)
     px, py = x - factors.position[0], y - factors.position[1]
@@ -193,7 +194,7 @@ def render(factors: SceneFactors, *, size: int = SIZE) -> jax.Array:
         ]
     )
     shade = 1 - factors.texture_depth * (0.5 + 0.5 * patterns[factors.texture]) * (factors.texture > 0)
-    image = image + shape * (factors.object_colour * shade[..., None] - image)
+    image = image + shape * (factors.object_colour[None, None] * shade[..., None] - image)
 
     light = 1 + factors.light_slope * (jnp.cos(factors.light_angle) * x + jnp.sin(factors.light_angle) * y) * 2
     linear = jnp.clip(image * light[..., None] * factors.exposure, 0.0, 1.0)
@@ -218,7 +219,7 @@ def regression_targets(factors: SceneFactors) -> np.ndarray:
     columns = [
         np.cos(harmonics),
         np.sin(harmonics),
-        (np.asarray(factors.radius)[:, None] - 0.245) / 0.043,
+        (np.asarray(factors.radius)[:, None] - 0.28) / 0.046,
         (np.asarray(factors.object_colour) - 0.5) / 0.29,
         (texture - 0.25) / 0.43,
     ]

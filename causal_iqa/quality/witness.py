@@ -74,7 +74,9 @@ def _check_anchors(anchors: Anchors) -> None:
         raise ValueError(f"anchors.labels: expected shape ({m},), got {np.shape(anchors.labels)}")
     labels = np.asarray(anchors.labels)
     if m and (labels.min() < 0 or labels.max() >= anchors.num_classes):
-        raise ValueError(f"anchors.labels: expected 0 to {anchors.num_classes - 1}, got {labels.min()} to {labels.max()}")
+        raise ValueError(
+            f"anchors.labels: expected 0 to {anchors.num_classes - 1}, got {labels.min()} to {labels.max()}"
+        )
     if len(np.unique(labels)) < 2:
         raise _checks.InputError(f"anchors: expected at least 2 classes, got {len(np.unique(labels))} in {m} images")
     if not np.isfinite(anchors.features).all():
@@ -87,7 +89,9 @@ def _prepared(anchors: Anchors) -> tuple[np.ndarray, np.ndarray, float]:
     onehot = np.eye(anchors.num_classes)[np.asarray(anchors.labels)]
     median = float(dependence.median_heuristic(jnp.asarray(features)))
     if not median > 0:
-        raise _checks.InputError("anchors: more than half of their pairs have equal features; the backbone is blind here")
+        raise _checks.InputError(
+            "anchors: more than half of their pairs have equal features; the backbone is blind here"
+        )
     return features, onehot, median
 
 

@@ -1,0 +1,41 @@
+"""The compiled flow and the main job built on it: config -> score table, resumable and sharded over devices."""
+
+from causal_iqa.pipeline.config import (
+    ALL_NETWORKS,
+    ANCHOR_KINDS,
+    CLEAN,
+    SCORE_AT,
+    Condition,
+    NetworkChoice,
+    StudyConfig,
+    fingerprint,
+)
+from causal_iqa.pipeline.program import Column, Scorer, View, make_program
+from causal_iqa.pipeline.store import PART_IMAGES, ScoreTable, Store, read_parts, write_json
+from causal_iqa.pipeline.study import Execution, Study, choose_batch_size, prepare, quality_and_performance, run
+
+__all__ = [
+    "ALL_NETWORKS",
+    "ANCHOR_KINDS",
+    "CLEAN",
+    "PART_IMAGES",
+    "SCORE_AT",
+    "Column",
+    "Condition",
+    "Execution",
+    "NetworkChoice",
+    "ScoreTable",
+    "Scorer",
+    "Store",
+    "Study",
+    "StudyConfig",
+    "View",
+    "choose_batch_size",
+    "fingerprint",
+    "make_program",
+    "prepare",
+    "quality_and_performance",
+    "read_parts",
+    "run",
+    "write_json",
+]

@@ -1,0 +1,193 @@
+"""What a study is: one frozen value, checked, that fixes every number it will give."""
+
+import dataclasses
+import functools
+import hashlib
+import json
+import types
+import typing
+from collections.abc import Mapping
+from typing import Any
+
+from causal_iqa import __version__, _checks, degradations, metrics
+
+ANCHOR_KINDS = ("auto", "images", "head", "text")
+SCORE_AT = ("task", "image")
+CLEAN = "clean"
+ALL_NETWORKS = "all"
+
+
+@dataclasses.dataclass(frozen=True)
+class NetworkChoice:
+    """A network of a study: the name it has there, its architecture and its weight file (None: the packaged one)."""
+
+    name: str
+    architecture: str
+    path: str | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> "NetworkChoice":
+        """Reads ARCHITECTURE=PATH, NAME=ARCHITECTURE=PATH, or ARCHITECTURE alone for packaged weights.
+
+        Raises:
+          InputError: on anything else.
+        """
+        parts = text.split("=", 2)
+        if not all(parts):
+            raise _checks.InputError(f"{text!r}: expected ARCHITECTURE=PATH or NAME=ARCHITECTURE=PATH")
+        if len(parts) == 1:
+            return cls(parts[0], parts[0], None)
+        if len(parts) == 2:
+            return cls(parts[0], parts[0], parts[1])
+        return cls(*parts)
+
+
+@dataclasses.dataclass(frozen=True)
+class Condition:
+    """An imaging condition: a degradation at a severity; severity 0 of "clean" is the image as it came."""
+
+    degradation: str
+    severity: float
+
+    @property
+    def name(self) -> str:
+        """Returns e.g. "fog/3"."""
+        return f"{self.degradation}/{self.severity:g}"
+
+
+@dataclasses.dataclass(frozen=True)
+class StudyConfig:
+    """Everything the numbers of a study depend on.
+
+    Attributes:
+      dataset: "scenes", "tfds:NAME" or "folder:PATH".
+      data_dir: folder of the prepared TFDS datasets.
+      split: of the judged images; None: the source's test split.
+      classes: file with one class per line, in label order, for a folder.
+      num_images: judged images; None: all.
+      image_size: side in pixels of the images that are degraded; None: the dataset's, or the largest a network wants.
+      crop_fraction: side of the central square cut from photos of varying size, as a fraction of the shorter side.
+      networks: whose accuracy is to be predicted.
+      backbones: whose features score quality.
+      degradations: names of `degradations.TABLE`.
+      severities: of each, in (0, 5].
+      metrics: names of `metrics.TABLE`.
+      score_at: "task": quality is scored at each network's input size; "image": at image_size.
+      anchors: where anchors come from, one of ANCHOR_KINDS; "auto": images when every judged class has some, else head.
+      anchor_dataset: None: the judged dataset.
+      anchor_data_dir: None: data_dir.
+      anchor_split: None: "train" where the dataset has one, else the judged split.
+      num_anchors: at most so many, classes in turn.
+      seed: of the choice of images, the degradations and the resamples.
+      num_resamples: bootstrap resamples of the images.
+      level: of the intervals.
+    """
+
+    dataset: str = "scenes"
+    data_dir: str | None = None
+    split: str | None = None
+    classes: str | None = None
+    num_images: int | None = 300
+    image_size: int | None = None
+    crop_fraction: float = 0.875
+    networks: tuple[NetworkChoice, ...] = ()
+    backbones: tuple[NetworkChoice, ...] = ()
+    degradations: tuple[str, ...] = tuple(degradations.TABLE)
+    severities: tuple[float, ...] = (1.0, 2.0, 3.0, 4.0, 5.0)
+    metrics: tuple[str, ...] = tuple(metrics.TABLE)
+    score_at: str = "task"
+    anchors: str = "auto"
+    anchor_dataset: str | None = None
+    anchor_data_dir: str | None = None
+    anchor_split: str | None = None
+    num_anchors: int = 1000
+    seed: int = 0
+    num_resamples: int = 1000
+    level: float = 0.95
+
+    def __post_init__(self) -> None:
+        if not self.networks:
+            raise _checks.InputError("networks: expected at least one (--network=ARCHITECTURE=PATH)")
+        for kind, choices in (("networks", self.networks), ("backbones", self.backbones)):
+            _check_unique(kind, [choice.name for choice in choices])
+            for choice in choices:
+                if choice.name == ALL_NETWORKS or "/" in choice.name or "@" in choice.name:
+                    raise _checks.InputError(f"{kind}: {choice.name!r} cannot be a name; choose one without / and @")
+        for name in self.degradations:
+            _checks.lookup(degradations.TABLE, name, "degradation")
+        for name in self.metrics:
+            _checks.lookup(metrics.TABLE, name, "metric")
+        for severity in self.severities:
+            degradations.check_severity(severity)
+            if severity == 0:
+                raise _checks.InputError("severities: 0 is the clean image, which is always included")
+        for kind in ("degradations", "severities"):
+            if not getattr(self, kind):
+                raise _checks.InputError(f"{kind}: expected at least one")
+            _check_unique(kind, getattr(self, kind))
+        _check_unique("metrics", self.metrics)
+        if not self.metrics and not self.backbones:
+            raise _checks.InputError("metrics: expected at least one metric or backbone")
+        _checks.check_choice(self.anchors, ANCHOR_KINDS, "anchors")
+        _checks.check_choice(self.score_at, SCORE_AT, "score_at")
+        for name, least in (("num_images", 2), ("image_size", 16), ("num_anchors", 2), ("num_resamples", 1)):
+            value = getattr(self, name)
+            if value is not None and value < least:
+                raise _checks.InputError(f"{name}: expected at least {least}, got {value}")
+        for name in ("level", "crop_fraction"):
+            if not 0 < getattr(self, name) <= 1 or (name == "level" and self.level == 1):
+                raise _checks.InputError(f"{name}: expected a number between 0 and 1, got {getattr(self, name)}")
+        if not 0 <= self.seed < 2**31:
+            raise _checks.InputError(f"seed: expected 0 to {2**31 - 1}, got {self.seed}")
+
+    @functools.cached_property
+    def conditions(self) -> tuple[Condition, ...]:
+        """Clean first, then every degradation at every severity."""
+        degraded = (Condition(name, float(s)) for name in self.degradations for s in self.severities)
+        return (Condition(CLEAN, 0.0), *degraded)
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns the config as JSON values."""
+        return json.loads(json.dumps(dataclasses.asdict(self)))
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> "StudyConfig":
+        """Inverse of `to_json`.
+
+        Raises:
+          InputError: when a field is unknown.
+        """
+        hints = typing.get_type_hints(cls)
+        fields = {}
+        for name, value in values.items():
+            if name not in hints:
+                raise _checks.InputError(f"config: unknown field {name!r}; {_checks.closest(name, hints)}")
+            if name in ("networks", "backbones"):
+                value = tuple(NetworkChoice(**choice) for choice in value)
+            elif isinstance(hints[name], types.GenericAlias):
+                value = tuple(value)
+            fields[name] = value
+        return cls(**fields)
+
+
+def _check_unique(kind: str, names: Any) -> None:
+    names = list(names)
+    twice = sorted({str(name) for name in names if names.count(name) > 1})
+    if twice:
+        raise _checks.InputError(
+            f"{kind}: {', '.join(twice)} given twice (NAME=ARCHITECTURE=PATH names two of one kind)"
+        )
+
+
+def fingerprint(config: StudyConfig, weights: Mapping[str, str]) -> str:
+    """Names a study exactly: the config, the hashes of its weight files and the version of this library.
+
+    Args:
+      config: the study.
+      weights: name -> sha256 of the weight file, for every network and backbone.
+
+    Returns:
+      A sha256 in hexadecimal.
+    """
+    content = {"config": config.to_json(), "weights": dict(weights), "version": __version__}
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

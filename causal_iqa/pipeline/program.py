@@ -1,0 +1,249 @@
+"""The compiled flow: one jitted program degrades a batch under all conditions and scores every result.
+
+Only rows of scalars leave the device. The batch is split over all local devices; nothing crosses between them, and
+every random key comes from (seed, image id, condition), so a score does not depend on batch size, order or devices.
+"""
+
+import dataclasses
+import functools
+import zlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from causal_iqa import backbones, degradations, images, metrics, quality
+from causal_iqa.pipeline.config import CLEAN, Condition
+
+_AXIS = "images"
+
+
+@dataclasses.dataclass(frozen=True)
+class Column:
+    """One column of scores.
+
+    Attributes:
+      name: in the score table.
+      metric: in the report; several columns of one metric differ in `side`.
+      family: full_reference, no_reference, label_free or task_guided.
+      higher_is_better: direction of quality.
+      side: side in pixels at which it is scored.
+      networks: the networks it is meant for.
+      passport: everything that defines the numbers, JSON values.
+    """
+
+    name: str
+    metric: str
+    family: str
+    higher_is_better: bool
+    side: int
+    networks: tuple[str, ...]
+    passport: Mapping[str, Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Scorer:
+    """A column with its function `(state, view, reference, features, label) -> scalar`."""
+
+    column: Column
+    fn: Callable[..., jax.Array]
+
+
+@dataclasses.dataclass(frozen=True)
+class View:
+    """A resolution at which quality is scored, for which networks, and the backbones that look at it.
+
+    Attributes:
+      side: side in pixels.
+      networks: names.
+      backbone_sides: backbone name -> side of its input.
+    """
+
+    side: int
+    networks: tuple[str, ...]
+    backbone_sides: Mapping[str, int]
+
+
+def backbone_side(preprocessing: backbones.Preprocessing, side: int, at_task: bool) -> int:
+    """Side of a backbone's input when quality is scored at `side` pixels.
+
+    At the task's resolution a fully convolutional backbone reads what the task network reads, enlarged only when that
+    is smaller than it can use; otherwise, and for networks of one fixed size, it takes its own input size.
+
+    Args:
+      preprocessing: of the backbone.
+      side: of the images that are scored, in pixels.
+      at_task: whether this is a task network's input.
+
+    Returns:
+      A side in pixels.
+    """
+    if preprocessing.fixed_size or not at_task:
+        return preprocessing.size
+    return max(side, preprocessing.smallest)
+
+
+def resized(image: jax.Array, side: int) -> jax.Array:
+    """Returns the image at side x side pixels."""
+    return images.resize(image, side, side)
+
+
+def stable_hash(text: str) -> int:
+    """A 32-bit hash of a name that never changes: what keys are derived from."""
+    return zlib.crc32(text.encode())
+
+
+def _degrade_all(conditions: tuple[Condition, ...], keys: jax.Array, clean: jax.Array) -> jax.Array:
+    """All conditions of a batch: [C, B, S, S, 3], in the order of `conditions`."""
+    by_degradation: dict[str, list[Condition]] = {}
+    for condition in conditions:
+        by_degradation.setdefault(condition.degradation, []).append(condition)
+    parts = []
+    for name, members in by_degradation.items():
+        if name == CLEAN:
+            parts.append(jnp.broadcast_to(clean, (len(members), *clean.shape)))
+            continue
+        fn = degradations.TABLE[name].fn
+        hashes = jnp.asarray([stable_hash(member.name) for member in members], jnp.uint32)
+        severities = jnp.asarray([member.severity for member in members], jnp.float32)
+
+        def one(key, image, salt, severity, fn=fn):
+            return fn(jax.random.fold_in(key, salt), image, severity)
+
+        over_images = jax.vmap(one, in_axes=(0, 0, None, None))
+        parts.append(jax.vmap(over_images, in_axes=(None, None, 0, 0))(keys, clean, hashes, severities))
+    return jnp.concatenate(parts)
+
+
+def _performance(network: backbones.Network, params: Any, image: jax.Array, label: jax.Array) -> dict[str, jax.Array]:
+    logits, _ = network.apply(params, resized(image, network.preprocessing.size))
+    probabilities = jax.nn.softmax(logits)
+    return {
+        "correct": jnp.argmax(logits) == label,
+        "p_true": probabilities[label],
+        "confidence": probabilities.max(),
+    }
+
+
+def features_of(backbone: backbones.Network, params: Any, view: jax.Array, side: int) -> jax.Array:
+    """Penultimate features [d] of one view, given to the backbone at `side` pixels."""
+    return backbone.apply(params, resized(view, side))[1][backbones.PENULTIMATE]
+
+
+def make_program(
+    *,
+    seed: int,
+    conditions: tuple[Condition, ...],
+    networks: Mapping[str, backbones.Network],
+    feature_backbones: Mapping[str, backbones.Network],
+    views: tuple[View, ...],
+    scorers: tuple[Scorer, ...],
+    devices: list[jax.Device],
+) -> Callable[..., dict[str, jax.Array]]:
+    """Builds the jitted program of a study.
+
+    Args:
+      seed: of the degradations.
+      conditions: C of them.
+      networks: name -> network to be judged.
+      feature_backbones: name -> network that gives features.
+      views: resolutions at which quality is scored.
+      scorers: the score columns.
+      devices: the batch is split over them.
+
+    Returns:
+      `program(state, pixels uint8 [B, S, S, 3], labels int32 [B], salts uint32 [B]) -> {column: [C, B]}` with
+      `<network>/correct`, `/p_true` and `/confidence` beside the score columns. B is a multiple of the number of
+      devices. `state` holds the parameters: {"networks", "backbones", "witnesses"}.
+    """
+
+    def score_one(state, image, references, label):
+        row = {}
+        for name, network in networks.items():
+            for field, value in _performance(network, state["networks"][name], image, label).items():
+                row[f"{name}/{field}"] = value
+        for view in views:
+            seen = resized(image, view.side)
+            features = {
+                name: features_of(feature_backbones[name], state["backbones"][name], seen, side)
+                for name, side in view.backbone_sides.items()
+            }
+            for scorer in scorers:
+                if scorer.column.side == view.side:
+                    row[scorer.column.name] = scorer.fn(state, seen, references[view.side], features, label)
+        return row
+
+    def block(state, pixels, labels, salts):
+        clean = images.from_uint8(pixels)
+        keys = jax.vmap(functools.partial(jax.random.fold_in, jax.random.key(seed)))(salts)
+        degraded = _degrade_all(conditions, keys, clean)
+        references = {view.side: jax.vmap(lambda x, side=view.side: resized(x, side))(clean) for view in views}
+        score_batch = jax.vmap(score_one, in_axes=(None, 0, 0, 0))
+        return jax.lax.map(lambda x: score_batch(state, x, references, labels), degraded)
+
+    mesh = jax.sharding.Mesh(np.asarray(devices), (_AXIS,))
+    spec = jax.sharding.PartitionSpec
+    mapped = jax.shard_map(
+        block,
+        mesh=mesh,
+        in_specs=(spec(), spec(_AXIS), spec(_AXIS), spec(_AXIS)),
+        out_specs=spec(None, _AXIS),
+        check_vma=False,
+    )
+    return jax.jit(mapped)
+
+
+def metric_scorer(name: str, side: int, column: str, for_networks: tuple[str, ...]) -> Scorer:
+    """Makes the column of a conventional metric.
+
+    Args:
+      name: a row of `metrics.TABLE`.
+      side: at which it is scored, in pixels.
+      column: its name in the table.
+      for_networks: the networks it is meant for.
+
+    Returns:
+      The scorer; NaN throughout, with the reason in its passport, when the side is below the metric's smallest.
+    """
+    spec = metrics.TABLE[name]
+    passport = {**spec.passport(), "side": side}
+    if side < spec.smallest_side:
+        passport["undefined"] = f"images of {side} pixels are below the smallest side, {spec.smallest_side}"
+
+        def fn(state, view, reference, features, label):
+            return jnp.float32(jnp.nan)
+    else:
+
+        def fn(state, view, reference, features, label):
+            return metrics.evaluate(spec, reference, view)
+
+    return Scorer(Column(column, name, spec.family, spec.higher_is_better, side, for_networks, passport), fn)
+
+
+def quality_scorer(
+    name: str, backbone: str, side: int, column: str, for_networks: tuple[str, ...], details: Mapping[str, Any]
+) -> Scorer:
+    """Makes the column of a new metric.
+
+    Args:
+      name: a row of `quality.TABLE`.
+      backbone: whose features it reads.
+      side: at which quality is scored, in pixels.
+      column: its name in the table.
+      for_networks: the networks it is meant for.
+      details: of the backbone and the anchors, JSON values for the passport.
+
+    Returns:
+      The scorer; its witness is `state["witnesses"][f"{spec.witness}@{backbone}@{side}"]`.
+    """
+    spec = quality.TABLE[name]
+    witness = f"{spec.witness}@{backbone}@{side}"
+
+    def fn(state, view, reference, features, label):
+        return quality.evaluate(spec, state["witnesses"][witness], features[backbone], label)
+
+    passport = {**spec.passport(), "backbone": backbone, "side": side, **details}
+    metric = f"{name}@{backbone}"
+    return Scorer(Column(column, metric, spec.family, spec.higher_is_better, side, for_networks, passport), fn)

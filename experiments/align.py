@@ -1,0 +1,137 @@
+"""How well does each quality metric predict the accuracy of these networks, under changing imaging conditions?
+
+  python -m experiments.align
+  python -m experiments.align --dataset=tfds:cifar10 --data_dir=DIR --network=cifar_resnet32=FILE \
+    --backbone=cifar_resnet20=FILE --num_images=1000 --output_dir=results/cifar10
+
+Without --dataset the study runs on scenes rendered here, with small networks that come with the library. A run that
+was interrupted goes on where it stopped when it is given the same flags.
+"""
+
+import json
+import pathlib
+
+from absl import app, flags
+
+from causal_iqa import degradations, metrics, pipeline
+from causal_iqa.report import study as study_report
+from experiments import common
+
+_D = pipeline.StudyConfig(networks=(pipeline.NetworkChoice("default", "default"),))
+_SCENE_NETWORKS = ("scene_cnn_a", "scene_cnn_b", "scene_cnn_c")
+_SCENE_BACKBONES = ("scene_features",)
+
+_DATASET = flags.DEFINE_string(
+    "dataset", _D.dataset, "Judged images: scenes, tfds:NAME or folder:PATH (class folders)."
+)
+_DATA_DIR = flags.DEFINE_string("data_dir", None, "Folder of the prepared TFDS datasets.")
+_SPLIT = flags.DEFINE_string("split", None, "Split of the judged images (default: the dataset's test split).")
+_CLASSES = flags.DEFINE_string("classes", None, "File with one class per line in label order, for a folder dataset.")
+_NETWORK = flags.DEFINE_multi_string(
+    "network", [], "Network whose accuracy is predicted, ARCHITECTURE=PATH or NAME=ARCHITECTURE=PATH; repeat for more."
+)
+_BACKBONE = flags.DEFINE_multi_string(
+    "backbone", [], "Network whose features score quality, written like --network; repeat for more."
+)
+_METRICS = flags.DEFINE_list("metrics", ["all"], "Conventional metrics by name, comma separated, or all.")
+_DEGRADATIONS = flags.DEFINE_list("degradations", ["all"], "Degradations by name, comma separated, or all.")
+_SEVERITIES = flags.DEFINE_list("severities", ["1", "2", "3", "4", "5"], "Severities in (0, 5], comma separated.")
+_NUM_IMAGES = flags.DEFINE_string("num_images", str(_D.num_images), "Number of judged images, or all.")
+_IMAGE_SIZE = flags.DEFINE_integer(
+    "image_size", None, "Side in pixels of the images that are degraded (default: the dataset's, or the largest input)."
+)
+_CROP_FRACTION = flags.DEFINE_float(
+    "crop_fraction", _D.crop_fraction, "Central square cut from photos of varying size, fraction of the shorter side."
+)
+_SCORE_AT = flags.DEFINE_enum(
+    "score_at", _D.score_at, pipeline.SCORE_AT, "Score quality at each network's input size, or at image_size."
+)
+_ANCHORS = flags.DEFINE_enum(
+    "anchors",
+    _D.anchors,
+    pipeline.ANCHOR_KINDS,
+    "What the witness compares with: clean labelled images, the class vectors of the backbone's head, or text prompts "
+    "(no text tower yet); auto: images when every judged class has some, else head.",
+)
+_ANCHOR_DATASET = flags.DEFINE_string("anchor_dataset", None, "Where anchor images come from (default: --dataset).")
+_ANCHOR_DATA_DIR = flags.DEFINE_string("anchor_data_dir", None, "Its folder of TFDS datasets (default: --data_dir).")
+_ANCHOR_SPLIT = flags.DEFINE_string("anchor_split", None, "Its split (default: train; for a folder, --split).")
+_NUM_ANCHORS = flags.DEFINE_integer("num_anchors", _D.num_anchors, "Number of anchor images, at most.")
+_SEED = flags.DEFINE_integer("seed", _D.seed, "Seed of the choice of images, the degradations and the resamples.")
+_NUM_RESAMPLES = flags.DEFINE_integer("num_resamples", _D.num_resamples, "Bootstrap resamples of the images.")
+_LEVEL = flags.DEFINE_float("level", _D.level, "Level of the intervals, between 0 and 1.")
+_OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "Folder of the results (default: results/DATASET-ID).")
+_BATCH_SIZE = flags.DEFINE_integer("batch_size", None, "Images per step (default: what fits the memory).")
+_MEMORY_GB = flags.DEFINE_float("memory_gb", None, "Memory in GB that a step may use per device (default: a quarter).")
+_NUM_DEVICES = flags.DEFINE_integer("num_devices", None, "Local devices to use (default: all).")
+_WORKERS = flags.DEFINE_integer("workers", 2, "Threads that decode images.")
+_DOWNLOAD = flags.DEFINE_bool("download", False, "Let TFDS download and prepare the dataset.")
+_LIST_METRICS = flags.DEFINE_bool("list_metrics", False, "Print what defines every metric, and stop.")
+
+
+def _choices(given: list[str], packaged: tuple[str, ...]) -> tuple[pipeline.NetworkChoice, ...]:
+    texts = given or (packaged if _DATASET.value == "scenes" and not _NETWORK.value else ())
+    return tuple(pipeline.NetworkChoice.parse(text) for text in texts)
+
+
+def config_from_flags() -> pipeline.StudyConfig:
+    """Turns the flags into the one config of the study."""
+    return pipeline.StudyConfig(
+        dataset=_DATASET.value,
+        data_dir=_DATA_DIR.value,
+        split=_SPLIT.value,
+        classes=_CLASSES.value,
+        num_images=common.integer_or_all(_NUM_IMAGES.value, "num_images"),
+        image_size=_IMAGE_SIZE.value,
+        crop_fraction=_CROP_FRACTION.value,
+        networks=_choices(_NETWORK.value, _SCENE_NETWORKS),
+        backbones=_choices(_BACKBONE.value, _SCENE_BACKBONES),
+        degradations=common.names_or_all(_DEGRADATIONS.value, degradations.TABLE),
+        severities=common.numbers(_SEVERITIES.value, "severities"),
+        metrics=common.names_or_all(_METRICS.value, metrics.TABLE),
+        score_at=_SCORE_AT.value,
+        anchors=_ANCHORS.value,
+        anchor_dataset=_ANCHOR_DATASET.value,
+        anchor_data_dir=_ANCHOR_DATA_DIR.value,
+        anchor_split=_ANCHOR_SPLIT.value,
+        num_anchors=_NUM_ANCHORS.value,
+        seed=_SEED.value,
+        num_resamples=_NUM_RESAMPLES.value,
+        level=_LEVEL.value,
+    )
+
+
+def _output_dir(study: pipeline.Study) -> pathlib.Path:
+    if _OUTPUT_DIR.value:
+        return pathlib.Path(_OUTPUT_DIR.value)
+    return pathlib.Path("results") / f"{study.source.name.replace(':', '-').replace('/', '-')}-{study.fingerprint[:8]}"
+
+
+def main(_: list[str]) -> None:
+    """Flags -> config -> study -> table, figures and page."""
+    if _LIST_METRICS.value:
+        print(json.dumps({name: spec.passport() for name, spec in metrics.TABLE.items()}, indent=1))
+        return
+    config = config_from_flags()
+    execution = pipeline.Execution(
+        _BATCH_SIZE.value, _MEMORY_GB.value, _NUM_DEVICES.value, _WORKERS.value, _DOWNLOAD.value
+    )
+    study = pipeline.prepare(config, execution)
+    output = pipeline.Store(_output_dir(study), config, study.fingerprint, study.details)
+    with output.locked():
+        with common.progress_bar(f"{len(config.conditions)} conditions", "image") as progress:
+            table = pipeline.run(study, output, execution, progress=progress)
+        columns = [scorer.column for scorer in study.scorers]
+        with common.progress_bar("intervals", "resample") as progress:
+            found = study_report.analyse(config, columns, table, progress=progress)
+        text = study_report.write(output.folder, config, table, found, study.details)
+    for name, reason in table.skipped:
+        print(f"skipped {name}: {reason}")
+    if table.skipped:
+        print(f"{len(table.skipped)} unreadable images were left out, {len(table.image_ids)} judged")
+    print(text)
+    print(f"results: {output.folder}")
+
+
+if __name__ == "__main__":
+    app.run(common.reporting_user_errors(main))
