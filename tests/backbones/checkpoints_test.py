@@ -1,6 +1,7 @@
 """Weight files: every way one can be wrong is said in one readable error."""
 
 import hashlib
+import importlib.resources
 
 import jax
 import numpy as np
@@ -22,7 +23,7 @@ def resnet_tensors(name: str) -> dict[str, np.ndarray]:
 
 
 def test_safetensors_round_trip(tmp_path, key):
-    params = scene_cnn.init("scene_cnn_c", key, num_outputs=7)
+    params = scene_cnn.init("scene_cnn_a", key, num_outputs=3)
     path = tmp_path / "net.safetensors"
     backbones.save_safetensors(path, params, {"trained_on": "scenes"})
     checkpoint = backbones.read(path)
@@ -103,6 +104,15 @@ def test_weights_that_are_not_finite(tmp_path):
     tensors["bn1.bias"][3] = np.nan
     with pytest.raises(_checks.InputError, match=r"not finite: bn1\.bias"):
         backbones.load("cifar_resnet20", saved(tmp_path / "net.safetensors", tensors))
+
+
+@pytest.mark.parametrize("name", sorted(scene_cnn.VARIANTS))
+def test_packaged_weights_load(name):
+    if not (importlib.resources.files("causal_iqa.backbones") / "weights").is_dir():
+        pytest.skip("no weights come with the library yet")
+    network = backbones.load_packaged(name)
+    assert network.name == name
+    assert network.preprocessing.size == 48
 
 
 def test_packaged_weights_that_are_not_there():

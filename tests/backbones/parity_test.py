@@ -164,6 +164,10 @@ def test_strides_come_from_metadata(tmp_path):
     [
         ({"strides": "2, 1"}, "metadata `strides` should be JSON"),
         ({"strides": '{"stem": 2}'}, "metadata `strides` should be JSON"),
+        (
+            {"strides": json.dumps({k: [2] for k in mobilenet.published_strides("mobilenet_v1")})},
+            "gives 1 or 2 for each",
+        ),
         ({"input_size": "large"}, "metadata `input_size` should be a number of pixels, got 'large'"),
         ({"input_size": "64"}, "at least 96 pixels, got 64"),
     ],
