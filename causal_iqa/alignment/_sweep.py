@@ -37,7 +37,7 @@ class Levels(NamedTuple):
 
     index: int32 [G, R], level of every row.
     counts: sparse [G * L, N], rows of an image at a level.
-    num_levels: L, a power of two.
+    num_levels: L, 4, 8, ... or a multiple of the chunk, so that few programs serve all networks.
     """
 
     index: np.ndarray
@@ -79,7 +79,9 @@ def find_levels(m: np.ndarray, defined: np.ndarray, num_images: int) -> Levels:
     index = np.zeros((groups, size), np.int32)
     for group, counted, values in zip(index, defined, m, strict=True):
         group[counted] = np.unique(values[counted], return_inverse=True)[1]
-    num_levels = 1 << int(index.max()).bit_length()
+    num_levels = 1 << max(2, int(index.max()).bit_length())
+    if num_levels > _CHUNK:
+        num_levels = -(-(int(index.max()) + 1) // _CHUNK) * _CHUNK
     group, place = np.nonzero(defined)
     entries = (np.ones(group.size, np.float32), (group * num_levels + index[group, place], place % num_images))
     return Levels(index, sparse.csr_array(entries, shape=(groups * num_levels, num_images)), num_levels)

@@ -1,5 +1,6 @@
 """Cluster bootstrap of the three alignment numbers: whole images are drawn, with all their conditions."""
 
+import functools
 import os
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -33,6 +34,12 @@ class _Job(NamedTuple):
     defined: np.ndarray
 
 
+@functools.partial(jax.jit, static_argnums=2)
+def _draw(key: jax.Array, resamples: jax.Array, num_images: int) -> jax.Array:
+    keys = jax.vmap(jax.random.fold_in, (None, 0))(key, resamples)
+    return jax.vmap(lambda k: jax.random.randint(k, (num_images,), 0, num_images))(keys)
+
+
 def resample_counts(key: jax.Array, num_images: int, num_resamples: int) -> np.ndarray:
     """Draws bootstrap samples of images with replacement, as counts.
 
@@ -49,9 +56,8 @@ def resample_counts(key: jax.Array, num_images: int, num_resamples: int) -> np.n
     References:
       [1] B. Efron (1979), Bootstrap methods: another look at the jackknife, Annals of Statistics 7.
     """
-    with jax.default_device(jax.devices("cpu")[0]):
-        keys = jax.vmap(jax.random.fold_in, (None, 0))(key, np.arange(num_resamples))
-        drawn = np.asarray(jax.vmap(lambda k: jax.random.randint(k, (num_images,), 0, num_images))(keys), np.int64)
+    key = jax.device_put(key, jax.devices("cpu")[0])
+    drawn = np.asarray(_draw(key, np.arange(num_resamples), num_images), np.int64)
     drawn += num_images * np.arange(num_resamples)[:, None]
     counts = np.bincount(drawn.ravel(), minlength=num_resamples * num_images)
     return counts.reshape(num_resamples, num_images).astype(np.float32)

@@ -1,0 +1,98 @@
+"""Effects against their definition, and the verdicts drawn from them."""
+
+import jax
+import numpy as np
+import pytest
+from scipy import stats
+
+from causal_iqa import alignment, causal
+
+
+def test_effect_is_the_paired_difference_of_means(key):
+    rng = np.random.default_rng(0)
+    scene = 10 * rng.normal(size=80)
+    shift = np.array([0.0, -1.0, 2.0])[:, None]
+    values = scene + shift + 0.1 * rng.normal(size=(3, 80))
+    found = causal.average_effects(key, values, scene, num_resamples=500)
+    change = values - scene
+    np.testing.assert_allclose(found.effect, change.mean(axis=1))
+    # The interval of a mean is near +- 1.96 standard errors of the paired change, not of the scenes' spread.
+    error = 1.96 * change.std(axis=1) / np.sqrt(80)
+    np.testing.assert_allclose(found.high - found.effect, error, rtol=0.25)
+    np.testing.assert_allclose(found.effect - found.low, error, rtol=0.25)
+
+
+def test_intervals_are_those_of_resampled_images(key):
+    rng = np.random.default_rng(1)
+    values, clean = rng.normal(size=(2, 9)), rng.normal(size=9)
+    values[0, 3] = np.nan
+    counts = alignment.resample_counts(key, 9, 40).astype(int)
+    found = causal.average_effects(key, values, clean, num_resamples=40, level=0.8)
+    for c in range(2):
+        means = [np.nanmean(np.repeat(values[c] - clean, row)) for row in counts]
+        np.testing.assert_allclose((found.low[c], found.high[c]), np.quantile(means, [0.1, 0.9]))
+
+
+def test_undefined_images_are_left_out_and_undefined_conditions_are_nan(key):
+    values = np.array([[1.0, 2.0, np.inf], [np.nan] * 3])
+    found = causal.average_effects(key, values, np.array([0.0, np.nan, 1.0]), num_resamples=5)
+    assert found.effect[0] == 1.0
+    assert np.isnan([found.effect[1], found.low[1], found.high[1]]).all()
+
+
+def test_dose_response_sorts_and_correlates():
+    values = np.array([[3.0, 5.0], [9.0, 9.0], [1.0, np.nan], [2.0, 4.0]])
+    found = causal.dose_response(values, ["fog", "blur", "fog", "fog"], [2, 1, 3, 1], clean=np.array([6.0, 6.0]))
+    assert list(found) == ["fog", "blur"]
+    np.testing.assert_array_equal(found["fog"].severity, [0, 1, 2, 3])
+    np.testing.assert_array_equal(found["fog"].mean, [6, 3, 4, 1])
+    assert found["fog"].trend == pytest.approx(stats.spearmanr([0, 1, 2, 3], [6, 3, 4, 1]).statistic)
+    assert found["blur"].trend == pytest.approx(1.0)
+    alone = causal.dose_response(values, ["fog", "blur", "fog", "fog"], [2, 1, 3, 1])
+    assert np.isnan(alone["blur"].trend)
+
+
+def test_refuses_tables_that_do_not_fit(key):
+    with pytest.raises(ValueError, match="values, clean"):
+        causal.average_effects(key, np.zeros((2, 3)), np.zeros(2))
+    with pytest.raises(ValueError, match="level"):
+        causal.average_effects(key, np.zeros((2, 3)), np.zeros(3), level=2)
+    with pytest.raises(ValueError, match="severities"):
+        causal.dose_response(np.zeros((2, 3)), ["fog"], [1])
+
+
+def _judged(family, sign):
+    rng = np.random.default_rng(2)
+    names, severities = np.repeat(["fog", "blur"], 3), [1, 2, 3, 1, 2, 3]
+    clean = rng.normal(size=60)
+    values = clean - sign * np.array(severities)[:, None] + 0.3 * rng.normal(size=(6, 60))
+    graph = causal.FAMILIES[family] if isinstance(family, str) else family
+    rho = alignment.Alignment(*(alignment.Interval(sign * 0.5, sign * 0.5 - 0.1, sign * 0.5 + 0.1) for _ in range(3)))
+    effects = causal.average_effects(jax.random.key(0), values, clean, num_resamples=50)
+    return causal.judge(graph, effects, causal.dose_response(values, names, severities), rho)
+
+
+def test_verdicts_follow_the_evidence():
+    good, bad = _judged("no_reference", 1), _judged("full_reference", -1)
+    assert [verdict.holds for verdict in good] == [True, True, True, True]
+    assert [verdict.holds for verdict in bad] == [False, False, False, True]
+    assert good.sensitive.evidence == (
+        "effect differs from 0 under 6 of 6 conditions; falls with severity in 2 of 2 degradations"
+    )
+    assert good.aligned.evidence == "between 0.50 [0.40, 0.60], within 0.50 [0.40, 0.60], pooled 0.50 [0.40, 0.60]"
+    assert "falls with severity in 0 of 2" in bad.sensitive.evidence
+
+
+def test_prior_and_free_standing_come_from_the_graph():
+    assert _judged("task_guided", 1).prior == (True, "W is no cause of Q; needs task knowledge T and the label Y")
+    assert _judged("label_free", 1).free_standing.holds
+    own_confidence = causal.parse(f"{causal.FAMILIES['no_reference']}, W -> Q")
+    assert not _judged(own_confidence, 1).prior.holds
+
+
+def test_undefined_alignment_is_not_aligned():
+    nothing = alignment.Alignment(*[alignment.Interval(np.nan, np.nan, np.nan)] * 3)
+    effects = causal.Effect(*np.full((3, 2), np.nan))
+    verdicts = causal.judge(causal.FAMILIES["no_reference"], effects, {}, nothing)
+    assert not verdicts.sensitive.holds
+    assert not verdicts.aligned.holds
