@@ -56,7 +56,7 @@ def resample_counts(key: jax.Array, num_images: int, num_resamples: int) -> np.n
     References:
       [1] B. Efron (1979), Bootstrap methods: another look at the jackknife, Annals of Statistics 7.
     """
-    key = jax.device_put(key, jax.devices("cpu")[0])
+    key = jax.device_put(key, _host())
     drawn = np.asarray(_draw(key, np.arange(num_resamples), num_images), np.int64)
     drawn += num_images * np.arange(num_resamples)[:, None]
     counts = np.bincount(drawn.ravel(), minlength=num_resamples * num_images)
@@ -107,7 +107,7 @@ def bootstrap(
     blocks = range(0, len(counts), block_size)
     out = {target: np.full((3, len(counts)), np.nan) for job in jobs for target in job.targets}
     done, work = 0, len(blocks) * len(jobs)
-    device = jax.devices("cpu")[0]
+    device = _host()
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         for start in blocks:
             block = counts[start : start + block_size]
@@ -123,6 +123,14 @@ def bootstrap(
                 if progress is not None:
                     progress(done, work)
     return {metric: {name: Resamples(*out[metric, name]) for name in tables} for metric, tables in scores.items()}
+
+
+def _host() -> jax.Device:
+    """The processor of this host; a long scan of short steps is slow elsewhere."""
+    try:
+        return jax.local_devices(backend="cpu")[0]
+    except RuntimeError:  # JAX_PLATFORMS leaves it out.
+        return jax.local_devices()[0]
 
 
 class _Block:
