@@ -176,8 +176,10 @@ def _make_jobs(scores, performance) -> tuple[list[_Job], dict[str, np.ndarray]]:
     performance = {name: np.asarray(table, np.float64) for name, table in performance.items()}
     gathered: dict[tuple[int, bytes], _Job] = {}
     shapes = {table.shape for table in performance.values()}
+    kept = []  # An identity stands for a table only while the table lives.
     for metric, tables in scores.items():
         for name, table in tables.items():
+            kept.append(table)
             m = _checks.lookup(performance, name, "network")
             shapes.add(np.shape(table))
             q, m = correlation.check_tables(table, m, f"scores[{metric!r}][{name!r}], performance[{name!r}]")
