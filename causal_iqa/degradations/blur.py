@@ -223,10 +223,10 @@ def zoom_blur(key: jax.Array, image: jax.Array, severity: jax.Array, *, family: 
     """
     del key
     family = ladder.family_of(image, family)
-    factors, shares = _zoom_factors(ZOOM_BLUR_RANGE[family])
+    zooms, shares = _zooms(ZOOM_BLUR_RANGE[family], image.shape[0], image.shape[1])
     share = ladder.mix(shares[0], shares[1:], severity)
-    rows = [_zoom_taps(image.shape[0], factor) for factor in factors]
-    columns = [_zoom_taps(image.shape[1], factor) for factor in factors]
+    rows = [_zoom_taps(image.shape[0], *zoom[:2]) for zoom in zooms]
+    columns = [_zoom_taps(image.shape[1], *zoom[2:]) for zoom in zooms]
 
     def add(total: jax.Array, step: tuple) -> tuple[jax.Array, None]:
         weight, (low_y, part_y), (low_x, part_x) = step
@@ -243,27 +243,38 @@ def zoom_blur(key: jax.Array, image: jax.Array, severity: jax.Array, *, family: 
     return ladder.finish(image, out, severity)
 
 
-@functools.lru_cache(maxsize=8)
-def _zoom_factors(ranges: tuple[tuple[float, float], ...]) -> tuple[tuple[float, ...], np.ndarray]:
-    """All factors of a family but 1, and the shares of the image and each at severities 0..5, float32 [6, n + 1]."""
-    # arange's float end decides how many factors there are: 12, 16, 11, 13, 11 at 224 pixels.
-    ladders = [[round(float(f), 4) for f in np.arange(1.0, end, step)] for end, step in ranges]
-    factors = tuple(sorted(set().union(*ladders) - {1.0}))
-    shares = np.zeros((len(ranges) + 1, len(factors) + 1))
+@functools.lru_cache(maxsize=16)
+def _zooms(ranges: tuple[tuple[float, float], ...], height: int, width: int) -> tuple[tuple, np.ndarray]:
+    """All different zooms of a family at this size, and their shares.
+
+    Returns:
+      Per zoom (crop of the height, its grown size, crop of the width, its grown size), each in pixels; and the shares
+      of the image and of each zoom at severities 0..5, float32 [6, zooms + 1].
+    """
+
+    def sizes(factor: float) -> tuple[int, int, int, int]:
+        crop = math.ceil(height / factor), math.ceil(width / factor)
+        return crop[0], round(crop[0] * factor), crop[1], round(crop[1] * factor)
+
+    # arange's float end decides how many factors there are (12, 16, 11, 13, 11 at 224 pixels), its float steps which
+    # way a crop of half a pixel rounds.
+    ladders = [[sizes(float(factor)) for factor in np.arange(1.0, end, step)] for end, step in ranges]
+    none = sizes(1.0)
+    zooms = tuple(sorted(set().union(*ladders) - {none}, reverse=True))
+    shares = np.zeros((len(ranges) + 1, len(zooms) + 1))
     shares[0, 0] = 1.0
-    for row, zooms in zip(shares[1:], ladders, strict=True):
-        row[0] = 2.0  # the image itself and its zoom by 1
-        row[[1 + factors.index(f) for f in zooms if f != 1.0]] = 1.0
+    for row, steps in zip(shares[1:], ladders, strict=True):
+        row[0] = 1.0
+        for zoom in steps:
+            row[0 if zoom == none else 1 + zooms.index(zoom)] += 1.0
         row /= row.sum()
-    return factors, shares.astype(np.float32)
+    return zooms, shares.astype(np.float32)
 
 
 @functools.lru_cache(maxsize=256)
-def _zoom_taps(side: int, factor: float) -> tuple[np.ndarray, np.ndarray]:
+def _zoom_taps(side: int, crop: int, grown: int) -> tuple[np.ndarray, np.ndarray]:
     """Where each output pixel reads: index of the lower neighbour (int32 [side]) and share of the upper (float32)."""
-    crop = math.ceil(side / factor)
     start = (side - crop) // 2
-    grown = round(crop * factor)
     trim = (grown - side) // 2
     position = (np.arange(side) + trim) * (crop - 1) / max(grown - 1, 1)
     low = np.clip(np.floor(position), 0, crop - 2).astype(np.int32)

@@ -1,5 +1,7 @@
 """Processing: contrast, saturation and pixelation, after Hendrycks and Dietterich (2019)."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -105,20 +107,44 @@ def pixelate(key: jax.Array, image: jax.Array, severity: jax.Array, *, family: s
     """
     del key
     family = ladder.family_of(image, family)
-    share = ladder.mix(1.0, PIXELATE_SHARE[family], severity)
-    rows = _pixelate_matrix(image.shape[0], share)
-    columns = _pixelate_matrix(image.shape[1], share)
+    shares = PIXELATE_SHARE[family]
+    rows = _pixelate_matrix(image.shape[0], shares, severity)
+    columns = _pixelate_matrix(image.shape[1], shares, severity)
     out = jnp.einsum("yh,hwc->ywc", rows, image, precision="highest")
     out = jnp.einsum("xw,ywc->yxc", columns, out, precision="highest")
     return ladder.finish(image, out, severity)
 
 
-def _pixelate_matrix(side: int, share: jax.Array) -> jax.Array:
-    """Shrinking and enlarging of one axis as a matrix [side, side], in whole-number arithmetic."""
-    # The small term keeps a product that is whole in exact arithmetic from falling below it in float32.
-    cells = jnp.maximum(jnp.floor(side * share + 1e-4).astype(jnp.int32), 1)
-    centre = (2 * np.arange(side, dtype=np.int32) + 1) * cells
-    written = centre // (2 * side)
-    read = (centre + 2 * side - 1) // (2 * side) - 1
-    same = (written[:, None] == read[None, :]).astype(jnp.float32)
-    return same / jnp.sum(same, axis=1, keepdims=True)
+def _pixelate_matrix(side: int, shares: tuple[float, ...], severity: jax.Array) -> jax.Array:
+    """Shrinking and enlarging of one axis as a matrix [side, side]: every pixel is the mean of a run of pixels."""
+    counts = [max(int(side * share), 1) for share in shares]
+    least = min(counts)
+    # The small term keeps a mix that is whole in exact arithmetic from falling below it in float32.
+    cells = jnp.floor(ladder.mix(float(side), counts, severity) + 1e-4).astype(jnp.int32)
+    first, last = jnp.asarray(_cell_table(side, least))[cells - least].astype(jnp.int32)
+    place = np.arange(side)[None, :]
+    inside = (place >= first[:, None]) & (place <= last[:, None])
+    return inside.astype(jnp.float32) / (last - first + 1).astype(jnp.float32)[:, None]
+
+
+@functools.lru_cache(maxsize=16)
+def _cell_table(side: int, least: int) -> np.ndarray:
+    """First and last pixel of the mean that each pixel shows, for every number of cells from `least` to `side`.
+
+    In double precision and in Pillow's order of operations, as a pixel's centre may fall just on the border of a cell.
+
+    Returns:
+      int16 [side - least + 1, 2, side].
+    """
+    table = np.zeros((side - least + 1, 2, side), np.int16)
+    for row, cells in zip(table, range(least, side + 1), strict=True):
+        scale = side / cells
+        centre = (np.arange(cells) + 0.5) * scale
+        first = np.maximum((centre - 0.5 * scale + 0.5).astype(int), 0)
+        last = np.minimum((centre + 0.5 * scale + 0.5).astype(int), side) - 1
+        first += (first - centre + 0.5) * (1.0 / scale) <= -0.5
+        last -= (last - centre + 0.5) * (1.0 / scale) > 0.5
+        shown = (np.arange(side) + 0.5) * (cells / side)
+        cell = np.minimum(shown.astype(int), cells - 1)
+        row[:] = first[cell], last[cell]
+    return table

@@ -49,8 +49,17 @@ def test_pixelate_is_pillows_box(family):
         assert np.abs(ours - reference).max() < 1.01 / 255
 
 
-def test_pixelate_cell_counts_are_those_of_python():
-    shares = sorted({share for rows in digital.PIXELATE_SHARE.values() for share in rows})
-    for side in range(16, 600):
-        ours = np.floor(np.float32(side) * np.asarray(shares, np.float32) + np.float32(1e-4))
-        np.testing.assert_array_equal(ours, [int(side * share) for share in shares])
+@pytest.mark.parametrize("side", [16, 45, 62, 97, 224, 299])
+def test_pixelate_cells_are_pillows_at_every_rung(side):
+    unit = Image.fromarray(np.eye(side, dtype=np.float32))
+    for family, shares in digital.PIXELATE_SHARE.items():
+        for severity, share in enumerate(shares, 1):
+            small = unit.resize((side, int(side * share)), Image.Resampling.BOX)
+            expected = np.asarray(small.resize((side, side), Image.Resampling.BOX))
+            ours = digital._pixelate_matrix(side, shares, np.float32(severity))
+            np.testing.assert_allclose(ours, expected, atol=1e-6, err_msg=f"{family} {share}")
+
+
+def test_pixelate_between_rungs_has_a_cell_count_between():
+    matrix = np.asarray(digital._pixelate_matrix(100, digital.PIXELATE_SHARE["imagenet224"], np.float32(1.5)))
+    assert len(np.unique(matrix, axis=0)) == 55

@@ -30,7 +30,7 @@ def _check(pixels):
 
 
 @turbo
-@pytest.mark.parametrize("shape", [(32, 32), (33, 50), (47, 35), (16, 18)])
+@pytest.mark.parametrize("shape", [(32, 32), (33, 50), (18, 47)])
 def test_pictures_of_any_size(shape):
     _check(np.round(picture(*shape) * 255).astype(np.uint8))
     noise = np.random.default_rng(0).integers(0, 256, (*shape, 3), np.uint8)
@@ -61,11 +61,11 @@ def test_division_rounds_halves_away_from_zero():
         np.testing.assert_array_equal(jpeg._divide(value, np.int32(step)), sign * ((size + step // 2) // step))
 
 
+@turbo
 def test_severity_is_the_published_quality():
     image = picture(32, 32)
     pixels = np.round(image * 255).astype(np.int32)
     severities, qualities = (1.0, 1.5, 5.0), (80, 72, 40)  # 72.5 rounds to even
-    for severity, quality in zip(severities, qualities, strict=True):
-        ours = jax.jit(jpeg.jpeg_compression)(None, image, jnp.float32(severity))
-        expected = jax.jit(jpeg.jpeg_roundtrip)(jnp.asarray(pixels), jnp.int32(quality))
-        np.testing.assert_array_equal(np.round(np.asarray(ours) * 255).astype(int), expected)
+    run = jax.jit(jax.vmap(lambda s: jpeg.jpeg_compression(None, image, s)))
+    for out, quality in zip(np.asarray(run(np.float32(severities))), qualities, strict=True):
+        np.testing.assert_array_equal(np.round(out * 255).astype(int), _pillow(pixels.astype(np.uint8), quality))

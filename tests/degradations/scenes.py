@@ -12,8 +12,8 @@ def picture(height: int, width: int, seed: int = 0) -> np.ndarray:
         f, g, p = rng.uniform(3, 12), rng.uniform(3, 12), rng.uniform(0, 6)
         planes.append(0.5 + 0.25 * np.sin(f * x + p) * np.cos(g * y))
     image = np.stack(planes, axis=-1)
-    cy, cx, r = rng.uniform(0.3, 0.6, 2).tolist() + [0.2]
-    image[(y - cy) ** 2 + (x - cx) ** 2 < r**2] = rng.uniform(0, 1, 3)
+    cy, cx = rng.uniform(0.3, 0.6, 2)
+    image[(y - cy) ** 2 + (x - cx) ** 2 < 0.2**2] = rng.uniform(0, 1, 3)
     image += 0.06 * rng.standard_normal(image.shape)
     image[: height // 8, : width // 8] = rng.uniform(0, 1)
     return np.clip(np.round(image * 255), 0, 255).astype(np.float32) / np.float32(255)

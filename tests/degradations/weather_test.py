@@ -35,31 +35,33 @@ def _diamond_square(draws, levels, decay):
     return (grid - grid.min()) / (grid.max() - grid.min())
 
 
-@pytest.mark.parametrize(("levels", "decay"), [(1, 2.0), (5, 3.0), (6, 1.4)])
+@pytest.mark.parametrize(("levels", "decay"), [(1, 2.0), (5, 1.4)])
 def test_plasma_fractal_is_diamond_square(levels, decay):
     key = jax.random.key(levels)
     draws = np.asarray(jax.random.uniform(key, (4**levels,), minval=-1.0, maxval=1.0), np.float64)
-    ours = np.asarray(weather.plasma_fractal(key, levels, decay))
+    ours = np.asarray(jax.jit(weather.plasma_fractal, static_argnums=1)(key, levels, decay))
     np.testing.assert_allclose(ours, _diamond_square(draws, levels, decay), atol=1e-5)
     assert ours.min() == 0.0 and ours.max() == pytest.approx(1.0)
 
 
-@pytest.mark.parametrize(("family", "shape"), [("cifar32", (32, 32)), ("imagenet224", (33, 50))])
-def test_fog_follows_the_formula(family, shape):
-    image, key = 0.8 * picture(*shape), jax.random.key(7)
-    levels = {32: 5, 50: 6}[max(shape)]
-    run = jax.jit(lambda s: weather.fog(key, image, s, family=family))
-    plasma = jax.jit(lambda decay: weather.plasma_fractal(key, levels, decay))
-    for severity, (density, decay) in enumerate(weather.FOG_DENSITY[family], 1):
-        haze = np.asarray(plasma(np.float32(decay)))[: shape[0], : shape[1], None]
-        peak = image.max()
-        expected = np.clip((image + density * haze) * peak / (peak + density), 0, 1)
-        np.testing.assert_allclose(run(np.float32(severity)), expected, atol=1e-5)
+def test_fog_follows_the_formula():
+    image, key, shape = 0.8 * picture(20, 33), jax.random.key(7), (20, 33)
+    table = weather.FOG_DENSITY["imagenet224"]
+    # 64 is the power of two that holds 33.
+    plasma = jax.jit(jax.vmap(lambda decay: weather.plasma_fractal(key, 6, decay)))(
+        np.float32([row[1] for row in table])
+    )
+    run = jax.jit(jax.vmap(lambda s: weather.fog(key, image, s, family="imagenet224")))
+    ours = run(np.arange(1, 6, dtype=np.float32))
+    peak = image.max()
+    for (density, _), haze, out in zip(table, np.asarray(plasma), ours, strict=True):
+        haze = haze[: shape[0], : shape[1], None]
+        np.testing.assert_allclose(out, np.clip((image + density * haze) * peak / (peak + density), 0, 1), atol=1e-5)
 
 
 def test_fog_over_black_stays_black():
     black = np.zeros((16, 16, 3), np.float32)
-    np.testing.assert_array_equal(weather.fog(jax.random.key(0), black, 3.0), black)
+    np.testing.assert_array_equal(jax.jit(weather.fog)(jax.random.key(0), black, 3.0), black)
 
 
 @pytest.mark.parametrize("family", weather.BRIGHTNESS_ADDED)
