@@ -74,7 +74,7 @@ def integer_or_all(value: str, flag: str) -> int | None:
 
 @contextlib.contextmanager
 def progress_bar(description: str, unit: str) -> Iterator[Callable[[int, int], None]]:
-    """Yields a function of (done, all) that moves a progress bar on stderr; what is done at its first call is not timed."""
+    """Yields a function of (done, all) that moves a progress bar on stderr, timed from its first call."""
     bar = tqdm.tqdm(desc=description, unit=unit, total=0, mininterval=0.5)
 
     def update(done: int, total: int) -> None:

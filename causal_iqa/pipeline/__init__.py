@@ -12,7 +12,7 @@ from causal_iqa.pipeline.config import (
 )
 from causal_iqa.pipeline.program import Column, Scorer, View, make_program
 from causal_iqa.pipeline.store import PART_IMAGES, ScoreTable, Store, read_parts, write_json
-from causal_iqa.pipeline.study import Execution, Study, choose_batch_size, prepare, quality_and_performance, run
+from causal_iqa.pipeline.study import Execution, Study, choose_batch, prepare, quality_and_performance, run
 
 __all__ = [
     "ALL_NETWORKS",
@@ -30,7 +30,7 @@ __all__ = [
     "Study",
     "StudyConfig",
     "View",
-    "choose_batch_size",
+    "choose_batch",
     "fingerprint",
     "make_program",
     "prepare",

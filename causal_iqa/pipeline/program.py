@@ -1,7 +1,8 @@
 """The compiled flow: one jitted program degrades a batch under all conditions and scores every result.
 
-Only rows of scalars leave the device. The batch is split over all local devices; nothing crosses between them, and
-every random key comes from (seed, image id, condition), so a score does not depend on batch size, order or devices.
+Only rows of scalars leave the device. The batch is split over all local devices and, on each, worked off in blocks of
+a fixed number of images: the arithmetic of one image is the same whatever the batch size or the number of devices, and
+every random key comes from (seed, image id, condition).
 """
 
 import dataclasses
@@ -18,6 +19,11 @@ from causal_iqa import backbones, degradations, images, metrics, quality
 from causal_iqa.pipeline.config import CLEAN, Condition
 
 _AXIS = "images"
+# Images of one block. Small enough that a block's arrays stay in a CPU's cache; accelerators take several conditions of
+# a block at once instead.
+BLOCK_IMAGES = 8
+_CONDITIONS_AT_ONCE = {"cpu": 1}
+_CONDITIONS_AT_ONCE_ACCELERATOR = 16
 
 
 @dataclasses.dataclass(frozen=True)
@@ -141,6 +147,7 @@ def make_program(
     views: tuple[View, ...],
     scorers: tuple[Scorer, ...],
     devices: list[jax.Device],
+    block_images: int = BLOCK_IMAGES,
 ) -> Callable[..., dict[str, jax.Array]]:
     """Builds the jitted program of a study.
 
@@ -152,11 +159,12 @@ def make_program(
       views: resolutions at which quality is scored.
       scorers: the score columns.
       devices: the batch is split over them.
+      block_images: images worked on at a time.
 
     Returns:
       `program(state, pixels uint8 [B, S, S, 3], labels int32 [B], salts uint32 [B]) -> {column: [C, B]}` with
-      `<network>/correct`, `/p_true` and `/confidence` beside the score columns. B is a multiple of the number of
-      devices. `state` holds the parameters: {"networks", "backbones", "witnesses"}.
+      `<network>/correct`, `/p_true` and `/confidence` beside the score columns. B is a multiple of
+      block_images times the number of devices. `state` holds the parameters: {"networks", "backbones", "witnesses"}.
     """
 
     def score_one(state, image, references, label):
@@ -175,18 +183,25 @@ def make_program(
                     row[scorer.column.name] = scorer.fn(state, seen, references[view.side], features, label)
         return row
 
-    def block(state, pixels, labels, salts):
+    at_once = _CONDITIONS_AT_ONCE.get(devices[0].platform, _CONDITIONS_AT_ONCE_ACCELERATOR)
+    score_batch = jax.vmap(score_one, in_axes=(None, 0, 0, 0))
+
+    def score_block(state, pixels, labels, salts):
         clean = images.from_uint8(pixels)
         keys = jax.vmap(functools.partial(jax.random.fold_in, jax.random.key(seed)))(salts)
         degraded = _degrade_all(conditions, keys, clean)
         references = {view.side: jax.vmap(lambda x, side=view.side: resized(x, side))(clean) for view in views}
-        score_batch = jax.vmap(score_one, in_axes=(None, 0, 0, 0))
-        return jax.lax.map(lambda x: score_batch(state, x, references, labels), degraded)
+        return jax.lax.map(lambda x: score_batch(state, x, references, labels), degraded, batch_size=at_once)
+
+    def device_batch(state, pixels, labels, salts):
+        blocks = jax.tree.map(lambda x: x.reshape(-1, block_images, *x.shape[1:]), (pixels, labels, salts))
+        rows = jax.lax.map(lambda block: score_block(state, *block), blocks)
+        return jax.tree.map(lambda x: jnp.moveaxis(x, 0, 1).reshape(x.shape[1], -1), rows)
 
     mesh = jax.sharding.Mesh(np.asarray(devices), (_AXIS,))
     spec = jax.sharding.PartitionSpec
     mapped = jax.shard_map(
-        block,
+        device_batch,
         mesh=mesh,
         in_specs=(spec(), spec(_AXIS), spec(_AXIS), spec(_AXIS)),
         out_specs=spec(None, _AXIS),

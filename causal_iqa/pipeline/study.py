@@ -16,7 +16,7 @@ from causal_iqa.pipeline.config import NetworkChoice, StudyConfig, fingerprint
 
 _PERFORMANCE_FIELDS = ("correct", "p_true", "confidence")
 _ANCHOR_BATCH = 32
-_CPU_BATCH = 32
+_BATCH = 32
 # Room for the images of all conditions twice, and for the arrays of one degradation and of the networks' first layers.
 _COPIES, _SCRATCH_IMAGES = 2, 120
 
@@ -25,8 +25,8 @@ class Execution(NamedTuple):
     """How a study runs; nothing here changes a number.
 
     Attributes:
-      batch_size: images per step over all devices; None: chosen to fit memory_gb.
-      memory_gb: what a step may use per device; None: a quarter of the machine's memory, or 60 % of an accelerator's.
+      batch_size: images per step over all devices, worked off in blocks that fit memory_gb.
+      memory_gb: what a block may use per device; None: a quarter of the machine's memory, or 60 % of an accelerator's.
       num_devices: of the local devices; None: all.
       workers: decoding threads.
       download: whether TFDS may download.
@@ -37,6 +37,9 @@ class Execution(NamedTuple):
     num_devices: int | None = None
     workers: int = 2
     download: bool = False
+
+
+DEFAULT_EXECUTION = Execution()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -234,7 +237,7 @@ def _scorers(config: StudyConfig, views, feature_backbones, anchors: Mapping[str
     return tuple(scorers)
 
 
-def prepare(config: StudyConfig, execution: Execution = Execution()) -> Study:
+def prepare(config: StudyConfig, execution: Execution = DEFAULT_EXECUTION) -> Study:
     """Opens and checks everything a study needs, and fits the witnesses on the anchors.
 
     Args:
@@ -308,31 +311,42 @@ def _memory_bytes(device: jax.Device, memory_gb: float | None) -> float:
     return 0.25 * os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
-def choose_batch_size(study: Study, execution: Execution, devices: Sequence[jax.Device]) -> int:
+def choose_batch(study: Study, execution: Execution, devices: Sequence[jax.Device]) -> tuple[int, int]:
     """Chooses how many images go through the program at once.
 
     Args:
       study: gives the image size and the number of conditions.
-      execution: an explicit batch size wins; it is rounded up to a multiple of the devices.
+      execution: an explicit batch size is rounded up to whole blocks on every device.
       devices: that share the batch.
 
     Returns:
-      Images per step over all devices, at most the images of one part (rounded up to the devices).
+      (images per step over all devices, images per block). Blocks are smaller than program.BLOCK_IMAGES only where
+      memory demands it.
+
+    Raises:
+      InputError: when not even one image fits the memory.
     """
     largest = max([study.image_size, *(s for view in study.views for s in (view.side, *view.backbone_sides.values()))])
     condition_images = _COPIES * len(study.config.conditions) * study.image_size**2
     per_image = 12 * (condition_images + _SCRATCH_IMAGES * largest**2)
-    limit = store.PART_IMAGES if devices[0].platform != "cpu" else _CPU_BATCH
-    fitting = int(_memory_bytes(devices[0], execution.memory_gb) / per_image) * len(devices)
-    size = execution.batch_size or min(limit, max(fitting, 1))
-    size = min(size, store.PART_IMAGES, len(study.indices))
-    return math.ceil(size / len(devices)) * len(devices)
+    budget = _memory_bytes(devices[0], execution.memory_gb)
+    block = program.BLOCK_IMAGES
+    while block > 1 and block * per_image > budget:
+        block //= 2
+    if block * per_image > budget:
+        raise _checks.InputError(
+            f"memory_gb: one image of {study.image_size} pixels under {len(study.config.conditions)} conditions takes "
+            f"{per_image / 1e9:.1f} GB, {budget / 1e9:.1f} are allowed; give more, fewer conditions or --image_size"
+        )
+    slots = block * len(devices)
+    size = min(execution.batch_size or _BATCH, store.PART_IMAGES, len(study.indices))
+    return math.ceil(size / slots) * slots, block
 
 
 def run(
     study: Study,
     output: store.Store,
-    execution: Execution = Execution(),
+    execution: Execution = DEFAULT_EXECUTION,
     *,
     progress: Callable[[int, int], None] | None = None,
 ) -> store.ScoreTable:
@@ -393,7 +407,7 @@ def _make_step(study: Study, execution: Execution) -> tuple[Callable[[data.Batch
     devices = jax.local_devices()[: execution.num_devices]
     if execution.num_devices is not None and len(devices) < execution.num_devices:
         raise _checks.InputError(f"num_devices: {execution.num_devices} asked for, {len(devices)} here")
-    batch_size = choose_batch_size(study, execution, devices)
+    batch_size, block = choose_batch(study, execution, devices)
     compiled = program.make_program(
         seed=study.config.seed,
         conditions=study.config.conditions,
@@ -402,6 +416,7 @@ def _make_step(study: Study, execution: Execution) -> tuple[Callable[[data.Batch
         views=study.views,
         scorers=study.scorers,
         devices=devices,
+        block_images=block,
     )
     state = {
         "networks": {name: network.params for name, network in study.networks.items()},

@@ -229,9 +229,8 @@ def fit_class_vectors(class_vectors: ClassVectors) -> ClassVectorWitness:
     """
     _checks.check_samples(class_vectors.vectors, "class_vectors.vectors")
     if np.shape(class_vectors.bias) != np.shape(class_vectors.vectors)[:1]:
-        raise ValueError(
-            f"class_vectors.bias: expected shape {np.shape(class_vectors.vectors)[:1]}, got {np.shape(class_vectors.bias)}"
-        )
+        expected, got = np.shape(class_vectors.vectors)[:1], np.shape(class_vectors.bias)
+        raise ValueError(f"class_vectors.bias: expected shape {expected}, got {got}")
     return ClassVectorWitness(jnp.asarray(class_vectors.vectors), jnp.asarray(class_vectors.bias))
 
 
@@ -287,6 +286,19 @@ def margin(witness: Any, features: jax.Array, label: jax.Array) -> jax.Array:
     own = values[label]
     others = jnp.where(jnp.arange(values.shape[0]) == label, -jnp.inf, values)
     return jnp.where(jnp.isfinite(own), own - others.max(), jnp.nan)
+
+
+def peak(witness: Any, features: jax.Array) -> jax.Array:
+    """Evidence of the best class. Higher is better; needs no label.
+
+    Args:
+      witness: a Witness or ClassVectorWitness.
+      features: of one image, float32 [d].
+
+    Returns:
+      Scalar.
+    """
+    return evidence(witness, features).max()
 
 
 def spread(witness: Any, features: jax.Array) -> jax.Array:
