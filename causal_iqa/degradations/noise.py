@@ -168,7 +168,8 @@ def poisson_quantile(level: jax.Array, mean: jax.Array) -> jax.Array:
     for n in range(1, _POISSON_TERMS + 1):
         left = left - term
         count = jnp.where(left > 0, float(n), count)
-        term = term * (small * (1.0 / n))
+        # Subnormal numbers would cost a CPU several times the rest.
+        term = jnp.maximum(term * (small * (1.0 / n)), 1e-30)
     large = jnp.maximum(mean, _POISSON_SPLIT)
     w = math.sqrt(2.0) * jax.lax.erf_inv(2.0 * level - 1.0)
     root = jnp.sqrt(large)
