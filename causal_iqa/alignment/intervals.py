@@ -1,4 +1,12 @@
-"""Percentile intervals of the alignment numbers, and the paired comparison of two metrics."""
+"""Intervals of the alignment numbers, and the paired comparison of two metrics.
+
+Resampling images makes the mean of each condition noisier, so resampled between correlations lie below the one they
+come from, by about as much as that one lies below its population value. Percentiles of the resamples count this twice
+and can miss the correlation itself; the basic interval on Fisher's scale, z - (z* - z), turns it around but trusts a
+correlation near 1 from few conditions too much. The interval given is the smallest that holds both. In a simulation
+(70 conditions, 400 images, nominal 95 %) with true between correlations of .57, .956 and .995, percentiles covered 95,
+7 and 0 % and the basic interval 89, 84 and 14 %: near 1, more images are the only cure.
+"""
 
 import math
 from collections.abc import Callable, Mapping
@@ -82,8 +90,8 @@ def align(
       ValueError: when tables differ in shape, or level or num_resamples is out of range.
 
     References:
-      [1] B. Efron, R. Tibshirani (1993), An introduction to the bootstrap, section 13.3 (percentile interval).
-      [2] A. Davison, D. Hinkley (1997), Bootstrap methods and their application, section 3.8 (clusters).
+      [1] A. Davison, D. Hinkley (1997), Bootstrap methods and their application, sections 3.8 (clusters), 5.2.2
+        (transformed basic interval) and 5.3 (percentile interval).
     """
     _check_level(level)
     resamples = bootstrap(key, scores, performance, num_resamples=num_resamples, progress=progress)
@@ -94,7 +102,10 @@ def align(
 
 
 def summarise(resamples: Resamples, *, level: float = 0.95) -> Alignment:
-    """Turns resampled numbers into percentile intervals, over the resamples where the number is defined.
+    """Turns resampled numbers into intervals: the hull of the percentile and the transformed basic interval.
+
+    With z = artanh(rho) the basic one is tanh(2 z - z*_high) to tanh(2 z - z*_low). Over the resamples where the
+    number is defined.
 
     Args:
       resamples: of one metric and one network.
@@ -107,10 +118,10 @@ def summarise(resamples: Resamples, *, level: float = 0.95) -> Alignment:
       ValueError: when level is out of range.
 
     References:
-      [1] B. Efron, R. Tibshirani (1993), An introduction to the bootstrap, section 13.3.
+      [1] A. Davison, D. Hinkley (1997), Bootstrap methods and their application, sections 5.2.2 and 5.3.
     """
     _check_level(level)
-    return Alignment(*(Interval(float(x[0]), *_percentiles(x, level)) for x in resamples))
+    return Alignment(*(Interval(float(x[0]), *_hull(x, level)) for x in resamples))
 
 
 def paired_difference(first: Resamples, second: Resamples, *, level: float = 0.95) -> Differences:
@@ -155,6 +166,16 @@ def _percentiles(values: np.ndarray, level: float) -> tuple[float, float]:
         return math.nan, math.nan
     low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
+
+
+def _hull(values: np.ndarray, level: float) -> tuple[float, float]:
+    low, high = _percentiles(values, level)
+    if math.isnan(low):
+        return low, high
+    rho = float(values[0])
+    # A correlation of exactly 1 has no finite z; this bound is beyond what float32 ranks resolve.
+    z, z_low, z_high = np.arctanh(np.clip([rho, low, high], -1 + 1e-9, 1 - 1e-9))
+    return min(low, rho, float(np.tanh(2 * z - z_high))), max(high, rho, float(np.tanh(2 * z - z_low)))
 
 
 def _check_level(level: Any) -> None:

@@ -34,14 +34,31 @@ def test_intervals_cover_the_population_value(key):
         assert 96 <= covered <= 118, (name, covered)
 
 
-def test_intervals_are_the_quantiles_of_the_resamples(key):
+def test_intervals_hold_the_quantiles_and_their_reflection(key):
     q, m = _draw(np.random.default_rng(2), 40)
     resamples = alignment.bootstrap(key, {"q": {"m": q}}, {"m": m}, num_resamples=99)["q"]["m"]
     found = alignment.align(key, {"q": {"m": q}}, {"m": m}, num_resamples=99, level=0.8)["q"]["m"]
-    for interval, values in zip(found, resamples, strict=True):
-        assert interval == (values[0], *np.nanquantile(values[1:], [0.1, 0.9]))
-    assert found.pooled.low < found.pooled.rho < found.pooled.high
+    for name in ("within", "pooled"):
+        interval, values = getattr(found, name), getattr(resamples, name)
+        quantiles = np.nanquantile(values[1:], [0.1, 0.9])
+        reflected = np.tanh(2 * np.arctanh(values[0]) - np.arctanh(quantiles))
+        both = [*quantiles, *reflected]
+        assert interval == pytest.approx((values[0], min(both), max(both)), abs=1e-9)
+        assert interval.low < interval.rho < interval.high
+    # Three conditions say little about order, and the interval says so.
+    assert found.between.low < 0 and found.between.high > 0.99
     assert found.pooled.rho == pytest.approx(stats.spearmanr(q.ravel(), m.ravel()).statistic, abs=1e-6)
+
+
+def test_intervals_hold_a_between_correlation_that_resamples_attenuate(key):
+    rng = np.random.default_rng(5)
+    level = np.linspace(0.2, 0.9, 40)[:, None]
+    q = level + 0.3 * rng.normal(size=(40, 60))
+    m = (rng.uniform(size=(40, 60)) < level).astype(float)
+    found = alignment.bootstrap(key, {"q": {"m": q}}, {"m": m}, num_resamples=199)["q"]["m"].between
+    assert found[0] > np.quantile(found[1:], 0.975)
+    interval = alignment.align(key, {"q": {"m": q}}, {"m": m}, num_resamples=199)["q"]["m"].between
+    assert interval.low < interval.rho < interval.high
 
 
 def test_undefined_becomes_none(key):
