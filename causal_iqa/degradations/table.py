@@ -69,7 +69,8 @@ _ROWS = (
         differentiable=True,
         monotone=True,
         parameters=noise.IMPULSE_NOISE_AMOUNT,
-        convention="per channel, half salt and half pepper; neutral amount 0; under one key severities are nested",
+        convention="per channel, half salt and half pepper, amount to within 2^-16; neutral amount 0; under one key "
+        "severities are nested",
     ),
     DegradationSpec(
         name="speckle_noise",

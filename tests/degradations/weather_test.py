@@ -45,10 +45,10 @@ def test_plasma_fractal_is_diamond_square(levels, decay):
 
 
 def test_fog_follows_the_formula():
-    image, key, shape = 0.8 * picture(20, 33), jax.random.key(7), (20, 33)
+    image, key, shape = 0.8 * picture(16, 21), jax.random.key(7), (16, 21)
     table = weather.FOG_DENSITY["imagenet224"]
-    # 64 is the power of two that holds 33.
-    plasma = jax.jit(jax.vmap(lambda decay: weather.plasma_fractal(key, 6, decay)))(
+    # 32 is the power of two that holds 21.
+    plasma = jax.jit(jax.vmap(lambda decay: weather.plasma_fractal(key, 5, decay)))(
         np.float32([row[1] for row in table])
     )
     run = jax.jit(jax.vmap(lambda s: weather.fog(key, image, s, family="imagenet224")))
