@@ -11,7 +11,7 @@ from causal_iqa.pipeline.config import (
     fingerprint,
 )
 from causal_iqa.pipeline.program import Column, Scorer, View, make_program
-from causal_iqa.pipeline.store import PART_IMAGES, ScoreTable, Store, read_parts, write_json
+from causal_iqa.pipeline.store import PART_IMAGES, Run, ScoreTable, Store, read_parts, read_run, write_json
 from causal_iqa.pipeline.study import Execution, Study, choose_batch, prepare, quality_and_performance, run
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "Condition",
     "Execution",
     "NetworkChoice",
+    "Run",
     "ScoreTable",
     "Scorer",
     "Store",
@@ -36,6 +37,7 @@ __all__ = [
     "prepare",
     "quality_and_performance",
     "read_parts",
+    "read_run",
     "run",
     "write_json",
 ]

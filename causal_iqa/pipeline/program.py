@@ -48,6 +48,28 @@ class Column:
     networks: tuple[str, ...]
     passport: Mapping[str, Any]
 
+    def record(self) -> dict[str, Any]:
+        """Returns the passport with the column's own fields in it: all that `from_record` needs, JSON values."""
+        own = {"metric": self.metric, "family": self.family, "higher_is_better": self.higher_is_better}
+        return {**self.passport, **own, "side": self.side, "networks": list(self.networks)}
+
+    @classmethod
+    def from_record(cls, name: str, record: Mapping[str, Any]) -> "Column":
+        """Inverse of `record`.
+
+        Args:
+          name: of the column.
+          record: as stored beside the scores.
+
+        Returns:
+          The column.
+
+        Raises:
+          KeyError: when a field is missing.
+        """
+        fields = {key: record[key] for key in ("metric", "family", "higher_is_better", "side")}
+        return cls(name, **fields, networks=tuple(record["networks"]), passport=record)
+
 
 @dataclasses.dataclass(frozen=True)
 class Scorer:

@@ -3,6 +3,7 @@
 import contextlib
 import fcntl
 import json
+import math
 import os
 import pathlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,6 +15,7 @@ import pyarrow.parquet as pq
 
 from causal_iqa import _checks
 from causal_iqa.pipeline.config import Condition, StudyConfig
+from causal_iqa.pipeline.program import Column
 
 # Images per part: what a kill can cost, and the most that are scored in one step.
 PART_IMAGES = 64
@@ -29,6 +31,14 @@ class ScoreTable(NamedTuple):
     columns: Mapping[str, np.ndarray]  # name -> [C, N], NaN where undefined
     skipped: tuple[tuple[str, str], ...]  # (id, reason) of unreadable images
     metadata: Mapping[str, Any]  # passports
+
+
+class Run(NamedTuple):
+    """A finished run, read back from its folder."""
+
+    config: StudyConfig
+    columns: tuple[Column, ...]  # score columns
+    table: ScoreTable
 
 
 def write_atomically(path: pathlib.Path, content: bytes) -> None:
@@ -94,16 +104,11 @@ class Store:
 
     def part(self, number: int) -> pathlib.Path:
         """Returns the path of a part."""
-        return self.folder / "scores" / f"part-{number:05d}.parquet"
+        return _part(self.folder, number)
 
     def has_part(self, number: int) -> bool:
         """Whether a part is there, whole and of this study."""
-        try:
-            metadata = _metadata(pq.read_schema(self.part(number)))
-            pq.ParquetFile(self.part(number)).close()
-        except (OSError, pa.ArrowException, KeyError, ValueError):
-            return False
-        return metadata["fingerprint"] == self.fingerprint
+        return _is_part(self.part(number), self.fingerprint)
 
     def write_part(
         self,
@@ -195,6 +200,62 @@ def read_parts(paths: Sequence[pathlib.Path], conditions: Sequence[Condition]) -
         skipped=skipped,
         metadata=metadata[0],
     )
+
+
+def read_run(folder: str | os.PathLike[str]) -> Run:
+    """Reads a finished run from its folder alone; computes no score.
+
+    Args:
+      folder: what a study wrote: config.json and scores/*.parquet.
+
+    Returns:
+      The config, the score columns and the score table.
+
+    Raises:
+      InputError: when the folder holds no run, an unfinished one, or one of a version that stored less.
+    """
+    folder = pathlib.Path(folder)
+    path = folder / "config.json"
+    try:
+        found = json.loads(path.read_text())
+        config, fingerprint, size = (
+            StudyConfig.from_json(found["config"]),
+            found["fingerprint"],
+            found["dataset"]["size"],
+        )
+    except FileNotFoundError as error:
+        raise _checks.InputError(f"run: no {path}; expected the output folder of experiments.align") from error
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise _checks.InputError(f"run: {path} cannot be read: {type(error).__name__} {error}") from error
+    num_parts = math.ceil((config.num_images or size) / PART_IMAGES)
+    parts = [_part(folder, number) for number in range(num_parts)]
+    missing = [part.name for part in parts if not _is_part(part, fingerprint)]
+    if missing:
+        raise _checks.InputError(
+            f"run: {folder} is not finished: {len(missing)} of {num_parts} parts missing or damaged, first "
+            f"{missing[0]}; give experiments.align the same flags again to finish it"
+        )
+    table = read_parts(parts, config.conditions)
+    try:
+        columns = tuple(Column.from_record(name, record) for name, record in table.metadata["columns"].items())
+    except KeyError as error:
+        raise _checks.InputError(
+            f"run: {folder} was written by an older version, without {error}; run it again"
+        ) from error
+    return Run(config, columns, table)
+
+
+def _part(folder: pathlib.Path, number: int) -> pathlib.Path:
+    return folder / "scores" / f"part-{number:05d}.parquet"
+
+
+def _is_part(path: pathlib.Path, fingerprint: str) -> bool:
+    try:
+        metadata = _metadata(pq.read_schema(path))
+        pq.ParquetFile(path).close()
+        return metadata["fingerprint"] == fingerprint
+    except (OSError, pa.ArrowException, KeyError, ValueError):
+        return False
 
 
 def _metadata(schema: pa.Schema) -> dict[str, Any]:

@@ -65,7 +65,8 @@ class Study:
         return math.ceil(len(self.indices) / store.PART_IMAGES)
 
 
-def _load_network(choice: NetworkChoice) -> backbones.Network:
+def load_network(choice: NetworkChoice) -> backbones.Network:
+    """Loads a network of the study from its file, or its packaged weights; InputError when that cannot be."""
     if choice.path is None:
         return backbones.load_packaged(choice.architecture)
     return backbones.load(choice.architecture, choice.path)
@@ -146,7 +147,9 @@ def _anchor_kind(config: StudyConfig, study_labels: np.ndarray, anchor_labels: n
     return "images" if covered or not heads else "head"
 
 
-class _AnchorImages(NamedTuple):
+class AnchorImages(NamedTuple):
+    """Clean labelled images that a witness is fitted on: pixels uint8 [m, S, S, 3], labels int32 [m], ids."""
+
     pixels: np.ndarray
     labels: np.ndarray
     ids: tuple[str, ...]
@@ -163,21 +166,33 @@ def _choose_anchors(config: StudyConfig, source: data.Source, indices: np.ndarra
     return anchor_source, data.choose(anchor_source, num, seed=config.seed, exclude_ids=judged, balanced=True)
 
 
-def _read_anchors(config: StudyConfig, anchor_source, chosen: np.ndarray, image_size: int) -> _AnchorImages:
-    if not len(chosen):
+def read_anchors(
+    source: data.Source, chosen: np.ndarray, image_size: int, crop_fraction: float = data.CROP_FRACTION
+) -> AnchorImages:
+    """Reads anchor images; unreadable ones are left out.
+
+    Args:
+      source: where they come from.
+      chosen: positions in the source.
+      image_size: side in pixels.
+      crop_fraction: central square cut from photos of varying size, fraction of the shorter side.
+
+    Returns:
+      The anchors.
+
+    Raises:
+      InputError: when none is left.
+    """
+    rows = list(data.batches(source, chosen, batch_size=_ANCHOR_BATCH, size=image_size, crop_fraction=crop_fraction))
+    if not any(row.valid.any() for row in rows):
         raise _checks.InputError(
-            "anchors: every image is judged and none is left as an anchor; lower --num_images, give --anchor_dataset, "
-            "or use --anchors=head with a backbone that has a head for these classes"
+            f"anchors: no image of {source.name} is left as an anchor, all are judged or unreadable; judge fewer, give "
+            "--anchor_dataset, or use --anchors=head with a backbone that has a head for these classes"
         )
-    rows = list(
-        data.batches(
-            anchor_source, chosen, batch_size=_ANCHOR_BATCH, size=image_size, crop_fraction=config.crop_fraction
-        )
-    )
     pixels = np.concatenate([row.images[row.valid] for row in rows])
     labels = np.concatenate([row.labels[row.valid] for row in rows])
     ids = tuple(name for row in rows for name, valid in zip(row.ids, row.valid, strict=True) if valid)
-    return _AnchorImages(pixels, labels, ids)
+    return AnchorImages(pixels, labels, ids)
 
 
 def _anchor_features(backbone: backbones.Network, pixels: np.ndarray, view_side: int, side: int) -> np.ndarray:
@@ -191,7 +206,23 @@ def _anchor_features(backbone: backbones.Network, pixels: np.ndarray, view_side:
     return np.concatenate([np.asarray(apply(backbone.params, chunk)) for chunk in chunks])[: len(pixels)]
 
 
-def _fit_on_images(anchors: _AnchorImages, num_classes: int, views, feature_backbones):
+def fit_on_images(
+    anchors: AnchorImages,
+    num_classes: int,
+    views: Sequence[program.View],
+    feature_backbones: Mapping[str, backbones.Network],
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Fits every witness on anchor images.
+
+    Args:
+      anchors: the images.
+      num_classes: of the task.
+      views: resolutions at which quality is scored.
+      feature_backbones: name -> network that gives features.
+
+    Returns:
+      ({"WITNESS@BACKBONE@SIDE": witness}, {"BACKBONE@SIDE": what leave-one-out chose, JSON values}).
+    """
     witnesses, notes = {}, {}
     for view in views:
         for name, side in view.backbone_sides.items():
@@ -203,7 +234,22 @@ def _fit_on_images(anchors: _AnchorImages, num_classes: int, views, feature_back
     return witnesses, notes
 
 
-def _fit_on_heads(num_classes: int, views, feature_backbones):
+def fit_on_heads(
+    num_classes: int, views: Sequence[program.View], feature_backbones: Mapping[str, backbones.Network]
+) -> dict[str, Any]:
+    """Takes the class vectors of the backbones' own heads as anchors.
+
+    Args:
+      num_classes: of the task.
+      views: resolutions at which quality is scored.
+      feature_backbones: name -> network that gives features.
+
+    Returns:
+      {"WITNESS@BACKBONE@SIDE": witness}.
+
+    Raises:
+      InputError: when a backbone has no head for so many classes.
+    """
     witnesses = {}
     for name, backbone in feature_backbones.items():
         if backbone.head() is None or backbone.num_classes != num_classes:
@@ -215,7 +261,7 @@ def _fit_on_heads(num_classes: int, views, feature_backbones):
         for view in views:
             for witness in quality.WITNESSES:
                 witnesses[f"{witness}@{name}@{view.side}"] = fitted
-    return witnesses, {}
+    return witnesses
 
 
 def _scorers(config: StudyConfig, views, feature_backbones, anchors: Mapping[str, Any]) -> tuple[program.Scorer, ...]:
@@ -250,8 +296,8 @@ def prepare(config: StudyConfig, execution: Execution = DEFAULT_EXECUTION) -> St
     Raises:
       InputError: for anything missing, unreadable or contradictory, naming it and the mend.
     """
-    networks = {choice.name: _load_network(choice) for choice in config.networks}
-    feature_backbones = {choice.name: _load_network(choice) for choice in config.backbones}
+    networks = {choice.name: load_network(choice) for choice in config.networks}
+    feature_backbones = {choice.name: load_network(choice) for choice in config.backbones}
     source = _open_judged(config, execution.download)
     _check_classes(source, networks)
     indices = data.choose(source, config.num_images, seed=config.seed)
@@ -267,12 +313,12 @@ def prepare(config: StudyConfig, execution: Execution = DEFAULT_EXECUTION) -> St
         anchor_labels = np.asarray([anchor_source.label(int(i)) for i in chosen])
         kind = _anchor_kind(config, labels, anchor_labels, heads)
         if kind == "images":
-            read = _read_anchors(config, anchor_source, chosen, image_size)
-            witnesses, notes = _fit_on_images(read, num_classes, views, feature_backbones)
+            read = read_anchors(anchor_source, chosen, image_size, config.crop_fraction)
+            witnesses, notes = fit_on_images(read, num_classes, views, feature_backbones)
             anchors = {"kind": kind, "num": len(read.ids), "dataset": anchor_source.name, "split": anchor_source.split}
             anchors |= {"classes": len(np.unique(read.labels)), "chosen_by_leave_one_out": notes}
         else:
-            witnesses, _ = _fit_on_heads(num_classes, views, feature_backbones)
+            witnesses = fit_on_heads(num_classes, views, feature_backbones)
             anchors = {"kind": kind, "num": num_classes}
 
     every = {
@@ -376,7 +422,7 @@ def run(
         progress(done, total)
     if pending:
         step, batch_size = _make_step(study, execution)
-        passports = {scorer.column.name: dict(scorer.column.passport) for scorer in study.scorers}
+        passports = {scorer.column.name: scorer.column.record() for scorer in study.scorers}
         for number in pending:
             first = number * store.PART_IMAGES
             chosen = study.indices[first : first + store.PART_IMAGES]

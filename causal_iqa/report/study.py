@@ -26,6 +26,7 @@ class Findings(NamedTuple):
     alignments: Mapping[str, Mapping[str, alignment.Alignment]]
     desiderata: Mapping[str, causal.Desiderata]  # of network "all"
     doses: Mapping[str, Mapping[str, causal.DoseResponse]]  # metric, and "accuracy" -> degradation -> curve
+    effects: Mapping[str, causal.Effect]  # metric, and "accuracy" -> effect of every condition
 
 
 def _clean_scores(columns: Sequence[pipeline.Column], table: pipeline.ScoreTable) -> dict[str, np.ndarray]:
@@ -59,26 +60,34 @@ def analyse(
     networks = [choice.name for choice in config.networks]
     scores, performance = pipeline.quality_and_performance(columns, table, networks)
     key = jax.random.key(config.seed)
-    alignments = alignment.align(
-        key, scores, performance, num_resamples=config.num_resamples, level=config.level, progress=progress
-    )
+    options = {"num_resamples": config.num_resamples, "level": config.level}
+    alignments = alignment.align(key, scores, performance, **options, progress=progress)
     families = {column.metric: column.family for column in columns}
     conditions = tuple(condition for condition in table.conditions if condition.severity > 0)
     names = [condition.degradation for condition in conditions]
     severities = [condition.severity for condition in conditions]
     clean = _clean_scores(columns, table)
     doses = {"accuracy": causal.dose_response(performance["all"], names, severities)}
+    correct = np.mean([table.columns[f"{name}/correct"] for name in networks], axis=0)
+    clean_correct = correct[table.conditions.index(pipeline.Condition(pipeline.CLEAN, 0.0))]
+    effects = {"accuracy": causal.average_effects(key, performance["all"], clean_correct, **options)}
     desiderata = {}
     for metric, by_network in scores.items():
         values = by_network[pipeline.ALL_NETWORKS]
         doses[metric] = causal.dose_response(values, names, severities)
         # Where the clean image has no score (PSNR against itself) the mildest conditions stand in for it.
         base = clean[metric] if np.isfinite(clean[metric]).any() else _mildest(values, severities)
-        effects = causal.average_effects(key, values, base, num_resamples=config.num_resamples, level=config.level)
-        graph = causal.FAMILIES[families[metric]]
-        graph = causal.at_task_input(graph) if config.score_at == "task" else graph
-        desiderata[metric] = causal.judge(graph, effects, doses[metric], alignments[metric][pipeline.ALL_NETWORKS])
-    return Findings(conditions, families, scores, performance, alignments, desiderata, doses)
+        effects[metric] = causal.average_effects(key, values, base, **options)
+        graph = family_graph(config, families[metric])
+        aligned = alignments[metric][pipeline.ALL_NETWORKS]
+        desiderata[metric] = causal.judge(graph, effects[metric], doses[metric], aligned)
+    return Findings(conditions, families, scores, performance, alignments, desiderata, doses, effects)
+
+
+def family_graph(config: pipeline.StudyConfig, family: str) -> causal.Graph:
+    """Returns the causal graph of a metric family where this study scores quality."""
+    graph = causal.FAMILIES[family]
+    return causal.at_task_input(graph) if config.score_at == "task" else graph
 
 
 def _mildest(values: np.ndarray, severities: Sequence[float]) -> np.ndarray:
