@@ -1,7 +1,7 @@
 """Trains a small network and writes it as safetensors.
 
   python -m experiments.train --network=scene_cnn_a --output=scene_cnn_a.safetensors
-  python -m experiments.train --network=scene_features --objective=factors --output=scene_features.safetensors
+  python -m experiments.train --network=scene_features --objective=views --output=scene_features.safetensors
 
 Prints the score on held-out images last. Take the file to a study with --network=NAME=PATH or --backbone=NAME=PATH.
 """
@@ -25,7 +25,10 @@ _EVALUATION_SPLIT = flags.DEFINE_string("evaluation_split", "test", "Split to ev
 _OUTPUT = flags.DEFINE_string("output", None, "File to write, ending in .safetensors.", required=True)
 _NETWORK = flags.DEFINE_string("network", _DEFAULTS.network, "Network to train, a variant of scene_cnn.VARIANTS.")
 _OBJECTIVE = flags.DEFINE_enum(
-    "objective", _DEFAULTS.objective, training.OBJECTIVES, "Train on class labels, or on the scenes' other factors."
+    "objective",
+    _DEFAULTS.objective,
+    training.OBJECTIVES,
+    "Train on class labels, or on pairs of views of the same object, without labels.",
 )
 _NUM_IMAGES = flags.DEFINE_integer("num_images", _DEFAULTS.num_images, "Training images.")
 _NUM_EVALUATION = flags.DEFINE_integer("num_evaluation", _DEFAULTS.num_evaluation, "Evaluation images.")

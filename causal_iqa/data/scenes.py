@@ -202,28 +202,21 @@ def render(factors: SceneFactors, *, size: int = SIZE) -> jax.Array:
     return jnp.where(linear <= 0.0031308, 12.92 * linear, 1.055 * jnp.maximum(linear, 0.0031308) ** (1 / 2.4) - 0.055)
 
 
-def regression_targets(factors: SceneFactors) -> np.ndarray:
-    """Factors as regression targets that never name the class: what a label-free backbone can be trained on.
+def same_object(factors: SceneFactors, key: jax.Array) -> SceneFactors:
+    """Intervenes on everything but the object itself: what remains is its shape, radius and texture.
 
-    The angle enters as cos(k angle), sin(k angle), k = 1..5: which of them can be seen in the image depends on the
-    object's symmetry, so predicting them takes shape, not labels.
+    Two scenes of one object under independent interventions are what a backbone can learn from without labels.
 
     Args:
-      factors: of n scenes, stacked on the first axis.
+      factors: one scene's factors.
+      key: random key of the new position, rotation, colour, background, distractors and light.
 
     Returns:
-      float32 [n, 18]: 10 of the angle, radius, object colour (3) and one-hot texture (4), each of about unit scale.
+      Factors with the object's own kept.
     """
-    harmonics = np.asarray(factors.angle)[:, None] * np.arange(1, 6)
-    texture = np.asarray(factors.texture)[:, None] == np.arange(_NUM_TEXTURES)
-    columns = [
-        np.cos(harmonics),
-        np.sin(harmonics),
-        (np.asarray(factors.radius)[:, None] - 0.28) / 0.046,
-        (np.asarray(factors.object_colour) - 0.5) / 0.29,
-        (texture - 0.25) / 0.43,
-    ]
-    return np.concatenate(columns, axis=1).astype(np.float32)
+    kept = ("label", "radius", "texture", "texture_frequency", "texture_depth")
+    fresh = sample_factors(key, factors.label)
+    return fresh._replace(**{name: getattr(factors, name) for name in kept})
 
 
 def _scene_key(seed: int, split: str, index: jax.Array) -> jax.Array:
@@ -236,6 +229,16 @@ def _render_indices(indices: jax.Array, *, seed: int, split: str, size: int) -> 
     def one(index):
         factors = sample_factors(_scene_key(seed, split, index), index % len(CLASS_NAMES))
         return images.to_uint8(render(factors, size=size)), factors
+
+    return jax.vmap(one)(indices)
+
+
+@functools.partial(jax.jit, static_argnames=("seed", "split", "size"))
+def _render_views(indices: jax.Array, *, seed: int, split: str, size: int) -> jax.Array:
+    def one(index):
+        factors = sample_factors(_scene_key(seed, split, index), index % len(CLASS_NAMES))
+        keys = jax.random.split(jax.random.fold_in(_scene_key(seed, split, index), 1), 2)
+        return jax.vmap(lambda key: images.to_uint8(render(same_object(factors, key), size=size)))(keys)
 
     return jax.vmap(one)(indices)
 
@@ -285,7 +288,14 @@ class SceneSource:
         """Returns the true factors of the given scenes, stacked on the first axis, as numpy arrays."""
         return self._render(indices)[1]
 
+    def views(self, indices: "np.ndarray | list[int]") -> np.ndarray:
+        """Returns two renderings of each scene's object under independent interventions, uint8 [n, 2, S, S, 3]."""
+        return self._in_chunks(_render_views, indices)
+
     def _render(self, indices) -> tuple[np.ndarray, SceneFactors]:
+        return self._in_chunks(_render_indices, indices)
+
+    def _in_chunks(self, render_chunk, indices):
         indices = np.asarray(indices, np.int32).reshape(-1)
         if indices.size and (indices.min() < 0 or indices.max() >= len(self)):
             raise IndexError(f"index: expected 0 to {len(self) - 1}, got {indices.min()} to {indices.max()}")
@@ -293,8 +303,7 @@ class SceneSource:
         chunk = _RENDER_CHUNK if indices.size > 16 else 16
         padded = np.resize(indices, -(-indices.size // chunk) * chunk)
         parts = [
-            jax.device_get(_render_indices(block, seed=self.seed, split=self.split, size=self.size))
+            jax.device_get(render_chunk(block, seed=self.seed, split=self.split, size=self.size))
             for block in padded.reshape(-1, chunk)
         ]
-        stacked = jax.tree.map(lambda *leaves: np.concatenate(leaves)[: indices.size], *parts)
-        return stacked
+        return jax.tree.map(lambda *leaves: np.concatenate(leaves)[: indices.size], *parts)
