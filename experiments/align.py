@@ -125,10 +125,7 @@ def main(_: list[str]) -> None:
         with common.progress_bar("intervals", "resample") as progress:
             found = study_report.analyse(config, columns, table, progress=progress)
         text = study_report.write(output.folder, config, table, found, study.details)
-    for name, reason in table.skipped:
-        print(f"skipped {name}: {reason}")
-    if table.skipped:
-        print(f"{len(table.skipped)} unreadable images were left out, {len(table.image_ids)} judged")
+    common.print_skipped(table.skipped, len(table.image_ids), "judged")
     print(text)
     print(f"results: {output.folder}")
 

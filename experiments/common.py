@@ -5,10 +5,11 @@ import functools
 import os
 import pathlib
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import tqdm
+from absl import flags, logging
 
 from causal_iqa import InputError
 
@@ -25,6 +26,8 @@ def reporting_user_errors(main: Callable[[list[str]], Any]) -> Callable[[list[st
 
     @functools.wraps(main)
     def wrapped(argv: list[str]) -> Any:
+        if flags.FLAGS["verbosity"].using_default_value:
+            logging.set_verbosity(logging.WARNING)  # JAX tells at INFO which backends it did not find.
         try:
             if len(argv) > 1:
                 raise InputError(f"unexpected argument {argv[1]!r}: flags are written --name=value (see --help)")
@@ -48,6 +51,14 @@ def check_writable(path: str) -> None:
         raise InputError(f"{folder}: cannot be made: {error.strerror}") from error
     if not os.access(folder, os.W_OK):
         raise InputError(f"{folder}: no permission to write there")
+
+
+def print_skipped(skipped: Sequence[tuple[str, str]], num_read: int, done: str) -> None:
+    """Prints the unreadable images, (id, reason) each, and how many there are; nothing when there are none."""
+    for name, reason in skipped:
+        print(f"skipped {name}: {reason}")
+    if skipped:
+        print(f"{len(skipped)} unreadable images were left out, {num_read} {done}")
 
 
 def names_or_all(values: list[str], table: Mapping[str, Any]) -> tuple[str, ...]:

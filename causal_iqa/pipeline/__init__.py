@@ -11,7 +11,17 @@ from causal_iqa.pipeline.config import (
     fingerprint,
 )
 from causal_iqa.pipeline.program import Column, Scorer, View, make_program
-from causal_iqa.pipeline.store import PART_IMAGES, Run, ScoreTable, Store, read_parts, read_run, write_json
+from causal_iqa.pipeline.scoring import ImageScores, ScoringConfig, score_images, summary_table, write_scores
+from causal_iqa.pipeline.store import (
+    PART_IMAGES,
+    Run,
+    ScoreTable,
+    Store,
+    read_parts,
+    read_run,
+    write_atomically,
+    write_json,
+)
 from causal_iqa.pipeline.study import Execution, Study, choose_batch, prepare, quality_and_performance, run
 
 __all__ = [
@@ -23,10 +33,12 @@ __all__ = [
     "Column",
     "Condition",
     "Execution",
+    "ImageScores",
     "NetworkChoice",
     "Run",
     "ScoreTable",
     "Scorer",
+    "ScoringConfig",
     "Store",
     "Study",
     "StudyConfig",
@@ -39,5 +51,9 @@ __all__ = [
     "read_parts",
     "read_run",
     "run",
+    "score_images",
+    "summary_table",
+    "write_atomically",
     "write_json",
+    "write_scores",
 ]

@@ -6,7 +6,7 @@ import hashlib
 import json
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from causal_iqa import __version__, _checks, degradations, metrics
@@ -109,10 +109,7 @@ class StudyConfig:
         if not self.networks:
             raise _checks.InputError("networks: expected at least one (--network=ARCHITECTURE=PATH)")
         for kind, choices in (("networks", self.networks), ("backbones", self.backbones)):
-            _check_unique(kind, [choice.name for choice in choices])
-            for choice in choices:
-                if choice.name == ALL_NETWORKS or "/" in choice.name or "@" in choice.name:
-                    raise _checks.InputError(f"{kind}: {choice.name!r} cannot be a name; choose one without / and @")
+            check_network_names(kind, choices)
         for name in self.degradations:
             _checks.lookup(degradations.TABLE, name, "degradation")
         for name in self.metrics:
@@ -124,8 +121,8 @@ class StudyConfig:
         for kind in ("degradations", "severities"):
             if not getattr(self, kind):
                 raise _checks.InputError(f"{kind}: expected at least one")
-            _check_unique(kind, getattr(self, kind))
-        _check_unique("metrics", self.metrics)
+            check_unique(kind, getattr(self, kind))
+        check_unique("metrics", self.metrics)
         if not self.metrics and not self.backbones:
             raise _checks.InputError("metrics: expected at least one metric or backbone")
         _checks.check_choice(self.anchors, ANCHOR_KINDS, "anchors")
@@ -170,13 +167,20 @@ class StudyConfig:
         return cls(**fields)
 
 
-def _check_unique(kind: str, names: Any) -> None:
+def check_unique(kind: str, names: Iterable[Any], mend: str = "give each once") -> None:
+    """Raises InputError when a name is given twice."""
     names = list(names)
     twice = sorted({str(name) for name in names if names.count(name) > 1})
     if twice:
-        raise _checks.InputError(
-            f"{kind}: {', '.join(twice)} given twice (NAME=ARCHITECTURE=PATH names two of one kind)"
-        )
+        raise _checks.InputError(f"{kind}: {', '.join(twice)} given twice; {mend}")
+
+
+def check_network_names(kind: str, choices: Sequence[NetworkChoice]) -> None:
+    """Raises InputError unless the networks have different names that can stand in the name of a column."""
+    check_unique(kind, [choice.name for choice in choices], "NAME=ARCHITECTURE=PATH names two of one kind")
+    for choice in choices:
+        if choice.name == ALL_NETWORKS or "/" in choice.name or "@" in choice.name:
+            raise _checks.InputError(f"{kind}: {choice.name!r} cannot be a name; choose one without / and @")
 
 
 def fingerprint(config: StudyConfig, weights: Mapping[str, str]) -> str:

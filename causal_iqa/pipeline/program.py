@@ -2,7 +2,7 @@
 
 Only rows of scalars leave the device. The batch is split over all local devices and, on each, worked off in blocks of
 a fixed number of images: the arithmetic of one image is the same whatever the batch size or the number of devices, and
-every random key comes from (seed, image id, condition).
+every random key comes from (seed, image id, degradation).
 """
 
 import dataclasses
@@ -133,15 +133,15 @@ def _degrade_all(conditions: tuple[Condition, ...], keys: jax.Array, clean: jax.
         if name == CLEAN:
             parts.append(jnp.broadcast_to(clean, (len(members), *clean.shape)))
             continue
-        fn = degradations.TABLE[name].fn
-        hashes = jnp.asarray([stable_hash(member.name) for member in members], jnp.uint32)
+        fn, salt = degradations.TABLE[name].fn, stable_hash(name)
         severities = jnp.asarray([member.severity for member in members], jnp.float32)
 
-        def one(key, image, salt, severity, fn=fn):
-            return fn(jax.random.fold_in(key, salt), image, severity)
+        def one(key, image, fn=fn, salt=salt, severities=severities):
+            # One key for all severities: the same photons and the same fog, only more of it. The ladder is then a set
+            # of counterfactuals of one image, and what does not depend on severity is computed once.
+            return jax.vmap(functools.partial(fn, jax.random.fold_in(key, salt), image))(severities)
 
-        over_images = jax.vmap(one, in_axes=(0, 0, None, None))
-        parts.append(jax.vmap(over_images, in_axes=(None, None, 0, 0))(keys, clean, hashes, severities))
+        parts.append(jnp.moveaxis(jax.vmap(one)(keys, clean), 1, 0))
     return jnp.concatenate(parts)
 
 

@@ -36,6 +36,7 @@ class ScoreTable(NamedTuple):
 class Run(NamedTuple):
     """A finished run, read back from its folder."""
 
+    folder: pathlib.Path
     config: StudyConfig
     columns: tuple[Column, ...]  # score columns
     table: ScoreTable
@@ -242,7 +243,7 @@ def read_run(folder: str | os.PathLike[str]) -> Run:
         raise _checks.InputError(
             f"run: {folder} was written by an older version, without {error}; run it again"
         ) from error
-    return Run(config, columns, table)
+    return Run(folder, config, columns, table)
 
 
 def _part(folder: pathlib.Path, number: int) -> pathlib.Path:

@@ -296,6 +296,7 @@ def prepare(config: StudyConfig, execution: Execution = DEFAULT_EXECUTION) -> St
     Raises:
       InputError: for anything missing, unreadable or contradictory, naming it and the mend.
     """
+    check_execution(execution)
     networks = {choice.name: load_network(choice) for choice in config.networks}
     feature_backbones = {choice.name: load_network(choice) for choice in config.backbones}
     source = _open_judged(config, execution.download)
@@ -357,6 +358,38 @@ def _memory_bytes(device: jax.Device, memory_gb: float | None) -> float:
     return 0.25 * os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
+def choose_block(
+    image_size: int, views: Sequence[program.View], num_conditions: int, execution: Execution, device: jax.Device
+) -> int:
+    """Chooses how many images a device works on at a time: program.BLOCK_IMAGES unless memory demands fewer.
+
+    Args:
+      image_size: side in pixels of the images that are degraded.
+      views: resolutions at which quality is scored.
+      num_conditions: conditions of every image.
+      execution: gives memory_gb.
+      device: whose memory it is.
+
+    Returns:
+      Images per block.
+
+    Raises:
+      InputError: when not even one image fits the memory.
+    """
+    largest = max([image_size, *(s for view in views for s in (view.side, *view.backbone_sides.values()))])
+    per_image = 12 * (_COPIES * num_conditions * image_size**2 + _SCRATCH_IMAGES * largest**2)
+    budget = _memory_bytes(device, execution.memory_gb)
+    block = program.BLOCK_IMAGES
+    while block > 1 and block * per_image > budget:
+        block //= 2
+    if block * per_image > budget:
+        raise _checks.InputError(
+            f"memory_gb: one image of {image_size} pixels under {num_conditions} conditions takes "
+            f"{per_image / 1e9:.1f} GB, {budget / 1e9:.1f} are allowed; give more, fewer conditions or --image_size"
+        )
+    return block
+
+
 def choose_batch(study: Study, execution: Execution, devices: Sequence[jax.Device]) -> tuple[int, int]:
     """Chooses how many images go through the program at once.
 
@@ -372,18 +405,7 @@ def choose_batch(study: Study, execution: Execution, devices: Sequence[jax.Devic
     Raises:
       InputError: when not even one image fits the memory.
     """
-    largest = max([study.image_size, *(s for view in study.views for s in (view.side, *view.backbone_sides.values()))])
-    condition_images = _COPIES * len(study.config.conditions) * study.image_size**2
-    per_image = 12 * (condition_images + _SCRATCH_IMAGES * largest**2)
-    budget = _memory_bytes(devices[0], execution.memory_gb)
-    block = program.BLOCK_IMAGES
-    while block > 1 and block * per_image > budget:
-        block //= 2
-    if block * per_image > budget:
-        raise _checks.InputError(
-            f"memory_gb: one image of {study.image_size} pixels under {len(study.config.conditions)} conditions takes "
-            f"{per_image / 1e9:.1f} GB, {budget / 1e9:.1f} are allowed; give more, fewer conditions or --image_size"
-        )
+    block = choose_block(study.image_size, study.views, len(study.config.conditions), execution, devices[0])
     slots = block * len(devices)
     size = min(execution.batch_size or _BATCH, store.PART_IMAGES, len(study.indices))
     return math.ceil(size / slots) * slots, block
@@ -449,10 +471,24 @@ def run(
     return output.read(study.num_parts, study.config.conditions)
 
 
-def _make_step(study: Study, execution: Execution) -> tuple[Callable[[data.Batch], dict[str, jax.Array]], int]:
-    devices = jax.local_devices()[: execution.num_devices]
-    if execution.num_devices is not None and len(devices) < execution.num_devices:
+def local_devices(execution: Execution) -> list[jax.Device]:
+    """Returns the devices to work on; InputError when there are fewer than asked for."""
+    devices = jax.local_devices()
+    if execution.num_devices is not None and execution.num_devices > len(devices):
         raise _checks.InputError(f"num_devices: {execution.num_devices} asked for, {len(devices)} here")
+    return devices[: execution.num_devices]
+
+
+def check_execution(execution: Execution) -> None:
+    """Raises InputError unless every count is positive."""
+    for name in ("batch_size", "memory_gb", "num_devices", "workers"):
+        value = getattr(execution, name)
+        if value is not None and value <= 0:
+            raise _checks.InputError(f"{name}: expected a positive number, got {value}")
+
+
+def _make_step(study: Study, execution: Execution) -> tuple[Callable[[data.Batch], dict[str, jax.Array]], int]:
+    devices = local_devices(execution)
     batch_size, block = choose_batch(study, execution, devices)
     compiled = program.make_program(
         seed=study.config.seed,

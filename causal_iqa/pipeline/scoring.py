@@ -1,0 +1,271 @@
+"""Quality of any images, without labels or references: what the no-reference metrics and the witness say of each."""
+
+import csv
+import dataclasses
+import io
+import json
+import pathlib
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from causal_iqa import _checks, data, metrics, quality
+from causal_iqa.pipeline import program, store, study
+from causal_iqa.pipeline.config import CLEAN, Condition, NetworkChoice, check_network_names, check_unique
+
+NO_REFERENCE = tuple(name for name, spec in metrics.TABLE.items() if not spec.needs_reference)
+LABEL_FREE = tuple(name for name, spec in quality.TABLE.items() if not spec.needs_label)
+ANCHOR_KINDS = ("images", "head")
+DEFAULT_SIZE = 224
+SUFFIXES = (".csv", ".parquet")
+_BATCH = 32
+_QUANTILES = (0.05, 0.5, 0.95)
+
+
+@dataclasses.dataclass(frozen=True)
+class ScoringConfig:
+    """Everything the scores depend on.
+
+    Attributes:
+      images: an image file, or a folder with images at any depth.
+      metrics: names of NO_REFERENCE.
+      backbones: whose features score quality, too.
+      anchors: "images": the witness compares with the images of anchor_dataset; "head": with the class vectors of the
+        backbone's own classifier.
+      anchor_dataset: "scenes", "tfds:NAME" or "folder:PATH".
+      anchor_data_dir: folder of the prepared TFDS datasets.
+      anchor_split: None: "train", and for a folder the folder itself.
+      classes: file with one class per line, for an anchor folder.
+      num_anchors: at most so many, classes in turn.
+      image_size: side in pixels at which images are scored; None: their own where all are square and equal, else 224.
+      crop_fraction: central square cut from photos of varying size, fraction of the shorter side.
+      seed: of the choice of anchors.
+    """
+
+    images: str
+    metrics: tuple[str, ...] = NO_REFERENCE
+    backbones: tuple[NetworkChoice, ...] = ()
+    anchors: str = "images"
+    anchor_dataset: str | None = None
+    anchor_data_dir: str | None = None
+    anchor_split: str | None = None
+    classes: str | None = None
+    num_anchors: int = 1000
+    image_size: int | None = None
+    crop_fraction: float = data.CROP_FRACTION
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in self.metrics:
+            if _checks.lookup(metrics.TABLE, name, "metric").needs_reference:
+                raise _checks.InputError(
+                    f"metrics: {name} compares with a pristine image, and there is none here; choose from "
+                    f"{', '.join(NO_REFERENCE)}"
+                )
+        check_unique("metrics", self.metrics)
+        check_network_names("backbones", self.backbones)
+        if not self.metrics and not self.backbones:
+            raise _checks.InputError("metrics: expected at least one metric or backbone")
+        _checks.check_choice(self.anchors, ANCHOR_KINDS, "anchors")
+        if self.backbones and self.anchors == "images" and self.anchor_dataset is None:
+            raise _checks.InputError(
+                "anchors: a backbone needs clean labelled images to compare with: give --anchor_dataset, or "
+                "--anchors=head where the backbone is a classifier"
+            )
+        for name, least in (("image_size", 16), ("num_anchors", 2), ("seed", 0)):
+            value = getattr(self, name)
+            if value is not None and value < least:
+                raise _checks.InputError(f"{name}: expected at least {least}, got {value}")
+        if not 0 < self.crop_fraction <= 1:
+            raise _checks.InputError(f"crop_fraction: expected a number between 0 and 1, got {self.crop_fraction}")
+
+
+class ImageScores(NamedTuple):
+    """Scores of N images."""
+
+    image_ids: tuple[str, ...]
+    columns: tuple[program.Column, ...]  # direction and passport of each column of `values`
+    values: Mapping[str, np.ndarray]  # column -> float32 [N], NaN where undefined
+    skipped: tuple[tuple[str, str], ...]  # (id, reason) of unreadable images
+    image_size: int  # side in pixels at which they were scored
+
+
+def _image_size(config: ScoringConfig, source: data.Source) -> int:
+    if config.image_size is not None:
+        return config.image_size
+    shape = source.image_shape
+    return shape[0] if shape is not None and shape[0] == shape[1] else DEFAULT_SIZE
+
+
+def _anchor_images(config: ScoringConfig, scored: data.FolderSource, image_size: int) -> tuple[Any, int, dict]:
+    is_folder = config.anchor_dataset.startswith("folder:")
+    source = data.open_source(
+        config.anchor_dataset,
+        split=config.anchor_split or (None if is_folder else "train"),
+        data_dir=config.anchor_data_dir,
+        classes=config.classes,
+    )
+    # An image is never its own anchor.
+    exclude = set()
+    if isinstance(source, data.FolderSource):
+        own = {(scored.root / path).resolve() for path in scored.paths}
+        exclude = {path for path in source.paths if (source.root / path).resolve() in own}
+    num = min(config.num_anchors, len(source) - len(exclude))
+    chosen = (
+        data.choose(source, num, seed=config.seed, exclude_ids=exclude, balanced=True) if num else np.zeros(0, np.int64)
+    )
+    read = study.read_anchors(source, chosen, image_size, config.crop_fraction)
+    details = {"anchors": "images", "num_anchors": len(read.ids), "anchor_dataset": source.name}
+    return read, len(source.class_names), details
+
+
+def _witnesses(config: ScoringConfig, scored, view, feature_backbones) -> tuple[dict[str, Any], dict[str, dict]]:
+    """Witnesses, and for each backbone what its passport says of the anchors."""
+    if not feature_backbones:
+        return {}, {}
+    if config.anchors == "images":
+        read, num_classes, details = _anchor_images(config, scored, view.side)
+        witnesses, _ = study.fit_on_images(read, num_classes, [view], feature_backbones)
+        return witnesses, dict.fromkeys(feature_backbones, details)
+    witnesses, details = {}, {}
+    for name, backbone in feature_backbones.items():
+        witnesses |= study.fit_on_heads(backbone.num_classes, [view], {name: backbone})
+        details[name] = {"anchors": "head", "num_anchors": backbone.num_classes}
+    return witnesses, details
+
+
+def _scorers(config: ScoringConfig, view, feature_backbones, anchors) -> tuple[program.Scorer, ...]:
+    scorers = [program.metric_scorer(name, view.side, name, ()) for name in config.metrics]
+    for backbone, side in view.backbone_sides.items():
+        weights = feature_backbones[backbone].weights_sha256
+        details = {"backbone_side": side, "weights_sha256": weights, **anchors[backbone]}
+        for name in LABEL_FREE:
+            scorers.append(program.quality_scorer(name, backbone, view.side, f"{name}@{backbone}", (), details))
+    return tuple(scorers)
+
+
+def score_images(
+    config: ScoringConfig,
+    execution: study.Execution = study.DEFAULT_EXECUTION,
+    *,
+    progress: Callable[[int, int], None] | None = None,
+) -> ImageScores:
+    """Scores every image of a folder.
+
+    Args:
+      config: what to score, and how.
+      execution: changes no number.
+      progress: called with (images done, images in all).
+
+    Returns:
+      The scores, in the metrics' own directions; the same whatever the batch size.
+
+    Raises:
+      InputError: for anything missing or contradictory, or when no image can be read.
+    """
+    study.check_execution(execution)
+    source = data.open_images(config.images)
+    feature_backbones = {choice.name: study.load_network(choice) for choice in config.backbones}
+    size = _image_size(config, source)
+    sides = {k: program.backbone_side(b.preprocessing, size, at_task=False) for k, b in feature_backbones.items()}
+    view = program.View(size, (), sides)
+    witnesses, anchors = _witnesses(config, source, view, feature_backbones)
+    scorers = _scorers(config, view, feature_backbones, anchors)
+
+    devices = study.local_devices(execution)
+    block = study.choose_block(size, [view], 1, execution, devices[0])
+    slots = block * len(devices)
+    batch_size = -(-min(execution.batch_size or _BATCH, len(source)) // slots) * slots
+    compiled = program.make_program(
+        seed=0,  # Nothing is degraded.
+        conditions=(Condition(CLEAN, 0.0),),
+        networks={},
+        feature_backbones=feature_backbones,
+        views=(view,),
+        scorers=scorers,
+        devices=devices,
+        block_images=block,
+    )
+    state = {"networks": {}, "backbones": {k: b.params for k, b in feature_backbones.items()}, "witnesses": witnesses}
+    ids, rows, skipped = [], [], []
+    for batch in data.batches(
+        source,
+        range(len(source)),
+        batch_size=batch_size,
+        size=size,
+        crop_fraction=config.crop_fraction,
+        workers=execution.workers,
+    ):
+        salts = jnp.zeros(batch_size, jnp.uint32)
+        scores = jax.device_get(compiled(state, jnp.asarray(batch.images), jnp.asarray(batch.labels), salts))
+        rows.append({name: values[0, batch.valid] for name, values in scores.items()})
+        ids.extend(name for name, valid in zip(batch.ids, batch.valid, strict=True) if valid)
+        skipped.extend(batch.skipped)
+        if progress:
+            progress(len(ids) + len(skipped), len(source))
+    if not ids:
+        shown = "; ".join(f"{name}: {reason}" for name, reason in skipped[:3])
+        raise _checks.InputError(f"images: none of the {len(skipped)} in {config.images!r} can be read ({shown})")
+    columns = tuple(scorer.column for scorer in scorers)
+    values = {column.name: np.concatenate([row[column.name] for row in rows]) for column in columns}
+    return ImageScores(tuple(ids), columns, values, tuple(skipped), size)
+
+
+def check_output(path: pathlib.Path) -> None:
+    """Raises InputError unless the file's ending is one of SUFFIXES."""
+    if path.suffix not in SUFFIXES:
+        raise _checks.InputError(f"output: expected a file ending in {' or '.join(SUFFIXES)}, got {str(path)!r}")
+
+
+def write_scores(path: pathlib.Path, scores: ImageScores) -> None:
+    """Writes one row per image, atomically; what is undefined is left empty.
+
+    Args:
+      path: ending in .csv or .parquet. Parquet carries the columns' passports as metadata.
+      scores: of the images.
+
+    Raises:
+      InputError: for another ending.
+    """
+    check_output(path)
+    sink = io.BytesIO() if path.suffix == ".parquet" else io.StringIO(newline="")
+    if path.suffix == ".parquet":
+        table = {"image_id": pa.array(scores.image_ids, pa.string())}
+        table |= {name: pa.array(v, pa.float32(), mask=~np.isfinite(v)) for name, v in scores.values.items()}
+        records = {column.name: column.record() for column in scores.columns}
+        metadata = {"causal_iqa": json.dumps({"columns": records, "skipped": scores.skipped}, sort_keys=True)}
+        pq.write_table(pa.table(table).replace_schema_metadata(metadata), sink, compression="zstd")
+        store.write_atomically(path, sink.getvalue())
+        return
+    writer = csv.writer(sink)
+    writer.writerow(["image_id", *scores.values])
+    for i, name in enumerate(scores.image_ids):
+        row = [values[i] for values in scores.values.values()]
+        writer.writerow([name, *(str(value) if np.isfinite(value) else "" for value in row)])
+    store.write_atomically(path, sink.getvalue().encode())
+
+
+def summary_table(scores: ImageScores) -> str:
+    """Returns mean, quantiles and direction of every column as text.
+
+    Args:
+      scores: of the images.
+    """
+    width = max(len("score"), *(len(column.name) for column in scores.columns))
+    head = "".join(f"{title:>11}" for title in ("mean", *(f"{100 * q:g} %" for q in _QUANTILES)))
+    lines = [f"{'score':<{width}}{head}  direction"]
+    for column in scores.columns:
+        values = scores.values[column.name]
+        values = values[np.isfinite(values)]
+        if not values.size:
+            lines.append(f"{column.name:<{width}}  undefined: {column.passport.get('undefined', 'for every image')}")
+            continue
+        numbers = (values.mean(dtype=np.float64), *np.quantile(values, _QUANTILES))
+        direction = f"{'higher' if column.higher_is_better else 'lower'} is better"
+        lines.append(f"{column.name:<{width}}" + "".join(f"{number:>11.4g}" for number in numbers) + f"  {direction}")
+    return "\n".join(lines)
