@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import logging
 import os
 import pathlib
 import sys
@@ -9,7 +10,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import tqdm
-from absl import flags, logging
 
 from causal_iqa import InputError
 
@@ -26,8 +26,7 @@ def reporting_user_errors(main: Callable[[list[str]], Any]) -> Callable[[list[st
 
     @functools.wraps(main)
     def wrapped(argv: list[str]) -> Any:
-        if flags.FLAGS["verbosity"].using_default_value:
-            logging.set_verbosity(logging.WARNING)  # JAX tells at INFO which backends it did not find.
+        logging.getLogger("jax").setLevel(logging.WARNING)  # At INFO it tells which backends it did not find.
         try:
             if len(argv) > 1:
                 raise InputError(f"unexpected argument {argv[1]!r}: flags are written --name=value (see --help)")
