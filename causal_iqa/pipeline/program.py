@@ -1,8 +1,7 @@
 """The compiled flow: one jitted program degrades a batch under all conditions and scores every result.
 
-Only rows of scalars leave the device. The batch is split over all local devices and, on each, worked off in blocks of
-a fixed number of images: the arithmetic of one image is the same whatever the batch size or the number of devices, and
-every random key comes from (seed, image id, degradation).
+Only rows of scalars leave the device. Every device works on blocks of a fixed number of images, so the arithmetic of one
+image is the same whatever the batch size or the number of devices; every random key comes from (seed, image id, degradation).
 """
 
 import dataclasses
@@ -169,7 +168,6 @@ def make_program(
     views: tuple[View, ...],
     scorers: tuple[Scorer, ...],
     devices: list[jax.Device],
-    block_images: int = BLOCK_IMAGES,
 ) -> Callable[..., dict[str, jax.Array]]:
     """Builds the jitted program of a study.
 
@@ -180,13 +178,12 @@ def make_program(
       feature_backbones: name -> network that gives features.
       views: resolutions at which quality is scored.
       scorers: the score columns.
-      devices: the batch is split over them.
-      block_images: images worked on at a time.
+      devices: the images are split over them.
 
     Returns:
       `program(state, pixels uint8 [B, S, S, 3], labels int32 [B], salts uint32 [B]) -> {column: [C, B]}` with
-      `<network>/correct`, `/p_true` and `/confidence` beside the score columns. B is a multiple of
-      block_images times the number of devices. `state` holds the parameters: {"networks", "backbones", "witnesses"}.
+      `<network>/correct`, `/p_true` and `/confidence` beside the score columns. B is the same at
+      every call, a multiple of the number of devices. `state` holds the parameters: {"networks", "backbones", "witnesses"}.
     """
 
     def score_one(state, image, references, label):
@@ -215,15 +212,10 @@ def make_program(
         references = {view.side: jax.vmap(lambda x, side=view.side: resized(x, side))(clean) for view in views}
         return jax.lax.map(lambda x: score_batch(state, x, references, labels), degraded, batch_size=at_once)
 
-    def device_batch(state, pixels, labels, salts):
-        blocks = jax.tree.map(lambda x: x.reshape(-1, block_images, *x.shape[1:]), (pixels, labels, salts))
-        rows = jax.lax.map(lambda block: score_block(state, *block), blocks)
-        return jax.tree.map(lambda x: jnp.moveaxis(x, 0, 1).reshape(x.shape[1], -1), rows)
-
     mesh = jax.sharding.Mesh(np.asarray(devices), (_AXIS,))
     spec = jax.sharding.PartitionSpec
     mapped = jax.shard_map(
-        device_batch,
+        score_block,
         mesh=mesh,
         in_specs=(spec(), spec(_AXIS), spec(_AXIS), spec(_AXIS)),
         out_specs=spec(None, _AXIS),

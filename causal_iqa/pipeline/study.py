@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from causal_iqa import _checks, backbones, data, degradations, images, metrics, quality
@@ -460,7 +459,7 @@ def run(
                 skipped.extend(batch.skipped)
                 ids.extend(name for name, valid in zip(batch.ids, batch.valid, strict=True) if valid)
                 labels.extend(batch.labels[batch.valid])
-                rows.append({name: np.asarray(v)[:, batch.valid] for name, v in step(batch).items()})
+                rows.append({name: values[:, batch.valid] for name, values in step(batch).items()})
                 done += int(batch.valid.sum()) + len(batch.skipped)
                 if progress:
                     progress(done, total)
@@ -487,7 +486,7 @@ def check_execution(execution: Execution) -> None:
             raise _checks.InputError(f"{name}: expected a positive number, got {value}")
 
 
-def _make_step(study: Study, execution: Execution) -> tuple[Callable[[data.Batch], dict[str, jax.Array]], int]:
+def _make_step(study: Study, execution: Execution) -> tuple[Callable[[data.Batch], dict[str, np.ndarray]], int]:
     devices = local_devices(execution)
     batch_size, block = choose_batch(study, execution, devices)
     compiled = program.make_program(
@@ -498,7 +497,6 @@ def _make_step(study: Study, execution: Execution) -> tuple[Callable[[data.Batch
         views=study.views,
         scorers=study.scorers,
         devices=devices,
-        block_images=block,
     )
     state = {
         "networks": {name: network.params for name, network in study.networks.items()},
@@ -508,9 +506,16 @@ def _make_step(study: Study, execution: Execution) -> tuple[Callable[[data.Batch
     mesh = jax.sharding.Mesh(np.asarray(devices), ("images",))
     state = jax.device_put(state, jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec()))
 
+    slots = block * len(devices)
+
     def step(batch):
         salts = np.asarray([program.stable_hash(name) for name in batch.ids], np.uint32)
-        return compiled(state, jnp.asarray(batch.images), jnp.asarray(batch.labels), jnp.asarray(salts))
+        # All blocks are dispatched before the first result is fetched, so the devices do not wait for the host.
+        blocks = [
+            compiled(state, batch.images[i : i + slots], batch.labels[i : i + slots], salts[i : i + slots])
+            for i in range(0, len(salts), slots)
+        ]
+        return {name: np.concatenate([np.asarray(block[name]) for block in blocks], axis=1) for name in blocks[0]}
 
     return step, batch_size
 
