@@ -84,15 +84,18 @@ def integer_or_all(value: str, flag: str) -> int | None:
 
 @contextlib.contextmanager
 def progress_bar(description: str, unit: str) -> Iterator[Callable[[int, int], None]]:
-    """Yields a function of (done, all) that moves a progress bar on stderr, timed from its first call."""
-    bar = tqdm.tqdm(desc=description, unit=unit, total=0, mininterval=0.5)
+    """Yields a function of (done, all) that moves a progress bar on stderr, shown and timed from its first call."""
+    bar = None
 
     def update(done: int, total: int) -> None:
-        if bar.total != total:
-            bar.reset(total)
-            bar.initial = bar.n = done
+        nonlocal bar
+        if bar is None:
+            bar = tqdm.tqdm(desc=description, unit=unit, total=total, initial=done)
         bar.n = done
         bar.refresh()
 
-    with bar:
+    try:
         yield update
+    finally:
+        if bar is not None:
+            bar.close()

@@ -52,7 +52,6 @@ _CROP_FRACTION = flags.DEFINE_float(
 )
 _OUTPUT = flags.DEFINE_string("output", "scores.csv", "File to write, ending in .csv or .parquet.")
 _SEED = flags.DEFINE_integer("seed", _D.seed, "Seed of the choice of anchors.")
-_BATCH_SIZE = flags.DEFINE_integer("batch_size", None, "Images per step (default: 32).")
 _MEMORY_GB = flags.DEFINE_float("memory_gb", None, "Memory in GB that a step may use per device (default: a quarter).")
 _NUM_DEVICES = flags.DEFINE_integer("num_devices", None, "Local devices to use (default: all).")
 _WORKERS = flags.DEFINE_integer("workers", 2, "Threads that decode images.")
@@ -82,7 +81,7 @@ def main(_: list[str]) -> None:
     output = pathlib.Path(_OUTPUT.value)
     scoring.check_output(output)
     common.check_writable(_OUTPUT.value)
-    execution = pipeline.Execution(_BATCH_SIZE.value, _MEMORY_GB.value, _NUM_DEVICES.value, _WORKERS.value)
+    execution = pipeline.Execution(memory_gb=_MEMORY_GB.value, num_devices=_NUM_DEVICES.value, workers=_WORKERS.value)
     with common.progress_bar("scores", "image") as progress:
         scores = scoring.score_images(config, execution, progress=progress)
     scoring.write_scores(output, scores)

@@ -23,7 +23,6 @@ LABEL_FREE = tuple(name for name, spec in quality.TABLE.items() if not spec.need
 ANCHOR_KINDS = ("images", "head")
 DEFAULT_SIZE = 224
 SUFFIXES = (".csv", ".parquet")
-_BATCH = 32
 _QUANTILES = (0.05, 0.5, 0.95)
 
 
@@ -159,7 +158,7 @@ def score_images(
 
     Args:
       config: what to score, and how.
-      execution: changes no number.
+      execution: changes no number; batch_size is not read, a step is one block.
       progress: called with (images done, images in all).
 
     Returns:
@@ -178,9 +177,7 @@ def score_images(
     scorers = _scorers(config, view, feature_backbones, anchors)
 
     devices = study.local_devices(execution)
-    block = study.choose_block(size, [view], 1, execution, devices[0])
-    slots = block * len(devices)
-    batch_size = -(-min(execution.batch_size or _BATCH, len(source)) // slots) * slots
+    batch_size = len(devices) * study.choose_block(size, [view], 1, execution, devices[0])
     compiled = program.make_program(
         seed=0,  # Nothing is degraded.
         conditions=(Condition(CLEAN, 0.0),),
@@ -189,7 +186,6 @@ def score_images(
         views=(view,),
         scorers=scorers,
         devices=devices,
-        block_images=block,
     )
     state = {"networks": {}, "backbones": {k: b.params for k, b in feature_backbones.items()}, "witnesses": witnesses}
     ids, rows, skipped = [], [], []
