@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import tqdm
+from absl import flags
+from absl import logging as absl_logging
 
 from causal_iqa import InputError
 
@@ -27,6 +29,8 @@ def reporting_user_errors(main: Callable[[list[str]], Any]) -> Callable[[list[st
     @functools.wraps(main)
     def wrapped(argv: list[str]) -> Any:
         logging.getLogger("jax").setLevel(logging.WARNING)  # At INFO it tells which backends it did not find.
+        if not flags.FLAGS["verbosity"].present:
+            absl_logging.set_verbosity(absl_logging.WARNING)
         try:
             if len(argv) > 1:
                 raise InputError(f"unexpected argument {argv[1]!r}: flags are written --name=value (see --help)")

@@ -1,7 +1,8 @@
 """Trains small networks with optax: on labels, or self-supervised on two views of the same object, without any label.
 
 References:
-  [1] Bardes, Ponce, LeCun. VICReg: variance-invariance-covariance regularization for self-supervised learning. ICLR 2022.
+  [1] Bardes, Ponce, LeCun. VICReg: variance-invariance-covariance regularization for self-supervised learning.
+    ICLR 2022.
 """
 
 import dataclasses
@@ -69,12 +70,19 @@ def _check(config: TrainConfig, sources: tuple[Any, ...]) -> None:
     for name in ("num_images", "num_evaluation", "steps", "batch_size"):
         if getattr(config, name) < 1:
             raise _checks.InputError(f"{name}: expected at least 1, got {getattr(config, name)}")
+    if not config.learning_rate > 0:
+        raise _checks.InputError(f"learning_rate: expected a positive number, got {config.learning_rate}")
+    for name in ("weight_decay", "padding", "seed"):
+        if not getattr(config, name) >= 0:
+            raise _checks.InputError(f"{name}: expected at least 0, got {getattr(config, name)}")
     if config.batch_size > config.num_images:
         raise _checks.InputError(
             f"batch_size: {config.batch_size} is more than the {config.num_images} training images"
         )
     if config.objective == "views" and not all(isinstance(source, scenes.SceneSource) for source in sources):
-        raise _checks.InputError("objective: only scenes render views of an object; use --objective=label with other data")
+        raise _checks.InputError(
+            "objective: only scenes render views of an object; use --objective=label with other data"
+        )
 
 
 def _load(source: Any, num: int, seed: int, size: int, objective: str) -> tuple[np.ndarray, np.ndarray]:

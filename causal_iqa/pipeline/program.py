@@ -1,7 +1,8 @@
 """The compiled flow: one jitted program degrades a batch under all conditions and scores every result.
 
-Only rows of scalars leave the device. Every device works on blocks of a fixed number of images, so the arithmetic of one
-image is the same whatever the batch size or the number of devices; every random key comes from (seed, image id, degradation).
+Only rows of scalars leave the device. Every device works on blocks of a fixed number of images, so the arithmetic of
+one image is the same whatever the batch size or the number of devices; every random key comes from (seed, image id,
+degradation).
 """
 
 import dataclasses
@@ -182,8 +183,8 @@ def make_program(
 
     Returns:
       `program(state, pixels uint8 [B, S, S, 3], labels int32 [B], salts uint32 [B]) -> {column: [C, B]}` with
-      `<network>/correct`, `/p_true` and `/confidence` beside the score columns. B is the same at
-      every call, a multiple of the number of devices. `state` holds the parameters: {"networks", "backbones", "witnesses"}.
+      `<network>/correct`, `/p_true` and `/confidence` beside the score columns. B is the same at every call, a
+      multiple of the number of devices. `state` holds the parameters: {"networks", "backbones", "witnesses"}.
     """
 
     def score_one(state, image, references, label):

@@ -303,6 +303,8 @@ def prepare(config: StudyConfig, execution: Execution = DEFAULT_EXECUTION) -> St
     indices = data.choose(source, config.num_images, seed=config.seed)
     image_size = _image_size(config, source, networks)
     views = _views(config, image_size, networks, feature_backbones)
+    # Before the anchors, which take time.
+    choose_block(image_size, views, len(config.conditions), execution, local_devices(execution)[0])
     num_classes = len(source.class_names)
 
     anchors, witnesses, notes = {"kind": "none", "num": 0}, {}, {}
@@ -479,11 +481,12 @@ def local_devices(execution: Execution) -> list[jax.Device]:
 
 
 def check_execution(execution: Execution) -> None:
-    """Raises InputError unless every count is positive."""
+    """Raises InputError unless every count is positive and so many devices are here."""
     for name in ("batch_size", "memory_gb", "num_devices", "workers"):
         value = getattr(execution, name)
         if value is not None and value <= 0:
             raise _checks.InputError(f"{name}: expected a positive number, got {value}")
+    local_devices(execution)
 
 
 def _make_step(study: Study, execution: Execution) -> tuple[Callable[[data.Batch], dict[str, np.ndarray]], int]:

@@ -50,9 +50,7 @@ def test_mean_witness_over_the_anchors_is_their_hsic():
     witness = quality.fit_witness(anchors)
     values = jax.vmap(lambda f: quality.evidence(witness, f))(jnp.asarray(anchors.features))
     own = np.asarray(values)[np.arange(len(anchors.labels)), anchors.labels]
-    gram = dependence.rbf(
-        jnp.asarray(anchors.features), jnp.asarray(anchors.features), bandwidth=witness.bandwidth
-    )
+    gram = dependence.rbf(jnp.asarray(anchors.features), jnp.asarray(anchors.features), bandwidth=witness.bandwidth)
     label_gram = dependence.delta(jnp.asarray(anchors.labels), jnp.asarray(anchors.labels), dtype=jnp.float32)
     assert own.mean() == pytest.approx(float(dependence.hsic_biased(gram, label_gram)), rel=1e-4)
 

@@ -1,0 +1,240 @@
+"""The main job on a small study: independent of batch and devices, resumable, and true to its parts."""
+
+import dataclasses
+import itertools
+import json
+
+import jax
+import numpy as np
+import pytest
+
+import causal_iqa
+from causal_iqa import backbones, data, degradations, images, metrics, pipeline, quality
+from causal_iqa.pipeline import program, store
+from causal_iqa.pipeline import study as study_module
+
+_CONFIG = pipeline.StudyConfig(
+    num_images=33,
+    networks=(pipeline.NetworkChoice.parse("scene_cnn_a"),),
+    backbones=(pipeline.NetworkChoice.parse("scene_features"),),
+    degradations=("gaussian_noise", "pixelate", "jpeg_compression"),
+    severities=(2.0, 5.0),
+    metrics=("psnr", "ssim", "entropy"),
+    num_anchors=40,
+    num_resamples=10,
+)
+
+
+@pytest.fixture(scope="module")
+def study():
+    return pipeline.prepare(_CONFIG)
+
+
+def _run(study, folder, **execution):
+    output = pipeline.Store(folder, study.config, study.fingerprint, study.details)
+    return pipeline.run(study, output, pipeline.Execution(**execution))
+
+
+@pytest.fixture(scope="module")
+def table(study, tmp_path_factory):
+    return _run(study, tmp_path_factory.mktemp("run"), num_devices=1, batch_size=32)
+
+
+@pytest.mark.parametrize(("batch_size", "num_devices"), [(1, 1), (7, 1), (32, 8)])
+def test_scores_do_not_depend_on_batch_size_or_devices(study, table, tmp_path, batch_size, num_devices):
+    assert len(jax.local_devices()) == 8
+    other = _run(study, tmp_path, batch_size=batch_size, num_devices=num_devices)
+    assert other.image_ids == table.image_ids and len(table.image_ids) == 33
+    for name, values in table.columns.items():
+        assert values.shape == (7, 33)
+        np.testing.assert_allclose(other.columns[name], values, rtol=1e-5, atol=1e-5, err_msg=name)
+
+
+def test_scores_do_not_depend_on_what_else_runs(study, table, tmp_path):
+    config = dataclasses.replace(_CONFIG, degradations=("jpeg_compression", "gaussian_noise"), num_images=9)
+    few = pipeline.prepare(config)
+    other = _run(few, tmp_path, num_devices=1)
+    assert other.image_ids == table.image_ids[:9]
+    place = {condition.name: i for i, condition in enumerate(table.conditions)}
+    for i, condition in enumerate(other.conditions):
+        for name in ("scene_cnn_a/p_true", "entropy", "ssim"):
+            np.testing.assert_allclose(
+                other.columns[name][i], table.columns[name][place[condition.name], :9], rtol=1e-5, atol=1e-5
+            )
+
+
+def test_rows_are_what_the_rooms_give_one_by_one(study, table):
+    network = backbones.load_packaged("scene_cnn_a")
+    source = data.open_source("scenes")
+    for n, c in itertools.product((0, 32), (0, 2, 5)):
+        condition = table.conditions[c]
+        example = source[int(study.indices[n])]
+        assert example.id == table.image_ids[n] and example.label == table.labels[n]
+        clean = images.from_uint8(example.image)
+        seen = clean
+        if condition.severity:
+            key = jax.random.fold_in(jax.random.key(0), program.stable_hash(example.id))
+            key = jax.random.fold_in(key, program.stable_hash(condition.degradation))
+            seen = degradations.TABLE[condition.degradation].fn(key, clean, condition.severity)
+        logits = np.asarray(network.apply(network.params, seen)[0], np.float64)
+        probabilities = np.exp(logits - logits.max()) / np.exp(logits - logits.max()).sum()
+        columns = {name: values[c, n] for name, values in table.columns.items()}
+        assert columns["scene_cnn_a/correct"] == (logits.argmax() == example.label)
+        assert columns["scene_cnn_a/p_true"] == pytest.approx(probabilities[example.label], abs=1e-5)
+        assert columns["scene_cnn_a/confidence"] == pytest.approx(probabilities.max(), abs=1e-5)
+        assert columns["ssim"] == pytest.approx(float(metrics.TABLE["ssim"].fn(clean, seen)), abs=1e-5)
+        features = study.feature_backbones["scene_features"]
+        phi = features.apply(features.params, seen)[1]["penultimate"]
+        witness = study.witnesses["regularised@scene_features@48"]
+        expected = quality.share_of_label(witness, phi, example.label)
+        assert columns["ridge_guided@scene_features"] == pytest.approx(float(expected), abs=1e-5)
+
+
+def test_undefined_scores_are_null_and_stay_out_of_the_numbers(study, table):
+    assert np.isnan(table.columns["psnr"][0]).all()
+    assert np.isfinite(table.columns["psnr"][1:]).all()
+    columns = [scorer.column for scorer in study.scorers]
+    scores, performance = pipeline.quality_and_performance(columns, table, ["scene_cnn_a"])
+    assert set(performance) == {"scene_cnn_a", "all"}
+    assert all(values.shape == (6, 33) for by in scores.values() for values in by.values())
+    np.testing.assert_array_equal(scores["ssim"]["all"], table.columns["ssim"][1:])
+
+
+def test_direction_is_turned_so_that_higher_is_better(table):
+    column = program.Column("entropy", "entropy", "no_reference", False, 48, ("scene_cnn_a",), {})
+    scores, _ = pipeline.quality_and_performance([column], table, ["scene_cnn_a"])
+    np.testing.assert_array_equal(scores["entropy"]["all"], -table.columns["entropy"][1:])
+
+
+def test_an_interrupted_run_goes_on_and_gives_the_same_bytes(study, tmp_path, monkeypatch):
+    monkeypatch.setattr(store, "PART_IMAGES", 8)
+
+    def parts(folder):
+        return {path.name: path.read_bytes() for path in sorted((folder / "scores").glob("*.parquet"))}
+
+    _run(study, tmp_path / "whole", num_devices=1)
+    whole = parts(tmp_path / "whole")
+    assert len(whole) == 5
+
+    class Killed(Exception):
+        pass
+
+    def kill(done, total):
+        if done >= 20:
+            raise Killed
+
+    output = pipeline.Store(tmp_path / "cut", study.config, study.fingerprint, study.details)
+    with pytest.raises(Killed):
+        pipeline.run(study, output, pipeline.Execution(num_devices=1), progress=kill)
+    left = parts(tmp_path / "cut")
+    assert 0 < len(left) < 5
+    # A part torn by a crash of the machine is not taken for a whole one.
+    first = tmp_path / "cut" / "scores" / "part-00000.parquet"
+    first.write_bytes(first.read_bytes()[:-10])
+    seen = []
+    output = pipeline.Store(tmp_path / "cut", study.config, study.fingerprint, study.details)
+    pipeline.run(study, output, pipeline.Execution(num_devices=1), progress=lambda *at: seen.append(at))
+    assert seen[0] == (8 * (len(left) - 1), 33) and seen[-1] == (33, 33)
+    assert parts(tmp_path / "cut") == whole
+
+
+def test_another_config_and_another_run_at_once_are_refused(study, tmp_path):
+    output = pipeline.Store(tmp_path, study.config, study.fingerprint, study.details)
+    second = pipeline.Store(tmp_path, study.config, study.fingerprint, study.details)
+    with output.locked(), pytest.raises(causal_iqa.InputError, match="another run"), second.locked():
+        pass
+    other = dataclasses.replace(_CONFIG, seed=1)
+    with pytest.raises(causal_iqa.InputError, match=r"seed \(0 there, 1 now\)"):
+        pipeline.Store(tmp_path, other, pipeline.fingerprint(other, {}), {})
+
+
+def test_config_goes_through_json():
+    assert pipeline.StudyConfig.from_json(json.loads(json.dumps(_CONFIG.to_json()))) == _CONFIG
+    with pytest.raises(causal_iqa.InputError, match="sede"):
+        pipeline.StudyConfig.from_json({"sede": 1})
+
+
+def test_judged_images_are_never_anchors():
+    config = dataclasses.replace(_CONFIG, anchor_split="test", num_images=9_900, num_anchors=200)
+    source = data.open_source("scenes")
+    indices = data.choose(source, config.num_images, seed=0)
+    found = study_module._choose_anchors(config, source, indices, False)
+    _, chosen = found
+    assert len(chosen) == 100 and not set(chosen.tolist()) & set(indices.tolist())
+
+
+def test_heads_serve_as_anchors_and_give_the_classifier_itself(tmp_path):
+    twin = pipeline.NetworkChoice("twin", "scene_cnn_a")
+    config = dataclasses.replace(_CONFIG, backbones=(twin,), anchors="head", num_images=8)
+    table = _run(pipeline.prepare(config), tmp_path, num_devices=1)
+    np.testing.assert_allclose(
+        table.columns["ridge_guided@twin"], table.columns["scene_cnn_a/p_true"], atol=1e-5, rtol=1e-5
+    )
+    with pytest.raises(causal_iqa.InputError, match="no head for these 10 classes"):
+        pipeline.prepare(dataclasses.replace(_CONFIG, anchors="head"))
+
+
+def test_networks_of_two_input_sizes_have_their_own_scores(tmp_path, monkeypatch):
+    def load(choice):
+        network = backbones.load_packaged(choice.architecture)
+        side = {"scene_cnn_c": 24}.get(choice.name)
+        if side is None:
+            return network
+        return dataclasses.replace(network, preprocessing=backbones.networks.with_size(network.preprocessing, side))
+
+    monkeypatch.setattr(study_module, "load_network", load)
+    names = ("scene_cnn_a", "scene_cnn_c")
+    config = dataclasses.replace(
+        _CONFIG, networks=tuple(pipeline.NetworkChoice.parse(name) for name in names), num_images=8, metrics=("mse",)
+    )
+    study = pipeline.prepare(config)
+    assert [(view.side, view.networks) for view in study.views] == [(24, ("scene_cnn_c",)), (48, ("scene_cnn_a",))]
+    table = _run(study, tmp_path, num_devices=1)
+    assert {"mse@24px", "mse@48px", "ridge_free@scene_features@24px"} <= set(table.columns)
+    # Downsampling averages noise away.
+    noise = [i for i, c in enumerate(table.conditions) if c.degradation == "gaussian_noise"]
+    assert (table.columns["mse@24px"][noise] < table.columns["mse@48px"][noise]).all()
+    scores, _ = pipeline.quality_and_performance([s.column for s in study.scorers], table, list(names))
+    np.testing.assert_allclose(
+        scores["mse"]["all"], (scores["mse"]["scene_cnn_a"] + scores["mse"]["scene_cnn_c"]) / 2, rtol=1e-6
+    )
+    at_image = pipeline.prepare(dataclasses.replace(config, score_at="image"))
+    assert [(view.side, view.networks) for view in at_image.views] == [(48, names)]
+
+
+def test_metrics_that_images_are_too_small_for_are_undefined_with_a_reason():
+    scorer = program.metric_scorer("ssim", 8, "ssim", ("n",))
+    assert "smallest side, 11" in scorer.column.passport["undefined"]
+    assert np.isnan(scorer.fn({}, None, None, {}, 0))
+
+
+def test_blocks_shrink_to_fit_the_memory(study):
+    devices = jax.local_devices()[:2]
+    assert study_module.choose_batch(study, pipeline.Execution(batch_size=1), devices) == (16, 8)
+    size, block = study_module.choose_batch(study, pipeline.Execution(memory_gb=0.01), devices)
+    assert block < 8 and size % (2 * block) == 0
+    with pytest.raises(causal_iqa.InputError, match="memory_gb"):
+        study_module.choose_batch(study, pipeline.Execution(memory_gb=1e-4), devices)
+
+
+def test_the_program_compiles_once(study):
+    compiled = pipeline.make_program(
+        seed=0,
+        conditions=study.config.conditions[:2],
+        networks={},
+        feature_backbones={},
+        views=(program.View(48, (), {}),),
+        scorers=tuple(s for s in study.scorers if s.column.metric == "ssim"),
+        devices=jax.local_devices()[:1],
+    )
+    rng = np.random.default_rng(0)
+    for _ in range(2):
+        pixels = rng.integers(0, 256, (8, 48, 48, 3), dtype=np.uint8)
+        rows = compiled(
+            {"networks": {}, "backbones": {}, "witnesses": {}},
+            pixels,
+            np.zeros(8, np.int32),
+            rng.integers(0, 2**32, 8, dtype=np.uint32),
+        )
+        assert rows["ssim"].shape == (2, 8)
+    assert compiled._cache_size() == 1
