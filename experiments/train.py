@@ -12,7 +12,7 @@ import json
 from absl import app, flags
 
 from causal_iqa import data
-from causal_iqa.backbones import training
+from causal_iqa.backbones import checkpoints, training
 from experiments import common
 
 _DEFAULTS = training.TrainConfig(network="scene_cnn_a")
@@ -48,6 +48,7 @@ def main(_: list[str]) -> None:
     """Reads the flags, trains, writes and prints."""
     names = {field.name for field in dataclasses.fields(training.TrainConfig)}
     config = training.TrainConfig(**{name: flags.FLAGS[name].value for name in names})
+    checkpoints.check_name(_OUTPUT.value)
     common.check_writable(_OUTPUT.value)
     result = training.train(config, _open(_SPLIT.value), _open(_EVALUATION_SPLIT.value))
     notes = {"dataset": _DATASET.value, "split": _SPLIT.value, "evaluation_split": _EVALUATION_SPLIT.value}

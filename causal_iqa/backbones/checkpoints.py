@@ -137,6 +137,12 @@ def flatten(params: Any) -> dict[str, Any]:
     }
 
 
+def check_name(path: str | os.PathLike[str]) -> None:
+    """Raises InputError unless `save_safetensors` takes this name."""
+    if pathlib.Path(path).suffix != _SAFETENSORS_SUFFIX:
+        raise _checks.InputError(f"{path}: expected a name ending in {_SAFETENSORS_SUFFIX}")
+
+
 def save_safetensors(path: str | os.PathLike[str], params: Any, metadata: Mapping[str, str]) -> None:
     """Writes nested parameters where `read` finds them again.
 
@@ -148,9 +154,8 @@ def save_safetensors(path: str | os.PathLike[str], params: Any, metadata: Mappin
     Raises:
       InputError: when the name has another ending.
     """
+    check_name(path)
     path = pathlib.Path(path)
-    if path.suffix != _SAFETENSORS_SUFFIX:
-        raise _checks.InputError(f"{path}: expected a name ending in {_SAFETENSORS_SUFFIX}")
     part = path.with_suffix(".part")
     part.write_bytes(safetensors.numpy.save({k: np.asarray(v) for k, v in flatten(params).items()}, dict(metadata)))
     part.replace(path)

@@ -66,6 +66,7 @@ class TrainResult(NamedTuple):
 
 
 def _check(config: TrainConfig, sources: tuple[Any, ...]) -> None:
+    _checks.lookup(scene_cnn.VARIANTS, config.network, "scene network")
     _checks.check_choice(config.objective, OBJECTIVES, "objective")
     for name in ("num_images", "num_evaluation", "steps", "batch_size"):
         if getattr(config, name) < 1:
