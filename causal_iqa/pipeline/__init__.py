@@ -10,6 +10,7 @@ from causal_iqa.pipeline.config import (
     StudyConfig,
     fingerprint,
 )
+from causal_iqa.pipeline.execution import Execution
 from causal_iqa.pipeline.program import Column, Scorer, View, make_program
 from causal_iqa.pipeline.scoring import ImageScores, ScoringConfig, score_images, summary_table, write_scores
 from causal_iqa.pipeline.store import (
@@ -22,7 +23,7 @@ from causal_iqa.pipeline.store import (
     write_atomically,
     write_json,
 )
-from causal_iqa.pipeline.study import Execution, Study, choose_batch, prepare, quality_and_performance, run
+from causal_iqa.pipeline.study import Study, choose_batch, prepare, quality_and_performance, run
 
 __all__ = [
     "ALL_NETWORKS",

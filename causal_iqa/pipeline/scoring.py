@@ -15,8 +15,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from causal_iqa import _checks, data, metrics, quality
-from causal_iqa.pipeline import program, store, study
+from causal_iqa.pipeline import anchors, program, store, study
 from causal_iqa.pipeline.config import CLEAN, Condition, NetworkChoice, check_network_names, check_unique
+from causal_iqa.pipeline.execution import DEFAULT_EXECUTION, Execution, check_execution, choose_block, local_devices
 
 NO_REFERENCE = tuple(name for name, spec in metrics.TABLE.items() if not spec.needs_reference)
 LABEL_FREE = tuple(name for name, spec in quality.TABLE.items() if not spec.needs_label)
@@ -109,16 +110,12 @@ def _anchor_images(config: ScoringConfig, scored: data.FolderSource, image_size:
         data_dir=config.anchor_data_dir,
         classes=config.classes,
     )
-    # An image is never its own anchor.
-    exclude = set()
-    if isinstance(source, data.FolderSource):
-        own = {(scored.root / path).resolve() for path in scored.paths}
-        exclude = {path for path in source.paths if (source.root / path).resolve() in own}
+    exclude = anchors.own_ids(source, scored, range(len(scored)))
     num = min(config.num_anchors, len(source) - len(exclude))
     chosen = (
         data.choose(source, num, seed=config.seed, exclude_ids=exclude, balanced=True) if num else np.zeros(0, np.int64)
     )
-    read = study.read_anchors(source, chosen, image_size, config.crop_fraction)
+    read = anchors.read_anchors(source, chosen, image_size, config.crop_fraction)
     details = {"anchors": "images", "num_anchors": len(read.ids), "anchor_dataset": source.name}
     return read, len(source.class_names), details
 
@@ -129,11 +126,11 @@ def _witnesses(config: ScoringConfig, scored, view, feature_backbones) -> tuple[
         return {}, {}
     if config.anchors == "images":
         read, num_classes, details = _anchor_images(config, scored, view.side)
-        witnesses, _ = study.fit_on_images(read, num_classes, [view], feature_backbones)
+        witnesses, _ = anchors.fit_on_images(read, num_classes, [view], feature_backbones)
         return witnesses, dict.fromkeys(feature_backbones, details)
     witnesses, details = {}, {}
     for name, backbone in feature_backbones.items():
-        witnesses |= study.fit_on_heads(backbone.num_classes, [view], {name: backbone})
+        witnesses |= anchors.fit_on_heads(backbone.num_classes, [view], {name: backbone})
         details[name] = {"anchors": "head", "num_anchors": backbone.num_classes}
     return witnesses, details
 
@@ -150,7 +147,7 @@ def _scorers(config: ScoringConfig, view, feature_backbones, anchors) -> tuple[p
 
 def score_images(
     config: ScoringConfig,
-    execution: study.Execution = study.DEFAULT_EXECUTION,
+    execution: Execution = DEFAULT_EXECUTION,
     *,
     progress: Callable[[int, int], None] | None = None,
 ) -> ImageScores:
@@ -167,7 +164,7 @@ def score_images(
     Raises:
       InputError: for anything missing or contradictory, or when no image can be read.
     """
-    study.check_execution(execution)
+    check_execution(execution)
     source = data.open_images(config.images)
     feature_backbones = {choice.name: study.load_network(choice) for choice in config.backbones}
     size = _image_size(config, source)
@@ -176,8 +173,8 @@ def score_images(
     witnesses, anchors = _witnesses(config, source, view, feature_backbones)
     scorers = _scorers(config, view, feature_backbones, anchors)
 
-    devices = study.local_devices(execution)
-    batch_size = len(devices) * study.choose_block(size, [view], 1, execution, devices[0])
+    devices = local_devices(execution)
+    batch_size = len(devices) * choose_block(size, [view], 1, execution, devices[0])
     compiled = program.make_program(
         seed=0,  # Nothing is degraded.
         conditions=(Condition(CLEAN, 0.0),),

@@ -2,43 +2,19 @@
 
 import dataclasses
 import math
-import os
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import numpy as np
 
-from causal_iqa import _checks, backbones, data, degradations, images, metrics, quality
+from causal_iqa import _checks, backbones, data, degradations, quality
 from causal_iqa.pipeline import program, store
+from causal_iqa.pipeline.anchors import anchor_kind, choose_anchors, fit_on_heads, fit_on_images, read_anchors
 from causal_iqa.pipeline.config import NetworkChoice, StudyConfig, fingerprint
+from causal_iqa.pipeline.execution import DEFAULT_EXECUTION, Execution, check_execution, choose_block, local_devices
 
-_PERFORMANCE_FIELDS = ("correct", "p_true", "confidence")
-_ANCHOR_BATCH = 32
 _BATCH = 32
-# Room for the images of all conditions twice, and for the arrays of one degradation and of the networks' first layers.
-_COPIES, _SCRATCH_IMAGES = 2, 120
-
-
-class Execution(NamedTuple):
-    """How a study runs; nothing here changes a number.
-
-    Attributes:
-      batch_size: images per step over all devices, worked off in blocks that fit memory_gb.
-      memory_gb: what a block may use per device; None: a quarter of the machine's memory, or 60 % of an accelerator's.
-      num_devices: of the local devices; None: all.
-      workers: decoding threads.
-      download: whether TFDS may download.
-    """
-
-    batch_size: int | None = None
-    memory_gb: float | None = None
-    num_devices: int | None = None
-    workers: int = 2
-    download: bool = False
-
-
-DEFAULT_EXECUTION = Execution()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,26 +51,6 @@ def _open_judged(config: StudyConfig, download: bool) -> data.Source:
     return data.open_source(
         config.dataset, split=config.split, data_dir=config.data_dir, classes=config.classes, download=download
     )
-
-
-def _open_anchors(config: StudyConfig, source: data.Source, download: bool) -> data.Source:
-    dataset = config.anchor_dataset or config.dataset
-    split = config.anchor_split
-    if split is None and config.anchor_dataset is None:
-        split = "train" if dataset.split(":")[0] != "folder" else config.split
-    anchor_source = data.open_source(
-        dataset,
-        split=split,
-        data_dir=config.anchor_data_dir or config.data_dir,
-        classes=config.classes,
-        download=download,
-    )
-    if anchor_source.class_names != source.class_names:
-        raise _checks.InputError(
-            f"anchor_dataset: {anchor_source.name} has other classes than {source.name} "
-            f"({len(anchor_source.class_names)} against {len(source.class_names)}, or in another order)"
-        )
-    return anchor_source
 
 
 def _image_size(config: StudyConfig, source: data.Source, networks: Mapping[str, backbones.Network]) -> int:
@@ -137,132 +93,6 @@ def _views(
     )
 
 
-def _anchor_kind(config: StudyConfig, study_labels: np.ndarray, anchor_labels: np.ndarray, heads: bool) -> str:
-    if config.anchors == "text":
-        raise _checks.InputError("anchors: text needs a backbone with a text tower, and none of these has one")
-    if config.anchors != "auto":
-        return config.anchors
-    covered = np.isin(np.unique(study_labels), anchor_labels).all()
-    return "images" if covered or not heads else "head"
-
-
-class AnchorImages(NamedTuple):
-    """Clean labelled images that a witness is fitted on: pixels uint8 [m, S, S, 3], labels int32 [m], ids."""
-
-    pixels: np.ndarray
-    labels: np.ndarray
-    ids: tuple[str, ...]
-
-
-def _choose_anchors(config: StudyConfig, source: data.Source, indices: np.ndarray, download: bool):
-    """Anchor source and positions; judged images are excluded by id wherever the anchors come from the same dataset."""
-    anchor_source = _open_anchors(config, source, download)
-    judged = {source.id(int(i)) for i in indices} if anchor_source.name == source.name else set()
-    available = sum(anchor_source.id(i) not in judged for i in range(len(anchor_source)))
-    num = min(config.num_anchors, available)
-    if num < 2:
-        return anchor_source, np.zeros(0, np.int64)
-    return anchor_source, data.choose(anchor_source, num, seed=config.seed, exclude_ids=judged, balanced=True)
-
-
-def read_anchors(
-    source: data.Source, chosen: np.ndarray, image_size: int, crop_fraction: float = data.CROP_FRACTION
-) -> AnchorImages:
-    """Reads anchor images; unreadable ones are left out.
-
-    Args:
-      source: where they come from.
-      chosen: positions in the source.
-      image_size: side in pixels.
-      crop_fraction: central square cut from photos of varying size, fraction of the shorter side.
-
-    Returns:
-      The anchors.
-
-    Raises:
-      InputError: when none is left.
-    """
-    rows = list(data.batches(source, chosen, batch_size=_ANCHOR_BATCH, size=image_size, crop_fraction=crop_fraction))
-    if not any(row.valid.any() for row in rows):
-        raise _checks.InputError(
-            f"anchors: no image of {source.name} is left as an anchor, all are judged or unreadable; judge fewer, give "
-            "--anchor_dataset, or use --anchors=head with a backbone that has a head for these classes"
-        )
-    pixels = np.concatenate([row.images[row.valid] for row in rows])
-    labels = np.concatenate([row.labels[row.valid] for row in rows])
-    ids = tuple(name for row in rows for name, valid in zip(row.ids, row.valid, strict=True) if valid)
-    return AnchorImages(pixels, labels, ids)
-
-
-def _anchor_features(backbone: backbones.Network, pixels: np.ndarray, view_side: int, side: int) -> np.ndarray:
-    def one(params, image):
-        view = program.resized(images.from_uint8(image), view_side)
-        return program.features_of(backbone, params, view, side)
-
-    apply = jax.jit(jax.vmap(one, in_axes=(None, 0)))
-    padded = np.concatenate([pixels, pixels[:1].repeat(-len(pixels) % _ANCHOR_BATCH, axis=0)])
-    chunks = padded.reshape(-1, _ANCHOR_BATCH, *pixels.shape[1:])
-    return np.concatenate([np.asarray(apply(backbone.params, chunk)) for chunk in chunks])[: len(pixels)]
-
-
-def fit_on_images(
-    anchors: AnchorImages,
-    num_classes: int,
-    views: Sequence[program.View],
-    feature_backbones: Mapping[str, backbones.Network],
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Fits every witness on anchor images.
-
-    Args:
-      anchors: the images.
-      num_classes: of the task.
-      views: resolutions at which quality is scored.
-      feature_backbones: name -> network that gives features.
-
-    Returns:
-      ({"WITNESS@BACKBONE@SIDE": witness}, {"BACKBONE@SIDE": what leave-one-out chose, JSON values}).
-    """
-    witnesses, notes = {}, {}
-    for view in views:
-        for name, side in view.backbone_sides.items():
-            features = _anchor_features(feature_backbones[name], anchors.pixels, view.side, side)
-            fitted = quality.Anchors(features, anchors.labels, num_classes)
-            witnesses[f"plain@{name}@{view.side}"] = quality.fit_witness(fitted)
-            witnesses[f"regularised@{name}@{view.side}"], choice = quality.fit_regularised_witness(fitted)
-            notes[f"{name}@{view.side}"] = choice._asdict()
-    return witnesses, notes
-
-
-def fit_on_heads(
-    num_classes: int, views: Sequence[program.View], feature_backbones: Mapping[str, backbones.Network]
-) -> dict[str, Any]:
-    """Takes the class vectors of the backbones' own heads as anchors.
-
-    Args:
-      num_classes: of the task.
-      views: resolutions at which quality is scored.
-      feature_backbones: name -> network that gives features.
-
-    Returns:
-      {"WITNESS@BACKBONE@SIDE": witness}.
-
-    Raises:
-      InputError: when a backbone has no head for so many classes.
-    """
-    witnesses = {}
-    for name, backbone in feature_backbones.items():
-        if backbone.head() is None or backbone.num_classes != num_classes:
-            raise _checks.InputError(
-                f"anchors: backbone {name} has no head for these {num_classes} classes; use --anchors=images"
-            )
-        kernel, bias = backbone.head()
-        fitted = quality.fit_class_vectors(quality.ClassVectors(np.asarray(kernel).T, np.asarray(bias)))
-        for view in views:
-            for witness in quality.WITNESSES:
-                witnesses[f"{witness}@{name}@{view.side}"] = fitted
-    return witnesses
-
-
 def _scorers(config: StudyConfig, views, feature_backbones, anchors: Mapping[str, Any]) -> tuple[program.Scorer, ...]:
     scorers = []
     for view in views:
@@ -280,6 +110,30 @@ def _scorers(config: StudyConfig, views, feature_backbones, anchors: Mapping[str
                 column = f"{name}@{backbone}{suffix}"
                 scorers.append(program.quality_scorer(name, backbone, view.side, column, view.networks, details))
     return tuple(scorers)
+
+
+def _fit_witnesses(config, source, indices, image_size, views, feature_backbones, execution):
+    """What the anchors are, as JSON values, and the witnesses fitted on them."""
+    if not feature_backbones:
+        return {"kind": "none", "num": 0}, {}
+    num_classes = len(source.class_names)
+    anchor_source, chosen = choose_anchors(config, source, indices, execution.download)
+    labels = np.asarray([source.label(int(i)) for i in indices])
+    anchor_labels = np.asarray([anchor_source.label(int(i)) for i in chosen])
+    heads = all(b.head() is not None and b.num_classes == num_classes for b in feature_backbones.values())
+    kind = anchor_kind(config, labels, anchor_labels, heads)
+    if kind == "head":
+        return {"kind": kind, "num": num_classes}, fit_on_heads(num_classes, views, feature_backbones)
+    read = read_anchors(anchor_source, chosen, image_size, config.crop_fraction)
+    witnesses, notes = fit_on_images(read, num_classes, views, feature_backbones)
+    return {
+        "kind": kind,
+        "num": len(read.ids),
+        "dataset": anchor_source.name,
+        "split": anchor_source.split,
+        "classes": len(np.unique(read.labels)),
+        "chosen_by_leave_one_out": notes,
+    }, witnesses
 
 
 def prepare(config: StudyConfig, execution: Execution = DEFAULT_EXECUTION) -> Study:
@@ -305,30 +159,18 @@ def prepare(config: StudyConfig, execution: Execution = DEFAULT_EXECUTION) -> St
     views = _views(config, image_size, networks, feature_backbones)
     # Before the anchors, which take time.
     choose_block(image_size, views, len(config.conditions), execution, local_devices(execution)[0])
-    num_classes = len(source.class_names)
-
-    anchors, witnesses, notes = {"kind": "none", "num": 0}, {}, {}
-    if feature_backbones:
-        heads = all(b.head() is not None and b.num_classes == num_classes for b in feature_backbones.values())
-        anchor_source, chosen = _choose_anchors(config, source, indices, execution.download)
-        labels = np.asarray([source.label(int(i)) for i in indices])
-        anchor_labels = np.asarray([anchor_source.label(int(i)) for i in chosen])
-        kind = _anchor_kind(config, labels, anchor_labels, heads)
-        if kind == "images":
-            read = read_anchors(anchor_source, chosen, image_size, config.crop_fraction)
-            witnesses, notes = fit_on_images(read, num_classes, views, feature_backbones)
-            anchors = {"kind": kind, "num": len(read.ids), "dataset": anchor_source.name, "split": anchor_source.split}
-            anchors |= {"classes": len(np.unique(read.labels)), "chosen_by_leave_one_out": notes}
-        else:
-            witnesses = fit_on_heads(num_classes, views, feature_backbones)
-            anchors = {"kind": kind, "num": num_classes}
-
+    anchors, witnesses = _fit_witnesses(config, source, indices, image_size, views, feature_backbones, execution)
     every = {
         **{f"network {k}": v for k, v in networks.items()},
         **{f"backbone {k}": v for k, v in feature_backbones.items()},
     }
     details = {
-        "dataset": {"name": source.name, "split": source.split, "num_classes": num_classes, "size": len(source)},
+        "dataset": {
+            "name": source.name,
+            "split": source.split,
+            "num_classes": len(source.class_names),
+            "size": len(source),
+        },
         "image_size": image_size,
         "degradation_family": degradations.family_for(image_size, image_size),
         "networks": {name: network.passport() for name, network in every.items()},
@@ -348,47 +190,6 @@ def prepare(config: StudyConfig, execution: Execution = DEFAULT_EXECUTION) -> St
         fingerprint=fingerprint(config, {name: network.weights_sha256 for name, network in every.items()}),
         details=details,
     )
-
-
-def _memory_bytes(device: jax.Device, memory_gb: float | None) -> float:
-    if memory_gb is not None:
-        return memory_gb * 1e9
-    stats = device.memory_stats() if device.platform != "cpu" else None
-    if stats and "bytes_limit" in stats:
-        return 0.6 * stats["bytes_limit"]
-    return 0.25 * os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-
-
-def choose_block(
-    image_size: int, views: Sequence[program.View], num_conditions: int, execution: Execution, device: jax.Device
-) -> int:
-    """Chooses how many images a device works on at a time: program.BLOCK_IMAGES unless memory demands fewer.
-
-    Args:
-      image_size: side in pixels of the images that are degraded.
-      views: resolutions at which quality is scored.
-      num_conditions: conditions of every image.
-      execution: gives memory_gb.
-      device: whose memory it is.
-
-    Returns:
-      Images per block.
-
-    Raises:
-      InputError: when not even one image fits the memory.
-    """
-    largest = max([image_size, *(s for view in views for s in (view.side, *view.backbone_sides.values()))])
-    per_image = 12 * (_COPIES * num_conditions * image_size**2 + _SCRATCH_IMAGES * largest**2)
-    budget = _memory_bytes(device, execution.memory_gb)
-    block = program.BLOCK_IMAGES
-    while block > 1 and block * per_image > budget:
-        block //= 2
-    if block * per_image > budget:
-        raise _checks.InputError(
-            f"memory_gb: one image of {image_size} pixels under {num_conditions} conditions takes "
-            f"{per_image / 1e9:.1f} GB, {budget / 1e9:.1f} are allowed; give more, fewer conditions or --image_size"
-        )
-    return block
 
 
 def choose_batch(study: Study, execution: Execution, devices: Sequence[jax.Device]) -> tuple[int, int]:
@@ -472,23 +273,6 @@ def run(
     return output.read(study.num_parts, study.config.conditions)
 
 
-def local_devices(execution: Execution) -> list[jax.Device]:
-    """Returns the devices to work on; InputError when there are fewer than asked for."""
-    devices = jax.local_devices()
-    if execution.num_devices is not None and execution.num_devices > len(devices):
-        raise _checks.InputError(f"num_devices: {execution.num_devices} asked for, {len(devices)} here")
-    return devices[: execution.num_devices]
-
-
-def check_execution(execution: Execution) -> None:
-    """Raises InputError unless every count is positive and so many devices are here."""
-    for name in ("batch_size", "memory_gb", "num_devices", "workers"):
-        value = getattr(execution, name)
-        if value is not None and value <= 0:
-            raise _checks.InputError(f"{name}: expected a positive number, got {value}")
-    local_devices(execution)
-
-
 def _make_step(study: Study, execution: Execution) -> tuple[Callable[[data.Batch], dict[str, np.ndarray]], int]:
     devices = local_devices(execution)
     batch_size, block = choose_batch(study, execution, devices)
@@ -554,8 +338,3 @@ def quality_and_performance(
         else:
             by_network["all"] = np.mean([by_network[name] for name in networks], axis=0)
     return scores, performance
-
-
-def describe_metrics(names: Sequence[str] | None = None) -> dict[str, dict[str, Any]]:
-    """Passports of the conventional metrics by name; all of them when no names are given."""
-    return {name: metrics.TABLE[name].passport() for name in (names or metrics.TABLE)}

@@ -1,4 +1,4 @@
-"""The main binary: a run killed at any moment goes on, and its summary equals that of an undisturbed run to the byte."""
+"""The main binary: a killed run goes on, and its summary equals that of an undisturbed run to the byte."""
 
 import json
 import os
@@ -78,6 +78,6 @@ def test_a_killed_run_goes_on_to_the_same_summary(whole):
     process.wait()
     assert not (cut / "summary.json").exists()
     process = _start(cut, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    printed, errors = process.communicate(timeout=300)
+    _, errors = process.communicate(timeout=300)
     assert process.returncode == 0, errors
     assert (cut / "summary.json").read_bytes() == (folder / "summary.json").read_bytes()

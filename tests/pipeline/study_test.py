@@ -10,7 +10,7 @@ import pytest
 
 import causal_iqa
 from causal_iqa import backbones, data, degradations, images, metrics, pipeline, quality
-from causal_iqa.pipeline import program, store
+from causal_iqa.pipeline import anchors, program, store
 from causal_iqa.pipeline import study as study_module
 
 _CONFIG = pipeline.StudyConfig(
@@ -158,7 +158,7 @@ def test_judged_images_are_never_anchors():
     config = dataclasses.replace(_CONFIG, anchor_split="test", num_images=9_900, num_anchors=200)
     source = data.open_source("scenes")
     indices = data.choose(source, config.num_images, seed=0)
-    found = study_module._choose_anchors(config, source, indices, False)
+    found = anchors.choose_anchors(config, source, indices, False)
     _, chosen = found
     assert len(chosen) == 100 and not set(chosen.tolist()) & set(indices.tolist())
 

@@ -1,0 +1,205 @@
+"""Where the witnesses come from: anchor images chosen and read, or the class vectors of heads, and the fits on them."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from causal_iqa import _checks, backbones, data, images, quality
+from causal_iqa.pipeline import program
+from causal_iqa.pipeline.config import StudyConfig
+
+_ANCHOR_BATCH = 32
+
+
+class AnchorImages(NamedTuple):
+    """Clean labelled images that a witness is fitted on: pixels uint8 [m, S, S, 3], labels int32 [m], ids."""
+
+    pixels: np.ndarray
+    labels: np.ndarray
+    ids: tuple[str, ...]
+
+
+def _open_anchors(config: StudyConfig, source: data.Source, download: bool) -> data.Source:
+    dataset = config.anchor_dataset or config.dataset
+    split = config.anchor_split
+    if split is None and config.anchor_dataset is None:
+        split = "train" if dataset.split(":")[0] != "folder" else config.split
+    anchor_source = data.open_source(
+        dataset,
+        split=split,
+        data_dir=config.anchor_data_dir or config.data_dir,
+        classes=config.classes,
+        download=download,
+    )
+    if anchor_source.class_names != source.class_names:
+        raise _checks.InputError(
+            f"anchor_dataset: {anchor_source.name} has other classes than {source.name} "
+            f"({len(anchor_source.class_names)} against {len(source.class_names)}, or in another order)"
+        )
+    return anchor_source
+
+
+def own_ids(anchor_source: data.Source, judged: data.Source, indices: Sequence[int] | np.ndarray) -> set[str]:
+    """Ids of the anchor source that are judged images: an image is never its own anchor.
+
+    Args:
+      anchor_source: where anchors come from.
+      judged: where judged images come from.
+      indices: positions of the judged images in it.
+
+    Returns:
+      Ids; images of two folders are the same when their files are, images of one dataset when their ids are.
+    """
+    if isinstance(anchor_source, data.FolderSource) and isinstance(judged, data.FolderSource):
+        files = {(judged.root / judged.paths[int(i)]).resolve() for i in indices}
+        return {path for path in anchor_source.paths if (anchor_source.root / path).resolve() in files}
+    return {judged.id(int(i)) for i in indices} if anchor_source.name == judged.name else set()
+
+
+def choose_anchors(
+    config: StudyConfig, source: data.Source, indices: np.ndarray, download: bool
+) -> tuple[data.Source, np.ndarray]:
+    """Chooses anchor images, classes in turn; images that are judged are excluded by id.
+
+    Args:
+      config: says where from and how many.
+      source: the judged images.
+      indices: those that are judged.
+      download: whether TFDS may download.
+
+    Returns:
+      (source of the anchors, positions in it); no positions when nothing is left.
+
+    Raises:
+      InputError: when the anchors cannot be opened or have other classes.
+    """
+    anchor_source = _open_anchors(config, source, download)
+    judged = own_ids(anchor_source, source, indices)
+    available = sum(anchor_source.id(i) not in judged for i in range(len(anchor_source)))
+    num = min(config.num_anchors, available)
+    if num < 2:
+        return anchor_source, np.zeros(0, np.int64)
+    return anchor_source, data.choose(anchor_source, num, seed=config.seed, exclude_ids=judged, balanced=True)
+
+
+def anchor_kind(config: StudyConfig, study_labels: np.ndarray, anchor_labels: np.ndarray, heads: bool) -> str:
+    """Decides between images and heads.
+
+    Args:
+      config: may say which.
+      study_labels: of the judged images.
+      anchor_labels: of the images that could serve.
+      heads: whether every backbone has a head for these classes.
+
+    Returns:
+      "images" or "head".
+
+    Raises:
+      InputError: for text, which no backbone here can embed.
+    """
+    if config.anchors == "text":
+        raise _checks.InputError("anchors: text needs a backbone with a text tower, and none of these has one")
+    if config.anchors != "auto":
+        return config.anchors
+    covered = np.isin(np.unique(study_labels), anchor_labels).all()
+    return "images" if covered or not heads else "head"
+
+
+def read_anchors(
+    source: data.Source, chosen: np.ndarray, image_size: int, crop_fraction: float = data.CROP_FRACTION
+) -> AnchorImages:
+    """Reads anchor images; unreadable ones are left out.
+
+    Args:
+      source: where they come from.
+      chosen: positions in the source.
+      image_size: side in pixels.
+      crop_fraction: central square cut from photos of varying size, fraction of the shorter side.
+
+    Returns:
+      The anchors.
+
+    Raises:
+      InputError: when none is left.
+    """
+    rows = list(data.batches(source, chosen, batch_size=_ANCHOR_BATCH, size=image_size, crop_fraction=crop_fraction))
+    if not any(row.valid.any() for row in rows):
+        raise _checks.InputError(
+            f"anchors: no image of {source.name} is left as an anchor, all are judged or unreadable; judge fewer, give "
+            "--anchor_dataset, or use --anchors=head with a backbone that has a head for these classes"
+        )
+    pixels = np.concatenate([row.images[row.valid] for row in rows])
+    labels = np.concatenate([row.labels[row.valid] for row in rows])
+    ids = tuple(name for row in rows for name, valid in zip(row.ids, row.valid, strict=True) if valid)
+    return AnchorImages(pixels, labels, ids)
+
+
+def _anchor_features(backbone: backbones.Network, pixels: np.ndarray, view_side: int, side: int) -> np.ndarray:
+    def one(params, image):
+        view = program.resized(images.from_uint8(image), view_side)
+        return program.features_of(backbone, params, view, side)
+
+    apply = jax.jit(jax.vmap(one, in_axes=(None, 0)))
+    padded = np.concatenate([pixels, pixels[:1].repeat(-len(pixels) % _ANCHOR_BATCH, axis=0)])
+    chunks = padded.reshape(-1, _ANCHOR_BATCH, *pixels.shape[1:])
+    return np.concatenate([np.asarray(apply(backbone.params, chunk)) for chunk in chunks])[: len(pixels)]
+
+
+def fit_on_images(
+    anchors: AnchorImages,
+    num_classes: int,
+    views: Sequence[program.View],
+    feature_backbones: Mapping[str, backbones.Network],
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Fits every witness on anchor images.
+
+    Args:
+      anchors: the images.
+      num_classes: of the task.
+      views: resolutions at which quality is scored.
+      feature_backbones: name -> network that gives features.
+
+    Returns:
+      ({"WITNESS@BACKBONE@SIDE": witness}, {"BACKBONE@SIDE": what leave-one-out chose, JSON values}).
+    """
+    witnesses, notes = {}, {}
+    for view in views:
+        for name, side in view.backbone_sides.items():
+            features = _anchor_features(feature_backbones[name], anchors.pixels, view.side, side)
+            fitted = quality.Anchors(features, anchors.labels, num_classes)
+            witnesses[f"plain@{name}@{view.side}"] = quality.fit_witness(fitted)
+            witnesses[f"regularised@{name}@{view.side}"], choice = quality.fit_regularised_witness(fitted)
+            notes[f"{name}@{view.side}"] = choice._asdict()
+    return witnesses, notes
+
+
+def fit_on_heads(
+    num_classes: int, views: Sequence[program.View], feature_backbones: Mapping[str, backbones.Network]
+) -> dict[str, Any]:
+    """Takes the class vectors of the backbones' own heads as anchors.
+
+    Args:
+      num_classes: of the task.
+      views: resolutions at which quality is scored.
+      feature_backbones: name -> network that gives features.
+
+    Returns:
+      {"WITNESS@BACKBONE@SIDE": witness}.
+
+    Raises:
+      InputError: when a backbone has no head for so many classes.
+    """
+    witnesses = {}
+    for name, backbone in feature_backbones.items():
+        if backbone.head() is None or backbone.num_classes != num_classes:
+            raise _checks.InputError(
+                f"anchors: backbone {name} has no head for these {num_classes} classes; use --anchors=images"
+            )
+        kernel, bias = backbone.head()
+        fitted = quality.fit_class_vectors(quality.ClassVectors(np.asarray(kernel).T, np.asarray(bias)))
+        for view in views:
+            for witness in quality.WITNESSES:
+                witnesses[f"{witness}@{name}@{view.side}"] = fitted
+    return witnesses

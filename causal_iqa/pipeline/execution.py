@@ -1,0 +1,92 @@
+"""How a study runs: devices, memory and batch. Nothing here changes a number."""
+
+import os
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import jax
+
+from causal_iqa import _checks
+from causal_iqa.pipeline import program
+
+# Room for the images of all conditions twice, and for the arrays of one degradation and of the networks' first layers.
+_COPIES, _SCRATCH_IMAGES = 2, 120
+
+
+class Execution(NamedTuple):
+    """How a study runs; nothing here changes a number.
+
+    Attributes:
+      batch_size: images per step over all devices, worked off in blocks that fit memory_gb.
+      memory_gb: what a block may use per device; None: a quarter of the machine's memory, or 60 % of an accelerator's.
+      num_devices: of the local devices; None: all.
+      workers: decoding threads.
+      download: whether TFDS may download.
+    """
+
+    batch_size: int | None = None
+    memory_gb: float | None = None
+    num_devices: int | None = None
+    workers: int = 2
+    download: bool = False
+
+
+DEFAULT_EXECUTION = Execution()
+
+
+def _memory_bytes(device: jax.Device, memory_gb: float | None) -> float:
+    if memory_gb is not None:
+        return memory_gb * 1e9
+    stats = device.memory_stats() if device.platform != "cpu" else None
+    if stats and "bytes_limit" in stats:
+        return 0.6 * stats["bytes_limit"]
+    return 0.25 * os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def choose_block(
+    image_size: int, views: Sequence[program.View], num_conditions: int, execution: Execution, device: jax.Device
+) -> int:
+    """Chooses how many images a device works on at a time: program.BLOCK_IMAGES unless memory demands fewer.
+
+    Args:
+      image_size: side in pixels of the images that are degraded.
+      views: resolutions at which quality is scored.
+      num_conditions: conditions of every image.
+      execution: gives memory_gb.
+      device: whose memory it is.
+
+    Returns:
+      Images per block.
+
+    Raises:
+      InputError: when not even one image fits the memory.
+    """
+    largest = max([image_size, *(s for view in views for s in (view.side, *view.backbone_sides.values()))])
+    per_image = 12 * (_COPIES * num_conditions * image_size**2 + _SCRATCH_IMAGES * largest**2)
+    budget = _memory_bytes(device, execution.memory_gb)
+    block = program.BLOCK_IMAGES
+    while block > 1 and block * per_image > budget:
+        block //= 2
+    if block * per_image > budget:
+        raise _checks.InputError(
+            f"memory_gb: one image of {image_size} pixels under {num_conditions} conditions takes "
+            f"{per_image / 1e9:.1f} GB, {budget / 1e9:.1f} are allowed; give more, fewer conditions or --image_size"
+        )
+    return block
+
+
+def local_devices(execution: Execution) -> list[jax.Device]:
+    """Returns the devices to work on; InputError when there are fewer than asked for."""
+    devices = jax.local_devices()
+    if execution.num_devices is not None and execution.num_devices > len(devices):
+        raise _checks.InputError(f"num_devices: {execution.num_devices} asked for, {len(devices)} here")
+    return devices[: execution.num_devices]
+
+
+def check_execution(execution: Execution) -> None:
+    """Raises InputError unless every count is positive and so many devices are here."""
+    for name in ("batch_size", "memory_gb", "num_devices", "workers"):
+        value = getattr(execution, name)
+        if value is not None and value <= 0:
+            raise _checks.InputError(f"{name}: expected a positive number, got {value}")
+    local_devices(execution)
