@@ -124,7 +124,7 @@ def main(_: list[str]) -> None:
         with common.progress_bar(f"{len(config.conditions)} conditions", "image") as progress:
             table = pipeline.run(study, output, execution, progress=progress)
         columns = [scorer.column for scorer in study.scorers]
-        with common.progress_bar("intervals", "resample") as progress:
+        with common.progress_bar("intervals", "metric") as progress:
             found = study_report.analyse(config, columns, table, progress=progress)
         text = study_report.write(output.folder, config, table, found, study.details)
     common.print_skipped(table.skipped, len(table.image_ids), "judged")

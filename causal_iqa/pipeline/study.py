@@ -14,7 +14,7 @@ from causal_iqa.pipeline.anchors import anchor_kind, choose_anchors, fit_on_head
 from causal_iqa.pipeline.config import NetworkChoice, StudyConfig, fingerprint
 from causal_iqa.pipeline.execution import DEFAULT_EXECUTION, Execution, check_execution, choose_block, local_devices
 
-_BATCH = 32
+_BATCH = 16
 
 
 @dataclasses.dataclass(frozen=True)
