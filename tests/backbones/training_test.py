@@ -55,7 +55,7 @@ def test_views_need_no_labels():
     [
         ({"objective": "lable"}, "objective"),
         ({"steps": 0}, "steps"),
-        ({"batch_size": 500}, "batch_size"),
+        ({"batch_size": 30_000}, "batch_size"),
         ({"network": "scene_cnn_d"}, "scene_cnn_"),
     ],
 )
