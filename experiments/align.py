@@ -117,7 +117,7 @@ def main(_: list[str]) -> None:
         _BATCH_SIZE.value, _MEMORY_GB.value, _NUM_DEVICES.value, _WORKERS.value, _DOWNLOAD.value
     )
     if _OUTPUT_DIR.value:
-        common.check_writable(f"{_OUTPUT_DIR.value}/summary.json")
+        common.check_writable(f"{_OUTPUT_DIR.value}/summary.json", "output_dir")
     study = pipeline.prepare(config, execution)
     output = pipeline.Store(_output_dir(study), config, study.fingerprint, study.details)
     with output.locked():

@@ -45,15 +45,15 @@ def reporting_user_errors(main: Callable[[list[str]], Any]) -> Callable[[list[st
     return wrapped
 
 
-def check_writable(path: str) -> None:
-    """Raises InputError unless a file can be written at `path`; a missing folder is made."""
+def check_writable(path: str, flag: str) -> None:
+    """Raises InputError, naming the flag, unless a file can be written at `path`; a missing folder is made."""
     folder = pathlib.Path(path).resolve().parent
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InputError(f"{folder}: cannot be made: {error.strerror}") from error
+        raise InputError(f"{flag}: {folder} cannot be made: {error.strerror}") from error
     if not os.access(folder, os.W_OK):
-        raise InputError(f"{folder}: no permission to write there")
+        raise InputError(f"{flag}: no permission to write in {folder}")
 
 
 def print_skipped(skipped: Sequence[tuple[str, str]], num_read: int, done: str) -> None:

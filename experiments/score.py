@@ -80,7 +80,7 @@ def main(_: list[str]) -> None:
     config = config_from_flags()
     output = pathlib.Path(_OUTPUT.value)
     scoring.check_output(output)
-    common.check_writable(_OUTPUT.value)
+    common.check_writable(_OUTPUT.value, "output")
     execution = pipeline.Execution(memory_gb=_MEMORY_GB.value, num_devices=_NUM_DEVICES.value, workers=_WORKERS.value)
     with common.progress_bar("scores", "image") as progress:
         scores = scoring.score_images(config, execution, progress=progress)

@@ -49,7 +49,7 @@ def main(_: list[str]) -> None:
     names = {field.name for field in dataclasses.fields(training.TrainConfig)}
     config = training.TrainConfig(**{name: flags.FLAGS[name].value for name in names})
     checkpoints.check_name(_OUTPUT.value)
-    common.check_writable(_OUTPUT.value)
+    common.check_writable(_OUTPUT.value, "output")
     result = training.train(config, _open(_SPLIT.value), _open(_EVALUATION_SPLIT.value))
     notes = {"dataset": _DATASET.value, "split": _SPLIT.value, "evaluation_split": _EVALUATION_SPLIT.value}
     training.save(_OUTPUT.value, config, result, notes)
