@@ -18,10 +18,10 @@ _RUN = flags.DEFINE_string("run", None, "Output folder of a finished run of expe
 def main(_: list[str]) -> None:
     """Flag -> finished run -> desiderata, audit.md and audit.json."""
     run = pipeline.read_run(_RUN.value)
-    with common.progress_bar("intervals", "resample") as progress:
+    with common.progress_bar("intervals", "metric") as progress:
         found = study_report.analyse(run.config, run.columns, run.table, progress=progress)
     audited = audit_report.audit(run.config, found)
-    common.check_writable(str(run.folder / "audit.json"))
+    common.check_writable(str(run.folder / "audit.json"), "run")
     pipeline.write_json(run.folder / "audit.json", audited)
     pipeline.write_atomically(run.folder / "audit.md", audit_report.markdown(audited).encode())
     print(study_report.desiderata_table(found))
