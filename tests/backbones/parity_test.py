@@ -45,7 +45,7 @@ def summary(features: jax.Array) -> np.ndarray:
     return np.stack([np.mean(features, axis=(1, 2)), features[:, -1, 0, :]], axis=1)
 
 
-def compare(network: backbones.Network, batch: np.ndarray, golden: dict, prefix: str) -> None:
+def check_parity(network: backbones.Network, batch: np.ndarray, golden: dict, prefix: str) -> None:
     logits, features = predict(network, batch)
     np.testing.assert_allclose(logits, golden[f"{prefix}/logits"], atol=1e-4, rtol=1e-5)
     stored = {key.removeprefix(f"{prefix}/") for key in golden if key.startswith(f"{prefix}/")}
@@ -60,7 +60,7 @@ def compare(network: backbones.Network, batch: np.ndarray, golden: dict, prefix:
 def test_cifar_resnet_layer_by_layer(tmp_path, golden, name):
     path = tmp_path / "net.safetensors"
     safetensors.numpy.save_file(synthetic.tensors(cifar_resnet.layout(name, {}), synthetic.SEED), path)
-    compare(backbones.load(name, path), synthetic.images(2, 32), golden, name)
+    check_parity(backbones.load(name, path), synthetic.images(2, 32), golden, name)
 
 
 @pytest.mark.parametrize(("name", "multiplier", "side"), synthetic.MOBILENET_CASES)
@@ -69,7 +69,7 @@ def test_mobilenet_layer_by_layer(tmp_path, golden, name, multiplier, side):
     layout = mobilenet.layout(name, synthetic.thin(name, multiplier))
     safetensors.numpy.save_file(synthetic.tensors(layout, synthetic.SEED), path)
     network = backbones.load(name, path, input_size=side)
-    compare(network, synthetic.images(1, side), golden, f"{name}/{side}")
+    check_parity(network, synthetic.images(1, side), golden, f"{name}/{side}")
 
 
 @pytest.mark.parametrize(("name", "file", "accuracy"), REAL_CIFAR)
