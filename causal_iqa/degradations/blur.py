@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from scipy import fft as host_fft
 
-from causal_iqa.degradations import ladder
+from causal_iqa.degradations import ladder, spec
 
 # Hendrycks and Dietterich (2019), released scripts for 224, 299, 64 and 32 pixels; severities 1..5.
 GAUSSIAN_BLUR_SIGMA = {
@@ -279,3 +279,49 @@ def _zoom_taps(side: int, crop: int, grown: int) -> tuple[np.ndarray, np.ndarray
     position = (np.arange(side) + trim) * (crop - 1) / max(grown - 1, 1)
     low = np.clip(np.floor(position), 0, crop - 2).astype(np.int32)
     return low + start, (position - low).astype(np.float32)
+
+
+SPECS = (
+    spec.DegradationSpec(
+        name="gaussian_blur",
+        fn=gaussian_blur,
+        group="blur",
+        stochastic=False,
+        differentiable=True,
+        monotone=True,
+        parameters=GAUSSIAN_BLUR_SIGMA,
+        convention="scikit-image's Gaussian: cut at 4 sigma, edge repeated; neutral sigma 0",
+    ),
+    spec.DegradationSpec(
+        name="defocus_blur",
+        fn=defocus_blur,
+        group="blur",
+        stochastic=False,
+        differentiable=True,
+        monotone=True,
+        parameters=DEFOCUS_BLUR_DISK,
+        convention="(radius, alias sigma); OpenCV's reflect-101 border; kernels mixed between rows, neutral a point",
+    ),
+    spec.DegradationSpec(
+        name="motion_blur",
+        fn=motion_blur,
+        group="blur",
+        stochastic=True,
+        differentiable=True,
+        monotone=True,
+        parameters=MOTION_BLUR_LINE,
+        convention="(radius, sigma); ImageMagick's one-sided half Gaussian of 2 r + 1 nearest-pixel taps, edge "
+        "repeated; angle in U(-45, 45) drawn from 1024 values; neutral (0, 0)",
+    ),
+    spec.DegradationSpec(
+        name="zoom_blur",
+        fn=zoom_blur,
+        group="blur",
+        stochastic=False,
+        differentiable=True,
+        monotone=True,
+        parameters=ZOOM_BLUR_RANGE,
+        convention="(end, step) of the factors, end included or not as NumPy's arange rounds; corner-aligned linear "
+        "zooms of each axis' own centred crop; weights of the factors are mixed between rows, neutral the image alone",
+    ),
+)

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from causal_iqa.degradations import ladder
+from causal_iqa.degradations import ladder, spec
 
 # Hendrycks and Dietterich (2019), released scripts for 224, 299, 64 and 32 pixels; severities 1..5.
 _CONTRAST_LARGE = (0.4, 0.3, 0.2, 0.1, 0.05)
@@ -148,3 +148,39 @@ def _cell_table(side: int, least: int) -> np.ndarray:
         cell = np.minimum(shown.astype(int), cells - 1)
         row[:] = first[cell], last[cell]
     return table
+
+
+SPECS = (
+    spec.DegradationSpec(
+        name="contrast",
+        fn=contrast,
+        group="digital",
+        stochastic=False,
+        differentiable=True,
+        monotone=True,
+        parameters=CONTRAST_GAIN,
+        convention="gain about the mean of each channel; neutral 1; as the original but not truncated to 8 bits",
+    ),
+    spec.DegradationSpec(
+        name="saturate",
+        fn=saturate,
+        group="digital",
+        stochastic=False,
+        differentiable=True,
+        monotone=False,
+        parameters=SATURATE_GAIN,
+        convention="(gain, offset) of S of HSV, clipped; channels within half an 8-bit level count as grey, hue 0 "
+        "(red), as in the original's 8-bit input; neutral (1, 0), passed again between severities 2 and 3",
+    ),
+    spec.DegradationSpec(
+        name="pixelate",
+        fn=pixelate,
+        group="digital",
+        stochastic=False,
+        differentiable=True,
+        monotone=True,
+        parameters=PIXELATE_SHARE,
+        convention="box means down to int(side * share), pixels repeated up; Pillow rounds to 8 bits between, this "
+        "does not; neutral 1",
+    ),
+)

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from causal_iqa.degradations import ladder
+from causal_iqa.degradations import ladder, spec
 
 # Hendrycks and Dietterich (2019), released scripts for 224, 299, 64 and 32 pixels; severities 1..5.
 JPEG_QUALITY = {
@@ -227,3 +227,18 @@ def _inverse(x: jax.Array, extra: int) -> jax.Array:
     upper = [_shift(e[i] + odd[i], bits) for i in range(4)]
     lower = [_shift(e[i] - odd[i], bits) for i in range(3, -1, -1)]
     return jnp.stack([*upper, *lower])
+
+
+SPECS = (
+    spec.DegradationSpec(
+        name="jpeg_compression",
+        fn=jpeg_compression,
+        group="digital",
+        stochastic=False,
+        differentiable=False,
+        monotone=True,
+        parameters=JPEG_QUALITY,
+        convention="input rounded to 8 bits; the pixels of libjpeg's baseline 4:2:0 with the accurate integer DCT, bit "
+        "for bit; quality rounded to a whole number, neutral 100",
+    ),
+)

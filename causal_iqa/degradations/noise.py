@@ -9,7 +9,7 @@ import math
 import jax
 import jax.numpy as jnp
 
-from causal_iqa.degradations import ladder
+from causal_iqa.degradations import ladder, spec
 
 # Hendrycks and Dietterich (2019), released scripts for 224, 299, 64 and 32 pixels; severities 1..5.
 GAUSSIAN_NOISE_SIGMA = {
@@ -183,3 +183,48 @@ def poisson_quantile(level: jax.Array, mean: jax.Array) -> jax.Array:
         + (-16.0 + w2 * (7.0 + 3.0 * w2)) / (810.0 * large)
     )
     return jnp.where(mean < _POISSON_SPLIT, count, jnp.maximum(0.0, jnp.floor(expansion)))
+
+
+SPECS = (
+    spec.DegradationSpec(
+        name="gaussian_noise",
+        fn=gaussian_noise,
+        group="noise",
+        stochastic=True,
+        differentiable=True,
+        monotone=True,
+        parameters=GAUSSIAN_NOISE_SIGMA,
+        convention="x + sigma N(0, 1) per sample; neutral sigma 0; as the original but not truncated to 8 bits",
+    ),
+    spec.DegradationSpec(
+        name="shot_noise",
+        fn=shot_noise,
+        group="noise",
+        stochastic=True,
+        differentiable=False,
+        monotone=True,
+        parameters=SHOT_NOISE_PHOTONS,
+        convention="Poisson(c x) / c; 1 / c is interpolated, neutral 0; mean >= 5 by Giles' quantile expansion",
+    ),
+    spec.DegradationSpec(
+        name="impulse_noise",
+        fn=impulse_noise,
+        group="noise",
+        stochastic=True,
+        differentiable=True,
+        monotone=True,
+        parameters=IMPULSE_NOISE_AMOUNT,
+        convention="per channel, half salt and half pepper, amount to within 2^-16; neutral amount 0; under one key "
+        "severities are nested",
+    ),
+    spec.DegradationSpec(
+        name="speckle_noise",
+        fn=speckle_noise,
+        group="noise",
+        stochastic=True,
+        differentiable=True,
+        monotone=True,
+        parameters=SPECKLE_NOISE_SIGMA,
+        convention="x (1 + sigma N(0, 1)) per sample; neutral sigma 0; as the original but not truncated to 8 bits",
+    ),
+)

@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from causal_iqa.degradations import ladder
+from causal_iqa.degradations import ladder, spec
 
 # Hendrycks and Dietterich (2019), released scripts for 224, 299, 64 and 32 pixels; severities 1..5.
 # Thickness of the fog and decay of the fractal's amplitude per level.
@@ -118,3 +118,28 @@ def brightness(key: jax.Array, image: jax.Array, severity: jax.Array, *, family:
     raised = jnp.clip(value + added, 0.0, 1.0)
     gain = raised / jnp.where(value > 0, value, 1.0)
     return ladder.finish(image, jnp.where(value > 0, image * gain, raised), severity)
+
+
+SPECS = (
+    spec.DegradationSpec(
+        name="fog",
+        fn=fog,
+        group="weather",
+        stochastic=True,
+        differentiable=True,
+        monotone=True,
+        parameters=FOG_DENSITY,
+        convention="(density, decay); diamond-square map of the next power of two >= the longer side, cropped; "
+        "scaled by the image's own maximum; neutral density 0",
+    ),
+    spec.DegradationSpec(
+        name="brightness",
+        fn=brightness,
+        group="weather",
+        stochastic=False,
+        differentiable=True,
+        monotone=True,
+        parameters=BRIGHTNESS_ADDED,
+        convention="added to V of HSV, clipped; neutral 0; as the original but not truncated to 8 bits",
+    ),
+)

@@ -8,7 +8,10 @@ from typing import Any
 import jax
 
 FAMILIES = ("full_reference", "no_reference")
-COLOURS = ("RGB", "Y BT.601")
+SUITES = ("classical", "learned")
+COLOURS = ("RGB", "Y BT.601", "YIQ", "LMN", "LHM", "Lab", "opponent", "network input")
+# What evaluates to NaN, when a metric names no other reason.
+_NO_REASON = "never undefined at or above the smallest side"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,12 +27,18 @@ class MetricSpec:
       range: smallest and largest possible value, None where unbounded.
       smallest_side: shortest side in pixels on which the metric is defined; `fn` refuses smaller images.
       differentiable: whether the gradient with respect to the image says something (false after rounding).
-      convention: window, border, downsampling, data range and undefined cases, in words.
+      convention: everything that defines the number and has no field of its own, in words.
       reference: where the definition comes from.
       worse_with: degradations of a photograph under which the value moves against `higher_is_better`, of "blur" and
         "noise". A no-reference statistic may miss one, or read it as better.
       perfect: value on two equal images, None where undefined (NaN) or without a reference.
       symmetric: whether swapping reference and image changes nothing; false without a reference.
+      data_range: the values the published constants refer to, e.g. "0-1" or "0-255 rounded".
+      window: of local statistics or filters, "none" for a global one.
+      border: how filters treat it, e.g. "valid", "zero", "symmetric", "none".
+      downsampling: before scoring, in words, "none" where there is none.
+      undefined: when the value is NaN on an image that is large enough, in words: the reason stored with such a score.
+      suite: "classical" (computed by default), or "learned" (reads a network or a parameter file).
     """
 
     name: str
@@ -45,12 +54,20 @@ class MetricSpec:
     worse_with: tuple[str, ...]
     perfect: float | None = None
     symmetric: bool = False
+    data_range: str = "0-1"
+    window: str = "none"
+    border: str = "none"
+    downsampling: str = "none"
+    undefined: str = _NO_REASON
+    suite: str = "classical"
 
     def __post_init__(self) -> None:
         if self.family not in FAMILIES:
             raise ValueError(f"family of {self.name}: expected one of {FAMILIES}, got {self.family!r}")
         if self.colour not in COLOURS:
             raise ValueError(f"colour of {self.name}: expected one of {COLOURS}, got {self.colour!r}")
+        if self.suite not in SUITES:
+            raise ValueError(f"suite of {self.name}: expected one of {SUITES}, got {self.suite!r}")
         if self.smallest_side < 1:
             raise ValueError(f"smallest_side of {self.name}: expected at least 1, got {self.smallest_side}")
 
