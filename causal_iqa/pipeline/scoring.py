@@ -216,7 +216,7 @@ def check_output(path: pathlib.Path) -> None:
 
 
 def write_scores(path: pathlib.Path, scores: ImageScores) -> None:
-    """Writes one row per image, atomically; what is undefined is left empty.
+    """Writes one row per image, atomically; what is undefined is left empty, and the last column says why.
 
     Args:
       path: ending in .csv or .parquet. Parquet carries the columns' passports as metadata.
@@ -227,19 +227,21 @@ def write_scores(path: pathlib.Path, scores: ImageScores) -> None:
     """
     check_output(path)
     sink = io.BytesIO() if path.suffix == ".parquet" else io.StringIO(newline="")
+    records = {column.name: column.record() for column in scores.columns}
+    reasons = store.undefined_reasons(scores.values, records, len(scores.image_ids))
     if path.suffix == ".parquet":
         table = {"image_id": pa.array(scores.image_ids, pa.string())}
         table |= {name: pa.array(v, pa.float32(), mask=~np.isfinite(v)) for name, v in scores.values.items()}
-        records = {column.name: column.record() for column in scores.columns}
+        table["undefined"] = reasons
         metadata = {"causal_iqa": json.dumps({"columns": records, "skipped": scores.skipped}, sort_keys=True)}
         pq.write_table(pa.table(table).replace_schema_metadata(metadata), sink, compression="zstd")
         store.write_atomically(path, sink.getvalue())
         return
     writer = csv.writer(sink)
-    writer.writerow(["image_id", *scores.values])
-    for i, name in enumerate(scores.image_ids):
+    writer.writerow(["image_id", *scores.values, "undefined"])
+    for i, (name, reason) in enumerate(zip(scores.image_ids, reasons.to_pylist(), strict=True)):
         row = [values[i] for values in scores.values.values()]
-        writer.writerow([name, *(str(value) if np.isfinite(value) else "" for value in row)])
+        writer.writerow([name, *(str(value) if np.isfinite(value) else "" for value in row), reason or ""])
     store.write_atomically(path, sink.getvalue().encode())
 
 

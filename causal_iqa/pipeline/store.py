@@ -20,6 +20,8 @@ from causal_iqa.pipeline.program import Column
 # Images per part: what a kill can cost, and the most that are scored in one step.
 PART_IMAGES = 64
 _METADATA_KEY = b"causal_iqa"
+# Columns of every table that are no scores; "undefined" names the scores a row lacks, and why.
+_ROW_COLUMNS = ("image_id", "label", "degradation", "severity", "undefined")
 
 
 class ScoreTable(NamedTuple):
@@ -55,6 +57,27 @@ def write_atomically(path: pathlib.Path, content: bytes) -> None:
 def write_json(path: pathlib.Path, value: Any) -> None:
     """Writes JSON atomically, in one fixed layout."""
     write_atomically(path, (json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n").encode())
+
+
+def undefined_reasons(scores: Mapping[str, np.ndarray], passports: Mapping[str, Any], num_rows: int) -> pa.Array:
+    """Says which scores a row lacks, and why.
+
+    Args:
+      scores: column -> [num_rows], not finite where undefined.
+      passports: column -> its passport, whose "undefined" is the reason.
+      num_rows: of the table.
+
+    Returns:
+      Strings [num_rows], "column: reason; ..." of the scores that are not finite in a row, null where all are.
+    """
+    if not scores:
+        return pa.nulls(num_rows, pa.string())
+    missing = np.stack([~np.isfinite(values) for values in scores.values()], axis=1)
+    # Rows fall into few patterns, and each is put into words once.
+    patterns, pattern_of_row = np.unique(missing, axis=0, return_inverse=True)
+    reasons = [f"{name}: {passports[name].get('undefined', 'not a finite number')}" for name in scores]
+    words = ["; ".join(np.asarray(reasons)[pattern]) or None for pattern in patterns]
+    return pa.array(words, pa.string()).take(pa.array(pattern_of_row.reshape(-1)))
 
 
 class Store:
@@ -128,7 +151,7 @@ class Store:
           image_ids: N of them.
           labels: int32 [N].
           conditions: C of them.
-          columns: name -> [C, N]; numbers that are not finite become null.
+          columns: name -> [C, N]; numbers that are not finite become null, with the reason in `undefined`.
           skipped: (id, reason) of unreadable images of this part.
           passports: what defines each column, JSON values.
         """
@@ -138,6 +161,11 @@ class Store:
             "label": pa.array(np.repeat(np.asarray(labels, np.int32), c)),
             "degradation": pa.array([condition.degradation for condition in conditions] * n, pa.string()),
             "severity": pa.array(np.tile(np.asarray([x.severity for x in conditions], np.float32), n)),
+            "undefined": undefined_reasons(
+                {name: np.asarray(columns[name], np.float32).T.reshape(-1) for name in passports if name in columns},
+                passports,
+                n * c,
+            ),
         }
         for name, values in columns.items():
             flat = np.asarray(values).T.reshape(-1)
@@ -190,7 +218,9 @@ def read_parts(paths: Sequence[pathlib.Path], conditions: Sequence[Condition]) -
         reasons = "; ".join(f"{name}: {reason}" for name, reason in skipped[:3])
         raise _checks.InputError(f"none of the {len(skipped)} chosen images can be read ({reasons})")
     columns = {}
-    for name in rows.column_names[4:]:
+    for name in rows.column_names:
+        if name in _ROW_COLUMNS:
+            continue
         values = rows[name].to_numpy(zero_copy_only=False)
         columns[name] = np.ascontiguousarray(values.astype(np.float32).reshape(-1, c).T)
     return ScoreTable(

@@ -129,9 +129,11 @@ def summary(config: pipeline.StudyConfig, table: pipeline.ScoreTable, found: Fin
             "desiderata": {name: verdict._asdict() for name, verdict in found.desiderata[metric]._asdict().items()},
             "trend": {name: _number(dose.trend) for name, dose in found.doses[metric].items()},
         }
-    reasons = {
-        name: passport["undefined"] for name, passport in table.metadata["columns"].items() if "undefined" in passport
-    }
+    reasons = {}
+    for name, passport in table.metadata["columns"].items():
+        rows = int((~np.isfinite(table.columns[name])).sum())
+        if rows:
+            reasons[name] = {"reason": passport.get("undefined", "not a finite number"), "rows": rows}
     return {
         "schema": SCHEMA,
         "networks": networks,

@@ -6,6 +6,7 @@ import json
 
 import jax
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 import causal_iqa
@@ -36,8 +37,13 @@ def _run(study, folder, **execution):
 
 
 @pytest.fixture(scope="module")
-def table(study, tmp_path_factory):
-    return _run(study, tmp_path_factory.mktemp("run"), num_devices=1, batch_size=32)
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("run")
+
+
+@pytest.fixture(scope="module")
+def table(study, folder):
+    return _run(study, folder, num_devices=1, batch_size=32)
 
 
 @pytest.mark.parametrize(("batch_size", "num_devices"), [(1, 1), (7, 1), (32, 8)])
@@ -98,6 +104,30 @@ def test_undefined_scores_are_null_and_stay_out_of_the_numbers(study, table):
     assert set(performance) == {"scene_cnn_a", "all"}
     assert all(values.shape == (6, 33) for by in scores.values() for values in by.values())
     np.testing.assert_array_equal(scores["ssim"]["all"], table.columns["ssim"][1:])
+
+
+def test_every_undefined_score_has_its_reason_in_its_row():
+    passports = {"psnr": {"undefined": "equal images"}, "ms_ssim": {"undefined": "too small"}, "mse": {}}
+    scores = {
+        "psnr": np.asarray([np.inf, 20.0, 20.0, np.nan]),
+        "ms_ssim": np.asarray([np.nan, np.nan, 0.5, 0.5]),
+        "mse": np.asarray([1.0, 2.0, 3.0, np.nan]),
+    }
+    assert store.undefined_reasons(scores, passports, 4).to_pylist() == [
+        "psnr: equal images; ms_ssim: too small",
+        "ms_ssim: too small",
+        None,
+        "psnr: equal images; mse: not a finite number",
+    ]
+    assert store.undefined_reasons({}, passports, 2).to_pylist() == [None, None]
+
+
+@pytest.mark.usefixtures("table")
+def test_the_table_on_disk_says_why_a_score_is_missing(folder):
+    rows = pq.read_table(folder / "scores" / "part-00000.parquet", columns=["degradation", "psnr", "undefined"]).to_pylist()
+    clean = [row for row in rows if row["degradation"] == "clean"]
+    assert clean and all(row["psnr"] is None and row["undefined"].startswith("psnr: ") for row in clean)
+    assert all(row["undefined"] is None for row in rows if row["degradation"] != "clean")
 
 
 def test_direction_is_turned_so_that_higher_is_better(table):
