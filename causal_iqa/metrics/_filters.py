@@ -1,0 +1,165 @@
+"""Filters, borders and local moments that several metrics share, all on arrays whose last two axes are rows and columns.
+
+XLA's convolution is slow on the CPU. Here a separable window is a sum of shifted copies, which compiles to one loop, and
+a box is built by doubling. No function reduces over the batch, so a score cannot depend on what else is in it.
+"""
+
+import functools
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from causal_iqa import images
+from causal_iqa.metrics import _pixels
+
+# numpy's names; "reflect" leaves the edge pixel single, "symmetric" repeats it.
+_PAD_MODES = {"zero": "constant", "symmetric": "symmetric", "reflect": "reflect", "edge": "edge"}
+
+
+@functools.lru_cache(maxsize=32)
+def gaussian(size: int, sigma: float) -> tuple[float, ...]:
+    """Returns `size` samples of a Gaussian about the middle, of sum 1."""
+    offset = np.arange(size) - (size - 1) / 2.0
+    weights = np.exp(-(offset**2) / (2.0 * sigma**2))
+    return tuple(float(w) for w in weights / weights.sum())
+
+
+@jax.custom_jvp
+def grey_levels(image: jax.Array) -> jax.Array:
+    """BT.601 luma of the 8-bit image in grey levels, rounded half up, as published code reads a photograph.
+
+    The gradient passes straight through the roundings, as if the luma were 255 (0.299 R + 0.587 G + 0.114 B).
+
+    Args:
+      image: float32 [H, W, 3] in [0, 1].
+
+    Returns:
+      float32 [H, W], integers in 0..255.
+    """
+    return _pixels.luma_uint8(image).astype(image.dtype)
+
+
+@grey_levels.defjvp
+def _grey_levels_jvp(primals: tuple[jax.Array], tangents: tuple[jax.Array]) -> tuple[jax.Array, jax.Array]:
+    return grey_levels(*primals), 255.0 * images.luma(*tangents)
+
+
+def pad(x: jax.Array, rows: tuple[int, int], columns: tuple[int, int], border: str) -> jax.Array:
+    """Pads the last two axes by (before, after); `border` is "zero", "symmetric", "reflect" or "edge"."""
+    widths = [(0, 0)] * (x.ndim - 2) + [rows, columns]
+    return jnp.pad(x, widths, mode=_PAD_MODES[border])
+
+
+def shifted_sum(x: jax.Array, weights: Sequence[float], axis: int, *, step: int = 1, stride: int = 1) -> jax.Array:
+    """Correlates along one axis with `weights`, valid border: out[i] = sum_k weights[k] x[stride i + step k].
+
+    Args:
+      x: float32 [..., H, W].
+      weights: static taps; a symmetric window costs half the products.
+      axis: static.
+      step: elements between taps, static; the number of channels where they alternate along the axis.
+      stride: between outputs, static.
+
+    Returns:
+      float32, the axis shorter by step * (len(weights) - 1), then every `stride`-th element.
+    """
+    taps = len(weights)
+    length = x.shape[axis] - step * (taps - 1)
+    shifted = [jax.lax.slice_in_dim(x, step * k, step * k + length, stride, axis=axis) for k in range(taps)]
+    if tuple(weights) != tuple(weights)[::-1]:
+        return sum(w * s for w, s in zip(weights, shifted, strict=True) if w != 0.0)
+    out = weights[taps // 2] * shifted[taps // 2] if taps % 2 else 0.0
+    for k in range(taps // 2):
+        out = out + weights[k] * (shifted[k] + shifted[-1 - k])
+    return out
+
+
+def box_sum(x: jax.Array, size: int, axis: int) -> jax.Array:
+    """Sums over `size` neighbours along one axis, valid border, by doubling: about 2 log2(size) additions."""
+    length = x.shape[axis] - size + 1
+    total, offset, power, width = None, 0, x, 1
+    while True:
+        if size & width:
+            part = jax.lax.slice_in_dim(power, offset, offset + length, axis=axis)
+            total = part if total is None else total + part
+            offset += width
+        if offset == size:
+            return total
+        kept = power.shape[axis] - width
+        power = jax.lax.slice_in_dim(power, 0, kept, axis=axis) + jax.lax.slice_in_dim(
+            power, width, width + kept, axis=axis
+        )
+        width *= 2
+
+
+def _around(size: int) -> tuple[int, int]:
+    """Returns the padding that keeps a side under a centred window, MATLAB's and SciPy's for odd sizes."""
+    return (size // 2, size - 1 - size // 2)
+
+
+def separable(x: jax.Array, rows: Sequence[float], columns: Sequence[float], *, border: str = "valid") -> jax.Array:
+    """Correlates with the outer product of two windows.
+
+    Args:
+      x: float32 [..., H, W].
+      rows: taps down the rows, static.
+      columns: taps along the columns, static.
+      border: "valid", or "zero", "symmetric", "reflect", "edge" which keep the size.
+
+    Returns:
+      float32 [..., H', W'].
+    """
+    if border != "valid":
+        x = pad(x, _around(len(rows)), _around(len(columns)), border)
+    return shifted_sum(shifted_sum(x, columns, x.ndim - 1), rows, x.ndim - 2)
+
+
+def box_mean(x: jax.Array, size: int, *, border: str = "valid") -> jax.Array:
+    """Means over size x size boxes; `border` as in `separable`."""
+    if border != "valid":
+        x = pad(x, _around(size), _around(size), border)
+    return box_sum(box_sum(x, size, x.ndim - 1), size, x.ndim - 2) / (size * size)
+
+
+def correlate(x: jax.Array, kernel: np.ndarray, *, border: str = "valid") -> jax.Array:
+    """Correlates with a small two-dimensional kernel, as one sum of shifted copies over its non-zero taps.
+
+    Args:
+      x: float32 [..., H, W].
+      kernel: [h, w], static; keep it below about 30 non-zero taps, compile time grows with them.
+      border: as in `separable`.
+
+    Returns:
+      float32 [..., H', W'].
+    """
+    height, width = kernel.shape
+    if border != "valid":
+        x = pad(x, _around(height), _around(width), border)
+    out_height, out_width = x.shape[-2] - height + 1, x.shape[-1] - width + 1
+    taps = [(r, c, float(kernel[r, c])) for r in range(height) for c in range(width) if kernel[r, c] != 0.0]
+    return sum(weight * x[..., r : r + out_height, c : c + out_width] for r, c, weight in taps)
+
+
+def shrink(x: jax.Array, factor: int, *, border: str = "symmetric") -> jax.Array:
+    """Means over factor x factor boxes centred on every factor-th pixel from the first, sides rounded up.
+
+    MATLAB's imfilter(x, ones(f) / f^2, border), then x(1:f:end, 1:f:end).
+
+    Args:
+      x: float32 [..., H, W].
+      factor: static, at least 1.
+      border: "symmetric" or "zero".
+
+    Returns:
+      float32 [..., ceil(H / factor), ceil(W / factor)].
+    """
+    if factor == 1:
+        return x
+    before = (factor - 1) // 2
+    height, width = (-(-side // factor) for side in x.shape[-2:])
+    sides = zip((height, width), x.shape[-2:], strict=True)
+    widths = [(before, max(0, factor * covered - side - before)) for covered, side in sides]
+    padded = pad(x, *widths, border)[..., : height * factor, : width * factor]
+    return jnp.mean(padded.reshape(*x.shape[:-2], height, factor, width, factor), axis=(-3, -1))
