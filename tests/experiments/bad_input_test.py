@@ -330,7 +330,8 @@ def test_score_gives_a_row_per_readable_image(folder, capsys, tmp_path):
     assert "lower is better" in next(line for line in printed.splitlines() if line.startswith("noise_sigma"))
     table = pq.read_table(tmp_path / "scores.parquet")
     assert table.column_names == [
-        "image_id", "rms_contrast", "noise_sigma", "witness_free@scene_features", "ridge_free@scene_features", "undefined"
+        "image_id", "rms_contrast", "noise_sigma",
+        "witness_free@scene_features", "ridge_free@scene_features", "undefined",
     ]  # fmt: skip
     assert table["image_id"].to_pylist() == [row["image_id"] for row in rows]
     expected = [float(row["noise_sigma"]) for row in rows]

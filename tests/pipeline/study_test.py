@@ -124,7 +124,8 @@ def test_every_undefined_score_has_its_reason_in_its_row():
 
 @pytest.mark.usefixtures("table")
 def test_the_table_on_disk_says_why_a_score_is_missing(folder):
-    rows = pq.read_table(folder / "scores" / "part-00000.parquet", columns=["degradation", "psnr", "undefined"]).to_pylist()
+    rows = pq.read_table(folder / "scores" / "part-00000.parquet").select(["degradation", "psnr", "undefined"])
+    rows = rows.to_pylist()
     clean = [row for row in rows if row["degradation"] == "clean"]
     assert clean and all(row["psnr"] is None and row["undefined"].startswith("psnr: ") for row in clean)
     assert all(row["undefined"] is None for row in rows if row["degradation"] != "clean")
