@@ -1,7 +1,7 @@
-"""Filters, borders and local moments that several metrics share, all on arrays whose last two axes are rows and columns.
+"""Filters, borders and local moments that several metrics share, on arrays whose last two axes are rows and columns.
 
-XLA's convolution is slow on the CPU. Here a separable window is a sum of shifted copies, which compiles to one loop, and
-a box is built by doubling. No function reduces over the batch, so a score cannot depend on what else is in it.
+XLA's convolution is slow on the CPU. Here a separable window is a sum of shifted copies, which compiles to one loop,
+and a box is built by doubling. No function reduces over the batch, so a score cannot depend on what else is in it.
 """
 
 import functools
