@@ -1,7 +1,34 @@
-"""Imaging conditions as interventions: `TABLE[name].fn(key, image, severity, *, family=None) -> image`."""
+"""Imaging conditions as interventions: `TABLE[name].fn(key, image, severity, *, family=None) -> image`.
 
+`do(Condition.parse("defocus_blur/2+gaussian_noise/3"))` is the function that applies a whole condition.
+"""
+
+from causal_iqa.degradations.condition import CLEAN, IMAGENET_C_QUALITY, QUANTISE, Condition, Step, parse_label
+from causal_iqa.degradations.intervention import SETS, STAGES, compose, do, do_graded, keep, named_set, stage, step_key
 from causal_iqa.degradations.ladder import FAMILIES, MAX_SEVERITY, check_severity, family_for
 from causal_iqa.degradations.spec import DegradationSpec
 from causal_iqa.degradations.table import TABLE
 
-__all__ = ["FAMILIES", "MAX_SEVERITY", "TABLE", "DegradationSpec", "check_severity", "family_for"]
+__all__ = [
+    "CLEAN",
+    "FAMILIES",
+    "IMAGENET_C_QUALITY",
+    "MAX_SEVERITY",
+    "QUANTISE",
+    "SETS",
+    "STAGES",
+    "TABLE",
+    "Condition",
+    "DegradationSpec",
+    "Step",
+    "check_severity",
+    "compose",
+    "do",
+    "do_graded",
+    "family_for",
+    "keep",
+    "named_set",
+    "parse_label",
+    "stage",
+    "step_key",
+]
