@@ -1,6 +1,7 @@
 """The image contract: float32 [H, W, 3], sRGB, in [0, 1]. uint8 enters and leaves here and nowhere else."""
 
 import functools
+import types
 
 import jax
 import jax.numpy as jnp
@@ -58,18 +59,53 @@ def luma(image: jax.Array) -> jax.Array:
     return r * image[..., 0] + g * image[..., 1] + b * image[..., 2]
 
 
+def _triangle(distance: np.ndarray) -> np.ndarray:
+    return np.maximum(0.0, 1.0 - distance)
+
+
+def _cubic(distance: np.ndarray) -> np.ndarray:
+    """Keys' cubic convolution with a = -1/2, as Pillow's BICUBIC."""
+    near = (1.5 * distance - 2.5) * distance**2 + 1.0
+    far = ((-0.5 * distance + 2.5) * distance - 4.0) * distance + 2.0
+    return np.where(distance < 1.0, near, np.where(distance < 2.0, far, 0.0))
+
+
+# Method -> (filter, its half width in pixels of the coarser grid).
+_FILTERS = types.MappingProxyType({"bilinear": (_triangle, 1.0), "bicubic": (_cubic, 2.0)})
+INTERPOLATIONS = tuple(_FILTERS)
+
+
 @functools.lru_cache(maxsize=64)
-def _triangle_weights(source: int, target: int) -> np.ndarray:
+def resize_weights(source: int, target: int, method: str = "bilinear") -> np.ndarray:
+    """Weights of an antialiased resize along one axis.
+
+    Args:
+      source: pixels there are.
+      target: pixels wanted.
+      method: "bilinear" or "bicubic".
+
+    Returns:
+      float32 [target, source], rows sum to 1.
+
+    Raises:
+      InputError: for an unknown method.
+    """
+    _checks.check_choice(method, INTERPOLATIONS, "method")
+    kernel, half_width = _FILTERS[method]
     scale = source / target
-    support = max(scale, 1.0)
+    stretch = max(scale, 1.0)
     centre = (np.arange(target) + 0.5) * scale
-    position = np.arange(source) + 0.5
-    weights = np.maximum(0.0, 1.0 - np.abs(position[None, :] - centre[:, None]) / support)
+    # Pillow takes the pixels whose centres lie in the filter's support rounded to whole pixels.
+    first = np.floor(np.maximum(centre - half_width * stretch + 0.5, 0.0))
+    last = np.floor(np.minimum(centre + half_width * stretch + 0.5, source))
+    pixel = np.arange(source)
+    weights = kernel(np.abs(pixel[None, :] + 0.5 - centre[:, None]) / stretch)
+    weights = np.where((pixel >= first[:, None]) & (pixel < last[:, None]), weights, 0.0)
     return (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
 
 
-def resize(image: jax.Array, height: int, width: int) -> jax.Array:
-    """Bilinear resize, antialiased when shrinking: the triangle filter widened by the scale, as Pillow's BILINEAR.
+def resize(image: jax.Array, height: int, width: int, method: str = "bilinear") -> jax.Array:
+    """Antialiased resize as Pillow does it: the filter is widened by the scale when shrinking.
 
     Pillow also rounds to 8 bits after each axis; this does not.
 
@@ -77,19 +113,21 @@ def resize(image: jax.Array, height: int, width: int) -> jax.Array:
       image: float32 [H, W, 3] in [0, 1].
       height: target height in pixels, static.
       width: target width in pixels, static.
+      method: "bilinear" (triangle) or "bicubic" (Keys, a = -1/2; what it overshoots is clipped), static.
 
     Returns:
       float32 [height, width, 3] in [0, 1]; the image itself when the size is unchanged.
 
     Raises:
-      ValueError: when a side is not positive.
+      ValueError: when a side is not positive, or the method is unknown.
     """
     _checks.check_image(image)
     if height < 1 or width < 1:
         raise ValueError(f"height, width: expected positive sides, got {height} x {width}")
     if image.shape[:2] == (height, width):
         return image
-    rows = jnp.asarray(_triangle_weights(image.shape[0], height))
-    columns = jnp.asarray(_triangle_weights(image.shape[1], width))
+    rows = jnp.asarray(resize_weights(image.shape[0], height, method))
+    columns = jnp.asarray(resize_weights(image.shape[1], width, method))
     out = jnp.einsum("yh,hwc->ywc", rows, image, precision="highest")
-    return jnp.einsum("xw,ywc->yxc", columns, out, precision="highest")
+    out = jnp.einsum("xw,ywc->yxc", columns, out, precision="highest")
+    return out if method == "bilinear" else jnp.clip(out, 0.0, 1.0)

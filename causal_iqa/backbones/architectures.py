@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from causal_iqa import _checks
-from causal_iqa.backbones import checkpoints, cifar_resnet, mobilenet, networks, scene_cnn
+from causal_iqa.backbones import checkpoints, cifar_resnet, clip, mobilenet, networks, scene_cnn, vit
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,6 +47,8 @@ TABLE: Mapping[str, ArchitectureSpec] = types.MappingProxyType(
     {
         **_specs(cifar_resnet, cifar_resnet.BLOCKS, "He et al. CVPR 2016, section 4.2"),
         **_specs(mobilenet, mobilenet.VARIANTS, "Howard et al. 2017 (V1); Sandler et al. CVPR 2018 (V2)"),
+        **_specs(vit, vit.VARIANTS, "Dosovitskiy et al. ICLR 2021; Touvron et al. ICML 2021; Oquab et al. TMLR 2024"),
+        **_specs(clip, clip.VARIANTS, "Radford et al. ICML 2021; Cherti et al. CVPR 2023; Zhai et al. ICCV 2023"),
         **_specs(scene_cnn, scene_cnn.VARIANTS, "this library"),
     }
 )

@@ -25,6 +25,7 @@ class Preprocessing:
       std: per channel, divides.
       smallest: smallest input side in pixels at which the network means something.
       fixed_size: whether `size` is the only side it takes; fully convolutional networks take any side >= smallest.
+      interpolation: of the original's resize, "bilinear" or "bicubic", both antialiased.
     """
 
     size: int
@@ -33,6 +34,7 @@ class Preprocessing:
     std: tuple[float, float, float]
     smallest: int
     fixed_size: bool = False
+    interpolation: str = "bilinear"
 
 
 def check_side(preprocessing: Preprocessing, side: int, name: str) -> None:
@@ -60,7 +62,7 @@ def geometry(preprocessing: Preprocessing, image: jax.Array) -> jax.Array:
     Returns:
       float32 [size, size, 3] in [0, 1].
     """
-    return images.resize(image, preprocessing.size, preprocessing.size)
+    return images.resize(image, preprocessing.size, preprocessing.size, preprocessing.interpolation)
 
 
 def normalise(preprocessing: Preprocessing, image: jax.Array) -> jax.Array:
@@ -79,6 +81,26 @@ def normalise(preprocessing: Preprocessing, image: jax.Array) -> jax.Array:
 
 
 @dataclasses.dataclass(frozen=True)
+class TextTower:
+    """The text side of a network with a joint embedding.
+
+    Attributes:
+      apply: `apply(params, tokens int32 [context]) -> embedding float32 [d]`, not normalised, in the space of the stage
+        "embedding"; params are the network's.
+      context: tokens of a prompt, padding included.
+      vocabulary: number of tokens.
+      tokenizer: kind of tokenizer it was trained with, "clip" or "siglip".
+      temperature: params -> (scale, bias): an image and a text agree as scale * cosine + bias.
+    """
+
+    apply: Callable[[Any, jax.Array], jax.Array]
+    context: int
+    vocabulary: int
+    tokenizer: str
+    temperature: Callable[[Any], tuple[jax.Array, jax.Array]]
+
+
+@dataclasses.dataclass(frozen=True)
 class Network:
     """A network ready to use.
 
@@ -89,10 +111,12 @@ class Network:
       params: nested dictionaries of arrays.
       preprocessing: what `geometry` needs.
       num_classes: number of logits.
-      stages: names of the feature stages from input to output: maps [h, w, c], and last "penultimate" [d], the pooled
-        features that the classifier reads. (jax.jit returns the dictionary sorted by name; this is the order.)
+      stages: names of the feature stages from input to output: maps [h, w, c], "penultimate" [d], the pooled features
+        that the classifier reads, and with a text tower "embedding" [e]. (jax.jit returns the dictionary sorted by
+        name; this is the order.)
       weights_sha256: hash of the weight file, which names the network exactly.
       classifier: takes params to the classifier's (kernel [d, num_classes], bias [num_classes]).
+      text: the text tower of a network with a joint embedding, else None.
     """
 
     name: str
@@ -103,6 +127,7 @@ class Network:
     stages: tuple[str, ...]
     weights_sha256: str
     classifier: Callable[[Any], tuple[jax.Array, jax.Array]] | None
+    text: TextTower | None = None
 
     def head(self) -> tuple[jax.Array, jax.Array] | None:
         """Returns the linear classifier on the penultimate features, (kernel [d, num_classes], bias), or None."""
