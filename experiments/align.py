@@ -34,8 +34,35 @@ _BACKBONE = flags.DEFINE_multi_string(
     "backbone", [], "Network whose features score quality, written like --network; repeat for more."
 )
 _METRICS = flags.DEFINE_list("metrics", ["all"], "Conventional metrics by name, comma separated, or all.")
-_DEGRADATIONS = flags.DEFINE_list("degradations", ["all"], "Degradations by name, comma separated, or all.")
-_SEVERITIES = flags.DEFINE_list("severities", ["1", "2", "3", "4", "5"], "Severities in (0, 5], comma separated.")
+_DEGRADATIONS = flags.DEFINE_list(
+    "degradations",
+    ["imagenet_c"],
+    "Degradations, comma separated, by name (options in brackets, NAME[OPTION=VALUE]) or set: imagenet_c (the 19 of "
+    "ImageNet-C and CIFAR-10-C), imagenet_c15 (the 15 of the benchmark proper), camera (all others), all.",
+)
+_SEVERITIES = flags.DEFINE_list(
+    "severities", ["1", "2", "3", "4", "5"], "Severities in (0, 5], comma separated, fractions allowed."
+)
+_CONDITION = flags.DEFINE_multi_string(
+    "condition",
+    [],
+    "A further condition, e.g. --condition='defocus_blur/2+gaussian_noise/3'; its steps happen in this order; repeat "
+    "for more.",
+)
+_FAMILY = flags.DEFINE_enum(
+    "family", None, list(degradations.FAMILIES), "Parameters of the degradations (default: by the size of the images)."
+)
+_QUANTISE = flags.DEFINE_enum(
+    "quantise",
+    _D.quantise,
+    degradations.QUANTISE,
+    "Degraded images in 8 bits: none keeps fractions, round rounds, truncate cuts them off as the code of ImageNet-C.",
+)
+_STORED = flags.DEFINE_integer(
+    "stored",
+    None,
+    f"Degraded images as JPEG of this quality, 4:2:0; the released ImageNet-C has {degradations.IMAGENET_C_QUALITY}.",
+)
 _NUM_IMAGES = flags.DEFINE_string("num_images", str(_D.num_images), "Number of judged images, or all.")
 _IMAGE_SIZE = flags.DEFINE_integer(
     "image_size", None, "Side in pixels of the images that are degraded (default: the dataset's, or the largest input)."
@@ -66,12 +93,20 @@ _MEMORY_GB = flags.DEFINE_float("memory_gb", None, "Memory in GB that a step may
 _NUM_DEVICES = flags.DEFINE_integer("num_devices", None, "Local devices to use (default: all).")
 _WORKERS = flags.DEFINE_integer("workers", 2, "Threads that decode images.")
 _DOWNLOAD = flags.DEFINE_bool("download", False, "Let TFDS download and prepare the dataset.")
+_LIST_DEGRADATIONS = flags.DEFINE_bool("list_degradations", False, "Print what defines every degradation, and stop.")
 _LIST_METRICS = flags.DEFINE_bool("list_metrics", False, "Print what defines every metric, and stop.")
 
 
 def _choices(given: list[str], packaged: tuple[str, ...]) -> tuple[pipeline.NetworkChoice, ...]:
     texts = given or (packaged if _DATASET.value == "scenes" and not _NETWORK.value else ())
     return tuple(pipeline.NetworkChoice.parse(text) for text in texts)
+
+
+def _labels(given: list[str]) -> tuple[str, ...]:
+    """Names of degradations with the sets written out."""
+    return tuple(
+        label for name in given for label in (degradations.named_set(name) if name in degradations.SETS else (name,))
+    )
 
 
 def config_from_flags() -> pipeline.StudyConfig:
@@ -86,8 +121,12 @@ def config_from_flags() -> pipeline.StudyConfig:
         crop_fraction=_CROP_FRACTION.value,
         networks=_choices(_NETWORK.value, _SCENE_NETWORKS),
         backbones=_choices(_BACKBONE.value, _SCENE_BACKBONES),
-        degradations=common.names_or_all(_DEGRADATIONS.value, degradations.TABLE),
+        degradations=_labels(_DEGRADATIONS.value),
         severities=common.numbers(_SEVERITIES.value, "severities"),
+        extra_conditions=tuple(_CONDITION.value),
+        family=_FAMILY.value,
+        quantise=_QUANTISE.value,
+        stored=_STORED.value,
         metrics=common.names_or_all(_METRICS.value, metrics.TABLE),
         score_at=_SCORE_AT.value,
         anchors=_ANCHORS.value,
@@ -109,9 +148,10 @@ def _output_dir(study: pipeline.Study) -> pathlib.Path:
 
 def main(_: list[str]) -> None:
     """Flags -> config -> study -> table, figures and page."""
-    if _LIST_METRICS.value:
-        print(json.dumps({name: spec.passport() for name, spec in metrics.TABLE.items()}, indent=1))
-        return
+    for wanted, table in ((_LIST_METRICS.value, metrics.TABLE), (_LIST_DEGRADATIONS.value, degradations.TABLE)):
+        if wanted:
+            print(json.dumps({name: spec.passport() for name, spec in table.items()}, indent=1))
+            return
     config = config_from_flags()
     execution = pipeline.Execution(
         _BATCH_SIZE.value, _MEMORY_GB.value, _NUM_DEVICES.value, _WORKERS.value, _DOWNLOAD.value

@@ -3,7 +3,15 @@
 `do(Condition.parse("defocus_blur/2+gaussian_noise/3"))` is the function that applies a whole condition.
 """
 
-from causal_iqa.degradations.condition import CLEAN, IMAGENET_C_QUALITY, QUANTISE, Condition, Step, parse_label
+from causal_iqa.degradations.condition import (
+    CLEAN,
+    IMAGENET_C_QUALITY,
+    QUANTISE,
+    Condition,
+    Step,
+    check_stored,
+    parse_label,
+)
 from causal_iqa.degradations.intervention import SETS, STAGES, compose, do, do_graded, keep, named_set, stage, step_key
 from causal_iqa.degradations.ladder import FAMILIES, MAX_SEVERITY, check_severity, family_for
 from causal_iqa.degradations.spec import DegradationSpec
@@ -22,6 +30,7 @@ __all__ = [
     "DegradationSpec",
     "Step",
     "check_severity",
+    "check_stored",
     "compose",
     "do",
     "do_graded",

@@ -131,6 +131,11 @@ class Condition:
         return max((step.severity for step in self.steps), default=0.0)
 
     @property
+    def structure(self) -> "Condition":
+        """Returns the condition with all severities 0: what one compiled program has in common."""
+        return dataclasses.replace(self, steps=tuple(dataclasses.replace(step, severity=0.0) for step in self.steps))
+
+    @property
     def severities(self) -> tuple[float, ...]:
         """Returns the severity of every step."""
         return tuple(step.severity for step in self.steps)

@@ -10,10 +10,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from causal_iqa import __version__, _checks, degradations, metrics
+from causal_iqa.degradations import CLEAN, Condition
 
 ANCHOR_KINDS = ("auto", "images", "head", "text")
 SCORE_AT = ("task", "image")
-CLEAN = "clean"
 ALL_NETWORKS = "all"
 
 
@@ -43,19 +43,6 @@ class NetworkChoice:
 
 
 @dataclasses.dataclass(frozen=True)
-class Condition:
-    """An imaging condition: a degradation at a severity; severity 0 of "clean" is the image as it came."""
-
-    degradation: str
-    severity: float
-
-    @property
-    def name(self) -> str:
-        """Returns e.g. "fog/3"."""
-        return f"{self.degradation}/{self.severity:g}"
-
-
-@dataclasses.dataclass(frozen=True)
 class StudyConfig:
     """Everything the numbers of a study depend on.
 
@@ -69,8 +56,13 @@ class StudyConfig:
       crop_fraction: side of the central square cut from photos of varying size, as a fraction of the shorter side.
       networks: whose accuracy is to be predicted.
       backbones: whose features score quality.
-      degradations: names of `degradations.TABLE`.
-      severities: of each, in (0, 5].
+      degradations: names of `degradations.TABLE`, with options in brackets where wanted: "fog", "fog[option=value]".
+      severities: of each, in (0, 5]; fractions lie between the published ones.
+      extra_conditions: further conditions as `degradations.Condition` writes them, e.g. "defocus_blur/2+fog/3".
+      family: parameters of all conditions that do not say their own, one of `degradations.FAMILIES`; None: by size.
+      quantise: the same for what becomes of fractions of 1/255, one of `degradations.QUANTISE`.
+      stored: the same for a last JPEG coding at this quality; None: none. The clean images are neither quantised nor
+        stored.
       metrics: names of `metrics.TABLE`.
       score_at: "task": quality is scored at each network's input size; "image": at image_size.
       anchors: where anchors come from, one of ANCHOR_KINDS; "auto": images when every judged class has some, else head.
@@ -92,8 +84,12 @@ class StudyConfig:
     crop_fraction: float = 0.875
     networks: tuple[NetworkChoice, ...] = ()
     backbones: tuple[NetworkChoice, ...] = ()
-    degradations: tuple[str, ...] = tuple(degradations.TABLE)
+    degradations: tuple[str, ...] = degradations.named_set("imagenet_c")
     severities: tuple[float, ...] = (1.0, 2.0, 3.0, 4.0, 5.0)
+    extra_conditions: tuple[str, ...] = ()
+    family: str | None = None
+    quantise: str = "none"
+    stored: int | None = None
     metrics: tuple[str, ...] = tuple(metrics.TABLE)
     score_at: str = "task"
     anchors: str = "auto"
@@ -110,18 +106,18 @@ class StudyConfig:
             raise _checks.InputError("networks: expected at least one (--network=ARCHITECTURE=PATH)")
         for kind, choices in (("networks", self.networks), ("backbones", self.backbones)):
             check_network_names(kind, choices)
-        for name in self.degradations:
-            _checks.lookup(degradations.TABLE, name, "degradation")
         for name in self.metrics:
             _checks.lookup(metrics.TABLE, name, "metric")
+        labels = [degradations.parse_label(label).label for label in self.degradations]
         for severity in self.severities:
             degradations.check_severity(severity)
             if severity == 0:
                 raise _checks.InputError("severities: 0 is the clean image, which is always included")
-        for kind in ("degradations", "severities"):
-            if not getattr(self, kind):
+        for kind, values in (("degradations", labels), ("severities", self.severities)):
+            if not values and not self.extra_conditions:
                 raise _checks.InputError(f"{kind}: expected at least one")
-            check_unique(kind, getattr(self, kind))
+            check_unique(kind, values)
+        self._check_conditions()
         check_unique("metrics", self.metrics)
         if not self.metrics and not self.backbones:
             raise _checks.InputError("metrics: expected at least one metric or backbone")
@@ -137,11 +133,40 @@ class StudyConfig:
         if not 0 <= self.seed < 2**31:
             raise _checks.InputError(f"seed: expected 0 to {2**31 - 1}, got {self.seed}")
 
+    def _check_conditions(self) -> None:
+        if self.family is not None:
+            _checks.check_choice(self.family, degradations.FAMILIES, "family")
+        _checks.check_choice(self.quantise, degradations.QUANTISE, "quantise")
+        degradations.check_stored(self.stored)
+        check_unique("conditions", [condition.name for condition in self.conditions[1:]])
+        for condition in self.conditions[1:]:
+            if condition.severity == 0:
+                raise _checks.InputError(
+                    f"condition: {condition.name!r} has severity 0; the clean image is always included"
+                )
+
     @functools.cached_property
     def conditions(self) -> tuple[Condition, ...]:
-        """Clean first, then every degradation at every severity."""
-        degraded = (Condition(name, float(s)) for name in self.degradations for s in self.severities)
-        return (Condition(CLEAN, 0.0), *degraded)
+        """Clean first, then every degradation at every severity, then the extra ones: by what the user calls them."""
+        steps = [degradations.parse_label(label) for label in self.degradations]
+        single = (Condition([dataclasses.replace(x, severity=s)]) for x in steps for s in self.severities)
+        return (Condition(CLEAN, 0.0), *single, *map(Condition.parse, self.extra_conditions))
+
+    @functools.cached_property
+    def interventions(self) -> tuple[Condition, ...]:
+        """What is done to the images: the conditions with the study's family, quantise and stored filled in."""
+        return (
+            self.conditions[0],
+            *(
+                Condition(
+                    condition.steps,
+                    family=condition.family or self.family,
+                    quantise=condition.quantise if condition.quantise != "none" else self.quantise,
+                    stored=condition.stored or self.stored,
+                )
+                for condition in self.conditions[1:]
+            ),
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Returns the config as JSON values."""

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from causal_iqa import backbones, degradations, images, metrics, quality
-from causal_iqa.pipeline.config import CLEAN, Condition
+from causal_iqa.degradations import Condition
 
 _AXIS = "images"
 # Images of one block. Small enough that a block's arrays stay in a CPU's cache; accelerators take several conditions of
@@ -125,24 +125,26 @@ def stable_hash(text: str) -> int:
 
 def _degrade_all(conditions: tuple[Condition, ...], keys: jax.Array, clean: jax.Array) -> jax.Array:
     """All conditions of a batch: [C, B, S, S, 3], in the order of `conditions`."""
-    by_degradation: dict[str, list[Condition]] = {}
-    for condition in conditions:
-        by_degradation.setdefault(condition.degradation, []).append(condition)
+    places: dict[Condition, list[int]] = {}
+    for place, condition in enumerate(conditions):
+        places.setdefault(condition.structure, []).append(place)
     parts = []
-    for name, members in by_degradation.items():
-        if name == CLEAN:
+    for structure, members in places.items():
+        if structure == Condition():
             parts.append(jnp.broadcast_to(clean, (len(members), *clean.shape)))
             continue
-        fn, salt = degradations.TABLE[name].fn, stable_hash(name)
-        severities = jnp.asarray([member.severity for member in members], jnp.float32)
+        graded = degradations.do_graded(structure)
+        severities = jnp.asarray([conditions[place].severities for place in members], jnp.float32)
 
-        def one(key, image, fn=fn, salt=salt, severities=severities):
+        def one(key, image, graded=graded, severities=severities):
             # One key for all severities: the same photons and the same fog, only more of it. The ladder is then a set
             # of counterfactuals of one image, and what does not depend on severity is computed once.
-            return jax.vmap(functools.partial(fn, jax.random.fold_in(key, salt), image))(severities)
+            return jax.vmap(functools.partial(graded, key, image))(severities)
 
         parts.append(jnp.moveaxis(jax.vmap(one)(keys, clean), 1, 0))
-    return jnp.concatenate(parts)
+    degraded = jnp.concatenate(parts)
+    order = np.concatenate(list(places.values()))
+    return degraded if (np.diff(order) == 1).all() else degraded[np.argsort(order)]
 
 
 def _performance(network: backbones.Network, params: Any, image: jax.Array, label: jax.Array) -> dict[str, jax.Array]:

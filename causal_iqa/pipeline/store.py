@@ -21,7 +21,7 @@ from causal_iqa.pipeline.program import Column
 PART_IMAGES = 64
 _METADATA_KEY = b"causal_iqa"
 # Columns of every table that are no scores; "undefined" names the scores a row lacks, and why.
-_ROW_COLUMNS = ("image_id", "label", "degradation", "severity", "undefined")
+_ROW_COLUMNS = ("image_id", "label", "condition", "degradation", "severity", "undefined")
 
 
 class ScoreTable(NamedTuple):
@@ -99,6 +99,7 @@ class Store:
         """
         self.folder = pathlib.Path(folder)
         self.fingerprint = fingerprint
+        self._degradations = {k: v for k, v in details.get("degradations", {}).items() if k != "passports"}
         try:
             (self.folder / "scores").mkdir(parents=True, exist_ok=True)
             (self.folder / "figures").mkdir(exist_ok=True)
@@ -159,6 +160,7 @@ class Store:
         table = {
             "image_id": pa.array(np.repeat(np.asarray(image_ids, object), c), pa.string()),
             "label": pa.array(np.repeat(np.asarray(labels, np.int32), c)),
+            "condition": pa.array([condition.name for condition in conditions] * n, pa.string()),
             "degradation": pa.array([condition.degradation for condition in conditions] * n, pa.string()),
             "severity": pa.array(np.tile(np.asarray([x.severity for x in conditions], np.float32), n)),
             "undefined": undefined_reasons(
@@ -174,7 +176,12 @@ class Store:
             else:
                 flat = flat.astype(np.float32)
                 table[name] = pa.array(flat, mask=~np.isfinite(flat))
-        metadata = {"fingerprint": self.fingerprint, "columns": dict(passports), "skipped": [list(s) for s in skipped]}
+        metadata = {
+            "fingerprint": self.fingerprint,
+            "columns": dict(passports),
+            "degradations": self._degradations,
+            "skipped": [list(s) for s in skipped],
+        }
         rows = pa.table(table).replace_schema_metadata({_METADATA_KEY: json.dumps(metadata, sort_keys=True).encode()})
         sink = pa.BufferOutputStream()
         pq.write_table(rows, sink, compression="zstd")

@@ -136,6 +136,22 @@ def _fit_witnesses(config, source, indices, image_size, views, feature_backbones
     }, witnesses
 
 
+def _degradation_details(config: StudyConfig, image_size: int) -> dict[str, Any]:
+    """What defines the conditions, as JSON values; InputError when no family fits the images and none is given."""
+    specs = {step.name: degradations.TABLE[step.name] for condition in config.conditions for step in condition.steps}
+    if any(set(spec.parameters) & set(degradations.FAMILIES) for spec in specs.values()):
+        families = {x.family or degradations.family_for(image_size, image_size) for x in config.interventions[1:]}
+    else:
+        families = set()
+    return {
+        "family": ", ".join(sorted(families)) or None,
+        "quantise": config.quantise,
+        "stored": config.stored,
+        "conditions": [condition.to_json() for condition in config.interventions],
+        "passports": {name: spec.passport() for name, spec in specs.items()},
+    }
+
+
 def prepare(config: StudyConfig, execution: Execution = DEFAULT_EXECUTION) -> Study:
     """Opens and checks everything a study needs, and fits the witnesses on the anchors.
 
@@ -157,6 +173,7 @@ def prepare(config: StudyConfig, execution: Execution = DEFAULT_EXECUTION) -> St
     indices = data.choose(source, config.num_images, seed=config.seed)
     image_size = _image_size(config, source, networks)
     views = _views(config, image_size, networks, feature_backbones)
+    degradation_details = _degradation_details(config, image_size)
     # Before the anchors, which take time.
     choose_block(image_size, views, len(config.conditions), execution, local_devices(execution)[0])
     anchors, witnesses = _fit_witnesses(config, source, indices, image_size, views, feature_backbones, execution)
@@ -172,7 +189,7 @@ def prepare(config: StudyConfig, execution: Execution = DEFAULT_EXECUTION) -> St
             "size": len(source),
         },
         "image_size": image_size,
-        "degradation_family": degradations.family_for(image_size, image_size),
+        "degradations": degradation_details,
         "networks": {name: network.passport() for name, network in every.items()},
         "anchors": anchors,
     }
@@ -278,7 +295,7 @@ def _make_step(study: Study, execution: Execution) -> tuple[Callable[[data.Batch
     batch_size, block = choose_batch(study, execution, devices)
     compiled = program.make_program(
         seed=study.config.seed,
-        conditions=study.config.conditions,
+        conditions=study.config.interventions,
         networks=study.networks,
         feature_backbones=study.feature_backbones,
         views=study.views,
