@@ -1,0 +1,424 @@
+"""Kernel tests of conditional independence, X _||_ Y | Z, from Gram matrices (KCI).
+
+The kernel of X is one on the pair (X, Z), as the definition asks; `kci_grams` builds the three matrices. Everything
+runs in the dtype of the matrices. Functions are for one sample set and may be vmapped.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import jax.scipy.linalg
+
+from causal_iqa import _checks
+from causal_iqa.dependence import kernels, weighted_chi_square
+from causal_iqa.dependence.hsic import centre, check_grams
+
+_PRECISION = jax.lax.Precision.HIGHEST
+# Widths by sample size, of the authors' Matlab code: below 200, below 1200, and from there on.
+_KCI_WIDTHS = (1.2, 0.7, 0.4)
+_UNCONDITIONAL_WIDTHS = (0.8, 0.5, 0.3)
+# Weight of Z beside X in the joint kernel, of the same code.
+_Z_SHARE = 0.5
+
+
+class KCITest(NamedTuple):
+    """Result of a KCI test; every field a scalar.
+
+    Attributes:
+      statistic: sum of the products of the residual Gram matrices.
+      p_value: small against (conditional) independence.
+      null_mean: mean of the null law used.
+      null_variance: its variance.
+      ridge: of the regression on Z; 0 when there is none.
+    """
+
+    statistic: jax.Array
+    p_value: jax.Array
+    null_mean: jax.Array
+    null_variance: jax.Array
+    ridge: jax.Array
+
+
+class _Residuals(NamedTuple):
+    x: jax.Array
+    y: jax.Array
+    maker: jax.Array
+
+
+def standardise(x: jax.Array) -> jax.Array:
+    """Columns to mean 0 and standard deviation 1 (divisor n - 1).
+
+    Args:
+      x: samples [n, d].
+
+    Returns:
+      [n, d]; a constant column becomes zeros.
+
+    Raises:
+      ValueError: when x is not [n, d].
+
+    References:
+      [1] Zhang, Peters, Janzing, Schoelkopf, UAI 2011, section 4.
+    """
+    _checks.check_samples(x)
+    centred = x - jnp.mean(x, axis=0, keepdims=True)
+    # A constant column leaves rounding behind, which is no variation.
+    rounding = 8 * jnp.finfo(x.dtype).eps * jnp.max(jnp.abs(x), axis=0, keepdims=True)
+    deviation = jnp.sqrt(jnp.sum(centred * centred, axis=0, keepdims=True) / max(1, x.shape[0] - 1))
+    varies = deviation > rounding
+    return jnp.where(varies, centred / jnp.where(varies, deviation, 1.0), 0.0)
+
+
+def normal_scores(x: jax.Array) -> jax.Array:
+    """Replaces every column by the normal quantiles of its mid-ranks, Phi^-1((r - 1/2) / n).
+
+    One to one on distinct values, so it changes no (conditional) independence; it tames heavy tails, on which
+    distances and standard deviations fail. Not differentiable.
+
+    Args:
+      x: samples [n, d]; ties share their mid-rank.
+
+    Returns:
+      [n, d], about standard normal in every column; a constant column becomes zeros.
+
+    Raises:
+      ValueError: when x is not [n, d].
+
+    References:
+      [1] van der Waerden, "Order tests for the two-sample problem and their power", 1952.
+    """
+    _checks.check_samples(x)
+
+    def column(values: jax.Array) -> jax.Array:
+        ordered = jnp.sort(values)
+        below = jnp.searchsorted(ordered, values, side="left")
+        up_to = jnp.searchsorted(ordered, values, side="right")
+        return jax.scipy.special.ndtri((below + up_to).astype(x.dtype) / (2 * x.shape[0]))
+
+    return jax.vmap(column, in_axes=1, out_axes=1)(x)
+
+
+def _by_size(widths: tuple[float, float, float], num_samples: int) -> float:
+    return widths[0] if num_samples < 200 else widths[1] if num_samples < 1200 else widths[2]
+
+
+def kci_bandwidth(num_samples: int, dimension: int) -> float:
+    """The empirical `rbf` bandwidth of the conditional test, for standardised data.
+
+    Args:
+      num_samples: n, static int.
+      dimension: of Z, static int; the same width serves X, Y and Z.
+
+    Returns:
+      1.2, 0.7 or 0.4 (n below 200, below 1200, or more) times sqrt(dimension).
+
+    References:
+      [1] Zhang, Peters, Janzing, Schoelkopf, UAI 2011, section 4, and the authors' code; causal-learn's default.
+    """
+    return _by_size(_KCI_WIDTHS, num_samples) * dimension**0.5
+
+
+def kci_unconditional_bandwidth(num_samples: int, dimension: int) -> float:
+    """The empirical `rbf` bandwidth of the unconditional test, for standardised data.
+
+    Args:
+      num_samples: n, static int.
+      dimension: of the variable the kernel is on, static int.
+
+    Returns:
+      0.8, 0.5 or 0.3 (n below 200, below 1200, or more) divided by sqrt(dimension).
+
+    References:
+      [1] Zhang, Peters, Janzing, Schoelkopf, UAI 2011, section 4, and the authors' code; causal-learn's default.
+    """
+    return _by_size(_UNCONDITIONAL_WIDTHS, num_samples) / dimension**0.5
+
+
+def kci_median_bandwidth(x: jax.Array) -> jax.Array:
+    """sqrt(2) times the median of the positive distances: the other rule of causal-learn.
+
+    Args:
+      x: samples [n, d]; give it the samples the kernel will see (causal-learn before 0.1.4 gave it unscaled ones).
+
+    Returns:
+      Scalar in the unit of x; NaN when all samples coincide.
+
+    Raises:
+      ValueError: when x is not [n, d].
+
+    References:
+      [1] causal-learn 0.1.4, kernel width "median".
+    """
+    squares = kernels.squared_distances(x, x)
+    return jnp.sqrt(2.0 * jnp.nanmedian(jnp.where(squares > 0, squares, jnp.nan)))
+
+
+def kci_grams(
+    x: jax.Array,
+    y: jax.Array,
+    z: jax.Array,
+    *,
+    bandwidth_x: jax.Array | float,
+    bandwidth_y: jax.Array | float,
+    bandwidth_z: jax.Array | float,
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """RBF Gram matrices of (X, Z / 2), Y and Z.
+
+    Args:
+      x: samples [n, d_x]; standardise them, or take their normal scores, first.
+      y: samples [n, d_y].
+      z: samples [n, d_z].
+      bandwidth_x: length scale of the kernel on (x, z / 2), positive.
+      bandwidth_y: length scale of the kernel on y, positive.
+      bandwidth_z: length scale of the kernel on z, positive.
+
+    Returns:
+      Three matrices [n, n], in the order the tests take them.
+
+    Raises:
+      ValueError: when an argument is not [n, d] or the numbers of samples differ.
+
+    References:
+      [1] Zhang, Peters, Janzing, Schoelkopf, UAI 2011, section 3.3; the half is in the authors' code.
+    """
+    for samples, name in ((x, "x"), (y, "y"), (z, "z")):
+        _checks.check_samples(samples, name)
+    if not x.shape[0] == y.shape[0] == z.shape[0]:
+        raise ValueError(f"x, y, z: expected the same samples, got {x.shape[0]}, {y.shape[0]} and {z.shape[0]}")
+    joint = jnp.concatenate([x, _Z_SHARE * z], axis=1)
+    return (
+        kernels.rbf(joint, joint, bandwidth=bandwidth_x),
+        kernels.rbf(y, y, bandwidth=bandwidth_y),
+        kernels.rbf(z, z, bandwidth=bandwidth_z),
+    )
+
+
+def residual_maker(K_z: jax.Array, *, ridge: jax.Array | float) -> jax.Array:
+    """The matrix that takes kernel ridge predictions away: R = ridge (H K_z H + ridge I)^-1.
+
+    By one Cholesky factor; for k(z, z) = 1 its rounding in float32 stays below one part in a hundred of the ridge
+    10^-3 up to some thousand samples.
+
+    Args:
+      K_z: Gram matrix of the conditioning variable [n, n].
+      ridge: positive, in the unit of the kernel; not multiplied by n.
+
+    Returns:
+      [n, n], symmetric, eigenvalues in (0, 1].
+
+    Raises:
+      ValueError: when K_z is not square.
+
+    References:
+      [1] Zhang, Peters, Janzing, Schoelkopf, UAI 2011, eq. 10.
+    """
+    _checks.check_gram(K_z, "K_z")
+    identity = jnp.eye(K_z.shape[0], dtype=K_z.dtype)
+    factor = jax.scipy.linalg.cholesky(centre(K_z) + ridge * identity, lower=True)
+    inverse = jax.scipy.linalg.solve_triangular(factor, identity, lower=True)
+    return ridge * jnp.matmul(inverse.T, inverse, precision=_PRECISION)
+
+
+def residual_gram(K: jax.Array, R: jax.Array) -> jax.Array:
+    """Gram matrix of what kernel ridge regression on Z leaves: R H K H R.
+
+    Args:
+      K: Gram matrix [n, n].
+      R: from `residual_maker` [n, n].
+
+    Returns:
+      [n, n], symmetric.
+
+    Raises:
+      ValueError: when a matrix is not square or shapes differ.
+
+    References:
+      [1] Zhang, Peters, Janzing, Schoelkopf, UAI 2011, eq. 11.
+    """
+    check_grams(K, R, 1)
+    left = jnp.matmul(R, centre(K), precision=_PRECISION)
+    return jnp.matmul(left, R, precision=_PRECISION)
+
+
+def _residuals(K_x: jax.Array, K_y: jax.Array, K_z: jax.Array, ridge: jax.Array | float) -> _Residuals:
+    check_grams(K_x, K_y, 4)
+    check_grams(K_x, K_z, 4)
+    R = residual_maker(K_z, ridge=ridge)
+    return _Residuals(residual_gram(K_x, R), residual_gram(K_y, R), R)
+
+
+def _result(statistic: jax.Array, p: jax.Array, mean: jax.Array, variance: jax.Array, ridge: jax.Array) -> KCITest:
+    return KCITest(statistic, p, mean, variance, jnp.asarray(ridge, statistic.dtype))
+
+
+def kci_gamma_test(K_x: jax.Array, K_y: jax.Array, K_z: jax.Array, *, ridge: jax.Array | float) -> KCITest:
+    """KCI as published, with its gamma approximation: causal-learn's test.
+
+    Statistic tr(K~x K~y) of the residual Gram matrices; null mean sum_t K~x_tt K~y_tt and variance
+    2 sum_st (K~x_st K~y_st)^2, the trace and squared norm of their elementwise product. It rejects true hypotheses too
+    often where the regression uses up many degrees of freedom; `kci_test` mends that.
+
+    Args:
+      K_x: Gram matrix of (X, Z) [n, n], n at least 4.
+      K_y: Gram matrix of Y [n, n].
+      K_z: Gram matrix of Z [n, n].
+      ridge: of the regression on Z, positive, in the unit of the kernel; the authors' 1e-3.
+
+    Returns:
+      `KCITest`.
+
+    Raises:
+      ValueError: when the matrices are not square, differ in shape, or n is below 4.
+
+    References:
+      [1] Zhang, Peters, Janzing, Schoelkopf, "Kernel-based conditional independence test and application in causal
+          discovery", UAI 2011, theorem 4, propositions 5 and 6.
+    """
+    x, y, _ = _residuals(K_x, K_y, K_z, ridge)
+    product = x * y
+    statistic, mean = jnp.sum(product), jnp.trace(product)
+    variance = 2.0 * jnp.sum(product * product)
+    return _result(statistic, weighted_chi_square.satterthwaite_welch(statistic, mean, variance), mean, variance, ridge)
+
+
+def kci_spectral_test(
+    key: jax.Array, K_x: jax.Array, K_y: jax.Array, K_z: jax.Array, *, ridge: jax.Array | float, num_simulations: int
+) -> KCITest:
+    """KCI as published, its null law simulated from the eigenvalues of the product of the residual matrices.
+
+    Args:
+      key: random key for the simulation.
+      K_x: Gram matrix of (X, Z) [n, n], n at least 4.
+      K_y: Gram matrix of Y [n, n].
+      K_z: Gram matrix of Z [n, n].
+      ridge: of the regression on Z, positive, in the unit of the kernel.
+      num_simulations: number B of draws from the null law, static int, at least 1.
+
+    Returns:
+      `KCITest`; p_value is (1 + #{null >= statistic}) / (1 + B).
+
+    Raises:
+      ValueError: when the matrices are not square, differ in shape, n is below 4 or B below 1.
+
+    References:
+      [1] Zhang, Peters, Janzing, Schoelkopf, UAI 2011, proposition 5.
+    """
+    x, y, _ = _residuals(K_x, K_y, K_z, ridge)
+    product = x * y
+    weights = jnp.maximum(jnp.linalg.eigvalsh((product + product.T) / 2), 0.0)
+    return _simulated_result(key, jnp.sum(product), weights, ridge, num_simulations)
+
+
+def _simulated_result(
+    key: jax.Array, statistic: jax.Array, weights: jax.Array, ridge: jax.Array | float, num_simulations: int
+) -> KCITest:
+    null = weighted_chi_square.simulated(key, weights, num_simulations=num_simulations)
+    p_value = (1 + jnp.sum(null >= statistic)).astype(statistic.dtype) / (1 + num_simulations)
+    # A comparison with NaN is false, and a constant variable has weights zero: neither is evidence.
+    p_value = jnp.where(jnp.isnan(statistic) | (jnp.max(weights) <= 0), jnp.nan, p_value)
+    return _result(statistic, p_value, jnp.sum(weights), 2.0 * jnp.sum(weights * weights), ridge)
+
+
+def kci_test(K_x: jax.Array, K_y: jax.Array, K_z: jax.Array, *, ridge: jax.Array | float) -> KCITest:
+    """KCI with null moments that know the regression: calibrated down to n = 50.
+
+    Two changes to `kci_gamma_test`. Residuals of different samples are correlated through the regression, so under
+    independent errors E[statistic] is a sum over pairs of (R^2)_st^2, of which the published mean keeps s = t alone:
+    each sample's term is multiplied by g_t = (R^4)_tt / (R^2)_tt^2 >= 1. And the variance sums over s != t alone: a
+    sample's fourth power with itself does not estimate a squared covariance.
+
+    Mean sum_t g_t K~x_tt K~y_tt; variance 2 sum_{s != t} g_s g_t (K~x_st K~y_st)^2. Still assumed: the regression fits
+    E[f(X, Z) | Z] and E[f(Y) | Z] to within the noise; where their bandwidth and ridge cannot, every test of this kind
+    rejects too often.
+
+    Args:
+      K_x: Gram matrix of (X, Z) [n, n], n at least 4.
+      K_y: Gram matrix of Y [n, n].
+      K_z: Gram matrix of Z [n, n].
+      ridge: of the regression on Z, positive, in the unit of the kernel.
+
+    Returns:
+      `KCITest`.
+
+    Raises:
+      ValueError: when the matrices are not square, differ in shape, or n is below 4.
+
+    References:
+      [1] Zhang, Peters, Janzing, Schoelkopf, UAI 2011, the statistic.
+      [2] Cattaneo, Jansson, Newey, "Inference in linear regression models with many covariates and
+          heteroscedasticity", JASA 2018, on the squared entries of the residual maker.
+    """
+    x, y, R = _residuals(K_x, K_y, K_z, ridge)
+    squared = jnp.matmul(R, R, precision=_PRECISION)
+    excess = jnp.sum(squared * squared, axis=1) / jnp.square(jnp.diag(squared))
+    product = x * y
+    statistic = jnp.sum(product)
+    mean = jnp.sum(excess * jnp.diag(product))
+    squares = jnp.where(jnp.eye(len(x), dtype=bool), 0.0, product * product)
+    variance = 2.0 * jnp.einsum("s,st,t->", excess, squares, excess, precision=_PRECISION)
+    return _result(statistic, weighted_chi_square.satterthwaite_welch(statistic, mean, variance), mean, variance, ridge)
+
+
+def kci_unconditional_gamma_test(K_x: jax.Array, K_y: jax.Array) -> KCITest:
+    """The unconditional KCI test with its gamma approximation: causal-learn's test of independence.
+
+    Statistic tr(K~x K~y) of the centred matrices, null mean tr K~x tr K~y / n, variance 2 |K~x|^2 |K~y|^2 / n^2.
+
+    Args:
+      K_x: Gram matrix of X [n, n], n at least 4.
+      K_y: Gram matrix of Y [n, n].
+
+    Returns:
+      `KCITest`, ridge 0.
+
+    Raises:
+      ValueError: when the matrices are not square, differ in shape, or n is below 4.
+
+    References:
+      [1] Zhang, Peters, Janzing, Schoelkopf, UAI 2011, theorem 3 and proposition 6.
+    """
+    check_grams(K_x, K_y, 4)
+    x, y = centre(K_x), centre(K_y)
+    n = x.shape[0]
+    statistic, mean = jnp.sum(x * y), jnp.trace(x) * (jnp.trace(y) / n)
+    variance = 2.0 * (jnp.sum(x * x) / n) * (jnp.sum(y * y) / n)
+    p_value = weighted_chi_square.satterthwaite_welch(statistic, mean, variance)
+    return _result(statistic, p_value, mean, variance, 0.0)
+
+
+def kci_unconditional_spectral_test(
+    key: jax.Array, K_x: jax.Array, K_y: jax.Array, *, num_eigenvalues: int, num_simulations: int
+) -> KCITest:
+    """The unconditional KCI test, its null law simulated from products of eigenvalues.
+
+    Args:
+      key: random key for the simulation.
+      K_x: Gram matrix of X [n, n], n at least 4.
+      K_y: Gram matrix of Y [n, n].
+      num_eigenvalues: how many of the largest of each matrix are multiplied, static int; what the others leave out of
+        the mean is added as a constant.
+      num_simulations: number B of draws from the null law, static int, at least 1.
+
+    Returns:
+      `KCITest`, ridge 0; p_value is (1 + #{null >= statistic}) / (1 + B).
+
+    Raises:
+      ValueError: when the matrices are not square, differ in shape, n is below 4, or a number below 1.
+
+    References:
+      [1] Zhang, Peters, Janzing, Schoelkopf, UAI 2011, theorem 3.
+      [2] Gretton, Fukumizu, Harchaoui, Sriperumbudur, "A fast, consistent kernel two-sample test", NIPS 2009.
+    """
+    check_grams(K_x, K_y, 4)
+    if num_eigenvalues < 1:
+        raise ValueError(f"num_eigenvalues: expected at least 1, got {num_eigenvalues}")
+    x, y = centre(K_x), centre(K_y)
+    n = x.shape[0]
+    kept = min(num_eigenvalues, n)
+    eigenvalues = [jnp.maximum(jnp.linalg.eigvalsh(gram)[n - kept :], 0.0) for gram in (x, y)]
+    weights = jnp.outer(eigenvalues[0], eigenvalues[1] / n).reshape(-1)
+    rest = jnp.maximum(jnp.trace(x) * (jnp.trace(y) / n) - jnp.sum(weights), 0.0)
+    statistic = jnp.sum(x * y)
+    result = _simulated_result(key, statistic - rest, weights, 0.0, num_simulations)
+    return result._replace(statistic=statistic, null_mean=result.null_mean + rest)
