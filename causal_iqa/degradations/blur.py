@@ -175,31 +175,62 @@ def motion_blur(key: jax.Array, image: jax.Array, severity: jax.Array, *, family
     table = MOTION_BLUR_LINE[family]
     radius, sigma = ladder.mix((0.0, 0.0), table, severity)
     taps = 2 * math.ceil(max(row[0] for row in table)) + 1
+    return ladder.finish(image, line_blur(image, radius, sigma, line_offsets(key, taps)), severity)
+
+
+def line_blur(image: jax.Array, radius: jax.Array, sigma: jax.Array, offsets: jax.Array) -> jax.Array:
+    """Averages along a line by the right half of a Gaussian, edge pixels repeated.
+
+    Args:
+      image: float32 [H, W, C].
+      radius: scalar in pixels, traced; 2 ceil(radius) + 1 taps count.
+      sigma: scalar in pixels, traced.
+      offsets: int32 [taps, 2] of `line_offsets`.
+
+    Returns:
+      float32 [H, W, C].
+
+    References:
+      [1] ImageMagick `MotionBlurImage`.
+    """
+    taps = offsets.shape[0]
     step = np.arange(taps, dtype=np.float32)
     gauss = jnp.exp(-0.5 * jnp.square(step / jnp.maximum(sigma, 1e-3)))
     gauss = jnp.where(step <= 2.0 * jnp.ceil(radius), gauss, 0.0)
     gauss = gauss / jnp.sum(gauss)
-    offsets = jnp.asarray(_line_offsets(taps))[jax.random.randint(key, (), 0, _MOTION_ANGLES)]
-    height, width, _ = image.shape
-    up = taps - 1
-    padded = jnp.pad(image, ((up, up), (0, up), (0, 0)), mode="edge")
+    height, width, channels = image.shape
+    reach = taps - 1
+    padded = jnp.pad(image, ((reach, reach), (reach, reach), (0, 0)), mode="edge")
 
     def add(i: jax.Array, total: jax.Array) -> jax.Array:
-        start = (offsets[i, 1] + up, offsets[i, 0], 0)
-        return total + gauss[i] * jax.lax.dynamic_slice(padded, start, (height, width, 3))
+        start = (offsets[i, 1] + reach, offsets[i, 0] + reach, 0)
+        return total + gauss[i] * jax.lax.dynamic_slice(padded, start, image.shape)
 
-    out = jax.lax.fori_loop(0, taps, add, jnp.zeros_like(image))
-    return ladder.finish(image, out, severity)
+    return jax.lax.fori_loop(0, taps, add, jnp.zeros_like(image))
+
+
+def line_offsets(key: jax.Array, taps: int, middle: float = 0.0) -> jax.Array:
+    """Offsets (x, y) in whole pixels of the taps of a line at a random angle within 45 degrees of `middle`.
+
+    Args:
+      key: random key; chooses one of 1024 angles.
+      taps: static.
+      middle: in degrees, static.
+
+    Returns:
+      int32 [taps, 2].
+    """
+    return jnp.asarray(_line_offsets(taps, middle))[jax.random.randint(key, (), 0, _MOTION_ANGLES)]
 
 
 @functools.lru_cache(maxsize=8)
-def _line_offsets(taps: int) -> np.ndarray:
+def _line_offsets(taps: int, middle: float) -> np.ndarray:
     """Offsets (x, y) in whole pixels of each tap for each angle, int32 [angles, taps, 2].
 
     Rounded here in double precision, so that no rounding depends on how the image was batched.
     """
     share = (np.arange(_MOTION_ANGLES) + 0.5) / _MOTION_ANGLES
-    angle = np.deg2rad(_MOTION_DEGREES * (2.0 * share - 1.0))
+    angle = np.deg2rad(middle + _MOTION_DEGREES * (2.0 * share - 1.0))
     direction = np.stack([np.cos(angle), np.sin(angle)], axis=-1)
     return np.ceil(np.arange(taps)[None, :, None] * direction[:, None, :] - 0.5).astype(np.int32)
 

@@ -1,5 +1,16 @@
 """The table of degradations: every imaging condition, its parameters and what to expect of it."""
 
-from causal_iqa.degradations import blur, digital, jpeg, noise, spec, weather
+from causal_iqa.degradations import blur, digital, elastic, frost, glass, jpeg, noise, snow, spatter, spec, weather
 
-TABLE = spec.table_of(noise.SPECS + blur.SPECS + weather.SPECS + digital.SPECS + jpeg.SPECS)
+TABLE = spec.table_of(
+    noise.SPECS
+    + blur.SPECS
+    + glass.SPECS
+    + weather.SPECS
+    + snow.SPECS
+    + frost.SPECS
+    + spatter.SPECS
+    + digital.SPECS
+    + elastic.SPECS
+    + jpeg.SPECS
+)

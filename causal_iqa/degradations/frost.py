@@ -1,0 +1,221 @@
+"""Frost on the window, after Hendrycks and Dietterich (2019), drawn anew or cut from texture files."""
+
+import os
+import pathlib
+from collections.abc import Iterable, Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from PIL import Image
+
+from causal_iqa.degradations import ladder, spec
+
+# Hendrycks and Dietterich (2019), released scripts for 224, 299, 64 and 32 pixels; severities 1..5.
+# Weight of the image and of the frost.
+_FROST_LARGE = ((1.0, 0.4), (0.8, 0.6), (0.7, 0.7), (0.65, 0.7), (0.6, 0.75))
+FROST_WEIGHTS = {
+    "imagenet224": _FROST_LARGE,
+    "inception299": _FROST_LARGE,
+    "tiny64": ((1.0, 0.3), (0.9, 0.4), (0.8, 0.45), (0.75, 0.5), (0.7, 0.55)),
+    "cifar32": ((1.0, 0.2), (1.0, 0.3), (0.9, 0.4), (0.85, 0.4), (0.75, 0.45)),
+}
+# How much the released scripts shrink the texture files before cutting.
+FROST_TEXTURE_SCALE = {"imagenet224": 1.0, "inception299": 1.0, "tiny64": 0.3, "cifar32": 0.2}
+
+# The five textures that the released scripts draw from (they never reach the sixth), measured: the mean colour and two
+# colour directions whose lengths are standard deviations, RGB in [0, 1]; the slope of the power spectrum.
+_MEANS = np.asarray(
+    [[0.305, 0.585, 0.650], [0.787, 0.805, 0.841], [0.787, 0.805, 0.841], [0.540, 0.599, 0.648], [0.441, 0.484, 0.528]],
+    np.float32,
+)
+_FIRST = np.asarray(
+    [[0.102, 0.061, 0.047], [0.084, 0.087, 0.089], [0.084, 0.087, 0.089], [0.112, 0.112, 0.117], [0.173, 0.170, 0.163]],
+    np.float32,
+)
+_SECOND = np.asarray(
+    [
+        [-0.029, 0.020, 0.037],
+        [-0.006, -0.001, 0.006],
+        [-0.006, -0.001, 0.006],
+        [-0.005, -0.004, 0.009],
+        [-0.005, 0, 0.006],
+    ],
+    np.float32,
+)
+_SLOPES = np.asarray([-2.0, -1.75, -1.75, -1.4, -1.7], np.float32)
+# Shares of the variance: ferns, and how bright a cut is as a whole; the rest is grain.
+_FERN_SHARE, _WHOLE_SHARE = 0.45, 0.08
+_FERNS, _NEEDLES = 20, 48
+
+
+def frost(
+    key: jax.Array,
+    image: jax.Array,
+    severity: jax.Array,
+    *,
+    family: str | None = None,
+    textures: Sequence[jax.Array] | None = None,
+) -> jax.Array:
+    """Mixes the image with frost, a x + b t.
+
+    Without texture files the frost is drawn: needles that fan out from seeds, over grain with the power spectrum of the
+    original textures, in the colours of one of them.
+
+    Args:
+      key: random key; decides the frost.
+      image: float32 [H, W, 3] in [0, 1].
+      severity: scalar in [0, 5], traced.
+      family: static name of the parameter family, or None for the image's size.
+      textures: float32 [h, w, 3] each, of `load_frost_textures`; one is drawn, and a piece of it. None: drawn frost.
+
+    Returns:
+      float32 [H, W, 3] in [0, 1].
+
+    Raises:
+      ValueError: when a texture is smaller than the image.
+
+    References:
+      [1] Hendrycks, Dietterich (2019).
+    """
+    family = ladder.family_of(image, family)
+    kept, added = ladder.mix((1.0, 0.0), FROST_WEIGHTS[family], severity)
+    height, width, _ = image.shape
+    texture = frost_texture(key, height, width) if textures is None else _cut(key, textures, height, width)
+    return ladder.finish(image, kept * image + added * texture, severity)
+
+
+def frost_texture(key: jax.Array, height: int, width: int) -> jax.Array:
+    """Draws a piece of frost.
+
+    Args:
+      key: random key.
+      height, width: in pixels, static.
+
+    Returns:
+      float32 [H, W, 3] in [0, 1], with mean, variance and power spectrum of one of the original textures.
+    """
+    kind_key, grain_key, fern_key, whole_key = jax.random.split(key, 4)
+    kind = jax.random.randint(kind_key, (), 0, len(_MEANS))
+    mean, first, second, slope = (jnp.asarray(table)[kind] for table in (_MEANS, _FIRST, _SECOND, _SLOPES))
+    grain, colour = _grain(grain_key, height, width, slope)
+    whole = jax.random.normal(whole_key)
+    shares = np.sqrt([1.0 - _FERN_SHARE - _WHOLE_SHARE, _FERN_SHARE, _WHOLE_SHARE]).astype(np.float32)
+    light = shares[0] * grain + shares[1] * _ferns(fern_key, height, width) + shares[2] * whole
+    return jnp.clip(mean + first * light[..., None] + second * colour[..., None], 0.0, 1.0)
+
+
+def _grain(key: jax.Array, height: int, width: int, slope: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Two independent Gaussian fields [H, W] with a power spectrum f^slope and variance 1."""
+    frequency = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.fftfreq(width)[None, :]).astype(np.float32)
+    frequency[0, 0] = 1.0
+    amplitude = jnp.exp(0.5 * slope * np.log(frequency)) * (np.arange(height * width).reshape(height, width) > 0)
+    amplitude = amplitude * jax.lax.rsqrt(jnp.sum(jnp.square(amplitude)))
+    waves = jax.random.normal(key, (2, height, width), jnp.float32) * amplitude
+    field = jnp.fft.ifft2(jax.lax.complex(waves[0], waves[1])) * float(height * width)
+    return field.real, field.imag
+
+
+def _ferns(key: jax.Array, height: int, width: int) -> jax.Array:
+    """Needles fanning out from seeds, each pixel belonging to the nearest: [H, W], about mean 0 and variance 1."""
+    seed_key, needle_key = jax.random.split(key)
+    y, x = (jnp.asarray(axis) for axis in np.mgrid[0:height, 0:width].astype(np.int32))
+    seeds = jax.random.randint(seed_key, (_FERNS, 2), 0, np.asarray([height, width], np.int32))
+    needles = jax.random.normal(needle_key, (_FERNS, _NEEDLES), jnp.float32)
+
+    def nearer(state: tuple, step: tuple) -> tuple[tuple, None]:
+        nearest, *best = state
+        number, (seed_y, seed_x) = step
+        away = jnp.square(y - seed_y) + jnp.square(x - seed_x)
+        closer = away < nearest
+        here = (number, y - seed_y, x - seed_x)
+        chosen = [jnp.where(closer, new, old) for new, old in zip(here, best, strict=True)]
+        return (jnp.where(closer, away, nearest), *chosen), None
+
+    start = (jnp.full((height, width), np.iinfo(np.int32).max), *[jnp.zeros((height, width), jnp.int32)] * 3)
+    (_, fern, dy, dx), _ = jax.lax.scan(nearer, start, (jnp.arange(_FERNS), seeds))
+    turn = jnp.arctan2(dy.astype(jnp.float32), dx.astype(jnp.float32)) * (0.5 / np.pi) + 0.5
+    place = jnp.clip(turn, 0.0, 1.0) * _NEEDLES
+    low = jnp.floor(place)
+    part = place - low
+    table = needles.reshape(-1)
+
+    def needle(step: int) -> jax.Array:
+        which = (low.astype(jnp.int32) + step) % _NEEDLES
+        return jnp.take(table, fern * _NEEDLES + which, mode="clip")
+
+    # Halfway between two independent needles the variance is half of theirs: the mean along the way is 2 / 3.
+    return (needle(0) * (1.0 - part) + needle(1) * part) * np.float32(1.5**0.5)
+
+
+def _cut(key: jax.Array, textures: Sequence[jax.Array], height: int, width: int) -> jax.Array:
+    for i, texture in enumerate(textures):
+        if texture.ndim != 3 or texture.shape[-1] != 3 or texture.shape[0] < height or texture.shape[1] < width:
+            raise ValueError(f"textures[{i}]: expected [h >= {height}, w >= {width}, 3], got shape {texture.shape}")
+    if not textures:
+        raise ValueError("textures: expected one or more, got none")
+    which_key, *place_keys = jax.random.split(key, 1 + len(textures))
+    which = jax.random.randint(which_key, (), 0, len(textures))
+    pieces = []
+    for place_key, texture in zip(place_keys, textures, strict=True):
+        room = np.asarray([texture.shape[0] - height + 1, texture.shape[1] - width + 1], np.int32)
+        top, left = jax.random.randint(place_key, (2,), 0, room)
+        pieces.append(jax.lax.dynamic_slice(texture, (top, left, 0), (height, width, 3)))
+    return jax.lax.select_n(which, *pieces)
+
+
+def load_frost_textures(
+    paths: Iterable[str | os.PathLike], *, scale: float = 1.0, smallest: tuple[int, int] = (0, 0)
+) -> tuple[np.ndarray, ...]:
+    """Reads texture files for `frost`.
+
+    The released scripts draw from frost1.png, frost2.png, frost3.png, frost4.jpg and frost5.jpg.
+
+    Args:
+      paths: image files.
+      scale: FROST_TEXTURE_SCALE of the family; shrunk bilinearly without antialiasing, as OpenCV's resize does.
+      smallest: height and width that a texture must have at least; a smaller one is enlarged to it.
+
+    Returns:
+      float32 [h, w, 3] each, in [0, 1].
+
+    Raises:
+      ValueError: when the scale is not positive.
+      FileNotFoundError: when a file is missing.
+    """
+    if scale <= 0:
+        raise ValueError(f"scale: expected a positive number, got {scale}")
+    textures = []
+    for path in paths:
+        with Image.open(pathlib.Path(path)) as file:
+            pixels = np.asarray(file.convert("RGB"), np.float32) / 255.0
+        factor = max(scale, *(want / have for want, have in zip(smallest, pixels.shape, strict=False)))
+        textures.append(_resampled(_resampled(pixels, factor, 0), factor, 1))
+    return tuple(textures)
+
+
+def _resampled(pixels: np.ndarray, factor: float, axis: int) -> np.ndarray:
+    if factor == 1.0:
+        return pixels
+    side = pixels.shape[axis]
+    place = np.clip((np.arange(round(side * factor)) + 0.5) / factor - 0.5, 0, side - 1)
+    low = np.minimum(place.astype(int), side - 2)
+    part = np.expand_dims((place - low).astype(np.float32), tuple(range(1, pixels.ndim)))
+    pixels = np.moveaxis(pixels, axis, 0)
+    return np.moveaxis(pixels[low] * (1 - part) + pixels[low + 1] * part, 0, axis)
+
+
+SPECS = (
+    spec.DegradationSpec(
+        name="frost",
+        fn=frost,
+        group="weather",
+        stochastic=True,
+        differentiable=True,
+        monotone=True,
+        parameters=FROST_WEIGHTS,
+        convention="(weight of the image, weight of the frost); frost drawn with the colours, variance and power "
+        "spectrum of the five original textures, or cut from files; neutral (1, 0)",
+        options={"textures": "None: drawn; or the arrays of load_frost_textures"},
+    ),
+)
