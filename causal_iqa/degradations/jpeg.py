@@ -1,15 +1,16 @@
 """Baseline JPEG, coded and decoded in whole-number arithmetic, as libjpeg does by default.
 
-The image is rounded to 8 bits; everything after is int32: fixed-point YCbCr, 4:2:0 chroma, the accurate integer DCT of
-Loeffler, Ligtenberg and Moschytz with 13-bit constants, quantisation by the tables of Annex K, triangle upsampling.
-Entropy coding loses nothing and is left out. Sums of whole numbers do not depend on order, so neither does the result
-on batch or device.
+The image is rounded to 8 bits; everything after is int32: fixed-point YCbCr, 4:2:0 or 4:4:4 chroma, the accurate
+integer DCT of Loeffler, Ligtenberg and Moschytz with 13-bit constants, quantisation by the tables of Annex K,
+triangle upsampling. Entropy coding loses nothing and is left out. Sums of whole numbers do not depend on order, so
+neither does the result on batch or device.
 """
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from causal_iqa import _checks
 from causal_iqa.degradations import ladder, spec
 
 # Hendrycks and Dietterich (2019), released scripts for 224, 299, 64 and 32 pixels; severities 1..5.
@@ -19,6 +20,9 @@ JPEG_QUALITY = {
     "tiny64": (65.0, 58.0, 50.0, 40.0, 25.0),
     "cifar32": (80.0, 65.0, 58.0, 50.0, 40.0),
 }
+
+# Chroma at half resolution along both axes, or at full.
+CHROMA = ("420", "444")
 
 # ITU-T T.81, tables K.1 and K.2, row by row.
 _LUMA_STEPS = (
@@ -71,7 +75,9 @@ def _odd_rotation() -> tuple[tuple[int, ...], ...]:
 _ODD = _odd_rotation()
 
 
-def jpeg_compression(key: jax.Array, image: jax.Array, severity: jax.Array, *, family: str | None = None) -> jax.Array:
+def jpeg_compression(
+    key: jax.Array, image: jax.Array, severity: jax.Array, *, family: str | None = None, chroma: str = "420"
+) -> jax.Array:
     """Codes and decodes as JPEG. The quality between rows is rounded to a whole number; row 0 is quality 100.
 
     Args:
@@ -79,9 +85,13 @@ def jpeg_compression(key: jax.Array, image: jax.Array, severity: jax.Array, *, f
       image: float32 [H, W, 3] in [0, 1].
       severity: scalar in [0, 5], traced.
       family: static name of the parameter family, or None for the image's size.
+      chroma: static, "420" (half resolution, as the original) or "444" (full).
 
     Returns:
       float32 [H, W, 3] in [0, 1], multiples of 1 / 255.
+
+    Raises:
+      InputError: when the chroma is unknown.
 
     References:
       [1] Hendrycks, Dietterich (2019). [2] ITU-T T.81 (1992).
@@ -89,28 +99,58 @@ def jpeg_compression(key: jax.Array, image: jax.Array, severity: jax.Array, *, f
     del key
     family = ladder.family_of(image, family)
     quality = jnp.round(ladder.mix(100.0, JPEG_QUALITY[family], severity)).astype(jnp.int32)
+    return ladder.finish(image, jpeg(image, quality, chroma=chroma), severity)
+
+
+def jpeg(image: jax.Array, quality: jax.Array, *, chroma: str = "420") -> jax.Array:
+    """Rounds an image to 8 bits, codes it as JPEG and decodes it.
+
+    Args:
+      image: float32 [H, W, 3] in [0, 1].
+      quality: int32 scalar 1..100, traced.
+      chroma: static, "420" (half resolution along both axes) or "444" (full).
+
+    Returns:
+      float32 [H, W, 3] in [0, 1], multiples of 1 / 255.
+
+    Raises:
+      InputError: when the chroma is unknown.
+
+    References:
+      [1] ITU-T T.81 (1992).
+    """
+    _checks.check_image(image)
     pixels = jnp.round(jnp.clip(image, 0.0, 1.0) * 255.0).astype(jnp.int32)
-    return ladder.finish(image, jpeg_roundtrip(pixels, quality).astype(jnp.float32) / 255.0, severity)
+    return jpeg_roundtrip(pixels, jnp.asarray(quality, jnp.int32), chroma=chroma).astype(jnp.float32) / 255.0
 
 
-def jpeg_roundtrip(pixels: jax.Array, quality: jax.Array) -> jax.Array:
-    """Codes and decodes 8-bit pixels, chroma at half resolution.
+def jpeg_roundtrip(pixels: jax.Array, quality: jax.Array, *, chroma: str = "420") -> jax.Array:
+    """Codes and decodes 8-bit pixels.
 
     Args:
       pixels: int32 [H, W, 3], 0..255.
       quality: int32 scalar 1..100, traced.
+      chroma: static, "420" (half resolution along both axes) or "444" (full).
 
     Returns:
       int32 [H, W, 3], 0..255.
+
+    Raises:
+      InputError: when the chroma is unknown.
 
     References:
       [1] ITU-T T.81 (1992). [2] Loeffler, Ligtenberg, Moschytz (1989). Practical fast 1-D DCT algorithms with 11
       multiplications. [3] ITU-T T.871 (2011), the colour transform.
     """
+    _checks.check_choice(chroma, CHROMA, "chroma")
     height, width, _ = pixels.shape
+    steps = quality_steps(_LUMA_STEPS, quality), quality_steps(_CHROMA_STEPS, quality)
     y, cb, cr = _to_ycc(pixels)
+    if chroma == "444":
+        planes = _code([_pad_to(plane, -height % 8, -width % 8) for plane in (y, cb, cr)], *steps)
+        return _to_rgb(*(plane[:height, :width] for plane in planes))
     planes = [_pad_to(y, -height % 8, -width % 8), _shrink(cb), _shrink(cr)]
-    y, cb, cr = _code(planes, quality_steps(_LUMA_STEPS, quality), quality_steps(_CHROMA_STEPS, quality))
+    y, cb, cr = _code(planes, *steps)
     # The decoder repeats the last true chroma sample, not what the coder padded it with.
     half = (-(-height // 2), -(-width // 2))
     cb, cr = (_enlarge(c[: half[0], : half[1]])[:height, :width] for c in (cb, cr))
@@ -240,5 +280,6 @@ SPECS = (
         parameters=JPEG_QUALITY,
         convention="input rounded to 8 bits; the pixels of libjpeg's baseline 4:2:0 with the accurate integer DCT, bit "
         "for bit; quality rounded to a whole number, neutral 100",
+        options={"chroma": CHROMA},
     ),
 )

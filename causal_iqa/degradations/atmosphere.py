@@ -1,0 +1,221 @@
+"""Between scene and camera: haze by depth and rain streaks, in linear light."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from causal_iqa import _checks
+from causal_iqa.degradations import ladder, light, spec
+
+# Optical thickness at the largest depth.
+HAZE_THICKNESS = {spec.ANY_SIZE: (0.4, 0.8, 1.3, 2.0, 3.0)}
+# Share of the places that have a drop, length and opacity of its streak, each 0..1, transmission of the rain behind.
+RAIN_STREAKS = {
+    spec.ANY_SIZE: (
+        (0.15, 0.3, 0.35, 0.97),
+        (0.3, 0.4, 0.45, 0.93),
+        (0.45, 0.5, 0.55, 0.88),
+        (0.6, 0.65, 0.65, 0.8),
+        (0.8, 0.8, 0.75, 0.7),
+    )
+}
+
+# Linear light of the haze and of what the drops refract: an overcast sky.
+_AIRLIGHT = 0.8
+_DROP_LIGHT = 0.9
+# Depth of the ground at the lower edge over the largest depth; relief as the standard deviation of log depth.
+_NEAREST = 0.12
+_RELIEF = 0.25
+_RELIEF_CELLS = 5
+# Rain: layers from far to near, each with the width of a streak and the height of a drop's place as shares of the
+# shorter side.
+_LAYERS = ((0.005, 0.12), (0.008, 0.2), (0.014, 0.35))
+_LEAST_WIDTH = 1.0
+_STEEPEST = np.tan(np.deg2rad(20.0))
+
+_DEPTHS = ("ground", "uniform")
+
+
+def haze(
+    key: jax.Array,
+    image: jax.Array,
+    severity: jax.Array,
+    *,
+    family: str | None = None,
+    depth: str | jax.Array = "ground",
+    airlight: float = _AIRLIGHT,
+) -> jax.Array:
+    """Mixes in the airlight by depth, I = J t + A (1 - t), t = exp(-b d), in linear light.
+
+    Args:
+      key: random key; decides the depth "ground", the same for all severities.
+      image: float32 [H, W, 3] in [0, 1].
+      severity: scalar in [0, 5], traced.
+      family: static; checked, but the parameters hold at every size.
+      depth: static, "ground" (a plane that rises to a horizon, with gentle relief, as in `ground_depth`) or "uniform";
+        or the depth of every pixel, float32 [H, W] in [0, 1], 1 where it is b.
+      airlight: linear light A of the haze, white = 1.
+
+    Returns:
+      float32 [H, W, 3] in [0, 1].
+
+    Raises:
+      InputError: when the name of the depth is unknown.
+      ValueError: when an array of depths is not [H, W].
+
+    References:
+      [1] Koschmieder (1924). Theorie der horizontalen Sichtweite.
+      [2] Narasimhan, Nayar (2002). Vision and the atmosphere. IJCV, eq. 6.
+    """
+    light.check_any_size(image, family)
+    height, width, _ = image.shape
+    if isinstance(depth, str):
+        _checks.check_choice(depth, _DEPTHS, "depth")
+        distance = ground_depth(key, height, width) if depth == "ground" else jnp.ones((height, width), jnp.float32)
+    elif jnp.shape(depth) != (height, width):
+        raise ValueError(f"depth: expected the shape {(height, width)} of the image, got {jnp.shape(depth)}")
+    else:
+        distance = depth
+    thickness = ladder.mix(0.0, HAZE_THICKNESS[spec.ANY_SIZE], severity)
+    transmission = jnp.repeat(jnp.exp(-thickness * distance), 3, axis=1)
+    linear = light.to_linear(light.wide(image))
+    return light.finish_wide(image, light.to_srgb(airlight + (linear - airlight) * transmission), severity)
+
+
+def ground_depth(key: jax.Array, height: int, width: int) -> jax.Array:
+    """Draws the depth of an outdoor view: far above a horizon, below it a plane, all with gentle relief.
+
+    A plane seen at y rows below the horizon is 1 / y away.
+
+    Args:
+      key: random key; decides the horizon (0.1 to 0.5 of the height from above) and the relief.
+      height: static int, in pixels.
+      width: static int, in pixels.
+
+    Returns:
+      float32 [H, W] in (0, 1].
+    """
+    horizon_key, relief_key = jax.random.split(key)
+    horizon = jax.random.uniform(horizon_key, (), jnp.float32, 0.1, 0.5)
+    y = (np.arange(height, dtype=np.float32) + np.float32(0.5)) / np.float32(height)
+    below = jnp.maximum(0.0, y - horizon) / (1.0 - horizon)
+    plane = 1.0 / (1.0 + (1.0 / _NEAREST - 1.0) * below)
+    cells = jax.random.normal(relief_key, (_RELIEF_CELLS, _RELIEF_CELLS), jnp.float32)
+    rows, columns = _cosine_weights(height), _cosine_weights(width)
+    relief = jnp.einsum("yi,ij,xj->yx", rows, cells, columns, precision="highest")
+    return jnp.minimum(1.0, plane[:, None] * jnp.exp(_RELIEF * relief))
+
+
+def _cosine_weights(side: int) -> np.ndarray:
+    """Smooth interpolation between cells along one axis, float32 [side, cells], rows of sum 1."""
+    place = (np.arange(side) + 0.5) / side * (_RELIEF_CELLS - 1)
+    apart = np.minimum(np.abs(place[:, None] - np.arange(_RELIEF_CELLS)[None, :]), 1.0)
+    return (0.5 + 0.5 * np.cos(np.pi * apart)).astype(np.float32)
+
+
+def rain(key: jax.Array, image: jax.Array, severity: jax.Array, *, family: str | None = None) -> jax.Array:
+    """Rain streaks in three layers over a veil of distant rain, in linear light.
+
+    Drops show the bright sky they refract: I = L t (1 - a) + ((1 - t) (1 - a) A + a D), a the opacity of the streaks, t
+    the transmission of the distant rain, A its light, D the drops'.
+
+    Args:
+      key: random key; decides wind and drops; under one key drops of a lower severity are among those of a higher.
+      image: float32 [H, W, 3] in [0, 1].
+      severity: scalar in [0, 5], traced.
+      family: static; checked, but the parameters hold at every size.
+
+    Returns:
+      float32 [H, W, 3] in [0, 1].
+
+    References:
+      [1] Garg, Nayar (2007). Vision and rain. IJCV, sections 4 and 5 (drops are brighter than what they hide).
+      [2] Li, Cheong, Tan (2019). Heavy rain image restoration. CVPR, eq. 2 (streaks and veil).
+    """
+    side = light.check_any_size(image, family)
+    neutral = (0.0, RAIN_STREAKS[spec.ANY_SIZE][0][1], 0.0, 1.0)
+    density, length, opacity, transmission = ladder.mix(neutral, RAIN_STREAKS[spec.ANY_SIZE], severity)
+    height, width, _ = image.shape
+    wind_key, *layer_keys = jax.random.split(key, 1 + len(_LAYERS))
+    wind = _STEEPEST * jax.random.uniform(wind_key, (), jnp.float32, -1.0, 1.0)
+    clear = jnp.ones((height, width), jnp.float32)
+    for layer_key, (share, tall) in zip(layer_keys, _LAYERS, strict=True):
+        streaks = _streaks(
+            layer_key, (height, width), max(share * side, _LEAST_WIDTH), tall * side, wind, density, length
+        )
+        clear = clear * (1.0 - opacity * streaks)
+    linear = light.to_linear(light.wide(image))
+    veiled = _AIRLIGHT + (linear - _AIRLIGHT) * transmission
+    rainy = _DROP_LIGHT + (veiled - _DROP_LIGHT) * jnp.repeat(clear, 3, axis=1)
+    return light.finish_wide(image, light.to_srgb(rainy), severity)
+
+
+def _streaks(
+    key: jax.Array,
+    shape: tuple[int, int],
+    broad: float,
+    tall: float,
+    wind: jax.Array,
+    density: jax.Array,
+    length: jax.Array,
+) -> jax.Array:
+    """One layer of streaks in [0, 1], [H, W]: slanted lanes `broad` pixels wide, cut into places `tall` pixels high."""
+    height, width = shape
+    lanes = int((width + _STEEPEST * height) / broad) + 3
+    cells = int(height / tall) + 3
+    draws = jax.random.uniform(key, (3, lanes * cells), jnp.float32)
+    phases = jax.random.uniform(jax.random.fold_in(key, 1), (lanes,), jnp.float32)
+    row = np.arange(height, dtype=np.float32)[:, None]
+    column = np.arange(width, dtype=np.float32)[None, :]
+    # Slanted to either side, lanes are counted from the leftmost.
+    across = (column - wind * (row - 0.5 * height) + np.float32(0.5 * _STEEPEST * height)) / broad
+    first = jnp.floor(across)
+    total = 0.0
+    for side in (0, 1):
+        lane = first.astype(jnp.int32) + side
+        along = row / np.float32(tall) + phases[lane]
+        cell = jnp.floor(along)
+        presence, strength, start = (draw[lane * cells + cell.astype(jnp.int32)] for draw in draws)
+        place = (along - cell - start * (1.0 - length)) / length
+        profile = jnp.maximum(0.0, 4.0 * place * (1.0 - place))
+        there = jnp.clip((density - presence) * 20.0, 0.0, 1.0)
+        weight = 1.0 - jnp.abs(across - lane)
+        total = total + weight * there * profile * (0.5 + 0.5 * strength)
+    return total
+
+
+SPECS = (
+    spec.DegradationSpec(
+        name="haze",
+        fn=haze,
+        group="weather",
+        stochastic=True,
+        differentiable=True,
+        differentiable_in_severity=True,
+        monotone=True,
+        parameters=HAZE_THICKNESS,
+        convention="optical thickness at the largest depth; depth of a random outdoor view or given, airlight 0.8 of "
+        "linear white; neutral 0",
+        options={
+            "depth": "ground (default), uniform, or depths as float32 [H, W] in [0, 1]",
+            "airlight": "linear light of the haze, white = 1; 0.8",
+        },
+        published=False,
+        reference="Narasimhan, Nayar (2002). Vision and the atmosphere. IJCV; rows reasoned",
+    ),
+    spec.DegradationSpec(
+        name="rain",
+        fn=rain,
+        group="weather",
+        stochastic=True,
+        differentiable=True,
+        differentiable_in_severity=True,
+        monotone=True,
+        parameters=RAIN_STREAKS,
+        convention="(share of places with a drop, relative length, opacity, transmission of distant rain); three "
+        "layers, one wind within 20 degrees; neutral (0, any, 0, 1)",
+        published=False,
+        reference="Garg, Nayar (2007). Vision and rain. IJCV; Li, Cheong, Tan (2019). Heavy rain image restoration. "
+        "CVPR; rows reasoned",
+    ),
+)

@@ -1,0 +1,282 @@
+"""What the lens does besides focus: shading, colour fringes, distortion, veiling glare and flare."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from causal_iqa import _checks
+from causal_iqa.degradations import ladder, light, resampling, spec
+
+# Angle between the optical axis and the corner of the image, in degrees.
+VIGNETTING_DEGREES = {spec.ANY_SIZE: (25.0, 35.0, 43.0, 50.0, 57.0)}
+# Magnification of red over green minus 1; blue the other way.
+CHROMATIC_ABERRATION_SCALE = {spec.ANY_SIZE: (0.002, 0.005, 0.01, 0.016, 0.025)}
+# Coefficient of r^2, r = 1 at the corner.
+LENS_DISTORTION_K = {spec.ANY_SIZE: (0.04, 0.08, 0.15, 0.25, 0.4)}
+# Share of the light that is scattered over the whole image.
+VEILING_GLARE_SHARE = {spec.ANY_SIZE: (0.04, 0.1, 0.18, 0.28, 0.42)}
+# Strength of the flare, white = 1.
+LENS_FLARE_STRENGTH = {spec.ANY_SIZE: (0.2, 0.4, 0.7, 1.2, 2.0)}
+
+_SHAPES = ("barrel", "pincushion")
+# Flare: lengths as shares of the shorter side.
+_GLOW_RADIUS = 0.08
+_RAY_LENGTH = 0.3
+_RAY_SHARPNESS = 60.0
+_GHOSTS = 5
+_GHOST_RADIUS = (0.03, 0.12)
+_GHOST_STRENGTH = 0.12
+
+
+def vignetting(key: jax.Array, image: jax.Array, severity: jax.Array, *, family: str | None = None) -> jax.Array:
+    """Darkens towards the corners by the law of cos^4, linear light times cos^4 t, tan t = r tan(t_corner).
+
+    Args:
+      key: ignored.
+      image: float32 [H, W, 3] in [0, 1].
+      severity: scalar in [0, 5], traced.
+      family: static; checked, but the parameters hold at every size.
+
+    Returns:
+      float32 [H, W, 3] in [0, 1].
+
+    References:
+      [1] Goldman (2010). Vignette and exposure calibration and compensation. IEEE PAMI, section 2 (natural vignetting).
+    """
+    del key
+    light.check_any_size(image, family)
+    angle = ladder.mix(0.0, VIGNETTING_DEGREES[spec.ANY_SIZE], severity)
+    squared = _radius_squared(*image.shape[:2], copies=3)
+    falloff = jnp.square(1.0 / (1.0 + squared * jnp.square(jnp.tan(jnp.deg2rad(angle)))))
+    return light.finish_wide(image, light.to_srgb(light.to_linear(light.wide(image)) * falloff), severity)
+
+
+def _radius_squared(height: int, width: int, copies: int = 1) -> jax.Array:
+    """Squared distance from the image centre, 1 at the centre of the corner pixels, [H, copies W]."""
+    down, right = light.centred_grid(height, width, copies)
+    scale = np.float32(1.0) / (down[0, 0] ** 2 + right[0, 0] ** 2)
+    return jnp.asarray(down**2 * scale) + jnp.asarray(right**2 * scale)
+
+
+def chromatic_aberration(
+    key: jax.Array, image: jax.Array, severity: jax.Array, *, family: str | None = None
+) -> jax.Array:
+    """Magnifies red by 1 + k and blue by 1 - k against green: coloured fringes that grow towards the corners.
+
+    Args:
+      key: ignored.
+      image: float32 [H, W, 3] in [0, 1].
+      severity: scalar in [0, 5], traced.
+      family: static; checked, but the parameters hold at every size.
+
+    Returns:
+      float32 [H, W, 3] in [0, 1].
+
+    References:
+      [1] Boult, Wolberg (1992). Correcting chromatic aberrations using image warping. CVPR (lateral aberration as a
+      magnification per channel).
+    """
+    del key
+    light.check_any_size(image, family)
+    k = ladder.mix(0.0, CHROMATIC_ABERRATION_SCALE[spec.ANY_SIZE], severity)
+    height, width, _ = image.shape
+    down, right = light.centred_grid(height, width)
+    middle_row, middle_column = resampling.centre_of(height, width)
+
+    def magnified(plane: jax.Array, factor: jax.Array) -> jax.Array:
+        row, column = middle_row + down / factor, middle_column + right / factor
+        return resampling.sample(plane[..., None], row, column, border="edge")
+
+    planes = [magnified(image[..., 0], 1.0 + k), image[..., 1:2], magnified(image[..., 2], 1.0 - k)]
+    return ladder.finish(image, jnp.concatenate(planes, axis=-1), severity)
+
+
+def lens_distortion(
+    key: jax.Array,
+    image: jax.Array,
+    severity: jax.Array,
+    *,
+    family: str | None = None,
+    shape: str = "barrel",
+    method: str = "bilinear",
+) -> jax.Array:
+    """Bends straight lines: a pixel at radius r shows what was at r (1 + k r^2) / s, k < 0 for a pincushion.
+
+    s keeps the source within the frame and touching it, at the corners of a barrel and at the middles of the nearer
+    edges of a pincushion, so no border shows.
+
+    Args:
+      key: ignored.
+      image: float32 [H, W, 3] in [0, 1].
+      severity: scalar in [0, 5], traced.
+      family: static; checked, but the parameters hold at every size.
+      shape: static, "barrel" or "pincushion".
+      method: static, "bilinear" or "bicubic".
+
+    Returns:
+      float32 [H, W, 3] in [0, 1].
+
+    Raises:
+      InputError: when an option is unknown.
+
+    References:
+      [1] Brown (1971). Close-range camera calibration. Photogrammetric Engineering, radial term of the first order.
+    """
+    del key
+    light.check_any_size(image, family)
+    _checks.check_choice(shape, _SHAPES, "shape")
+    k = ladder.mix(0.0, LENS_DISTORTION_K[spec.ANY_SIZE], severity)
+    height, width, _ = image.shape
+    down, right = light.centred_grid(height, width)
+    middle_row, middle_column = resampling.centre_of(height, width)
+    squared = _radius_squared(height, width)
+    if shape == "barrel":
+        factor = (1.0 + k * squared) / (1.0 + k)
+    else:
+        # Weaker than the barrel: beyond k = -1/3 the corners would fold over.
+        k = 0.6 * k
+        nearest = np.float32(min(down[0, 0] ** 2, right[0, 0] ** 2) / (down[0, 0] ** 2 + right[0, 0] ** 2))
+        factor = (1.0 - k * squared) / (1.0 - k * nearest)
+    row, column = middle_row + down * factor, middle_column + right * factor
+    return ladder.finish(image, resampling.sample(image, row, column, method=method, border="edge"), severity)
+
+
+def veiling_glare(
+    key: jax.Array, image: jax.Array, severity: jax.Array, *, family: str | None = None, source: float = 0.5
+) -> jax.Array:
+    """Scatters a share g of the light evenly over the sensor, (1 - g) L + g (mean(L) + source) in linear light L.
+
+    Args:
+      key: ignored.
+      image: float32 [H, W, 3] in [0, 1].
+      severity: scalar in [0, 5], traced.
+      family: static; checked, but the parameters hold at every size.
+      source: mean light on the lens from outside the frame, white = 1; with 0 the mean of each channel stays.
+
+    Returns:
+      float32 [H, W, 3] in [0, 1].
+
+    References:
+      [1] Talvala, Adams, Horowitz, Levoy (2007). Veiling glare in high dynamic range imaging. ACM TOG, section 3.
+      [2] ISO 9358:1994, the veiling glare index.
+    """
+    del key
+    light.check_any_size(image, family)
+    share = ladder.mix(0.0, VEILING_GLARE_SHARE[spec.ANY_SIZE], severity)
+    linear = light.to_linear(light.wide(image))
+    veil = jnp.mean(linear.reshape(-1, 3), axis=0) + source
+    glared = linear + share * (light.per_channel(veil, image.shape[1]) - linear)
+    return light.finish_wide(image, light.to_srgb(glared), severity)
+
+
+def lens_flare(key: jax.Array, image: jax.Array, severity: jax.Array, *, family: str | None = None) -> jax.Array:
+    """Adds the flare of a bright source at a random place, in linear light: glow, rays and a line of ghosts.
+
+    The source lies 0.5 to 1.1 half diagonals from the centre, its ghosts on the line through the centre: mirror images
+    of the aperture, of random size and tint.
+
+    Args:
+      key: random key; decides the flare, the same for all severities.
+      image: float32 [H, W, 3] in [0, 1].
+      severity: scalar in [0, 5], traced.
+      family: static; checked, but the parameters hold at every size.
+
+    Returns:
+      float32 [H, W, 3] in [0, 1].
+
+    References:
+      [1] Hullin, Eisemann, Seidel, Lee (2011). Physically-based real-time lens flare rendering. ACM TOG (ghosts).
+      [2] Wu, He, Xue, Garg, Chen, Veeraraghavan, Barron (2021). How to train neural networks for flare removal. ICCV
+      (scattering flare, added in linear light).
+    """
+    side = light.check_any_size(image, family)
+    strength = ladder.mix(0.0, LENS_FLARE_STRENGTH[spec.ANY_SIZE], severity)
+    flare = _flare(key, image.shape[0], image.shape[1], side)
+    lit = light.to_linear(light.wide(image)) + strength * light.wide(flare)
+    return light.finish_wide(image, light.to_srgb(lit), severity)
+
+
+def _flare(key: jax.Array, height: int, width: int, side: int) -> jax.Array:
+    """Light of a flare of strength 1, [H, W, 3]."""
+    angle, distance, turn, *ghosts = jax.random.uniform(key, (3 + 5 * _GHOSTS,), jnp.float32)
+    half_diagonal = np.float32(0.5 * np.hypot(height, width))
+    reach = half_diagonal * (0.5 + 0.6 * distance)
+    source_row, source_column = reach * jnp.sin(2.0 * np.pi * angle), reach * jnp.cos(2.0 * np.pi * angle)
+    down, right = light.centred_grid(height, width)
+    y, x = down - source_row, right - source_column
+    squared = jnp.square(y) + jnp.square(x) + 1e-6
+    radius = jnp.sqrt(squared)
+    spread = 1.0 + squared / np.float32((_GLOW_RADIUS * side) ** 2)
+    # Blades of an iris: narrow maxima of cos^2(3 t + c) of the bearing t, by the formulas for triple angles.
+    cos, sin = x / radius, y / radius
+    cos, sin = (4.0 * cos * cos - 3.0) * cos, (3.0 - 4.0 * sin * sin) * sin
+    blades = jnp.square(cos * jnp.cos(np.pi * turn) - sin * jnp.sin(np.pi * turn))
+    rays = jnp.exp(_RAY_SHARPNESS * (blades - 1.0) - radius / np.float32(_RAY_LENGTH * side))
+    planes = [1.0 / (spread * jnp.sqrt(spread)) + 0.7 * rays] * 3
+    for where, size, *tint in zip(*[iter(ghosts)] * 5, strict=True):
+        along = 0.6 - 1.8 * where
+        apart = jnp.sqrt(jnp.square(down - along * source_row) + jnp.square(right - along * source_column))
+        span = side * (_GHOST_RADIUS[0] + (_GHOST_RADIUS[1] - _GHOST_RADIUS[0]) * size)
+        disc = _GHOST_STRENGTH * jnp.clip(span - apart + 0.5, 0.0, 1.0)
+        planes = [plane + (0.2 + 0.8 * colour) * disc for plane, colour in zip(planes, tint, strict=True)]
+    return jnp.stack(planes, axis=-1)
+
+
+def _row(name: str, fn, parameters: dict, convention: str, reference: str, **fields) -> spec.DegradationSpec:
+    """A row of this module: all are of group "optics" and have gradients in image and severity."""
+    return spec.DegradationSpec(
+        name=name,
+        fn=fn,
+        group="optics",
+        differentiable=True,
+        differentiable_in_severity=True,
+        monotone=True,
+        parameters=parameters,
+        convention=convention,
+        published=False,
+        reference=reference + "; rows reasoned",
+        **{"stochastic": False} | fields,
+    )
+
+
+SPECS = (
+    _row(
+        "vignetting",
+        vignetting,
+        VIGNETTING_DEGREES,
+        "angle of the corner in degrees; cos^4 of linear light about the image centre; neutral 0",
+        "Goldman (2010). Vignette and exposure calibration and compensation. IEEE PAMI",
+    ),
+    _row(
+        "chromatic_aberration",
+        chromatic_aberration,
+        CHROMATIC_ABERRATION_SCALE,
+        "red magnified by 1 + k, blue by 1 - k about the image centre, bilinear, edge repeated; neutral 0",
+        "Boult, Wolberg (1992). Correcting chromatic aberrations using image warping. CVPR",
+    ),
+    _row(
+        "lens_distortion",
+        lens_distortion,
+        LENS_DISTORTION_K,
+        "k of r (1 + k r^2), r = 1 at the corner, -0.6 k for a pincushion; scaled so that no border shows; neutral 0",
+        "Brown (1971). Close-range camera calibration. Photogrammetric Engineering",
+        options={"shape": _SHAPES, "method": resampling.METHODS},
+    ),
+    _row(
+        "veiling_glare",
+        veiling_glare,
+        VEILING_GLARE_SHARE,
+        "share of the light spread evenly, plus a source outside the frame, in linear light; neutral 0",
+        "Talvala et al. (2007). Veiling glare in high dynamic range imaging. ACM TOG; ISO 9358:1994",
+        options={"source": "light from outside the frame, white = 1; 0.5"},
+    ),
+    _row(
+        "lens_flare",
+        lens_flare,
+        LENS_FLARE_STRENGTH,
+        "strength of a procedural flare (glow, six rays, five ghosts) added in linear light; neutral 0",
+        "Hullin et al. (2011). Physically-based real-time lens flare rendering. ACM TOG; Wu et al. (2021). How to "
+        "train neural networks for flare removal. ICCV",
+        stochastic=True,
+    ),
+)

@@ -1,0 +1,101 @@
+"""Reading an image between its pixels: the one gather under every geometric condition."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from causal_iqa import _checks
+
+METHODS = ("bilinear", "bicubic")
+BORDERS = ("reflect", "edge", "constant")
+
+# Keys (1981): the cubic convolution of third order.
+_CUBIC_A = -0.5
+
+
+def sample(
+    image: jax.Array,
+    row: jax.Array,
+    column: jax.Array,
+    *,
+    method: str = "bilinear",
+    border: str = "reflect",
+    fill: float = 0.5,
+) -> jax.Array:
+    """Reads an image at given places; differentiable in the image and, between pixels, in the places.
+
+    Args:
+      image: float32 [H, W, C].
+      row: float32, broadcasting with `column` to [h, w]: places in pixels, 0 the centre of the first row.
+      column: float32, the same along a row.
+      method: static, "bilinear" or "bicubic" (cubic convolution with a = -1/2; may leave the range of the image).
+      border: static, what lies outside: "reflect" (mirrored about the outer pixels' centres), "edge" (outer pixels
+        repeated) or "constant".
+      fill: value outside when the border is "constant".
+
+    Returns:
+      float32 [h, w, C].
+
+    Raises:
+      InputError: when the method or the border is unknown.
+
+    References:
+      [1] Keys (1981). Cubic convolution interpolation for digital image processing, eq. 15.
+    """
+    _checks.check_choice(method, METHODS, "method")
+    _checks.check_choice(border, BORDERS, "border")
+    height, width, channels = image.shape
+    # Farther out than the taps reach, a constant stays what it is; the other borders fold every place into the image.
+    taps = 2 if method == "bicubic" else 1
+    margin = taps if border == "constant" else 0
+    reach = margin + taps
+    pad = ((reach, reach), (reach, reach), (0, 0))
+    fills = {"constant_values": fill} if border == "constant" else {}
+    padded = jnp.pad(image, pad, mode=border, **fills)
+    low_row, part_row = _split(row, height, border, margin)
+    low_column, part_column = _split(column, width, border, margin)
+    stride = width + 2 * reach
+    corner = (low_row + reach) * stride + (low_column + reach)
+    pixels = padded.reshape(-1, channels)
+    rows, columns = _taps(part_row, method), _taps(part_column, method)
+    first = 1 - taps
+    out = 0.0
+    for i, down in enumerate(rows, first):
+        line = 0.0
+        for j, right in enumerate(columns, first):
+            line = line + right[..., None] * pixels.at[corner + (i * stride + j)].get(mode="promise_in_bounds")
+        out = out + down[..., None] * line
+    return out
+
+
+def _split(place: jax.Array, size: int, border: str, margin: int) -> tuple[jax.Array, jax.Array]:
+    """Index of the pixel before each place, int32 in [-margin, size - 1 + margin], and the share of the next one."""
+    if border == "reflect":
+        period = 2.0 * (size - 1)
+        place = place - period * jnp.floor(place / period)
+        place = (size - 1) - jnp.abs(place - (size - 1))
+    place = jnp.clip(place, -margin, size - 1 + margin)
+    low = jnp.floor(place)
+    return low.astype(jnp.int32), place - low
+
+
+def _taps(part: jax.Array, method: str) -> list[jax.Array]:
+    if method == "bilinear":
+        return [1.0 - part, part]
+    before, after = part, 1.0 - part
+    return [_cubic_far(1.0 + before), _cubic_near(before), _cubic_near(after), _cubic_far(1.0 + after)]
+
+
+def _cubic_near(distance: jax.Array) -> jax.Array:
+    a = _CUBIC_A
+    return ((a + 2.0) * distance - (a + 3.0)) * distance * distance + 1.0
+
+
+def _cubic_far(distance: jax.Array) -> jax.Array:
+    a = _CUBIC_A
+    return ((a * distance - 5.0 * a) * distance + 8.0 * a) * distance - 4.0 * a
+
+
+def centre_of(height: int, width: int) -> tuple[np.float32, np.float32]:
+    """Place of the image centre between its pixels, (row, column)."""
+    return np.float32(0.5 * (height - 1)), np.float32(0.5 * (width - 1))
