@@ -198,7 +198,6 @@ def line_blur(image: jax.Array, radius: jax.Array, sigma: jax.Array, offsets: ja
     gauss = jnp.exp(-0.5 * jnp.square(step / jnp.maximum(sigma, 1e-3)))
     gauss = jnp.where(step <= 2.0 * jnp.ceil(radius), gauss, 0.0)
     gauss = gauss / jnp.sum(gauss)
-    height, width, channels = image.shape
     reach = taps - 1
     padded = jnp.pad(image, ((reach, reach), (reach, reach), (0, 0)), mode="edge")
 

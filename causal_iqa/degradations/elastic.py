@@ -13,9 +13,9 @@ def _scaled(side: float, rows: tuple[tuple[float, float, float], ...]) -> tuple[
 
 
 _LARGE = ((2.0, 0.7, 0.1), (2.0, 0.08, 0.2), (0.05, 0.01, 0.02), (0.07, 0.01, 0.02), (0.12, 0.01, 0.02))
-# Hendrycks and Dietterich (2019), released scripts for 224, 299, 64 and 32 pixels; severities 1..5. In pixels: amplitude
-# of the displacement before it is smoothed, sigma of the smoothing, reach of the corners of the affine map. The scripts
-# for 224 and 299 write them as shares of 244 and 360.
+# Hendrycks and Dietterich (2019), released scripts for 224, 299, 64 and 32 pixels; severities 1..5. In pixels:
+# amplitude of the displacement before it is smoothed, sigma of the smoothing, reach of the corners of the affine map.
+# The scripts for 224 and 299 write them as shares of 244 and 360.
 ELASTIC_FIELD = {
     "imagenet224": _scaled(244.0, _LARGE),
     "inception299": _scaled(360.0, _LARGE),
@@ -204,9 +204,9 @@ SPECS = (
         differentiable=True,
         monotone=False,
         parameters=ELASTIC_FIELD,
-        convention="(amplitude, sigma, reach of the affine map) in pixels; Hendrycks' definition, in which severities 1 "
-        "and 2 are harder than 3 to 5 at 224 and 299 pixels; two bilinear readings, at exact places (OpenCV rounds the "
-        "first to 1/32 pixel); neutral (0, sigma of severity 1, 0)",
+        convention="(amplitude, sigma, reach of the affine map) in pixels; Hendrycks' definition, in which severities "
+        "1 and 2 are harder than 3 to 5 at 224 and 299 pixels; two bilinear readings, at exact places (OpenCV rounds "
+        "the first to 1/32 pixel); neutral (0, sigma of severity 1, 0)",
         options={"definition": DEFINITIONS},
     ),
 )

@@ -1,4 +1,4 @@
-"""Frosted glass: pixels exchanged with near neighbours between two small blurs, after Hendrycks and Dietterich (2019)."""
+"""Frosted glass: pixels exchanged with neighbours between two small blurs, after Hendrycks and Dietterich (2019)."""
 
 import math
 
@@ -197,8 +197,8 @@ SPECS = (
         monotone=True,
         parameters=GLASS_BLUR_EXCHANGE,
         convention="(sigma, reach, passes); offsets -d..d - 1, lower right first; neighbours copied as released, not "
-        "swapped as meant; scikit-image's Gaussian; not truncated to 8 bits between; pixels mixed between rows; neutral "
-        "(0, 0, 0)",
+        "swapped as meant; scikit-image's Gaussian; not truncated to 8 bits between; pixels mixed between rows; "
+        "neutral (0, 0, 0)",
         options={"exchange": EXCHANGES, "truncate": (False, True)},
     ),
 )

@@ -1,7 +1,7 @@
 """The severity ladder: published rows 1..5, a neutral row at 0, straight lines between.
 
 A degradation has one table of five rows per family. A family is an image size for which a
-benchmark published parameters; images of other sizes take the nearest family.
+benchmark published parameters; images of like size take the nearest family, others need it named.
 """
 
 import math
@@ -18,6 +18,9 @@ Rows = Sequence[float] | Sequence[Sequence[float]]
 # Nominal side in pixels of each family.
 FAMILIES: Mapping[str, int] = {"imagenet224": 224, "inception299": 299, "tiny64": 64, "cifar32": 32}
 MAX_SEVERITY = 5
+# A family serves images whose shorter side is up to this many times larger or smaller than its own: at 1.5 times a blur
+# or a grain is as far from the published look as one severity is from the next.
+MAX_SIZE_RATIO = 1.5
 
 
 def family_for(height: int, width: int) -> str:
@@ -32,11 +35,20 @@ def family_for(height: int, width: int) -> str:
 
     Raises:
       ValueError: when a side is not positive.
+      InputError: when the shorter side is more than 1.5 times off that of every family (below 22 pixels, 97 to 149,
+        above 448): the family must be named then.
     """
     if height < 1 or width < 1:
         raise ValueError(f"height, width: expected positive sides, got {height} x {width}")
-    side = math.log(min(height, width))
-    return min(FAMILIES, key=lambda family: abs(math.log(FAMILIES[family]) - side))
+    side = min(height, width)
+    family = min(FAMILIES, key=lambda name: abs(math.log(FAMILIES[name] / side)))
+    if max(FAMILIES[family] / side, side / FAMILIES[family]) > MAX_SIZE_RATIO:
+        choices = ", ".join(f"{name} (for {side} pixels)" for name, side in FAMILIES.items())
+        raise _checks.InputError(
+            f"family: images of {height} x {width} pixels are far from every size with published parameters, name one "
+            f"of {choices}"
+        )
+    return family
 
 
 def check_severity(severity: float) -> None:

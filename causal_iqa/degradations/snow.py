@@ -45,7 +45,7 @@ _GREY = (0.299, 0.587, 0.114)
 
 
 def snow(key: jax.Array, image: jax.Array, severity: jax.Array, *, family: str | None = None) -> jax.Array:
-    """Whitens the image and adds flakes: enlarged noise above a level, blurred along their fall, and once more upside down.
+    """Whitens the image and adds flakes: enlarged noise above a level, blurred along the fall, and that upside down.
 
     y = c x + (1 - c) max(x, 1.5 grey(x) + .5) + s + rot180(s).
 
