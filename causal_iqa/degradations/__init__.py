@@ -3,6 +3,7 @@
 `do(Condition.parse("defocus_blur/2+gaussian_noise/3"))` is the function that applies a whole condition.
 """
 
+from causal_iqa.degradations import structural
 from causal_iqa.degradations.condition import (
     CLEAN,
     IMAGENET_C_QUALITY,
@@ -40,4 +41,5 @@ __all__ = [
     "parse_label",
     "stage",
     "step_key",
+    "structural",
 ]
