@@ -2,9 +2,11 @@
 
 import dataclasses
 import hashlib
+import io
 import json
 import os
 import pathlib
+import zipfile
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,8 +18,11 @@ import safetensors.numpy
 from causal_iqa import _checks
 from causal_iqa.backbones import torch_files
 
-_TORCH_SUFFIXES = (".pt", ".pth", ".th")
+_TORCH_SUFFIXES = (".pt", ".pth", ".th", ".bin")
 _SAFETENSORS_SUFFIX = ".safetensors"
+_NUMPY_SUFFIX = ".npz"
+# Where Flax scanned over blocks, it stored them as one stack under this name.
+_SCANNED = ".encoderblock."
 _PARALLEL_PREFIX = "module."
 _COUNTER = ".num_batches_tracked"
 _LISTED = 8
@@ -48,17 +53,19 @@ def read(path: str | os.PathLike[str]) -> Checkpoint:
     """Reads a weight file. Nothing it contains is executed.
 
     Args:
-      path: a .safetensors file, or a PyTorch .pt, .pth or .th file (zip archive or legacy stream) that holds a
-        state_dict, alone or under `state_dict`, `model` or `model_state`. Other entries beside it are ignored.
+      path: a .safetensors file; a PyTorch .pt, .pth, .th or .bin file (zip archive or legacy stream) that holds a
+        state_dict, alone or under `state_dict`, `model` or `model_state`, other entries beside it are ignored; or a
+        .npz file of Flax parameters, as big_vision writes them.
 
     Returns:
-      The tensors, without the `module.` that DataParallel puts before every name and without batch norm's counters.
+      The tensors, without the `module.` that DataParallel puts before every name and without batch norm's counters;
+      Flax's names with dots for slashes, and blocks that were stored as one stack apart.
 
     Raises:
       InputError: for a missing, damaged, refused or unknown file.
     """
     path = pathlib.Path(path)
-    suffixes = (_SAFETENSORS_SUFFIX, *_TORCH_SUFFIXES)
+    suffixes = (_SAFETENSORS_SUFFIX, _NUMPY_SUFFIX, *_TORCH_SUFFIXES)
     if path.suffix not in suffixes:
         raise _checks.InputError(f"{path}: expected a weight file ending in {', '.join(suffixes)}")
     try:
@@ -67,6 +74,8 @@ def read(path: str | os.PathLike[str]) -> Checkpoint:
         raise _checks.InputError(f"{path}: cannot read the weight file ({error.strerror})") from None
     if path.suffix == _SAFETENSORS_SUFFIX:
         tensors, metadata = _read_safetensors(content, path)
+    elif path.suffix == _NUMPY_SUFFIX:
+        tensors, metadata = _read_numpy(content, path), {}
     else:
         tensors, metadata = torch_files.read(content, str(path)), {}
     return Checkpoint(str(path), _canonical(tensors), metadata, hashlib.sha256(content).hexdigest())
@@ -79,6 +88,22 @@ def _read_safetensors(content: bytes, path: pathlib.Path) -> tuple[dict[str, np.
         raise _checks.InputError(f"{path}: truncated or damaged safetensors file ({error})") from None
     header_bytes = int.from_bytes(content[:8], "little")
     return tensors, json.loads(content[8 : 8 + header_bytes]).get("__metadata__", {})
+
+
+def _read_numpy(content: bytes, path: pathlib.Path) -> dict[str, np.ndarray]:
+    try:
+        with np.load(io.BytesIO(content), allow_pickle=False) as archive:
+            stored = {name.replace("/", "."): archive[name] for name in archive.files}
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise _checks.InputError(f"{path}: truncated, damaged or refused .npz file ({error})") from None
+    tensors = {}
+    for name, value in stored.items():
+        if _SCANNED in name:
+            parts = {name.replace(_SCANNED, f"{_SCANNED[:-1]}_{i}."): layer for i, layer in enumerate(value)}
+            tensors.update(parts)
+        else:
+            tensors[name] = value
+    return tensors
 
 
 def _canonical(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

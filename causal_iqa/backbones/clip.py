@@ -237,19 +237,23 @@ def _split_flax_attention(size: transformer.Encoder, qkv: Mapping[str, formats.E
     return [*split, qkv["out.kernel"], qkv["out.bias"]]
 
 
-def _format(tensors: Mapping[str, np.ndarray]) -> tuple[Callable[..., list[formats.Entry]], str]:
-    """The format of a file by its names, and the name of its token table."""
+def _format(tensors: Mapping[str, np.ndarray]) -> Callable[..., list[formats.Entry]]:
+    """The format of a file by its names."""
     if "params.txt.Embed_0.embedding" in tensors:
-        return _big_vision, "params.txt.Embed_0.embedding"
+        return _big_vision
+    if any(name.startswith("vision_model.head.") for name in tensors):
+        return _hugging_face_siglip
     if any(name.startswith("vision_model.") for name in tensors):
-        siglip = any(name.startswith("vision_model.head.") for name in tensors)
-        return (_hugging_face_siglip if siglip else _hugging_face_clip), "text_model.embeddings.token_embedding.weight"
-    return _openai, "token_embedding.weight"
+        return _hugging_face_clip
+    return _openai
 
 
 def entries_of(variant: Variant, tensors: Mapping[str, np.ndarray]) -> list[formats.Entry]:
     """Returns the entries of a variant in the format the file's names are of."""
-    return _format(tensors)[0](variant.vision, variant.text, tensors)
+    found = _format(tensors)
+    if found is _openai and variant.vision.pool == "attention":
+        found = _hugging_face_siglip
+    return found(variant.vision, variant.text, tensors)
 
 
 def layout(name: str, tensors: Mapping[str, np.ndarray]) -> dict[str, tuple[int, ...]]:

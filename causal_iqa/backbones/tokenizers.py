@@ -100,27 +100,39 @@ def clip_tokenizer(vocabulary: Mapping[str, int], merges: Sequence[tuple[str, st
     spaces = lib.normalizers.Replace(lib.Regex(r"\s+"), " ")
     pipeline.normalizer = lib.normalizers.Sequence([lib.normalizers.NFC(), spaces, lib.normalizers.Lowercase()])
     words = lib.pre_tokenizers.Split(lib.Regex(_CLIP_WORDS), behavior="removed", invert=True)
-    letters = lib.pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    letters = lib.pre_tokenizers.ByteLevel(add_prefix_space=False)
     pipeline.pre_tokenizer = lib.pre_tokenizers.Sequence([words, letters])
     pipeline.add_special_tokens([_START, _END])
     start, end = vocabulary[_START], vocabulary[_END]
     return Tokenizer("clip", lambda text: [start, *pipeline.encode(text, add_special_tokens=False).ids, end], end, 0)
 
 
-def _byte_letters() -> list[str]:
-    """The 256 letters that stand for bytes: printable ones for themselves, the others from 256 on."""
+def byte_order() -> list[int]:
+    """The 256 bytes in the vocabulary's order: those that print as a letter first."""
     printable = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)]
-    others = [value for value in range(256) if value not in printable]
-    return [*map(chr, printable), *(chr(256 + i) for i in range(len(others)))]
+    return [*printable, *(value for value in range(256) if value not in printable)]
 
 
-def _from_published(path: pathlib.Path) -> Tokenizer:
-    """The file OpenAI published: a line per merge after the first line."""
-    lines = gzip.decompress(path.read_bytes()).decode().split("\n")[1 : 1 + _NUM_MERGES]
+def byte_letters() -> list[str]:
+    """The letters that stand for the bytes of `byte_order`: printable ones for themselves, others from 256 on."""
+    printable = [value for value in byte_order() if value > ord(" ") and not 127 <= value <= 160 and value != 173]
+    return [*map(chr, printable), *(chr(256 + i) for i in range(256 - len(printable)))]
+
+
+def published_vocabulary(path: str | os.PathLike[str]) -> tuple[dict[str, int], list[tuple[str, str]]]:
+    """Reads bpe_simple_vocab_16e6.txt.gz as its authors published it: a line per merge after the first line.
+
+    Args:
+      path: of the file.
+
+    Returns:
+      Token -> number, 49408 of them, and the merges in order.
+    """
+    lines = gzip.decompress(pathlib.Path(path).read_bytes()).decode().split("\n")[1 : 1 + _NUM_MERGES]
     merges = [tuple(line.split()) for line in lines]
-    letters = _byte_letters()
+    letters = byte_letters()
     words = [*letters, *(letter + _WORD_END for letter in letters), *("".join(pair) for pair in merges), _START, _END]
-    return clip_tokenizer({word: i for i, word in enumerate(words)}, merges)
+    return {word: i for i, word in enumerate(words)}, merges
 
 
 def _from_vocabulary(folder: pathlib.Path) -> Tokenizer:
@@ -214,7 +226,7 @@ def load(kind: str, path: str | os.PathLike[str]) -> Tokenizer:
         if kind == "clip" and path.name in ("vocab.json", "merges.txt"):
             return _from_vocabulary(path.parent)
         if kind == "clip" and path.suffix == ".gz":
-            return _from_published(path)
+            return clip_tokenizer(*published_vocabulary(path))
         if kind == "siglip" and path.suffix == ".model":
             return _from_sentencepiece(path)
     except _checks.InputError:

@@ -109,7 +109,7 @@ class Block(nn.Module):
     def _scaled(self, x: jax.Array, name: str) -> jax.Array:
         if not self.size.layer_scale:
             return x
-        return x * self.param(name, nn.initializers.ones, (self.size.width,))
+        return x * self.param(name, nn.initializers.ones, (self.size.width,))[None, None]
 
     @nn.compact
     def __call__(self, x: jax.Array, mask: jax.Array | None) -> tuple[jax.Array, jax.Array]:

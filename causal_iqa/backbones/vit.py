@@ -258,10 +258,11 @@ def _format(tensors: Mapping[str, np.ndarray]) -> tuple[Callable[..., list[forma
     return _timm, "pos_embed", "head.bias"
 
 
-def _entries(name: str, tensors: Mapping[str, np.ndarray]) -> tuple[transformer.Vision, list[formats.Entry]]:
-    """The tower as the file has it (its side, its classes) and the entries."""
-    tower = VARIANTS[name].tower
-    entries_of, position, head = _format(tensors)
+def entries_of(
+    tower: transformer.Vision, tensors: Mapping[str, np.ndarray]
+) -> tuple[transformer.Vision, list[formats.Entry]]:
+    """Returns the tower as the file has it (its side, its classes) and the entries in the file's format."""
+    entries, position, head = _format(tensors)
     found = tensors.get(position)
     if found is not None and found.ndim == 3:
         grid = round(found.shape[1] ** 0.5)
@@ -270,7 +271,7 @@ def _entries(name: str, tensors: Mapping[str, np.ndarray]) -> tuple[transformer.
     bias = tensors.get(head)
     num_classes = len(bias) if bias is not None and bias.ndim == 1 else 0
     tower = dataclasses.replace(tower, num_classes=num_classes)
-    return tower, entries_of(tower, tensors)
+    return tower, entries(tower, tensors)
 
 
 def layout(name: str, tensors: Mapping[str, np.ndarray]) -> dict[str, tuple[int, ...]]:
@@ -283,7 +284,7 @@ def layout(name: str, tensors: Mapping[str, np.ndarray]) -> dict[str, tuple[int,
     Returns:
       Name -> shape.
     """
-    return formats.layout(_entries(name, tensors)[1])
+    return formats.layout(entries_of(VARIANTS[name].tower, tensors)[1])
 
 
 def resample_positions(position: np.ndarray, own: int, grid: int) -> np.ndarray:
@@ -330,8 +331,14 @@ def build(name: str, checkpoint: checkpoints.Checkpoint, input_size: int | None)
     Raises:
       InputError: when the patches do not fill the side.
     """
-    variant = VARIANTS[name]
-    stored, entries = _entries(name, checkpoint.tensors)
+    return network_of(name, VARIANTS[name], checkpoint, input_size)
+
+
+def network_of(
+    name: str, variant: Variant, checkpoint: checkpoints.Checkpoint, input_size: int | None = None
+) -> networks.Network:
+    """Makes a network of a variant and a file whose layout has been checked; see `build`."""
+    stored, entries = entries_of(variant.tower, checkpoint.tensors)
     default = stored.side if stored.num_classes else variant.tower.side
     tower, params = at_side(stored, formats.convert(entries, checkpoint.tensors), input_size or default)
     preprocessing = networks.Preprocessing(

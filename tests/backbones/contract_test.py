@@ -12,8 +12,11 @@ from causal_iqa import _checks, backbones
 from causal_iqa.backbones import checkpoints, networks, scene_cnn
 from tests.backbones import synthetic
 
+# The transformers are held to their peers at small sizes in transformers_test.py.
+_BUILT_WHOLE = [name for name, row in backbones.TABLE.items() if row.kind not in ("vit", "clip")]
 
-@pytest.fixture(scope="module", params=sorted(backbones.TABLE))
+
+@pytest.fixture(scope="module", params=sorted(_BUILT_WHOLE))
 def network(request, tmp_path_factory):
     path = tmp_path_factory.mktemp("weights") / "net.safetensors"
     layout = backbones.TABLE[request.param].layout({})
