@@ -1,0 +1,152 @@
+"""Pieces of the similarity maps that the gradient, phase, saliency and wavelet metrics share.
+
+Two metrics that need the same map call the same function here, so that a program with both computes it once.
+"""
+
+import functools
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from causal_iqa import images
+from causal_iqa.metrics import _filters, _pixels
+
+# Zhang et al. (2011), section III: automatic downsampling brings the shorter side to about 256 pixels.
+_VIEWING_SIDE = 256
+# Zhang et al. (2011), eq. 17: YIQ as rounded there; luma is images.luma.
+_I_WEIGHTS = (0.596, -0.274, -0.322)
+_Q_WEIGHTS = (0.211, -0.523, 0.312)
+# Geusebroek et al. (2001), as in Zhang et al. (2014), eq. 6, and Nafchi et al. (2016), eq. 8: opponent channels.
+_L_WEIGHTS = (0.06, 0.63, 0.27)
+_M_WEIGHTS = (0.30, 0.04, -0.35)
+_N_WEIGHTS = (0.34, -0.60, 0.17)
+
+
+def combine(image: jax.Array, weights: tuple[float, float, float]) -> jax.Array:
+    """Returns the weighted sum [H, W] of the channels of an image taken as 0..255."""
+    r, g, b = (255.0 * weight for weight in weights)
+    return r * image[..., 0] + g * image[..., 1] + b * image[..., 2]
+
+
+def luma(image: jax.Array) -> jax.Array:
+    """Returns BT.601 luma [H, W] in 0..255, not rounded."""
+    return 255.0 * images.luma(image)
+
+
+def in_phase_quadrature(image: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Returns the chroma planes I and Q of YIQ, each [H, W], of an image taken as 0..255."""
+    return combine(image, _I_WEIGHTS), combine(image, _Q_WEIGHTS)
+
+
+def opponent_luma(image: jax.Array) -> jax.Array:
+    """Returns the plane L [H, W] of the Gaussian colour model LMN, of an image taken as 0..255."""
+    return combine(image, _L_WEIGHTS)
+
+
+def opponent_chroma(image: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Returns the chroma planes M and N [H, W] of the Gaussian colour model, of an image taken as 0..255."""
+    return combine(image, _M_WEIGHTS), combine(image, _N_WEIGHTS)
+
+
+def viewing_factor(height: int, width: int) -> int:
+    """Returns max(1, round(shorter side / 256)), halves up: the published code's downsampling."""
+    return max(1, (min(height, width) + _VIEWING_SIDE // 2) // _VIEWING_SIDE)
+
+
+def to_viewing_size(plane: jax.Array) -> jax.Array:
+    """Shrinks [H, W] by `viewing_factor`: box means with a zero border, as MATLAB's conv2(..., 'same')."""
+    return _filters.shrink(plane, viewing_factor(*plane.shape), border="zero")
+
+
+def _gradient_magnitude(plane: jax.Array, side: float, middle: float) -> jax.Array:
+    smooth, difference = (side, middle, side), (1.0, 0.0, -1.0)
+    padded = _filters.pad(plane, (1, 1), (1, 1), "zero")
+    along = _filters.shifted_sum(_filters.shifted_sum(padded, smooth, 0), difference, 1)
+    down = _filters.shifted_sum(_filters.shifted_sum(padded, difference, 0), smooth, 1)
+    return _pixels.safe_sqrt(along * along + down * down)
+
+
+def prewitt(plane: jax.Array) -> jax.Array:
+    """Gradient magnitude by the 3 x 3 Prewitt operator over three, zero border; [H, W] to [H, W]."""
+    return _gradient_magnitude(plane, 1.0 / 3.0, 1.0 / 3.0)
+
+
+def scharr(plane: jax.Array) -> jax.Array:
+    """Gradient magnitude by the 3 x 3 Scharr operator over sixteen, zero border; [H, W] to [H, W]."""
+    return _gradient_magnitude(plane, 3.0 / 16.0, 10.0 / 16.0)
+
+
+def similarity(a: jax.Array, b: jax.Array, constant: float) -> jax.Array:
+    """Returns (2 a b + c) / (a^2 + b^2 + c), in (-1, 1], 1 where a = b."""
+    return (2.0 * a * b + constant) / (a * a + b * b + constant)
+
+
+def dissimilarity(a: jax.Array, b: jax.Array, constant: float) -> jax.Array:
+    """Returns 1 - similarity(a, b, c) = (a - b)^2 / (a^2 + b^2 + c), without the cancellation near a = b."""
+    return jnp.square(a - b) / (a * a + b * b + constant)
+
+
+def real_power(x: jax.Array, exponent: float) -> jax.Array:
+    """Returns the real part of x ** exponent for real x of either sign; gradient zero, not infinite, at zero."""
+    size = jnp.abs(x)
+    power = jnp.exp(exponent * jnp.log(jnp.where(size > 0, size, 1.0)))
+    return jnp.where(x > 0, power, jnp.where(x < 0, math.cos(math.pi * exponent) * power, 0.0))
+
+
+def ratio(total: jax.Array, weight: jax.Array) -> jax.Array:
+    """Returns total / weight, NaN where no weight is left, with finite gradients either way."""
+    positive = weight > 0
+    return jnp.where(positive, total / jnp.where(positive, weight, 1.0), jnp.nan)
+
+
+def _cubic(x: np.ndarray) -> np.ndarray:
+    """Keys (1981), eq. 15: cubic convolution with a = -1/2."""
+    x = np.abs(x)
+    near = 1.5 * x**3 - 2.5 * x**2 + 1.0
+    far = -0.5 * x**3 + 2.5 * x**2 - 4.0 * x + 2.0
+    return np.where(x <= 1.0, near, np.where(x <= 2.0, far, 0.0))
+
+
+def _triangle(x: np.ndarray) -> np.ndarray:
+    return np.maximum(0.0, 1.0 - np.abs(x))
+
+
+_KERNELS = {"bicubic": (_cubic, 2.0), "bilinear": (_triangle, 1.0)}
+
+
+@functools.lru_cache(maxsize=64)
+def _resize_weights(source: int, target: int, scale: float, method: str) -> np.ndarray:
+    """Returns [target, source]: the kernel widened by 1 / scale when shrinking, the border mirrored."""
+    kernel, support = _KERNELS[method]
+    widen = min(scale, 1.0)
+    reach = support / widen
+    centre = (np.arange(target) + 0.5) / scale - 0.5
+    first = np.floor(centre - reach).astype(int)
+    index = first[:, None] + np.arange(int(np.ceil(2.0 * reach)) + 2)
+    taps = kernel(widen * (centre[:, None] - index))
+    mirrored = np.mod(index, 2 * source)
+    mirrored = np.where(mirrored < source, mirrored, 2 * source - 1 - mirrored)
+    weights = np.zeros((target, source))
+    np.add.at(weights, (np.arange(target)[:, None], mirrored), taps / taps.sum(axis=1, keepdims=True))
+    return weights.astype(np.float32)
+
+
+def resize(plane: jax.Array, shape: tuple[int, int], method: str, *, scale: float | None = None) -> jax.Array:
+    """Resizes [..., H, W] as MATLAB's imresize: antialiased when shrinking, symmetric border.
+
+    Args:
+      plane: float32 [..., H, W].
+      shape: rows and columns wanted, static.
+      method: "bicubic" or "bilinear", static.
+      scale: of both axes where it is not the ratio of the sides, as MATLAB's imresize(x, scale) has it; static.
+
+    Returns:
+      float32 [..., *shape].
+    """
+    height, width = plane.shape[-2:]
+    rows = _resize_weights(height, shape[0], scale or shape[0] / height, method)
+    columns = _resize_weights(width, shape[1], scale or shape[1] / width, method)
+    out = jnp.matmul(plane, jnp.asarray(columns.T, plane.dtype), precision="highest")
+    return jnp.matmul(jnp.asarray(rows, plane.dtype), out, precision="highest")

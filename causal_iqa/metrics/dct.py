@@ -1,0 +1,112 @@
+"""DSS: similarity of the local variances of DCT subbands, at the places where it is worst.
+
+Images are float32 [H, W, 3], sRGB, in [0, 1]; the constants refer to 0..255.
+"""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from causal_iqa.metrics import _filters, _order, _pixels, _similarity, spec
+
+# Balanov et al. (2015), section 3, and the authors' dss_index.m.
+_BLOCK = 8
+_WEIGHT_SIGMA = 1.55
+_SMALLEST_WEIGHT = 0.01
+_DC_CONSTANT = 1000.0
+_AC_CONSTANT = 300.0
+_WINDOW_SIZE = 3
+_WINDOW_SIGMA = 1.5
+_WORST_SHARE = 0.05
+# A twentieth of 16 blocks rounds to one; of 9 blocks (24 pixels) to none.
+_SMALLEST_SIDE = 32
+
+
+@functools.lru_cache(maxsize=1)
+def _subbands() -> tuple[np.ndarray, np.ndarray]:
+    """Basis images [K, 8, 8] of the subbands that count, the constant first, and their weights [K] of sum 1."""
+    order, position = np.mgrid[0:_BLOCK, 0:_BLOCK]
+    cosines = np.cos(np.pi / _BLOCK * (position + 0.5) * order) * np.sqrt(2.0 / _BLOCK)
+    cosines[0] = np.sqrt(1.0 / _BLOCK)
+    weights = np.exp(-((order + 0.5) ** 2 + (position + 0.5) ** 2) / (2.0 * _WEIGHT_SIGMA**2))
+    rows, columns = np.nonzero(weights >= _SMALLEST_WEIGHT)
+    basis = np.einsum("ki,kj->kij", cosines[rows], cosines[columns])
+    kept = weights[rows, columns]
+    return basis.astype(np.float32), (kept / kept.sum()).astype(np.float32)
+
+
+def _decompose(plane: jax.Array, basis: np.ndarray) -> jax.Array:
+    """DCT coefficients [K, h, w] of the 8 x 8 blocks, what is left of the last block cut off."""
+    height, width = (side // _BLOCK for side in plane.shape)
+    blocks = plane[: height * _BLOCK, : width * _BLOCK].reshape(height, _BLOCK, width, _BLOCK)
+    blocks = blocks.transpose(1, 3, 0, 2).reshape(_BLOCK * _BLOCK, height * width)
+    matrix = jnp.asarray(basis.reshape(-1, _BLOCK * _BLOCK), plane.dtype)
+    return jnp.matmul(matrix, blocks, precision="highest").reshape(-1, height, width)
+
+
+def _moments(x: jax.Array, y: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Local variances and covariance under the 3 x 3 Gaussian, zero border, each [K, h, w]."""
+    window = _filters.gaussian(_WINDOW_SIZE, _WINDOW_SIGMA)
+    local = functools.partial(_filters.separable, rows=window, columns=window, border="zero")
+    mean_x, mean_y = local(x), local(y)
+    return local(x * x) - mean_x * mean_x, local(y * y) - mean_y * mean_y, local(x * y) - mean_x * mean_y
+
+
+def dss(reference: jax.Array, image: jax.Array) -> jax.Array:
+    """DCT subband similarity of luma.
+
+    sum_k w_k times the mean of the worst 5 % of (2 sx sy + C) / (sx^2 + sy^2 + C) over the blocks, sx and sy the local
+    deviations of coefficient k (C = 300, for the constant one 1000); the constant subband is also multiplied by the
+    worst 5 % of (sxy + C) / (sx sy + C). w falls with frequency as a Gaussian of 1.55 and is zero below 0.01.
+
+    Args:
+      reference: float32 [H, W, 3] in [0, 1], sides of at least 32.
+      image: float32 [H, W, 3] in [0, 1].
+
+    Returns:
+      Scalar of at most 1; higher is better, 1 for equal images.
+
+    Raises:
+      ValueError: when shapes differ, are not [H, W, 3], or a side is below 32 pixels.
+
+    References:
+      [1] Balanov, Schwartz, Moshe, Peleg, "Image quality assessment based on DCT subband similarity", ICIP 2015, eq. 2
+          to 6, and the authors' dss_index.m.
+    """
+    _pixels.check_pair(reference, image, _SMALLEST_SIDE, "dss")
+    basis, weights = _subbands()
+    x, y = (_decompose(_similarity.luma(part), basis) for part in (reference, image))
+    var_x, var_y, covariance = _moments(x, y)
+    var_x, var_y = jnp.maximum(var_x, 0.0), jnp.maximum(var_y, 0.0)
+    product = _pixels.safe_sqrt(var_x * var_y)
+    constants = np.full((len(basis), 1, 1), _AC_CONSTANT, np.float32)
+    constants[0] = _DC_CONSTANT
+    left = (2.0 * product + constants) / (var_x + var_y + constants)
+    worst = max(1, int(_WORST_SHARE * left[0].size + 0.5))
+    pooled = jax.vmap(lambda part: _order.mean_of_smallest(part, worst))(left)
+    right = _order.mean_of_smallest((covariance[0] + _DC_CONSTANT) / (product[0] + _DC_CONSTANT), worst)
+    return jnp.sum(pooled * weights) - (1.0 - right) * pooled[0] * weights[0]
+
+
+SPECS = (
+    spec.MetricSpec(
+        name="dss",
+        fn=dss,
+        family="full_reference",
+        higher_is_better=True,
+        colour="Y BT.601",
+        range=(None, 1.0),
+        smallest_side=_SMALLEST_SIDE,
+        differentiable=True,
+        convention="8x8 DCT, sigma 1.55, weights below 0.01 dropped, C 1000 and 300, worst 5 % of the blocks",
+        reference="Balanov, Schwartz, Moshe, Peleg, ICIP 2015; dss_index.m",
+        worse_with=("blur", "noise"),
+        perfect=1.0,
+        symmetric=True,
+        data_range="0-255, not rounded",
+        window="3x3 Gaussian over blocks, sigma 1.5",
+        border="zero; blocks not whole at the right and below are cut off",
+    ),
+)
