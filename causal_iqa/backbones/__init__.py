@@ -1,21 +1,36 @@
 """Networks whose accuracy is judged and networks that give features, with import of real weight files."""
 
-from causal_iqa.backbones.architectures import TABLE, ArchitectureSpec, load, load_packaged
+from causal_iqa.backbones.architectures import TABLE, ArchitectureSpec, load, load_packaged, open_network
 from causal_iqa.backbones.checkpoints import Checkpoint, MismatchError, read, save_safetensors
-from causal_iqa.backbones.networks import PENULTIMATE, Network, Preprocessing, geometry, normalise
+from causal_iqa.backbones.networks import PENULTIMATE, Network, Preprocessing, TextTower, geometry, normalise
+from causal_iqa.backbones.tokenizers import Tokenizer
+from causal_iqa.backbones.transformer import EMBEDDING
+from causal_iqa.backbones.user import host_network, load_function, make_network
+from causal_iqa.backbones.zero_shot import TEMPLATES, class_embeddings, embed_prompts, zero_shot_classifier
 
 __all__ = [
+    "EMBEDDING",
     "PENULTIMATE",
     "TABLE",
+    "TEMPLATES",
     "ArchitectureSpec",
     "Checkpoint",
     "MismatchError",
     "Network",
     "Preprocessing",
+    "TextTower",
+    "Tokenizer",
+    "class_embeddings",
+    "embed_prompts",
     "geometry",
+    "host_network",
     "load",
+    "load_function",
     "load_packaged",
+    "make_network",
     "normalise",
+    "open_network",
     "read",
     "save_safetensors",
+    "zero_shot_classifier",
 ]

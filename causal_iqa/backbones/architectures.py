@@ -10,7 +10,17 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from causal_iqa import _checks
-from causal_iqa.backbones import checkpoints, cifar_resnet, clip, mobilenet, networks, scene_cnn, vit
+from causal_iqa.backbones import (
+    checkpoints,
+    cifar_resnet,
+    clip,
+    hub,
+    mobilenet,
+    networks,
+    scene_cnn,
+    user,
+    vit,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,7 +84,8 @@ def load(name: str, path: str | os.PathLike[str], *, input_size: int | None = No
 
     Args:
       name: a row of TABLE.
-      path: a .safetensors file or a PyTorch .pt, .pth or .th file, see `checkpoints.read`.
+      path: a .safetensors, .npz or PyTorch file, see `checkpoints.read`, or an address on the Hugging Face hub, see
+        `hub.fetch`.
       input_size: side in pixels of the network's input; by default what the file or the architecture says.
 
     Returns:
@@ -85,6 +96,8 @@ def load(name: str, path: str | os.PathLike[str], *, input_size: int | None = No
         with the architecture they do fit), or a side the network does not take.
     """
     _checks.lookup(TABLE, name, "architecture")
+    if hub.is_address(str(path)):
+        path = hub.fetch(str(path))
     return _network(name, checkpoints.read(path), input_size)
 
 
@@ -108,3 +121,21 @@ def load_packaged(name: str) -> networks.Network:
         raise _checks.InputError(f"no weights of {name} come with the library (those that do: {held or 'none'})")
     with importlib.resources.as_file(folder / f"{name}.safetensors") as path:
         return load(name, path)
+
+
+def open_network(name: str, path: str | os.PathLike[str] | None = None) -> networks.Network:
+    """Makes a network of whatever names it: the one way for binaries and studies.
+
+    Args:
+      name: a row of TABLE, or a user's function "package.module:function" or "path/to/file.py:function".
+      path: of the weight file, see `load`; None for packaged weights and for a user's function.
+
+    Returns:
+      The network.
+
+    Raises:
+      InputError: from `load`, `load_packaged` or `user.load_function`.
+    """
+    if user.is_reference(name):
+        return user.load_function(name)
+    return load_packaged(name) if path is None else load(name, path)

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from causal_iqa import __version__, _checks, degradations, metrics
+from causal_iqa.backbones.user import is_reference
 from causal_iqa.degradations import CLEAN, Condition
 
 ANCHOR_KINDS = ("auto", "images", "head", "text")
@@ -27,16 +28,22 @@ class NetworkChoice:
 
     @classmethod
     def parse(cls, text: str) -> "NetworkChoice":
-        """Reads ARCHITECTURE=PATH, NAME=ARCHITECTURE=PATH, or ARCHITECTURE alone for packaged weights.
+        """Reads ARCHITECTURE=PATH, NAME=ARCHITECTURE=PATH, ARCHITECTURE alone for packaged weights, or NAME=FUNCTION.
+
+        PATH may be an address on the Hugging Face hub, FUNCTION is a user's "package.module:function" or
+        "path/to/file.py:function".
 
         Raises:
           InputError: on anything else.
         """
         parts = text.split("=", 2)
         if not all(parts):
-            raise _checks.InputError(f"{text!r}: expected ARCHITECTURE=PATH or NAME=ARCHITECTURE=PATH")
+            raise _checks.InputError(f"{text!r}: expected ARCHITECTURE=PATH, NAME=ARCHITECTURE=PATH or NAME=FUNCTION")
         if len(parts) == 1:
-            return cls(parts[0], parts[0], None)
+            name = parts[0].rsplit(":", 1)[-1] if is_reference(parts[0]) else parts[0]
+            return cls(name, parts[0], None)
+        if len(parts) == 2 and is_reference(parts[1]):
+            return cls(parts[0], parts[1], None)
         if len(parts) == 2:
             return cls(parts[0], parts[0], parts[1])
         return cls(*parts)

@@ -41,10 +41,8 @@ class Study:
 
 
 def load_network(choice: NetworkChoice) -> backbones.Network:
-    """Loads a network of the study from its file, or its packaged weights; InputError when that cannot be."""
-    if choice.path is None:
-        return backbones.load_packaged(choice.architecture)
-    return backbones.load(choice.architecture, choice.path)
+    """Loads a network of the study: its file, packaged weights or a user's function; InputError when it cannot be."""
+    return backbones.open_network(choice.architecture, choice.path)
 
 
 def _open_judged(config: StudyConfig, download: bool) -> data.Source:

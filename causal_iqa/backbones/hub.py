@@ -1,0 +1,55 @@
+"""Weight files from the Hugging Face hub (extra `hub`): cached, at a pinned revision."""
+
+import importlib
+import pathlib
+import re
+
+from causal_iqa import _checks
+
+_ADDRESS = re.compile(r"hf://(?P<repository>[\w.-]+/[\w.-]+)@(?P<revision>[\w.-]+)/(?P<file>[\w./-]+)")
+
+
+def is_address(text: str) -> bool:
+    """Whether `text` names a file on the hub."""
+    return text.startswith("hf://")
+
+
+def fetch(address: str) -> pathlib.Path:
+    """Finds a file of the hub in the local cache, or downloads it there.
+
+    Args:
+      address: "hf://OWNER/REPOSITORY@REVISION/FILE"; the revision, best a commit, is part of the address, so the file
+        does not change under a study.
+
+    Returns:
+      The local path. The file's sha256 goes into every record of a network loaded from it.
+
+    Raises:
+      InputError: for another form, without the extra, or when the file is neither cached nor to be had, with the
+        address to download and what to give instead.
+    """
+    found = _ADDRESS.fullmatch(address)
+    if found is None:
+        raise _checks.InputError(
+            f"{address}: expected hf://OWNER/REPOSITORY@REVISION/FILE; the revision pins the weights"
+        )
+    try:
+        hub = importlib.import_module("huggingface_hub")
+    except ImportError as error:
+        raise _checks.InputError(
+            f"{address}: needs the package huggingface_hub; pip install 'causal-iqa[hub]'"
+        ) from error
+    place = {"repo_id": found["repository"], "filename": found["file"], "revision": found["revision"]}
+    try:
+        return pathlib.Path(hub.hf_hub_download(**place, local_files_only=True))
+    except (OSError, ValueError):
+        pass  # Not in the cache; errors of the hub's library derive from these.
+    try:
+        return pathlib.Path(hub.hf_hub_download(**place))
+    except (OSError, ValueError) as error:
+        source = f"https://huggingface.co/{found['repository']}/resolve/{found['revision']}/{found['file']}"
+        reason = f"{type(error).__name__}: {error}".splitlines()[0]
+        raise _checks.InputError(
+            f"{address}: not in the local cache and not to be had ({reason}); download {source} elsewhere and give the "
+            "path of the file in place of this address"
+        ) from error
