@@ -1,5 +1,6 @@
 """Frost on the window, after Hendrycks and Dietterich (2019), drawn anew or cut from texture files."""
 
+import math
 import os
 import pathlib
 from collections.abc import Iterable, Sequence
@@ -23,29 +24,27 @@ FROST_WEIGHTS = {
 # How much the released scripts shrink the texture files before cutting.
 FROST_TEXTURE_SCALE = {"imagenet224": 1.0, "inception299": 1.0, "tiny64": 0.3, "cifar32": 0.2}
 
-# The five textures that the released scripts draw from (they never reach the sixth), measured: the mean colour and two
-# colour directions whose lengths are standard deviations, RGB in [0, 1]; the slope of the power spectrum.
+# The five textures that the released scripts draw from (they never reach the sixth; the second and third are the same),
+# measured over all pieces of 224 pixels: the mean colour, two colour directions whose lengths are standard deviations,
+# RGB in [0, 1], how much of the square of the light makes it as skewed, and the slope
+# of the grain's power spectrum that together with the ferns comes nearest to theirs.
 _MEANS = np.asarray(
-    [[0.305, 0.585, 0.650], [0.787, 0.805, 0.841], [0.787, 0.805, 0.841], [0.540, 0.599, 0.648], [0.441, 0.484, 0.528]],
+    [[0.302, 0.579, 0.644], [0.776, 0.793, 0.829], [0.776, 0.793, 0.829], [0.568, 0.626, 0.677], [0.395, 0.440, 0.487]],
     np.float32,
 )
 _FIRST = np.asarray(
-    [[0.102, 0.061, 0.047], [0.084, 0.087, 0.089], [0.084, 0.087, 0.089], [0.112, 0.112, 0.117], [0.173, 0.170, 0.163]],
+    [[0.108, 0.061, 0.045], [0.079, 0.082, 0.086], [0.079, 0.082, 0.086], [0.105, 0.105, 0.111], [0.150, 0.148, 0.144]],
     np.float32,
 )
 _SECOND = np.asarray(
-    [
-        [-0.029, 0.020, 0.037],
-        [-0.006, -0.001, 0.006],
-        [-0.006, -0.001, 0.006],
-        [-0.005, -0.004, 0.009],
-        [-0.005, 0, 0.006],
-    ],
+    [[-0.027, 0.021, 0.037], [0.005, 0, -0.005], [0.005, 0, -0.005], [0.006, 0.004, -0.009], [-0.004, -0.001, 0.005]],
     np.float32,
 )
-_SLOPES = np.asarray([-2.0, -1.75, -1.75, -1.4, -1.7], np.float32)
+_SQUARES = np.asarray([0.115, -0.176, -0.176, -0.027, 0.095], np.float32)
+_SLOPES = np.asarray([-2.4, -2.0, -2.0, -1.4, -2.0], np.float32)
 # Shares of the variance: ferns, and how bright a cut is as a whole; the rest is grain.
-_FERN_SHARE, _WHOLE_SHARE = 0.45, 0.08
+_FERN_SHARES = np.asarray([0.1, 0.35, 0.35, 0.4, 0.4], np.float32)
+_WHOLE_SHARE = 0.1
 _FERNS, _NEEDLES = 20, 48
 
 
@@ -97,11 +96,12 @@ def frost_texture(key: jax.Array, height: int, width: int) -> jax.Array:
     """
     kind_key, grain_key, fern_key, whole_key = jax.random.split(key, 4)
     kind = jax.random.randint(kind_key, (), 0, len(_MEANS))
-    mean, first, second, slope = (jnp.asarray(table)[kind] for table in (_MEANS, _FIRST, _SECOND, _SLOPES))
+    tables = (_MEANS, _FIRST, _SECOND, _SQUARES, _SLOPES, _FERN_SHARES)
+    mean, first, second, square, slope, fern = (jnp.asarray(table)[kind] for table in tables)
     grain, colour = _grain(grain_key, height, width, slope)
-    whole = jax.random.normal(whole_key)
-    shares = np.sqrt([1.0 - _FERN_SHARE - _WHOLE_SHARE, _FERN_SHARE, _WHOLE_SHARE]).astype(np.float32)
-    light = shares[0] * grain + shares[1] * _ferns(fern_key, height, width) + shares[2] * whole
+    whole = jax.random.normal(whole_key) * math.sqrt(_WHOLE_SHARE)
+    light = jnp.sqrt(1.0 - fern - _WHOLE_SHARE) * grain + jnp.sqrt(fern) * _ferns(fern_key, height, width) + whole
+    light = (light + square * (jnp.square(light) - 1.0)) * jax.lax.rsqrt(1.0 + 2.0 * square * square)
     return jnp.clip(mean + first * light[..., None] + second * colour[..., None], 0.0, 1.0)
 
 
