@@ -6,6 +6,7 @@ and a box is built by doubling. No function reduces over the batch, so a score c
 
 import functools
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -16,6 +17,9 @@ from causal_iqa.metrics import _pixels
 
 # numpy's names; "reflect" leaves the edge pixel single, "symmetric" repeats it.
 _PAD_MODES = {"zero": "constant", "symmetric": "symmetric", "reflect": "reflect", "edge": "edge"}
+# The first row of the inverse of the NTSC matrix, as rgb2gray computes it, in units of 2^-23: 255 of it fits int32.
+_GREY_BITS = 23
+_GREY_WEIGHTS = tuple(round(w * 2**_GREY_BITS) for w in (0.298936021293775, 0.587043074451121, 0.114020904255103))
 
 
 @functools.lru_cache(maxsize=32)
@@ -28,9 +32,11 @@ def gaussian(size: int, sigma: float) -> tuple[float, ...]:
 
 @jax.custom_jvp
 def grey_levels(image: jax.Array) -> jax.Array:
-    """BT.601 luma of the 8-bit image in grey levels, rounded half up, as published code reads a photograph.
+    """Grey levels of the 8-bit image as MATLAB's rgb2gray makes them, which published code reads a photograph with.
 
-    The gradient passes straight through the roundings, as if the luma were 255 (0.299 R + 0.587 G + 0.114 B).
+    Its weights are BT.601's to full precision, 0.298936, 0.587043, 0.114021: on colour images one pixel in a few hundred
+    rounds to another level than with 0.299, 0.587, 0.114. Rounded half up in integers, so for any batch size alike. The
+    gradient passes straight through the roundings.
 
     Args:
       image: float32 [H, W, 3] in [0, 1].
@@ -38,7 +44,12 @@ def grey_levels(image: jax.Array) -> jax.Array:
     Returns:
       float32 [H, W], integers in 0..255.
     """
-    return _pixels.luma_uint8(image).astype(image.dtype)
+    pixels = images.to_uint8(image).astype(jnp.int32)
+    red, green, blue = _GREY_WEIGHTS
+    levels = (
+        red * pixels[..., 0] + green * pixels[..., 1] + blue * pixels[..., 2] + 2 ** (_GREY_BITS - 1)
+    ) >> _GREY_BITS
+    return levels.astype(image.dtype)
 
 
 @grey_levels.defjvp
@@ -99,21 +110,26 @@ def _around(size: int) -> tuple[int, int]:
     return (size // 2, size - 1 - size // 2)
 
 
-def separable(x: jax.Array, rows: Sequence[float], columns: Sequence[float], *, border: str = "valid") -> jax.Array:
+def separable(
+    x: jax.Array, rows: Sequence[float], columns: Sequence[float], *, border: str = "valid", step: int = 1
+) -> jax.Array:
     """Correlates with the outer product of two windows.
 
     Args:
       x: float32 [..., H, W].
       rows: taps down the rows, static.
       columns: taps along the columns, static.
-      border: "valid", or "zero", "symmetric", "reflect", "edge" which keep the size.
+      border: "valid", or "zero", "symmetric", "reflect", "edge" which keep the size (only with `step` 1).
+      step: channels that alternate along the columns, static.
 
     Returns:
       float32 [..., H', W'].
     """
     if border != "valid":
         x = pad(x, _around(len(rows)), _around(len(columns)), border)
-    return shifted_sum(shifted_sum(x, columns, x.ndim - 1), rows, x.ndim - 2)
+    x = shifted_sum(x, columns, x.ndim - 1, step=step)
+    # Fused into one loop the two passes would make as many products as the full window has taps.
+    return shifted_sum(jax.lax.optimization_barrier(x), rows, x.ndim - 2)
 
 
 def box_mean(x: jax.Array, size: int, *, border: str = "valid") -> jax.Array:
@@ -121,6 +137,51 @@ def box_mean(x: jax.Array, size: int, *, border: str = "valid") -> jax.Array:
     if border != "valid":
         x = pad(x, _around(size), _around(size), border)
     return box_sum(box_sum(x, size, x.ndim - 1), size, x.ndim - 2) / (size * size)
+
+
+class LocalMoments(NamedTuple):
+    """Windowed means, variances and the covariance of two arrays, each [H', W']."""
+
+    mean_x: jax.Array
+    mean_y: jax.Array
+    var_x: jax.Array
+    var_y: jax.Array
+    cov: jax.Array
+
+
+def _axis_moments(moments: LocalMoments, window: Sequence[float], axis: int) -> LocalMoments:
+    """Pools moments along one axis; means enter relative to the middle of the window."""
+    taps = len(window)
+    length = moments.mean_x.shape[axis] - taps + 1
+    middle = LocalMoments(*(jax.lax.slice_in_dim(m, taps // 2, taps // 2 + length, axis=axis) for m in moments))
+    dx = dy = xx = yy = xy = 0.0
+    for k, weight in enumerate(window):
+        tap = LocalMoments(*(jax.lax.slice_in_dim(m, k, k + length, axis=axis) for m in moments))
+        x, y = tap.mean_x - middle.mean_x, tap.mean_y - middle.mean_y
+        dx, dy = dx + weight * x, dy + weight * y
+        xx = xx + weight * (tap.var_x + x * x)
+        yy = yy + weight * (tap.var_y + y * y)
+        xy = xy + weight * (tap.cov + x * y)
+    return LocalMoments(middle.mean_x + dx, middle.mean_y + dy, xx - dx * dx, yy - dy * dy, xy - dx * dy)
+
+
+def local_moments(x: jax.Array, y: jax.Array, window: Sequence[float]) -> LocalMoments:
+    """Moments under window x window, valid border, about the middle pixel of each window.
+
+    E[x^2] - E[x]^2 cancels in float32 wherever a window is flatter than it is bright. Here the means are taken relative
+    to the window's middle, so a flat window gives exact zeros.
+
+    Args:
+      x: float32 [H, W].
+      y: float32 [H, W].
+      window: odd number of taps of sum 1, static.
+
+    Returns:
+      LocalMoments of float32 [H - n + 1, W - n + 1].
+    """
+    zero = jnp.zeros_like(x)
+    moments = _axis_moments(LocalMoments(x, y, zero, zero, zero), window, 1)
+    return _axis_moments(jax.lax.optimization_barrier(moments), window, 0)
 
 
 def correlate(x: jax.Array, kernel: np.ndarray, *, border: str = "valid") -> jax.Array:

@@ -1,5 +1,32 @@
 """The table of conventional metrics."""
 
-from causal_iqa.metrics import full_reference, no_reference, spec
+from causal_iqa.metrics import (
+    complex_wavelet,
+    dct,
+    feature_similarity,
+    full_reference,
+    gradient_similarity,
+    haar,
+    information,
+    laplacian_pyramid,
+    multiscale,
+    no_reference,
+    saliency_similarity,
+    spec,
+    structural_similarity,
+)
 
-TABLE = spec.table_of(full_reference.SPECS + no_reference.SPECS)
+TABLE = spec.table_of(
+    full_reference.SPECS
+    + structural_similarity.SPECS
+    + multiscale.SPECS
+    + complex_wavelet.SPECS
+    + information.SPECS
+    + laplacian_pyramid.SPECS
+    + gradient_similarity.SPECS
+    + feature_similarity.SPECS
+    + saliency_similarity.SPECS
+    + haar.SPECS
+    + dct.SPECS
+    + no_reference.SPECS
+)
