@@ -23,12 +23,10 @@ class Pair(NamedTuple):
     low: jax.Array
 
 
-class Sketch(NamedTuple):
-    """Sufficient statistics of a sample under two feature maps, each map's features followed by their squared norm.
+class Moments(NamedTuple):
+    """Sufficient statistics of a sample, each map's features followed by their squared norm.
 
     Attributes:
-      map_x: features of the first variable.
-      map_y: features of the second variable.
       count: samples seen.
       mean_x: [D_x + 1].
       mean_y: [D_y + 1].
@@ -37,14 +35,26 @@ class Sketch(NamedTuple):
       within_y: likewise of y with itself [D_y + 1, D_y + 1], or None.
     """
 
-    map_x: Partial
-    map_y: Partial
     count: Pair
     mean_x: Pair
     mean_y: Pair
     cross: Pair
     within_x: Pair | None
     within_y: Pair | None
+
+
+class Sketch(NamedTuple):
+    """What was seen of a stream under two feature maps.
+
+    Attributes:
+      map_x: features of the first variable.
+      map_y: features of the second variable.
+      moments: the sufficient statistics.
+    """
+
+    map_x: Partial
+    map_y: Partial
+    moments: Moments
 
 
 class SketchEstimate(NamedTuple):
@@ -112,7 +122,8 @@ def init(map_x: Partial, map_y: Partial, x: jax.ShapeDtypeStruct, y: jax.ShapeDt
     width_x = jax.eval_shape(map_x, x).shape[1] + 1
     width_y = jax.eval_shape(map_y, y).shape[1] + 1
     inner = [_zeros(width, width) if within else None for width in (width_x, width_y)]
-    return Sketch(map_x, map_y, _zeros(), _zeros(width_x), _zeros(width_y), _zeros(width_x, width_y), *inner)
+    cross = _zeros(width_x, width_y)
+    return Sketch(map_x, map_y, Moments(_zeros(), _zeros(width_x), _zeros(width_y), cross, *inner))
 
 
 def _centred(features: jax.Array, weight: jax.Array, count: jax.Array) -> tuple[Pair, jax.Array]:
@@ -154,8 +165,8 @@ def update(sketch: Sketch, x: jax.Array, y: jax.Array, mask: jax.Array | None = 
         value = jnp.matmul(a.T, b, precision=_PRECISION)
         return Pair(value, jnp.zeros_like(value))
 
-    within = sketch.within_x is not None
-    chunk = sketch._replace(
+    within = sketch.moments.within_x is not None
+    chunk = Moments(
         count=Pair(count, jnp.zeros_like(count)),
         mean_x=mean_x,
         mean_y=mean_y,
@@ -163,7 +174,7 @@ def update(sketch: Sketch, x: jax.Array, y: jax.Array, mask: jax.Array | None = 
         within_x=product(phi, phi) if within else None,
         within_y=product(psi, psi) if within else None,
     )
-    return merge(sketch, chunk)
+    return sketch._replace(moments=merge_moments(sketch.moments, chunk))
 
 
 def merge(a: Sketch, b: Sketch) -> Sketch:
@@ -179,6 +190,11 @@ def merge(a: Sketch, b: Sketch) -> Sketch:
     References:
       [1] Chan, Golub, LeVeque, "Algorithms for computing the sample variance", American Statistician 1983, eq. 1.5.
     """
+    return a._replace(moments=merge_moments(a.moments, b.moments))
+
+
+def merge_moments(a: Moments, b: Moments) -> Moments:
+    """Joins the statistics of two parts of a sample; see `merge`."""
     count = _join(a.count, b.count)
     total = jnp.maximum(_value(count), 1.0)
     share = _value(b.count) / total
@@ -194,9 +210,7 @@ def merge(a: Sketch, b: Sketch) -> Sketch:
             return None
         return _add(_join(before, after), weight * left[:, None] * right[None, :])
 
-    return Sketch(
-        a.map_x,
-        a.map_y,
+    return Moments(
         count,
         _add(a.mean_x, share * step_x),
         _add(a.mean_y, share * step_y),
@@ -282,21 +296,23 @@ def finalize(sketch: Sketch) -> SketchEstimate:
           Computing 2018, sections 3 and 4.
       [3] Hoeffding, "Probability inequalities for sums of bounded random variables", JASA 1963, section 5b.
     """
-    count = _value(sketch.count)
-    biased, unbiased = _hsic(sketch.cross, sketch.mean_x, sketch.mean_y, count)
+    moments = sketch.moments
+    count = _value(moments.count)
+    biased, unbiased = _hsic(moments.cross, moments.mean_x, moments.mean_y, count)
     cka = cka_debiased = None
-    if sketch.within_x is not None and sketch.within_y is not None:
-        biased_x, unbiased_x = _hsic(sketch.within_x, sketch.mean_x, sketch.mean_x, count)
-        biased_y, unbiased_y = _hsic(sketch.within_y, sketch.mean_y, sketch.mean_y, count)
+    if moments.within_x is not None and moments.within_y is not None:
+        biased_x, unbiased_x = _hsic(moments.within_x, moments.mean_x, moments.mean_x, count)
+        biased_y, unbiased_y = _hsic(moments.within_y, moments.mean_y, moments.mean_y, count)
         cka = _ratio(biased, biased_x, biased_y)
         cka_debiased = _ratio(unbiased, unbiased_x, unbiased_y)
-    residuals = (1.0 - _value(mean)[-1] for mean in (sketch.mean_x, sketch.mean_y))
+    residuals = (1.0 - _value(mean)[-1] for mean in (moments.mean_x, moments.mean_y))
     return SketchEstimate(count, biased, unbiased, cka, cka_debiased, *residuals)
 
 
 def _ratio(value: jax.Array, x: jax.Array, y: jax.Array) -> jax.Array:
     defined = (x > 0) & (y > 0)
-    return jnp.where(defined, value / jnp.sqrt(jnp.where(defined, x, 1.0)) / jnp.sqrt(jnp.where(defined, y, 1.0)), jnp.nan)
+    x, y = jnp.where(defined, x, 1.0), jnp.where(defined, y, 1.0)
+    return jnp.where(defined, value / jnp.sqrt(x) / jnp.sqrt(y), jnp.nan)
 
 
 def frequency_error(sketch: Sketch) -> jax.Array:
@@ -318,7 +334,7 @@ def frequency_error(sketch: Sketch) -> jax.Array:
       [1] Hoeffding, "A class of statistics with asymptotically normal distribution", Annals of Mathematical Statistics
           1948, section 5.
     """
-    covariance = (_value(sketch.cross) / _value(sketch.count))[:-1, :-1]
+    covariance = (_value(sketch.moments.cross) / _value(sketch.moments.count))[:-1, :-1]
     rows, columns = covariance.shape
     if rows % 2 or columns % 2 or min(rows, columns) < 4:
         raise ValueError(f"sketch: expected two Fourier maps of 2 frequencies or more, got {rows} x {columns} features")
