@@ -1,21 +1,25 @@
 """Conditions as interventions: composed in the order of a camera, applied as pure functions."""
 
+import pathlib
 import zlib
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from causal_iqa import _checks
-from causal_iqa.degradations import jpeg
+from causal_iqa.degradations import frost, jpeg, ladder
 from causal_iqa.degradations.condition import Condition, Step
 from causal_iqa.degradations.table import TABLE
+
+_TEXTURE_SUFFIXES = (".png", ".jpg", ".jpeg")
 
 Apply = Callable[[jax.Array, jax.Array], jax.Array]
 
 # The path of light and data through a camera, by group of the spec.
-STAGES = ("world", "optics", "exposure", "sensor", "processing", "compression", "geometry")
+STAGES = ("world", "optics", "exposure", "sensor", "demosaicing", "colour", "processing", "compression", "geometry")
 _STAGE_OF_GROUP: Mapping[str, str] = {
     "weather": "world",
     "occlusion": "world",
@@ -24,13 +28,19 @@ _STAGE_OF_GROUP: Mapping[str, str] = {
     "exposure": "exposure",
     "noise": "sensor",
     "sensor": "sensor",
-    "colour": "processing",
+    "colour": "colour",
     "digital": "processing",
     "geometry": "geometry",
     "compression": "compression",
 }
-# The groups of ImageNet-C are no stages: these three stand elsewhere on the path.
-_STAGE_OF_NAME = {"brightness": "exposure", "jpeg_compression": "compression", "elastic_transform": "geometry"}
+# A group says what a degradation looks like: these stand elsewhere on the path than the rest of theirs.
+_STAGE_OF_NAME = {
+    "brightness": "exposure",
+    "rolling_shutter": "exposure",
+    "demosaicing": "demosaicing",
+    "elastic_transform": "geometry",
+    "jpeg_compression": "compression",
+}
 SETS = ("imagenet_c", "imagenet_c15", "camera", "all")
 # Hendrycks and Dietterich (2019), section 4.1: held out for validation, not among the 15 of the benchmark.
 _VALIDATION_ONLY = ("gaussian_blur", "speckle_noise", "spatter", "saturate")
@@ -43,8 +53,8 @@ def stage(name: str) -> str:
       name: a row of TABLE.
 
     Returns:
-      One of STAGES: by the group of the spec, but for brightness, jpeg_compression and elastic_transform, which
-      ImageNet-C files under other groups.
+      One of STAGES: by the group of the spec, but for brightness, rolling_shutter, demosaicing, elastic_transform and
+      jpeg_compression, whose groups hold mostly others.
     """
     group = _checks.lookup(TABLE, name, "degradation").group
     return _STAGE_OF_NAME.get(name, _STAGE_OF_GROUP[group])
@@ -157,18 +167,44 @@ def do_graded(condition: Condition) -> Callable[[jax.Array, jax.Array, jax.Array
       condition: says everything but the severities.
 
     Returns:
-      A pure `f(key, image, severities) -> image`; severities float [number of steps] in [0, 5], traced.
+      A pure `f(key, image, severities) -> image`; severities float [number of steps] in [0, 5], traced. The images of
+      `frost[textures=FOLDER]` are read when it is traced; all of them serve (the originals use frost1 to frost5).
+
+    Raises:
+      InputError: when there are no such files.
     """
     came = [sum(other.name == step.name for other in condition.steps[:i]) for i, step in enumerate(condition.steps)]
+    for step in condition.steps:
+        _frost_files(step)
 
     def apply(key: jax.Array, image: jax.Array, severities: jax.Array) -> jax.Array:
         for i, step in enumerate(condition.steps):
             fn = TABLE[step.name].fn
             own = step_key(key, step.name, came[i])
-            image = fn(own, image, severities[i], family=condition.family, **dict(step.options))
+            options = _options(step, image, condition.family)
+            image = fn(own, image, severities[i], family=condition.family, **options)
         return keep(image, quantise=condition.quantise, stored=condition.stored)
 
     return apply
+
+
+def _frost_files(step: Step) -> list[pathlib.Path]:
+    """The files behind `frost[textures=FOLDER]`; InputError when there are none."""
+    folder = dict(step.options).get("textures")
+    if step.name != "frost" or folder is None:
+        return []
+    files = sorted(path for path in pathlib.Path(str(folder)).glob("*") if path.suffix.lower() in _TEXTURE_SUFFIXES)
+    if not files:
+        raise _checks.InputError(f"frost[textures]: no {', '.join(_TEXTURE_SUFFIXES)} files in {str(folder)!r}")
+    return files
+
+
+def _options(step: Step, image: jax.Array, family: str | None) -> dict[str, Any]:
+    options = dict(step.options)
+    if files := _frost_files(step):
+        scale = frost.FROST_TEXTURE_SCALE[ladder.family_of(image, family)]
+        options["textures"] = frost.load_frost_textures(files, scale=scale, smallest=image.shape[:2])
+    return options
 
 
 def keep(image: jax.Array, *, quantise: str = "none", stored: int | None = None) -> jax.Array:

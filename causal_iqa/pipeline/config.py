@@ -9,7 +9,7 @@ import typing
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from causal_iqa import __version__, _checks, degradations, metrics
+from causal_iqa import __version__, _checks, backbones, degradations, metrics
 from causal_iqa.backbones.user import is_reference
 from causal_iqa.degradations import CLEAN, Condition
 
@@ -77,6 +77,9 @@ class StudyConfig:
       anchor_data_dir: None: data_dir.
       anchor_split: None: "train" where the dataset has one, else the judged split.
       num_anchors: at most so many, classes in turn.
+      templates: prompts of text anchors, a row of `backbones.TEMPLATES`.
+      class_names: file with a name in words per class, in label order, for text anchors; None: the dataset's own.
+      tokenizer: vocabulary of the text towers; None: looked for beside the weight files.
       seed: of the choice of images, the degradations and the resamples.
       num_resamples: bootstrap resamples of the images.
       level: of the intervals.
@@ -104,6 +107,9 @@ class StudyConfig:
     anchor_data_dir: str | None = None
     anchor_split: str | None = None
     num_anchors: int = 1000
+    templates: str = "short"
+    class_names: str | None = None
+    tokenizer: str | None = None
     seed: int = 0
     num_resamples: int = 1000
     level: float = 0.95
@@ -129,6 +135,7 @@ class StudyConfig:
         if not self.metrics and not self.backbones:
             raise _checks.InputError("metrics: expected at least one metric or backbone")
         _checks.check_choice(self.anchors, ANCHOR_KINDS, "anchors")
+        _checks.check_choice(self.templates, backbones.TEMPLATES, "templates")
         _checks.check_choice(self.score_at, SCORE_AT, "score_at")
         for name, least in (("num_images", 2), ("image_size", 16), ("num_anchors", 2), ("num_resamples", 1)):
             value = getattr(self, name)
@@ -197,6 +204,35 @@ class StudyConfig:
                 value = tuple(value)
             fields[name] = value
         return cls(**fields)
+
+
+def degradation_details(config: StudyConfig, image_size: int) -> dict[str, Any]:
+    """Says what defines the conditions of a study.
+
+    Args:
+      config: the study.
+      image_size: side in pixels of the images that are degraded.
+
+    Returns:
+      {"family", "quantise", "stored", "conditions": what is done, "passports": of the degradations}, JSON values.
+
+    Raises:
+      InputError: when no family fits the images and none is given, or texture files are missing.
+    """
+    for condition in config.interventions:
+        degradations.do_graded(condition)  # Refuses missing texture files now, not after minutes.
+    specs = {step.name: degradations.TABLE[step.name] for condition in config.conditions for step in condition.steps}
+    if any(set(spec.parameters) & set(degradations.FAMILIES) for spec in specs.values()):
+        families = {x.family or degradations.family_for(image_size, image_size) for x in config.interventions[1:]}
+    else:
+        families = set()
+    return {
+        "family": ", ".join(sorted(families)) or None,
+        "quantise": config.quantise,
+        "stored": config.stored,
+        "conditions": [condition.to_json() for condition in config.interventions],
+        "passports": {name: spec.passport() for name, spec in specs.items()},
+    }
 
 
 def check_unique(kind: str, names: Iterable[Any], mend: str = "give each once") -> None:

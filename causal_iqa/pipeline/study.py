@@ -8,10 +8,17 @@ from typing import Any
 import jax
 import numpy as np
 
-from causal_iqa import _checks, backbones, data, degradations, quality
+from causal_iqa import _checks, backbones, data, quality
 from causal_iqa.pipeline import program, store
-from causal_iqa.pipeline.anchors import anchor_kind, choose_anchors, fit_on_heads, fit_on_images, read_anchors
-from causal_iqa.pipeline.config import NetworkChoice, StudyConfig, fingerprint
+from causal_iqa.pipeline.anchors import (
+    anchor_kind,
+    choose_anchors,
+    fit_on_heads,
+    fit_on_images,
+    read_anchors,
+    with_text_anchors,
+)
+from causal_iqa.pipeline.config import NetworkChoice, StudyConfig, degradation_details, fingerprint
 from causal_iqa.pipeline.execution import DEFAULT_EXECUTION, Execution, check_execution, choose_block, local_devices
 
 _BATCH = 16
@@ -120,8 +127,9 @@ def _fit_witnesses(config, source, indices, image_size, views, feature_backbones
     anchor_labels = np.asarray([anchor_source.label(int(i)) for i in chosen])
     heads = all(b.head() is not None and b.num_classes == num_classes for b in feature_backbones.values())
     kind = anchor_kind(config, labels, anchor_labels, heads)
-    if kind == "head":
-        return {"kind": kind, "num": num_classes}, fit_on_heads(num_classes, views, feature_backbones)
+    if kind in ("head", "text"):
+        found = {"kind": kind, "num": num_classes} | ({"templates": config.templates} if kind == "text" else {})
+        return found, fit_on_heads(num_classes, views, feature_backbones)
     read = read_anchors(anchor_source, chosen, image_size, config.crop_fraction)
     witnesses, notes = fit_on_images(read, num_classes, views, feature_backbones)
     return {
@@ -132,22 +140,6 @@ def _fit_witnesses(config, source, indices, image_size, views, feature_backbones
         "classes": len(np.unique(read.labels)),
         "chosen_by_leave_one_out": notes,
     }, witnesses
-
-
-def _degradation_details(config: StudyConfig, image_size: int) -> dict[str, Any]:
-    """What defines the conditions, as JSON values; InputError when no family fits the images and none is given."""
-    specs = {step.name: degradations.TABLE[step.name] for condition in config.conditions for step in condition.steps}
-    if any(set(spec.parameters) & set(degradations.FAMILIES) for spec in specs.values()):
-        families = {x.family or degradations.family_for(image_size, image_size) for x in config.interventions[1:]}
-    else:
-        families = set()
-    return {
-        "family": ", ".join(sorted(families)) or None,
-        "quantise": config.quantise,
-        "stored": config.stored,
-        "conditions": [condition.to_json() for condition in config.interventions],
-        "passports": {name: spec.passport() for name, spec in specs.items()},
-    }
 
 
 def prepare(config: StudyConfig, execution: Execution = DEFAULT_EXECUTION) -> Study:
@@ -168,10 +160,12 @@ def prepare(config: StudyConfig, execution: Execution = DEFAULT_EXECUTION) -> St
     feature_backbones = {choice.name: load_network(choice) for choice in config.backbones}
     source = _open_judged(config, execution.download)
     _check_classes(source, networks)
+    if config.anchors == "text":
+        feature_backbones = with_text_anchors(config, source.class_names, feature_backbones)
     indices = data.choose(source, config.num_images, seed=config.seed)
     image_size = _image_size(config, source, networks)
     views = _views(config, image_size, networks, feature_backbones)
-    degradation_details = _degradation_details(config, image_size)
+    conditions = degradation_details(config, image_size)
     # Before the anchors, which take time.
     choose_block(image_size, views, len(config.conditions), execution, local_devices(execution)[0])
     anchors, witnesses = _fit_witnesses(config, source, indices, image_size, views, feature_backbones, execution)
@@ -187,7 +181,7 @@ def prepare(config: StudyConfig, execution: Execution = DEFAULT_EXECUTION) -> St
             "size": len(source),
         },
         "image_size": image_size,
-        "degradations": degradation_details,
+        "degradations": conditions,
         "networks": {name: network.passport() for name, network in every.items()},
         "anchors": anchors,
     }

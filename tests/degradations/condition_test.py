@@ -209,3 +209,16 @@ def test_stored_is_what_a_jpeg_file_gives_back(key, quality):
     PIL.Image.fromarray(kept).save(file, "JPEG", quality=quality, subsampling="4:2:0")
     decoded = np.asarray(PIL.Image.open(file), np.float32)
     np.testing.assert_allclose(np.rint(seen * 255), decoded, atol=0)
+
+
+def test_frost_takes_a_folder_of_textures(key, tmp_path):
+    texture = np.random.default_rng(0).integers(0, 256, (60, 70, 3), dtype=np.uint8)
+    PIL.Image.fromarray(texture).save(tmp_path / "frost1.png")
+    condition = Condition("frost", 3.0, options={"textures": str(tmp_path)}, family="imagenet224")
+    assert Condition.parse(str(condition)) == condition
+    textures = degradations.frost.load_frost_textures([tmp_path / "frost1.png"])
+    own = degradations.step_key(key, "frost")
+    expected = TABLE["frost"].fn(own, IMAGE, 3.0, family="imagenet224", textures=textures)
+    np.testing.assert_allclose(do(condition)(key, IMAGE), expected, atol=1e-6)
+    with pytest.raises(InputError, match=r"frost\[textures\]: no .png"):
+        do(Condition("frost", 3.0, options={"textures": str(tmp_path / "none")}))
