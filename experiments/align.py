@@ -13,7 +13,7 @@ import pathlib
 
 from absl import app, flags
 
-from causal_iqa import degradations, metrics, pipeline
+from causal_iqa import backbones, degradations, metrics, pipeline
 from causal_iqa.report import study as study_report
 from experiments import common
 
@@ -28,7 +28,10 @@ _DATA_DIR = flags.DEFINE_string("data_dir", None, "Folder of the prepared TFDS d
 _SPLIT = flags.DEFINE_string("split", None, "Split of the judged images (default: the dataset's test split).")
 _CLASSES = flags.DEFINE_string("classes", None, "File with one class per line in label order, for a folder dataset.")
 _NETWORK = flags.DEFINE_multi_string(
-    "network", [], "Network whose accuracy is predicted, ARCHITECTURE=PATH or NAME=ARCHITECTURE=PATH; repeat for more."
+    "network",
+    [],
+    "Network whose accuracy is predicted, repeat for more: ARCHITECTURE=PATH, NAME=ARCHITECTURE=PATH, or your own as "
+    "NAME=package.module:function or NAME=file.py:function. PATH may be hf://OWNER/REPOSITORY@REVISION/FILE.",
 )
 _BACKBONE = flags.DEFINE_multi_string(
     "backbone", [], "Network whose features score quality, written like --network; repeat for more."
@@ -77,8 +80,19 @@ _ANCHORS = flags.DEFINE_enum(
     "anchors",
     _D.anchors,
     pipeline.ANCHOR_KINDS,
-    "What the witness compares with: clean labelled images, the class vectors of the backbone's head, or text prompts "
-    "(no text tower yet); auto: images when every judged class has some, else head.",
+    "What the witness compares with: clean labelled images, the class vectors of the backbone's head, or prompts of "
+    "the class names in its text tower; auto: images when every judged class has some, else head.",
+)
+_TEMPLATES = flags.DEFINE_enum(
+    "templates", _D.templates, list(backbones.TEMPLATES), "Prompts around the class names, for --anchors=text."
+)
+_CLASS_NAMES = flags.DEFINE_string(
+    "class_names",
+    None,
+    "File with a name in words per class in label order, for --anchors=text (default: the dataset's).",
+)
+_TOKENIZER = flags.DEFINE_string(
+    "tokenizer", None, "Vocabulary of the text towers, file or folder (default: looked for beside the weight file)."
 )
 _ANCHOR_DATASET = flags.DEFINE_string("anchor_dataset", None, "Where anchor images come from (default: --dataset).")
 _ANCHOR_DATA_DIR = flags.DEFINE_string("anchor_data_dir", None, "Its folder of TFDS datasets (default: --data_dir).")
@@ -134,6 +148,9 @@ def config_from_flags() -> pipeline.StudyConfig:
         anchor_data_dir=_ANCHOR_DATA_DIR.value,
         anchor_split=_ANCHOR_SPLIT.value,
         num_anchors=_NUM_ANCHORS.value,
+        templates=_TEMPLATES.value,
+        class_names=_CLASS_NAMES.value,
+        tokenizer=_TOKENIZER.value,
         seed=_SEED.value,
         num_resamples=_NUM_RESAMPLES.value,
         level=_LEVEL.value,

@@ -149,26 +149,29 @@ def zero_shot_classifier(network: networks.Network, anchors: np.ndarray) -> netw
 
     Args:
       network: with a text tower.
-      anchors: float32 [c, d], from `class_embeddings`.
+      anchors: float32 [c, d] of length 1, from `class_embeddings`.
 
     Returns:
-      A network with the same features and c logits; its softmax is CLIP's zero-shot probability.
+      A network of c classes whose softmax is CLIP's zero-shot probability. Its "penultimate" stage is the image's
+      embedding scaled to length 1, which is what the linear head of the anchors reads; other stages are the network's.
 
     Raises:
       InputError: without a text tower.
     """
     tower = _with_text(network)
+    penultimate = networks.PENULTIMATE
+
+    def head(params: Any) -> tuple[jax.Array, jax.Array]:
+        scale, bias = tower.temperature(params["network"])
+        return scale * params["anchors"].T, jnp.full(len(params["anchors"]), bias)
 
     def apply(params: Any, image: jax.Array) -> tuple[jax.Array, dict[str, jax.Array]]:
         _, features = network.apply(params["network"], image)
-        scale, bias = tower.temperature(params["network"])
-        return scale * (params["anchors"] @ unit(features[transformer.EMBEDDING])) + bias, features
+        embedding = unit(features[transformer.EMBEDDING])
+        kernel, bias = head(params)
+        return jnp.matmul(embedding, kernel, precision="highest") + bias, {**features, penultimate: embedding}
 
+    params = {"network": network.params, "anchors": np.asarray(anchors, np.float32)}
     return dataclasses.replace(
-        network,
-        apply=apply,
-        params={"network": network.params, "anchors": np.asarray(anchors, np.float32)},
-        num_classes=len(anchors),
-        classifier=None,
-        text=None,
+        network, apply=apply, params=params, num_classes=len(anchors), classifier=head, text=None
     )

@@ -1,5 +1,6 @@
 """Where the witnesses come from: anchor images chosen and read, or the class vectors of heads, and the fits on them."""
 
+import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -7,6 +8,7 @@ import jax
 import numpy as np
 
 from causal_iqa import _checks, backbones, data, images, quality
+from causal_iqa.backbones import tokenizers
 from causal_iqa.pipeline import program
 from causal_iqa.pipeline.config import StudyConfig
 
@@ -85,7 +87,7 @@ def choose_anchors(
 
 
 def anchor_kind(config: StudyConfig, study_labels: np.ndarray, anchor_labels: np.ndarray, heads: bool) -> str:
-    """Decides between images and heads.
+    """Decides between images and heads, when the config leaves it open.
 
     Args:
       config: may say which.
@@ -94,13 +96,8 @@ def anchor_kind(config: StudyConfig, study_labels: np.ndarray, anchor_labels: np
       heads: whether every backbone has a head for these classes.
 
     Returns:
-      "images" or "head".
-
-    Raises:
-      InputError: for text, which no backbone here can embed.
+      "images", "head" or "text".
     """
-    if config.anchors == "text":
-        raise _checks.InputError("anchors: text needs a backbone with a text tower, and none of these has one")
     if config.anchors != "auto":
         return config.anchors
     covered = np.isin(np.unique(study_labels), anchor_labels).all()
@@ -203,3 +200,48 @@ def fit_on_heads(
             for witness in quality.WITNESSES:
                 witnesses[f"{witness}@{name}@{view.side}"] = fitted
     return witnesses
+
+
+def with_text_anchors(
+    config: StudyConfig, dataset_names: Sequence[str], feature_backbones: Mapping[str, backbones.Network]
+) -> dict[str, backbones.Network]:
+    """Gives every backbone a head of class names: its text tower's embeddings of prompts.
+
+    Args:
+      config: says which prompts, which class names and which vocabulary.
+      dataset_names: the classes as the dataset names them.
+      feature_backbones: name -> network with a text tower.
+
+    Returns:
+      Name -> zero-shot classifier, for `fit_on_heads`.
+
+    Raises:
+      InputError: when a backbone has no text tower, the vocabulary is not at hand, or the file of class names does not
+        name every class.
+    """
+    names = _class_names(config.class_names, dataset_names)
+    files = {choice.name: choice.path for choice in config.backbones}
+    with_heads = {}
+    for name, backbone in feature_backbones.items():
+        if backbone.text is None:
+            raise _checks.InputError(
+                f"anchors: text needs a text tower, and backbone {name} has none (clip_*, siglip_*)"
+            )
+        kind = backbone.text.tokenizer
+        path = config.tokenizer or tokenizers.find(kind, files[name])
+        templates = backbones.TEMPLATES[config.templates]
+        embedded = backbones.class_embeddings(backbone, tokenizers.load(kind, path), names, templates)
+        with_heads[name] = backbones.zero_shot_classifier(backbone, embedded)
+    return with_heads
+
+
+def _class_names(path: str | None, dataset_names: Sequence[str]) -> Sequence[str]:
+    if path is None:
+        return dataset_names
+    try:
+        names = [line.strip() for line in pathlib.Path(path).read_text("utf-8").splitlines() if line.strip()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise _checks.InputError(f"class_names: {path} cannot be read ({error})") from error
+    if len(names) != len(dataset_names):
+        raise _checks.InputError(f"class_names: expected {len(dataset_names)} names, {path} has {len(names)}")
+    return names

@@ -148,7 +148,7 @@ def _degrade_all(conditions: tuple[Condition, ...], keys: jax.Array, clean: jax.
 
 
 def _performance(network: backbones.Network, params: Any, image: jax.Array, label: jax.Array) -> dict[str, jax.Array]:
-    logits, _ = network.apply(params, resized(image, network.preprocessing.size))
+    logits, _ = network.apply(params, backbones.geometry(network.preprocessing, image))
     probabilities = jax.nn.softmax(logits)
     return {
         "correct": jnp.argmax(logits) == label,
@@ -159,7 +159,8 @@ def _performance(network: backbones.Network, params: Any, image: jax.Array, labe
 
 def features_of(backbone: backbones.Network, params: Any, view: jax.Array, side: int) -> jax.Array:
     """Penultimate features [d] of one view, given to the backbone at `side` pixels."""
-    return backbone.apply(params, resized(view, side))[1][backbones.PENULTIMATE]
+    seen = images.resize(view, side, side, backbone.preprocessing.interpolation)
+    return backbone.apply(params, seen)[1][backbones.PENULTIMATE]
 
 
 def make_program(
