@@ -9,15 +9,9 @@ from causal_iqa.degradations import ladder, light, spec
 
 # Optical thickness at the largest depth.
 HAZE_THICKNESS = {spec.ANY_SIZE: (0.4, 0.8, 1.3, 2.0, 3.0)}
-# Share of the places that have a drop, length and opacity of its streak, each 0..1, transmission of the rain behind.
+# Share of the places that have a drop, opacity of its streak, transmission of the distant rain.
 RAIN_STREAKS = {
-    spec.ANY_SIZE: (
-        (0.15, 0.3, 0.35, 0.97),
-        (0.3, 0.4, 0.45, 0.93),
-        (0.45, 0.5, 0.55, 0.88),
-        (0.6, 0.65, 0.65, 0.8),
-        (0.8, 0.8, 0.75, 0.7),
-    )
+    spec.ANY_SIZE: ((0.05, 0.35, 0.97), (0.1, 0.45, 0.93), (0.17, 0.55, 0.88), (0.25, 0.65, 0.8), (0.35, 0.75, 0.7))
 }
 
 # Linear light of the haze and of what the drops refract: an overcast sky.
@@ -28,9 +22,10 @@ _NEAREST = 0.12
 _RELIEF = 0.25
 _RELIEF_CELLS = 5
 # Rain: layers from far to near, each with the width of a streak and the height of a drop's place as shares of the
-# shorter side.
+# shorter side; a streak's length as a share of that height, least and largest.
 _LAYERS = ((0.005, 0.12), (0.008, 0.2), (0.014, 0.35))
 _LEAST_WIDTH = 1.0
+_LENGTHS = (0.35, 0.85)
 _STEEPEST = np.tan(np.deg2rad(20.0))
 
 _DEPTHS = ("ground", "uniform")
@@ -116,8 +111,9 @@ def _cosine_weights(side: int) -> np.ndarray:
 def rain(key: jax.Array, image: jax.Array, severity: jax.Array, *, family: str | None = None) -> jax.Array:
     """Rain streaks in three layers over a veil of distant rain, in linear light.
 
-    Drops show the bright sky they refract: I = L t (1 - a) + ((1 - t) (1 - a) A + a D), a the opacity of the streaks, t
-    the transmission of the distant rain, A its light, D the drops'.
+    Drops show the bright sky they refract: I = (1 - a) (L t + A (1 - t)) + a D, a the opacity of the streaks, t the
+    transmission of the distant rain, A its light, D the drops'. The length of a streak is the exposure's, not the
+    rain's, so it does not change with severity.
 
     Args:
       key: random key; decides wind and drops; under one key drops of a lower severity are among those of a higher.
@@ -133,55 +129,56 @@ def rain(key: jax.Array, image: jax.Array, severity: jax.Array, *, family: str |
       [2] Li, Cheong, Tan (2019). Heavy rain image restoration. CVPR, eq. 2 (streaks and veil).
     """
     side = light.check_any_size(image, family)
-    neutral = (0.0, RAIN_STREAKS[spec.ANY_SIZE][0][1], 0.0, 1.0)
-    density, length, opacity, transmission = ladder.mix(neutral, RAIN_STREAKS[spec.ANY_SIZE], severity)
-    height, width, _ = image.shape
-    wind_key, *layer_keys = jax.random.split(key, 1 + len(_LAYERS))
-    wind = _STEEPEST * jax.random.uniform(wind_key, (), jnp.float32, -1.0, 1.0)
-    clear = jnp.ones((height, width), jnp.float32)
-    for layer_key, (share, tall) in zip(layer_keys, _LAYERS, strict=True):
-        streaks = _streaks(
-            layer_key, (height, width), max(share * side, _LEAST_WIDTH), tall * side, wind, density, length
-        )
-        clear = clear * (1.0 - opacity * streaks)
+    density, opacity, transmission = ladder.mix((0.0, 0.0, 1.0), RAIN_STREAKS[spec.ANY_SIZE], severity)
+    presence, strength = _streaks(key, image.shape[0], image.shape[1], side)
+    # A drop fades in over a twentieth of the ladder of densities, so that severity has a slope.
+    seen = jnp.clip(20.0 * (density - presence), 0.0, 1.0)
+    clear = jnp.prod(1.0 - opacity * strength * seen, axis=0)
     linear = light.to_linear(light.wide(image))
     veiled = _AIRLIGHT + (linear - _AIRLIGHT) * transmission
     rainy = _DROP_LIGHT + (veiled - _DROP_LIGHT) * jnp.repeat(clear, 3, axis=1)
     return light.finish_wide(image, light.to_srgb(rainy), severity)
 
 
-def _streaks(
-    key: jax.Array,
-    shape: tuple[int, int],
-    broad: float,
-    tall: float,
-    wind: jax.Array,
-    density: jax.Array,
-    length: jax.Array,
-) -> jax.Array:
-    """One layer of streaks in [0, 1], [H, W]: slanted lanes `broad` pixels wide, cut into places `tall` pixels high."""
-    height, width = shape
-    lanes = int((width + _STEEPEST * height) / broad) + 3
-    cells = int(height / tall) + 3
-    draws = jax.random.uniform(key, (3, lanes * cells), jnp.float32)
-    phases = jax.random.uniform(jax.random.fold_in(key, 1), (lanes,), jnp.float32)
+def _streaks(key: jax.Array, height: int, width: int, side: int) -> tuple[jax.Array, jax.Array]:
+    """Draws the streaks of all layers, as two sets of lanes each: density from which one is there, and its strength.
+
+    A layer is cut into slanted lanes as wide as a streak, each lane into places as high as `_LAYERS` says, with one
+    drop each. A pixel sees the two lanes it lies between.
+
+    Returns:
+      Two float32 [2 layers, H, W] in [0, 1].
+    """
+    layers = np.asarray([(max(broad * side, _LEAST_WIDTH), tall * side) for broad, tall in _LAYERS], np.float32)
+    lanes = int((width + _STEEPEST * height) / layers[:, 0].min()) + 3
+    places = int(height / layers[:, 1].min()) + 3
+    draws = jax.random.uniform(key, (1 + len(layers) * lanes * (1 + 3 * places),), jnp.float32)
+    wind = _STEEPEST * (2.0 * draws[0] - 1.0)
+    draws = draws[1:].reshape(len(layers), lanes, 1 + 3 * places)
     row = np.arange(height, dtype=np.float32)[:, None]
-    column = np.arange(width, dtype=np.float32)[None, :]
     # Slanted to either side, lanes are counted from the leftmost.
-    across = (column - wind * (row - 0.5 * height) + np.float32(0.5 * _STEEPEST * height)) / broad
-    first = jnp.floor(across)
-    total = 0.0
-    for side in (0, 1):
-        lane = first.astype(jnp.int32) + side
-        along = row / np.float32(tall) + phases[lane]
-        cell = jnp.floor(along)
-        presence, strength, start = (draw[lane * cells + cell.astype(jnp.int32)] for draw in draws)
-        place = (along - cell - start * (1.0 - length)) / length
-        profile = jnp.maximum(0.0, 4.0 * place * (1.0 - place))
-        there = jnp.clip((density - presence) * 20.0, 0.0, 1.0)
-        weight = 1.0 - jnp.abs(across - lane)
-        total = total + weight * there * profile * (0.5 + 0.5 * strength)
-    return total
+    slant = (
+        np.arange(width, dtype=np.float32)[None, :] - wind * (row - 0.5 * height) + np.float32(0.5 * _STEEPEST * height)
+    )
+
+    def one(step: tuple[jax.Array, ...]) -> tuple[jax.Array, jax.Array]:
+        draw, (broad, tall), offset = step
+        across = slant / broad
+        lane = jnp.floor(across) + offset
+        index = lane.astype(jnp.int32)
+        along = row / tall + draw[:, 0][index]
+        place = jnp.floor(along)
+        first = index * places + place.astype(jnp.int32)
+        presence, size, start = (draw[:, 1 + i * places : 1 + (i + 1) * places].reshape(-1)[first] for i in range(3))
+        length = _LENGTHS[0] + (_LENGTHS[1] - _LENGTHS[0]) * size
+        within = (along - place - start * (1.0 - length)) / length
+        profile = jnp.maximum(0.0, 4.0 * within * (1.0 - within))
+        return presence, profile * (0.5 + 0.5 * size) * jnp.maximum(0.0, 1.0 - jnp.abs(across - lane))
+
+    # One step for both lanes of each layer: a loop keeps what severities share from being done for each anew.
+    twice = lambda values: jnp.repeat(values, 2, axis=0)  # noqa: E731
+    offsets = jnp.tile(jnp.asarray((0.0, 1.0)), len(layers))
+    return jax.lax.map(one, (twice(draws), twice(jnp.asarray(layers)), offsets))
 
 
 SPECS = (
@@ -212,8 +209,8 @@ SPECS = (
         differentiable_in_severity=True,
         monotone=True,
         parameters=RAIN_STREAKS,
-        convention="(share of places with a drop, relative length, opacity, transmission of distant rain); three "
-        "layers, one wind within 20 degrees; neutral (0, any, 0, 1)",
+        convention="(share of places with a drop, opacity of its streak, transmission of distant rain); three layers, "
+        "one wind within 20 degrees; neutral (0, 0, 1)",
         published=False,
         reference="Garg, Nayar (2007). Vision and rain. IJCV; Li, Cheong, Tan (2019). Heavy rain image restoration. "
         "CVPR; rows reasoned",

@@ -2,7 +2,6 @@
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from causal_iqa import _checks, images
 from causal_iqa.degradations import ladder, light, spec
@@ -26,7 +25,7 @@ _LOCUS_Y = (
     (3.0817580, -5.87338670, 3.75112997, -0.37001483),
 )
 # IEC 61966-2-1:1999, equation 9: linear sRGB from CIE XYZ.
-_XYZ_TO_RGB = np.asarray(((3.2406, -1.5372, -0.4986), (-0.9689, 1.8758, 0.0415), (0.0557, -0.2040, 1.0570)), np.float32)
+_XYZ_TO_RGB = ((3.2406, -1.5372, -0.4986), (-0.9689, 1.8758, 0.0415), (0.0557, -0.2040, 1.0570))
 
 _WARM_COOL = ("warm", "cool")
 _LUMA = ("bt601", "linear")
@@ -62,7 +61,7 @@ def white_balance(
     _checks.check_choice(direction, _WARM_COOL, "direction")
     shift = ladder.mix((0.0, 0.0), WHITE_BALANCE_MIRED[spec.ANY_SIZE], severity)[_WARM_COOL.index(direction)]
     gains = planckian_rgb(_D65_MIRED + shift) / planckian_rgb(jnp.float32(_D65_MIRED))
-    gains = gains / jnp.sum(gains * np.asarray(light.BT709_LUMINANCE, np.float32))
+    gains = gains / jnp.sum(gains * jnp.asarray(light.BT709_LUMINANCE))
     lit = light.to_linear(light.wide(image)) * light.per_channel(gains, image.shape[1])
     return light.finish_wide(image, light.to_srgb(lit), severity)
 
@@ -84,8 +83,8 @@ def planckian_rgb(mired: jax.Array) -> jax.Array:
     x = jnp.where(mired > 250.0, x, jnp.polyval(jnp.asarray(_LOCUS_X[1]), reciprocal))
     low, middle, high = (jnp.polyval(jnp.asarray(row), x) for row in _LOCUS_Y)
     y = jnp.where(mired > 450.0, low, jnp.where(mired > 250.0, middle, high))
-    xyz = jnp.stack([x / y, jnp.ones_like(x), (1.0 - x - y) / y])
-    return jnp.sum(_XYZ_TO_RGB * xyz, axis=-1)
+    xyz = x / y, 1.0, (1.0 - x - y) / y
+    return jnp.stack([sum(w * v for w, v in zip(row, xyz, strict=True)) for row in _XYZ_TO_RGB])
 
 
 def hue_shift(key: jax.Array, image: jax.Array, severity: jax.Array, *, family: str | None = None) -> jax.Array:

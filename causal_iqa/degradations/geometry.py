@@ -222,7 +222,9 @@ def magnify(
     height, width, _ = image.shape
     down, right = light.centred_grid(height, width)
     middle_row, middle_column = resampling.centre_of(height, width)
-    row, column = middle_row + down / factor, middle_column + right / factor
+    # A scalar's reciprocal, as a division of the grid is compiled in more than one way.
+    shrunk = 1.0 / factor
+    row, column = middle_row + down * shrunk, middle_column + right * shrunk
     return resampling.sample(image, row, column, method=method, border=border, fill=fill)
 
 
@@ -238,14 +240,15 @@ def rolling_shutter(
 ) -> jax.Array:
     """Reads row by row while the camera moves: each row is shifted by where the scene was at its time.
 
-    x'(row) = x + d (row / H - 1/2) for a pan, x + d/2 sin(2 pi (3 row / H + phase)) for a vibration; d is the distance.
+    At the time t in (0, 1) of a row the scene has moved by d (t - 1/2) in a pan, by d/2 sin(6 pi t + phase) in a
+    vibration, d the distance: sideways a shear, up or down a stretch.
 
     Args:
-      key: random key; decides the sign of the pan or the phase of the vibration, the same for all severities.
+      key: random key; decides the direction and the phase, the same for all severities.
       image: float32 [H, W, 3] in [0, 1].
       severity: scalar in [0, 5], traced.
       family: static; checked, but the parameters hold at every size.
-      motion: static, "pan" (a shear) or "vibration" (wobble).
+      motion: static, "pan" (shear, stretch) or "vibration" (wobble).
       method: static, "bilinear" or "bicubic".
       border: static, "reflect", "edge" or "constant" (grey).
 
@@ -263,13 +266,13 @@ def rolling_shutter(
     distance = side * ladder.mix(0.0, ROLLING_SHUTTER_SHARE[spec.ANY_SIZE], severity)
     height, width, _ = image.shape
     time = (np.arange(height, dtype=np.float32)[:, None] + np.float32(0.5)) / np.float32(height)
-    draw = jax.random.uniform(key, (), jnp.float32)
+    angle, phase = jax.random.uniform(key, (2,), jnp.float32, 0.0, 2.0 * np.pi)
     if motion == "pan":
-        shift = jnp.where(draw < 0.5, -1.0, 1.0) * distance * (time - np.float32(0.5))
+        moved = distance * (time - np.float32(0.5))
     else:
-        shift = 0.5 * distance * jnp.sin(2.0 * np.pi * (_SWINGS * time + draw))
-    row = np.arange(height, dtype=np.float32)[:, None]
-    column = np.arange(width, dtype=np.float32)[None, :] - shift
+        moved = 0.5 * distance * jnp.sin(np.float32(2.0 * np.pi * _SWINGS) * time + phase)
+    row = np.arange(height, dtype=np.float32)[:, None] - moved * jnp.sin(angle)
+    column = np.arange(width, dtype=np.float32)[None, :] - moved * jnp.cos(angle)
     return ladder.finish(image, resampling.sample(image, row, column, method=method, border=border), severity)
 
 
@@ -326,8 +329,8 @@ SPECS = (
         differentiable_in_severity=True,
         monotone=True,
         parameters=ROLLING_SHUTTER_SHARE,
-        convention="distance moved in one frame as a share of the shorter side, random sign; rows shifted, centre row "
-        "fixed, bilinear, border mirrored; neutral 0",
+        convention="distance moved in one frame as a share of the shorter side, in a random direction; rows shifted, "
+        "the centre row fixed, bilinear, border mirrored; neutral 0",
         options={"motion": _MOTIONS, **_RESAMPLING_OPTIONS},
         published=False,
         reference="Liang, Chang, Chen (2008). Analysis and compensation of rolling shutter effect. IEEE TIP; rows "

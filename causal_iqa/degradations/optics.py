@@ -172,8 +172,8 @@ def veiling_glare(
 def lens_flare(key: jax.Array, image: jax.Array, severity: jax.Array, *, family: str | None = None) -> jax.Array:
     """Adds the flare of a bright source at a random place, in linear light: glow, rays and a line of ghosts.
 
-    The source lies 0.5 to 1.1 half diagonals from the centre, its ghosts on the line through the centre: mirror images
-    of the aperture, of random size and tint.
+    The source lies anywhere in the frame, its ghosts on the line through the centre: images of the aperture, of random
+    size and tint.
 
     Args:
       key: random key; decides the flare, the same for all severities.
@@ -192,34 +192,32 @@ def lens_flare(key: jax.Array, image: jax.Array, severity: jax.Array, *, family:
     side = light.check_any_size(image, family)
     strength = ladder.mix(0.0, LENS_FLARE_STRENGTH[spec.ANY_SIZE], severity)
     flare = _flare(key, image.shape[0], image.shape[1], side)
-    lit = light.to_linear(light.wide(image)) + strength * light.wide(flare)
+    lit = light.to_linear(light.wide(image)) + strength * flare
     return light.finish_wide(image, light.to_srgb(lit), severity)
 
 
 def _flare(key: jax.Array, height: int, width: int, side: int) -> jax.Array:
-    """Light of a flare of strength 1, [H, W, 3]."""
-    angle, distance, turn, *ghosts = jax.random.uniform(key, (3 + 5 * _GHOSTS,), jnp.float32)
-    half_diagonal = np.float32(0.5 * np.hypot(height, width))
-    reach = half_diagonal * (0.5 + 0.6 * distance)
-    source_row, source_column = reach * jnp.sin(2.0 * np.pi * angle), reach * jnp.cos(2.0 * np.pi * angle)
-    down, right = light.centred_grid(height, width)
+    """Light of a flare of strength 1 in the wide layout, [H, 3 W]."""
+    source_row, source_column, turn, *ghosts = jax.random.uniform(key, (3 + 5 * _GHOSTS,), jnp.float32)
+    source_row, source_column = height * (source_row - 0.5), width * (source_column - 0.5)
+    down, right = light.centred_grid(height, width, copies=3)
     y, x = down - source_row, right - source_column
     squared = jnp.square(y) + jnp.square(x) + 1e-6
     radius = jnp.sqrt(squared)
     spread = 1.0 + squared / np.float32((_GLOW_RADIUS * side) ** 2)
-    # Blades of an iris: narrow maxima of cos^2(3 t + c) of the bearing t, by the formulas for triple angles.
+    # Blades of an iris: narrow valleys of sin^2(3 t + c) of the bearing t, by the formulas for triple angles.
     cos, sin = x / radius, y / radius
     cos, sin = (4.0 * cos * cos - 3.0) * cos, (3.0 - 4.0 * sin * sin) * sin
-    blades = jnp.square(cos * jnp.cos(np.pi * turn) - sin * jnp.sin(np.pi * turn))
-    rays = jnp.exp(_RAY_SHARPNESS * (blades - 1.0) - radius / np.float32(_RAY_LENGTH * side))
-    planes = [1.0 / (spread * jnp.sqrt(spread)) + 0.7 * rays] * 3
+    blades = jnp.square(sin * jnp.cos(np.pi * turn) + cos * jnp.sin(np.pi * turn))
+    rays = jnp.exp(-_RAY_SHARPNESS * blades - radius / np.float32(_RAY_LENGTH * side))
+    total = 1.0 / (spread * jnp.sqrt(spread)) + 0.7 * rays
     for where, size, *tint in zip(*[iter(ghosts)] * 5, strict=True):
         along = 0.6 - 1.8 * where
         apart = jnp.sqrt(jnp.square(down - along * source_row) + jnp.square(right - along * source_column))
         span = side * (_GHOST_RADIUS[0] + (_GHOST_RADIUS[1] - _GHOST_RADIUS[0]) * size)
         disc = _GHOST_STRENGTH * jnp.clip(span - apart + 0.5, 0.0, 1.0)
-        planes = [plane + (0.2 + 0.8 * colour) * disc for plane, colour in zip(planes, tint, strict=True)]
-    return jnp.stack(planes, axis=-1)
+        total = total + (0.2 + 0.8 * light.per_channel(jnp.stack(tint), width)) * disc
+    return total
 
 
 def _row(name: str, fn, parameters: dict, convention: str, reference: str, **fields) -> spec.DegradationSpec:

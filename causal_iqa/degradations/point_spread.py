@@ -101,7 +101,7 @@ def shake_path(key: jax.Array) -> jax.Array:
 
     _, velocities = jax.lax.scan(step, draws[0, :2], (push, keep))
     path = jnp.cumsum(velocities, axis=0)
-    path = path - jnp.mean(path, axis=0)
+    path = path - jnp.mean(path, axis=0, keepdims=True)
     return path / jnp.maximum(jnp.sqrt(jnp.max(jnp.sum(jnp.square(path), axis=1))), 1e-6)
 
 
@@ -115,9 +115,9 @@ def path_kernel(path: jax.Array, reach: int) -> jax.Array:
     Returns:
       float32 [2 reach + 1, 2 reach + 1], not negative, of sum 1 and mean that of the path.
     """
-    grid = np.arange(-reach, reach + 1, dtype=np.float32)
-    down = jnp.maximum(0.0, 1.0 - jnp.abs(path[:, 0, None] - grid))
-    right = jnp.maximum(0.0, 1.0 - jnp.abs(path[:, 1, None] - grid))
+    grid = np.arange(-reach, reach + 1, dtype=np.float32)[None, :]
+    down = jnp.maximum(0.0, 1.0 - jnp.abs(path[:, :1] - grid))
+    right = jnp.maximum(0.0, 1.0 - jnp.abs(path[:, 1:] - grid))
     return jnp.einsum("ty,tx->yx", down, right, precision="highest") / path.shape[0]
 
 

@@ -124,10 +124,10 @@ def dead_pixels(
 
 
 def interlacing(key: jax.Array, image: jax.Array, severity: jax.Array, *, family: str | None = None) -> jax.Array:
-    """Weaves two fields of a moving scene: odd rows are read later, when the scene has moved sideways.
+    """Weaves two fields of a moving scene: odd rows are read later, when the scene has moved on.
 
     Args:
-      key: random key; decides left or right, the same for all severities.
+      key: random key; decides the direction, the same for all severities.
       image: float32 [H, W, 3] in [0, 1].
       severity: scalar in [0, 5], traced.
       family: static; checked, but the parameters hold at every size.
@@ -141,9 +141,10 @@ def interlacing(key: jax.Array, image: jax.Array, severity: jax.Array, *, family
     side = light.check_any_size(image, family)
     distance = side * ladder.mix(0.0, INTERLACING_SHARE[spec.ANY_SIZE], severity)
     height, width, _ = image.shape
-    shift = distance * jnp.where(jax.random.bernoulli(key), 1.0, -1.0)
-    row = np.arange(height, dtype=np.float32)[:, None]
-    column = np.arange(width, dtype=np.float32)[None, :] - shift * (np.arange(height) % 2)[:, None]
+    angle = jax.random.uniform(key, (), jnp.float32, 0.0, 2.0 * np.pi)
+    later = (np.arange(height) % 2)[:, None].astype(np.float32) * distance
+    row = np.arange(height, dtype=np.float32)[:, None] - later * jnp.sin(angle)
+    column = np.arange(width, dtype=np.float32)[None, :] - later * jnp.cos(angle)
     return ladder.finish(image, resampling.sample(image, row, column), severity)
 
 
@@ -203,8 +204,8 @@ SPECS = (
         differentiable_in_severity=True,
         monotone=True,
         parameters=INTERLACING_SHARE,
-        convention="shift of the odd rows as a share of the shorter side, left or right, bilinear, border mirrored; "
-        "neutral 0",
+        convention="shift of the odd rows as a share of the shorter side in a random direction, bilinear, border "
+        "mirrored; neutral 0",
         published=False,
         reference="de Haan, Bellers (1998). Deinterlacing: an overview. Proceedings of the IEEE; rows reasoned",
     ),

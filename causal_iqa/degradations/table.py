@@ -1,6 +1,19 @@
 """The table of degradations: every imaging condition, its parameters and what to expect of it."""
 
-from causal_iqa.degradations import blur, digital, elastic, frost, glass, jpeg, noise, snow, spatter, spec, weather
+from causal_iqa.degradations import (
+    blur,
+    camera,
+    digital,
+    elastic,
+    frost,
+    glass,
+    jpeg,
+    noise,
+    snow,
+    spatter,
+    spec,
+    weather,
+)
 
 TABLE = spec.table_of(
     noise.SPECS
@@ -13,4 +26,5 @@ TABLE = spec.table_of(
     + digital.SPECS
     + elastic.SPECS
     + jpeg.SPECS
+    + camera.SPECS
 )
