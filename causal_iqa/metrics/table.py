@@ -10,7 +10,10 @@ from causal_iqa.metrics import (
     information,
     laplacian_pyramid,
     multiscale,
+    niqe,
     no_reference,
+    photographic,
+    piqe,
     saliency_similarity,
     spec,
     structural_similarity,
@@ -29,4 +32,7 @@ TABLE = spec.table_of(
     + haar.SPECS
     + dct.SPECS
     + no_reference.SPECS
+    + photographic.SPECS
+    + piqe.SPECS
+    + niqe.SPECS
 )

@@ -1,0 +1,259 @@
+"""NIQE: distance of an image's natural scene statistics from those of pristine photographs."""
+
+import dataclasses
+import functools
+import importlib.resources
+import io
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from causal_iqa import _checks
+from causal_iqa.metrics import _pixels, natural_scene, spec
+
+BLOCK = 96
+FEATURES = 36
+# Reference [1]: horizontal, vertical and the two diagonal neighbours, in the order of the original code.
+_SHIFTS = ((0, 1), (1, 0), (1, 1), (1, -1))
+# Which features are shapes. The original code gives the grid's first shape to a block without values of both signs, and
+# counts it in the mean, while its other features are left out.
+_SHARP = 0.75
+_IS_SHAPE = np.isin(np.arange(FEATURES) % 18, (0, 2, 6, 10, 14))[None]
+_PACKAGED = "niqe_imagenet_sample"
+_REFERENCE = "Mittal, Soundararajan, Bovik, IEEE Signal Processing Letters 20(3), 2013"
+
+
+@dataclasses.dataclass(frozen=True)
+class PristineModel:
+    """A multivariate Gaussian of the features of sharp blocks of pristine photographs.
+
+    Attributes:
+      mean: float64 [36].
+      covariance: float64 [36, 36], positive definite.
+    """
+
+    mean: np.ndarray
+    covariance: np.ndarray
+
+    def __post_init__(self) -> None:
+        shapes = np.shape(self.mean), np.shape(self.covariance)
+        if shapes != ((FEATURES,), (FEATURES, FEATURES)):
+            raise _checks.InputError(f"pristine model: expected mean [36] and covariance [36, 36], got {shapes}")
+        values = np.linalg.eigvalsh(self.covariance) if np.isfinite(self.covariance).all() else np.zeros(1)
+        if not np.isfinite(self.mean).all() or values[0] <= FEATURES * np.finfo(np.float64).eps * values[-1]:
+            raise _checks.InputError("pristine model: expected finite values and a positive definite covariance")
+
+
+def _scale_features(blocks: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """18 features of every block, and which are defined: both [18, blocks]."""
+    pairs = natural_scene.neighbour_products(blocks, _SHIFTS)
+    fit = natural_scene.fit_asymmetric(jnp.concatenate([blocks[None], pairs]))
+    alpha, scale = fit.shape.read("shape"), fit.shape.read("scale")
+    left, right = fit.left * scale, fit.right * scale
+    mean = (right - left) * fit.shape.read("mean")
+    first = jnp.stack([alpha[0], (left[0] + right[0]) / 2.0])
+    rest = jnp.stack([alpha, mean, left, right], axis=1)[1:].reshape(-1, alpha.shape[1])
+    defined = jnp.concatenate([jnp.stack([fit.defined[0]] * 2), jnp.repeat(fit.defined[1:], 4, axis=0)])
+    return jnp.concatenate([first, rest]), defined
+
+
+def features(image: jax.Array, *, original: bool = False) -> tuple[jax.Array, jax.Array]:
+    """NIQE's features of every 96 x 96 block of an image, at full and half size.
+
+    The image is cut at the right and bottom to multiples of 96.
+
+    Args:
+      image: float32 [H, W, 3] in [0, 1], sides of at least 96.
+      original: as in `natural_scene.normalise`, static.
+
+    Returns:
+      (float32 [blocks, 36], bool [blocks, 36]): values, and which are defined: a fit needs values of both signs.
+
+    Raises:
+      ValueError: when the shape is not [H, W, 3] or a side is below 96 pixels.
+
+    References:
+      [1] Mittal, Soundararajan, Bovik, "Making a completely blind image quality analyzer", IEEE SPL 2013, section II.
+    """
+    _pixels.check_single(image, BLOCK, "niqe")
+    height, width = (side // BLOCK * BLOCK for side in image.shape[:2])
+    grey = natural_scene.grey_levels(image)[:height, :width]
+    parts = []
+    for side in (BLOCK, BLOCK // 2):
+        normalised = natural_scene.normalise(grey, "edge", original=original)
+        parts.append(_scale_features(natural_scene.blocks(normalised, side)))
+        grey = natural_scene.halve(grey) if side == BLOCK else grey
+    values, defined = (jnp.concatenate(part).T for part in zip(*parts, strict=True))
+    return values, defined
+
+
+def sharp_features(image: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Features of every block and whether the block may stand for pristine photographs.
+
+    Sharp is a block whose mean local deviation is above 0.75 of the sharpest block's, as in the original fit.
+
+    Args:
+      image: float32 [H, W, 3] in [0, 1], sides of at least 96.
+
+    Returns:
+      (float32 [blocks, 36], bool [blocks]).
+
+    Raises:
+      ValueError: when the shape is not [H, W, 3] or a side is below 96 pixels.
+
+    References:
+      [1] Mittal, Soundararajan, Bovik, "Making a completely blind image quality analyzer", IEEE SPL 2013, section II-B.
+    """
+    values, defined = features(image)
+    height, width = (side // BLOCK * BLOCK for side in image.shape[:2])
+    grey = natural_scene.grey_levels(image)[:height, :width]
+    sharpness = jnp.mean(natural_scene.blocks(natural_scene.local_deviation(grey, "edge"), BLOCK), axis=(1, 2))
+    return values, (sharpness > _SHARP * jnp.max(sharpness)) & jnp.all(defined, axis=1)
+
+
+def fit(rows: np.ndarray) -> PristineModel:
+    """Fits a pristine model.
+
+    Args:
+      rows: [n, 36], features of sharp blocks.
+
+    Returns:
+      Their mean and covariance (divided by n - 1), computed in float64.
+
+    Raises:
+      InputError: when there are too few blocks for a positive definite covariance.
+    """
+    rows = np.asarray(rows, np.float64)
+    if len(rows) <= FEATURES:
+        raise _checks.InputError(f"pristine model: expected more than {FEATURES} sharp blocks, got {len(rows)}")
+    return PristineModel(rows.mean(axis=0), np.cov(rows.T))
+
+
+def _distance(whitening: jax.Array, centred: jax.Array, defined: jax.Array, original: bool) -> jax.Array:
+    """Mahalanobis distance of [1] eq. 10, in coordinates where the pristine covariance is the identity.
+
+    There (I + C) / 2 has no eigenvalue below 1/2, so float32 suffices.
+    """
+    whole = jnp.all(defined, axis=1)
+    used = (defined | jnp.asarray(_IS_SHAPE)) if original else (whole[:, None] & defined)
+    weight = used.astype(centred.dtype)
+    count = jnp.sum(weight, axis=0)
+    mean = jnp.sum(weight * centred, axis=0) / jnp.maximum(count, 1.0)
+    rows = whole.astype(centred.dtype)
+    num_rows = jnp.sum(rows)
+    white = jnp.matmul(centred, whitening, precision="highest")
+    off = (white - jnp.sum(rows[:, None] * white, axis=0) / jnp.maximum(num_rows, 1.0)) * rows[:, None]
+    covariance = jnp.matmul(off.T, off, precision="highest") / jnp.maximum(num_rows - 1.0, 1.0)
+    pooled = (jnp.eye(FEATURES, dtype=centred.dtype) + covariance) / 2.0
+    white_mean = jnp.matmul(mean, whitening, precision="highest")
+    factor = jax.scipy.linalg.cho_factor(pooled, lower=True)
+    squared = jnp.vdot(white_mean, jax.scipy.linalg.cho_solve(factor, white_mean), precision="highest")
+    return jnp.where(num_rows > 0, _pixels.safe_sqrt(squared), jnp.nan)
+
+
+def niqe(image: jax.Array, model: PristineModel, *, original: bool = False) -> jax.Array:
+    """Natural image quality evaluator.
+
+    sqrt((m - n)^T ((A + B) / 2)^-1 (m - n)) of the mean m and covariance A of the pristine model and those of the
+    image's blocks, n and B. With one block B is zero.
+
+    Args:
+      image: float32 [H, W, 3] in [0, 1], sides of at least 96; a 224 x 224 image is read in its 192 x 192 corner.
+      model: the pristine model, static: its arrays become constants of the compiled program.
+      original: what a flat neighbourhood gives, static. False: zeros, and a block without values of both signs is left
+        out. True: what rounding and NaN make of it in the original code (`natural_scene.flat_signs`), for parity.
+
+    Returns:
+      Scalar, not negative; lower is better. NaN when every block is flat.
+
+    Raises:
+      ValueError: when the shape is not [H, W, 3] or a side is below 96 pixels.
+
+    References:
+      [1] Mittal, Soundararajan, Bovik, "Making a completely blind image quality analyzer", IEEE SPL 2013, eq. 10.
+    """
+    values, vectors = np.linalg.eigh(model.covariance)
+    whitening = jnp.asarray(vectors / np.sqrt(values), image.dtype)
+    found, defined = features(image, original=original)
+    return _distance(whitening, found - jnp.asarray(model.mean, found.dtype)[None], defined, original)
+
+
+def read_npz(content: bytes) -> PristineModel:
+    """Reads a model from an .npz file, by this library's names or those of the original MATLAB workspace.
+
+    Args:
+      content: the file's bytes; arrays `mean` and `covariance`, or `mu_prisparam` and `cov_prisparam` in any spelling
+        that starts with "mu" and "cov".
+
+    Returns:
+      The model.
+
+    Raises:
+      ValueError: when the arrays are missing or misshapen (InputError), or the file is damaged.
+    """
+    with np.load(io.BytesIO(content), allow_pickle=False) as stored:
+        return from_arrays({name: stored[name] for name in stored.files})
+
+
+def from_arrays(arrays: dict[str, np.ndarray]) -> PristineModel:
+    """Makes a model of named arrays, see `read_npz`."""
+    found = {}
+    for wanted, starts in (("mean", ("mean", "mu")), ("covariance", ("cov",))):
+        names = [name for name in arrays if name.startswith(starts)]
+        if len(names) != 1:
+            raise _checks.InputError(
+                f"pristine model: expected one array named {' or '.join(starts)}..., got {', '.join(arrays) or 'none'}"
+            )
+        found[wanted] = np.asarray(arrays[names[0]], np.float64)
+    return PristineModel(found["mean"].reshape(-1), found["covariance"])
+
+
+@functools.lru_cache(maxsize=1)
+def packaged_model() -> PristineModel:
+    """Returns the model that comes with the library, fitted on sharp blocks of an ImageNet sample."""
+    file = importlib.resources.files("causal_iqa.metrics") / "parameters" / f"{_PACKAGED}.npz"
+    return read_npz(file.read_bytes())
+
+
+def packaged(image: jax.Array) -> jax.Array:
+    """NIQE with the model that comes with the library: `niqe(image, packaged_model())`.
+
+    Args:
+      image: float32 [H, W, 3] in [0, 1], sides of at least 96.
+
+    Returns:
+      Scalar, not negative; lower is better. NaN when every block is flat.
+
+    Raises:
+      ValueError: when the shape is not [H, W, 3] or a side is below 96 pixels.
+
+    References:
+      [1] Mittal, Soundararajan, Bovik, "Making a completely blind image quality analyzer", IEEE SPL 2013.
+    """
+    return niqe(image, packaged_model())
+
+
+SPECS = (
+    spec.MetricSpec(
+        name=_PACKAGED,
+        fn=packaged,
+        family="no_reference",
+        higher_is_better=False,
+        colour="Y BT.601",
+        range=(0.0, None),
+        smallest_side=BLOCK,
+        differentiable=True,
+        convention=(
+            "luma as MATLAB's rgb2gray, cut at the right and bottom to multiples of 96, all blocks; flat windows are "
+            "zeros; pristine model of this library: 2458 sharp blocks of 609 ImageNet validation photographs"
+        ),
+        reference=_REFERENCE,
+        worse_with=("noise",),
+        data_range="0-255 rounded",
+        window="7x7 Gaussian, sigma 7/6",
+        border="edge",
+        downsampling="features at full and at half size (antialiased bicubic)",
+        undefined="every block of 96 pixels is flat or has values of one sign only",
+    ),
+)
