@@ -3,8 +3,6 @@
 Every estimator is its own function; none clamps. Both matrices are symmetric and over the same n samples.
 """
 
-from typing import NamedTuple
-
 import jax
 import jax.numpy as jnp
 
@@ -12,8 +10,6 @@ from causal_iqa import _checks
 
 # Centred entries below so many rounding units of the largest entry are rounding, not variation.
 _ROUNDING_UNITS = 8
-# Entries of permuted matrices held at once by the permutation test.
-_PERMUTATION_ENTRIES = 2**22
 
 
 def check_grams(K: jax.Array, L: jax.Array, smallest: int) -> None:
@@ -206,54 +202,3 @@ def hsic_normalised(K: jax.Array, L: jax.Array) -> jax.Array:
     """
     check_grams(K, L, 2)
     return correlation(K, centre(K), L, centre(L))
-
-
-class HSICPermutationTest(NamedTuple):
-    """Result of `hsic_permutation_test`; every field a scalar."""
-
-    statistic: jax.Array
-    p_value: jax.Array
-    null_mean: jax.Array
-    null_std: jax.Array
-
-
-def hsic_permutation_test(key: jax.Array, K: jax.Array, L: jax.Array, *, num_permutations: int) -> HSICPermutationTest:
-    """Tests independence by permuting the samples of the second variable against the first.
-
-    Args:
-      key: random key for the permutations.
-      K: Gram matrix of the first variable [n, n], n at least 2.
-      L: Gram matrix of the second variable [n, n].
-      num_permutations: number B of random permutations, static int, at least 1.
-
-    Returns:
-      `HSICPermutationTest` of scalars: statistic, the biased HSIC; p_value, (1 + #{null >= statistic}) / (1 + B), small
-      against independence, valid at every n when samples are exchangeable; null_mean and null_std over the
-      permutations. Values equal up to rounding count as ties.
-
-    Raises:
-      ValueError: when the matrices are not square, differ in shape, n is below 2 or B below 1.
-
-    References:
-      [1] Gretton et al., "A kernel statistical test of independence", NIPS 2007, section 4.
-      [2] Phipson, Smyth, "Permutation p-values should never be zero", SAGMB 2010, eq. 2.
-    """
-    check_grams(K, L, 2)
-    if num_permutations < 1:
-        raise ValueError(f"num_permutations: expected at least 1, got {num_permutations}")
-    n = K.shape[0]
-    A, B = centre(K), centre(L)
-
-    def permuted(key: jax.Array) -> jax.Array:
-        order = jax.random.permutation(key, n)
-        return jnp.mean(A * B[order][:, order])
-
-    batch_size = max(1, min(num_permutations, _PERMUTATION_ENTRIES // (n * n)))
-    null = jax.lax.map(permuted, jax.random.split(key, num_permutations), batch_size=batch_size)
-    statistic = jnp.mean(A * B)
-    rounding = 4 * jnp.finfo(A.dtype).eps * jnp.sqrt(jnp.mean(A * A) * jnp.mean(B * B))
-    exceeding = jnp.sum(null >= statistic - rounding)
-    p_value = (1 + exceeding) / (1 + num_permutations)
-    # A comparison with NaN is false, which would read as the smallest p-value.
-    p_value = jnp.where(jnp.isnan(statistic), jnp.nan, p_value.astype(A.dtype))
-    return HSICPermutationTest(statistic, p_value, jnp.mean(null), jnp.std(null))

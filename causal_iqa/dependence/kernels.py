@@ -1,41 +1,46 @@
-"""Kernels between sample sets.
+"""Kernels between sample sets: inner products, the Gaussian, labels, and products of kernels.
 
 Each maps x [n, d] and y [m, d] to the cross-Gram matrix k(x_i, y_j) [n, m], in the dtype of its input. A Gram matrix
-is the kernel of a set with itself.
+is the kernel of a set with itself. Kernels of the distance are in `radial_kernels`.
 """
-
-import dataclasses
-import types
-from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax.typing import DTypeLike
 
 from causal_iqa import _checks
 
 # TF32 or bfloat16 products would leave three digits in a difference of squares.
 _PRECISION = jax.lax.Precision.HIGHEST
+# Up to so many dimensions the differences themselves are taken, which is as fast and cancels nothing.
+_DIRECT_DIMENSIONS = 8
 
 
-def _check_pair(x: jax.Array, y: jax.Array) -> None:
+def check_pair(x: jax.Array, y: jax.Array) -> None:
+    """Raises ValueError unless x is [n, d] and y [m, d]."""
     _checks.check_samples(x)
     _checks.check_samples(y, "y")
     if x.shape[1] != y.shape[1]:
         raise ValueError(f"x, y: expected samples of one dimension, got {x.shape[1]} and {y.shape[1]}")
 
 
-def _safe_sqrt(x: jax.Array) -> jax.Array:
+def safe_sqrt(x: jax.Array) -> jax.Array:
+    """Square root with value and gradient 0 where x is not positive."""
     positive = x > 0
     return jnp.where(positive, jnp.sqrt(jnp.where(positive, x, 1.0)), 0.0)
 
 
-def squared_distances(x: jax.Array, y: jax.Array) -> jax.Array:
-    """Squared Euclidean distances |x_i - y_j|^2 by one matrix product, about the mean of y.
+def is_direct(x: jax.Array) -> bool:
+    """Whether `squared_distances` of samples [n, d] come from their differences."""
+    return x.shape[1] <= _DIRECT_DIMENSIONS
 
-    Taking the mean away first keeps a common offset from cancelling; what remains is an absolute error of a few
-    rounding units of the squared spread. Results below zero are set to zero. Row i depends on x_i and y alone.
+
+def squared_distances(x: jax.Array, y: jax.Array) -> jax.Array:
+    """Squared Euclidean distances |x_i - y_j|^2.
+
+    Up to 8 dimensions by their differences, exact to rounding. Above by one matrix product about the mean of y: taking
+    the mean away first keeps a common offset from cancelling; what remains is an absolute error of a few rounding units
+    of the squared spread, and results below zero are set to zero. Row i depends on x_i and y alone.
 
     Args:
       x: samples [n, d].
@@ -50,7 +55,12 @@ def squared_distances(x: jax.Array, y: jax.Array) -> jax.Array:
     References:
       [1] Golub, Van Loan, "Matrix Computations", 4th edition, section 2.7 on cancellation.
     """
-    _check_pair(x, y)
+    check_pair(x, y)
+    if is_direct(x):
+        total = jnp.zeros((x.shape[0], y.shape[0]), jnp.result_type(x, y))
+        for i in range(x.shape[1]):
+            total = total + jnp.square(x[:, i : i + 1] - y[:, i][None, :])
+        return total
     centre = jnp.mean(y, axis=0, keepdims=True)
     x, y = x - centre, y - centre
     products = jnp.matmul(x, y.T, precision=_PRECISION)
@@ -99,7 +109,7 @@ def linear(x: jax.Array, y: jax.Array) -> jax.Array:
     References:
       [1] Schoelkopf, Smola, "Learning with Kernels", MIT Press 2002, section 2.1.
     """
-    _check_pair(x, y)
+    check_pair(x, y)
     return jnp.matmul(x, y.T, precision=_PRECISION)
 
 
@@ -107,7 +117,7 @@ def _unit_rows(x: jax.Array) -> jax.Array:
     # Dividing by the largest entry first keeps the squares inside the dtype's range.
     largest = jax.lax.stop_gradient(jnp.max(jnp.abs(x), axis=1, keepdims=True))
     x = x / jnp.where(largest > 0, largest, 1.0)
-    norm = _safe_sqrt(jnp.sum(x * x, axis=1, keepdims=True))
+    norm = safe_sqrt(jnp.sum(x * x, axis=1, keepdims=True))
     return x / jnp.where(norm > 0, norm, 1.0)
 
 
@@ -127,7 +137,7 @@ def cosine(x: jax.Array, y: jax.Array) -> jax.Array:
     References:
       [1] Schoelkopf, Smola, "Learning with Kernels", MIT Press 2002, section 2.3, the normalised linear kernel.
     """
-    _check_pair(x, y)
+    check_pair(x, y)
     return jnp.matmul(_unit_rows(x), _unit_rows(y).T, precision=_PRECISION)
 
 
@@ -154,102 +164,53 @@ def delta(labels_x: jax.Array, labels_y: jax.Array, *, dtype: DTypeLike = jnp.fl
     return (jnp.asarray(labels_x)[:, None] == jnp.asarray(labels_y)[None, :]).astype(dtype)
 
 
-def median_heuristic(x: jax.Array) -> jax.Array:
-    """Median of the Euclidean distances over the n (n - 1) / 2 distinct pairs, exact, without subsampling.
-
-    The bandwidth of `rbf`, which then falls to exp(-1/2) at the median distance. One call per variable: two variables
-    share no bandwidth.
+def polynomial(
+    x: jax.Array, y: jax.Array, *, degree: int, offset: jax.Array | float, bandwidth: jax.Array | float
+) -> jax.Array:
+    """Polynomial kernel (<x, y> / bandwidth^2 + offset)^degree.
 
     Args:
-      x: samples [n, d], n at least 2.
+      x: samples [n, d].
+      y: samples [m, d].
+      degree: static int, at least 1.
+      offset: not negative, no unit, may be traced; 0 keeps the terms of full degree alone.
+      bandwidth: length in the unit of x, positive, may be traced.
 
     Returns:
-      Scalar in the unit of x; 0 when at least half of the pairs coincide, which no `rbf` accepts.
+      [n, m].
 
     Raises:
-      ValueError: when x is not [n, d] or n is below 2.
+      ValueError: when an argument is not [n, d], the dimensions differ, or the degree is below 1.
 
     References:
-      [1] Gretton et al., "A kernel two-sample test", JMLR 2012, section 8.
-      [2] Garreau, Jitkrittum, Kanagawa, "Large sample analysis of the median heuristic", 2017, eq. 1; there the median
-          of squared distances, halved.
+      [1] Schoelkopf, Smola, "Learning with Kernels", MIT Press 2002, section 2.1, eq. 2.15.
     """
-    _checks.check_samples(x)
-    count = x.shape[0]
-    if count < 2:
-        raise ValueError(f"x: the median heuristic needs at least 2 samples, got {count}")
-    rows, columns = np.triu_indices(count, k=1)
-    return jnp.median(_safe_sqrt(squared_distances(x, x)[rows, columns]))
+    check_pair(x, y)
+    if degree < 1 or degree != int(degree):
+        raise ValueError(f"degree: expected an integer of at least 1, got {degree}")
+    products = jnp.matmul(x / bandwidth, (y / bandwidth).T, precision=_PRECISION)
+    return (products + offset) ** int(degree)
 
 
-@dataclasses.dataclass(frozen=True)
-class KernelSpec:
-    """One kernel.
+def product(*grams: jax.Array) -> jax.Array:
+    """Product of kernels, prod_v k_v(x^v_i, y^v_j): the kernel of variables taken jointly.
 
-    Attributes:
-      name: name in the table and in flags.
-      fn: `fn(x, y, **parameters)`, cross-Gram matrix [n, m].
-      inputs: "features" for samples [n, d], "labels" for [n].
-      parameters: names of the keyword arguments it needs.
-      range: smallest and largest possible value, None where unbounded.
-      unit_diagonal: whether k(x, x) = 1 for every x, a zero vector apart.
-      characteristic: whether HSIC with it is zero only under independence.
-      reference: where the definition comes from.
+    Args:
+      *grams: kernels of each variable [n, m], at least one, over the same samples.
+
+    Returns:
+      [n, m]; a kernel, and characteristic on the joint space when each is the translation-invariant kernel of its own.
+
+    Raises:
+      ValueError: when none is given or the shapes differ.
+
+    References:
+      [1] Szabo, Sriperumbudur, "Characteristic and universal tensor product kernels", JMLR 2018, eq. 1.
     """
-
-    name: str
-    fn: Callable[..., jax.Array]
-    inputs: str
-    parameters: tuple[str, ...]
-    range: tuple[float | None, float | None]
-    unit_diagonal: bool
-    characteristic: bool
-    reference: str
-
-
-_LEARNING_WITH_KERNELS = "Schoelkopf, Smola, Learning with Kernels, MIT Press 2002"
-
-KERNELS = types.MappingProxyType(
-    {
-        "rbf": KernelSpec(
-            name="rbf",
-            fn=rbf,
-            inputs="features",
-            parameters=("bandwidth",),
-            range=(0.0, 1.0),
-            unit_diagonal=True,
-            characteristic=True,
-            reference=_LEARNING_WITH_KERNELS,
-        ),
-        "linear": KernelSpec(
-            name="linear",
-            fn=linear,
-            inputs="features",
-            parameters=(),
-            range=(None, None),
-            unit_diagonal=False,
-            characteristic=False,
-            reference=_LEARNING_WITH_KERNELS,
-        ),
-        "cosine": KernelSpec(
-            name="cosine",
-            fn=cosine,
-            inputs="features",
-            parameters=(),
-            range=(-1.0, 1.0),
-            unit_diagonal=True,
-            characteristic=False,
-            reference=_LEARNING_WITH_KERNELS,
-        ),
-        "delta": KernelSpec(
-            name="delta",
-            fn=delta,
-            inputs="labels",
-            parameters=(),
-            range=(0.0, 1.0),
-            unit_diagonal=True,
-            characteristic=True,
-            reference="Song et al., JMLR 13, 2012",
-        ),
-    }
-)
+    if not grams:
+        raise ValueError("grams: expected at least one kernel matrix, got none")
+    result = grams[0]
+    for gram in grams[1:]:
+        _checks.check_same_shape(result, gram, "grams")
+        result = result * gram
+    return result
