@@ -45,9 +45,9 @@ def sample(
     _checks.check_choice(method, METHODS, "method")
     _checks.check_choice(border, BORDERS, "border")
     height, width, channels = image.shape
-    # Farther out than the taps reach, a constant stays what it is; the other borders fold every place into the image.
+    # Farther out than the taps reach nothing changes, unless mirrored, which folds every place into the image.
     taps = 2 if method == "bicubic" else 1
-    margin = taps if border == "constant" else 0
+    margin = 0 if border == "reflect" else taps
     reach = margin + taps
     pad = ((reach, reach), (reach, reach), (0, 0))
     fills = {"constant_values": fill} if border == "constant" else {}
