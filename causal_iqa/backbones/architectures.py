@@ -14,12 +14,17 @@ from causal_iqa.backbones import (
     checkpoints,
     cifar_resnet,
     clip,
+    clip_resnet,
+    convnext,
+    efficientnet,
     hub,
     mobilenet,
     networks,
+    resnet,
     scene_cnn,
     user,
     vit,
+    wide_resnet,
 )
 
 
@@ -29,7 +34,7 @@ class ArchitectureSpec:
 
     Attributes:
       name: its key in the table.
-      kind: its family: cifar_resnet, mobilenet or scene_cnn.
+      kind: its family, the name of a module of this room.
       layout: tensors of a file -> the names and shapes such a file must hold; what the file may choose (number of
         classes, widths) is read from the tensors given.
       build: (checkpoint with that layout, input side in pixels or None) -> network.
@@ -57,8 +62,13 @@ TABLE: Mapping[str, ArchitectureSpec] = types.MappingProxyType(
     {
         **_specs(cifar_resnet, cifar_resnet.BLOCKS, "He et al. CVPR 2016, section 4.2"),
         **_specs(mobilenet, mobilenet.VARIANTS, "Howard et al. 2017 (V1); Sandler et al. CVPR 2018 (V2)"),
+        **_specs(wide_resnet, wide_resnet.VARIANTS, "Zagoruyko, Komodakis. BMVC 2016"),
+        **_specs(resnet, resnet.VARIANTS, "He et al. CVPR 2016; Zagoruyko, Komodakis 2016; Xie et al. CVPR 2017"),
+        **_specs(efficientnet, efficientnet.VARIANTS, "Tan, Le. ICML 2019; Howard et al. ICCV 2019 (MobileNet V3)"),
+        **_specs(convnext, convnext.VARIANTS, "Liu et al. CVPR 2022"),
         **_specs(vit, vit.VARIANTS, "Dosovitskiy et al. ICLR 2021; Touvron et al. ICML 2021; Oquab et al. TMLR 2024"),
         **_specs(clip, clip.VARIANTS, "Radford et al. ICML 2021; Cherti et al. CVPR 2023; Zhai et al. ICCV 2023"),
+        **_specs(clip_resnet, clip_resnet.VARIANTS, "Radford et al. ICML 2021"),
         **_specs(scene_cnn, scene_cnn.VARIANTS, "this library"),
     }
 )

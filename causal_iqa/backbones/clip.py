@@ -20,7 +20,7 @@ import numpy as np
 from causal_iqa import _checks
 from causal_iqa.backbones import checkpoints, formats, networks, transformer, vit
 
-_CLIP_PIXELS = ((0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711))
+CLIP_PIXELS = ((0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711))
 _HALF_PIXELS = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 
 
@@ -40,7 +40,7 @@ def _clip(width: int, depth: int, patch: int, text_width: int, joint: int, activ
     encoder = transformer.Encoder(width, depth, width // 64, 4 * width, **kind)
     vision = transformer.Vision(encoder, patch, 224, patch_bias=False, pre_norm=True, projection=joint)
     text_encoder = transformer.Encoder(text_width, 12, text_width // 64, 4 * text_width, **kind)
-    return Variant(vision, transformer.Text(text_encoder, 49408, 77, joint), _CLIP_PIXELS, "clip", 1.0)
+    return Variant(vision, transformer.Text(text_encoder, 49408, 77, joint), CLIP_PIXELS, "clip", 1.0)
 
 
 def _siglip(width: int, depth: int, heads: int, patch: int, side: int) -> Variant:
