@@ -145,9 +145,11 @@ def main(_: list[str]) -> None:
                 label = f"{member}\n{degradations.TABLE[degradations.parse_label(member).name].group}"
                 rows[label] = degrade(member, images.from_uint8(clean), severities, _FAMILY.value, _SEED.value)
                 progress(i + 1, len(members))
+        # Small images are enlarged a whole number of times.
         smooth = len(clean) > _SHOWN.value
+        shown = _SHOWN.value if smooth else _SHOWN.value // len(clean) * len(clean)
         path = pathlib.Path(_OUTPUT_DIR.value) / f"degradations_{name}_{len(clean)}.jpg"
-        draw(clean, rows, severities, _SHOWN.value, smooth).save(path, quality=_QUALITY.value, optimize=True)
+        draw(clean, rows, severities, shown, smooth).save(path, quality=_QUALITY.value, optimize=True)
         print(path)
 
 
