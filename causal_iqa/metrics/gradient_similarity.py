@@ -47,7 +47,7 @@ def gmsd(reference: jax.Array, image: jax.Array) -> jax.Array:
           index", IEEE TIP 2014, eq. 6 and the authors' GMSD.m.
     """
     _pixels.check_pair(reference, image, _GMSD_SIDE, "gmsd")
-    x, y = (_filters.shrink(_filters.grey_levels(part), 2, border="zero") for part in (reference, image))
+    x, y = (_similarity.shrink(_filters.grey_levels(part), 2) for part in (reference, image))
     a, b = _similarity.prewitt(x), _similarity.prewitt(y)
     difference = _similarity.dissimilarity(a, b, _GMSD_T)
     return _pixels.safe_sqrt(jnp.var(difference, ddof=1))
@@ -78,7 +78,7 @@ def ms_gmsd(reference: jax.Array, image: jax.Array) -> jax.Array:
     total = 0.0
     for scale, weight in enumerate(_SCALE_WEIGHTS):
         if scale:
-            x, y = _filters.shrink(x, 2, border="zero"), _filters.shrink(y, 2, border="zero")
+            x, y = _similarity.shrink(x, 2), _similarity.shrink(y, 2)
         a, b = _similarity.prewitt(x), _similarity.prewitt(y)
         total = total + weight * jnp.var(jnp.square(a - b) / (a * a + b * b - _MASKING * a * b + _GMSD_T))
     return _pixels.safe_sqrt(total)

@@ -59,7 +59,7 @@ def haarpsi(reference: jax.Array, image: jax.Array) -> jax.Array:
           assessment", Signal Processing: Image Communication 2018, eq. 9 to 12, and the authors' HaarPSI.m.
     """
     _pixels.check_pair(reference, image, _SMALLEST_SIDE, "haarpsi")
-    x, y = (_filters.shrink(_similarity.luma(part), 2, border="zero") for part in (reference, image))
+    x, y = (_similarity.shrink(_similarity.luma(part), 2) for part in (reference, image))
     scales = [tuple(zip(_haar(x, 2**k), _haar(y, 2**k), strict=True)) for k in range(1, _SCALES + 1)]
     terms, weights = [], []
     for orientation in range(2):
@@ -69,14 +69,14 @@ def haarpsi(reference: jax.Array, image: jax.Array) -> jax.Array:
     chroma = []
     planes = zip(_similarity.in_phase_quadrature(reference), _similarity.in_phase_quadrature(image), strict=True)
     for p, q in planes:
-        p, q = (_smooth(_filters.shrink(plane, 2, border="zero")) for plane in (p, q))
+        p, q = (_smooth(_similarity.shrink(plane, 2)) for plane in (p, q))
         chroma.append(_similarity.similarity(p, q, _C))
     terms.append(0.5 * (chroma[0] + chroma[1]))
     weights.append(0.5 * (weights[0] + weights[1]))
-    terms, weights = jnp.stack(terms), jnp.stack(weights)
+    pairs = list(zip(terms, weights, strict=True))
     # logit(p / w) = log p - log(w - p), and 1 - sigma(t) = sigma(-t): no difference of near equals.
-    good = jnp.sum(jax.nn.sigmoid(_ALPHA * terms) * weights)
-    bad = jnp.sum(jax.nn.sigmoid(-_ALPHA * terms) * weights)
+    good = jnp.sum(sum(jax.nn.sigmoid(_ALPHA * term) * weight for term, weight in pairs))
+    bad = jnp.sum(sum(jax.nn.sigmoid(-_ALPHA * term) * weight for term, weight in pairs))
     weighted = bad > 0
     logit = jnp.log(jnp.where(weighted, good, 1.0)) - jnp.log(jnp.where(weighted, bad, 1.0))
     return jnp.where(weighted, jnp.square(logit / _ALPHA), jnp.nan)

@@ -34,12 +34,12 @@ class _Bank(NamedTuple):
     Attributes:
       radial: float32 [S, H, W], one ring per scale, zero at the mean.
       angular: float32 [O, H, W], one lobe per orientation.
-      noise: per orientation, the noise threshold for a median squared amplitude of one at the finest scale.
+      noise: float32 [O], per orientation the noise threshold for a median squared amplitude of one at the finest scale.
     """
 
     radial: np.ndarray
     angular: np.ndarray
-    noise: tuple[float, ...]
+    noise: np.ndarray
 
 
 def _frequencies(size: int) -> np.ndarray:
@@ -75,23 +75,27 @@ def _bank(height: int, width: int) -> _Bank:
     offsets = angle - (np.arange(_ORIENTATIONS) * math.pi / _ORIENTATIONS)[:, None, None]
     offsets = np.abs(np.arctan2(np.sin(offsets), np.cos(offsets)))
     angular = np.exp(-(offsets**2) / (2.0 * _ANGULAR_SPREAD**2))
-    noise = tuple(_noise_scale(radial * lobe) for lobe in angular)
-    return _Bank(radial.astype(np.float32), angular.astype(np.float32), noise)
+    noise = np.array([_noise_scale(radial * lobe) for lobe in angular])
+    return _Bank(*(part.astype(np.float32) for part in (radial, angular, noise)))
 
 
-def _oriented(spectrum: jax.Array, bank: _Bank, orientation: int) -> tuple[jax.Array, jax.Array]:
-    """Energy above the noise and summed amplitude, each [H, W], of one orientation."""
-    filters = jnp.asarray(bank.radial * bank.angular[orientation], spectrum.real.dtype)
-    response = jnp.fft.ifft2(spectrum * filters)
-    even, odd = response.real, response.imag
-    squared = even * even + odd * odd
-    amplitude = _pixels.safe_sqrt(squared)
-    sum_even, sum_odd = jnp.sum(even, axis=0), jnp.sum(odd, axis=0)
-    length = _pixels.safe_sqrt(sum_even * sum_even + sum_odd * sum_odd) + _EPSILON
-    cosine, sine = sum_even / length, sum_odd / length
-    energy = jnp.sum(even * cosine + odd * sine - jnp.abs(even * sine - odd * cosine), axis=0)
-    threshold = bank.noise[orientation] * _pixels.safe_sqrt(_order.median(squared[0]))
-    return jnp.maximum(energy - threshold, 0.0), jnp.sum(amplitude, axis=0)
+def _oriented(spectrum: jax.Array, radial: jax.Array, lobe: jax.Array, noise: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Energy above the noise and summed amplitude, each [H, W], of one orientation.
+
+    With S the sum of the complex responses R_s and u = S / (|S| + epsilon), the projections Re(R_s conj u) add up to
+    Re(S conj u), so only the deviations |Im(R_s conj u)| are summed scale by scale. No axis is reduced: what follows
+    the FFT is one elementwise loop.
+    """
+    responses = [jnp.fft.ifft2(spectrum * (radial[scale] * lobe)) for scale in range(_SCALES)]
+    even, odd = [r.real for r in responses], [r.imag for r in responses]
+    squared = [e * e + o * o for e, o in zip(even, odd, strict=True)]
+    amplitude = sum(_pixels.safe_sqrt(s) for s in squared)
+    sum_even, sum_odd = sum(even), sum(odd)
+    total = sum_even * sum_even + sum_odd * sum_odd
+    deviation = sum(jnp.abs(e * sum_odd - o * sum_even) for e, o in zip(even, odd, strict=True))
+    energy = (total - deviation) / (_pixels.safe_sqrt(total) + _EPSILON)
+    threshold = noise * _pixels.safe_sqrt(_order.median(squared[0]))
+    return jnp.maximum(energy - threshold, 0.0), amplitude
 
 
 def phase_congruency(plane: jax.Array) -> jax.Array:
@@ -114,9 +118,14 @@ def phase_congruency(plane: jax.Array) -> jax.Array:
     # The filters ignore the mean. Taken out first, it leaves a flat image exactly zero and the others their digits.
     plane = plane - jax.lax.stop_gradient(plane[0, 0])
     spectrum = jnp.fft.fft2(plane - jnp.mean(plane))
-    bank = _bank(*plane.shape)
-    parts = [_oriented(spectrum, bank, orientation) for orientation in range(_ORIENTATIONS)]
-    energy = sum(part[0] for part in parts)
-    amplitude = sum(part[1] for part in parts)
+    bank = _Bank(*(jnp.asarray(part, plane.dtype) for part in _bank(*plane.shape)))
+
+    def add(sums: tuple[jax.Array, jax.Array], orientation: tuple[jax.Array, jax.Array]) -> tuple:
+        parts = _oriented(spectrum, bank.radial, *orientation)
+        return (sums[0] + parts[0], sums[1] + parts[1]), None
+
+    # One orientation after the other: four responses in memory instead of sixteen.
+    start = (jnp.zeros_like(plane), jnp.zeros_like(plane))
+    (energy, amplitude), _ = jax.lax.scan(add, start, (bank.angular, bank.noise))
     responds = amplitude > 0
     return jnp.where(responds, energy / jnp.where(responds, amplitude, 1.0), 0.0)

@@ -97,12 +97,14 @@ def sdsp(image: jax.Array, *, side: int | None = None) -> jax.Array:
         planes = _similarity.resize(planes, (side, side), "bilinear")
     shape = planes.shape[1:]
     lab = _lab(planes)
-    centred = jnp.stack([plane - jax.lax.stop_gradient(plane[0, 0]) for plane in lab])
-    spectrum = jnp.fft.rfft2(centred) * jnp.asarray(_frequency_prior(*shape), image.dtype)
-    band = jnp.fft.irfft2(spectrum, s=shape)
-    frequency = _pixels.safe_sqrt(jnp.sum(band * band, axis=0))
+    ring = jnp.asarray(_frequency_prior(*shape), image.dtype)
+    squares = 0.0  # Plane by plane: XLA is slow on the CPU at sums over a leading axis.
+    for plane in lab:
+        spectrum = jnp.fft.rfft2(plane - jax.lax.stop_gradient(plane[0, 0]))
+        squares = squares + jnp.square(jnp.fft.irfft2(spectrum * ring, s=shape))
+    frequency = _pixels.safe_sqrt(squares)
     warmth = sum(jnp.square(_to_unit(plane, _FLAT_LAB)) for plane in lab[1:])
-    colour = -jnp.expm1(-warmth / _COLOUR_SPREAD**2)
+    colour = 1.0 - jnp.exp(-warmth / _COLOUR_SPREAD**2)
     product = frequency * jnp.asarray(_location_prior(*shape), image.dtype) * colour
     if side is not None:
         product = _similarity.resize(product, image.shape[:2], "bilinear")
