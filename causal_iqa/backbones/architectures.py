@@ -11,6 +11,7 @@ import numpy as np
 
 from causal_iqa import _checks
 from causal_iqa.backbones import (
+    alexnet,
     checkpoints,
     cifar_resnet,
     clip,
@@ -22,7 +23,9 @@ from causal_iqa.backbones import (
     networks,
     resnet,
     scene_cnn,
+    squeezenet,
     user,
+    vgg,
     vit,
     wide_resnet,
 )
@@ -69,6 +72,9 @@ TABLE: Mapping[str, ArchitectureSpec] = types.MappingProxyType(
         **_specs(vit, vit.VARIANTS, "Dosovitskiy et al. ICLR 2021; Touvron et al. ICML 2021; Oquab et al. TMLR 2024"),
         **_specs(clip, clip.VARIANTS, "Radford et al. ICML 2021; Cherti et al. CVPR 2023; Zhai et al. ICCV 2023"),
         **_specs(clip_resnet, clip_resnet.VARIANTS, "Radford et al. ICML 2021"),
+        **_specs(alexnet, alexnet.VARIANTS, "Krizhevsky 2014"),
+        **_specs(vgg, vgg.VARIANTS, "Simonyan, Zisserman ICLR 2015"),
+        **_specs(squeezenet, squeezenet.VARIANTS, "Iandola et al. 2016"),
         **_specs(scene_cnn, scene_cnn.VARIANTS, "this library"),
     }
 )
