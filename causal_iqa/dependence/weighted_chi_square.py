@@ -56,6 +56,31 @@ def hall_buckley_eagleson(
     return jnp.where(defined, tail, jnp.nan)
 
 
+def shifted_gamma(statistic: jax.Array, mean: jax.Array, variance: jax.Array, third_cumulant: jax.Array) -> jax.Array:
+    """`hall_buckley_eagleson` for estimated cumulants: the third is raised to the least one a weighted sum can have.
+
+    By the Cauchy-Schwarz inequality 8 sum w^3 >= 2 (2 sum w^2)^2 / sum w, with equality for the gamma law of
+    `satterthwaite_welch`.
+
+    Args:
+      statistic: observed value, scalar.
+      mean: estimated first cumulant, positive.
+      variance: estimated second cumulant, positive.
+      third_cumulant: estimated third cumulant, of any sign.
+
+    Returns:
+      P(null >= statistic), scalar in [0, 1]. NaN when the mean or the variance is not positive.
+
+    References:
+      [1] Buckley, Eagleson, Australian Journal of Statistics 1988.
+    """
+    defined = (mean > 0) & (variance > 0)
+    safe_mean, safe_variance = jnp.where(defined, mean, 1.0), jnp.where(defined, variance, 1.0)
+    least = 2.0 * safe_variance * (safe_variance / safe_mean)
+    tail = hall_buckley_eagleson(statistic, mean, safe_variance, jnp.maximum(third_cumulant, least))
+    return jnp.where(defined, tail, jnp.nan)
+
+
 def simulated(key: jax.Array, weights: jax.Array, *, num_simulations: int) -> jax.Array:
     """Draws of sum_i w_i chi2_1.
 
