@@ -75,16 +75,22 @@ def elastic_transform(
     if definition == "imagecorruptions":
         alpha = ladder.mix(0.0, _IMAGECORRUPTIONS_ALPHA, severity) * (_IMAGECORRUPTIONS_NOISE * height)
         dx, dy = displacement(noise, alpha, _IMAGECORRUPTIONS_SIGMA * height, _IMAGECORRUPTIONS_SIGMA * width)
-        out = image
+        places = []
     else:
         table = ELASTIC_FIELD[family]
         # The smoothing at severity 0 is that of severity 1: only the amplitudes vanish.
         alpha, sigma, reach = ladder.mix((0.0, table[0][1], 0.0), table, severity)
-        matrix = affine_back(reach * points, height, width)
-        out = _bilinear(image, *_apply(matrix, x, y), _mirror_pixels)
-        widest = max(row[1] for row in table)
-        dx, dy = displacement(noise, alpha, sigma, sigma, widest)
-    return ladder.finish(image, _bilinear(out, x + dx, y + dy, _mirror_edges), severity)
+        across, down = _apply(affine_back(reach * points, height, width), x, y)
+        places = [(_mirror_pixels(across, width), _mirror_pixels(down, height))]
+        dx, dy = displacement(noise, alpha, sigma, sigma, max(row[1] for row in table))
+    places.append((_mirror_edges(x + dx, width), _mirror_edges(y + dy, height)))
+    # A loop, as XLA would otherwise read the image anew for each of the four pixels that the next reading takes.
+    out, _ = jax.lax.scan(lambda image, place: (_bilinear(image, *place), None), image, _stacked(places))
+    return ladder.finish(image, out, severity)
+
+
+def _stacked(places: list[tuple[jax.Array, jax.Array]]) -> tuple[jax.Array, jax.Array]:
+    return tuple(jnp.stack(axis) for axis in zip(*places, strict=True))
 
 
 def draw(key: jax.Array, height: int, width: int) -> tuple[jax.Array, jax.Array]:
@@ -178,13 +184,13 @@ def _mirror_edges(place: jax.Array, side: int) -> jax.Array:
     return jnp.clip(jnp.minimum(folded, 2.0 * side - folded) - 0.5, 0.0, side - 1.0)
 
 
-def _bilinear(image: jax.Array, x: jax.Array, y: jax.Array, fold) -> jax.Array:
-    """Reads [H, W, 3] at places [H, W]; `fold(place, side)` brings them into the image."""
+def _bilinear(image: jax.Array, x: jax.Array, y: jax.Array) -> jax.Array:
+    """Reads [H, W, 3] at places [H, W] inside the image."""
     height, width, _ = image.shape
-    x, y = fold(x, width), fold(y, height)
     low_x, low_y = jnp.clip(jnp.floor(x), 0, width - 2), jnp.clip(jnp.floor(y), 0, height - 2)
     part_x, part_y = (x - low_x).reshape(-1, 1), (y - low_y).reshape(-1, 1)
     first = (low_y.astype(jnp.int32) * width + low_x.astype(jnp.int32)).reshape(-1)
+    first, part_x, part_y = _filters.settle((first, part_x, part_y))
     pixels = image.reshape(-1, 3)
 
     def read(step: int) -> jax.Array:

@@ -101,7 +101,7 @@ def source_map(
         active = inside & (number < counts)
         dy, dx = (jnp.where(active, _offset(half, reaches), 0) for half in (words >> 16, words & 0xFFFF))
         if exchange == "copy":
-            final = _resolve_copies(place + (dy * width + dx).reshape(-1), place)
+            final = _resolve_copies(place + (dy * width + dx).reshape(-1), place, widest)
         else:
             final = _resolve_swaps(dy, dx, active, widest)
         return jnp.take(source, final, mode="clip"), None
@@ -127,21 +127,33 @@ def _offset(half: jax.Array, reach: jax.Array) -> jax.Array:
     return ((half.astype(jnp.int32) * (2 * reach)) >> 16) - reach
 
 
-def _resolve_copies(neighbour: jax.Array, place: jax.Array) -> jax.Array:
+def _resolve_copies(neighbour: jax.Array, place: jax.Array, widest: int) -> jax.Array:
     """What stands where after every pixel, last one first, has copied its neighbour; int32 [n].
 
     A neighbour further on in reading order has been overwritten already: then what it copied counts. Such chains only
-    run forwards, so following all of them at once, twice as far each time, gives what the loop over pixels gives.
+    run forwards, so following all of them at once, twice as far each time, gives what the loop over pixels gives. A
+    chain longer than the rounds reach (less than once in a million images) ends early.
     """
     # Ends of chains are stored as their complement, which is negative.
     link = jnp.where(neighbour > place, neighbour, ~neighbour)
-    # A chain goes on with a probability below .45.
-    rounds = math.ceil(math.log2(2 + math.log(1e9 * place.size) / math.log(1 / 0.45)))
+    # A loop, as XLA would follow an unrolled chain anew for every pixel.
+    link = jax.lax.fori_loop(0, _rounds(place.size, widest), lambda _, link: _follow(link), link)
+    return jnp.where(link < 0, ~link, link)
 
-    def follow(_: int, link: jax.Array) -> jax.Array:
-        return jnp.where(link >= 0, jnp.take(link, jnp.maximum(link, 0), mode="clip"), link)
 
-    return ~jax.lax.fori_loop(0, rounds, follow, link)
+def _rounds(pixels: int, widest: int) -> int:
+    """Doublings after which no chain is left but with a probability of 1e-6."""
+    # Of the offsets -d..d - 1 along both axes so many lead forwards.
+    onwards = (2 * widest * (widest - 1) + widest - 1) / (2 * widest) ** 2
+    if not onwards:
+        return 0
+    longest = math.log(1e6 * pixels) / -math.log(onwards)
+    return math.ceil(math.log2(longest + 1))
+
+
+def _follow(link: jax.Array) -> jax.Array:
+    """Every link that is not an end yet is replaced by the link it leads to."""
+    return jnp.where(link >= 0, jnp.take(link, link, mode="clip"), link)
 
 
 def _resolve_swaps(dy: jax.Array, dx: jax.Array, active: jax.Array, widest: int) -> jax.Array:
@@ -178,12 +190,9 @@ def _resolve_swaps(dy: jax.Array, dx: jax.Array, active: jax.Array, widest: int)
     latest, at_own, at_other = jax.lax.fori_loop(0, len(steps), step, (~place, ~place, ~place))
     link = jnp.concatenate([at_own.reshape(-1), at_other.reshape(-1)])
 
-    def follow(link: jax.Array) -> jax.Array:
-        return jnp.where(link >= 0, jnp.take(link, jnp.maximum(link, 0), mode="clip"), link)
-
-    link = jax.lax.while_loop(lambda link: jnp.any(link >= 0), follow, link)
+    link = jax.lax.while_loop(lambda link: jnp.any(link >= 0), _follow, link)
     latest = latest.reshape(-1)
-    return ~jnp.where(latest >= 0, jnp.take(link, jnp.maximum(latest, 0), mode="clip"), latest)
+    return ~jnp.where(latest >= 0, jnp.take(link, latest, mode="clip"), latest)
 
 
 SPECS = (

@@ -121,7 +121,7 @@ def water_relief(layer: jax.Array, level: jax.Array) -> jax.Array:
 def _neighbours(plane: jax.Array, mode: str, **kwargs) -> list[list[jax.Array]]:
     """The plane shifted so that [i][j] shows each pixel's neighbour at (i - 1, j - 1)."""
     height, width = plane.shape
-    padded = jnp.pad(plane, 1, mode=mode, **kwargs)
+    padded = _filters.settle(jnp.pad(plane, 1, mode=mode, **kwargs))
     return [[padded[i : i + height, j : j + width] for j in range(3)] for i in range(3)]
 
 
@@ -158,43 +158,43 @@ def _chamfer(edge: jax.Array) -> jax.Array:
     so the nearest edge of every column decides, and the columns are compared.
     """
     height, width = edge.shape
-    gap = jnp.where(edge, 0.0, float(_FARTHEST))
-    for step in (1, 2, 4, 8, 16):
-        padded = jnp.pad(gap, ((step, step), (0, 0)), constant_values=_FARTHEST)
-        gap = jnp.minimum(gap, jnp.minimum(padded[:height], padded[2 * step :]) + step)
+    far = jnp.where(edge, 0.0, float(_FARTHEST))
+    padded = _filters.settle(jnp.pad(far, ((_FARTHEST, _FARTHEST), (0, 0)), constant_values=_FARTHEST))
+    gap = far
+    for apart in range(1, _FARTHEST):
+        above, below = (padded[_FARTHEST + by : _FARTHEST + by + height] for by in (-apart, apart))
+        gap = jnp.minimum(gap, jnp.minimum(above, below) + apart)
+    padded = _filters.settle(jnp.pad(gap, ((0, 0), (_FARTHEST, _FARTHEST)), constant_values=_FARTHEST))
     slopes = ((_ONE, _KNIGHT - 2 * _ONE), (_KNIGHT - _DIAGONAL, 2 * _DIAGONAL - _KNIGHT))
-    padded = jnp.pad(gap, ((0, 0), (_FARTHEST, _FARTHEST)), constant_values=_FARTHEST)
-
-    def nearer(i: jax.Array, least: jax.Array) -> jax.Array:
-        # All numbers are whole and below 2^24, so exact.
-        apart = i.astype(jnp.float32)
-        for side in (-i, i):
-            down = jax.lax.dynamic_slice(padded, (0, _FARTHEST + side), (height, width))
-            ways = [jnp.maximum(a * down + b * apart, b * down + a * apart) for a, b in slopes]
-            least = jnp.minimum(least, jnp.maximum(*ways))
-        return least
-
-    farthest = jnp.full(edge.shape, float(_FARTHEST * _ONE))
-    return jax.lax.fori_loop(0, _FARTHEST, nearer, farthest)
+    least = jnp.full(edge.shape, float(_FARTHEST * _ONE))
+    for apart in range(_FARTHEST):
+        # Of two columns equally far the one with the nearer edge. All numbers are whole and below 2^24, so exact.
+        left, right = (padded[:, _FARTHEST + by : _FARTHEST + by + width] for by in (-apart, apart))
+        down = jnp.minimum(left, right)
+        ways = [jnp.maximum(a * down + b * apart, b * down + a * apart) for a, b in slopes]
+        least = jnp.minimum(least, jnp.maximum(*ways))
+    return least
 
 
 def _embossed(distance: jax.Array) -> jax.Array:
     """Box mean, cut to whole pixels, equalised, embossed, box mean: whole numbers 0..255, float32 [H, W]."""
     total = distance.size
     box = sum(n for row in _neighbours(distance, "reflect") for n in row)
-    # Box mean >= k; counting in steps is exact where a division would not be.
-    steps = np.arange(1, _FARTHEST + 1, dtype=np.float32) * (9 * _ONE)
-    least = jnp.sum((box >= steps[:, None, None]).astype(jnp.int32), axis=(1, 2))
-    # least[k - 1] pixels are at k or more. The lowest level present maps to 0, the others by how many are below or at.
+    # The box mean in whole pixels. The quotient may be off where the sum is a multiple, comparing is exact.
+    unit = 9.0 * _ONE
+    guess = jnp.floor(box * (1.0 / unit))
+    level = guess + ((guess + 1.0) * unit <= box) - (guess * unit > box)
+    level = _filters.settle(level.astype(jnp.int32))
+    counts = jnp.zeros(_FARTHEST + 1, jnp.int32).at[level.reshape(-1)].add(1, mode="promise_in_bounds")
+    # So many pixels are at 1, 2, .. or more. The lowest level maps to 0, the others by how many are at them or below.
+    least = jnp.cumsum(counts[::-1])[::-1][1:]
     above_lowest = jnp.max(jnp.where(least < total, least, 0))
     up_to = above_lowest - jnp.append(least[1:], 0)
     scale = 255.0 / jnp.maximum(above_lowest, 1).astype(jnp.float32)
     table = jnp.where(least < total, jnp.clip(jnp.round(up_to.astype(jnp.float32) * scale), 0, 255), 0.0)
     # One level everywhere stays what it is.
     table = jnp.where(above_lowest > 0, table, jnp.cumsum(jnp.ones_like(table)))
-    rises = table - jnp.append(jnp.zeros(1), table[:-1])
-    equal = sum(rises[k] * (box >= steps[k]).astype(jnp.float32) for k in range(_FARTHEST))
-    near = _neighbours(equal, "reflect")
+    near = _neighbours(jnp.take(jnp.append(0.0, table), level, mode="clip"), "reflect")
     relief = sum(w * n for ws, ns in zip(_EMBOSS, near, strict=True) for w, n in zip(ws, ns, strict=True) if w)
     near = _neighbours(jnp.clip(relief, 0.0, 255.0), "reflect")
     return jnp.floor(sum(n for row in near for n in row) * (1.0 / 9.0) + 0.5)
