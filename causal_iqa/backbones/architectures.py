@@ -67,7 +67,9 @@ TABLE: Mapping[str, ArchitectureSpec] = types.MappingProxyType(
         **_specs(mobilenet, mobilenet.VARIANTS, "Howard et al. 2017 (V1); Sandler et al. CVPR 2018 (V2)"),
         **_specs(wide_resnet, wide_resnet.VARIANTS, "Zagoruyko, Komodakis. BMVC 2016"),
         **_specs(resnet, resnet.VARIANTS, "He et al. CVPR 2016; Zagoruyko, Komodakis 2016; Xie et al. CVPR 2017"),
-        **_specs(efficientnet, efficientnet.VARIANTS, "Tan, Le. ICML 2019; Howard et al. ICCV 2019 (MobileNet V3)"),
+        **_specs(
+            efficientnet, efficientnet.VARIANTS, "Tan, Le. ICML 2019; Howard et al. ICCV 2019; Sandler et al. CVPR 2018"
+        ),
         **_specs(convnext, convnext.VARIANTS, "Liu et al. CVPR 2022"),
         **_specs(vit, vit.VARIANTS, "Dosovitskiy et al. ICLR 2021; Touvron et al. ICML 2021; Oquab et al. TMLR 2024"),
         **_specs(clip, clip.VARIANTS, "Radford et al. ICML 2021; Cherti et al. CVPR 2023; Zhai et al. ICCV 2023"),

@@ -1,14 +1,16 @@
-"""EfficientNet-B0 and MobileNet V3: inverted residuals with squeeze and excitation, batch norm folded in.
+"""EfficientNet-B0, MobileNet V3 and PyTorch's MobileNet V2: inverted residuals, batch norm folded in.
 
 References:
   [1] Tan, Le. EfficientNet: rethinking model scaling for convolutional neural networks. ICML 2019, table 1.
   [2] Howard et al. Searching for MobileNetV3. ICCV 2019, tables 1 and 2.
+  [3] Sandler et al. MobileNetV2: inverted residuals and linear bottlenecks. CVPR 2018, table 2; mobilenet.py has the
+      one with TensorFlow's padding.
 """
 
 import dataclasses
 import functools
 import types
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import flax.linen as nn
@@ -39,7 +41,7 @@ class Variant:
       last: channels of the last convolution.
       hidden: units of a hidden layer of the classifier, None without.
       activation: of stem, last convolution and hidden layer.
-      gate: of squeeze and excitation, "sigmoid" or "hard_sigmoid", after `squeeze_activation`.
+      gate: of squeeze and excitation, "sigmoid" or "hard_sigmoid", after `squeeze_activation`; "none": not used.
       squeeze_activation: between its two layers.
       epsilon: of batch norm.
       interpolation: of the resize.
@@ -56,21 +58,29 @@ class Variant:
     interpolation: str
 
 
-def _efficientnet() -> Variant:
-    # [1], table 1: expansion, kernel, stride, output channels, blocks.
-    rows, before, stages = (
-        ((1, 3, 1, 16, 1), (6, 3, 2, 24, 2), (6, 5, 2, 40, 2), (6, 3, 2, 80, 3), (6, 5, 1, 112, 3), (6, 5, 2, 192, 4),
-         (6, 3, 1, 320, 1)),
-        32,
-        [],
-    )  # fmt: skip
+def _stages(
+    rows: Sequence[tuple[int, int, int, int, int]], before: int, squeezes: bool, activation: str
+) -> tuple[tuple[Row, ...], ...]:
+    """Stages of rows (expansion, kernel, stride of the first block, output channels, blocks)."""
+    stages = []
     for expansion, size, stride, after, count in rows:
         stage = []
         for block in range(count):
-            stage.append(Row(size, expansion * before, after, before // 4, "silu", 1 if block else stride))
+            squeezed = before // 4 if squeezes else 0
+            stage.append(Row(size, expansion * before, after, squeezed, activation, 1 if block else stride))
             before = after
         stages.append(tuple(stage))
-    return Variant(32, tuple(stages), 1280, None, "silu", "sigmoid", "silu", 1e-5, "bicubic")
+    return tuple(stages)
+
+
+_EFFICIENTNET_B0 = (  # [1], table 1
+    (1, 3, 1, 16, 1), (6, 3, 2, 24, 2), (6, 5, 2, 40, 2), (6, 3, 2, 80, 3), (6, 5, 1, 112, 3), (6, 5, 2, 192, 4),
+    (6, 3, 1, 320, 1),
+)  # fmt: skip
+_MOBILENET_V2 = (  # [3], table 2
+    (1, 3, 1, 16, 1), (6, 3, 2, 24, 2), (6, 3, 2, 32, 3), (6, 3, 2, 64, 4), (6, 3, 1, 96, 3), (6, 3, 2, 160, 3),
+    (6, 3, 1, 320, 1),
+)  # fmt: skip
 
 
 def _mobilenet_v3(rows: tuple[tuple[int, int, int, bool, str, int], ...], last: int, hidden: int) -> Variant:
@@ -92,7 +102,12 @@ def _divisible(channels: int) -> int:
 
 VARIANTS: Mapping[str, Variant] = types.MappingProxyType(
     {
-        "efficientnet_b0": _efficientnet(),
+        "efficientnet_b0": Variant(
+            32, _stages(_EFFICIENTNET_B0, 32, True, "silu"), 1280, None, "silu", "sigmoid", "silu", 1e-5, "bicubic"
+        ),
+        "mobilenet_v2_torch": Variant(
+            32, _stages(_MOBILENET_V2, 32, False, "relu6"), 1280, None, "relu6", "none", "none", 1e-5, "bilinear"
+        ),
         "mobilenet_v3_large": _mobilenet_v3(
             (
                 (3, 16, 16, False, "r", 1), (3, 64, 24, False, "r", 2), (3, 72, 24, False, "r", 1),
@@ -221,6 +236,13 @@ def _torchvision_names(variant: Variant, stage: int, block: int, expands: bool) 
     return _Names(expand, depthwise, (f"{root}.{number}.fc1", f"{root}.{number}.fc2"), pair(True))
 
 
+def _torchvision_v2_names(variant: Variant, stage: int, block: int, expands: bool) -> _Names:
+    root = f"features.{1 + sum(len(rows) for rows in variant.stages[: stage - 1]) + block}.conv"
+    last = 2 if expands else 1
+    expand, depthwise = ((f"{root}.{i}.0", f"{root}.{i}.1") for i in (0, last - 1))
+    return _Names(expand, depthwise, ("", ""), (f"{root}.{last}", f"{root}.{last + 1}"))
+
+
 def _timm_names(variant: Variant, stage: int, block: int, expands: bool) -> _Names:
     root = f"blocks.{stage - 1}.{block}"
     squeeze = (f"{root}.se.conv_reduce", f"{root}.se.conv_expand")
@@ -233,10 +255,11 @@ def _timm_names(variant: Variant, stage: int, block: int, expands: bool) -> _Nam
 
 
 def entries_of(variant: Variant, tensors: Mapping[str, np.ndarray]) -> list[formats.Entry]:
-    """Returns the entries of a network, in timm's names (EfficientNet only) or torchvision's as the file has them."""
+    """Returns the entries of a network, in timm's names (not of MobileNet V3) or torchvision's, as the file has it."""
     timm = "conv_stem.weight" in tensors
-    names_of = _timm_names if timm else _torchvision_names
-    number = 1 + (sum(map(len, variant.stages)) if variant.hidden else len(variant.stages))
+    second = variant.gate == "none"
+    names_of = _timm_names if timm else _torchvision_v2_names if second else _torchvision_names
+    number = 1 + (sum(map(len, variant.stages)) if variant.hidden or second else len(variant.stages))
     stem, last, head = (
         ("features.0.0", "features.0.1"),
         (f"features.{number}.0", f"features.{number}.1"),

@@ -32,6 +32,7 @@ def identity(x: jax.Array) -> jax.Array:
 ACTIVATIONS: Mapping[str, Callable[[jax.Array], jax.Array]] = {
     "none": identity,
     "relu": jax.nn.relu,
+    "relu6": jax.nn.relu6,
     "silu": jax.nn.silu,
     "hard_swish": hard_swish,
 }

@@ -31,6 +31,8 @@ CASES = {
     "wide_resnet": (32, 36),
     "efficientnet_torchvision": (65, 75),
     "efficientnet_timm": (65, 75),
+    "mobilenet_v2_torchvision": (65, 75),
+    "mobilenet_v2_timm": (65, 75),
     "mobilenet_v3_small": (65, 75),
     "mobilenet_v3_large": (65, 75),
     "convnext_torchvision": (65, 75),
@@ -41,6 +43,8 @@ CASES = {
 _TELLING = {
     "efficientnet_torchvision": {"classifier.1.bias": (CLASSES,)},
     "efficientnet_timm": {"conv_stem.weight": (32, 3, 3, 3), "classifier.bias": (CLASSES,)},
+    "mobilenet_v2_torchvision": {"classifier.1.bias": (CLASSES,)},
+    "mobilenet_v2_timm": {"conv_stem.weight": (32, 3, 3, 3), "classifier.bias": (CLASSES,)},
     "mobilenet_v3_small": {"classifier.3.bias": (CLASSES,)},
     "mobilenet_v3_large": {"classifier.3.bias": (CLASSES,)},
     "convnext_torchvision": {"classifier.2.bias": (CLASSES,)},
@@ -49,6 +53,8 @@ _TELLING = {
 
 
 def _architecture(case: str) -> str:
+    if case.startswith("mobilenet_v2"):
+        return "mobilenet_v2_torch"
     return "efficientnet_b0" if case.startswith("efficientnet") else case
 
 

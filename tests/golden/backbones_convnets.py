@@ -86,6 +86,8 @@ _MODELS = {
     "wide_resnet": lambda: _WideResNet(2, 2),
     "efficientnet_torchvision": lambda: torchvision.models.efficientnet_b0(num_classes=CLASSES),
     "efficientnet_timm": lambda: timm.create_model("efficientnet_b0", num_classes=CLASSES),
+    "mobilenet_v2_torchvision": lambda: torchvision.models.mobilenet_v2(num_classes=CLASSES),
+    "mobilenet_v2_timm": lambda: timm.create_model("mobilenetv2_100", num_classes=CLASSES),
     "mobilenet_v3_small": lambda: torchvision.models.mobilenet_v3_small(num_classes=CLASSES),
     "mobilenet_v3_large": lambda: torchvision.models.mobilenet_v3_large(num_classes=CLASSES),
     "convnext_torchvision": _convnext_torchvision,
@@ -101,6 +103,9 @@ _STAGES = {
     "wide_resnet": {"stem": "conv1", "stage1": "block1", "stage2": "block2", "stage3": "block3"},
     "efficientnet_torchvision": {"stem": "features.0", **{f"stage{i}": f"features.{i}" for i in range(1, 8)}},
     "efficientnet_timm": {f"stage{i}": f"blocks.{i - 1}" for i in range(1, 8)},
+    "mobilenet_v2_torchvision": {"stem": "features.0", "stage1": "features.1", "stage2": "features.3",
+                                 "stage3": "features.6", "stage4": "features.10", "stage7": "features.17"},
+    "mobilenet_v2_timm": {f"stage{i}": f"blocks.{i - 1}" for i in range(1, 8)},
     # The last blocks before each stride of 2.
     "mobilenet_v3_small": {"stem": "features.0", "stage1": "features.1", "stage2": "features.3",
                            "stage3": "features.8", "stage4": "features.11"},
