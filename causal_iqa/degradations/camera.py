@@ -12,6 +12,7 @@ from causal_iqa.degradations import (
     point_spread,
     resolution,
     sensor,
+    webp,
 )
 
 SPECS = (
@@ -26,4 +27,5 @@ SPECS = (
     + colour.SPECS
     + resolution.SPECS
     + compression.SPECS
+    + webp.SPECS
 )

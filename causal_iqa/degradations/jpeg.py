@@ -153,7 +153,7 @@ def jpeg_roundtrip(pixels: jax.Array, quality: jax.Array, *, chroma: str = "420"
     y, cb, cr = _code(planes, *steps)
     # The decoder repeats the last true chroma sample, not what the coder padded it with.
     half = (-(-height // 2), -(-width // 2))
-    cb, cr = (_enlarge(c[: half[0], : half[1]])[:height, :width] for c in (cb, cr))
+    cb, cr = (enlarge(c[: half[0], : half[1]])[:height, :width] for c in (cb, cr))
     return _to_rgb(y[:height, :width], cb, cr)
 
 
@@ -196,8 +196,18 @@ def _shrink(plane: jax.Array) -> jax.Array:
     return _pad_to(means, -means.shape[0] % 8, 0)
 
 
-def _enlarge(plane: jax.Array) -> jax.Array:
-    """Doubles both sides by the triangle filter: 3/4 of the nearer and 1/4 of the farther sample along each axis."""
+def enlarge(plane: jax.Array) -> jax.Array:
+    """Doubles both sides by the triangle filter: 3/4 of the nearer and 1/4 of the farther sample along each axis.
+
+    Args:
+      plane: int32 [H, W].
+
+    Returns:
+      int32 [2 H, 2 W].
+
+    References:
+      [1] libjpeg's "fancy" upsampling, which rounds 8/16 up and 7/16 down in turn.
+    """
     height, width = plane.shape
     tall = jnp.pad(plane, ((1, 1), (0, 0)), mode="edge")
     near = 3 * plane
