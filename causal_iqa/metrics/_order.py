@@ -5,6 +5,8 @@ import functools
 import jax
 import jax.numpy as jnp
 
+_COUNT_ROWS = 16
+
 
 def _select(x: jax.Array, rank: int) -> jax.Array:
     """The value of that rank, found bit by bit from the sign down: one count over the array per bit."""
@@ -17,13 +19,23 @@ def _select(x: jax.Array, rank: int) -> jax.Array:
         return bits ^ ((bits >> (width - 1)) & magnitude)
 
     keys = sortable(jax.lax.bitcast_convert_type(x.ravel(), integer))
+    # Counted in rows that are added elementwise first, which a CPU does much faster than one long sum.
+    short = -keys.size % _COUNT_ROWS
+    keys = jnp.pad(keys, (0, short), constant_values=magnitude).reshape(_COUNT_ROWS, -1)
+
+    def count_below(limit: jax.Array) -> jax.Array:
+        rows = (keys < limit).astype(jnp.int32)
+        while rows.shape[0] > 1:
+            half = rows.shape[0] // 2
+            rows = rows[:half] + rows[half:]
+        return jnp.sum(rows, dtype=jnp.int32)
 
     def refine(step: jax.Array, prefix: jax.Array) -> jax.Array:
         candidate = prefix | (jnp.array(1, integer) << (width - 2 - step).astype(integer))
-        return jnp.where(jnp.sum(keys < candidate, dtype=jnp.int32) <= rank, candidate, prefix)
+        return jnp.where(count_below(candidate) <= rank, candidate, prefix)
 
     zero, lowest = jnp.array(0, integer), jnp.array(jnp.iinfo(integer).min, integer)
-    start = jnp.where(jnp.sum(keys < zero, dtype=jnp.int32) <= rank, zero, lowest)
+    start = jnp.where(count_below(zero) <= rank, zero, lowest)
     key = jax.lax.fori_loop(0, width - 1, refine, start)
     return jax.lax.bitcast_convert_type(sortable(key), x.dtype)
 

@@ -29,21 +29,17 @@ _RESIDUAL_SIZE = 10
 _RESIDUAL_SIGMA = 3.8
 
 
-def _positive_power(x: jax.Array, exponent: float) -> jax.Array:
-    positive = x > 0
-    return jnp.where(positive, jnp.exp(exponent * jnp.log(jnp.where(positive, x, 1.0))), 0.0)
+def _power(x: jax.Array, exponent: float) -> jax.Array:
+    return jnp.exp(exponent * jnp.log(x))
 
 
 def _lab(image: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """CIELAB planes of sRGB planes [3, H, W] in [0, 1]."""
-    linear = jnp.where(image <= 0.04045, image / 12.92, _positive_power((image + 0.055) / 1.055, 2.4))
-    curved = []
-    for weights, white in zip(_XYZ, _WHITE, strict=True):
-        value = sum((weight / white) * plane for weight, plane in zip(weights, linear, strict=True))
-        curved.append(
-            jnp.where(value > _LAB_EPSILON, _positive_power(value, 1.0 / 3.0), (_LAB_KAPPA * value + 16.0) / 116.0)
-        )
-    x, y, z = curved
+    """CIELAB planes of sRGB planes [3, H, W] in [0, 1]. The branches not taken are held where powers are finite."""
+    linear = jnp.where(image <= 0.04045, image / 12.92, _power((jnp.maximum(image, 0.04) + 0.055) / 1.055, 2.4))
+    matrix = jnp.asarray(np.array(_XYZ) / np.array(_WHITE)[:, None], image.dtype)
+    value = jnp.einsum("ij,jhw->ihw", matrix, linear, precision="highest")
+    root = _power(jnp.maximum(value, 0.5 * _LAB_EPSILON), 1.0 / 3.0)
+    x, y, z = jnp.where(value > _LAB_EPSILON, root, (_LAB_KAPPA * value + 16.0) / 116.0)
     return 116.0 * y - 16.0, 500.0 * (x - y), 200.0 * (y - z)
 
 
