@@ -1,7 +1,22 @@
 """Conventional quality metrics: `TABLE[name].fn(reference, image)` or `.fn(image)`, one scalar per image."""
 
+from causal_iqa.metrics.complex_wavelet import cw_ssim
+from causal_iqa.metrics.dct import dss
+from causal_iqa.metrics.feature_similarity import fsim, fsimc
 from causal_iqa.metrics.full_reference import mse, psnr, psnr_y
+from causal_iqa.metrics.gradient_similarity import gmsd, mdsi, ms_gmsd
+from causal_iqa.metrics.haar import haarpsi
 from causal_iqa.metrics.no_reference import entropy, noise_sigma, rms_contrast, total_variation, variance_of_laplacian
+from causal_iqa.metrics.photographic import (
+    clipped_highlights,
+    clipped_shadows,
+    colourfulness,
+    jpeg_quality,
+    spectral_slope,
+    tenengrad,
+)
+from causal_iqa.metrics.resolve import FileMetricSpec, clip_iqa_spec, resolve
+from causal_iqa.metrics.saliency_similarity import sr_sim, vsi, vsi_256
 from causal_iqa.metrics.spec import MetricSpec, evaluate
 from causal_iqa.metrics.structural_similarity import (
     ssim,
@@ -10,23 +25,46 @@ from causal_iqa.metrics.structural_similarity import (
     ssim_wang2004_downsampled,
     uqi,
 )
+from causal_iqa.metrics.suite import evaluate_all, suite_names
 from causal_iqa.metrics.table import TABLE
 
 __all__ = [
     "TABLE",
+    "FileMetricSpec",
     "MetricSpec",
+    "clip_iqa_spec",
+    "clipped_highlights",
+    "clipped_shadows",
+    "colourfulness",
+    "cw_ssim",
+    "dss",
     "entropy",
     "evaluate",
+    "evaluate_all",
+    "fsim",
+    "fsimc",
+    "gmsd",
+    "haarpsi",
+    "jpeg_quality",
+    "mdsi",
+    "ms_gmsd",
     "mse",
     "noise_sigma",
     "psnr",
     "psnr_y",
+    "resolve",
     "rms_contrast",
+    "spectral_slope",
+    "sr_sim",
     "ssim",
     "ssim_scikit_image",
     "ssim_wang2004",
     "ssim_wang2004_downsampled",
+    "suite_names",
+    "tenengrad",
     "total_variation",
     "uqi",
     "variance_of_laplacian",
+    "vsi",
+    "vsi_256",
 ]

@@ -13,7 +13,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from causal_iqa import images
-from causal_iqa.metrics import _pixels
 
 # numpy's names; "reflect" leaves the edge pixel single, "symmetric" repeats it.
 _PAD_MODES = {"zero": "constant", "symmetric": "symmetric", "reflect": "reflect", "edge": "edge"}
@@ -34,8 +33,8 @@ def gaussian(size: int, sigma: float) -> tuple[float, ...]:
 def grey_levels(image: jax.Array) -> jax.Array:
     """Grey levels of the 8-bit image as MATLAB's rgb2gray makes them, which published code reads a photograph with.
 
-    Its weights are BT.601's to full precision, 0.298936, 0.587043, 0.114021: on colour images one pixel in a few hundred
-    rounds to another level than with 0.299, 0.587, 0.114. Rounded half up in integers, so for any batch size alike. The
+    Its weights are BT.601's to more digits, 0.298936, 0.587043, 0.114021: on colour images a few pixels in a thousand
+    round to another level than with 0.299, 0.587, 0.114. Rounded half up in integers, so alike for any batch size. The
     gradient passes straight through the roundings.
 
     Args:

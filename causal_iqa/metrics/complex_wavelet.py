@@ -29,8 +29,8 @@ def _low_pass(log_radius: np.ndarray, octave: float) -> np.ndarray:
 def _transfer(height: int, width: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Transfer functions [8, h, w] of the bands of level 4, and the rows and columns of the DFT they act on.
 
-    Portilla and Simoncelli (2000), section 2.1: radial edges of one octave, angular parts cos^7 over half the plane. The
-    band is sampled 8 times coarser, so only the lowest frequencies are kept.
+    Portilla and Simoncelli (2000), section 2.1: radial edges of one octave, angular parts cos^7 over half the plane.
+    The band is sampled 8 times coarser, so only the lowest frequencies are kept.
     """
     ramps, starts, sizes = [], [], []
     for side in (height, width):

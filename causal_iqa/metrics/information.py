@@ -43,13 +43,14 @@ def _band_information(bands: jax.Array, window: int) -> tuple[jax.Array, jax.Arr
     height, width = (_BLOCK * (side // _BLOCK) for side in bands.shape[1:])
     y = bands[0, :height, :width]
     offsets = [(r, c) for r in range(_BLOCK) for c in range(_BLOCK)]
-    samples = jnp.stack([y[r : height - 2 + r, c : width - 2 + c] for r, c in offsets])
-    blocks = jnp.stack([y[r::_BLOCK, c::_BLOCK] for r, c in offsets])
+    samples = [y[r : height - 2 + r, c : width - 2 + c] for r, c in offsets]
     skip = -(-(window // 2) // _BLOCK)
-    model = _information.scale_mixture(samples, blocks[:, skip:-skip, skip:-skip], centred=True)
-    signal = model.field[None] * model.eigenvalues[:, None, None]
-    image = jnp.log2(1.0 + (gain * gain / (residual + _WAVELET_NOISE))[None] * signal)
-    reference = jnp.log2(1.0 + signal / _WAVELET_NOISE)
+    blocks = [y[r::_BLOCK, c::_BLOCK][skip:-skip, skip:-skip] for r, c in offsets]
+    model = _information.scale_mixture(samples, jax.lax.optimization_barrier(blocks), centred=True)
+    of_image = gain * gain * model.field / (residual + _WAVELET_NOISE)
+    of_reference = model.field / _WAVELET_NOISE
+    image = _information.sum_of_logs(lambda eigenvalue: of_image * eigenvalue, model.eigenvalues)
+    reference = _information.sum_of_logs(lambda eigenvalue: of_reference * eigenvalue, model.eigenvalues)
     return jnp.sum(image), jnp.sum(reference)
 
 
@@ -79,10 +80,10 @@ def vif(reference: jax.Array, image: jax.Array) -> jax.Array:
     pair = jnp.stack([_filters.grey_levels(reference), _filters.grey_levels(image)]) - 128.0
     of_image, of_reference = [], []
     for level, bands in enumerate(_pyramids.steerable_pairs(pair, _LEVELS)):
-        for oriented in bands:
-            a, b = _band_information(oriented, 2 ** (_LEVELS - level) + 1)
-            of_image.append(a)
-            of_reference.append(b)
+        window = 2 ** (_LEVELS - level) + 1
+        of_both = jax.vmap(lambda oriented, window=window: _band_information(oriented, window))(bands)
+        of_image.append(jnp.sum(of_both[0]))
+        of_reference.append(jnp.sum(of_both[1]))
     return sum(of_image) / sum(of_reference)
 
 
@@ -108,8 +109,8 @@ def vifp(reference: jax.Array, image: jax.Array) -> jax.Array:
     """Visual information fidelity in the pixel domain, on the luma in 0..255, not rounded.
 
     The same ratio as `vif` with scalar Gaussian models of the pixels at four scales: windows of 17, 9, 5 and 3 pixels
-    with sigmas of a fifth of them, each scale low-passed with its own window and halved. Another metric than `vif`: their
-    values are not comparable.
+    with sigmas of a fifth of them, each scale low-passed with its own window and halved. Another metric than `vif`:
+    their values are not comparable.
 
     Args:
       reference: float32 [H, W, 3] in [0, 1], sides of at least 41.

@@ -34,8 +34,8 @@ def _kernel(weights: tuple[float, ...]) -> np.ndarray:
 def nlpd(reference: jax.Array, image: jax.Array) -> jax.Array:
     """Normalised Laplacian pyramid distance on the rounded 8-bit luma in [0, 1].
 
-    Each of six bands is divided by a constant plus a weighted sum of its neighbours' magnitudes; the distance is the mean
-    over bands of the root mean squared difference.
+    Each of six bands is divided by a constant plus a weighted sum of its neighbours' magnitudes; the distance is the
+    mean over bands of the root mean squared difference.
 
     Args:
       reference: float32 [H, W, 3] in [0, 1], sides of at least 32, so that the sixth level is made of whole pixels.

@@ -155,11 +155,9 @@ def _information_weights(x: jax.Array, y: jax.Array, parent: jax.Array | None) -
     vectors = [x[r : r + height, c : c + width] for r in range(3) for c in range(3)]
     if parent is not None:
         vectors.append(parent[1:-1, 1:-1])
-    vectors = jnp.stack(vectors)
     model = _information.scale_mixture(vectors, vectors, centred=False)
-    signal = model.field[None] * model.eigenvalues[:, None, None]
-    total = (residual + (1.0 + gain * gain) * _IW_NOISE)[None] * signal + _IW_NOISE * residual[None]
-    return jnp.sum(jnp.log2(1.0 + total / _IW_NOISE**2), axis=0)
+    slope = (residual + (1.0 + gain * gain) * _IW_NOISE) * model.field / _IW_NOISE**2
+    return _information.sum_of_logs(lambda eigenvalue: slope * eigenvalue + residual / _IW_NOISE, model.eigenvalues)
 
 
 def iw_ssim(reference: jax.Array, image: jax.Array) -> jax.Array:

@@ -9,6 +9,7 @@ from causal_iqa.metrics import (
     haar,
     information,
     laplacian_pyramid,
+    most_apparent,
     multiscale,
     niqe,
     no_reference,
@@ -26,6 +27,7 @@ TABLE = spec.table_of(
     + complex_wavelet.SPECS
     + information.SPECS
     + laplacian_pyramid.SPECS
+    + most_apparent.SPECS
     + gradient_similarity.SPECS
     + feature_similarity.SPECS
     + saliency_similarity.SPECS
