@@ -4,6 +4,7 @@ XLA's convolution is slow on a CPU. Short kernels are sums of shifted images her
 """
 
 import math
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -39,6 +40,19 @@ def gaussian_taps(sigma: jax.Array, reach: int, truncate: float = TRUNCATE) -> j
     return taps / (2.0 * jnp.sum(taps) - taps[0])
 
 
+def shifts(image: jax.Array, reach: int, axis: int, mode: str = "edge") -> Callable[[int], jax.Array]:
+    """Returns `shifted(by)`, the image whose pixel p is pixel p + by of the given one along one axis; |by| <= reach."""
+    side = image.shape[axis]
+    pad = [(0, 0)] * image.ndim
+    pad[axis] = (reach, reach)
+    padded = settle(jnp.pad(image, pad, mode=mode))
+
+    def shifted(by: int) -> jax.Array:
+        return jax.lax.slice_in_dim(padded, reach + by, reach + by + side, axis=axis)
+
+    return shifted
+
+
 def symmetric(image: jax.Array, taps: jax.Array, axis: int, mode: str = "edge") -> jax.Array:
     """Filters one axis by a short symmetric kernel, as a sum of shifted images.
 
@@ -51,14 +65,8 @@ def symmetric(image: jax.Array, taps: jax.Array, axis: int, mode: str = "edge") 
     Returns:
       float32 of the shape of `image`.
     """
-    reach, side = taps.shape[0] - 1, image.shape[axis]
-    pad = [(0, 0)] * image.ndim
-    pad[axis] = (reach, reach)
-    padded = settle(jnp.pad(image, pad, mode=mode))
-
-    def shifted(by: int) -> jax.Array:
-        return jax.lax.slice_in_dim(padded, reach + by, reach + by + side, axis=axis)
-
+    reach = taps.shape[0] - 1
+    shifted = shifts(image, reach, axis, mode)
     total = taps[0] * shifted(0)
     for i in range(1, reach + 1):
         total = total + taps[i] * (shifted(-i) + shifted(i))
@@ -66,9 +74,20 @@ def symmetric(image: jax.Array, taps: jax.Array, axis: int, mode: str = "edge") 
 
 
 def short_gaussian(image: jax.Array, sigma: jax.Array, reach: int, mode: str = "edge") -> jax.Array:
-    """Blurs [H, W, ...] by a Gaussian of few taps, edge pixels repeated; for a reach up to about 16."""
+    """Blurs [H, W, ...] by a Gaussian of few taps, edge pixels repeated; for a reach up to some 30 pixels."""
     taps = gaussian_taps(sigma, reach)
     return symmetric(symmetric(image, taps, 0, mode), taps, 1, mode)
+
+
+def edge_gaussian(side: int, sigma: jax.Array, reach: int) -> jax.Array:
+    """The Gaussian blur of one axis as a matrix [side, side]; what falls outside is folded onto the edge pixels."""
+    half = gaussian_taps(sigma, reach)
+    taps = jnp.concatenate([half[:0:-1], half])
+    distance = np.arange(-reach, side + reach)[None, :] - np.arange(side)[:, None]
+    wide = jnp.where(np.abs(distance) <= reach, taps[np.clip(distance + reach, 0, 2 * reach)], 0.0)
+    first = jnp.sum(wide[:, : reach + 1], axis=1, keepdims=True)
+    last = jnp.sum(wide[:, reach + side - 1 :], axis=1, keepdims=True)
+    return jnp.concatenate([first, wide[:, reach + 1 : reach + side - 1], last], axis=1)
 
 
 def reflecting_gaussian(side: int, sigma: jax.Array, reach: int, truncate: float) -> jax.Array:

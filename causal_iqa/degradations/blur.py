@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from scipy import fft as host_fft
 
-from causal_iqa.degradations import ladder, spec
+from causal_iqa.degradations import _filters, ladder, spec
 
 # Hendrycks and Dietterich (2019), released scripts for 224, 299, 64 and 32 pixels; severities 1..5.
 GAUSSIAN_BLUR_SIGMA = {
@@ -41,8 +41,10 @@ ZOOM_BLUR_RANGE = {
     "cifar32": _ZOOM_SMALL,
 }
 
-# scikit-image cuts its Gaussian at this many sigmas.
-_TRUNCATE = 4.0
+# Up to this reach shifted images are faster than matrices.
+_SHORT = 12
+# Zoomed pictures held at a time.
+_ZOOMS_AT_ONCE = 12
 _MOTION_DEGREES = 45.0
 _MOTION_ANGLES = 1024
 
@@ -66,30 +68,11 @@ def gaussian_blur(key: jax.Array, image: jax.Array, severity: jax.Array, *, fami
     family = ladder.family_of(image, family)
     table = GAUSSIAN_BLUR_SIGMA[family]
     sigma = ladder.mix(0.0, table, severity)
-    reach = int(_TRUNCATE * max(table) + 0.5)
-    rows = _gaussian_matrix(image.shape[0], sigma, reach)
-    columns = _gaussian_matrix(image.shape[1], sigma, reach)
-    return ladder.finish(image, _separable(image, rows, columns), severity)
-
-
-def _gaussian_matrix(side: int, sigma: jax.Array, reach: int) -> jax.Array:
-    """The blur of one axis as a matrix [side, side]; what falls outside is folded onto the edge pixels."""
-    offset = np.arange(-reach, reach + 1)
-    taps = jnp.exp(-0.5 * jnp.square(offset.astype(np.float32) / jnp.maximum(sigma, 1e-3)))
-    taps = jnp.where(np.abs(offset) <= jnp.floor(_TRUNCATE * sigma + 0.5), taps, 0.0)
-    taps = taps / jnp.sum(taps)
-    distance = np.arange(-reach, side + reach)[None, :] - np.arange(side)[:, None]
-    inside = np.abs(distance) <= reach
-    wide = jnp.where(inside, taps[np.clip(distance + reach, 0, 2 * reach)], 0.0)
-    first = jnp.sum(wide[:, : reach + 1], axis=1, keepdims=True)
-    last = jnp.sum(wide[:, reach + side - 1 :], axis=1, keepdims=True)
-    return jnp.concatenate([first, wide[:, reach + 1 : reach + side - 1], last], axis=1)
-
-
-def _separable(image: jax.Array, rows: jax.Array, columns: jax.Array) -> jax.Array:
-    """Applies one matrix to the rows and one to the columns: rows [H, H], columns [W, W]."""
-    out = jnp.einsum("yh,hwc->ywc", rows, image, precision="highest")
-    return jnp.einsum("xw,ywc->yxc", columns, out, precision="highest")
+    reach = _filters.gaussian_reach(max(table))
+    if reach <= _SHORT:
+        return ladder.finish(image, _filters.short_gaussian(image, sigma, reach), severity)
+    rows, columns = (_filters.edge_gaussian(side, sigma, reach) for side in image.shape[:2])
+    return ladder.finish(image, _filters.separable(image, rows, columns), severity)
 
 
 def defocus_blur(key: jax.Array, image: jax.Array, severity: jax.Array, *, family: str | None = None) -> jax.Array:
@@ -255,22 +238,32 @@ def zoom_blur(key: jax.Array, image: jax.Array, severity: jax.Array, *, family: 
     family = ladder.family_of(image, family)
     zooms, shares = _zooms(ZOOM_BLUR_RANGE[family], image.shape[0], image.shape[1])
     share = ladder.mix(shares[0], shares[1:], severity)
-    rows = [_zoom_taps(image.shape[0], *zoom[:2]) for zoom in zooms]
-    columns = [_zoom_taps(image.shape[1], *zoom[2:]) for zoom in zooms]
+    rows = _zoom_table(zooms, image.shape[0], 0)
+    columns = _zoom_table(zooms, image.shape[1], 2)
+    parts = -(-len(zooms) // _ZOOMS_AT_ONCE)
+    weights = jnp.pad(share[1:], (0, parts * _ZOOMS_AT_ONCE - len(zooms))).reshape(parts, _ZOOMS_AT_ONCE)
 
-    def add(total: jax.Array, step: tuple) -> tuple[jax.Array, None]:
-        weight, (low_y, part_y), (low_x, part_x) = step
-        part_y = part_y[:, None, None]
-        zoomed = image[low_y] * (1.0 - part_y) + image[low_y + 1] * part_y
-        # Rows are gathered, columns multiplied: gathering single pixels is slow on a CPU.
-        apart = np.arange(image.shape[1])[None, :] - low_x[:, None]
-        part_x = part_x[:, None]
-        columns = jnp.where(apart == 0, 1.0 - part_x, jnp.where(apart == 1, part_x, 0.0))
-        return total + weight * jnp.einsum("xw,ywc->yxc", columns, zoomed, precision="highest"), None
+    def zoomed(_: None, step: tuple) -> tuple[None, jax.Array]:
+        low_y, part_y, low_x, part_x = step
+        part_y, part_x = part_y[:, None, None], part_x[:, None]
+        out = image[low_y] * (1.0 - part_y) + image[low_y + 1] * part_y
+        return None, jnp.take(out, low_x, axis=1) * (1.0 - part_x) + jnp.take(out, low_x + 1, axis=1) * part_x
 
-    steps = (share[1:], tuple(map(np.stack, zip(*rows, strict=True))), tuple(map(np.stack, zip(*columns, strict=True))))
-    out, _ = jax.lax.scan(add, share[0] * image, steps)
+    def add(total: jax.Array, part: tuple) -> tuple[jax.Array, None]:
+        weight, steps = part
+        # The zooms do not depend on the severity; only their sum does.
+        _, pictures = jax.lax.scan(zoomed, None, steps)
+        return total + jnp.einsum("z,zhwc->hwc", weight, pictures, precision="highest"), None
+
+    out, _ = jax.lax.scan(add, share[0] * image, (weights, (*rows, *columns)))
     return ladder.finish(image, out, severity)
+
+
+def _zoom_table(zooms: tuple, side: int, which: int) -> tuple[np.ndarray, np.ndarray]:
+    """`_zoom_taps` of every zoom along one axis, [parts, zooms at once, side]; the last part is filled up."""
+    taps = [_zoom_taps(side, *zoom[which : which + 2]) for zoom in zooms]
+    taps += taps[:1] * (-len(taps) % _ZOOMS_AT_ONCE)
+    return tuple(np.stack(column).reshape(-1, _ZOOMS_AT_ONCE, side) for column in zip(*taps, strict=True))
 
 
 @functools.lru_cache(maxsize=16)

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from causal_iqa.degradations import ladder, spec
+from causal_iqa.degradations import _filters, ladder, spec
 
 # Hendrycks and Dietterich (2019), released scripts for 224, 299, 64 and 32 pixels; severities 1..5.
 _CONTRAST_LARGE = (0.4, 0.3, 0.2, 0.1, 0.05)
@@ -108,23 +108,29 @@ def pixelate(key: jax.Array, image: jax.Array, severity: jax.Array, *, family: s
     del key
     family = ladder.family_of(image, family)
     shares = PIXELATE_SHARE[family]
-    rows = _pixelate_matrix(image.shape[0], shares, severity)
-    columns = _pixelate_matrix(image.shape[1], shares, severity)
-    out = jnp.einsum("yh,hwc->ywc", rows, image, precision="highest")
-    out = jnp.einsum("xw,ywc->yxc", columns, out, precision="highest")
+    out = _pixelate_axis(_pixelate_axis(image, 0, shares, severity), 1, shares, severity)
     return ladder.finish(image, out, severity)
 
 
-def _pixelate_matrix(side: int, shares: tuple[float, ...], severity: jax.Array) -> jax.Array:
-    """Shrinking and enlarging of one axis as a matrix [side, side]: every pixel is the mean of a run of pixels."""
+def _pixelate_axis(image: jax.Array, axis: int, shares: tuple[float, ...], severity: jax.Array) -> jax.Array:
+    """Shrinks and enlarges one axis: every pixel becomes the mean of a run of pixels about it."""
+    side = image.shape[axis]
     counts = [max(int(side * share), 1) for share in shares]
     least = min(counts)
     # The small term keeps a mix that is whole in exact arithmetic from falling below it in float32.
     cells = jnp.floor(ladder.mix(float(side), counts, severity) + 1e-4).astype(jnp.int32)
-    first, last = jnp.asarray(_cell_table(side, least))[cells - least].astype(jnp.int32)
-    place = np.arange(side)[None, :]
-    inside = (place >= first[:, None]) & (place <= last[:, None])
-    return inside.astype(jnp.float32) / (last - first + 1).astype(jnp.float32)[:, None]
+    table = _cell_table(side, least)
+    first, last = jnp.asarray(table)[cells - least].astype(jnp.int32)
+    place = np.arange(side)
+    reach = int(np.abs(table - place).max())
+    shifted = _filters.shifts(image, reach, axis)
+    share = 1.0 / (last - first + 1).astype(jnp.float32)
+    total = jnp.zeros_like(image)
+    for by in range(-reach, reach + 1):
+        inside = (place + by >= first) & (place + by <= last)
+        weight = jnp.where(inside, share, 0.0)
+        total = total + jnp.expand_dims(weight, (1, 2) if axis == 0 else (0, 2)) * shifted(by)
+    return total
 
 
 @functools.lru_cache(maxsize=16)

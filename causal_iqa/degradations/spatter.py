@@ -166,14 +166,16 @@ def _chamfer(edge: jax.Array) -> jax.Array:
         gap = jnp.minimum(gap, jnp.minimum(above, below) + apart)
     padded = _filters.settle(jnp.pad(gap, ((0, 0), (_FARTHEST, _FARTHEST)), constant_values=_FARTHEST))
     slopes = ((_ONE, _KNIGHT - 2 * _ONE), (_KNIGHT - _DIAGONAL, 2 * _DIAGONAL - _KNIGHT))
-    least = jnp.full(edge.shape, float(_FARTHEST * _ONE))
-    for apart in range(_FARTHEST):
+
+    def nearer(apart: jax.Array, least: jax.Array) -> jax.Array:
         # Of two columns equally far the one with the nearer edge. All numbers are whole and below 2^24, so exact.
-        left, right = (padded[:, _FARTHEST + by : _FARTHEST + by + width] for by in (-apart, apart))
-        down = jnp.minimum(left, right)
-        ways = [jnp.maximum(a * down + b * apart, b * down + a * apart) for a, b in slopes]
-        least = jnp.minimum(least, jnp.maximum(*ways))
-    return least
+        left, right = (jax.lax.dynamic_slice(padded, (0, _FARTHEST + by), (height, width)) for by in (-apart, apart))
+        down, across = jnp.minimum(left, right), apart.astype(jnp.float32)
+        ways = [jnp.maximum(a * down + b * across, b * down + a * across) for a, b in slopes]
+        return jnp.minimum(least, jnp.maximum(*ways))
+
+    # A loop, and not its 20 steps, as XLA would compute those anew for each of the nine pixels of the box mean to come.
+    return jax.lax.fori_loop(0, _FARTHEST, nearer, jnp.full(edge.shape, float(_FARTHEST * _ONE)))
 
 
 def _embossed(distance: jax.Array) -> jax.Array:
@@ -194,7 +196,12 @@ def _embossed(distance: jax.Array) -> jax.Array:
     table = jnp.where(least < total, jnp.clip(jnp.round(up_to.astype(jnp.float32) * scale), 0, 255), 0.0)
     # One level everywhere stays what it is.
     table = jnp.where(above_lowest > 0, table, jnp.cumsum(jnp.ones_like(table)))
-    near = _neighbours(jnp.take(jnp.append(0.0, table), level, mode="clip"), "reflect")
+    rises = table - jnp.append(0.0, table[:-1])
+    # A loop for the same reason.
+    equal = jax.lax.fori_loop(
+        0, _FARTHEST, lambda k, total: total + rises[k] * (level > k), jnp.zeros(distance.shape, jnp.float32)
+    )
+    near = _neighbours(equal, "reflect")
     relief = sum(w * n for ws, ns in zip(_EMBOSS, near, strict=True) for w, n in zip(ws, ns, strict=True) if w)
     near = _neighbours(jnp.clip(relief, 0.0, 255.0), "reflect")
     return jnp.floor(sum(n for row in near for n in row) * (1.0 / 9.0) + 0.5)
