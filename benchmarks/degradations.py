@@ -2,10 +2,10 @@
 
   python -m benchmarks.degradations --json=PATH
 
-First the outputs are compared, then both sides are timed in turn on the same images and with the parameters of 224
-pixels, the only ones the peer has: all 5 severities of one degradation, milliseconds per image. The peer is called as
-its users call it, image by image; ours is one compiled program over images and severities. Compilation is timed apart, and
-peak memory in processes of their own. On an accelerator the sweep's throughput and its share of the memory bandwidth
+First the outputs are compared, then both sides are timed in turn on the same images, with the parameters of 224 pixels,
+the only ones the peer has: all 5 severities of one degradation, milliseconds per image. The peer is called as its users
+call it, image by image; ours is one compiled program over images and severities. Compilation is timed apart, and peak
+memory in processes of their own. On an accelerator the throughput of the sweep and its share of the memory bandwidth
 follow.
 """
 
@@ -46,8 +46,8 @@ _SEVERITIES = (1.0, 2.0, 3.0, 4.0, 5.0)
 _FAMILY = "imagenet224"
 # The peer's elastic transform is another corruption than that of the paper; ours has both.
 _AS_PEER = {"elastic_transform": {"definition": "imagecorruptions"}}
-# dB by which the damage of the two may differ beyond what chance explains. Ours draws the frost that the peer reads from
-# five files, follows ImageMagick in motion blur, and Hendrycks in fog at sizes that are no power of two.
+# dB by which the damage of the two may differ beyond what chance explains. Ours draws the frost that the peer reads
+# from five files, follows ImageMagick in motion blur, and Hendrycks in fog at sizes that are no power of two.
 _LOOSER = {"frost": 3.0, "motion_blur": 1.5, "snow": 1.5, "fog": 2.0}
 _CLOSE = 0.5
 _EQUAL = 40.0
