@@ -4,7 +4,7 @@
   python -m benchmarks.corruption_accuracy --task=imagenet --num_images=700 --cache_dir=DIR --json=PATH
 
 cifar: CIFAR ResNet-20, 32 and 44 on CIFAR-10 test images under the parameters of CIFAR-10-C; the originals are those
-of `benchmarks.hendrycks`. imagenet: MobileNets on the ImageNet sample at 224 pixels; the originals are imagecorruptions,
+of `benchmarks.hendrycks`. imagenet: MobileNets on the ImageNet sample at 224 pixels; the originals: imagecorruptions,
 but for elastic_transform, which is another one there. Both sides truncate to 8 bits. What the networks say of the
 originals is kept in --cache_dir, so a run that was stopped goes on. On two quiet cores: half an hour and an hour.
 """
