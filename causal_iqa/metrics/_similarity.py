@@ -82,22 +82,33 @@ def to_viewing_size(plane: jax.Array) -> jax.Array:
     return shrink(plane, viewing_factor(*plane.shape))
 
 
-def _gradient_magnitude(plane: jax.Array, side: float, middle: float) -> jax.Array:
+def _gradient(plane: jax.Array, side: float, middle: float) -> tuple[jax.Array, jax.Array]:
     smooth, difference = (side, middle, side), (1.0, 0.0, -1.0)
     padded = _filters.pad(plane, (1, 1), (1, 1), "zero")
     along = _filters.shifted_sum(_filters.shifted_sum(padded, smooth, 0), difference, 1)
     down = _filters.shifted_sum(_filters.shifted_sum(padded, difference, 0), smooth, 1)
+    return along, down
+
+
+def prewitt_vector(plane: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Gradient along columns and rows by the 3 x 3 Prewitt operator over three, zero border; each [H, W]."""
+    return _gradient(plane, 1.0 / 3.0, 1.0 / 3.0)
+
+
+def magnitude(vector: tuple[jax.Array, jax.Array]) -> jax.Array:
+    """Returns the length of a gradient at every pixel."""
+    along, down = vector
     return _pixels.safe_sqrt(along * along + down * down)
 
 
 def prewitt(plane: jax.Array) -> jax.Array:
     """Gradient magnitude by the 3 x 3 Prewitt operator over three, zero border; [H, W] to [H, W]."""
-    return _gradient_magnitude(plane, 1.0 / 3.0, 1.0 / 3.0)
+    return magnitude(prewitt_vector(plane))
 
 
 def scharr(plane: jax.Array) -> jax.Array:
     """Gradient magnitude by the 3 x 3 Scharr operator over sixteen, zero border; [H, W] to [H, W]."""
-    return _gradient_magnitude(plane, 3.0 / 16.0, 10.0 / 16.0)
+    return magnitude(_gradient(plane, 3.0 / 16.0, 10.0 / 16.0))
 
 
 def similarity(a: jax.Array, b: jax.Array, constant: float) -> jax.Array:

@@ -95,17 +95,37 @@ def _quarter_power_less_one(loss: jax.Array) -> tuple[jax.Array, jax.Array]:
     return jnp.where(negative, turned - 1.0, positive_part), jnp.where(negative, turned, 0.0)
 
 
+def _magnitude_loss(
+    x: tuple[jax.Array, jax.Array], y: tuple[jax.Array, jax.Array], difference: tuple[jax.Array, jax.Array], c: float
+) -> jax.Array:
+    """One minus the similarity of two gradients' magnitudes, from the vectors x, y and their difference x - y."""
+    a, b = _similarity.magnitude(x), _similarity.magnitude(y)
+    total = a + b
+    # a^2 - b^2 = (x - y) . (x + y)
+    dot = sum(d * (u + v) for d, u, v in zip(difference, x, y, strict=True))
+    apart = jnp.where(total > 0, dot / jnp.where(total > 0, total, 1.0), 0.0)
+    return apart * apart / (a * a + b * b + c)
+
+
 def _mdsi_loss(reference: jax.Array, image: jax.Array) -> jax.Array:
-    """One minus the similarity of gradients and chroma, [h, w]."""
-    x, y = (_similarity.to_viewing_size(_similarity.combine(part, _RGB2GRAY)) for part in (reference, image))
-    a, b, mean = _similarity.prewitt(x), _similarity.prewitt(y), _similarity.prewitt(0.5 * (x + y))
-    gradients = _similarity.dissimilarity(a, b, _MDSI_C1)
-    gradients = gradients + _similarity.dissimilarity(b, mean, _MDSI_C2) - _similarity.dissimilarity(a, mean, _MDSI_C2)
+    """One minus the similarity of gradients and chroma, [h, w].
+
+    All differences come from the difference of the images: that of two maps computed alike need not be zero for equal
+    images once a compiler has rearranged them, and the quarter powers make 0.0002 of 1e-15.
+    """
+    change = reference - image
+    x, y, delta = (
+        _similarity.prewitt_vector(_similarity.to_viewing_size(_similarity.combine(part, _RGB2GRAY)))
+        for part in (reference, image, change)
+    )
+    half = tuple(0.5 * d for d in delta)
+    mean = tuple(0.5 * (u + v) for u, v in zip(x, y, strict=True))
+    gradients = _magnitude_loss(x, y, delta, _MDSI_C1)
+    gradients = gradients + _magnitude_loss(mean, y, half, _MDSI_C2) - _magnitude_loss(x, mean, half, _MDSI_C2)
     top, bottom = 0.0, _MDSI_C3
-    chroma = zip(_similarity.opponent_chroma(reference), _similarity.opponent_chroma(image), strict=True)
-    for p, q in chroma:
-        p, q = _similarity.to_viewing_size(p), _similarity.to_viewing_size(q)
-        top, bottom = top + jnp.square(p - q), bottom + p * p + q * q
+    for p, q, d in zip(*map(_similarity.opponent_chroma, (reference, image, change)), strict=True):
+        p, q, d = (_similarity.to_viewing_size(part) for part in (p, q, d))
+        top, bottom = top + d * d, bottom + p * p + q * q
     return _MDSI_ALPHA * gradients + (1.0 - _MDSI_ALPHA) * top / bottom
 
 
@@ -121,7 +141,7 @@ def mdsi(reference: jax.Array, image: jax.Array) -> jax.Array:
 
     Returns:
       Scalar of at least 0; lower is better, 0 for equal images. The quarter power is steep there: one grey level in one
-      pixel of a photograph gives about 0.1.
+      pixel of a photograph gives about 0.02.
 
     Raises:
       ValueError: when shapes differ, are not [H, W, 3], or a side is below 4 pixels.
