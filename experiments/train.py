@@ -2,17 +2,23 @@
 
   python -m experiments.train --network=scene_cnn_a --output=scene_cnn_a.safetensors
   python -m experiments.train --network=scene_features --objective=views --output=scene_features.safetensors
+  python -m experiments.train --dataset=tfds:cifar10 --data_dir=DIR --network=scene_features --objective=simclr \
+    --output=features.safetensors --checkpoint_dir=checkpoints
 
-Prints the score on held-out images last. Take the file to a study with --network=NAME=PATH or --backbone=NAME=PATH.
+A run that was stopped goes on from its last checkpoint when it is given the same flags. The learning curve is drawn
+beside the weights. Prints the score on held-out images last. Take the file to a study with --network=NAME=PATH or
+--backbone=NAME=PATH.
 """
 
 import dataclasses
 import json
+import pathlib
 
 from absl import app, flags
 
 from causal_iqa import data
-from causal_iqa.backbones import checkpoints, training
+from causal_iqa.backbones import checkpoints, objectives, training
+from causal_iqa.report import figures
 from experiments import common
 
 _DEFAULTS = training.TrainConfig(network="scene_cnn_a")
@@ -27,17 +33,25 @@ _NETWORK = flags.DEFINE_string("network", _DEFAULTS.network, "Network to train, 
 _OBJECTIVE = flags.DEFINE_enum(
     "objective",
     _DEFAULTS.objective,
-    training.OBJECTIVES,
-    "Train on class labels, or on pairs of views of the same object, without labels.",
+    list(objectives.OBJECTIVES),
+    "Train on class labels, or without labels: views (two renderings of a scene), vicreg or simclr (two augmentations "
+    "of any image), rotation.",
 )
 _NUM_IMAGES = flags.DEFINE_integer("num_images", _DEFAULTS.num_images, "Training images.")
 _NUM_EVALUATION = flags.DEFINE_integer("num_evaluation", _DEFAULTS.num_evaluation, "Evaluation images.")
+_IMAGE_SIZE = flags.DEFINE_integer("image_size", None, "Side images are resized to (default: the dataset's).")
 _STEPS = flags.DEFINE_integer("steps", _DEFAULTS.steps, "Optimiser steps.")
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", _DEFAULTS.batch_size, "Images per step.")
 _LEARNING_RATE = flags.DEFINE_float("learning_rate", _DEFAULTS.learning_rate, "Peak learning rate of the schedule.")
+_SCHEDULE = flags.DEFINE_enum("schedule", _DEFAULTS.schedule, training.SCHEDULES, "Schedule of the learning rate.")
+_PRECISION = flags.DEFINE_enum(
+    "precision", _DEFAULTS.precision, training.PRECISIONS, "Of the passes; parameters stay float32."
+)
 _WEIGHT_DECAY = flags.DEFINE_float("weight_decay", _DEFAULTS.weight_decay, "Weight decay of AdamW.")
 _PADDING = flags.DEFINE_integer("padding", _DEFAULTS.padding, "Random crops after reflecting this many pixels.")
 _SEED = flags.DEFINE_integer("seed", _DEFAULTS.seed, "Of the parameters, the order and the augmentation.")
+_CHECKPOINT_DIR = flags.DEFINE_string("checkpoint_dir", None, "Folder of checkpoints, to go on after a stop.")
+_CHECKPOINT_EVERY = flags.DEFINE_integer("checkpoint_every", 500, "Steps between checkpoints.", lower_bound=1)
 
 
 def _open(split: str) -> data.Source:
@@ -50,9 +64,17 @@ def main(_: list[str]) -> None:
     config = training.TrainConfig(**{name: flags.FLAGS[name].value for name in names})
     checkpoints.check_name(_OUTPUT.value)
     common.check_writable(_OUTPUT.value, "output")
-    result = training.train(config, _open(_SPLIT.value), _open(_EVALUATION_SPLIT.value))
+    result = training.train(
+        config,
+        _open(_SPLIT.value),
+        _open(_EVALUATION_SPLIT.value),
+        checkpoint_dir=_CHECKPOINT_DIR.value,
+        checkpoint_every=_CHECKPOINT_EVERY.value,
+    )
     notes = {"dataset": _DATASET.value, "split": _SPLIT.value, "evaluation_split": _EVALUATION_SPLIT.value}
     training.save(_OUTPUT.value, config, result, notes)
+    curve = pathlib.Path(_OUTPUT.value).with_suffix(".png")
+    figures.save(figures.learning_curve(result.losses, config.objective, result.evaluation), curve)
     print(json.dumps({"output": _OUTPUT.value, **result.evaluation, "final_loss": float(result.losses[-100:].mean())}))
 
 

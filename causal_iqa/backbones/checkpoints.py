@@ -55,7 +55,7 @@ def read(path: str | os.PathLike[str]) -> Checkpoint:
     Args:
       path: a .safetensors file; a PyTorch .pt, .pth, .th or .bin file (zip archive or legacy stream) that holds a
         state_dict, alone or under `state_dict`, `model` or `model_state`, other entries beside it are ignored; or a
-        .npz file of Flax parameters, as big_vision writes them.
+        .npz file of Flax parameters, as big_vision writes them; or a folder that Orbax wrote.
 
     Returns:
       The tensors, without the `module.` that DataParallel puts before every name and without batch norm's counters;
@@ -65,6 +65,9 @@ def read(path: str | os.PathLike[str]) -> Checkpoint:
       InputError: for a missing, damaged, refused or unknown file.
     """
     path = pathlib.Path(path)
+    if path.is_dir():
+        tensors = _read_orbax(path)
+        return Checkpoint(str(path), _canonical(tensors), {}, hash_arrays(tensors))
     suffixes = (_SAFETENSORS_SUFFIX, _NUMPY_SUFFIX, *_TORCH_SUFFIXES)
     if path.suffix not in suffixes:
         raise _checks.InputError(f"{path}: expected a weight file ending in {', '.join(suffixes)}")
@@ -104,6 +107,32 @@ def _read_numpy(content: bytes, path: pathlib.Path) -> dict[str, np.ndarray]:
         else:
             tensors[name] = value
     return tensors
+
+
+def _read_orbax(path: pathlib.Path) -> dict[str, np.ndarray]:
+    """The arrays of an Orbax checkpoint, named by their place in the tree."""
+    import orbax.checkpoint as ocp  # Slow to import, and only here.
+
+    try:
+        tree = ocp.PyTreeCheckpointer().restore(path.resolve())
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise _checks.InputError(f"{path}: cannot be read as an Orbax checkpoint ({reason})") from None
+    leaves = jax.tree_util.tree_flatten_with_path(tree)[0]
+    return {
+        ".".join(str(getattr(step, "key", getattr(step, "idx", step))) for step in place): np.asarray(leaf)
+        for place, leaf in leaves
+    }
+
+
+def hash_arrays(arrays: Mapping[str, np.ndarray]) -> str:
+    """Returns a sha256 of the names, types, shapes and numbers of arrays, whatever their order."""
+    digest = hashlib.sha256()
+    for name in sorted(arrays):
+        value = np.ascontiguousarray(arrays[name])
+        digest.update(f"{name} {value.dtype} {value.shape}".encode())
+        digest.update(value.tobytes())
+    return digest.hexdigest()
 
 
 def _canonical(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

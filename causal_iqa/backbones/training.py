@@ -1,15 +1,12 @@
-"""Trains small networks with optax: on labels, or self-supervised on two views of the same object, without any label.
-
-References:
-  [1] Bardes, Ponce, LeCun. VICReg: variance-invariance-covariance regularization for self-supervised learning.
-    ICLR 2022.
-"""
+"""Trains small networks with optax: on labels, or self-supervised with no label at all. Checkpoints by Orbax."""
 
 import dataclasses
+import functools
+import json
+import pathlib
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import dm_pix
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -17,13 +14,11 @@ import optax
 import tqdm
 
 from causal_iqa import _checks, data, images
-from causal_iqa.backbones import checkpoints, scene_cnn
+from causal_iqa.backbones import checkpoints, objectives, scene_cnn
 from causal_iqa.data import scenes
 
-OBJECTIVES = ("label", "views")
-# Dimensions of the embedding that the views are compared in, and VICReg's weights ([1], section 4.2).
-_EMBEDDING = 128
-_INVARIANCE, _VARIANCE, _COVARIANCE = 25.0, 25.0, 1.0
+PRECISIONS = ("float32", "bfloat16")
+SCHEDULES = ("onecycle", "cosine", "constant")
 _EVALUATION_BATCH = 250
 
 
@@ -33,15 +28,18 @@ class TrainConfig:
 
     Attributes:
       network: a variant of `scene_cnn.VARIANTS`.
-      objective: "label" (cross-entropy on the class) or "views" (VICReg on two renderings of the same object, which
-        only scene sources can make; no label is used).
+      objective: a row of `objectives.OBJECTIVES`: "label"; or without labels "views" (VICReg on two renderings of an
+        object, only scenes make them), "vicreg" or "simclr" (two augmentations of any image), "rotation".
       num_images: training images, drawn from the training source with `seed`.
       num_evaluation: evaluation images, drawn likewise.
+      image_size: side in pixels that images are resized to; None: the source's own.
       steps: optimiser steps.
       batch_size: images per step.
-      learning_rate: peak of a one-cycle cosine schedule.
+      learning_rate: peak of the schedule.
+      schedule: "onecycle" (cosine up and down), "cosine" (short linear warm-up, then down) or "constant".
       weight_decay: of AdamW.
-      padding: random crops after reflecting this many pixels around the image.
+      padding: random crops after reflecting this many pixels around the image, where views are not augmented more.
+      precision: of forward and backward passes; parameters and optimiser stay float32.
       seed: of the parameters, the order and the augmentation.
     """
 
@@ -49,11 +47,14 @@ class TrainConfig:
     objective: str = "label"
     num_images: int = 20_000
     num_evaluation: int = 2_000
+    image_size: int | None = None
     steps: int = 3_000
     batch_size: int = 64
     learning_rate: float = 3e-3
+    schedule: str = "onecycle"
     weight_decay: float = 1e-2
     padding: int = 2
+    precision: str = "float32"
     seed: int = 0
 
 
@@ -67,7 +68,9 @@ class TrainResult(NamedTuple):
 
 def _check(config: TrainConfig, sources: tuple[Any, ...]) -> None:
     _checks.lookup(scene_cnn.VARIANTS, config.network, "scene network")
-    _checks.check_choice(config.objective, OBJECTIVES, "objective")
+    objective = _checks.lookup(objectives.OBJECTIVES, config.objective, "objective")
+    _checks.check_choice(config.precision, PRECISIONS, "precision")
+    _checks.check_choice(config.schedule, SCHEDULES, "schedule")
     for name in ("num_images", "num_evaluation", "steps", "batch_size"):
         if getattr(config, name) < 1:
             raise _checks.InputError(f"{name}: expected at least 1, got {getattr(config, name)}")
@@ -80,16 +83,16 @@ def _check(config: TrainConfig, sources: tuple[Any, ...]) -> None:
         raise _checks.InputError(
             f"batch_size: {config.batch_size} is more than the {config.num_images} training images"
         )
-    if config.objective == "views" and not all(isinstance(source, scenes.SceneSource) for source in sources):
+    if objective.renders and not all(isinstance(source, scenes.SceneSource) for source in sources):
         raise _checks.InputError(
-            "objective: only scenes render views of an object; use --objective=label with other data"
+            "objective: only scenes render views of an object; use vicreg or simclr with other data"
         )
 
 
-def _load(source: Any, num: int, seed: int, size: int, objective: str) -> tuple[np.ndarray, np.ndarray]:
-    """Images [n, views, S, S, 3] (one view with labels, two without) and labels [n]."""
-    indices = data.choose(source, num, seed=seed)
-    if objective == "views":
+def _load(source: Any, num: int, size: int, config: TrainConfig) -> tuple[np.ndarray, np.ndarray]:
+    """Images [n, views, S, S, 3] (two views where they are rendered, else one) and labels [n]."""
+    indices = data.choose(source, num, seed=config.seed)
+    if objectives.OBJECTIVES[config.objective].renders:
         return source.views(indices), np.zeros(len(indices), np.int32)
     rows = list(data.batches(source, indices, batch_size=_EVALUATION_BATCH, size=size))
     pixels = np.concatenate([batch.images[batch.valid] for batch in rows])
@@ -98,143 +101,227 @@ def _load(source: Any, num: int, seed: int, size: int, objective: str) -> tuple[
     return pixels[:, None], np.concatenate([batch.labels[batch.valid] for batch in rows])
 
 
-def _augment(key: jax.Array, image: jax.Array, padding: int) -> jax.Array:
-    """A random crop and a small change of gain; no damage, so that robustness stays what the data gave."""
-    crop_key, gain_key = jax.random.split(key)
-    padded = jnp.pad(image, ((padding, padding), (padding, padding), (0, 0)), mode="reflect")
-    cropped = dm_pix.random_crop(crop_key, padded, image.shape)
-    return jnp.clip(cropped * jax.random.uniform(gain_key, minval=0.9, maxval=1.1), 0.0, 1.0)
-
-
-def vicreg(first: jax.Array, second: jax.Array) -> jax.Array:
-    """VICReg loss: views agree, every dimension varies, dimensions are uncorrelated.
+def prepare(
+    objective: objectives.Objective, key: jax.Array, pixels: jax.Array, labels: jax.Array, padding: int
+) -> tuple[jax.Array, jax.Array]:
+    """Makes what the network sees of a batch.
 
     Args:
-      first: embeddings of one view [n, e].
-      second: embeddings of the other view of the same objects [n, e].
+      objective: of the run.
+      key: random key.
+      pixels: uint8 [n, stored views, S, S, 3].
+      labels: int [n].
+      padding: of the random crop.
 
     Returns:
-      Scalar, lower is better.
-
-    References:
-      [1] Bardes et al. 2022, equations 1 to 6.
+      (images float32 [n, views, S, S, 3], labels [n]): turned by their labels for rotation, two augmentations of the
+      one stored view where views are compared.
     """
-    loss = _INVARIANCE * ((first - second) ** 2).mean()
-    for z in (first, second):
-        centred = z - z.mean(axis=0, keepdims=True)
-        variance = (centred**2).sum(axis=0) / (z.shape[0] - 1)
-        loss += _VARIANCE * jnp.maximum(0.0, 1.0 - jnp.sqrt(variance + 1e-4)).mean() / 2
-        covariance = centred.T @ centred / (z.shape[0] - 1)
-        off_diagonal = covariance * (1 - jnp.eye(z.shape[1]))
-        loss += _COVARIANCE * (off_diagonal**2).sum() / z.shape[1]
-    return loss
-
-
-def _loss(objective: str, outputs: jax.Array, labels: jax.Array) -> jax.Array:
-    """Loss of outputs [n, views, e]."""
-    if objective == "label":
-        return optax.softmax_cross_entropy_with_integer_labels(outputs[:, 0], labels).mean()
-    return vicreg(outputs[:, 0], outputs[:, 1])
+    batch = images.from_uint8(pixels)
+    if batch.shape[1] < objective.views:
+        batch = jnp.repeat(batch, objective.views, axis=1)
+    count, views = batch.shape[:2]
+    flat = batch.reshape(-1, *batch.shape[2:])
+    keys = jax.random.split(key, len(flat))
+    if objective.augments:
+        flat = jax.vmap(objectives.random_view)(keys, flat)
+    else:
+        flat = jax.vmap(functools.partial(objectives.random_crop, padding=padding))(keys, flat)
+    if objective.turns:
+        labels = jax.random.randint(jax.random.fold_in(key, 1), (count,), 0, 4)
+        flat = jax.vmap(objectives.turn)(flat, labels)
+    return flat.reshape(count, views, *flat.shape[1:]), labels
 
 
 def _make_step(config: TrainConfig, module: Any, optimiser: optax.GradientTransformation) -> Callable[..., Any]:
+    objective = objectives.OBJECTIVES[config.objective]
+    dtype = jnp.dtype(config.precision)
+
     @jax.jit
     def step(params, state, pixels, labels, order, number):
         key = jax.random.fold_in(jax.random.key(config.seed + 1), number)
         per_epoch = order.shape[0] // config.batch_size
         start = (number % per_epoch) * config.batch_size
         chosen = jax.lax.dynamic_slice_in_dim(order, start, config.batch_size)
-        batch = images.from_uint8(pixels[chosen])
+        batch, wanted = prepare(objective, key, pixels[chosen], labels[chosen], config.padding)
         views = batch.shape[1]
-        batch = batch.reshape(-1, *batch.shape[2:])
-        keys = jax.random.split(key, len(batch))
-        batch = jax.vmap(lambda k, image: _augment(k, image, config.padding))(keys, batch)
+        batch = batch.reshape(-1, *batch.shape[2:]).astype(dtype)
 
-        def objective(p):
-            outputs = module.apply({"params": p}, batch)[0]
-            return _loss(config.objective, outputs.reshape(-1, views, outputs.shape[-1]), labels[chosen])
+        def loss_of(p):
+            p = jax.tree.map(lambda leaf: leaf.astype(dtype), p)
+            outputs = module.apply({"params": p}, batch)[0].astype(jnp.float32)
+            return objective.loss(outputs.reshape(-1, views, outputs.shape[-1]), wanted)
 
-        loss, gradient = jax.value_and_grad(objective)(params)
+        loss, gradient = jax.value_and_grad(loss_of)(params)
         updates, state = optimiser.update(gradient, state, params)
         return optax.apply_updates(params, updates), state, loss
 
     return step
 
 
-def evaluate(module: Any, params: Any, pixels: np.ndarray, labels: np.ndarray, objective: str) -> dict[str, float]:
+def _optimiser(config: TrainConfig) -> optax.GradientTransformation:
+    steps, peak = max(config.steps, 2), config.learning_rate
+    if config.schedule == "onecycle":
+        schedule = optax.cosine_onecycle_schedule(steps, peak, pct_start=0.15)
+    elif config.schedule == "cosine":
+        schedule = optax.warmup_cosine_decay_schedule(0.0, peak, max(1, steps // 20), steps)
+    else:
+        schedule = optax.constant_schedule(peak)
+    return optax.chain(optax.clip_by_global_norm(1.0), optax.adamw(schedule, weight_decay=config.weight_decay))
+
+
+def evaluate(module: Any, params: Any, pixels: np.ndarray, labels: np.ndarray, config: TrainConfig) -> dict[str, float]:
     """Scores parameters on images.
 
     Args:
       module: Flax module from images [B, H, W, 3] to (outputs, features).
       params: its parameters.
       pixels: uint8 [n, views, H, W, 3].
-      labels: int [n] classes, not read for views.
-      objective: one of OBJECTIVES.
+      labels: int [n] classes, read only with objective "label".
+      config: of the run.
 
     Returns:
-      {"accuracy"} in [0, 1] for labels; {"view_retrieval"} for views: the share of objects whose second view lies
-      nearest to the first among those of 250 objects. Higher is better.
+      The objective's score in [0, 1], higher is better: "accuracy", "rotation_accuracy", or "view_retrieval", the share
+      of images whose second view lies nearest to the first among those of 250.
     """
-    apply = jax.jit(lambda p, x: module.apply({"params": p}, images.from_uint8(x))[0])
+    objective = objectives.OBJECTIVES[config.objective]
 
-    def outputs(view):
-        starts = range(0, len(pixels), _EVALUATION_BATCH)
-        return [np.asarray(apply(params, pixels[i : i + _EVALUATION_BATCH, view])) for i in starts]
+    @jax.jit
+    def outputs(key, x, y):
+        if objective.augments or objective.turns:
+            batch, y = prepare(objective, key, x, y, 0)
+        else:
+            batch = images.from_uint8(x)
+        flat = module.apply({"params": params}, batch.reshape(-1, *batch.shape[2:]))[0]
+        return flat.reshape(*batch.shape[:2], -1), y
 
-    if objective == "label":
-        return {"accuracy": float((np.concatenate(outputs(0)).argmax(axis=1) == labels).mean())}
     found = []
-    for first, second in zip(outputs(0), outputs(1), strict=True):
+    for start in range(0, len(pixels), _EVALUATION_BATCH):
+        key = jax.random.fold_in(jax.random.key(config.seed + 2), start)
+        chosen = slice(start, start + _EVALUATION_BATCH)
+        z, wanted = (np.asarray(value) for value in outputs(key, pixels[chosen], labels[chosen]))
+        if objective.views == 1:
+            found.append(z[:, 0].argmax(axis=1) == wanted)
+            continue
+        first, second = z[:, 0], z[:, 1]
         distance = (first**2).sum(axis=1)[:, None] + (second**2).sum(axis=1) - 2 * first @ second.T
         found.append(distance.argmin(axis=1) == np.arange(len(first)))
-    return {"view_retrieval": float(np.concatenate(found).mean())}
+    return {objective.score: float(np.concatenate(found).mean())}
 
 
-def train(config: TrainConfig, source: Any, evaluation_source: Any, *, progress: bool = True) -> TrainResult:
+class _Checkpoints:
+    """Parameters, optimiser and losses of a run in a folder, by Orbax; without a folder it does nothing."""
+
+    def __init__(self, folder: str | None, config: TrainConfig):
+        self.manager = None
+        if folder is None:
+            return
+        import orbax.checkpoint as ocp  # Slow to import, and only here.
+
+        path = pathlib.Path(folder).resolve()
+        settings = dataclasses.asdict(config)
+        note = path / "config.json"
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            found = json.loads(note.read_text()) if note.exists() else settings
+        except (OSError, ValueError) as error:
+            raise _checks.InputError(f"checkpoint_dir: {path} cannot be used ({error})") from error
+        changed = [f"{k} ({found.get(k)!r} there, {v!r} now)" for k, v in settings.items() if found.get(k) != v]
+        if changed:
+            raise _checks.InputError(f"checkpoint_dir: {path} holds another run: {', '.join(changed[:4])}")
+        note.write_text(json.dumps(settings, indent=1) + "\n")
+        self.saving = ocp.args.StandardSave
+        self.restoring = ocp.args.StandardRestore
+        # Written before training goes on, so that a kill can cost no more than the steps since.
+        options = ocp.CheckpointManagerOptions(max_to_keep=2, enable_async_checkpointing=False)
+        self.manager = ocp.CheckpointManager(path, options=options)
+
+    def latest(self, params: Any, state: Any, losses: np.ndarray) -> tuple[int, Any, Any, np.ndarray]:
+        """The step to go on from, with what was there; what was given, at step 0, when there is nothing."""
+        if self.manager is None or self.manager.latest_step() is None:
+            return 0, params, state, losses
+        number = self.manager.latest_step()
+        like = {"params": params, "state": state, "losses": losses}
+        found = self.manager.restore(number, args=self.restoring(like))
+        return number, found["params"], found["state"], np.array(found["losses"])
+
+    def save(self, number: int, params: Any, state: Any, losses: np.ndarray) -> None:
+        if self.manager is not None:
+            kept = {"params": params, "state": state, "losses": losses}
+            self.manager.save(number, args=self.saving(kept))
+
+    def close(self) -> None:
+        if self.manager is not None:
+            self.manager.close()
+
+
+def train(
+    config: TrainConfig,
+    source: Any,
+    evaluation_source: Any,
+    *,
+    checkpoint_dir: str | None = None,
+    checkpoint_every: int = 500,
+    progress: bool = True,
+) -> TrainResult:
     """Trains one network.
 
     Args:
       config: the run.
-      source: training images, of one fixed square size.
+      source: training images.
       evaluation_source: held-out images of the same classes.
+      checkpoint_dir: folder of checkpoints; a run that was stopped goes on from the last one and ends with the same
+        parameters. None: none are kept.
+      checkpoint_every: steps between checkpoints.
       progress: whether to show a progress bar.
 
     Returns:
       The parameters and how they do.
 
     Raises:
-      InputError: for settings that cannot work together, or a loss that is no longer finite.
+      InputError: for settings that cannot work together, a folder of another run, or a loss that is no longer finite.
     """
     _check(config, (source, evaluation_source))
-    size = source.image_shape[0] if source.image_shape else scenes.SIZE
-    pixels, labels = _load(source, config.num_images, config.seed, size, config.objective)
-    held_pixels, held_labels = _load(evaluation_source, config.num_evaluation, config.seed, size, config.objective)
-    num_outputs = len(source.class_names) if config.objective == "label" else _EMBEDDING
+    size = config.image_size or (source.image_shape[0] if source.image_shape else scenes.SIZE)
+    pixels, labels = _load(source, config.num_images, size, config)
+    held_pixels, held_labels = _load(evaluation_source, config.num_evaluation, size, config)
+    num_outputs = objectives.OBJECTIVES[config.objective].num_outputs or len(source.class_names)
 
     module = scene_cnn.module(config.network, num_outputs)
     params = scene_cnn.init(config.network, jax.random.key(config.seed), num_outputs=num_outputs)
-    schedule = optax.cosine_onecycle_schedule(max(config.steps, 2), config.learning_rate, pct_start=0.15)
-    optimiser = optax.chain(optax.clip_by_global_norm(1.0), optax.adamw(schedule, weight_decay=config.weight_decay))
-    state = optimiser.init(params)
+    optimiser = _optimiser(config)
+    state, losses = optimiser.init(params), np.full(config.steps, np.nan, np.float32)
     step = _make_step(config, module, optimiser)
+    kept = _Checkpoints(checkpoint_dir, config)
+    first, params, state, losses = kept.latest(params, state, losses)
     pixels, labels = jnp.asarray(pixels), jnp.asarray(labels)
 
     per_epoch = len(pixels) // config.batch_size
-    generator = np.random.default_rng(config.seed)
-    losses = []
-    bar = tqdm.trange(config.steps, desc=config.network, disable=not progress, mininterval=1.0)
+    generator, epoch = np.random.default_rng(config.seed), -1
+    bar = tqdm.trange(first, config.steps, desc=config.network, disable=not progress, mininterval=1.0,
+                      initial=first, total=config.steps)  # fmt: skip
+    waiting: list[tuple[int, jax.Array]] = []
     for number in bar:
-        if number % per_epoch == 0:
-            order = jnp.asarray(generator.permutation(len(pixels)))
+        while epoch < number // per_epoch:  # Also replays the orders of epochs done before.
+            order, epoch = jnp.asarray(generator.permutation(len(pixels))), epoch + 1
         params, state, loss = step(params, state, pixels, labels, order, number)
-        losses.append(loss)
-        if number % 100 == 99:
-            bar.set_postfix(loss=f"{float(np.mean(losses[-100:])):.3f}")
-            if not np.isfinite(float(loss)):
-                raise _checks.InputError(f"learning_rate: {config.learning_rate} made the loss {float(loss)}; lower it")
+        waiting.append((number, loss))
+        done = number + 1
+        if done % 100 == 0 or done % checkpoint_every == 0 or done == config.steps:
+            for at, value in waiting:
+                losses[at] = value
+            waiting.clear()
+            bar.set_postfix(loss=f"{losses[max(0, done - 100) : done].mean():.3f}")
+            if not np.isfinite(losses[number]):
+                raise _checks.InputError(
+                    f"learning_rate: {config.learning_rate} made the loss {losses[number]}; lower it"
+                )
+        if done % checkpoint_every == 0 and done < config.steps:
+            kept.save(done, params, state, losses)
+    kept.close()
     stored = jax.tree.map(lambda leaf: np.asarray(leaf, np.float16).astype(np.float32), params)
-    evaluation = evaluate(module, stored, held_pixels, held_labels, config.objective)
-    return TrainResult(stored, np.asarray(losses), evaluation)
+    evaluation = evaluate(module, stored, held_pixels, held_labels, config)
+    return TrainResult(stored, losses, evaluation)
 
 
 def save(path: str, config: TrainConfig, result: TrainResult, notes: dict[str, str]) -> None:

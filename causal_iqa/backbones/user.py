@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from causal_iqa import _checks
-from causal_iqa.backbones import networks
+from causal_iqa.backbones import checkpoints, networks
 
 _REFERENCE = re.compile(r"(?P<module>.+\.py|[A-Za-z_][\w.]*):(?P<function>[A-Za-z_]\w*)")
 
@@ -27,12 +27,8 @@ def is_reference(text: str) -> bool:
 
 def hash_params(params: Any) -> str:
     """Returns a sha256 of the names, shapes, types and numbers of nested parameters."""
-    digest = hashlib.sha256()
-    for path, leaf in jax.tree_util.tree_flatten_with_path(params)[0]:
-        value = np.ascontiguousarray(leaf)
-        digest.update(f"{jax.tree_util.keystr(path)} {value.dtype} {value.shape}".encode())
-        digest.update(value.tobytes())
-    return digest.hexdigest()
+    leaves = jax.tree_util.tree_flatten_with_path(params)[0]
+    return checkpoints.hash_arrays({jax.tree_util.keystr(path): np.asarray(leaf) for path, leaf in leaves})
 
 
 def make_network(

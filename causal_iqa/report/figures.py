@@ -186,6 +186,34 @@ def dose_response(
     return figure
 
 
+def learning_curve(losses: np.ndarray, objective: str, evaluation: Mapping[str, float]) -> Figure:
+    """Loss over optimiser steps, as it came and averaged over a fiftieth of the run.
+
+    Args:
+      losses: [steps], NaN where unknown.
+      objective: its name, for the axis.
+      evaluation: score -> value on held-out images, for the title.
+
+    Returns:
+      The figure.
+    """
+    figure = _figure(6.0, 3.6)
+    axes = figure.add_subplot()
+    steps = np.arange(1, len(losses) + 1)
+    axes.plot(steps, losses, color=_PALETTE[4], linewidth=0.6, alpha=0.6, label="each step")
+    width = max(1, len(losses) // 50)
+    if width > 1:
+        smooth = np.convolve(losses, np.full(width, 1 / width), mode="valid")
+        axes.plot(steps[width - 1 :], smooth, color=_PALETTE[0], linewidth=1.6, label=f"mean of {width} steps")
+        axes.legend(fontsize=_SMALL, frameon=False)
+    _plain(axes, "y")
+    axes.set_xlabel("optimiser step", fontsize=_BODY)
+    axes.set_ylabel(f"loss ({objective})", fontsize=_BODY)
+    title = ", ".join(f"{_words(name)} {value:.3f}" for name, value in evaluation.items())
+    axes.set_title(title, fontsize=_LARGE)
+    return figure
+
+
 def png(figure: Figure) -> bytes:
     """Renders a figure as a PNG without time or version inside: equal figures give equal bytes."""
     out = io.BytesIO()

@@ -1,11 +1,15 @@
-"""Training: it learns, it repeats, what it writes can be read, and VICReg is its formula."""
+"""Training: it learns, it repeats, it goes on after a stop, its files can be read, and losses are their formulas."""
 
+import dataclasses
+
+import jax
 import numpy as np
+import PIL.Image
 import pytest
 
 import causal_iqa
 from causal_iqa import backbones, data
-from causal_iqa.backbones import training
+from causal_iqa.backbones import checkpoints, objectives, scene_cnn, training
 
 _TINY = training.TrainConfig(
     network="scene_cnn_c", num_images=96, num_evaluation=32, steps=25, batch_size=32, learning_rate=1e-2
@@ -38,7 +42,7 @@ def test_vicreg_is_its_formula():
         expected += 25.0 * np.maximum(0, 1 - np.sqrt(z.var(axis=0, ddof=1) + 1e-4)).mean() / 2
         covariance = np.cov(z.T)
         expected += sum(covariance[i, j] ** 2 for i in range(5) for j in range(5) if i != j) / 5
-    found = training.vicreg(a.astype(np.float32), b.astype(np.float32))
+    found = objectives.vicreg(a.astype(np.float32), b.astype(np.float32))
     assert float(found) == pytest.approx(expected, rel=1e-5)
 
 
@@ -64,13 +68,132 @@ def test_bad_settings_are_refused(change, message):
         training.train(training.TrainConfig(**{"network": "scene_cnn_a", **change}), *_sources(), progress=False)
 
 
-def test_views_of_photographs_are_refused(tmp_path):
-    from PIL import Image
+def test_simclr_is_its_formula():
+    rng = np.random.default_rng(1)
+    a, b = rng.normal(size=(2, 4, 6))
+    z = np.concatenate([a, b])
+    z /= np.linalg.norm(z, axis=1, keepdims=True)
+    expected = 0.0
+    for i in range(8):
+        scores = np.exp(z[i] @ z.T / 0.5)
+        expected -= np.log(scores[(i + 4) % 8] / (scores.sum() - scores[i])) / 8
+    assert float(objectives.nt_xent(np.float32(a), np.float32(b))) == pytest.approx(expected, rel=1e-5)
+    same = np.ones((5, 3), np.float32)
+    assert float(objectives.nt_xent(same, same)) == pytest.approx(np.log(9), rel=1e-5)
 
-    for name in ("a", "b"):
-        (tmp_path / name).mkdir()
-        Image.new("RGB", (48, 48)).save(tmp_path / name / "0.png")
-    source = data.open_source(f"folder:{tmp_path}")
+
+def test_turned_images_and_their_labels():
+    image = np.random.default_rng(2).random((6, 6, 3), np.float32)
+    for quarters in range(4):
+        np.testing.assert_array_equal(objectives.turn(image, quarters), np.rot90(image, quarters))
+
+
+def test_strong_augmentation():
+    image = np.full((16, 16, 3), 0.5, np.float32)
+    image[:, 8:] = [0.2, 0.4, 0.6]
+    keys = jax.random.split(jax.random.key(0), 64)
+    views = np.asarray(jax.jit(jax.vmap(objectives.random_view, (0, None)))(keys, image))
+    assert views.shape == (64, 16, 16, 3) and views.min() >= 0 and views.max() <= 1
+    grey = np.ptp(views, axis=3).max(axis=(1, 2)) < 1e-6
+    assert 3 <= grey.sum() <= 26  # A fifth, and views that see only the grey half.
+    brightness = views.mean(axis=(1, 2, 3))
+    assert brightness.std() > 0.05
+    coloured = views[~grey]
+    left_is_blue = coloured[:, :, 0, 2] - coloured[:, :, 0, 0]
+    assert (left_is_blue.max(axis=1) > 0.05).any() and (left_is_blue.max(axis=1) < 0.05).any()  # Flipped, or not.
+
+
+@pytest.fixture(scope="module")
+def photographs(tmp_path_factory):
+    """A folder of two classes of plain colours, so that labels and turns can be learned or not."""
+    folder = tmp_path_factory.mktemp("photographs")
+    rng = np.random.default_rng(0)
+    for name, colour in (("blue", (40, 60, 200)), ("red", (200, 60, 40))):
+        (folder / name).mkdir()
+        for i in range(24):
+            pixels = np.clip(rng.normal(colour, 25, (32, 32, 3)), 0, 255).astype(np.uint8)
+            pixels[:8] //= 3  # The top is dark.
+            PIL.Image.fromarray(pixels).save(folder / name / f"{i}.png")
+    return data.open_source(f"folder:{folder}")
+
+
+@pytest.mark.parametrize(
+    ("objective", "score"),
+    [("label", "accuracy"), ("vicreg", "view_retrieval"), ("simclr", "view_retrieval"),
+     ("rotation", "rotation_accuracy")],
+)  # fmt: skip
+def test_every_objective_trains_on_a_folder(photographs, objective, score):
+    config = training.TrainConfig(
+        network="scene_features", objective=objective, num_images=48, num_evaluation=48, image_size=16, steps=12,
+        batch_size=24, learning_rate=1e-2,
+    )  # fmt: skip
+    result = training.train(config, photographs, photographs, progress=False)
+    assert set(result.evaluation) == {score} and 0 <= result.evaluation[score] <= 1
+    assert np.isfinite(result.losses).all()
+    assert result.losses[-3:].mean() < result.losses[:3].mean()
+
+
+def test_a_stopped_run_goes_on_to_the_same_parameters(photographs, tmp_path, monkeypatch):
+    config = training.TrainConfig(
+        network="scene_features", num_images=48, num_evaluation=16, image_size=16, steps=10, batch_size=16
+    )
+    whole = training.train(config, photographs, photographs, progress=False)
+
+    class Stopped(Exception):
+        pass
+
+    make_step, calls = training._make_step, []
+
+    def stopping(*arguments):
+        step = make_step(*arguments)
+
+        def counted(params, state, pixels, labels, order, number):
+            calls.append(number)
+            if calls.count(7) == 1 and number == 7:
+                raise Stopped
+            return step(params, state, pixels, labels, order, number)
+
+        return counted
+
+    monkeypatch.setattr(training, "_make_step", stopping)
+    options = {"checkpoint_dir": str(tmp_path / "kept"), "checkpoint_every": 4, "progress": False}
+    with pytest.raises(Stopped):
+        training.train(config, photographs, photographs, **options)
+    again = training.train(config, photographs, photographs, **options)
+    assert calls == [*range(8), *range(4, 10)]
+    np.testing.assert_array_equal(again.losses, whole.losses)
+    jax.tree.map(np.testing.assert_array_equal, again.params, whole.params)
+    with pytest.raises(causal_iqa.InputError, match=r"holds another run: steps \(10 there, 11 now\)"):
+        training.train(dataclasses.replace(config, steps=11), photographs, photographs, **options)
+
+
+def test_bfloat16_passes_keep_float32_parameters(photographs):
+    config = training.TrainConfig(
+        network="scene_features", num_images=48, num_evaluation=16, image_size=16, steps=4, batch_size=16,
+        precision="bfloat16", schedule="cosine",
+    )  # fmt: skip
+    low = training.train(config, photographs, photographs, progress=False)
+    high = training.train(dataclasses.replace(config, precision="float32"), photographs, photographs, progress=False)
+    assert all(leaf.dtype == np.float32 for leaf in jax.tree.leaves(low.params))
+    np.testing.assert_allclose(low.losses, high.losses, rtol=0.05)
+    assert (low.losses != high.losses).any()
+
+
+def test_an_orbax_folder_is_a_weight_file(tmp_path):
+    import orbax.checkpoint as ocp
+
+    params = jax.device_get(scene_cnn.init("scene_cnn_a", jax.random.key(0), num_outputs=5))
+    ocp.PyTreeCheckpointer().save(tmp_path / "net", params)
+    network = backbones.load("scene_cnn_a", tmp_path / "net")
+    jax.tree.map(np.testing.assert_array_equal, network.params, params)
+    assert network.num_classes == 5
+    assert network.weights_sha256 == checkpoints.hash_arrays(checkpoints.flatten(params))
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(causal_iqa.InputError, match="cannot be read as an Orbax checkpoint"):
+        backbones.load("scene_cnn_a", tmp_path / "empty")
+
+
+def test_views_of_photographs_are_refused(photographs):
     config = training.TrainConfig(network="scene_features", objective="views")
     with pytest.raises(causal_iqa.InputError, match="only scenes"):
-        training.train(config, source, source, progress=False)
+        training.train(config, photographs, photographs, progress=False)
