@@ -1,0 +1,184 @@
+"""Mutual information, in nats: of continuous variables, of a continuous one with labels, and of labels."""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+from jax.scipy.special import digamma
+
+from causal_iqa import _checks
+
+# Entries of distance matrices held at once.
+_BLOCK_ENTRIES = 2**22
+
+
+def _check_pair(x: jax.Array, y: jax.Array, names: str) -> int:
+    if jnp.shape(x)[0] != jnp.shape(y)[0]:
+        raise ValueError(f"{names}: expected the same samples, got {jnp.shape(x)[0]} and {jnp.shape(y)[0]}")
+    return jnp.shape(x)[0]
+
+
+def _check_labels(labels: jax.Array, name: str) -> None:
+    if jnp.ndim(labels) != 1 or not jnp.issubdtype(jnp.result_type(labels), jnp.integer):
+        raise ValueError(
+            f"{name}: expected integer labels of shape [n], got {jnp.result_type(labels)} of shape {jnp.shape(labels)}"
+        )
+
+
+def _check_neighbours(num_neighbours: int, n: int) -> None:
+    if not 1 <= num_neighbours < n:
+        raise ValueError(f"num_neighbours: expected 1 to n - 1 = {n - 1}, got {num_neighbours}")
+
+
+def _chebyshev(x: jax.Array, samples: jax.Array) -> jax.Array:
+    """Largest absolute difference of one sample [d] from each of [n, d]."""
+    return jnp.max(jnp.abs(samples - x[None, :]), axis=1)
+
+
+def _over_samples(fn: Callable[[jax.Array], jax.Array], n: int) -> jax.Array:
+    """Maps over the samples' indices, some rows of the distance matrix at a time."""
+    return jax.lax.map(fn, jnp.arange(n), batch_size=max(1, min(n, _BLOCK_ENTRIES // n)))
+
+
+def mutual_information_ksg(x: jax.Array, y: jax.Array, *, num_neighbours: int) -> jax.Array:
+    """Mutual information of continuous variables by nearest neighbours: the first estimator of Kraskov et al.
+
+    psi(k) + psi(n) - mean_i [psi(n_x(i) + 1) + psi(n_y(i) + 1)], n_x(i) the number of samples strictly closer to i in x
+    than its k-th neighbour is in the joint space, with the largest of both distances. Distances within a variable are
+    the largest coordinate difference: bring coordinates to one unit first; between variables no common unit is needed.
+
+    Args:
+      x: samples [n, d], without ties.
+      y: samples [n, e], without ties.
+      num_neighbours: k, static int, 1 to n - 1; 3 to 5 is usual, larger is smoother and more biased.
+
+    Returns:
+      Scalar in nats; near 0 for independent variables and often negative there. Not differentiable.
+
+    Raises:
+      ValueError: when an argument is not [n, d], the numbers of samples differ, or k is out of range.
+
+    References:
+      [1] Kraskov, Stoegbauer, Grassberger, "Estimating mutual information", Physical Review E 2004, eq. 8.
+    """
+    _checks.check_samples(x)
+    _checks.check_samples(y, "y")
+    n = _check_pair(x, y, "x, y")
+    _check_neighbours(num_neighbours, n)
+
+    def terms(i: jax.Array) -> jax.Array:
+        in_x, in_y = _chebyshev(x[i], x), _chebyshev(y[i], y)
+        others = jnp.arange(n) != i
+        joint = jnp.where(others, jnp.maximum(in_x, in_y), jnp.inf)
+        radius = -jax.lax.top_k(-joint, num_neighbours)[0][-1]
+        closer = [jnp.sum(others & (distance < radius)) for distance in (in_x, in_y)]
+        return sum(digamma(count + 1.0) for count in closer)
+
+    mean = jnp.mean(_over_samples(terms, n))
+    return digamma(float(num_neighbours)) + digamma(float(n)) - mean
+
+
+def mutual_information_mixed(x: jax.Array, labels: jax.Array, *, num_neighbours: int) -> jax.Array:
+    """Mutual information of a continuous variable with a categorical one by nearest neighbours (Ross).
+
+    psi(n) + mean psi(k_i) - mean psi(n_i) - mean psi(m_i): n_i samples share the label of i, k_i = min(k, n_i - 1), and
+    m_i others of any label are at most as far as its k_i-th neighbour of that label. Samples whose label occurs once
+    are left out.
+
+    Args:
+      x: samples [n, d], without ties, coordinates in one unit.
+      labels: integers [n].
+      num_neighbours: k, static int, 1 to n - 1.
+
+    Returns:
+      Scalar in nats; near 0 for independent variables and often negative there. NaN when no label occurs twice.
+
+    Raises:
+      ValueError: when x is not [n, d], labels are not integers [n], or k is out of range.
+
+    References:
+      [1] Ross, "Mutual information between discrete and continuous data sets", PLoS ONE 2014, eq. 2.
+    """
+    _checks.check_samples(x)
+    _check_labels(labels, "labels")
+    n = _check_pair(x, labels, "x, labels")
+    _check_neighbours(num_neighbours, n)
+
+    alike = jnp.sum(labels[:, None] == labels[None, :], axis=1)
+    used = alike > 1
+
+    def terms(i: jax.Array) -> jax.Array:
+        distance = _chebyshev(x[i], x)
+        others = used & (jnp.arange(n) != i)
+        neighbours = jnp.clip(alike[i] - 1, 1, num_neighbours)
+        nearest = -jax.lax.top_k(-jnp.where(others & (labels == labels[i]), distance, jnp.inf), num_neighbours)[0]
+        within = jnp.sum(others & (distance <= nearest[neighbours - 1]))
+        return digamma(neighbours * 1.0) - digamma(alike[i] * 1.0) - digamma(within * 1.0)
+
+    value = jnp.where(used, _over_samples(terms, n), 0.0)
+    count = jnp.sum(used)
+    return jnp.where(count > 0, digamma(count * 1.0) + jnp.sum(value) / jnp.maximum(count, 1), jnp.nan)
+
+
+def _joint_counts(labels_x: jax.Array, labels_y: jax.Array, num_x: int, num_y: int) -> jax.Array:
+    _check_labels(labels_x, "labels_x")
+    _check_labels(labels_y, "labels_y")
+    _check_pair(labels_x, labels_y, "labels_x, labels_y")
+    for count, name in ((num_x, "num_x"), (num_y, "num_y")):
+        if count < 1:
+            raise ValueError(f"{name}: expected at least 1, got {count}")
+    return jnp.zeros((num_x, num_y), jnp.int32).at[labels_x, labels_y].add(1, mode="drop")
+
+
+def _plug_in(counts: jax.Array) -> jax.Array:
+    joint = counts / jnp.maximum(jnp.sum(counts), 1)
+    independent = jnp.sum(joint, axis=1, keepdims=True) * jnp.sum(joint, axis=0, keepdims=True)
+    occurs = joint > 0
+    ratio = jnp.where(occurs, joint / jnp.where(occurs, independent, 1.0), 1.0)
+    return jnp.sum(joint * jnp.log(ratio))
+
+
+def mutual_information_plug_in(labels_x: jax.Array, labels_y: jax.Array, *, num_x: int, num_y: int) -> jax.Array:
+    """Mutual information of the empirical distribution of two labels, sum p(x, y) log(p(x, y) / (p(x) p(y))).
+
+    Args:
+      labels_x: integers [n] in [0, num_x); pairs with a label outside are not counted.
+      labels_y: integers [n] in [0, num_y).
+      num_x: static int, at least 1.
+      num_y: static int, at least 1.
+
+    Returns:
+      Scalar in nats, not negative; its bias under independence is near (num_x - 1) (num_y - 1) / (2 n).
+
+    Raises:
+      ValueError: when labels are not integers [n] of one length, or a number is below 1.
+
+    References:
+      [1] Cover, Thomas, "Elements of Information Theory", 2nd edition, eq. 2.28.
+    """
+    return _plug_in(_joint_counts(labels_x, labels_y, num_x, num_y))
+
+
+def mutual_information_miller_madow(labels_x: jax.Array, labels_y: jax.Array, *, num_x: int, num_y: int) -> jax.Array:
+    """`mutual_information_plug_in` less its leading bias, (cells - rows - columns + 1) / (2 n) of those that occur.
+
+    Args:
+      labels_x: integers [n] in [0, num_x); pairs with a label outside are not counted.
+      labels_y: integers [n] in [0, num_y).
+      num_x: static int, at least 1.
+      num_y: static int, at least 1.
+
+    Returns:
+      Scalar in nats, near 0 for independent labels and often negative there.
+
+    Raises:
+      ValueError: when labels are not integers [n] of one length, or a number is below 1.
+
+    References:
+      [1] Miller, "Note on the bias of information estimates", in Information Theory in Psychology, 1955.
+      [2] Roulston, "Estimating the errors on measured entropy and mutual information", Physica D 1999, eq. 20.
+    """
+    counts = _joint_counts(labels_x, labels_y, num_x, num_y)
+    occurring = [jnp.sum(c > 0) for c in (counts, jnp.sum(counts, axis=1), jnp.sum(counts, axis=0))]
+    excess = occurring[0] - occurring[1] - occurring[2] + 1
+    return _plug_in(counts) - excess / (2.0 * jnp.maximum(jnp.sum(counts), 1))
