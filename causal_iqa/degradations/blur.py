@@ -236,6 +236,7 @@ def zoom_blur(key: jax.Array, image: jax.Array, severity: jax.Array, *, family: 
     """
     del key
     family = ladder.family_of(image, family)
+    image = jnp.asarray(image)
     zooms, shares = _zooms(ZOOM_BLUR_RANGE[family], image.shape[0], image.shape[1])
     share = ladder.mix(shares[0], shares[1:], severity)
     rows = _zoom_table(zooms, image.shape[0], 0)
@@ -245,7 +246,7 @@ def zoom_blur(key: jax.Array, image: jax.Array, severity: jax.Array, *, family: 
 
     def zoomed(_: None, step: tuple) -> tuple[None, jax.Array]:
         low_y, part_y, low_x, part_x = step
-        part_y, part_x = part_y[:, None, None], part_x[:, None]
+        part_y, part_x = part_y[:, None, None], part_x[None, :, None]
         out = image[low_y] * (1.0 - part_y) + image[low_y + 1] * part_y
         return None, jnp.take(out, low_x, axis=1) * (1.0 - part_x) + jnp.take(out, low_x + 1, axis=1) * part_x
 

@@ -184,6 +184,7 @@ SPECS = (
         group="digital",
         stochastic=False,
         differentiable=True,
+        differentiable_in_severity=False,
         monotone=True,
         parameters=PIXELATE_SHARE,
         convention="box means down to int(side * share), pixels repeated up; Pillow rounds to 8 bits between, this "

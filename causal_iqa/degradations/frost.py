@@ -102,6 +102,7 @@ def frost_texture(key: jax.Array, height: int, width: int) -> jax.Array:
     whole = jax.random.normal(whole_key) * math.sqrt(_WHOLE_SHARE)
     light = jnp.sqrt(1.0 - fern - _WHOLE_SHARE) * grain + jnp.sqrt(fern) * _ferns(fern_key, height, width) + whole
     light = (light + square * (jnp.square(light) - 1.0)) * jax.lax.rsqrt(1.0 + 2.0 * square * square)
+    mean, first, second = (direction[None, None] for direction in (mean, first, second))
     return jnp.clip(mean + first * light[..., None] + second * colour[..., None], 0.0, 1.0)
 
 
@@ -111,7 +112,7 @@ def _grain(key: jax.Array, height: int, width: int, slope: jax.Array) -> tuple[j
     frequency[0, 0] = 1.0
     amplitude = jnp.exp(0.5 * slope * np.log(frequency)) * (np.arange(height * width).reshape(height, width) > 0)
     amplitude = amplitude * jax.lax.rsqrt(jnp.sum(jnp.square(amplitude)))
-    waves = jax.random.normal(key, (2, height, width), jnp.float32) * amplitude
+    waves = jax.random.normal(key, (2, height, width), jnp.float32) * amplitude[None]
     field = jnp.fft.ifft2(jax.lax.complex(waves[0], waves[1])) * float(height * width)
     return field.real, field.imag
 

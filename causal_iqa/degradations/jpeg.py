@@ -286,6 +286,7 @@ SPECS = (
         group="digital",
         stochastic=False,
         differentiable=False,
+        differentiable_in_severity=False,
         monotone=True,
         parameters=JPEG_QUALITY,
         convention="input rounded to 8 bits; the pixels of libjpeg's baseline 4:2:0 with the accurate integer DCT, bit "

@@ -202,6 +202,7 @@ SPECS = (
         group="noise",
         stochastic=True,
         differentiable=False,
+        differentiable_in_severity=False,
         monotone=True,
         parameters=SHOT_NOISE_PHOTONS,
         convention="Poisson(c x) / c; 1 / c is interpolated, neutral 0; mean >= 5 by Giles' quantile expansion",
@@ -212,6 +213,7 @@ SPECS = (
         group="noise",
         stochastic=True,
         differentiable=True,
+        differentiable_in_severity=False,
         monotone=True,
         parameters=IMPULSE_NOISE_AMOUNT,
         convention="per channel, half salt and half pepper, amount to within 2^-16; neutral amount 0; under one key "

@@ -95,7 +95,7 @@ def _zoom_matrix(side: int, factor: jax.Array, cells: int) -> jax.Array:
     trim = jnp.floor((grown - side) * 0.5)
     place = (np.arange(side, dtype=np.float32) + trim) * ((crop - 1.0) / jnp.maximum(grown - 1.0, 1.0))
     place = jnp.clip(place, 0.0, crop - 1.0)
-    return jnp.maximum(0.0, 1.0 - jnp.abs(place[:, None] - np.arange(cells, dtype=np.float32)))
+    return jnp.maximum(0.0, 1.0 - jnp.abs(place[:, None] - np.arange(cells, dtype=np.float32)[None]))
 
 
 SPECS = (
@@ -105,6 +105,7 @@ SPECS = (
         group="weather",
         stochastic=True,
         differentiable=True,
+        differentiable_in_severity=False,
         monotone=True,
         parameters=SNOW_FLAKES,
         convention="(mean, deviation, zoom, level, radius, sigma, share kept); flakes not rounded to 8 bits; "

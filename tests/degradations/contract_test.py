@@ -90,13 +90,30 @@ def test_damage_grows_with_severity(name):
 
 @pytest.mark.parametrize("name", TABLE)
 def test_gradient_with_respect_to_the_image(name):
-    fn = TABLE[name].fn
+    fn = functools.partial(TABLE[name].fn, family="cifar32")
     weight = np.asarray(picture(16, 17, seed=3))
     slope = jax.jit(jax.grad(lambda image: jnp.sum(weight * fn(jax.random.key(1), image, jnp.float32(2.5)))))
     for image in (picture(16, 17), np.zeros((16, 17, 3), np.float32), np.full((16, 17, 3), 0.5, np.float32)):
         assert np.isfinite(slope(image)).all()
     useful = np.mean(np.asarray(slope(picture(16, 17))) != 0) > 0.5
     assert useful == TABLE[name].differentiable
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_gradient_with_respect_to_the_severity(name):
+    middles, step = np.asarray([0.5, 1.5, 2.5, 4.5], np.float32), np.float32(0.02)
+    key, image = _keys(1)[0], _pictures(1)[0]
+    slope = jax.jit(jax.vmap(lambda s: jax.jvp(lambda s: TABLE[name].fn(key, image, s), (s,), (jnp.float32(1),))[1]))
+    slopes = np.asarray(slope(middles), np.float64)
+    assert np.isfinite(slopes).all()
+    # As many severities as elsewhere, so that nothing is compiled again.
+    around = np.stack([middles - step, middles + step], axis=1).reshape(-1)
+    values = np.asarray(_lifted(name)(_keys(BATCH), _pictures(BATCH), around))[0].astype(np.float64)
+    differences = (values[1::2] - values[::2]) / (2 * step)
+    axes = (1, 2, 3)
+    norms = np.sqrt(np.sum(slopes**2, axis=axes) * np.sum(differences**2, axis=axes))
+    agreement = np.sum(slopes * differences, axis=axes) / np.maximum(norms, 1e-12)
+    assert (agreement > 0.9).all() == TABLE[name].differentiable_in_severity, agreement
 
 
 @pytest.mark.parametrize("name", TABLE)
@@ -159,20 +176,35 @@ def test_severity_on_the_ladder_is_taken(value):
     degradations.check_severity(value)
 
 
+@pytest.mark.parametrize("name", [name for name, row in TABLE.items() if row.published])
+def test_any_size_is_taken_with_a_family(name):
+    for shape, family in (((17, 301), "imagenet224"), ((45, 16), "inception299"), ((16, 16), "tiny64")):
+        fn = functools.partial(TABLE[name].fn, family=family)
+        out = jax.eval_shape(fn, jax.random.key(0), jax.ShapeDtypeStruct((*shape, 3), np.float32), np.float32(2))
+        assert out.shape == (*shape, 3) and out.dtype == np.float32
+
+
 @pytest.mark.parametrize(
     ("height", "width", "family"),
     [
+        (22, 22, "cifar32"),
         (32, 32, "cifar32"),
         (45, 500, "cifar32"),
         (46, 46, "tiny64"),
         (64, 96, "tiny64"),
-        (119, 119, "tiny64"),
-        (120, 120, "imagenet224"),
+        (96, 96, "tiny64"),
+        (150, 150, "imagenet224"),
         (224, 300, "imagenet224"),
         (258, 258, "imagenet224"),
         (259, 259, "inception299"),
-        (2000, 1000, "inception299"),
+        (448, 600, "inception299"),
     ],
 )
 def test_family_for(height, width, family):
     assert degradations.family_for(height, width) == family
+
+
+@pytest.mark.parametrize(("height", "width"), [(21, 21), (97, 97), (149, 2000), (449, 449)])
+def test_sizes_far_from_every_family_ask_for_one(height, width):
+    with pytest.raises(InputError, match=r"imagenet224.*inception299.*tiny64.*cifar32"):
+        degradations.family_for(height, width)

@@ -49,17 +49,22 @@ def test_pixelate_is_pillows_box(family):
         assert np.abs(ours - reference).max() < 1.01 / 255
 
 
+def _pixelate(side, shares, severity):
+    """What pixelation of one axis makes of the unit matrix, [side, side]."""
+    return digital._pixelate_axis(np.eye(side, dtype=np.float32)[..., None], 0, shares, severity)[..., 0]
+
+
 @pytest.mark.parametrize("side", [16, 45, 62, 97, 224, 299])
 def test_pixelate_cells_are_pillows_at_every_rung(side):
     unit = Image.fromarray(np.eye(side, dtype=np.float32))
     for family, shares in digital.PIXELATE_SHARE.items():
+        run = jax.jit(lambda severity, shares=shares: _pixelate(side, shares, severity))
         for severity, share in enumerate(shares, 1):
             small = unit.resize((side, int(side * share)), Image.Resampling.BOX)
             expected = np.asarray(small.resize((side, side), Image.Resampling.BOX))
-            ours = digital._pixelate_matrix(side, shares, np.float32(severity))
-            np.testing.assert_allclose(ours, expected, atol=1e-6, err_msg=f"{family} {share}")
+            np.testing.assert_allclose(run(np.float32(severity)), expected, atol=1e-6, err_msg=f"{family} {share}")
 
 
 def test_pixelate_between_rungs_has_a_cell_count_between():
-    matrix = np.asarray(digital._pixelate_matrix(100, digital.PIXELATE_SHARE["imagenet224"], np.float32(1.5)))
+    matrix = np.asarray(_pixelate(100, digital.PIXELATE_SHARE["imagenet224"], np.float32(1.5)))
     assert len(np.unique(matrix, axis=0)) == 55
