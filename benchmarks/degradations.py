@@ -180,9 +180,10 @@ def bench_side(side: int, num: int, names: Sequence[str]) -> tuple[list[harness.
         )
     published = [row.name for row in rows]
     if rows:
-        sums = (sum(row.ours_ms for row in rows), sum(row.peer_ms for row in rows))
-        sweep = harness.Row(f"sweep of {len(rows)} x 5", f"{side} px", sums[0], peer_name, sums[1])
-        rows.append(sweep)
+        # The released peer's glass blur is a Python loop that would hide the rest; its unreleased version compiles it.
+        others = [row for row in rows if row.name != "glass_blur"]
+        sums = [_sum("sweep but glass_blur", others)] if others else []
+        rows = [*rows, *sums, _sum(f"sweep of {len(rows)} x 5", rows)]
     figures = {
         "ours_ms_without_peer": own,
         "agreement": checks,
@@ -191,6 +192,11 @@ def bench_side(side: int, num: int, names: Sequence[str]) -> tuple[list[harness.
         "slower_than_peer": [row.name for row in rows if row.ratio < 1],
     }
     return rows, figures
+
+
+def _sum(name: str, rows: Sequence[harness.Row]) -> harness.Row:
+    ours, peer = sum(row.ours_ms for row in rows), sum(row.peer_ms for row in rows)
+    return harness.Row(name, rows[0].size, ours, rows[0].peer, peer)
 
 
 def by_size(side: int, num: int, names: Sequence[str]) -> float:

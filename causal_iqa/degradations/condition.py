@@ -122,8 +122,8 @@ class Condition:
 
     @property
     def degradation(self) -> str:
-        """Returns the degradations without severities, e.g. "fog" or "defocus_blur+gaussian_noise", or CLEAN."""
-        return "+".join(step.label for step in self.steps) or CLEAN
+        """Returns the written form without severities, e.g. "fog" or "defocus_blur+gaussian_noise|stored=85"."""
+        return "|".join(["+".join(step.label for step in self.steps) or CLEAN, *self._how()])
 
     @property
     def severity(self) -> float:
@@ -151,10 +151,12 @@ class Condition:
         return str(self)
 
     def __str__(self) -> str:
+        return "|".join(["+".join(map(str, self.steps)) or f"{CLEAN}/0", *self._how()])
+
+    def _how(self) -> list[str]:
         how = {"family": self.family, "quantise": self.quantise, "stored": self.stored}
         own = [f"{k}={v}" for k, v in how.items() if v not in (None, "none")]
-        steps = "+".join(map(str, self.steps)) or f"{CLEAN}/0"
-        return "|".join([steps, ";".join(own)]) if own else steps
+        return [";".join(own)] if own else []
 
     @classmethod
     def parse(cls, text: str) -> "Condition":

@@ -116,6 +116,8 @@ def test_a_condition_says_what_it_is():
     fog, both = Condition("fog", 3), Condition.parse("contrast/1+fog/2.5")
     assert (fog.degradation, fog.severity, fog.group) == ("fog", 3.0, TABLE["fog"].group)
     assert (both.degradation, both.severity, both.group) == ("contrast+fog", 2.5, "composed")
+    kept = Condition.parse("contrast/1+fog/2.5|stored=85")
+    assert kept.degradation == "contrast+fog|stored=85"
     clean = Condition("clean", 0.0)
     assert clean == Condition() == Condition.parse("clean") and clean.name == "clean/0" and clean.severity == 0.0
     assert both.structure == Condition.parse("contrast/4+fog/1").structure != Condition.parse("fog/1+contrast/4")
