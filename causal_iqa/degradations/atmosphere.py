@@ -11,7 +11,7 @@ from causal_iqa.degradations import ladder, light, spec
 HAZE_THICKNESS = {spec.ANY_SIZE: (0.4, 0.8, 1.3, 2.0, 3.0)}
 # Share of the places that have a drop, opacity of its streak, transmission of the distant rain.
 RAIN_STREAKS = {
-    spec.ANY_SIZE: ((0.05, 0.35, 0.97), (0.1, 0.45, 0.93), (0.17, 0.55, 0.88), (0.25, 0.65, 0.8), (0.35, 0.75, 0.7))
+    spec.ANY_SIZE: ((0.04, 0.3, 0.97), (0.08, 0.4, 0.94), (0.13, 0.5, 0.9), (0.2, 0.58, 0.84), (0.28, 0.66, 0.76))
 }
 
 # Linear light of the haze and of what the drops refract: an overcast sky.

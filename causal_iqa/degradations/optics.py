@@ -198,9 +198,10 @@ def lens_flare(key: jax.Array, image: jax.Array, severity: jax.Array, *, family:
 
 def _flare(key: jax.Array, height: int, width: int, side: int) -> jax.Array:
     """Light of a flare of strength 1 in the wide layout, [H, 3 W]."""
-    source_row, source_column, turn, *ghosts = jax.random.uniform(key, (3 + 5 * _GHOSTS,), jnp.float32)
-    source_row, source_column = height * (source_row - 0.5), width * (source_column - 0.5)
-    down, right = light.centred_grid(height, width, copies=3)
+    draws = jax.random.uniform(key, (3 + 5 * _GHOSTS,), jnp.float32)
+    source_row, source_column, turn = height * (draws[0] - 0.5), width * (draws[1] - 0.5), np.pi * draws[2]
+    where, size, *tints = draws[3:].reshape(5, _GHOSTS)
+    down, right = light.centred_grid(height, width)
     y, x = down - source_row, right - source_column
     squared = jnp.square(y) + jnp.square(x) + 1e-6
     radius = jnp.sqrt(squared)
@@ -208,16 +209,21 @@ def _flare(key: jax.Array, height: int, width: int, side: int) -> jax.Array:
     # Blades of an iris: narrow valleys of sin^2(3 t + c) of the bearing t, by the formulas for triple angles.
     cos, sin = x / radius, y / radius
     cos, sin = (4.0 * cos * cos - 3.0) * cos, (3.0 - 4.0 * sin * sin) * sin
-    blades = jnp.square(sin * jnp.cos(np.pi * turn) + cos * jnp.sin(np.pi * turn))
+    blades = jnp.square(sin * jnp.cos(turn) + cos * jnp.sin(turn))
     rays = jnp.exp(-_RAY_SHARPNESS * blades - radius / np.float32(_RAY_LENGTH * side))
-    total = 1.0 / (spread * jnp.sqrt(spread)) + 0.7 * rays
-    for where, size, *tint in zip(*[iter(ghosts)] * 5, strict=True):
-        along = 0.6 - 1.8 * where
-        apart = jnp.sqrt(jnp.square(down - along * source_row) + jnp.square(right - along * source_column))
-        span = side * (_GHOST_RADIUS[0] + (_GHOST_RADIUS[1] - _GHOST_RADIUS[0]) * size)
-        disc = _GHOST_STRENGTH * jnp.clip(span - apart + 0.5, 0.0, 1.0)
-        total = total + (0.2 + 0.8 * light.per_channel(jnp.stack(tint), width)) * disc
-    return total
+    white = 1.0 / (spread * jnp.sqrt(spread)) + 0.7 * rays
+    along = 0.6 - 1.8 * where
+    span = side * (_GHOST_RADIUS[0] + (_GHOST_RADIUS[1] - _GHOST_RADIUS[0]) * size)
+
+    def channel(tint: jax.Array) -> jax.Array:
+        total = white
+        for i in range(_GHOSTS):
+            apart = jnp.sqrt(jnp.square(down - along[i] * source_row) + jnp.square(right - along[i] * source_column))
+            total = total + (0.2 + 0.8 * tint[i]) * _GHOST_STRENGTH * jnp.clip(span[i] - apart + 0.5, 0.0, 1.0)
+        return total
+
+    # A loop, as XLA would work out all channels at every pixel of the interleaved result.
+    return jnp.moveaxis(jax.lax.map(channel, jnp.stack(tints)), 0, -1).reshape(height, -1)
 
 
 def _row(name: str, fn, parameters: dict, convention: str, reference: str, **fields) -> spec.DegradationSpec:

@@ -7,6 +7,7 @@ chosen by its squared error), the loop filter. Entropy coding loses nothing. All
 """
 
 import functools
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -81,10 +82,9 @@ def webp(image: jax.Array, quality: jax.Array) -> jax.Array:
     pixels = jnp.round(jnp.clip(image, 0.0, 1.0) * 255.0).astype(jnp.int32)
     luma, chroma = _to_yuv(jnp.pad(pixels, ((0, -height % 16), (0, -width % 16), (0, 0)), mode="edge"))
     index = jnp.asarray(_quantiser_indices())[jnp.clip(jnp.asarray(quality), 0, 100).astype(jnp.int32)]
-    luma = _code_plane(luma[None], index, 16)[0, :height, :width]
-    half = (-(-height // 2), -(-width // 2))
-    chroma = _code_plane(chroma, index, 8)[:, : half[0], : half[1]]
-    u, v = (jpeg.enlarge(plane)[:height, :width] for plane in chroma)
+    luma, chroma = _code(luma[None], chroma, index)
+    luma, half = luma[0, :height, :width], (-(-height // 2), -(-width // 2))
+    u, v = (jpeg.enlarge(plane[: half[0], : half[1]])[:height, :width] for plane in chroma)
     return _to_rgb(luma, u, v).astype(jnp.float32) / 255.0
 
 
@@ -115,85 +115,97 @@ def _to_rgb(y: jax.Array, u: jax.Array, v: jax.Array) -> jax.Array:
     return jnp.clip(jnp.stack([plane >> 16 for plane in planes], axis=-1), 0, 255)
 
 
-def _code_plane(planes: jax.Array, index: jax.Array, side: int) -> jax.Array:
-    """Codes planes [p, H, W] of whole macroblocks of `side` pixels, all planes of one by one mode.
+class _Edges(NamedTuple):
+    """What a macroblock of n pixels is predicted from: above and left int32 [p, n, L], corner [p, L]; L lanes."""
+
+    above: jax.Array
+    left: jax.Array
+    corner: jax.Array
+
+
+def _code(luma: jax.Array, chroma: jax.Array, index: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Codes luma [1, H, W] and chroma [2, H / 2, W / 2] of whole macroblocks.
 
     A macroblock needs those above, to the left and above left: the anti-diagonals are coded one after the other, all
-    rows of macroblocks at once.
+    rows of macroblocks, the lanes, at once.
     """
-    count, height, width = planes.shape
-    rows, columns = height // side, width // side
+    rows, columns = luma.shape[1] // 16, luma.shape[2] // 16
     lanes, steps = np.arange(rows), np.arange(rows + columns - 1)
     column = steps[:, None] - lanes[None, :]
-    inside = (column >= 0) & (column < columns)
-    # [rows, columns, p, side, side], then slanted so that a step is an anti-diagonal, rows last.
-    blocks = planes.reshape(count, rows, side, columns, side).transpose(1, 3, 0, 2, 4)
-    slanted = blocks[lanes[None, :], np.where(inside, column, 0)].transpose(0, 2, 3, 4, 1)
-    has_above, has_left = lanes > 0, column > 0
-    step_of = functools.partial(_code_blocks, index=index, has_above=has_above, is_luma=side == 16)
+    place = np.where((column >= 0) & (column < columns), column, 0)
+    has_above = lanes > 0
 
-    def step(carry: tuple[jax.Array, ...], now: tuple[jax.Array, jax.Array]) -> tuple[tuple[jax.Array, ...], jax.Array]:
-        bottom, right, corner = carry
-        source, has_left = now
-        above = jnp.roll(bottom, 1, axis=-1)
-        coded = step_of(source, above, right, corner, has_left)
-        return (coded[:, -1], coded[:, :, -1], above[:, -1]), coded
+    def slanted(planes: jax.Array, side: int) -> jax.Array:
+        blocks = planes.reshape(planes.shape[0], rows, side, columns, side).transpose(1, 3, 0, 2, 4)
+        return blocks[lanes[None, :], place].transpose(0, 2, 3, 4, 1)
 
-    edge = jnp.zeros((count, side, rows), jnp.int32)
-    _, coded = jax.lax.scan(step, (edge, edge, edge[:, -1]), (slanted, jnp.asarray(has_left)))
-    straight = coded[lanes[:, None] + np.arange(columns)[None, :], :, :, :, lanes[:, None]]
-    return straight.transpose(2, 0, 3, 1, 4).reshape(planes.shape)
+    def straight(coded: jax.Array, shape: tuple[int, ...]) -> jax.Array:
+        blocks = coded[lanes[:, None] + np.arange(columns)[None, :], :, :, :, lanes[:, None]]
+        return blocks.transpose(2, 0, 3, 1, 4).reshape(shape)
+
+    def step(
+        carry: tuple[_Edges, ...], now: tuple[jax.Array, jax.Array, jax.Array]
+    ) -> tuple[tuple[_Edges, ...], tuple[jax.Array, ...]]:
+        *sources, has_left = now
+        # The lane above coded its macroblock one step ago.
+        edges = [edge._replace(above=jnp.roll(edge.above, 1, axis=-1)) for edge in carry]
+        guesses = [_predicted(s, e, has_above, has_left) for s, e in zip(sources, edges, strict=True)]
+        residuals = _quantised(*(s - g for s, g in zip(sources, guesses, strict=True)), index)
+        coded = tuple(jnp.clip(g + r, 0, 255) for g, r in zip(guesses, residuals, strict=True))
+        carry = tuple(_Edges(c[:, -1], c[:, :, -1], e.above[:, -1]) for c, e in zip(coded, edges, strict=True))
+        return carry, coded
+
+    start = []
+    for count, side in ((1, 16), (2, 8)):
+        edge = jnp.zeros((count, side, rows), jnp.int32)
+        start.append(_Edges(edge, edge, edge[:, -1]))
+    _, coded = jax.lax.scan(step, tuple(start), (slanted(luma, 16), slanted(chroma, 8), jnp.asarray(column > 0)))
+    return straight(coded[0], luma.shape), straight(coded[1], chroma.shape)
 
 
-def _code_blocks(
-    source: jax.Array,
-    above: jax.Array,
-    left: jax.Array,
-    corner: jax.Array,
-    has_left: jax.Array,
-    *,
-    index: jax.Array,
-    has_above: np.ndarray,
-    is_luma: bool,
-) -> jax.Array:
-    """Codes and restores one macroblock per lane: source [p, n, n, L], edges [p, n, L], corner [p, L]."""
-    above = jnp.where(has_above, above, _ABOVE)
-    left = jnp.where(has_left, left, _LEFT)
-    corner = jnp.where(has_above, jnp.where(has_left, corner, _LEFT), _ABOVE)
+def _predicted(source: jax.Array, edges: _Edges, has_above: np.ndarray, has_left: jax.Array) -> jax.Array:
+    """The nearest of the four predictions of a macroblock per lane, one mode for its p planes: [p, n, n, L]."""
+    above, left = jnp.where(has_above, edges.above, _ABOVE), jnp.where(has_left, edges.left, _LEFT)
+    corner = jnp.where(has_above, jnp.where(has_left, edges.corner, _LEFT), _ABOVE)
     n = source.shape[1]
-    both = (above.sum(axis=1) + left.sum(axis=1) + n) // (2 * n)
-    only = jnp.where(has_above, (above.sum(axis=1) + n // 2) // n, (left.sum(axis=1) + n // 2) // n)
-    mean = jnp.where(has_above & has_left, both, jnp.where(has_above | has_left, only, 128))
-    flat = jnp.broadcast_to(mean[:, None, None], source.shape)
+    over, beside = above.sum(axis=1), left.sum(axis=1)
+    only = jnp.where(has_above, over, beside) + n // 2
+    mean = jnp.where(has_above & has_left, (over + beside + n) // (2 * n), only // n)
+    mean = jnp.where(has_above | has_left, mean, 128)
     down, across = above[:, None], left[:, :, None]
     true_motion = jnp.clip(across + down - corner[:, None, None], 0, 255)
-    best, least = flat, jnp.square(source - flat).sum(axis=(0, 1, 2))
-    for other in (jnp.broadcast_to(down, source.shape), jnp.broadcast_to(across, source.shape), true_motion):
-        error = jnp.square(source - other).sum(axis=(0, 1, 2))
-        best = jnp.where(error < least, other, best)
-        least = jnp.minimum(error, least)
-    return jnp.clip(best + _quantised(source - best, index, is_luma), 0, 255)
+    modes = [jnp.broadcast_to(mode, source.shape) for mode in (mean[:, None, None], down, across, true_motion)]
+    errors = [jnp.square(source - mode).sum(axis=(0, 1, 2)) for mode in modes]
+    best, least = modes[0], errors[0]
+    for mode, error in zip(modes[1:], errors[1:], strict=True):
+        best, least = jnp.where(error < least, mode, best), jnp.minimum(error, least)
+    return best
 
 
-def _quantised(residual: jax.Array, index: jax.Array, is_luma: bool) -> jax.Array:
-    """Residuals [p, n, n, L] after the transforms, the quantisers and back."""
-    p, n, _, lanes = residual.shape
+def _quantised(luma: jax.Array, chroma: jax.Array, index: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Residuals [1, 16, 16, L] and [2, 8, 8, L] after the transforms, the quantisers and back."""
     dc, ac = jnp.asarray(_DC_STEPS)[index], jnp.asarray(_AC_STEPS)[index]
-    x = residual.reshape(p, n // 4, 4, n // 4, 4, lanes)
-    x = _forward(_forward(x, 2, 12 - _FORWARD_BITS), 4, 13 + _FORWARD_BITS)
-    first = np.arange(4) == 0
-    is_dc = (first[:, None, None, None] & first[None, None, :, None])[None, None]
-    if is_luma:
-        means = x[:, :, 0, :, 0]
-        second = (_walsh(_walsh(means, 1), 2) + 1) >> 1
-        step = jnp.where(is_dc[0, :, :, 0], 2 * dc, jnp.maximum(8, ac * 155 // 100))
-        second = _restored(second, step, np.where(is_dc[0, :, :, 0], *_ROUNDING[1]))
-        means = (_walsh(_walsh(second, 1), 2) + 3) >> 3
-        x = jnp.where(is_dc, means[:, :, None, :, None], _restored(x, ac, _ROUNDING[0][1]))
-    else:
-        step = jnp.where(is_dc, jnp.minimum(dc, 132), ac)
-        x = _restored(x, step, np.where(is_dc, *_ROUNDING[2]))
-    return ((_inverse(_inverse(x, 2), 4) + 4) >> 3).reshape(residual.shape)
+    # The 4 x 4 blocks of both as one array [16 + 8, 4, 4, L]: a third of the program to compile.
+    parts = [x.reshape(-1, x.shape[1] // 4, 4, x.shape[1] // 4, 4, x.shape[-1]) for x in (luma, chroma)]
+    blocks = [x.transpose(0, 1, 3, 2, 4, 5).reshape(-1, 4, 4, x.shape[-1]) for x in parts]
+    x = jnp.concatenate(blocks)
+    x = _forward(_forward(x, 1, 12 - _FORWARD_BITS), 2, 13 + _FORWARD_BITS)
+    second = x[:16, 0, 0].reshape(4, 4, -1)
+    second = (_walsh(_walsh(second, 0), 1) + 1) >> 1
+    first = np.arange(16).reshape(4, 4, 1) == 0
+    step = jnp.where(first, 2 * dc, jnp.maximum(8, ac * 155 // 100))
+    second = _restored(second, step, np.where(first, *_ROUNDING[1]))
+    means = ((_walsh(_walsh(second, 0), 1) + 3) >> 3).reshape(16, 1, 1, -1)
+    is_luma = (np.arange(24) < 16).reshape(24, 1, 1, 1)
+    step = jnp.where(first[None] & ~is_luma, jnp.minimum(dc, 132), ac)
+    x = _restored(x, step, np.where(is_luma, _ROUNDING[0][1], np.where(first[None], *_ROUNDING[2])))
+    x = jnp.where(first[None] & is_luma, jnp.concatenate([means, x[16:, :1, :1]]), x)
+    x = (_inverse(_inverse(x, 1), 2) + 4) >> 3
+    out = []
+    for values, part, shape in zip((x[:16], x[16:]), parts, (luma.shape, chroma.shape), strict=True):
+        p, n, lanes = part.shape[0], part.shape[1], shape[-1]
+        out.append(values.reshape(p, n, n, 4, 4, lanes).transpose(0, 1, 3, 2, 4, 5).reshape(shape))
+    return out[0], out[1]
 
 
 def _restored(value: jax.Array, step: jax.Array, rounding: np.ndarray | int) -> jax.Array:

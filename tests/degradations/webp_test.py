@@ -84,18 +84,20 @@ def _code(planes, index, n):
     return out
 
 
-@pytest.mark.parametrize("side", [16, 8])
-def test_wavefront_is_raster_order(side):
-    rng = np.random.default_rng(side)
-    smooth = 255 * picture(48, 64)[..., 0 if side == 16 else slice(0, 2)].reshape(48, 64, -1)
-    planes = np.moveaxis(np.clip(smooth + rng.integers(-9, 9, smooth.shape), 0, 255), -1, 0).astype(int)
-    run = jax.jit(lambda index: webp._code_plane(np.asarray(planes, np.int32), index, side))
+def test_wavefront_is_raster_order():
+    rng = np.random.default_rng(0)
+    image = 255 * np.moveaxis(picture(48, 64), -1, 0)
+    luma = np.clip(image[:1] + rng.integers(-9, 9, (1, 48, 64)), 0, 255).astype(np.int32)
+    chroma = np.clip(image[1:, :24, :32] + rng.integers(-9, 9, (2, 24, 32)), 0, 255).astype(np.int32)
+    run = jax.jit(lambda index: webp._code(luma, chroma, index))
     for index in (0, 40, 127):
-        np.testing.assert_array_equal(run(np.int32(index)), _code(planes, index, side))
+        ours = run(np.int32(index))
+        for out, planes, side in zip(ours, (luma, chroma), (16, 8), strict=True):
+            np.testing.assert_array_equal(out, _code(planes.astype(int), index, side))
 
 
 def test_quality_chooses_a_quantiser_as_libwebp():
-    # Least and largest index of the four segments in the headers of a flat image's files, Pillow 12.3, libwebp 1.6.
+    # Least and largest index of the four segments in the headers of a flat image's files, Pillow 13.0, libwebp 1.6.
     headers = {
         5: (74, 102),
         10: (64, 92),
@@ -113,19 +115,14 @@ def test_quality_chooses_a_quantiser_as_libwebp():
         assert least < indices[quality] < largest
 
 
-def test_severity_is_the_quality():
-    image = picture(33, 50)
-    qualities = np.float32(webp.WEBP_QUALITY[spec.ANY_SIZE])
-    run = jax.jit(jax.vmap(lambda quality: webp.webp(image, quality)))
-    np.testing.assert_array_equal(ladder_of(webp.webp_compression, image), run(qualities))
-
-
-def test_finest_quantiser_leaves_little():
+def test_severities_and_finest_quantiser():
     # Grey, so that halving the chroma loses nothing.
     grey = picture(40, 35).mean(axis=-1, keepdims=True).repeat(3, axis=-1)
-    out = np.asarray(jax.jit(webp.webp)(grey, np.float32(100)))
-    assert np.abs(out - grey).max() < 4 / 255
-    np.testing.assert_allclose(np.round(255 * out), 255 * out, atol=1e-4)
+    qualities = np.float32([*webp.WEBP_QUALITY[spec.ANY_SIZE], 100])
+    ours = np.asarray(jax.jit(jax.vmap(lambda quality: webp.webp(grey, quality)))(qualities))
+    assert np.abs(ours[-1] - grey).max() < 4 / 255
+    np.testing.assert_allclose(np.round(255 * ours), 255 * ours, atol=1e-4)
+    np.testing.assert_array_equal(ladder_of(webp.webp_compression, grey), ours[:-1])
 
 
 @pytest.mark.skipif(not features.check("webp"), reason="Pillow without WebP")
