@@ -323,7 +323,8 @@ def _simulated_result(
 def _corrected_moments(residuals: _Residuals) -> tuple[jax.Array, jax.Array, jax.Array]:
     """First three cumulants of the null law of `kci_test`."""
     x, y, R = residuals
-    squared = jnp.matmul(R, R, precision=_PRECISION)
+    # Less the mean, which the centring of the kernels takes like one more regressor.
+    squared = centre(jnp.matmul(R, R, precision=_PRECISION))
     own = jnp.diag(squared)
     excess = jnp.sum(squared * squared, axis=1) / jnp.square(own)
 
@@ -342,7 +343,7 @@ def _corrected_moments(residuals: _Residuals) -> tuple[jax.Array, jax.Array, jax
 def kci_test(K_x: jax.Array, K_y: jax.Array, K_z: jax.Array, *, ridge: jax.Array | float) -> KCITest:
     """KCI with a null law that knows the regression: calibrated down to n = 50.
 
-    The statistic of `kci_gamma_test`; with P = R^2, these changes to its null law:
+    The statistic of `kci_gamma_test`; with P = H R^2 H, these changes to its null law:
     - Mean sum_t g_t K~x_tt K~y_tt with g_t = (P^2)_tt / P_tt^2 >= 1. Residuals of different samples are correlated
       through the regression, so under independent errors the expectation is a sum of P_st^2 over all pairs, of which
       the published mean keeps s = t.

@@ -47,13 +47,13 @@ def _regression(f_z: jax.Array, ridge: jax.Array | float) -> _Regression:
 
 
 def _excess(regression: _Regression) -> jax.Array:
-    """(R^4)_tt / (R^2)_tt^2 of the residual maker R = I - U U^T, without forming it."""
+    """(P^2)_tt / P_tt^2 of P = H R^2 H, R = I - U U^T the residual maker, without forming it."""
     U, G = regression
     identity = jnp.eye(len(G), dtype=U.dtype)
-    # R^2 = I - U C U^T with C = 2 I - G, and R^4 = I - U (2 C - C G C) U^T.
+    # The columns of U sum to zero, so P = H - U C U^T with C = 2 I - G, and P^2 = H - U (2 C - C G C) U^T.
     C = 2.0 * identity - G
     D = 2.0 * C - jnp.matmul(jnp.matmul(C, G, precision=_PRECISION), C, precision=_PRECISION)
-    second, fourth = (1.0 - jnp.sum(jnp.matmul(U, M, precision=_PRECISION) * U, axis=1) for M in (C, D))
+    second, fourth = (1.0 - 1.0 / len(U) - jnp.sum(jnp.matmul(U, M, precision=_PRECISION) * U, axis=1) for M in (C, D))
     rounding = 8 * jnp.finfo(U.dtype).eps
     return jnp.where(second > rounding, fourth / jnp.square(jnp.maximum(second, rounding)), 1.0)
 

@@ -39,8 +39,6 @@ def global_rows(rows: np.ndarray, *, mesh: Mesh, axis: str) -> jax.Array:
     return jax.make_array_from_process_local_data(sharding, rows)
 
 
-
-
 def sketch_sharded(
     sketch: sketches.Sketch,
     x: jax.Array,

@@ -14,6 +14,8 @@ import jax.numpy as jnp
 from jax.tree_util import Partial
 
 _PRECISION = jax.lax.Precision.HIGHEST
+# Centred features below so many rounding units of their norm are rounding.
+_ROUNDING_UNITS = 8
 
 
 class Pair(NamedTuple):
@@ -99,6 +101,18 @@ def _join(a: Pair, b: Pair) -> Pair:
 
 def _value(pair: Pair) -> jax.Array:
     return pair.high + pair.low
+
+
+def values(sketch: Sketch) -> Moments:
+    """The statistics of a sketch as single floats.
+
+    Args:
+      sketch: of n samples.
+
+    Returns:
+      `Moments` of arrays in place of pairs.
+    """
+    return jax.tree.map(_value, sketch.moments, is_leaf=lambda node: isinstance(node, Pair))
 
 
 def _features(feature_map: Partial, x: jax.Array) -> jax.Array:
@@ -303,14 +317,18 @@ def finalize(sketch: Sketch) -> SketchEstimate:
     if moments.within_x is not None and moments.within_y is not None:
         biased_x, unbiased_x = _hsic(moments.within_x, moments.mean_x, moments.mean_x, count)
         biased_y, unbiased_y = _hsic(moments.within_y, moments.mean_y, moments.mean_y, count)
-        cka = _ratio(biased, biased_x, biased_y)
-        cka_debiased = _ratio(unbiased, unbiased_x, unbiased_y)
+        varies = jnp.array(True)
+        for own, mean in ((biased_x, moments.mean_x), (biased_y, moments.mean_y)):
+            # Rounding is no variation; the mean squared norm is the unit of both.
+            varies &= own > jnp.square(_ROUNDING_UNITS * jnp.finfo(own.dtype).eps * _value(mean)[-1])
+        cka = _ratio(varies, biased, biased_x, biased_y)
+        cka_debiased = _ratio(varies, unbiased, unbiased_x, unbiased_y)
     residuals = (1.0 - _value(mean)[-1] for mean in (moments.mean_x, moments.mean_y))
     return SketchEstimate(count, biased, unbiased, cka, cka_debiased, *residuals)
 
 
-def _ratio(value: jax.Array, x: jax.Array, y: jax.Array) -> jax.Array:
-    defined = (x > 0) & (y > 0)
+def _ratio(varies: jax.Array, value: jax.Array, x: jax.Array, y: jax.Array) -> jax.Array:
+    defined = varies & (x > 0) & (y > 0)
     x, y = jnp.where(defined, x, 1.0), jnp.where(defined, y, 1.0)
     return jnp.where(defined, value / jnp.sqrt(x) / jnp.sqrt(y), jnp.nan)
 

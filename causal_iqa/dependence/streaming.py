@@ -12,6 +12,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+# Root mean squares of centred kernel values below so many rounding units of the largest value are rounding.
+_ROUNDING_UNITS = 8
+
 Kernel = Callable[[jax.Array, jax.Array], jax.Array]
 
 
@@ -27,6 +30,8 @@ class GramSums(NamedTuple):
       cross: sum of K L over pairs off the diagonal.
       within_x: sum of K^2 over pairs off the diagonal.
       within_y: sum of L^2 over pairs off the diagonal.
+      scale_x: largest kernel value among the anchors, the unit of rounding.
+      scale_y: likewise for the second variable.
     """
 
     count: jax.Array
@@ -37,6 +42,8 @@ class GramSums(NamedTuple):
     cross: jax.Array
     within_x: jax.Array
     within_y: jax.Array
+    scale_x: jax.Array
+    scale_y: jax.Array
 
 
 class StreamedHSIC(NamedTuple):
@@ -56,6 +63,16 @@ class Prepared(NamedTuple):
     offset_x: jax.Array  # [blocks, block]
     offset_y: jax.Array
     mask: jax.Array  # [blocks, block] of 0 and 1
+    scale_x: jax.Array
+    scale_y: jax.Array
+
+
+class _Block(NamedTuple):
+    x: jax.Array
+    y: jax.Array
+    offset_x: jax.Array
+    offset_y: jax.Array
+    mask: jax.Array
 
 
 def block_pairs(num_blocks: int) -> np.ndarray:
@@ -74,10 +91,11 @@ def _check(x: jax.Array, y: jax.Array, mask: jax.Array | None, block: int, num_a
         raise ValueError(f"num_anchors: expected 1 to n = {n}, got {num_anchors}")
 
 
-def _offsets(kernel: Kernel, blocks: jax.Array, anchors: jax.Array) -> jax.Array:
-    """Mean kernel value with the anchors, less half of the anchors' own mean: [blocks, block]."""
-    own = jnp.mean(kernel(anchors, anchors))
-    return jax.lax.map(lambda block: jnp.mean(kernel(block, anchors), axis=1) - own / 2, blocks)
+def _offsets(kernel: Kernel, blocks: jax.Array, anchors: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Mean kernel value with the anchors, less half of the anchors' own mean, [blocks, block]; and their largest."""
+    among = kernel(anchors, anchors)
+    offsets = jax.lax.map(lambda block: jnp.mean(kernel(block, anchors), axis=1) - jnp.mean(among) / 2, blocks)
+    return offsets, jax.lax.stop_gradient(jnp.max(jnp.abs(among)))
 
 
 def prepare(
@@ -106,9 +124,9 @@ def prepare(
     chosen = np.linspace(0, n - 1, num_anchors).astype(np.int32)
     x_blocks, y_blocks = blocks(x), blocks(y)
     weights = jnp.pad(mask, (0, padding)).reshape(-1, block)
-    offset_x = _offsets(kernel_x, x_blocks, x[chosen])
-    offset_y = _offsets(kernel_y, y_blocks, y[chosen])
-    return Prepared(x_blocks, y_blocks, offset_x, offset_y, weights.astype(offset_x.dtype))
+    offset_x, scale_x = _offsets(kernel_x, x_blocks, x[chosen])
+    offset_y, scale_y = _offsets(kernel_y, y_blocks, y[chosen])
+    return Prepared(x_blocks, y_blocks, offset_x, offset_y, weights.astype(offset_x.dtype), scale_x, scale_y)
 
 
 class _PairSums(NamedTuple):
@@ -118,7 +136,7 @@ class _PairSums(NamedTuple):
 
 
 def _pair_sums(prepared: Prepared, kernel_x: Kernel, kernel_y: Kernel, i: jax.Array, j: jax.Array) -> _PairSums:
-    first, second = (jax.tree.map(lambda part, k=k: part[k], prepared) for k in (i, j))
+    first, second = (_Block(*(part[k] for part in prepared[:5])) for k in (i, j))
     block = first.mask.shape[0]
     # On a diagonal block only pairs above the diagonal count: the other half is their mirror image.
     position = jnp.arange(block)
@@ -148,7 +166,7 @@ def accumulate(prepared: Prepared, kernel_x: Kernel, kernel_y: Kernel, pairs: ja
       valid: [p] bool, False for pairs to leave out.
 
     Returns:
-      `GramSums` over padded samples, diagonals and count zero.
+      `GramSums` over padded samples; count, diagonals and scales zero.
     """
     sums = jax.checkpoint(functools.partial(_pair_sums, kernel_x=kernel_x, kernel_y=kernel_y))
     shape = prepared.mask.shape
@@ -173,11 +191,12 @@ def accumulate(prepared: Prepared, kernel_x: Kernel, kernel_y: Kernel, pairs: ja
     nothing = jnp.zeros(rows_x.size, dtype)
     cross, within_x, within_y = 2.0 * scalars
     zero = jnp.zeros((), dtype)
-    return GramSums(zero, rows_x.reshape(-1), rows_y.reshape(-1), nothing, nothing, cross, within_x, within_y)
+    rows_x, rows_y = rows_x.reshape(-1), rows_y.reshape(-1)
+    return GramSums(zero, rows_x, rows_y, nothing, nothing, cross, within_x, within_y, zero, zero)
 
 
 def complete(sums: GramSums, prepared: Prepared, kernel_x: Kernel, kernel_y: Kernel) -> GramSums:
-    """Adds the count and the diagonals, which need no pairs."""
+    """Adds the count, the diagonals and the scales, which need no pairs."""
 
     def diagonal(kernel: Kernel, blocks: jax.Array, offsets: jax.Array) -> jax.Array:
         own = jax.vmap(lambda sample: kernel(sample[None], sample[None])[0, 0])
@@ -188,6 +207,8 @@ def complete(sums: GramSums, prepared: Prepared, kernel_x: Kernel, kernel_y: Ker
         count=jnp.sum(prepared.mask),
         diagonal_x=diagonal(kernel_x, prepared.x, prepared.offset_x),
         diagonal_y=diagonal(kernel_y, prepared.y, prepared.offset_y),
+        scale_x=prepared.scale_x,
+        scale_y=prepared.scale_y,
     )
 
 
@@ -273,12 +294,16 @@ def estimates(sums: GramSums) -> StreamedHSIC:
         _unbiased(n, cross, rows)
         for cross, rows in ((sums.cross, (x, y)), (sums.within_x, (x, x)), (sums.within_y, (y, y)))
     )
-    cka, debiased = _ratio(biased, biased_x, biased_y), _ratio(unbiased, unbiased_x, unbiased_y)
+    # Rounding is no variation.
+    varies = jnp.array(True)
+    for own, scale in ((biased_x, sums.scale_x), (biased_y, sums.scale_y)):
+        varies &= own > jnp.square(_ROUNDING_UNITS * jnp.finfo(own.dtype).eps * scale)
+    cka, debiased = _ratio(varies, biased, biased_x, biased_y), _ratio(varies, unbiased, unbiased_x, unbiased_y)
     return StreamedHSIC(biased, unbiased, cka, debiased)
 
 
-def _ratio(value: jax.Array, x: jax.Array, y: jax.Array) -> jax.Array:
-    defined = (x > 0) & (y > 0)
+def _ratio(varies: jax.Array, value: jax.Array, x: jax.Array, y: jax.Array) -> jax.Array:
+    defined = varies & (x > 0) & (y > 0)
     x, y = jnp.where(defined, x, 1.0), jnp.where(defined, y, 1.0)
     return jnp.where(defined, value / jnp.sqrt(x) / jnp.sqrt(y), jnp.nan)
 

@@ -1,0 +1,114 @@
+"""RCIT and RCoT against the dense formulas in float64, KCI on the same kernels, and their own calibration."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import scipy.stats
+
+from causal_iqa.dependence import conditional, randomised
+
+randomised_test = jax.jit(randomised.randomised_test)
+
+
+def _features(seed, n, sizes=(3, 2, 6)):
+    rng = np.random.default_rng(seed)
+    return [jnp.asarray(rng.uniform(-1, 1, (n, d)), jnp.float32) for d in sizes]
+
+
+def test_moments_are_those_of_the_dense_residual_maker():
+    n = 24
+    f_x, f_y, f_z = _features(0, n)
+    H = np.eye(n) - 1 / n
+    x, y, z = (H @ np.asarray(f, np.float64) for f in (f_x, f_y, f_z))
+    R = 0.2 * np.linalg.inv(z @ z.T + 0.2 * np.eye(n))
+    e_x, e_y, P = R @ x, R @ y, H @ R @ R @ H
+    g = np.diag(P @ P) / np.diag(P) ** 2
+    M = np.sqrt(np.outer(g, g)) * (e_x @ e_x.T) * (e_y @ e_y.T) / n
+    off = M - np.diag(np.diag(M))
+    result = randomised_test(f_x, f_y, f_z, ridge=0.2)
+    np.testing.assert_allclose(result.statistic, np.sum((e_x.T @ e_y) ** 2) / n, rtol=1e-4)
+    np.testing.assert_allclose(result.null_mean, np.trace(M), rtol=1e-4)
+    np.testing.assert_allclose(result.null_variance, 2 * np.sum(off**2), rtol=1e-3)
+    np.testing.assert_allclose(result.degrees_of_freedom, n - np.trace(R), rtol=1e-4)
+    third = max(8 * np.trace(off @ off @ off), 8 * np.sum(off**2) ** 2 / np.trace(M))
+    skew = third / (2 * np.sum(off**2)) ** 1.5
+    expected = scipy.stats.pearson3.sf(float(result.statistic), skew, np.trace(M), np.sqrt(2 * np.sum(off**2)))
+    np.testing.assert_allclose(result.p_value, expected, atol=1e-3)
+
+
+def test_statistic_is_kcis_on_the_kernels_of_the_features():
+    f_x, f_y, f_z = _features(1, 30)
+    grams = [f @ f.T for f in (f_x, f_y, f_z)]
+    kci = conditional.kci_gamma_test(*grams, ridge=0.5)
+    np.testing.assert_allclose(30 * randomised_test(f_x, f_y, f_z, ridge=0.5).statistic, kci.statistic, rtol=1e-4)
+
+
+def _p_value(test, key, x, y, z):
+    widths = {"bandwidth_x": 1.0, "bandwidth_y": 1.0, "bandwidth_z": 0.7}
+    return test(key, x, y, z, **widths, num_frequencies=3, num_frequencies_z=20, ridge=1e-2).p_value
+
+
+@pytest.mark.parametrize("test", [randomised.rcit_test, randomised.rcot_test], ids=["rcit", "rcot"])
+def test_level_and_power(test):
+    def p_values(key):
+        key_e, key_f, key_z, key_test = jax.random.split(key, 4)
+        e, f, z = (jax.random.normal(k, (100, 1)) for k in (key_e, key_f, key_z))
+        x = jnp.tanh(z) + 0.5 * e
+        p = functools.partial(_p_value, test, key_test, x)
+        return p(z**2 / 2 + f, z), p(z**2 / 2 + f + 1.5 * e, z)
+
+    null, alternative = jax.jit(lambda keys: jax.lax.map(p_values, keys, batch_size=50))(
+        jax.random.split(jax.random.key(0), 500)
+    )
+    # Four standard errors of a share over 500 draws.
+    assert abs(float(jnp.mean(null <= 0.05)) - 0.05) < 4 * np.sqrt(0.05 * 0.95 / 500)
+    assert float(jnp.mean(alternative <= 0.05)) > 0.8
+
+
+def test_only_rcit_sees_a_dependence_that_averages_out_over_z():
+    def p_values(key):
+        key_e, key_z, key_test = jax.random.split(key, 3)
+        e, z = (jax.random.normal(k, (80, 1)) for k in (key_e, key_z))
+        # Over z every feature of the one is uncorrelated with every feature of the other.
+        x, y = jnp.sign(e), jnp.sign(e) * jnp.sign(z)
+        return [_p_value(test, key_test, x, y, z) for test in (randomised.rcit_test, randomised.rcot_test)]
+
+    rcit, rcot = jax.jit(lambda keys: jax.lax.map(p_values, keys, batch_size=10))(
+        jax.random.split(jax.random.key(1), 60)
+    )
+    assert float(jnp.mean(rcit <= 0.05)) > 0.8
+    assert float(jnp.mean(rcot <= 0.05)) < 0.4
+
+
+def test_the_key_decides():
+    x, y, z = _features(2, 40, (1, 1, 1))
+    p = jax.jit(functools.partial(_p_value, randomised.rcit_test))
+    values = [float(p(jax.random.key(seed), x, y, z)) for seed in (0, 0, 1)]
+    assert values[0] == values[1] != values[2]
+
+
+def test_large_samples_keep_float32_digits():
+    f_x, f_y, f_z = _features(3, 20_000, (4, 4, 30))
+    single = randomised_test(f_x + 100.0, f_y, f_z, ridge=1e-3)
+    with jax.enable_x64(True):
+        double = randomised.randomised_test(
+            *(jnp.asarray(np.asarray(f, np.float64)) for f in (f_x + 100.0, f_y, f_z)), ridge=1e-3
+        )
+    np.testing.assert_allclose(single.statistic, double.statistic, rtol=2e-3)
+    np.testing.assert_allclose(single.null_mean, double.null_mean, rtol=1e-4)
+    assert abs(float(single.p_value) - float(double.p_value)) < 2e-3
+
+
+def test_bad_input_is_named():
+    f = jnp.zeros((6, 2))
+    with pytest.raises(ValueError, match="f_x, f_y, f_z: expected the same samples, got 6, 6 and 5"):
+        randomised.randomised_test(f, f, f[:5], ridge=1.0)
+    with pytest.raises(ValueError, match=r"f_y: expected samples of shape \[n, d\]"):
+        randomised.randomised_test(f, f[0], f, ridge=1.0)
+    with pytest.raises(ValueError, match=r"y, z: expected \[n, d\] of the same samples"):
+        _p_value(randomised.rcit_test, jax.random.key(0), f, f, f[:5])
+    constant = randomised.randomised_test(f, f, f, ridge=1.0)
+    assert np.isnan(constant.p_value)
