@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from causal_iqa import alignment, causal, degradations, pipeline
+from causal_iqa import alignment, causal, pipeline
 from causal_iqa.report import figures, html, tables
 
 SCHEMA = 1
@@ -171,7 +171,7 @@ def render(found: Findings, *, level: float = 0.95) -> dict[str, figures.Figure]
             accuracy,
             names,
             [condition.severity for condition in found.conditions],
-            groups={name: degradations.TABLE[name].group for name in set(names)},
+            groups={condition.degradation: condition.group for condition in found.conditions},
             rho={row.metric: row.alignment.between for row in rows},
             title="Accuracy (mean over networks) against mean quality, a point per condition",
         ),

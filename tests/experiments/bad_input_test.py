@@ -77,7 +77,7 @@ def finished(align_flags, tmp_path_factory) -> pathlib.Path:
         (["--dataset=folder:/data"], ["networks", "--network=ARCHITECTURE=PATH"]),
         (["--split=tset"], ["split", "'tset'", "did you mean test"]),
         (["--network=scene_cnn_a=missing.safetensors"], ["missing.safetensors", "No such file"]),
-        (["--network=scene_cnn_a=weights.bin"], ["weights.bin", ".safetensors", ".pth"]),
+        (["--network=scene_cnn_a=weights.h5"], ["weights.h5", ".safetensors", ".pth"]),
         (["--network==x.th"], ["'=x.th'", "NAME=ARCHITECTURE=PATH"]),
         (["--network=scene_cnn_a="], ["'scene_cnn_a='", "ARCHITECTURE=PATH"]),
         (["--network=a/b=scene_cnn_a=x.th"], ["networks", "'a/b'", "without / and @"]),

@@ -9,7 +9,7 @@ from absl import flags
 
 from experiments import common
 
-_NAMES = ("align", "audit", "score", "train")
+_NAMES = ("align", "audit", "fit_niqe", "score", "sheet", "train")
 
 
 @contextlib.contextmanager
