@@ -121,7 +121,7 @@ def _ferns(key: jax.Array, height: int, width: int) -> jax.Array:
     """Needles fanning out from seeds, each pixel belonging to the nearest: [H, W], about mean 0 and variance 1."""
     seed_key, needle_key = jax.random.split(key)
     y, x = (jnp.asarray(axis) for axis in np.mgrid[0:height, 0:width].astype(np.int32))
-    seeds = jax.random.randint(seed_key, (_FERNS, 2), 0, np.asarray([height, width], np.int32))
+    seeds = jax.random.randint(seed_key, (_FERNS, 2), 0, np.tile(np.asarray([[height, width]], np.int32), (_FERNS, 1)))
     needles = jax.random.normal(needle_key, (_FERNS, _NEEDLES), jnp.float32)
 
     def nearer(state: tuple, step: tuple) -> tuple[tuple, None]:

@@ -218,8 +218,8 @@ SPECS = (
         monotone=False,
         parameters=SPATTER_LIQUID,
         convention="(mean, deviation, sigma, level, strength of water or sigma of mud, mud or not); OpenCV's Canny, "
-        "chamfer distance and equalisation in whole numbers; noise above 1 counts as 1 where the original overflows; at "
-        "32 pixels its water at 3 does more damage than its mud at 4; water and mud mixed between severities 3 and 4; "
+        "chamfer distance and equalisation in whole numbers; noise above 1 counts as 1 where the original overflows; "
+        "at 32 pixels its water at 3 does more damage than its mud at 4; mixed between severities 3 and 4; "
         "neutral: water without strength",
     ),
 )
