@@ -14,7 +14,7 @@ FEATURES = 36
 SMALLEST_SIDE = 16
 _SHIFTS = ((0, 1), (1, 0), (1, 1), (-1, 1))
 # Smallest and largest value of each feature in the training set: the file `allrange` of the original release.
-_RANGES = np.array(
+RANGES = np.array(
     [
         [0.338, 10], [0.017204, 0.806612], [0.236, 1.642], [-0.123884, 0.20293], [0.000155, 0.712298],
         [0.001122, 0.470257], [0.244, 1.641], [-0.123586, 0.179083], [0.000152, 0.710456], [0.000975, 0.470984],
@@ -41,19 +41,22 @@ class SupportVectors:
       weights: float64 [n].
       gamma: of the kernel.
       rho: offset.
+      ranges: float64 [36, 2], the smallest and largest value of each feature that [-1, 1] stands for.
     """
 
     vectors: np.ndarray
     weights: np.ndarray
     gamma: float
     rho: float
+    ranges: np.ndarray
 
 
-def read_libsvm(content: bytes) -> SupportVectors:
+def read_libsvm(content: bytes, ranges: np.ndarray = RANGES) -> SupportVectors:
     """Reads a libsvm model file.
 
     Args:
       content: the file's bytes, the text that svm-train writes.
+      ranges: float64 [36, 2] of its features; those of the original release by default.
 
     Returns:
       The model.
@@ -75,12 +78,14 @@ def read_libsvm(content: bytes) -> SupportVectors:
                     raise IndexError(f"feature {index}, expected 1..{FEATURES}")
                 vector[int(index) - 1] = float(value)
         model = SupportVectors(
-            vectors, np.array([float(row[0]) for row in rows]), float(fields["gamma"]), float(fields["rho"])
+            vectors, np.array([float(row[0]) for row in rows]), float(fields["gamma"]), float(fields["rho"]), ranges
         )
         if len(rows) != int(fields["total_sv"]):
             raise ValueError(f"{len(rows)} support vectors, total_sv says {fields['total_sv']}")
     except (ValueError, KeyError, IndexError) as error:
         raise _checks.InputError(f"libsvm model: truncated or damaged ({type(error).__name__}: {error})") from None
+    if np.shape(ranges) != (FEATURES, 2) or not (ranges[:, 0] < ranges[:, 1]).all():
+        raise _checks.InputError(f"ranges of features: expected [36, 2], rising, got shape {np.shape(ranges)}")
     if not rows or not np.isfinite(vectors).all() or not np.isfinite(model.weights).all():
         raise _checks.InputError("libsvm model: expected finite support vectors, at least one")
     return model
@@ -126,9 +131,9 @@ def _as_text(x: jax.Array) -> jax.Array:
     return _straight_through(jnp.round(x * 1e6) / 1e6, x)
 
 
-def scale_features(values: jax.Array) -> jax.Array:
+def scale_features(values: jax.Array, ranges: np.ndarray) -> jax.Array:
     """Scales features [36] to [-1, 1] over the training set's ranges, through the original's text files."""
-    middle, half = (jnp.asarray(part, values.dtype) for part in (_RANGES.mean(axis=1), np.ptp(_RANGES, axis=1) / 2))
+    middle, half = (jnp.asarray(part, values.dtype) for part in (ranges.mean(axis=1), np.ptp(ranges, axis=1) / 2))
     return _as_text((_as_text(values) - middle) / half)
 
 
@@ -208,4 +213,4 @@ def brisque(image: jax.Array, model: SupportVectors) -> jax.Array:
       [1] Mittal, Moorthy, Bovik, "No-reference image quality assessment in the spatial domain", IEEE TIP 2012.
     """
     values, defined = features(image)
-    return jnp.where(defined, regress(model, scale_features(values)), jnp.nan)
+    return jnp.where(defined, regress(model, scale_features(values, model.ranges)), jnp.nan)

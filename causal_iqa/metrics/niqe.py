@@ -47,8 +47,7 @@ class PristineModel:
 
 def _scale_features(blocks: jax.Array) -> tuple[jax.Array, jax.Array]:
     """18 features of every block, and which are defined: both [18, blocks]."""
-    pairs = natural_scene.neighbour_products(blocks, _SHIFTS)
-    fit = natural_scene.fit_asymmetric(jnp.concatenate([blocks[None], pairs]))
+    fit = natural_scene.fit_asymmetric([blocks, *natural_scene.neighbour_products(blocks, _SHIFTS)])
     alpha, scale = fit.shape.read("shape"), fit.shape.read("scale")
     left, right = fit.left * scale, fit.right * scale
     mean = (right - left) * fit.shape.read("mean")
@@ -143,7 +142,8 @@ def _distance(whitening: jax.Array, centred: jax.Array, defined: jax.Array, orig
     rows = whole.astype(centred.dtype)
     num_rows = jnp.sum(rows)
     white = jnp.matmul(centred, whitening, precision="highest")
-    off = (white - jnp.sum(rows[:, None] * white, axis=0) / jnp.maximum(num_rows, 1.0)) * rows[:, None]
+    centre = jnp.sum(rows[:, None] * white, axis=0, keepdims=True) / jnp.maximum(num_rows, 1.0)
+    off = (white - centre) * rows[:, None]
     covariance = jnp.matmul(off.T, off, precision="highest") / jnp.maximum(num_rows - 1.0, 1.0)
     pooled = (jnp.eye(FEATURES, dtype=centred.dtype) + covariance) / 2.0
     white_mean = jnp.matmul(mean, whitening, precision="highest")

@@ -64,8 +64,9 @@ def colourfulness(image: jax.Array) -> jax.Array:
           2003, eq. for M3.
     """
     _pixels.check_single(image, 1, "colourfulness")
-    r, g, b = (255.0 * image[..., k] for k in range(3))
-    red_green, yellow_blue = r - g, 0.5 * (r + g) - b
+    r, g, b = (image[..., k] for k in range(3))
+    # Differences first: a grey image then gives exact zeros.
+    red_green, yellow_blue = 255.0 * (r - g), 127.5 * ((r - b) + (g - b))
     spread = _pixels.safe_sqrt(_pixels.variance(red_green) + _pixels.variance(yellow_blue))
     offset = _pixels.safe_sqrt(jnp.square(jnp.mean(red_green)) + jnp.square(jnp.mean(yellow_blue)))
     return spread + 0.3 * offset

@@ -1,0 +1,152 @@
+"""LPIPS, DISTS and CLIP-IQA against PyTorch (values of tests/golden/classic_torch.py) and closed forms."""
+
+import json
+import pathlib
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import safetensors.numpy
+
+from causal_iqa import _checks, metrics
+from causal_iqa.metrics import clip_iqa, dists, lpips
+from tests.backbones import classic_cases
+from tests.metrics import learned_cases
+
+GOLDEN = json.loads((pathlib.Path(__file__).parents[1] / "golden" / "classic_torch.json").read_text())
+PAIRS = learned_cases.pairs()
+NAMES = {"alexnet": "lpips_alex", "vgg16": "lpips_vgg", "squeezenet1_1": "lpips_squeeze"}
+
+
+def save(folder: pathlib.Path, name: str, tensors: dict[str, np.ndarray]) -> pathlib.Path:
+    path = folder / f"{name}.safetensors"
+    safetensors.numpy.save_file(tensors, path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Weight files of every trunk (VGG16 without its classifier), of LPIPS and of DISTS."""
+    folder = tmp_path_factory.mktemp("weights")
+    for trunk in NAMES:
+        tensors = classic_cases.tensors(trunk)
+        if trunk == "vgg16":
+            tensors = {name: value for name, value in tensors.items() if name.startswith("features")}
+        save(folder, trunk, tensors)
+        save(folder, f"{trunk}_linear", learned_cases.linear(trunk))
+    save(folder, "dists", learned_cases.channels())
+    return folder
+
+
+@pytest.fixture(scope="module")
+def specs(folder):
+    texts = [f"{name}@{folder}/{t}.safetensors,{folder}/{t}_linear.safetensors" for t, name in NAMES.items()]
+    found = [metrics.resolve(text) for text in [*texts, f"dists@{folder}/vgg16.safetensors,{folder}/dists.safetensors"]]
+    return {spec.name: spec for spec in found}
+
+
+def golden(name: str, case: str) -> float:
+    trunk = {v: k for k, v in NAMES.items()}.get(name)
+    return GOLDEN["lpips"][f"{trunk}/{case}"] if trunk else GOLDEN["dists"][case]
+
+
+@pytest.mark.parametrize(("name", "case"), [("lpips_vgg", "even"), ("lpips_squeeze", "odd"), ("lpips_alex", "even")])
+def test_values_are_pytorchs(specs, name, case):
+    reference, image = (jnp.asarray(x) for x in PAIRS[case])
+    values = jax.jit(jax.vmap(specs[name].fn))(jnp.stack([reference, image]), jnp.stack([image, image]))
+    np.testing.assert_allclose(values[0], golden(name, case), rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(values[1], specs[name].perfect, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["lpips_alex", "dists"])
+def test_values_are_symmetric_and_have_finite_gradients(specs, name):
+    reference, image = (jnp.asarray(x) for x in PAIRS["odd"])
+    flat = jnp.full_like(image, 0.3)
+    pairs = [(reference, image), (image, reference), (image, image), (flat, flat)]
+    both = jax.jit(jax.vmap(jax.value_and_grad(specs[name].fn, argnums=1)))
+    values, gradients = both(*(jnp.stack(part) for part in zip(*pairs, strict=True)))
+    np.testing.assert_allclose(values[0], golden(name, "odd"), rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(values[1], values[0], rtol=1e-5)
+    np.testing.assert_allclose(values[2:], specs[name].perfect, atol=1e-6)
+    assert np.isfinite(gradients).all() and np.abs(gradients[0]).max() > 0
+
+
+def test_the_passport_names_the_files(specs):
+    for spec in specs.values():
+        passport = json.loads(json.dumps(spec.passport()))
+        assert len(passport["files"]) == 2 and all(len(sha) == 64 for sha in passport["files"].values())
+        assert passport["suite"] == "learned" and passport["needs_reference"]
+
+
+@pytest.mark.parametrize("trunk", lpips.TRUNKS)
+def test_the_smallest_side_is_the_smallest(specs, trunk):
+    spec, side = specs[NAMES[trunk]], lpips.SMALLEST_SIDE[trunk]
+
+    def maps(side):
+        image = jnp.zeros((1, side, side, 3))
+        return jax.eval_shape(lambda x: lpips.trunk_features(trunk, spec.fn.args[0]["trunk"], x), image)
+
+    assert min(m.shape[1] for m in maps(side)) == 1
+    with pytest.raises(TypeError, match="slice"):
+        maps(side - 1)
+    with pytest.raises(ValueError, match=f"smallest side of {side} pixels"):
+        spec.fn(*[jnp.zeros((side - 1, side, 3))] * 2)
+
+
+def test_unfit_files_are_refused(folder):
+    alex, vgg = f"{folder}/alexnet.safetensors", f"{folder}/vgg16.safetensors"
+    with pytest.raises(_checks.InputError, match="does not fit vgg16"):
+        metrics.resolve(f"lpips_vgg@{alex},{folder}/vgg16_linear.safetensors")
+    with pytest.raises(_checks.InputError, match="does not fit the linear layers of lpips for vgg16"):
+        metrics.resolve(f"lpips_vgg@{vgg},{folder}/alexnet_linear.safetensors")
+    with pytest.raises(_checks.InputError, match="does not fit the weights of dists"):
+        metrics.resolve(f"dists@{vgg},{folder}/alexnet_linear.safetensors")
+    negative = {name: value - 1.0 for name, value in learned_cases.linear("alexnet").items()}
+    with pytest.raises(_checks.InputError, match="not negative"):
+        metrics.resolve(f"lpips_alex@{alex},{save(folder, 'negative', negative)}")
+    zero = {name: 0.0 * value for name, value in learned_cases.channels().items()}
+    with pytest.raises(_checks.InputError, match="positive sum"):
+        metrics.resolve(f"dists@{vgg},{save(folder, 'zero', zero)}")
+
+
+def test_smooth_pool_is_the_naive_sum():
+    x = np.random.default_rng(0).normal(size=(1, 7, 6, 2)).astype(np.float32)
+    window = np.outer(np.hanning(5)[1:-1], np.hanning(5)[1:-1])
+    window /= window.sum()
+    padded = np.pad(np.float64(x) ** 2, [(0, 0), (1, 1), (1, 1), (0, 0)])
+    expected = np.array(
+        [
+            [(padded[0, r : r + 3, c : c + 3] * window[..., None]).sum(axis=(0, 1)) for c in range(0, 6, 2)]
+            for r in range(0, 7, 2)
+        ]
+    )
+    np.testing.assert_allclose(dists._smooth_pool(jnp.asarray(x))[0], np.sqrt(expected), rtol=1e-5)
+
+
+def test_clip_iqa_in_closed_form():
+    embedding = jnp.asarray([3.0, 4.0, 0.0])
+    prompts = jnp.asarray([[[10.0, 0.0, 0.0], [0.0, 5.0, 0.0]], [[0.0, 0.0, 2.0], [0.0, 0.0, 2.0]]])
+    first = 1 / (1 + np.exp(-10.0 * (0.6 - 0.8)))
+    np.testing.assert_allclose(clip_iqa.clip_iqa(embedding, prompts[:1], 10.0), first, rtol=1e-6)
+    np.testing.assert_allclose(clip_iqa.clip_iqa(embedding, prompts, 10.0), (first + 0.5) / 2, rtol=1e-6)
+    assert np.isfinite(jax.grad(lambda e: clip_iqa.clip_iqa(e, prompts, 100.0))(jnp.zeros(3))).all()
+    for bad in (prompts[0], prompts[..., :2]):
+        with pytest.raises(ValueError, match=r"expected \[d\] and \[pairs, 2, d\]"):
+            clip_iqa.clip_iqa(embedding, bad, 10.0)
+
+
+def test_clip_iqa_of_callables():
+    """An encoder of the mean colour, and prompts that stand for bright and dark."""
+    asked = []
+
+    def encode_text(texts):
+        asked.extend(texts)
+        return np.array([[1.0, 1.0, 1.0], [-1.0, -1.0, -1.0]])
+
+    score = clip_iqa.scorer(lambda image: image.mean(axis=(0, 1)) - 0.5, encode_text, 5.0)
+    assert asked == ["Good photo.", "Bad photo."]
+    bright, dark = (float(jax.jit(score)(jnp.full((4, 5, 3), level))) for level in (0.8, 0.2))
+    np.testing.assert_allclose([bright, dark], [1 / (1 + np.exp(-10.0)), 1 / (1 + np.exp(10.0))], rtol=1e-4)
+    with pytest.raises(ValueError, match="one embedding for each of 2 texts"):
+        clip_iqa.scorer(lambda image: image[0, 0], lambda texts: np.zeros((1, 3)), 5.0)

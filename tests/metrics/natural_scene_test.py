@@ -1,0 +1,317 @@
+"""NIQE, BRISQUE, PIQE and what they share, against float64 numpy and the published values."""
+
+import csv
+import json
+import pickle
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import PIL.Image
+import pytest
+import scipy.io
+import scipy.stats
+
+from causal_iqa import _checks, images, metrics
+from causal_iqa.metrics import brisque, natural_scene, niqe
+from tests.golden import photographs
+from tests.metrics import nss_float64
+
+
+@pytest.fixture(scope="module")
+def pixels():
+    """Odd sides, four blocks of 96."""
+    return photographs.noisy(photographs.photograph(3, 197, 211), 4, 0.03)
+
+
+@pytest.fixture(scope="module")
+def computed(pixels):
+    """Everything in one program."""
+
+    def run(image):
+        grey = natural_scene.grey_levels(image)
+        return {
+            "grey": grey,
+            "half": natural_scene.halve(grey),
+            "edge": natural_scene.normalise(grey, "edge"),
+            "zero": natural_scene.normalise(grey, "zero"),
+            "deviation": natural_scene.local_deviation(grey, "edge"),
+            "blocks": niqe.features(image)[0],
+            "brisque": brisque.features(image)[0],
+            "niqe": metrics.TABLE["niqe_imagenet_sample"].fn(image),
+            "piqe": metrics.TABLE["piqe"].fn(image),
+        }
+
+    return jax.jit(run)(images.from_uint8(pixels))
+
+
+def model(seed: int = 0, count: int = 40) -> tuple[bytes, brisque.SupportVectors]:
+    """A libsvm file of random vectors, with the cancelling weights of the original."""
+    rng = np.random.default_rng(seed)
+    weights = np.round(np.where(rng.random(count) < 0.8, 1024, rng.uniform(0, 1024, count)), 3)
+    weights *= np.where(np.arange(count) % 2, 1, -1)
+    rows = [
+        f"{w:g} " + " ".join(f"{i}:{v:g}" for i, v in enumerate(rng.uniform(-1, 1, 36), 1) if i != 7) for w in weights
+    ]
+    head = f"svm_type epsilon_svr\nkernel_type rbf\ngamma 0.05\nnr_class 2\ntotal_sv {count}\nrho -153.591\nSV\n"
+    content = (head + "\n".join(rows) + "\n").encode()
+    return content, brisque.read_libsvm(content)
+
+
+def test_filters_follow_float64(pixels, computed):
+    grey = nss_float64.grey(pixels)
+    np.testing.assert_array_equal(computed["grey"], grey)
+    np.testing.assert_allclose(computed["half"], nss_float64.halve(grey), atol=1e-4)
+    np.testing.assert_allclose(computed["edge"], nss_float64.normalise(grey, "nearest"), atol=2e-5)
+    np.testing.assert_allclose(computed["zero"], nss_float64.normalise(grey, "constant"), atol=2e-5)
+    np.testing.assert_allclose(computed["deviation"], nss_float64.local(grey, "nearest")[1], atol=2e-5)
+
+
+def test_features_follow_float64(pixels, computed):
+    """Shapes lie on a grid of 0.001; one step either way is rounding."""
+    expected = nss_float64.niqe_blocks(pixels)
+    assert computed["blocks"].shape == expected.shape
+    np.testing.assert_allclose(computed["blocks"], expected, atol=1.1e-3)
+    assert np.mean(np.abs(computed["blocks"] - expected) > 1e-5) < 0.02
+    np.testing.assert_allclose(computed["brisque"], nss_float64.brisque_features(pixels), atol=1.1e-3)
+
+
+def test_scores_follow_float64(pixels, computed):
+    packaged = niqe.packaged_model()
+    np.testing.assert_allclose(
+        computed["niqe"], nss_float64.niqe(pixels, packaged.mean, packaged.covariance), rtol=1e-4
+    )
+    np.testing.assert_allclose(computed["piqe"], nss_float64.piqe(pixels), rtol=1e-5)
+
+
+def test_unguarded_variance_would_cancel():
+    """E[x^2] - E[x]^2 in float32 loses the deviation of a bright, almost flat image; the form used does not."""
+    grey = np.full((24, 24), 250.0)
+    grey[::2, ::3] = 251.0
+    expected = nss_float64.local(grey, "nearest")[1]
+    ours = natural_scene.local_deviation(jnp.asarray(grey, jnp.float32), "edge")
+    np.testing.assert_allclose(ours, expected, atol=1e-5)
+    x = grey.astype(np.float32)
+    window = [np.float32(w) for w in natural_scene.WINDOW]
+
+    def mean(z):
+        for axis in (0, 1):
+            padded = np.pad(z, [(3, 3) if a == axis else (0, 0) for a in (0, 1)], mode="edge")
+            parts = np.stack([np.take(padded, range(k, k + 24), axis) for k in range(7)])
+            z = np.tensordot(np.array(window), parts, 1).astype(np.float32)
+        return z
+
+    naive = np.sqrt(np.abs(mean(x * x) - mean(x) ** 2))
+    assert np.abs(naive - expected).max() > 1e-3
+
+
+def test_shapes_are_found():
+    """Samples of known shape; the grid's shape is within sampling error of it."""
+    rng = np.random.default_rng(0)
+    for shape in (0.8, 2.0, 3.5):
+        sample = scipy.stats.gennorm.rvs(shape, size=(256, 256), random_state=rng).astype(np.float32)
+        found, variance, defined = natural_scene.fit_symmetric(jnp.asarray(sample))
+        np.testing.assert_allclose(found.read("shape"), shape, rtol=0.05)
+        np.testing.assert_allclose(variance, np.mean(sample.astype(np.float64) ** 2), rtol=1e-5)
+        # Each side's share of the mass is that of its scale.
+        skewed = np.where(rng.random(sample.shape) < 0.2, -0.5, 2.0) * np.abs(sample)
+        fit = natural_scene.fit_asymmetric([jnp.asarray(skewed, jnp.float32)])
+        assert bool(defined) and bool(fit.defined[0])
+        np.testing.assert_allclose(fit.right / fit.left, 4.0, rtol=0.03)
+        np.testing.assert_allclose(fit.shape.read("shape"), shape, rtol=0.1)
+
+
+def test_gradient_of_a_shape_is_that_of_interpolation():
+    """On the grid the value is a staircase; its gradient is the slope between steps."""
+    sample = np.random.default_rng(1).normal(size=(64, 64)).astype(np.float32)
+    bent = jnp.asarray(np.sign(sample) * np.abs(sample) ** 1.2)
+
+    def shape(t):
+        return natural_scene.fit_symmetric((1 - t) * jnp.asarray(sample) + t * bent)[0].read("shape")
+
+    slope = (shape(0.2) - shape(-0.2)) / 0.4
+    np.testing.assert_allclose(jax.grad(shape)(0.0), slope, rtol=0.1)
+
+
+def test_regression_has_the_digits_of_float64():
+    """Sums of about 1e4 that cancel; plain float32 is several times worse."""
+    _, vectors = model(1, 774)
+    rng = np.random.default_rng(2)
+    ours = jax.jit(lambda x: brisque.regress(vectors, x))
+    errors, plain = [], []
+    for _ in range(20):
+        x = rng.uniform(-1, 1, 36).astype(np.float32)
+        args = (vectors.vectors, vectors.weights, vectors.gamma, vectors.rho)
+        expected = nss_float64.regress(*args, x.astype(np.float64))
+        allowed = 1e-4 + 3e-7 * abs(expected)
+        errors.append(abs(float(ours(jnp.asarray(x))) - expected) / allowed)
+        single = [np.asarray(a, np.float32) for a in args]
+        distance = np.square(single[0] - x).sum(axis=1, dtype=np.float32)
+        kernel = np.exp(-single[2] * distance)
+        plain.append(abs(float(np.cumsum(single[1] * kernel, dtype=np.float32)[-1] - single[3]) - expected) / allowed)
+    assert np.max(errors) < 1.0 and np.mean(plain) > 3.0 * np.mean(errors)
+
+
+def test_brisque_of_a_file(tmp_path, computed):
+    content, vectors = model()
+    path = tmp_path / "svr.libsvm"
+    path.write_bytes(content)
+    spec = metrics.resolve(f"brisque@{path}")
+    assert spec.name == "brisque@svr" and json.loads(json.dumps(spec.passport()))["files"].keys() == {"svr.libsvm"}
+    values = np.asarray(computed["brisque"], np.float64)
+    low, high = brisque.RANGES.T
+    scaled = 2 * (values - low) / (high - low) - 1
+    expected = nss_float64.regress(vectors.vectors, vectors.weights, vectors.gamma, vectors.rho, scaled)
+    read = spec.fn.keywords["model"]
+    ours = brisque.regress(read, brisque.scale_features(computed["brisque"], read.ranges))
+    # Six digits of features whose smallest range is 0.37 in a sum of weights of 1024.
+    np.testing.assert_allclose(ours, expected, atol=0.02)
+
+
+def test_niqe_reads_both_kinds_of_file(tmp_path):
+    packaged = niqe.packaged_model()
+    arrays = {"mu_prisparam": packaged.mean[None], "cov_prisparam": packaged.covariance}
+    scipy.io.savemat(tmp_path / "mine.mat", arrays)
+    np.savez(tmp_path / "mine.npz", **arrays)
+    found = [metrics.resolve(f"niqe@{tmp_path}/mine.{kind}") for kind in ("mat", "npz")]
+    assert [spec.name for spec in found] == ["niqe@mine"] * 2 and found[0].files != found[1].files
+    for spec in found:
+        stored = spec.fn.keywords["model"]
+        np.testing.assert_array_equal(stored.mean, packaged.mean)
+        np.testing.assert_array_equal(stored.covariance, packaged.covariance)
+
+
+@pytest.mark.parametrize("text", ["niqe@{}/absent.npz", "brisque@{}/absent", "niqe@{}/text.npz", "niqe@{}/text.mat"])
+def test_unreadable_files_are_named(tmp_path, text):
+    for kind in ("npz", "mat"):
+        (tmp_path / f"text.{kind}").write_text("no model")
+    with pytest.raises(_checks.InputError, match=r"absent|text"):
+        metrics.resolve(text.format(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"mean": np.zeros(36)}, "expected one array named cov"),
+        ({"mean": np.zeros(35), "covariance": np.eye(36)}, r"expected mean \[36\]"),
+        ({"mean": np.zeros(36), "covariance": np.ones((36, 36))}, "positive definite"),
+        ({"mean": np.full(36, np.nan), "covariance": np.eye(36)}, "finite"),
+    ],
+)
+def test_unfit_pristine_models_are_refused(tmp_path, arrays, message):
+    np.savez(tmp_path / "model.npz", **arrays)
+    with pytest.raises(_checks.InputError, match=message):
+        metrics.resolve(f"niqe@{tmp_path}/model.npz")
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda text: text.replace("rbf", "linear"), "kernel_type rbf"),
+        (lambda text: text.rstrip().rpartition("\n")[0], "39 support vectors, total_sv says 40"),
+        (lambda text: text.replace("36:", "37:", 1), "feature 37"),
+        (lambda text: text.replace(" 1:", " 1:nan", 1).replace("nan", "nan ", 1), "damaged|finite"),
+        (lambda text: "hello", "svm_type"),
+    ],
+)
+def test_unfit_regressions_are_refused(damage, message):
+    with pytest.raises(_checks.InputError, match=message):
+        brisque.read_libsvm(damage(model()[0].decode()).encode())
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("niqee", "did you mean"),
+        ("niqe", "reads files: niqe@"),
+        ("nique@x.npz", "did you mean niqe"),
+        ("lpips_alex@a.pth", "expected lpips_alex@ALEXNET,LINEAR, got 1"),
+        ("dists@a.pth,", "got 1"),
+        ("clip_iqa@clip_vit_b32,x", "got no weights"),
+    ],
+)
+def test_unknown_names_are_answered(text, message):
+    with pytest.raises(_checks.InputError, match=message):
+        metrics.resolve(text)
+
+
+def test_a_row_of_the_table_is_itself():
+    assert metrics.resolve("ssim") is metrics.TABLE["ssim"]
+
+
+def test_the_registrys_package(tmp_path, monkeypatch):
+    content, vectors = model(5)
+    folder = tmp_path / "brisque" / "models"
+    folder.mkdir(parents=True)
+    (tmp_path / "brisque" / "__init__.py").write_text("raise ImportError('found, not imported')")
+    with pytest.raises(_checks.InputError, match=r"brisque@PATH|package"):
+        metrics.resolve("brisque")
+    monkeypatch.syspath_prepend(tmp_path)
+    (folder / "svm.txt").write_bytes(content)
+    low, high = brisque.RANGES.T.tolist()
+    (folder / "normalize.pickle").write_bytes(pickle.dumps({"min_": low, "max_": high}))
+    spec = metrics.resolve("brisque")
+    assert spec.name == "brisque@package" and len(spec.files) == 2
+    np.testing.assert_array_equal(spec.fn.keywords["model"].vectors, vectors.vectors)
+    np.testing.assert_array_equal(spec.fn.keywords["model"].ranges, brisque.RANGES)
+    (folder / "normalize.pickle").write_bytes(pickle.dumps({"min_": np.zeros(36)}))
+    with pytest.raises(_checks.InputError, match="no model known here"):
+        metrics.resolve("brisque")
+
+
+def test_fit_is_mean_and_covariance_and_needs_blocks():
+    rows = np.random.default_rng(0).normal(size=(80, 36))
+    fitted = niqe.fit(rows)
+    np.testing.assert_allclose(fitted.mean, rows.mean(axis=0))
+    np.testing.assert_allclose(fitted.covariance, np.cov(rows, rowvar=False))
+    with pytest.raises(_checks.InputError, match="more than 36 sharp blocks, got 20"):
+        niqe.fit(rows[:20])
+
+
+def test_flat_windows():
+    """Zeros by default; the original's signs where asked; half-flat images keep a finite score, flat ones have none."""
+    grey = jnp.full((20, 24), 74.0).at[10:].set(85.0)
+    assert np.all(np.asarray(natural_scene.normalise(grey, "edge"))[:7] == 0.0)
+    original = np.asarray(natural_scene.normalise(grey, "edge", original=True))
+    assert np.all(np.sign(original[:7]) == -1) and np.all(original[13:] == 0.0) and np.abs(original[:7]).max() < 1e-9
+    # The one choice of 729 that gives the published NIQE and BRISQUE of TID2013's I08.
+    assert [natural_scene.flat_signs()[level] for level in (74, 85, 87, 103, 140, 162)] == [-1, 0, -1, 0, -1, -1]
+    vectors = model()[1]
+    pixels = photographs.noisy(photographs.photograph(3, 112, 203), 4, 0.1)
+    pixels[:, :110] = 200
+    batch = images.from_uint8(np.stack([pixels, np.full_like(pixels, 200)]))
+
+    def scores(image):
+        zeros, original = (niqe.niqe(image, niqe.packaged_model(), original=flag) for flag in (False, True))
+        return zeros, original, *jax.value_and_grad(lambda x: brisque.brisque(x, vectors))(image)
+
+    *values, gradients = jax.jit(jax.vmap(scores))(batch)
+    for half, flat in values:
+        assert np.isfinite(half) and np.isnan(flat)
+    assert np.isfinite(gradients).all() and np.abs(gradients[0]).max() > 0
+    # The flat block is left out by default; in the original its shapes count.
+    assert abs(values[0][0] - values[1][0]) > 1e-3
+
+
+def test_brisque_does_not_depend_on_the_batch():
+    """NIQE is in the contract suite."""
+    vectors = model()[1]
+    noisy = [photographs.noisy(photographs.photograph(k, 64, 66), k, 0.05) for k in range(8)]
+    batch = images.from_uint8(np.stack(noisy))
+    score = jax.jit(jax.vmap(lambda x: brisque.brisque(x, vectors)))
+    alone = np.concatenate([score(batch[k : k + 1]) for k in range(8)])
+    np.testing.assert_allclose(alone, score(batch), rtol=1e-5, atol=1e-4)
+
+
+@pytest.mark.parametrize("scene", ["I03", "I04", "I08"])
+def test_official_values(scene, shared_data):
+    """TID2013: the original code's values, within 0.1 % (and 1e-4 where BRISQUE is near zero)."""
+    with open(shared_data("data", "iqa_calibration", "official_values.csv"), newline="") as file:
+        official = {row["Method"]: float(row[f"{scene}.bmp"]) for row in csv.DictReader(file)}
+    with PIL.Image.open(shared_data("data", "iqa_calibration", "dist", f"{scene}.bmp")) as file:
+        image = images.from_uint8(np.asarray(file.convert("RGB")))
+    texts = ("niqe@{}/niqe_utlive_pris_params.npz", "brisque@{}/brisque_utlive_allmodel.libsvm", "piqe")
+    specs = [metrics.resolve(text.format(shared_data("data", "iqa_params"))) for text in texts]
+    run = jax.jit(lambda x: [spec.fn(x) for spec in specs])
+    for value, name, rtol in zip(run(image), ("niqe", "brisque", "piqe"), (4e-4, 2e-5, 3e-4), strict=True):
+        np.testing.assert_allclose(value, official[name], rtol=rtol, atol=1e-4, err_msg=name)
