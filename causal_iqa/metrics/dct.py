@@ -47,11 +47,26 @@ def _decompose(plane: jax.Array, basis: np.ndarray) -> jax.Array:
 
 
 def _moments(x: jax.Array, y: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Local variances and covariance under the 3 x 3 Gaussian, zero border, each [K, h, w]."""
+    """Local variances and covariance E[x y] - E[x] E[y] under the 3 x 3 Gaussian, zero border, each [K, h, w].
+
+    Taken about each subband's mean, or the constant one would cancel in float32. With x = c + u, y = d + v and W the
+    part of the window inside the image: E[u v] - E[u] E[v] + (1 - W) (c d W + c E[v] + d E[u]).
+    """
     window = _filters.gaussian(_WINDOW_SIZE, _WINDOW_SIGMA)
     local = functools.partial(_filters.separable, rows=window, columns=window, border="zero")
+    inside = local(jnp.ones((1, *x.shape[1:]), x.dtype))
+    c, d = jnp.mean(x, axis=(1, 2), keepdims=True), jnp.mean(y, axis=(1, 2), keepdims=True)
+    x, y = x - c, y - d
     mean_x, mean_y = local(x), local(y)
-    return local(x * x) - mean_x * mean_x, local(y * y) - mean_y * mean_y, local(x * y) - mean_x * mean_y
+
+    def moment(u: jax.Array, v: jax.Array, a: jax.Array, b: jax.Array, mean_u: jax.Array, mean_v: jax.Array):
+        return local(u * v) - mean_u * mean_v + (1.0 - inside) * (a * b * inside + a * mean_v + b * mean_u)
+
+    return (
+        moment(x, x, c, c, mean_x, mean_x),
+        moment(y, y, d, d, mean_y, mean_y),
+        moment(x, y, c, d, mean_x, mean_y),
+    )
 
 
 def dss(reference: jax.Array, image: jax.Array) -> jax.Array:
