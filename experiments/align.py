@@ -37,6 +37,9 @@ _BACKBONE = flags.DEFINE_multi_string(
     "backbone", [], "Network whose features score quality, written like --network; repeat for more."
 )
 _METRICS = flags.DEFINE_list("metrics", ["all"], "Conventional metrics by name, comma separated, or all.")
+_METRIC = flags.DEFINE_multi_string(
+    "metric", [], "One more metric that reads files, e.g. niqe@MODEL or lpips_alex@ALEXNET,LINEAR; repeat for more."
+)
 _DEGRADATIONS = flags.DEFINE_list(
     "degradations",
     ["imagenet_c"],
@@ -141,7 +144,7 @@ def config_from_flags() -> pipeline.StudyConfig:
         family=_FAMILY.value,
         quantise=_QUANTISE.value,
         stored=_STORED.value,
-        metrics=common.names_or_all(_METRICS.value, metrics.TABLE),
+        metrics=common.names_or_all(_METRICS.value, metrics.TABLE) + tuple(_METRIC.value),
         score_at=_SCORE_AT.value,
         anchors=_ANCHORS.value,
         anchor_dataset=_ANCHOR_DATASET.value,

@@ -22,6 +22,9 @@ _IMAGES = flags.DEFINE_string("images", None, "An image, or a folder with images
 _METRICS = flags.DEFINE_list(
     "metrics", ["all"], "No-reference metrics by name, comma separated, or all. Empty: none, with a backbone."
 )
+_METRIC = flags.DEFINE_multi_string(
+    "metric", [], "One more metric that reads files, e.g. niqe@MODEL or brisque@LIBSVM_MODEL; repeat for more."
+)
 _BACKBONE = flags.DEFINE_multi_string(
     "backbone",
     [],
@@ -61,7 +64,7 @@ def config_from_flags() -> scoring.ScoringConfig:
     """Turns the flags into one config."""
     return scoring.ScoringConfig(
         images=_IMAGES.value,
-        metrics=scoring.NO_REFERENCE if _METRICS.value == ["all"] else tuple(_METRICS.value),
+        metrics=(scoring.NO_REFERENCE if _METRICS.value == ["all"] else tuple(_METRICS.value)) + tuple(_METRIC.value),
         backbones=tuple(pipeline.NetworkChoice.parse(text) for text in _BACKBONE.value),
         anchors=_ANCHORS.value,
         anchor_dataset=_ANCHOR_DATASET.value,

@@ -15,7 +15,7 @@ from causal_iqa.metrics.photographic import (
     spectral_slope,
     tenengrad,
 )
-from causal_iqa.metrics.resolve import FileMetricSpec, clip_iqa_spec, resolve
+from causal_iqa.metrics.resolve import FileMetricSpec, check_name, clip_iqa_spec, resolve
 from causal_iqa.metrics.saliency_similarity import sr_sim, vsi, vsi_256
 from causal_iqa.metrics.spec import MetricSpec, evaluate
 from causal_iqa.metrics.structural_similarity import (
@@ -32,6 +32,7 @@ __all__ = [
     "TABLE",
     "FileMetricSpec",
     "MetricSpec",
+    "check_name",
     "clip_iqa_spec",
     "clipped_highlights",
     "clipped_shadows",

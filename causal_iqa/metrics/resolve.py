@@ -299,3 +299,12 @@ def resolve(text: str) -> spec.MetricSpec:
             f"metric {text!r}: expected {usage()[family]}, got {len(list(filter(None, given)))} files"
         )
     return make(*given)
+
+
+def check_name(text: str) -> None:
+    """Raises InputError unless `resolve` knows the name; reads no file."""
+    family, mark, _ = text.partition("@")
+    if mark:
+        _checks.lookup(_FAMILIES, family, "metric that reads files")
+    elif family != "brisque" and family not in _FAMILIES:
+        _checks.lookup(table.TABLE, family, "metric")

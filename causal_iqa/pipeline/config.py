@@ -70,7 +70,7 @@ class StudyConfig:
       quantise: the same for what becomes of fractions of 1/255, one of `degradations.QUANTISE`.
       stored: the same for a last JPEG coding at this quality; None: none. The clean images are neither quantised nor
         stored.
-      metrics: names of `metrics.TABLE`.
+      metrics: names of `metrics.TABLE`, or what `metrics.resolve` makes of files, e.g. "niqe@PATH".
       score_at: "task": quality is scored at each network's input size; "image": at image_size.
       anchors: where anchors come from, one of ANCHOR_KINDS; "auto": images when every judged class has some, else head.
       anchor_dataset: None: the judged dataset.
@@ -120,7 +120,7 @@ class StudyConfig:
         for kind, choices in (("networks", self.networks), ("backbones", self.backbones)):
             check_network_names(kind, choices)
         for name in self.metrics:
-            _checks.lookup(metrics.TABLE, name, "metric")
+            metrics.check_name(name)
         labels = [degradations.parse_label(label).label for label in self.degradations]
         for severity in self.severities:
             degradations.check_severity(severity)

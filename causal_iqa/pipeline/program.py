@@ -228,19 +228,18 @@ def make_program(
     return jax.jit(mapped)
 
 
-def metric_scorer(name: str, side: int, column: str, for_networks: tuple[str, ...]) -> Scorer:
+def metric_scorer(spec: metrics.MetricSpec, side: int, for_networks: tuple[str, ...], suffix: str = "") -> Scorer:
     """Makes the column of a conventional metric.
 
     Args:
-      name: a row of `metrics.TABLE`.
+      spec: of the metric.
       side: at which it is scored, in pixels.
-      column: its name in the table.
       for_networks: the networks it is meant for.
+      suffix: of the column's name, after the metric's.
 
     Returns:
       The scorer; NaN throughout, with the reason in its passport, when the side is below the metric's smallest.
     """
-    spec = metrics.TABLE[name]
     passport = {**spec.passport(), "side": side}
     if side < spec.smallest_side:
         passport["undefined"] = f"images of {side} pixels are below the smallest side, {spec.smallest_side}"
@@ -252,7 +251,8 @@ def metric_scorer(name: str, side: int, column: str, for_networks: tuple[str, ..
         def fn(state, view, reference, features, label):
             return metrics.evaluate(spec, reference, view)
 
-    return Scorer(Column(column, name, spec.family, spec.higher_is_better, side, for_networks, passport), fn)
+    column = Column(f"{spec.name}{suffix}", spec.name, spec.family, spec.higher_is_better, side, for_networks, passport)
+    return Scorer(column, fn)
 
 
 def quality_scorer(

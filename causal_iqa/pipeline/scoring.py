@@ -62,7 +62,8 @@ class ScoringConfig:
 
     def __post_init__(self) -> None:
         for name in self.metrics:
-            if _checks.lookup(metrics.TABLE, name, "metric").needs_reference:
+            metrics.check_name(name)
+            if name in metrics.TABLE and metrics.TABLE[name].needs_reference:
                 raise _checks.InputError(
                     f"metrics: {name} compares with a pristine image, and there is none here; choose from "
                     f"{', '.join(NO_REFERENCE)}"
@@ -136,7 +137,8 @@ def _witnesses(config: ScoringConfig, scored, view, feature_backbones) -> tuple[
 
 
 def _scorers(config: ScoringConfig, view, feature_backbones, anchors) -> tuple[program.Scorer, ...]:
-    scorers = [program.metric_scorer(name, view.side, name, ()) for name in config.metrics]
+    conventional = study.resolve_metrics(config.metrics)
+    scorers = [program.metric_scorer(spec, view.side, ()) for spec in conventional]
     for backbone, side in view.backbone_sides.items():
         weights = feature_backbones[backbone].weights_sha256
         details = {"backbone_side": side, "weights_sha256": weights, **anchors[backbone]}

@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from causal_iqa import _checks, backbones, data, quality
+from causal_iqa import _checks, backbones, data, metrics, quality
 from causal_iqa.pipeline import program, store
 from causal_iqa.pipeline.anchors import (
     anchor_kind,
@@ -18,7 +18,7 @@ from causal_iqa.pipeline.anchors import (
     read_anchors,
     with_text_anchors,
 )
-from causal_iqa.pipeline.config import NetworkChoice, StudyConfig, degradation_details, fingerprint
+from causal_iqa.pipeline.config import NetworkChoice, StudyConfig, check_unique, degradation_details, fingerprint
 from causal_iqa.pipeline.execution import DEFAULT_EXECUTION, Execution, check_execution, choose_block, local_devices
 
 _BATCH = 16
@@ -50,6 +50,13 @@ class Study:
 def load_network(choice: NetworkChoice) -> backbones.Network:
     """Loads a network of the study: its file, packaged weights or a user's function; InputError when it cannot be."""
     return backbones.open_network(choice.architecture, choice.path)
+
+
+def resolve_metrics(names: Sequence[str]) -> tuple[metrics.MetricSpec, ...]:
+    """Makes the conventional metrics of a study; InputError when a file is unfit or two have one name."""
+    found = tuple(metrics.resolve(name) for name in names)
+    check_unique("metrics", [spec.name for spec in found], "rename one of the files")
+    return found
 
 
 def _open_judged(config: StudyConfig, download: bool) -> data.Source:
@@ -98,12 +105,11 @@ def _views(
     )
 
 
-def _scorers(config: StudyConfig, views, feature_backbones, anchors: Mapping[str, Any]) -> tuple[program.Scorer, ...]:
+def _scorers(conventional, views, feature_backbones, anchors: Mapping[str, Any]) -> tuple[program.Scorer, ...]:
     scorers = []
     for view in views:
         suffix = f"@{view.side}px" if len(views) > 1 else ""
-        for name in config.metrics:
-            scorers.append(program.metric_scorer(name, view.side, f"{name}{suffix}", view.networks))
+        scorers += [program.metric_scorer(spec, view.side, view.networks, suffix) for spec in conventional]
         for backbone, side in view.backbone_sides.items():
             details = {
                 "backbone_side": side,
@@ -156,6 +162,7 @@ def prepare(config: StudyConfig, execution: Execution = DEFAULT_EXECUTION) -> St
       InputError: for anything missing, unreadable or contradictory, naming it and the mend.
     """
     check_execution(execution)
+    conventional = resolve_metrics(config.metrics)
     networks = {choice.name: load_network(choice) for choice in config.networks}
     feature_backbones = {choice.name: load_network(choice) for choice in config.backbones}
     source = _open_judged(config, execution.download)
@@ -193,10 +200,14 @@ def prepare(config: StudyConfig, execution: Execution = DEFAULT_EXECUTION) -> St
         networks=networks,
         feature_backbones=feature_backbones,
         views=views,
-        scorers=_scorers(config, views, feature_backbones, anchors),
+        scorers=_scorers(conventional, views, feature_backbones, anchors),
         anchors=anchors,
         witnesses=witnesses,
-        fingerprint=fingerprint(config, {name: network.weights_sha256 for name, network in every.items()}),
+        fingerprint=fingerprint(
+            config,
+            {name: network.weights_sha256 for name, network in every.items()}
+            | {spec.name: sha256 for spec in conventional for _, sha256 in getattr(spec, "files", ())},
+        ),
         details=details,
     )
 
