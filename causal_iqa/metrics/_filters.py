@@ -59,7 +59,8 @@ def _grey_levels_jvp(primals: tuple[jax.Array], tangents: tuple[jax.Array]) -> t
 def pad(x: jax.Array, rows: tuple[int, int], columns: tuple[int, int], border: str) -> jax.Array:
     """Pads the last two axes by (before, after); `border` is "zero", "symmetric", "reflect" or "edge"."""
     widths = [(0, 0)] * (x.ndim - 2) + [rows, columns]
-    return jnp.pad(x, widths, mode=_PAD_MODES[border])
+    # Materialised: fused into the filter that follows, the border would be a case distinction at every tap.
+    return jax.lax.optimization_barrier(jnp.pad(x, widths, mode=_PAD_MODES[border]))
 
 
 def shifted_sum(x: jax.Array, weights: Sequence[float], axis: int, *, step: int = 1, stride: int = 1) -> jax.Array:
@@ -75,15 +76,41 @@ def shifted_sum(x: jax.Array, weights: Sequence[float], axis: int, *, step: int 
     Returns:
       float32, the axis shorter by step * (len(weights) - 1), then every `stride`-th element.
     """
+    return _shifted_sum(x, tuple(weights), axis, step, stride)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(1, 2, 3, 4))
+def _shifted_sum(x: jax.Array, weights: tuple[float, ...], axis: int, step: int, stride: int) -> jax.Array:
     taps = len(weights)
     length = x.shape[axis] - step * (taps - 1)
     shifted = [jax.lax.slice_in_dim(x, step * k, step * k + length, stride, axis=axis) for k in range(taps)]
-    if tuple(weights) != tuple(weights)[::-1]:
+    if weights != weights[::-1]:
         return sum(w * s for w, s in zip(weights, shifted, strict=True) if w != 0.0)
     out = weights[taps // 2] * shifted[taps // 2] if taps % 2 else 0.0
     for k in range(taps // 2):
         out = out + weights[k] * (shifted[k] + shifted[-1 - k])
     return out
+
+
+def _shifted_sum_forward(
+    x: jax.Array, weights: tuple[float, ...], axis: int, step: int, stride: int
+) -> tuple[jax.Array, jax.Array]:
+    # The residual is empty: its shape carries the length of the axis.
+    return _shifted_sum(x, weights, axis, step, stride), jnp.zeros((x.shape[axis], 0), x.dtype)
+
+
+def _shifted_sum_backward(
+    weights: tuple[float, ...], axis: int, step: int, stride: int, size: jax.Array, out: jax.Array
+) -> tuple[jax.Array]:
+    """The transpose, again a sum of shifted copies; the one JAX derives takes XLA minutes to compile."""
+    reach = step * (len(weights) - 1)
+    widths = [(0, 0, 0)] * out.ndim
+    widths[axis] = (reach, size.shape[0] - stride * (out.shape[axis] - 1) - 1, stride - 1)
+    padded = jax.lax.optimization_barrier(jax.lax.pad(out, jnp.zeros((), out.dtype), widths))
+    return (_shifted_sum(padded, weights[::-1], axis, step, 1),)
+
+
+_shifted_sum.defvjp(_shifted_sum_forward, _shifted_sum_backward)
 
 
 def box_sum(x: jax.Array, size: int, axis: int) -> jax.Array:
@@ -164,7 +191,8 @@ def _axis_moments(moments: LocalMoments, window: Sequence[float], axis: int) -> 
     return LocalMoments(middle.mean_x + dx, middle.mean_y + dy, xx - dx * dx, yy - dy * dy, xy - dx * dy)
 
 
-def local_moments(x: jax.Array, y: jax.Array, window: Sequence[float]) -> LocalMoments:
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
+def local_moments(x: jax.Array, y: jax.Array, window: tuple[float, ...]) -> LocalMoments:
     """Moments under window x window, valid border, about the middle pixel of each window.
 
     E[x^2] - E[x]^2 cancels in float32 wherever a window is flatter than it is bright. Here the means are taken relative
@@ -173,7 +201,7 @@ def local_moments(x: jax.Array, y: jax.Array, window: Sequence[float]) -> LocalM
     Args:
       x: float32 [H, W].
       y: float32 [H, W].
-      window: odd number of taps of sum 1, static.
+      window: odd number of symmetric taps of sum 1, static.
 
     Returns:
       LocalMoments of float32 [H - n + 1, W - n + 1].
@@ -181,6 +209,29 @@ def local_moments(x: jax.Array, y: jax.Array, window: Sequence[float]) -> LocalM
     zero = jnp.zeros_like(x)
     moments = _axis_moments(LocalMoments(x, y, zero, zero, zero), window, 1)
     return _axis_moments(jax.lax.optimization_barrier(moments), window, 0)
+
+
+def _local_moments_forward(
+    x: jax.Array, y: jax.Array, window: tuple[float, ...]
+) -> tuple[LocalMoments, tuple[jax.Array, ...]]:
+    moments = local_moments(x, y, window)
+    return moments, (x, y, moments.mean_x, moments.mean_y)
+
+
+def _local_moments_backward(
+    window: tuple[float, ...], residuals: tuple[jax.Array, ...], out: LocalMoments
+) -> tuple[jax.Array, jax.Array]:
+    """From var_x = W x^2 - (W x)^2 and cov = W x y - (W x)(W y), with W the window's linear map."""
+    x, y, mean_x, mean_y = residuals
+    direct_x = out.mean_x - 2.0 * out.var_x * mean_x - out.cov * mean_y
+    direct_y = out.mean_y - 2.0 * out.var_y * mean_y - out.cov * mean_x
+    reach = (len(window) - 1,) * 2
+    spread = pad(jnp.stack([direct_x, direct_y, out.var_x, out.var_y, out.cov]), reach, reach, "zero")
+    direct_x, direct_y, var_x, var_y, cov = separable(jax.lax.optimization_barrier(spread), window, window)
+    return direct_x + 2.0 * x * var_x + y * cov, direct_y + 2.0 * y * var_y + x * cov
+
+
+local_moments.defvjp(_local_moments_forward, _local_moments_backward)
 
 
 def correlate(x: jax.Array, kernel: np.ndarray, *, border: str = "valid") -> jax.Array:

@@ -40,6 +40,8 @@ def regress(
       (gain, variance of the residual), without constraints on the gain's sign; where x or y is flat the gain is 0, and
       the residual all of y's variance.
     """
+    # The barriers keep XLA from fusing windows, regression and logarithms, which takes it minutes in a gradient.
+    mean_x, mean_d, xx, xd, dd = jax.lax.optimization_barrier((mean_x, mean_d, xx, xd, dd))
     var_x = jnp.maximum(xx - mean_x * mean_x, 0.0)
     var_d = jnp.maximum(dd - mean_d * mean_d, 0.0)
     cov = xd - mean_x * mean_d
@@ -49,11 +51,14 @@ def regress(
     flat_y = var_y < _ZERO_VARIANCE
     residual = jnp.maximum(var_d - slope * cov, 0.0)
     gain = jnp.where(flat_x | flat_y, 0.0, 1.0 + slope)
-    return gain, jnp.where(flat_y, 0.0, jnp.where(flat_x, var_y, residual))
+    residual = jnp.where(flat_y, 0.0, jnp.where(flat_x, var_y, residual))
+    return jax.lax.optimization_barrier((gain, residual))
 
 
 def scale_mixture(samples: Sequence[jax.Array], vectors: Sequence[jax.Array], *, centred: bool) -> ScaleMixture:
-    """Fits the covariance to `samples` and gives the multiplier of each of `vectors`.
+    """Fits the covariance to `samples` and gives the multiplier of each of `vectors`, constants for differentiation.
+
+    It describes a reference: gradients are taken with respect to the image.
 
     Args:
       samples: d arrays [H, W], the components of the vectors the covariance is estimated from.
@@ -67,6 +72,7 @@ def scale_mixture(samples: Sequence[jax.Array], vectors: Sequence[jax.Array], *,
       [1] Wainwright, Simoncelli, "Scale mixtures of Gaussians and the statistics of natural images", NIPS 1999.
     """
     size = len(samples)
+    samples, vectors = jax.lax.stop_gradient((samples, vectors))
     flat = jnp.stack(samples).reshape(size, -1)
     if centred:
         flat = flat - jnp.mean(flat, axis=1, keepdims=True)
@@ -83,7 +89,8 @@ def scale_mixture(samples: Sequence[jax.Array], vectors: Sequence[jax.Array], *,
         component = sum(whitener[i, j] * vectors[j] for j in range(i + 1))
         field = field + component * component
     eigenvalues = jnp.maximum(jnp.linalg.eigvalsh(cov), 0.0)
-    return ScaleMixture(jnp.where(defined, field / size, jnp.nan), jnp.where(defined, eigenvalues, jnp.nan))
+    mixture = ScaleMixture(jnp.where(defined, field / size, jnp.nan), jnp.where(defined, eigenvalues, jnp.nan))
+    return jax.lax.optimization_barrier(mixture)
 
 
 def sum_of_logs(terms: Callable[[jax.Array], jax.Array], eigenvalues: jax.Array) -> jax.Array:

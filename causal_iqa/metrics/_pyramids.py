@@ -57,7 +57,7 @@ def _expand_axis(x: jax.Array, taps: Sequence[float], size: int, border: str, ax
     width[axis] = (1, 0)
     x = jnp.pad(x, width, mode="reflect" if border == "reflect" else "edge")
     width[axis] = (0, 1)
-    x = jnp.pad(x, width, mode=after)
+    x = jax.lax.optimization_barrier(jnp.pad(x, width, mode=after))
     before, here, behind = (jax.lax.slice_in_dim(x, k, k + x.shape[axis] - 2, axis=axis) for k in range(3))
     pairs = jnp.stack([outer * (before + behind) + middle * here, inner * (here + behind)], axis=axis + 1)
     shape = (*x.shape[:axis], 2 * pairs.shape[axis], *x.shape[axis + 1 :])
@@ -102,7 +102,8 @@ def laplacian(
     bands = []
     for _ in range(levels - 1):
         low = reduce(x, taps, reduce_border)
-        bands.append(x - expand(low, taps, x.shape[-2:], expand_border))
+        band = x - jax.lax.optimization_barrier(expand(low, taps, x.shape[-2:], expand_border))
+        bands.append(jax.lax.optimization_barrier(band))
         x = gain * low
     return [*bands, x]
 

@@ -94,7 +94,7 @@ def cw_ssim(reference: jax.Array, image: jax.Array) -> jax.Array:
     # The bands drop the mean; a flat image then has no coefficients at all.
     pair = pair - jax.lax.stop_gradient(pair[:, :1, :1])
     spectrum = jnp.fft.fft2(pair)[:, rows[:, None], columns[None, :]]
-    x, y = jnp.fft.ifft2(spectrum[:, None] * masks)
+    x, y = jnp.fft.ifft2(spectrum[:, None] * masks[None])
     cross = x * jnp.conj(y)
     energy = jnp.square(x.real) + jnp.square(x.imag) + jnp.square(y.real) + jnp.square(y.imag)
     real, imaginary, energy = _filters.box_mean(jnp.stack([cross.real, cross.imag, energy]), _BOX)

@@ -23,6 +23,7 @@ def _channel(bands: jax.Array, window: int) -> tuple[jax.Array, jax.Array]:
 
     The sums run over windows that lie inside the band, so no border is needed.
     """
+    bands = jax.lax.optimization_barrier(bands)
     x, d = bands[0], bands[1] - bands[0]
     skip = -(-(window // 2) // _BLOCK)
     first = _BLOCK * skip + 1 - window // 2
@@ -47,7 +48,7 @@ def _band_information(bands: jax.Array, window: int) -> tuple[jax.Array, jax.Arr
     skip = -(-(window // 2) // _BLOCK)
     blocks = [y[r::_BLOCK, c::_BLOCK][skip:-skip, skip:-skip] for r, c in offsets]
     model = _information.scale_mixture(samples, jax.lax.optimization_barrier(blocks), centred=True)
-    of_image = gain * gain * model.field / (residual + _WAVELET_NOISE)
+    of_image = jax.lax.optimization_barrier(gain * gain * model.field / (residual + _WAVELET_NOISE))
     of_reference = model.field / _WAVELET_NOISE
     image = _information.sum_of_logs(lambda eigenvalue: of_image * eigenvalue, model.eigenvalues)
     reference = _information.sum_of_logs(lambda eigenvalue: of_reference * eigenvalue, model.eigenvalues)
@@ -95,6 +96,7 @@ def _pixel_information(x: jax.Array, y: jax.Array, window: tuple[float, ...]) ->
 
 def _pixel_channel(x: jax.Array, y: jax.Array, window: tuple[float, ...]) -> tuple[jax.Array, jax.Array, jax.Array]:
     moments = _filters.local_moments(x, y - x, window)
+    moments = jax.lax.optimization_barrier(moments)
     var_x = jnp.maximum(moments.var_x, 0.0)
     slope = moments.cov / jnp.where(var_x < _ZERO, 1.0, var_x)
     var_y = jnp.maximum(var_x + 2.0 * moments.cov + moments.var_y, 0.0)
@@ -102,7 +104,7 @@ def _pixel_channel(x: jax.Array, y: jax.Array, window: tuple[float, ...]) -> tup
     gain = jnp.where((var_x < _ZERO) | (var_y < _ZERO), 0.0, 1.0 + slope)
     residual = jnp.where((var_x < _ZERO) | (gain < 0.0), var_y, residual)
     residual = jnp.where(var_y < _ZERO, 0.0, residual)
-    return jnp.maximum(gain, 0.0), residual, jnp.where(var_x < _ZERO, 0.0, var_x)
+    return jax.lax.optimization_barrier((jnp.maximum(gain, 0.0), residual, jnp.where(var_x < _ZERO, 0.0, var_x)))
 
 
 def vifp(reference: jax.Array, image: jax.Array) -> jax.Array:

@@ -117,7 +117,7 @@ def _detection(reference: jax.Array, image: jax.Array) -> jax.Array:
         for g in (reference, image)
     ]
     pair = jnp.stack([luminance[0], luminance[1] - luminance[0]])
-    pair = jnp.fft.irfft2(jnp.fft.rfft2(pair) * _contrast_sensitivity(height, width), s=(height, width))
+    pair = jnp.fft.irfft2(jnp.fft.rfft2(pair) * _contrast_sensitivity(height, width)[None], s=(height, width))
     cells = _cells(pair)
     block = _blocks(cells, _BLOCK // _CELL)
     mean, error = block.mean[0], block.second[1] / (_BLOCK**2 - 1.0)
@@ -160,7 +160,7 @@ def _appearance(reference: jax.Array, image: jax.Array) -> jax.Array:
 
     def add_scale(total: jax.Array, scale: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, None]:
         factor, weight = scale
-        response = jnp.fft.ifft2(spectrum * (factor * angular))
+        response = jnp.fft.ifft2(spectrum * (factor[None] * angular)[None])
         magnitude = _pixels.safe_sqrt(jnp.square(response.real) + jnp.square(response.imag))
         deviation, skewness, kurtosis = (jnp.abs(s[0] - s[1]) for s in _shape_statistics(magnitude))
         return total + weight * jnp.sum(deviation + 2.0 * skewness + kurtosis, axis=0), None

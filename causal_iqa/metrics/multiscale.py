@@ -157,6 +157,7 @@ def _information_weights(x: jax.Array, y: jax.Array, parent: jax.Array | None) -
         vectors.append(parent[1:-1, 1:-1])
     model = _information.scale_mixture(vectors, vectors, centred=False)
     slope = (residual + (1.0 + gain * gain) * _IW_NOISE) * model.field / _IW_NOISE**2
+    slope, residual = jax.lax.optimization_barrier((slope, residual))
     return _information.sum_of_logs(lambda eigenvalue: slope * eigenvalue + residual / _IW_NOISE, model.eigenvalues)
 
 
