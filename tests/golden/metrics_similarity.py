@@ -1,4 +1,4 @@
-"""Writes metrics_similarity.json: the gradient, phase, saliency, wavelet and DCT metrics of piq and pyiqa on 20 pairs.
+"""Writes metrics_similarity.json: the gradient, phase, saliency, wavelet and DCT metrics of piq and pyiqa on 21 pairs.
 
 From the repository root, in an environment with those peers:
     python -m tests.golden.metrics_similarity
@@ -12,9 +12,9 @@ import numpy as np
 
 from tests.golden import photographs
 
-# Even, odd in both sides, odd in one, and large enough for the automatic downsampling by two (to odd sides).
-SHAPES = ((56, 72), (65, 97), (48, 83), (402, 386))
-DAMAGES = ("little noise", "noise", "blur", "dark", "colour")
+# Even, odd, and large enough for the automatic downsampling by two (to odd sides).
+SHAPES = ((56, 72), (65, 97), (402, 386))
+DAMAGES = ("little noise", "noise", "strong noise", "blur", "dark", "coarse", "colour")
 
 
 def _blur(image: np.ndarray) -> np.ndarray:
@@ -29,6 +29,10 @@ def damaged(image: np.ndarray, damage: str, seed: int) -> np.ndarray:
         return photographs.noisy(image, seed, 0.01)
     if damage == "noise":
         return photographs.noisy(image, seed, 0.1)
+    if damage == "strong noise":
+        return photographs.noisy(image, seed, 0.3)
+    if damage == "coarse":
+        return image // 48 * 48
     if damage == "blur":
         return _blur(image)
     if damage == "dark":
