@@ -16,18 +16,29 @@ import jax
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """One comparison: milliseconds per image of both, and how many times faster ours is."""
+    """One comparison: milliseconds per image of both, and how many times faster ours is; no peer, no ratio."""
 
     name: str
     size: str
     ours_ms: float
-    peer: str
-    peer_ms: float
+    peer: str | None = None
+    peer_ms: float | None = None
 
     @property
-    def ratio(self) -> float:
+    def ratio(self) -> float | None:
         """Returns peer / ours."""
-        return self.peer_ms / self.ours_ms
+        return None if self.peer_ms is None else self.peer_ms / self.ours_ms
+
+
+def median_ms(run: Callable[[], Any], *, images: int, rounds: int) -> float:
+    """Milliseconds per image of something without a peer: the median of `rounds` runs after one that is not counted."""
+    jax.block_until_ready(run())
+    times = []
+    for _ in range(rounds):
+        start = time.perf_counter()
+        jax.block_until_ready(run())
+        times.append(1e3 * (time.perf_counter() - start) / images)
+    return statistics.median(times)
 
 
 def compare(
@@ -68,10 +79,12 @@ def compare(
 def write(rows: Sequence[Row], path: str | None) -> None:
     """Prints the rows, and writes them as JSON when a path is given."""
     for row in rows:
-        ours, peer = f"ours {row.ours_ms:8.3f} ms", f"{row.peer} {row.peer_ms:8.3f} ms"
-        print(f"{row.name:<20} {row.size:<10} {ours}   {peer:<36} x {row.ratio:.2f}")
-    geomean = math.exp(statistics.mean(math.log(row.ratio) for row in rows))
-    print(f"geometric mean of the ratios: {geomean:.2f}")
+        peer = "" if row.peer_ms is None else f"{row.peer + f' {row.peer_ms:8.3f} ms':<36} x {row.ratio:.2f}"
+        print(f"{row.name:<20} {row.size:<10} ours {row.ours_ms:8.3f} ms   {peer}")
+    ratios = [row.ratio for row in rows if row.ratio is not None]
+    geomean = math.exp(statistics.mean(map(math.log, ratios))) if ratios else None
+    if ratios:
+        print(f"geometric mean of the ratios: {geomean:.2f}")
     if path:
         machine = {
             "processor": platform.processor() or platform.machine(),
