@@ -213,10 +213,11 @@ SPECS = (
         group="weather",
         stochastic=True,
         differentiable=True,
-        monotone=True,
+        monotone=False,
         parameters=FROST_WEIGHTS,
         convention="(weight of the image, weight of the frost); frost drawn with the colours, variance and power "
-        "spectrum of the five original textures, or cut from files; neutral (1, 0)",
+        "spectrum of the five original textures, or cut from files; "
+        "from severity 3 to 4 only the image is dimmed, which may undo damage; neutral (1, 0)",
         options={"textures": "None: drawn; or the arrays of load_frost_textures"},
     ),
 )
