@@ -6,6 +6,10 @@ from causal_iqa.metrics.feature_similarity import fsim, fsimc
 from causal_iqa.metrics.full_reference import mse, psnr, psnr_y
 from causal_iqa.metrics.gradient_similarity import gmsd, mdsi, ms_gmsd
 from causal_iqa.metrics.haar import haarpsi
+from causal_iqa.metrics.information import vif, vifp
+from causal_iqa.metrics.laplacian_pyramid import nlpd
+from causal_iqa.metrics.most_apparent import mad
+from causal_iqa.metrics.multiscale import iw_ssim, ms_ssim, ms_ssim_wang2003, ms_ssim_wang2003_sum
 from causal_iqa.metrics.no_reference import entropy, noise_sigma, rms_contrast, total_variation, variance_of_laplacian
 from causal_iqa.metrics.photographic import (
     clipped_highlights,
@@ -46,10 +50,16 @@ __all__ = [
     "fsimc",
     "gmsd",
     "haarpsi",
+    "iw_ssim",
     "jpeg_quality",
+    "mad",
     "mdsi",
     "ms_gmsd",
+    "ms_ssim",
+    "ms_ssim_wang2003",
+    "ms_ssim_wang2003_sum",
     "mse",
+    "nlpd",
     "noise_sigma",
     "psnr",
     "psnr_y",
@@ -66,6 +76,8 @@ __all__ = [
     "total_variation",
     "uqi",
     "variance_of_laplacian",
+    "vif",
+    "vifp",
     "vsi",
     "vsi_256",
 ]

@@ -101,7 +101,7 @@ def _halve(x: jax.Array) -> jax.Array:
 
 
 def ms_ssim(reference: jax.Array, image: jax.Array) -> jax.Array:
-    """Multi-scale SSIM on RGB as in piq: per channel, then the mean of the channels; weights of sum 1.
+    """Multi-scale SSIM on RGB as in piq: per channel, then the mean of the channels.
 
     A scale is the 2 x 2 mean of the one before; when a side is odd the first row and column are repeated first. A
     negative mean counts as 0.
@@ -129,8 +129,7 @@ def ms_ssim(reference: jax.Array, image: jax.Array) -> jax.Array:
         luminance, structure = jax.vmap(ss.similarity_maps)(x, y)
         last = scale == len(_SCALE_WEIGHTS) - 1
         means.append(jnp.mean(luminance * structure if last else structure, axis=(1, 2)))
-    total = sum(_SCALE_WEIGHTS)
-    return jnp.mean(_power_product(means, [w / total for w in _SCALE_WEIGHTS]))
+    return jnp.mean(_power_product(means, _SCALE_WEIGHTS))
 
 
 def _enlargement(source: int, target: int) -> np.ndarray:
@@ -224,7 +223,7 @@ SPECS = (
         colour="RGB",
         symmetric=True,
         downsampling="four times the 2x2 mean, first line repeated when a side is odd",
-        convention="per channel then mean, weights of Wang 2003 divided by their sum, negative means count as 0; piq",
+        convention="per channel then mean, negative means count as 0; piq",
         reference=f"{_WANG2003}; piq multi_scale_ssim",
     ),
     _row(
