@@ -13,6 +13,7 @@ from causal_iqa.degradations.condition import (
     check_stored,
     parse_label,
 )
+from causal_iqa.degradations.frost import FROST_TEXTURE_SCALE, load_frost_textures
 from causal_iqa.degradations.intervention import SETS, STAGES, compose, do, do_graded, keep, named_set, stage, step_key
 from causal_iqa.degradations.ladder import FAMILIES, MAX_SEVERITY, check_severity, family_for
 from causal_iqa.degradations.spec import DegradationSpec
@@ -21,6 +22,7 @@ from causal_iqa.degradations.table import TABLE
 __all__ = [
     "CLEAN",
     "FAMILIES",
+    "FROST_TEXTURE_SCALE",
     "IMAGENET_C_QUALITY",
     "MAX_SEVERITY",
     "QUANTISE",
@@ -37,6 +39,7 @@ __all__ = [
     "do_graded",
     "family_for",
     "keep",
+    "load_frost_textures",
     "named_set",
     "parse_label",
     "stage",

@@ -33,7 +33,7 @@ def glass_blur(
 
     The passes run from the lower right to the upper left, each exchange seeing what the earlier ones left. The released
     code means to swap the two pixels but copies the neighbour into the pixel, so after a pass only some 40 % of the
-    pixels are left; "copy" does as released, "swap" as meant (and about .5 dB milder).
+    pixels are left; "copy" does as released, "swap" as meant (.1 to 1.4 dB milder on photographs).
 
     Between rows every pixel follows one row or the next, with odds by the severity; the sigma is interpolated.
 
