@@ -1,7 +1,7 @@
 """Type-I error of the conditional tests: python -m benchmarks.calibration_conditional --json=PATH --markdown=PATH
 
-Every test sees normal scores of the data and bandwidths by the rule of `bandwidths`. Draws are mapped, so the study is
-one program a test, scenario and size.
+Every test of `CONDITIONAL_TESTS` as it stands there. Draws are mapped, so the study is one program a test, scenario and
+size.
 """
 
 import json
@@ -15,8 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from absl import app, flags
 
-from causal_iqa import dependence
-from causal_iqa.dependence import conditional, randomised, stratified
+from causal_iqa.dependence import conditional_table
 
 _DRAWS = flags.DEFINE_integer("draws", 2000, "Null draws of each.", lower_bound=1)
 _SIZES = flags.DEFINE_list("sizes", ["50", "100", "300"], "Numbers of samples.")
@@ -26,9 +25,6 @@ _JSON = flags.DEFINE_string("json", None, "Where the figures go.")
 _MARKDOWN = flags.DEFINE_string("markdown", None, "Where the table goes.")
 
 Samples = tuple[jax.Array, jax.Array, jax.Array]
-_RIDGE = 1e-3
-_PERMUTATIONS = 199
-_CELL = 5
 _STRATA = 3
 
 
@@ -92,101 +88,47 @@ def _counts(key: jax.Array, n: int) -> Samples:
     return jax.random.poisson(key_x, 1.0 + z).astype(jnp.float32), (z + f > 1).astype(jnp.float32), z
 
 
-# Name -> (draw, X and Y continuous, Z categorical, columns of Z).
+# Name -> (draw, X and Y continuous, Z categorical).
 SCENARIOS = {
-    "linear": (_linear, True, False, 1),
-    "nonlinear": (_nonlinear, True, False, 1),
-    "sine": (_sine, True, False, 1),
-    "heteroscedastic": (_heteroscedastic, True, False, 1),
-    "t2 noise": (_t2, True, False, 1),
-    "all Cauchy": (_cauchy, True, False, 1),
-    "three causes": (_three_causes, True, False, 3),
-    "binary": (_binary, False, False, 1),
-    "groups": (_groups, True, True, 1),
-    "counts": (_counts, False, True, 1),
+    "linear": (_linear, True, False),
+    "nonlinear": (_nonlinear, True, False),
+    "sine": (_sine, True, False),
+    "heteroscedastic": (_heteroscedastic, True, False),
+    "t2 noise": (_t2, True, False),
+    "all Cauchy": (_cauchy, True, False),
+    "three causes": (_three_causes, True, False),
+    "binary": (_binary, False, False),
+    "groups": (_groups, True, True),
+    "counts": (_counts, False, True),
 }
 
 
-def bandwidths(x: jax.Array, y: jax.Array, z: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Medians for X and Y, at least a half against ties; for Z a half of it a root of its dimension, so that the
-    regression follows curves."""
-    of_x, of_y = (jnp.maximum(dependence.median_heuristic(v), 0.5) for v in (x, y))
-    return of_x, of_y, 0.5 * z.shape[1] ** 0.5 * jnp.maximum(dependence.median_heuristic(z), 0.5)
+_SETTINGS = {"num_strata": _STRATA, "num_permutations": 199, "num_simulations": 999}
 
 
-def _scored(x: jax.Array, y: jax.Array, z: jax.Array) -> Samples:
-    return tuple(map(conditional.normal_scores, (x, y, z)))
+def _p_value(spec: conditional_table.ConditionalTestSpec) -> Callable[..., jax.Array]:
+    settings = {name: _SETTINGS[name] for name in spec.settings}
 
-
-def _grams(x: jax.Array, y: jax.Array, z: jax.Array) -> Samples:
-    x, y, z = _scored(x, y, z)
-    of_x, of_y, of_z = bandwidths(x, y, z)
-    return conditional.kci_grams(x, y, z, bandwidth_x=of_x, bandwidth_y=of_y, bandwidth_z=of_z)
-
-
-def _kci(key: jax.Array, x: jax.Array, y: jax.Array, z: jax.Array) -> jax.Array:
-    del key
-    return conditional.kci_test(*_grams(x, y, z), ridge=_RIDGE).p_value
-
-
-def _kci_gamma(key: jax.Array, x: jax.Array, y: jax.Array, z: jax.Array) -> jax.Array:
-    del key
-    return conditional.kci_gamma_test(*_grams(x, y, z), ridge=_RIDGE).p_value
-
-
-def _kci_spectral(key: jax.Array, x: jax.Array, y: jax.Array, z: jax.Array) -> jax.Array:
-    return conditional.kci_spectral_test(key, *_grams(x, y, z), ridge=_RIDGE, num_simulations=999).p_value
-
-
-def _randomised(test: Callable[..., randomised.RandomisedTest], joint: bool) -> Callable[..., jax.Array]:
     def p_value(key: jax.Array, x: jax.Array, y: jax.Array, z: jax.Array) -> jax.Array:
-        x, y, z = _scored(x, y, z)
-        of_x, of_y, of_z = bandwidths(x, y, z)
-        of_y = jnp.maximum(dependence.median_heuristic(jnp.concatenate([y, z], axis=1)), 0.5) if joint else of_y
-        widths = {"bandwidth_x": of_x, "bandwidth_y": of_y, "bandwidth_z": of_z}
-        return test(key, x, y, z, **widths, num_frequencies=3, num_frequencies_z=50, ridge=_RIDGE).p_value
+        condition = z[:, 0].astype(jnp.int32) if spec.categorical else z
+        return spec.fn(key, x, y, condition, **settings).p_value
 
     return p_value
 
 
-def _own_grams(x: jax.Array, y: jax.Array, z: jax.Array) -> tuple[jax.Array, jax.Array]:
-    x, y, z = _scored(x, y, z)
-    of_x, of_y, _ = bandwidths(x, y, z)
-    return dependence.rbf(x, x, bandwidth=of_x), dependence.rbf(y, y, bandwidth=of_y)
+# Name -> vmappable f(key, x, y, z) -> p.
+TESTS = {name: _p_value(spec) for name, spec in conditional_table.CONDITIONAL_TESTS.items()}
 
 
-def _local(key: jax.Array, x: jax.Array, y: jax.Array, z: jax.Array) -> jax.Array:
-    n, d = z.shape
-    parts = max(1, round((n / _CELL) ** (1 / d)))
-    largest = n
-    for _ in range(d):
-        largest = math.ceil(largest / parts)
-    labels = stratified.quantile_cells(z, cells=(parts,) * d)
-    sizes = {"num_strata": parts**d, "largest": largest, "num_permutations": _PERMUTATIONS}
-    return stratified.conditional_permutation_test(key, *_own_grams(x, y, z), labels, **sizes).p_value
-
-
-def _strata(key: jax.Array, x: jax.Array, y: jax.Array, z: jax.Array) -> jax.Array:
-    sizes = {"num_strata": _STRATA, "largest": len(z), "num_permutations": _PERMUTATIONS}
-    labels = z[:, 0].astype(jnp.int32)
-    return stratified.conditional_permutation_test(key, *_own_grams(x, y, z), labels, **sizes).p_value
-
-
-# Name -> (f(key, x, y, z) -> p, needs a categorical Z: True or False, or takes any: None).
-TESTS = {
-    "kci": (_kci, None),
-    "kci_gamma (published)": (_kci_gamma, None),
-    "kci_spectral (published)": (_kci_spectral, None),
-    "rcit": (_randomised(randomised.rcit_test, True), None),
-    "rcot": (_randomised(randomised.rcot_test, False), None),
-    "local permutation": (_local, False),
-    "permutation within strata": (_strata, True),
-}
+def applies(test: str, scenario: str) -> bool:
+    """Returns whether the test is for a condition of this kind: only a categorical one has strata to permute within."""
+    categorical = SCENARIOS[scenario][2]
+    return test != "local_permutation" if categorical else not conditional_table.CONDITIONAL_TESTS[test].categorical
 
 
 def rejections(test: str, scenario: str, n: int, draws: int, *, alpha: float = 0.05) -> float:
     """Returns the share of null draws that the test rejects at alpha."""
-    draw, p_value = SCENARIOS[scenario][0], TESTS[test][0]
+    draw, p_value = SCENARIOS[scenario][0], TESTS[test]
 
     def one(key: jax.Array) -> jax.Array:
         key_data, key_test = jax.random.split(key)
@@ -204,9 +146,9 @@ def study(draws: int, sizes: list[int], tests: list[str], scenarios: list[str]) 
     rows = []
     for test in tests:
         for scenario in scenarios:
-            _, continuous, categorical, _ = SCENARIOS[scenario]
-            if TESTS[test][1] not in (None, categorical):
+            if not applies(test, scenario):
                 continue
+            continuous = SCENARIOS[scenario][1]
             for n in sizes:
                 start = time.perf_counter()
                 share = rejections(test, scenario, n, draws)

@@ -6,12 +6,32 @@
 from causal_iqa.dependence.aggregated_test import HSICAggregatedTest, bandwidth_collection, hsic_aggregated_test
 from causal_iqa.dependence.bandwidths import median_heuristic, median_heuristic_subsampled
 from causal_iqa.dependence.centred_alignment import cka, cka_debiased, cka_linear
+from causal_iqa.dependence.conditional import (
+    KCITest,
+    kci_gamma_test,
+    kci_spectral_test,
+    kci_test,
+    kci_unconditional_gamma_test,
+    kci_unconditional_spectral_test,
+    residual_gram,
+    residual_maker,
+)
 from causal_iqa.dependence.conditional_covariance import (
     conditional_covariance_norm,
     conditional_mean_dependence,
     conditional_nocco,
     nocco,
 )
+from causal_iqa.dependence.conditional_kernels import (
+    conditional_bandwidths,
+    kci_bandwidth,
+    kci_grams,
+    kci_median_bandwidth,
+    kci_unconditional_bandwidth,
+    normal_scores,
+    standardise,
+)
+from causal_iqa.dependence.conditional_table import CONDITIONAL_TESTS, ConditionalTestSpec
 from causal_iqa.dependence.contributions import (
     JackknifeInterval,
     cka_jackknife,
@@ -27,6 +47,7 @@ from causal_iqa.dependence.distance import (
     distance_covariance_squared,
     distance_covariance_squared_unbiased,
 )
+from causal_iqa.dependence.feature_maps import cosine_of_turns, delta_map, fourier_map, linear_map, nystrom_map
 from causal_iqa.dependence.hsic import (
     BlockHSIC,
     centre,
@@ -63,21 +84,43 @@ from causal_iqa.dependence.radial_kernels import (
     matern52,
     rational_quadratic,
 )
+from causal_iqa.dependence.randomised import RandomisedTest, randomised_test, rcit_test, rcot_test
+from causal_iqa.dependence.sharded import global_rows, gram_sums_sharded, hsic_sharded, sketch_sharded
+from causal_iqa.dependence.sketches import Sketch, SketchEstimate
+from causal_iqa.dependence.stratified import (
+    Strata,
+    StratifiedPermutationTest,
+    conditional_permutation_test,
+    quantile_cells,
+    stratified_permutation_test,
+    stratify,
+)
+from causal_iqa.dependence.streaming import GramSums, StreamedHSIC, gram_sums, hsic_streamed
 from causal_iqa.dependence.table import TABLE, TESTS, MeasureSpec, TestSpec
 
 __all__ = [
+    "CONDITIONAL_TESTS",
     "KERNELS",
     "TABLE",
     "TESTS",
     "BlockHSIC",
+    "ConditionalTestSpec",
+    "GramSums",
     "HSICAggregatedTest",
     "HSICGammaTest",
     "HSICPermutationTest",
     "HSICSpectralTest",
     "JackknifeInterval",
+    "KCITest",
     "KernelSpec",
     "LinearTimeMMD",
     "MeasureSpec",
+    "RandomisedTest",
+    "Sketch",
+    "SketchEstimate",
+    "Strata",
+    "StratifiedPermutationTest",
+    "StreamedHSIC",
     "TestSpec",
     "bandwidth_collection",
     "centre",
@@ -86,17 +129,25 @@ __all__ = [
     "cka_debiased",
     "cka_jackknife",
     "cka_linear",
+    "conditional_bandwidths",
     "conditional_covariance_norm",
     "conditional_mean_dependence",
     "conditional_nocco",
+    "conditional_permutation_test",
     "cosine",
+    "cosine_of_turns",
     "delta",
+    "delta_map",
     "distance_correlation",
     "distance_correlation_squared_unbiased",
     "distance_covariance_squared",
     "distance_covariance_squared_unbiased",
     "distance_induced",
     "distances",
+    "fourier_map",
+    "global_rows",
+    "gram_sums",
+    "gram_sums_sharded",
     "hsic_aggregated_test",
     "hsic_biased",
     "hsic_biased_contributions",
@@ -106,12 +157,24 @@ __all__ = [
     "hsic_leave_one_out",
     "hsic_normalised",
     "hsic_permutation_test",
+    "hsic_sharded",
     "hsic_spectral_test",
+    "hsic_streamed",
     "hsic_unbiased",
     "hsic_unbiased_contributions",
     "hsic_witness",
+    "kci_bandwidth",
+    "kci_gamma_test",
+    "kci_grams",
+    "kci_median_bandwidth",
+    "kci_spectral_test",
+    "kci_test",
+    "kci_unconditional_bandwidth",
+    "kci_unconditional_gamma_test",
+    "kci_unconditional_spectral_test",
     "laplace",
     "linear",
+    "linear_map",
     "matern12",
     "matern32",
     "matern52",
@@ -125,10 +188,22 @@ __all__ = [
     "mutual_information_mixed",
     "mutual_information_plug_in",
     "nocco",
+    "normal_scores",
+    "nystrom_map",
     "polynomial",
     "product",
+    "quantile_cells",
+    "randomised_test",
     "rational_quadratic",
     "rbf",
+    "rcit_test",
+    "rcot_test",
+    "residual_gram",
+    "residual_maker",
+    "sketch_sharded",
     "squared_distances",
+    "standardise",
+    "stratified_permutation_test",
+    "stratify",
     "u_centre",
 ]

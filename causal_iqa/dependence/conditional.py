@@ -1,7 +1,7 @@
 """Kernel tests of conditional independence, X _||_ Y | Z, from Gram matrices (KCI).
 
-The kernel of X is one on the pair (X, Z), as the definition asks; `kci_grams` builds the three matrices. Everything
-runs in the dtype of the matrices. Functions are for one sample set and may be vmapped.
+The kernel of X is one on the pair (X, Z), as the definition asks; `conditional_kernels.kci_grams` builds all three.
+Everything runs in the dtype of the matrices. Functions are for one sample set and may be vmapped.
 """
 
 from typing import NamedTuple
@@ -11,15 +11,10 @@ import jax.numpy as jnp
 import jax.scipy.linalg
 
 from causal_iqa import _checks
-from causal_iqa.dependence import kernels, weighted_chi_square
+from causal_iqa.dependence import weighted_chi_square
 from causal_iqa.dependence.hsic import centre, check_grams
 
 _PRECISION = jax.lax.Precision.HIGHEST
-# Widths by sample size, of the authors' Matlab code: below 200, below 1200, and from there on.
-_KCI_WIDTHS = (1.2, 0.7, 0.4)
-_UNCONDITIONAL_WIDTHS = (0.8, 0.5, 0.3)
-# Weight of Z beside X in the joint kernel, of the same code.
-_Z_SHARE = 0.5
 
 
 class KCITest(NamedTuple):
@@ -29,14 +24,14 @@ class KCITest(NamedTuple):
       statistic: sum of the products of the residual Gram matrices.
       p_value: small against (conditional) independence.
       null_mean: mean of the null law used.
-      null_variance: its variance.
+      null_std: its standard deviation.
       ridge: of the regression on Z; 0 when there is none.
     """
 
     statistic: jax.Array
     p_value: jax.Array
     null_mean: jax.Array
-    null_variance: jax.Array
+    null_std: jax.Array
     ridge: jax.Array
 
 
@@ -44,154 +39,6 @@ class _Residuals(NamedTuple):
     x: jax.Array
     y: jax.Array
     maker: jax.Array
-
-
-def standardise(x: jax.Array) -> jax.Array:
-    """Columns to mean 0 and standard deviation 1 (divisor n - 1).
-
-    Args:
-      x: samples [n, d].
-
-    Returns:
-      [n, d]; a constant column becomes zeros.
-
-    Raises:
-      ValueError: when x is not [n, d].
-
-    References:
-      [1] Zhang, Peters, Janzing, Schoelkopf, UAI 2011, section 4.
-    """
-    _checks.check_samples(x)
-    centred = x - jnp.mean(x, axis=0, keepdims=True)
-    # A constant column leaves rounding behind, which is no variation.
-    rounding = 8 * jnp.finfo(x.dtype).eps * jnp.max(jnp.abs(x), axis=0, keepdims=True)
-    deviation = jnp.sqrt(jnp.sum(centred * centred, axis=0, keepdims=True) / max(1, x.shape[0] - 1))
-    varies = deviation > rounding
-    return jnp.where(varies, centred / jnp.where(varies, deviation, 1.0), 0.0)
-
-
-def normal_scores(x: jax.Array) -> jax.Array:
-    """Replaces every column by the normal quantiles of its mid-ranks, Phi^-1((r - 1/2) / n).
-
-    One to one on distinct values, so it changes no (conditional) independence; it tames heavy tails, on which
-    distances and standard deviations fail. Not differentiable.
-
-    Args:
-      x: samples [n, d]; ties share their mid-rank.
-
-    Returns:
-      [n, d], about standard normal in every column; a constant column becomes zeros.
-
-    Raises:
-      ValueError: when x is not [n, d].
-
-    References:
-      [1] van der Waerden, "Order tests for the two-sample problem and their power", 1952.
-    """
-    _checks.check_samples(x)
-
-    def column(values: jax.Array) -> jax.Array:
-        ordered = jnp.sort(values)
-        below = jnp.searchsorted(ordered, values, side="left")
-        up_to = jnp.searchsorted(ordered, values, side="right")
-        return jax.scipy.special.ndtri((below + up_to).astype(x.dtype) / (2 * x.shape[0]))
-
-    return jax.vmap(column, in_axes=1, out_axes=1)(x)
-
-
-def _by_size(widths: tuple[float, float, float], num_samples: int) -> float:
-    return widths[0] if num_samples < 200 else widths[1] if num_samples < 1200 else widths[2]
-
-
-def kci_bandwidth(num_samples: int, dimension: int) -> float:
-    """The empirical `rbf` bandwidth of the conditional test, for standardised data.
-
-    Args:
-      num_samples: n, static int.
-      dimension: of Z, static int; the same width serves X, Y and Z.
-
-    Returns:
-      1.2, 0.7 or 0.4 (n below 200, below 1200, or more) times sqrt(dimension).
-
-    References:
-      [1] Zhang, Peters, Janzing, Schoelkopf, UAI 2011, section 4, and the authors' code; causal-learn's default.
-    """
-    return _by_size(_KCI_WIDTHS, num_samples) * dimension**0.5
-
-
-def kci_unconditional_bandwidth(num_samples: int, dimension: int) -> float:
-    """The empirical `rbf` bandwidth of the unconditional test, for standardised data.
-
-    Args:
-      num_samples: n, static int.
-      dimension: of the variable the kernel is on, static int.
-
-    Returns:
-      0.8, 0.5 or 0.3 (n below 200, below 1200, or more) divided by sqrt(dimension).
-
-    References:
-      [1] Zhang, Peters, Janzing, Schoelkopf, UAI 2011, section 4, and the authors' code; causal-learn's default.
-    """
-    return _by_size(_UNCONDITIONAL_WIDTHS, num_samples) / dimension**0.5
-
-
-def kci_median_bandwidth(x: jax.Array) -> jax.Array:
-    """sqrt(2) times the median of the positive distances: the other rule of causal-learn.
-
-    Args:
-      x: samples [n, d]; give it the samples the kernel will see (causal-learn before 0.1.4 gave it unscaled ones).
-
-    Returns:
-      Scalar in the unit of x; NaN when all samples coincide.
-
-    Raises:
-      ValueError: when x is not [n, d].
-
-    References:
-      [1] causal-learn 0.1.4, kernel width "median".
-    """
-    squares = kernels.squared_distances(x, x)
-    return jnp.sqrt(2.0 * jnp.nanmedian(jnp.where(squares > 0, squares, jnp.nan)))
-
-
-def kci_grams(
-    x: jax.Array,
-    y: jax.Array,
-    z: jax.Array,
-    *,
-    bandwidth_x: jax.Array | float,
-    bandwidth_y: jax.Array | float,
-    bandwidth_z: jax.Array | float,
-) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """RBF Gram matrices of (X, Z / 2), Y and Z.
-
-    Args:
-      x: samples [n, d_x]; standardise them, or take their normal scores, first.
-      y: samples [n, d_y].
-      z: samples [n, d_z].
-      bandwidth_x: length scale of the kernel on (x, z / 2), positive.
-      bandwidth_y: length scale of the kernel on y, positive.
-      bandwidth_z: length scale of the kernel on z, positive.
-
-    Returns:
-      Three matrices [n, n], in the order the tests take them.
-
-    Raises:
-      ValueError: when an argument is not [n, d] or the numbers of samples differ.
-
-    References:
-      [1] Zhang, Peters, Janzing, Schoelkopf, UAI 2011, section 3.3; the half is in the authors' code.
-    """
-    for samples, name in ((x, "x"), (y, "y"), (z, "z")):
-        _checks.check_samples(samples, name)
-    if not x.shape[0] == y.shape[0] == z.shape[0]:
-        raise ValueError(f"x, y, z: expected the same samples, got {x.shape[0]}, {y.shape[0]} and {z.shape[0]}")
-    joint = jnp.concatenate([x, _Z_SHARE * z], axis=1)
-    return (
-        kernels.rbf(joint, joint, bandwidth=bandwidth_x),
-        kernels.rbf(y, y, bandwidth=bandwidth_y),
-        kernels.rbf(z, z, bandwidth=bandwidth_z),
-    )
 
 
 def residual_maker(K_z: jax.Array, *, ridge: jax.Array | float) -> jax.Array:
@@ -249,7 +96,7 @@ def _residuals(K_x: jax.Array, K_y: jax.Array, K_z: jax.Array, ridge: jax.Array 
 
 
 def _result(statistic: jax.Array, p: jax.Array, mean: jax.Array, variance: jax.Array, ridge: jax.Array) -> KCITest:
-    return KCITest(statistic, p, mean, variance, jnp.asarray(ridge, statistic.dtype))
+    return KCITest(statistic, p, mean, jnp.sqrt(jnp.maximum(variance, 0.0)), jnp.asarray(ridge, statistic.dtype))
 
 
 def kci_gamma_test(K_x: jax.Array, K_y: jax.Array, K_z: jax.Array, *, ridge: jax.Array | float) -> KCITest:

@@ -19,7 +19,7 @@ class RandomisedTest(NamedTuple):
       statistic: n |C_xy.z|^2, squared norm of the sum of products of residual features, over n.
       p_value: small against conditional independence.
       null_mean: mean of the null law used.
-      null_variance: its variance.
+      null_std: its standard deviation.
       ridge: of the regression on the features of Z.
       degrees_of_freedom: the regression uses up, below n.
     """
@@ -27,7 +27,7 @@ class RandomisedTest(NamedTuple):
     statistic: jax.Array
     p_value: jax.Array
     null_mean: jax.Array
-    null_variance: jax.Array
+    null_std: jax.Array
     ridge: jax.Array
     degrees_of_freedom: jax.Array
 
@@ -116,7 +116,8 @@ def randomised_test(f_x: jax.Array, f_y: jax.Array, f_z: jax.Array, *, ridge: ja
     mean, variance, third = _off_diagonal_cumulants(products)
     p_value = weighted_chi_square.shifted_gamma(statistic, mean, variance, third)
     used = jnp.trace(regression.gram)
-    return RandomisedTest(statistic, p_value, mean, variance, jnp.asarray(ridge, statistic.dtype), used)
+    deviation = jnp.sqrt(jnp.maximum(variance, 0.0))
+    return RandomisedTest(statistic, p_value, mean, deviation, jnp.asarray(ridge, statistic.dtype), used)
 
 
 def _random_features(key: jax.Array, x: jax.Array, number: int, bandwidth: jax.Array | float) -> jax.Array:

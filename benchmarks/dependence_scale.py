@@ -1,0 +1,221 @@
+"""Conditional tests, streams and sketches against causal-learn and against their arithmetic floors.
+
+`rows()` joins `benchmarks.dependence`; alone: python -m benchmarks.dependence_scale --json=PATH [--large]
+"""
+
+import functools
+import importlib
+import importlib.metadata
+import resource
+import time
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from absl import app, flags
+
+from benchmarks import harness
+from causal_iqa import dependence
+from causal_iqa.dependence import sketches
+
+_PRECISION = jax.lax.Precision.HIGHEST
+
+
+def _conditional_samples(n: int) -> list[np.ndarray]:
+    rng = np.random.default_rng(0)
+    z, e = rng.standard_normal((n, 1)), rng.standard_normal((n, 1))
+    # Weak, so that the p-values compared are not all zero.
+    return [np.sin(z) + 0.5 * e, z**2 + rng.standard_normal((n, 1)) + 0.06 * e, z]
+
+
+def kci_rows(sizes: tuple[int, ...] = (300, 500, 1000)) -> list[harness.Row]:
+    """Conditional and unconditional KCI at causal-learn's kernels, widths and ridge; p-values within .02 first."""
+    kci = importlib.import_module("causallearn.utils.KCI.KCI")
+    peer = f"causal-learn {importlib.metadata.version('causal-learn')}"
+    rows = []
+    for n in sizes:
+        samples = _conditional_samples(n)
+        single = [jnp.asarray(v, jnp.float32) for v in samples]
+        width = dependence.kci_bandwidth(n, 1)
+        widths = dict.fromkeys(("bandwidth_x", "bandwidth_y", "bandwidth_z"), width)
+
+        def conditional(*samples: jax.Array, test: Callable, widths: dict = widths) -> jax.Array:
+            return test(*dependence.kci_grams(*map(dependence.standardise, samples), **widths), ridge=1e-3).p_value
+
+        def unconditional(x: jax.Array, y: jax.Array, z: jax.Array, n: int = n) -> jax.Array:
+            del z
+            width = dependence.kci_unconditional_bandwidth(n, 1)
+            grams = (dependence.rbf(v, v, bandwidth=width) for v in map(dependence.standardise, (x, y)))
+            return dependence.kci_unconditional_gamma_test(*grams).p_value
+
+        pairs = (
+            ("kci gamma", functools.partial(conditional, test=dependence.kci_gamma_test), kci.KCI_CInd, 3),
+            ("kci corrected", functools.partial(conditional, test=dependence.kci_test), kci.KCI_CInd, 3),
+            ("kci unconditional", unconditional, kci.KCI_UInd, 2),
+        )
+        for name, function, their_class, number in pairs:
+            ours = functools.partial(jax.jit(function), *single)
+
+            def theirs(their_class: type = their_class, number: int = number, samples: list = samples) -> float:
+                return their_class(approx=True).compute_pvalue(*(v.copy() for v in samples[:number]))[0]
+
+            if name != "kci corrected":
+                np.testing.assert_allclose(float(ours()), theirs(), atol=0.02)
+            rounds = 1 if n >= 1000 and number == 3 else 3
+            rows.append(harness.compare(name, f"n={n}", ours, theirs, peer_name=peer, images=1, rounds=rounds))
+    return rows
+
+
+def stream_row(n: int = 262_144, chunk: int = 1024) -> harness.Row:
+    """RFF stream, d = 64 and 256 features on each side, against its three matrix products alone.
+
+    Floor: 2 (64 * 256 * 2 + 256 * 256) = 0.197 MFLOP a row.
+    """
+    keys = jax.random.split(jax.random.key(0), 4)
+    x, noise = (jax.random.normal(k, (n, 64)) for k in keys[:2])
+    y = jnp.sin(x) + noise
+    maps = [dependence.fourier_map(k, 64, num_frequencies=128, bandwidth=8.0) for k in keys[2:]]
+    sketch = sketches.init(*maps, x, y, within=False)
+    ours = jax.jit(functools.partial(sketches.update_all, chunk=chunk))
+
+    @jax.jit
+    def floor(x: jax.Array, y: jax.Array) -> jax.Array:
+        def step(total: jax.Array, part: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, None]:
+            phi, psi = (jnp.matmul(v, m.args[0], precision=_PRECISION) for v, m in zip(part, maps, strict=True))
+            return total + jnp.matmul(phi.T, psi, precision=_PRECISION), None
+
+        parts = tuple(v.reshape(-1, chunk, 64) for v in (x, y))
+        return jax.lax.scan(step, jnp.zeros((256, 256)), parts)[0]
+
+    row = harness.compare(
+        "rff stream",
+        f"{n} rows",
+        lambda: ours(sketch, x, y),
+        lambda: jax.block_until_ready(floor(x, y)),
+        peer_name="its matrix products alone",
+        images=1,
+    )
+    print(f"rff stream: {n / row.ours_ms / 1e3:.3f} M rows/s, its matrix products alone {n / row.peer_ms / 1e3:.3f}")
+    return row
+
+
+def exact_row(n: int, d: int = 8, block: int = 1024) -> harness.Row:
+    """Exact HSIC by blocks against the kernel entries alone: n^2 / 2 of each matrix, summed."""
+    x = jax.random.normal(jax.random.key(0), (n, d))
+    y = jnp.sin(x) + jax.random.normal(jax.random.key(1), (n, d))
+    kernel = functools.partial(dependence.rbf, bandwidth=4.0)
+    sizes = {"block": block, "num_anchors": 256}
+    ours = jax.jit(lambda x, y: dependence.hsic_streamed(x, y, kernel, kernel, **sizes).hsic_unbiased)
+
+    @jax.jit
+    def floor(x: jax.Array, y: jax.Array) -> jax.Array:
+        x, y = (v[: n // block * block].reshape(-1, block, d) for v in (x, y))
+        pairs = jnp.stack(jnp.triu_indices(len(x)), axis=1)
+
+        def step(total: jax.Array, pair: jax.Array) -> tuple[jax.Array, None]:
+            i, j = pair
+            return total + jnp.sum(kernel(x[i], x[j])) + jnp.sum(kernel(y[i], y[j])), None
+
+        return jax.lax.scan(step, jnp.zeros(()), pairs)[0]
+
+    row = harness.compare(
+        "hsic streamed",
+        f"n={n}",
+        lambda: ours(x, y),
+        lambda: jax.block_until_ready(floor(x, y)),
+        peer_name="its kernel entries alone",
+        images=1,
+        rounds=1 if n > 50_000 else 3,
+    )
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    print(f"hsic streamed, n={n}: {row.ours_ms / 1e3:.1f} s; peak memory of the process so far {peak:.2f} GiB")
+    return row
+
+
+def rows(*, large: bool = False) -> list[harness.Row]:
+    """Returns all rows; large adds n = 100,000 exactly, some minutes."""
+    exact = [exact_row(n) for n in ((10_000, 100_000) if large else (10_000,))]
+    return [*exact, stream_row(), *kci_rows()]
+
+
+def precision(n: int = 10_000) -> None:
+    """Prints streamed HSIC and KCI in float32 beside float64."""
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((n, 3))
+    for name, y in (
+        ("dependent", np.sin(x) + rng.standard_normal((n, 3))),
+        ("independent", rng.standard_normal((n, 3))),
+    ):
+        kernel = functools.partial(dependence.rbf, bandwidth=1.5)
+        run = jax.jit(lambda x, y, k=kernel: dependence.hsic_streamed(x, y, k, k, block=1000, num_anchors=256))
+        single = run(jnp.asarray(x, jnp.float32), jnp.asarray(y, jnp.float32))
+        with jax.enable_x64(True):
+            double = run(jnp.asarray(x), jnp.asarray(y))
+        shown = "  ".join(
+            f"{field} {float(a):.9g} / {float(b):.9g}"
+            for field, a, b in zip(double._fields, single, double, strict=True)
+        )
+        print(f"float32 / float64, n={n}, {name}: {shown}")
+    samples = _conditional_samples(1000)
+    p_values = []
+    for dtype in (np.float32, np.float64):
+        with jax.enable_x64(dtype == np.float64):
+            grams = dependence.kci_grams(
+                *(jnp.asarray(v, dtype) for v in samples), bandwidth_x=1.0, bandwidth_y=1.0, bandwidth_z=0.5
+            )
+            p_values.append(
+                [float(f(*grams, ridge=1e-3).p_value) for f in (dependence.kci_gamma_test, dependence.kci_test)]
+            )
+    print(f"float32 / float64, kci_gamma_test and kci_test, n=1000: {p_values[0]} / {p_values[1]}")
+
+
+def power(n: int = 100, draws: int = 100) -> None:
+    """Prints the share of dependent draws found at .05 by our tests and by causal-learn's KCI."""
+    kci = importlib.import_module("causallearn.utils.KCI.KCI")
+    names = ("kci", "rcit", "local_permutation")
+    for shape, link in (
+        ("linear", lambda e, f: 0.5 * e + f),
+        ("quadratic", lambda e, f: 0.6 * e**2 + f),
+        ("sine", lambda e, f: jnp.sin(3 * e) + 0.7 * f),
+        ("step", lambda e, f: 1.0 * (e > 0) + f),
+        ("multiplicative noise", lambda e, f: e * f),
+    ):
+
+        def draw(key: jax.Array, link: Callable = link) -> tuple[jax.Array, ...]:
+            e, f, z = (jax.random.normal(k, (n, 1)) for k in jax.random.split(key, 3))
+            return jnp.tanh(z) + e, z**2 + link(e, f), z
+
+        def ours(key: jax.Array, draw: Callable = draw) -> list[jax.Array]:
+            specs = (dependence.CONDITIONAL_TESTS[name] for name in names)
+            settings = {"num_permutations": 199}
+            return [
+                spec.fn(key, *draw(key), **{k: settings[k] for k in spec.settings}).p_value <= 0.05 + 1e-6
+                for spec in specs
+            ]
+
+        keys = jax.random.split(jax.random.key(0), draws)
+        shares = [float(jnp.mean(found)) for found in jax.jit(lambda k, f=ours: jax.lax.map(f, k))(keys)]
+        samples = [np.asarray(v, np.float64) for v in jax.vmap(draw)(keys)]
+        theirs = np.mean([kci.KCI_CInd().compute_pvalue(*parts)[0] <= 0.05 for parts in zip(*samples, strict=True)])
+        found = ", ".join(f"{name} {share:.2f}" for name, share in zip(names, shares, strict=True))
+        print(f"power, {shape}, n={n}: {found}; causal-learn KCI {theirs:.2f} ({draws} draws)")
+
+
+def main(_: list[str]) -> None:
+    """Runs what is asked for."""
+    start = time.perf_counter()
+    if _PRECISION_FLAG.value:
+        precision()
+    if _POWER.value:
+        power()
+    harness.write(rows(large=_LARGE.value), _JSON.value)
+    print(f"{time.perf_counter() - start:.0f} s in all")
+
+
+if __name__ == "__main__":
+    _JSON = flags.DEFINE_string("json", None, "Where the figures go.")
+    _LARGE = flags.DEFINE_bool("large", False, "Also exact HSIC of 100,000 samples.")
+    _POWER = flags.DEFINE_bool("power", False, "Also power against causal-learn's KCI.")
+    _PRECISION_FLAG = flags.DEFINE_bool("precision", False, "Also float32 beside float64.")
+    app.run(main)
