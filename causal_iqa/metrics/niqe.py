@@ -231,6 +231,7 @@ def packaged(image: jax.Array) -> jax.Array:
     References:
       [1] Mittal, Soundararajan, Bovik, "Making a completely blind image quality analyzer", IEEE SPL 2013.
     """
+    _pixels.check_single(image, BLOCK, _PACKAGED)
     return niqe(image, packaged_model())
 
 
@@ -249,11 +250,12 @@ SPECS = (
             "zeros; pristine model of this library: 2458 sharp blocks of 609 ImageNet validation photographs"
         ),
         reference=_REFERENCE,
-        worse_with=("noise",),
+        worse_with=("blur", "noise"),
         data_range="0-255 rounded",
         window="7x7 Gaussian, sigma 7/6",
         border="edge",
         downsampling="features at full and at half size (antialiased bicubic)",
         undefined="every block of 96 pixels is flat or has values of one sign only",
+        suite="learned",
     ),
 )

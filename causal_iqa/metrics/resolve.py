@@ -81,7 +81,6 @@ def _pristine(path: str) -> spec.MetricSpec:
                 "luma as MATLAB's rgb2gray, cut at the right and bottom to multiples of 96, all blocks; flat windows "
                 "and blocks as in the original code; pristine model of the file"
             ),
-            "suite": "learned",
         },
         files=(file,),
     )

@@ -94,7 +94,7 @@ def _spectral_slope(pixels: np.ndarray) -> float:
     power = np.abs(np.fft.fft2((y - y.mean()) * window)) ** 2
     radius = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.fftfreq(width)[None]) * min(height, width)
     ring = np.rint(radius).astype(int)
-    rings = np.arange(1, min(height, width) // 2 + 1)
+    rings = np.arange(1, min(height, width) // 4 + 1)
     means = [power[ring == k].mean() for k in rings]
     return scipy.stats.linregress(np.log10(rings), np.log10(means)).slope
 
