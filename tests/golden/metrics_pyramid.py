@@ -49,6 +49,9 @@ def main() -> None:
             "vifp": piq.vif_p(y, x).item(),
         }
         grey_x, grey_y = (part.float() for part in tensors(pair(case, grey=True)))
+        gaussian = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False}
+        one = (part[..., 0] for part in pair(case, grey=True))
+        rows["ssim_wang2004 of grey"] = skimage.metrics.structural_similarity(*one, data_range=255, **gaussian)
         for name in ("vif", "nlpd", "cw_ssim"):
             rows[f"{name} of grey"] = pyiqa.create_metric(name, device="cpu")(grey_y, grey_x).item()
         values[case] = {name: float(value) for name, value in rows.items()}
