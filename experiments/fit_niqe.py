@@ -22,7 +22,7 @@ _SPLIT = flags.DEFINE_string("split", None, "Split to read, if the dataset has s
 _OUTPUT = flags.DEFINE_string("output", None, "File to write, ending in .npz.", required=True)
 _NUM_IMAGES = flags.DEFINE_string("num_images", "all", "Photographs at most, or all.")
 _BLOCKS = flags.DEFINE_integer(
-    "blocks", 12, "Blocks of 96 pixels read in the middle of a photograph, 3 x 4 by default."
+    "blocks", 12, "Blocks of 96 pixels read in the middle of a photograph, 3 x 4 by default.", lower_bound=1
 )
 
 
