@@ -1,5 +1,6 @@
 """LPIPS, DISTS and CLIP-IQA against PyTorch (values of tests/golden/classic_torch.py) and closed forms."""
 
+import dataclasses
 import json
 import pathlib
 
@@ -9,9 +10,10 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
-from causal_iqa import _checks, metrics
+from causal_iqa import _checks, backbones, metrics
+from causal_iqa.backbones import clip
 from causal_iqa.metrics import clip_iqa, dists, lpips
-from tests.backbones import classic_cases
+from tests.backbones import classic_cases, transformer_cases
 from tests.metrics import learned_cases
 
 GOLDEN = json.loads((pathlib.Path(__file__).parents[1] / "golden" / "classic_torch.json").read_text())
@@ -150,3 +152,32 @@ def test_clip_iqa_of_callables():
     np.testing.assert_allclose([bright, dark], [1 / (1 + np.exp(-10.0)), 1 / (1 + np.exp(10.0))], rtol=1e-4)
     with pytest.raises(ValueError, match="one embedding for each of 2 texts"):
         clip_iqa.scorer(lambda image: image[0, 0], lambda texts: np.zeros((1, 3)), 5.0)
+
+
+def test_clip_iqa_of_a_network(tmp_path):
+    """A small CLIP of random weights; the score by hand from its towers."""
+    case = "clip_hf"
+    path = save(tmp_path, "net", transformer_cases.weights(case))
+    variant = transformer_cases.CLIPS[case][0]
+    network = clip.network_of(case, variant, backbones.read(path), None)
+    network = dataclasses.replace(network, text=clip.text_tower(variant.text, "clip"))
+
+    def letters(text):
+        return [98, *(ord(letter) - ord("a") + 1 for letter in text.lower() if letter.isalpha()), 99]
+
+    tokenizer = backbones.Tokenizer("clip", letters, 99, 0)
+    spec = metrics.clip_iqa_spec(network, tokenizer)
+    assert spec.name == "clip_iqa@clip_hf" and spec.passport()["files"] == {"clip_hf weights": network.weights_sha256}
+    image = jnp.asarray(PAIRS["odd"][1])
+    _, features = network.apply(network.params, backbones.geometry(network.preprocessing, image))
+    tokens = tokenizer(["Good photo.", "Bad photo."], network.text.context)
+    texts = [np.asarray(network.text.apply(network.params, row), np.float64) for row in tokens]
+    embedding = np.asarray(features[backbones.EMBEDDING], np.float64)
+    cosines = [text @ embedding / np.linalg.norm(text) / np.linalg.norm(embedding) for text in texts]
+    scale = float(network.text.temperature(network.params)[0])
+    expected = 1 / (1 + np.exp(-scale * (cosines[0] - cosines[1])))
+    value, gradient = jax.jit(jax.value_and_grad(spec.fn))(image)
+    np.testing.assert_allclose(value, expected, rtol=1e-4)
+    assert np.isfinite(gradient).all() and np.abs(gradient).max() > 0
+    with pytest.raises(_checks.InputError, match="text tower"):
+        metrics.clip_iqa_spec(dataclasses.replace(network, text=None), tokenizer)
