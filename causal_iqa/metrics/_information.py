@@ -14,12 +14,15 @@ class ScaleMixture(NamedTuple):
     """A Gaussian scale mixture fitted to vectors of one band.
 
     Attributes:
-      field: [...], the squared multiplier of each vector, v' C^-1 v / d; NaN when C is singular.
+      field: [...], the squared multiplier of each vector, v' C^-1 v / d.
       eigenvalues: [d] of the covariance C, ascending, not below zero.
+      defined: whether C has an inverse; false when a component is flat, and then the others mean nothing (but are
+        finite, so that a gradient stays finite).
     """
 
     field: jax.Array
     eigenvalues: jax.Array
+    defined: jax.Array
 
 
 def regress(
@@ -66,7 +69,7 @@ def scale_mixture(samples: Sequence[jax.Array], vectors: Sequence[jax.Array], *,
       centred: whether the mean of the samples is subtracted, static.
 
     Returns:
-      A ScaleMixture; everything is NaN when a component of the samples is flat.
+      A ScaleMixture.
 
     References:
       [1] Wainwright, Simoncelli, "Scale mixtures of Gaussians and the statistics of natural images", NIPS 1999.
@@ -89,8 +92,7 @@ def scale_mixture(samples: Sequence[jax.Array], vectors: Sequence[jax.Array], *,
         component = sum(whitener[i, j] * vectors[j] for j in range(i + 1))
         field = field + component * component
     eigenvalues = jnp.maximum(jnp.linalg.eigvalsh(cov), 0.0)
-    mixture = ScaleMixture(jnp.where(defined, field / size, jnp.nan), jnp.where(defined, eigenvalues, jnp.nan))
-    return jax.lax.optimization_barrier(mixture)
+    return jax.lax.optimization_barrier(ScaleMixture(field / size, eigenvalues, defined))
 
 
 def sum_of_logs(terms: Callable[[jax.Array], jax.Array], eigenvalues: jax.Array) -> jax.Array:

@@ -38,8 +38,8 @@ def _channel(bands: jax.Array, window: int) -> tuple[jax.Array, jax.Array]:
     return jnp.maximum(gain, 0.0), jnp.where(gain < 0.0, total, residual)
 
 
-def _band_information(bands: jax.Array, window: int) -> tuple[jax.Array, jax.Array]:
-    """Information of the distorted and of the reference subband [2, H, W] about the scene, in bits."""
+def _band_information(bands: jax.Array, window: int) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Information of the distorted and of the reference subband [2, H, W] in bits, and whether it is defined."""
     gain, residual = _channel(bands, window)
     height, width = (_BLOCK * (side // _BLOCK) for side in bands.shape[1:])
     y = bands[0, :height, :width]
@@ -52,7 +52,7 @@ def _band_information(bands: jax.Array, window: int) -> tuple[jax.Array, jax.Arr
     of_reference = model.field / _WAVELET_NOISE
     image = _information.sum_of_logs(lambda eigenvalue: of_image * eigenvalue, model.eigenvalues)
     reference = _information.sum_of_logs(lambda eigenvalue: of_reference * eigenvalue, model.eigenvalues)
-    return jnp.sum(image), jnp.sum(reference)
+    return jnp.sum(image), jnp.sum(reference), model.defined
 
 
 def vif(reference: jax.Array, image: jax.Array) -> jax.Array:
@@ -79,13 +79,14 @@ def vif(reference: jax.Array, image: jax.Array) -> jax.Array:
     _pixels.check_pair(reference, image, 9 * 2 ** (_LEVELS - 1), "vif")
     # The bands drop the mean; without it their float32 rounding is smaller.
     pair = jnp.stack([_filters.grey_levels(reference), _filters.grey_levels(image)]) - 128.0
-    of_image, of_reference = [], []
+    of_image = of_reference = 0.0
+    defined = True
     for level, bands in enumerate(_pyramids.steerable_pairs(pair, _LEVELS)):
         window = 2 ** (_LEVELS - level) + 1
         of_both = jax.vmap(lambda oriented, window=window: _band_information(oriented, window))(bands)
-        of_image.append(jnp.sum(of_both[0]))
-        of_reference.append(jnp.sum(of_both[1]))
-    return sum(of_image) / sum(of_reference)
+        of_image, of_reference = of_image + jnp.sum(of_both[0]), of_reference + jnp.sum(of_both[1])
+        defined = defined & jnp.all(of_both[2])
+    return jnp.where(defined, of_image / jnp.where(defined, of_reference, 1.0), jnp.nan)
 
 
 def _pixel_information(x: jax.Array, y: jax.Array, window: tuple[float, ...]) -> tuple[jax.Array, jax.Array]:

@@ -146,8 +146,8 @@ def _enlarge(x: jax.Array, shape: tuple[int, int]) -> jax.Array:
     return jnp.einsum("yh,hw,xw->yx", rows, x, columns, precision="highest")
 
 
-def _information_weights(x: jax.Array, y: jax.Array, parent: jax.Array | None) -> jax.Array:
-    """Information-content weight of each 3 x 3 neighbourhood of a band, [H - 2, W - 2]."""
+def _information_weights(x: jax.Array, y: jax.Array, parent: jax.Array | None) -> tuple[jax.Array, jax.Array]:
+    """Information-content weight of each 3 x 3 neighbourhood of a band, [H - 2, W - 2], and whether it is defined."""
     height, width = x.shape[0] - 2, x.shape[1] - 2
     box = _filters.box_mean(jnp.stack([x, y - x, x * x, x * (y - x), jnp.square(y - x)]), 3)
     gain, residual = _information.regress(*box)
@@ -157,7 +157,8 @@ def _information_weights(x: jax.Array, y: jax.Array, parent: jax.Array | None) -
     model = _information.scale_mixture(vectors, vectors, centred=False)
     slope = (residual + (1.0 + gain * gain) * _IW_NOISE) * model.field / _IW_NOISE**2
     slope, residual = jax.lax.optimization_barrier((slope, residual))
-    return _information.sum_of_logs(lambda eigenvalue: slope * eigenvalue + residual / _IW_NOISE, model.eigenvalues)
+    weights = _information.sum_of_logs(lambda eigenvalue: slope * eigenvalue + residual / _IW_NOISE, model.eigenvalues)
+    return jnp.where(model.defined, weights, 1.0), model.defined
 
 
 def iw_ssim(reference: jax.Array, image: jax.Array) -> jax.Array:
@@ -184,17 +185,18 @@ def iw_ssim(reference: jax.Array, image: jax.Array) -> jax.Array:
     levels = len(_SCALE_WEIGHTS)
     pair = jnp.stack([images.luma(reference), images.luma(image)])
     pyramid = _pyramids.laplacian(pair, _BINOMIAL, levels, reduce_border="reflect", expand_border="reflect", gain=2.0)
-    means = []
+    means, defined = [], True
     for level, (x, y) in enumerate(pyramid):
         luminance, structure = ss.similarity_maps(x, y)
         if level == levels - 1:
             means.append(jnp.mean(luminance * structure))
             continue
         parent = _enlarge(255.0 * pyramid[level + 1][0], x.shape) if level < levels - 2 else None
-        weights = _information_weights(255.0 * x, 255.0 * y, parent)[4:-4, 4:-4]
+        weights, here = _information_weights(255.0 * x, 255.0 * y, parent)
+        weights, defined = weights[4:-4, 4:-4], defined & here
         means.append(jnp.sum(structure * weights) / jnp.sum(weights))
     total = sum(_SCALE_WEIGHTS)
-    return _power_product(means, [w / total for w in _SCALE_WEIGHTS])
+    return jnp.where(defined, _power_product(means, [w / total for w in _SCALE_WEIGHTS]), jnp.nan)
 
 
 _WANG2003 = "Wang, Simoncelli, Bovik, Asilomar 2003"
