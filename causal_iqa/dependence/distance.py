@@ -24,8 +24,7 @@ def _grams(x: jax.Array, y: jax.Array, exponent: float, smallest: int) -> tuple[
     def gram(z: jax.Array) -> jax.Array:
         distance = radial_kernels.distances(z, z)
         if exponent != 1.0:
-            positive = distance > 0
-            distance = jnp.where(positive, jnp.where(positive, distance, 1.0) ** exponent, 0.0)
+            distance = radial_kernels.positive_power(distance, exponent)
         return -distance
 
     return gram(x), gram(y)

@@ -26,8 +26,9 @@ def check_pair(x: jax.Array, y: jax.Array) -> None:
 
 def safe_sqrt(x: jax.Array) -> jax.Array:
     """Square root with value and gradient 0 where x is not positive."""
-    positive = x > 0
-    return jnp.where(positive, jnp.sqrt(jnp.where(positive, x, 1.0)), 0.0)
+    # No second `where` with a 1 inside: compiled code may compute x twice, once fused and rounded differently, so that
+    # the two disagree whether a difference of equal numbers is zero, and the root of 1 gets out.
+    return jnp.where(x > 0, jnp.sqrt(jnp.maximum(x, jnp.finfo(x.dtype).tiny)), 0.0)
 
 
 def is_direct(x: jax.Array) -> bool:

@@ -33,12 +33,22 @@ def distances(x: jax.Array, y: jax.Array) -> jax.Array:
     References:
       [1] Golub, Van Loan, "Matrix Computations", 4th edition, section 2.7 on cancellation.
     """
+    kernels.check_pair(x, y)
+    # A power of two takes samples of any unit into the range of squares, and rounds nothing.
+    largest = jax.lax.stop_gradient(jnp.maximum(jnp.max(jnp.abs(x)), jnp.max(jnp.abs(y))))
+    scale = jnp.where(largest > 0, jnp.exp2(jnp.floor(jnp.log2(jnp.where(largest > 0, largest, 1.0)))), 1.0)
+    x, y = x / scale, y / scale
     squares = kernels.squared_distances(x, y)
     mean = jnp.mean(y, axis=0, keepdims=True)
     norms = jnp.sum(jnp.square(x - mean), axis=1)[:, None] + jnp.sum(jnp.square(y - mean), axis=1)[None, :]
     # Differences taken directly are exact, however small.
     resolved = kernels.is_direct(x) | (squares > _ROUNDING_UNITS * jnp.finfo(squares.dtype).eps * norms)
-    return kernels.safe_sqrt(jnp.where(resolved, squares, 0.0))
+    return scale * kernels.safe_sqrt(jnp.where(resolved, squares, 0.0))
+
+
+def positive_power(distance: jax.Array, exponent: jax.Array | float) -> jax.Array:
+    """A power of what is not negative, with value and gradient 0 at 0."""
+    return jnp.where(distance > 0, jnp.maximum(distance, jnp.finfo(distance.dtype).tiny) ** exponent, 0.0)
 
 
 def _scaled(distance: jax.Array, bandwidth: jax.Array | float) -> tuple[jax.Array, jax.Array]:
@@ -203,10 +213,7 @@ def distance_induced(
     if origin.shape != x.shape[1:]:
         raise ValueError(f"origin: expected shape {x.shape[1:]}, got {origin.shape}")
 
-    def power(distance: jax.Array) -> jax.Array:
-        # The power of zero has no finite slope.
-        positive = distance > 0
-        return jnp.where(positive, jnp.where(positive, distance, 1.0) ** exponent, 0.0)
-
-    to_x, to_y = (power(kernels.safe_sqrt(jnp.sum(jnp.square(a - origin[None, :]), axis=1))) for a in (x, y))
-    return 0.5 * (to_x[:, None] + to_y[None, :] - power(distances(x, y)))
+    to_x, to_y = (
+        positive_power(kernels.safe_sqrt(jnp.sum(jnp.square(a - origin[None, :]), axis=1)), exponent) for a in (x, y)
+    )
+    return 0.5 * (to_x[:, None] + to_y[None, :] - positive_power(distances(x, y), exponent))

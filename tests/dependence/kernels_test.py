@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.spatial.distance
+import scipy.special
 
 from causal_iqa import dependence
 
@@ -22,8 +23,15 @@ def _arguments(spec, n, m):
     return jnp.asarray(_samples(0, n, 4)), jnp.asarray(_samples(1, m, 4))
 
 
+PARAMETERS = {"bandwidth": 1.7, "shape": 0.8, "exponent": 1.3, "degree": 3, "offset": 0.6}
+
+
+def _others(spec):
+    return {name: PARAMETERS[name] for name in spec.parameters if name != "bandwidth"}
+
+
 def _call(spec, x, y):
-    return spec.fn(x, y, **dict.fromkeys(spec.parameters, 1.7))
+    return spec.fn(x, y, **{name: PARAMETERS[name] for name in spec.parameters})
 
 
 @pytest.mark.parametrize("name", dependence.KERNELS)
@@ -59,8 +67,25 @@ def test_vmap_equals_loop(name):
 @pytest.mark.parametrize("name", FEATURE_KERNELS)
 def test_values_are_the_formula_pair_by_pair(name):
     x, y = _samples(2, 6, 5).astype(np.float64), _samples(3, 4, 5).astype(np.float64)
+
+    def matern(order):  # Rasmussen, Williams, eq. 4.14, by the Bessel function.
+        def value(a, b):
+            r = np.sqrt(2 * order) * np.linalg.norm(a - b) / 1.7
+            return 2 ** (1 - order) / scipy.special.gamma(order) * r**order * scipy.special.kv(order, r)
+
+        return value
+
     formula = {
         "rbf": lambda a, b: np.exp(-np.sum((a - b) ** 2) / (2 * 1.7**2)),
+        "laplace": lambda a, b: np.exp(-scipy.spatial.distance.cityblock(a, b) / 1.7),
+        "rational_quadratic": lambda a, b: (1 + np.sum((a - b) ** 2) / (2 * 0.8 * 1.7**2)) ** -0.8,
+        "matern12": matern(0.5),
+        "matern32": matern(1.5),
+        "matern52": matern(2.5),
+        "distance_induced": lambda a, b: (
+            (np.linalg.norm(a) ** 1.3 + np.linalg.norm(b) ** 1.3 - np.linalg.norm(a - b) ** 1.3) / 2
+        ),
+        "polynomial": lambda a, b: (np.dot(a, b) / 1.7**2 + 0.6) ** 3,
         "linear": lambda a, b: np.dot(a, b),
         "cosine": lambda a, b: 1 - scipy.spatial.distance.cosine(a, b),
     }[name]
@@ -158,3 +183,94 @@ def test_bad_input_is_named():
         dependence.delta(jnp.zeros(4, int), jnp.zeros((4, 1), int))
     with pytest.raises(ValueError, match="at least 2 samples, got 1"):
         dependence.median_heuristic(x[:1])
+
+
+def test_laplace_of_many_dimensions_and_products():
+    x, y = _samples(10, 7, 21), _samples(11, 5, 21)
+    expected = np.exp(-scipy.spatial.distance.cdist(x, y, "cityblock") / 9.0)
+    laplace = jax.jit(lambda x, y: dependence.laplace(x, y, bandwidth=9.0))(x, y)
+    np.testing.assert_allclose(laplace, expected, rtol=1e-5)
+    # Of a joint variable, the product of Gaussians over its parts is the Gaussian of the whole.
+    parts = [dependence.rbf(x[:, part], y[:, part], bandwidth=3.0) for part in (slice(0, 9), slice(9, 21))]
+    np.testing.assert_allclose(dependence.product(*parts), dependence.rbf(x, y, bandwidth=3.0), rtol=1e-5)
+    with pytest.raises(ValueError, match="at least one kernel matrix"):
+        dependence.product()
+    with pytest.raises(ValueError, match="grams: expected equal shapes"):
+        dependence.product(parts[0], parts[1][:3])
+
+
+def test_distances_of_coincident_points_are_zero_in_many_dimensions():
+    x = np.repeat(_samples(12, 4, 300), 2, axis=0)
+    distances = np.asarray(jax.jit(dependence.distances)(x, x))
+    same = np.repeat(np.arange(4), 2)[:, None] == np.repeat(np.arange(4), 2)[None, :]
+    assert np.all(distances[same] == 0)
+    np.testing.assert_allclose(distances, scipy.spatial.distance.cdist(x, x), rtol=1e-5, atol=1e-4)
+    # What the guard is for: the root of a rounding error.
+    assert np.sqrt(np.asarray(dependence.squared_distances(x, x))[same].max()) > 1e-3
+
+
+def test_compiled_distances_agree_with_themselves():
+    # A program that draws the samples too computes a distance twice, differently rounded; the corner must stay zero.
+    def from_corner(key):
+        x = jax.random.normal(key, (20, 2))
+        distances = dependence.distances(x, x)
+        return x, distances - distances[0, 0]
+
+    x, distances = jax.jit(jax.vmap(from_corner))(jax.random.split(jax.random.key(0), 400))
+    expected = np.stack([scipy.spatial.distance.cdist(a, a) for a in np.asarray(x, np.float64)])
+    np.testing.assert_allclose(distances, expected, atol=1e-5)
+
+
+def test_distances_in_few_dimensions_are_exact_however_small():
+    x = np.array([[1000.0, 0.0], [1000.0, 1e-6], [1000.0, 3e-6]], np.float32)
+    np.testing.assert_allclose(dependence.distances(x, x)[0], [0, 1e-6, 3e-6], rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", [n for n, spec in dependence.KERNELS.items() if "bandwidth" in spec.parameters])
+def test_a_bandwidth_from_the_samples_makes_a_kernel_free_of_units(name):
+    spec, x = dependence.KERNELS[name], jnp.asarray(_samples(13, 12, 3))
+
+    @jax.jit
+    def gram(x):
+        return spec.fn(x, x, **_others(spec), bandwidth=dependence.median_heuristic(x))
+
+    for unit in (1e-6, 1e6):
+        np.testing.assert_allclose(gram(unit * x), gram(x), rtol=2e-5, atol=1e-6)
+
+
+def test_gradients_of_radial_kernels_are_finite_at_coincident_points():
+    x = jnp.asarray(np.repeat(_samples(14, 3, 2), 2, axis=0))
+    for name in ("laplace", "rational_quadratic", "matern12", "matern32", "matern52", "distance_induced"):
+        gradient = jax.grad(lambda x: jnp.sum(_call(dependence.KERNELS[name], x, x) ** 2))(x)  # noqa: B023
+        assert np.all(np.isfinite(gradient)) and np.any(gradient != 0), name
+
+
+@pytest.mark.parametrize("d", [2, 12])
+def test_median_of_ties_and_large_matrices(d):
+    x = np.random.default_rng(d).integers(0, 3, (40, d)).astype(np.float32)
+    expected = np.median(scipy.spatial.distance.pdist(x.astype(np.float64)))
+    np.testing.assert_allclose(jax.jit(dependence.median_heuristic)(x), expected, rtol=1e-6)
+    assert np.isnan(dependence.median_heuristic(jnp.asarray(x).at[3, 0].set(jnp.nan)))
+
+
+def test_subsampled_median_is_near_the_exact_one_and_decided_by_its_key():
+    x = jnp.asarray(_samples(15, 60, 4))
+    median = jax.jit(lambda key: dependence.median_heuristic_subsampled(key, x, num_pairs=4000))
+    first, again, other = (float(median(jax.random.key(seed))) for seed in (0, 0, 1))
+    assert first == again != other
+    np.testing.assert_allclose([first, other], dependence.median_heuristic(x), rtol=0.05)
+    two = dependence.median_heuristic_subsampled(jax.random.key(2), jnp.array([[0.0], [3.0]]), num_pairs=5)
+    assert two == 3.0  # Never a sample with itself.
+    with pytest.raises(ValueError, match="num_pairs: expected at least 1, got 0"):
+        dependence.median_heuristic_subsampled(jax.random.key(0), x, num_pairs=0)
+
+
+def test_bad_parameters_are_named():
+    x = jnp.zeros((4, 3))
+    with pytest.raises(ValueError, match="degree: expected an integer of at least 1, got 0"):
+        dependence.polynomial(x, x, degree=0, offset=1.0, bandwidth=1.0)
+    with pytest.raises(ValueError, match=r"origin: expected shape \(3,\), got \(2,\)"):
+        dependence.distance_induced(x, x, exponent=1.0, origin=jnp.zeros(2))
+    for name in ("laplace", "rational_quadratic", "matern12", "matern32", "matern52"):
+        spec = dependence.KERNELS[name]
+        assert np.all(np.isnan(spec.fn(x, x, **_others(spec), bandwidth=0.0)))

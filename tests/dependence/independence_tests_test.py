@@ -1,0 +1,271 @@
+"""Tests of independence: their machinery against all permutations, their promises, levels and power."""
+
+import itertools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import scipy.stats
+
+from causal_iqa import dependence
+from causal_iqa.dependence import independence_tests, permutation_moments, permutations
+
+SETTINGS = {"num_permutations": 199, "num_samples": 500, "level": 0.05}
+NAMES = tuple(dependence.TESTS)
+
+
+def _test(name, key, K, L, **settings):
+    spec = dependence.TESTS[name]
+    settings = {s: settings.get(s, SETTINGS[s]) for s in spec.settings}
+    grams = ([K, K**4], [L, L**4]) if spec.several_kernels else (K, L)
+    return spec.fn(*([key] if spec.random else []), *grams, **settings)
+
+
+def _rbf(x):
+    return dependence.rbf(x, x, bandwidth=dependence.median_heuristic(x))
+
+
+def _dependent(key, n, share=0.7):
+    key_x, key_y = jax.random.split(key)
+    x = jax.random.normal(key_x, (n, 2))
+    y = share * x[:, :1] ** 2 + jax.random.normal(key_y, (n, 1))
+    return _rbf(x), _rbf(y)
+
+
+def _symmetric(seed, n, rank=None):
+    factor = np.random.default_rng(seed).standard_normal((n, rank or n))
+    gram = factor @ factor.T
+    H = np.eye(n) - 1 / n
+    gram = H @ gram @ H
+    return gram / np.linalg.norm(gram)
+
+
+@pytest.fixture(scope="module")
+def jitted():
+    return {name: jax.jit(lambda key, K, L, name=name: _test(name, key, K, L)) for name in NAMES}
+
+
+@pytest.mark.parametrize("n", [2, 3, 8, 9])
+def test_diagonals_and_shifts_are_those_of_a_loop(n):
+    A, B = _symmetric(0, n), _symmetric(1, n)
+    i = np.arange(n)
+    expected = [[A[j, (j + d) % n] for d in range(n // 2 + 1)] for j in range(n)]
+    np.testing.assert_allclose(permutations.cyclic_diagonals(jnp.asarray(A, jnp.float32)), expected, rtol=1e-6)
+    observed, null = permutations.permuted_products(
+        jax.random.key(0), *(jnp.asarray(m, jnp.float32)[None] for m in (A, B)), num_permutations=n - 1
+    )
+    # The coset of the data is that of the shifts under one unknown relabelling: search it among all.
+    products = np.sort(np.array([observed[0, 0], *null[:, 0, 0]]))
+    shifts = [(i + k) % n for k in range(n)]
+    for order in itertools.islice(itertools.permutations(range(n)), 6000):
+        a, b = (m[np.ix_(order, order)] for m in (A, B))
+        if np.allclose(np.sort([np.sum(a * b[np.ix_(s, s)]) for s in shifts]), products, atol=1e-6):
+            break
+    else:
+        pytest.fail("no relabelling gives these products") if n < 8 else None
+    np.testing.assert_allclose(observed[0, 0], np.sum(A * B), atol=1e-6)
+
+
+def test_products_of_several_matrices_share_their_permutations():
+    A, B = (np.stack([_symmetric(s, 11), _symmetric(s + 1, 11, 2)]) for s in (2, 4))
+    A, B = jnp.asarray(A, jnp.float32), jnp.asarray(B, jnp.float32)
+    key = jax.random.key(1)
+    observed, null = permutations.permuted_products(key, A, B, num_permutations=30)
+    assert observed.shape == (2, 2) and null.shape == (30, 2, 2)
+    for u, v in itertools.product(range(2), range(2)):
+        one, alone = permutations.permuted_products(key, A[u : u + 1], B[v : v + 1], num_permutations=30)
+        np.testing.assert_allclose(null[:, u, v], alone[:, 0, 0], atol=1e-6)
+        np.testing.assert_allclose(one[0, 0], jnp.sum(A[u] * B[v]), atol=1e-6)
+
+
+@pytest.mark.parametrize("num_permutations", [4, 6, 9])
+def test_permutation_p_values_are_uniform_over_the_orbit_of_the_data(num_permutations):
+    # Whole cosets (4, 9) and a part of them (6): every order of the second variable, many keys.
+    A, B = _symmetric(6, 5), _symmetric(7, 5)
+    orders = np.array(list(itertools.permutations(range(5))))
+    K, Ls = jnp.asarray(A, jnp.float32), jnp.asarray([B[np.ix_(o, o)] for o in orders], jnp.float32)
+
+    def p_value(key, L):
+        return dependence.hsic_permutation_test(key, K, L, num_permutations=num_permutations).p_value
+
+    keys = jax.random.split(jax.random.key(2), (60, 120))
+    p = np.asarray(jax.jit(jax.vmap(jax.vmap(p_value), (0, None)))(keys, Ls)).ravel()
+    counts = np.bincount(np.round(p * (1 + num_permutations)).astype(int), minlength=num_permutations + 2)[1:]
+    share = 1 / (1 + num_permutations)
+    np.testing.assert_allclose(counts / p.size, share, atol=4.5 * np.sqrt(share * (1 - share) / p.size))
+
+
+@pytest.mark.parametrize(("n", "rank"), [(4, 4), (5, 2), (6, 1), (7, 3)])
+def test_moments_are_those_of_all_permutations(n, rank):
+    A, B = _symmetric(n, n, rank), _symmetric(n + 1, n)
+    orders = (np.ix_(o, o) for o in itertools.permutations(range(n)))
+    null = np.array([np.sum(A * B[o]) for o in orders])
+    moments = permutation_moments.permutation_moments(*(jnp.asarray(m, jnp.float32) for m in (A, B)))
+    np.testing.assert_allclose(moments.mean, null.mean(), atol=1e-6)
+    np.testing.assert_allclose(moments.std, null.std(), rtol=1e-5)
+    np.testing.assert_allclose(moments.skewness, scipy.stats.skew(null), rtol=1e-4, atol=1e-4)
+
+
+def test_estimated_cube_traces_are_near_the_exact_ones(monkeypatch):
+    n = 96
+    monkeypatch.setattr(permutation_moments, "_EXACT_SAMPLES", 16)
+    for d, tolerance in ((1, 1e-4), (3, 1e-3), (40, 0.05)):
+        x = jax.random.normal(jax.random.key(d), (n, d))
+        A = np.asarray(dependence.centre(_rbf(x)), np.float64)
+        A /= np.linalg.norm(A)
+        value = permutation_moments._cube_trace(jnp.asarray(A, jnp.float32))
+        np.testing.assert_allclose(value, np.trace(A @ A @ A), rtol=tolerance)
+    signs = np.asarray(permutation_moments.probes(400, 96))
+    assert set(np.unique(signs)) == {-1.0, 1.0}
+    off_diagonal = signs.T @ signs / 400 - np.eye(96)
+    assert abs(signs.mean()) < 4 / np.sqrt(signs.size) and np.abs(off_diagonal).max() < 5 / np.sqrt(400)
+
+
+def test_pearson_survival_is_scipys():
+    z = np.linspace(-3, 8, 45)
+    for skewness in (-1.3, -0.05, 0.0, 1e-5, 0.02, 0.14, 0.16, 1.0, 2.8, 6.0):
+        expected = scipy.stats.pearson3.sf(z, skewness)
+        value = jax.vmap(lambda z, s=skewness: independence_tests.pearson3_survival(z, jnp.float32(s)))(jnp.float32(z))
+        np.testing.assert_allclose(value, expected, atol=1e-4)
+        tail = expected > 1e-4
+        np.testing.assert_allclose(np.asarray(value)[tail], expected[tail], rtol=0.01)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_contract(name, jitted):
+    spec = dependence.TESTS[name]
+    assert spec.name == name
+    K, L = _dependent(jax.random.key(3), 40, 2.0)
+    key = jax.random.key(4)
+    result = jitted[name](key, K, L)
+    assert {"statistic", "p_value", "null_mean", "null_std", *spec.settings} <= set(result._fields)
+    for field in ("statistic", "p_value", "null_mean", "null_std"):
+        value = getattr(result, field)
+        assert value.shape == () and value.dtype == jnp.float32 and np.isfinite(value), field
+    for setting in spec.settings:
+        assert float(getattr(result, setting)) == pytest.approx(SETTINGS[setting])
+    assert result.p_value < 0.05
+    # Units of a kernel and the order of the samples do not matter.
+    order = np.random.default_rng(0).permutation(40)
+    for other in ((1e6 * K, L), (K[order][:, order], L[order][:, order])):
+        p_value = jitted[name](key, *other).p_value
+        np.testing.assert_allclose(p_value, result.p_value, atol=0.03 if spec.random else 1e-4)
+    flat = jnp.full_like(K, 0.1)
+    assert jitted[name](key, K, flat).p_value == 1.0 and jitted[name](key, flat, flat).p_value == 1.0
+    assert np.isnan(jitted[name](key, K, flat.at[3, 4].set(jnp.nan)).p_value)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_few_samples_and_bad_settings(name):
+    spec = dependence.TESTS[name]
+    n = spec.smallest_samples
+    K = jnp.asarray(_symmetric(8, n + 1), jnp.float32)
+    assert 0 < _test(name, jax.random.key(0), K[:n, :n], K[:n, :n] @ K[:n, :n]).p_value <= 1
+    with pytest.raises(ValueError, match=f"at least {n} samples, got {n - 1}"):
+        _test(name, jax.random.key(0), K[: n - 1, : n - 1], K[: n - 1, : n - 1])
+    for setting in spec.settings:
+        with pytest.raises(ValueError, match=f"{setting}: expected"):
+            _test(name, jax.random.key(0), K, K, **{setting: 0})
+        with pytest.raises(TypeError, match=setting):
+            others = {s: SETTINGS[s] for s in spec.settings if s != setting}
+            spec.fn(jax.random.key(0), [K], [K], **others)
+
+
+def test_all_tests_agree_on_p_values():
+    for seed, share in ((0, 0.0), (1, 0.3), (2, 0.45)):
+        K, L = _dependent(jax.random.key(seed), 40, share)
+        exact = dependence.hsic_permutation_test(jax.random.key(5), K, L, num_permutations=19999)
+        gamma = dependence.hsic_gamma_test(K, L)
+        spectral = dependence.hsic_spectral_test(jax.random.key(6), K, L, num_samples=20000)
+        np.testing.assert_allclose(gamma.p_value, exact.p_value, atol=0.015)
+        np.testing.assert_allclose(spectral.p_value, exact.p_value, atol=0.02)
+        for result in (gamma, spectral):
+            assert result.statistic == exact.statistic
+            np.testing.assert_allclose(result.null_mean, exact.null_mean, rtol=0.01)
+            np.testing.assert_allclose(result.null_std, exact.null_std, rtol=0.03)
+
+
+def test_spectral_null_of_one_term_is_chi_square():
+    # Linear kernels of one feature: HSIC is a squared correlation, its limit one chi square.
+    x = jax.random.normal(jax.random.key(7), (200, 1))
+    y = 0.02 * x + jax.random.normal(jax.random.key(8), (200, 1))
+    K, L = dependence.linear(x, x), dependence.linear(y, y)
+    expected = scipy.stats.pearsonr(np.asarray(x)[:, 0], np.asarray(y)[:, 0]).pvalue
+    spectral = dependence.hsic_spectral_test(jax.random.key(9), K, L, num_samples=20000)
+    assert 0.02 < expected < 0.5
+    np.testing.assert_allclose(spectral.p_value, expected, atol=0.015)
+    np.testing.assert_allclose(dependence.hsic_gamma_test(K, L).p_value, expected, atol=0.015)
+
+
+def test_aggregated_test_is_the_rank_of_the_smallest_p_value():
+    Ks, Ls = zip(*[_dependent(jax.random.key(10), 24, 0.5), _dependent(jax.random.key(11), 24, 0.5)], strict=True)
+    key = jax.random.key(12)
+    result = dependence.hsic_aggregated_test(key, Ks, Ls, num_permutations=99, level=0.1)
+    units = [[np.asarray(m) / np.linalg.norm(m) for m in map(dependence.centre, grams)] for grams in (Ks, Ls)]
+    observed, null = permutations.permuted_products(key, *map(jnp.asarray, map(np.stack, units)), num_permutations=99)
+    values = np.concatenate([observed[None], null])
+    p = np.mean(values[None] >= values[:, None] - 1e-7, axis=1)
+    smallest = p.min(axis=(1, 2))
+    np.testing.assert_allclose(result.kernel_p_values, p[0], atol=1e-6)
+    np.testing.assert_allclose(result.p_value, np.mean(smallest <= smallest[0] + 1e-6), atol=1e-6)
+    levels = [u for u in np.unique(smallest) if np.mean(smallest <= u + 1e-6) <= 0.1 + 1e-6]
+    np.testing.assert_allclose(result.corrected_level, max(levels, default=0.0), atol=1e-6)
+    assert bool(jnp.any(result.kernel_rejected)) == bool(result.p_value <= 0.1)
+    # Not as strict as Bonferroni's level for four pairs, not above the level of one.
+    assert 0.1 / 4 - 1e-2 < result.corrected_level <= 0.1
+
+
+def test_bandwidth_collection_is_dyadic():
+    np.testing.assert_allclose(dependence.bandwidth_collection(3.0, num_each_side=2), [0.75, 1.5, 3, 6, 12])
+    with pytest.raises(ValueError, match="num_each_side: expected 0 or more, got -1"):
+        dependence.bandwidth_collection(1.0, num_each_side=-1)
+    with pytest.raises(ValueError, match="at least one Gram matrix"):
+        dependence.hsic_aggregated_test(jax.random.key(0), [], [], num_permutations=9, level=0.05)
+
+
+def _cauchy(key, n):
+    return _rbf(jax.random.cauchy(key, (n, 1)))
+
+
+def _categories(key, n):
+    labels = jax.random.randint(key, (n,), 0, 3)
+    return dependence.delta(labels, labels)
+
+
+@pytest.fixture(scope="module")
+def all_p_values():
+    """P-values [draws, tests] of Gram matrices [draws, n, n]; one program for each n."""
+
+    def p_values(draw):
+        key, K, L = draw
+        keys = jax.random.split(key, len(NAMES))
+        return jnp.stack(
+            [
+                _test(name, k, K, L, num_samples=299, num_permutations=99).p_value
+                for name, k in zip(NAMES, keys, strict=True)
+            ]
+        )
+
+    mapped = jax.jit(lambda *draws: jax.lax.map(p_values, draws))
+    return lambda seed, K, L: np.asarray(mapped(jax.random.split(jax.random.key(seed), len(K)), K, L))
+
+
+@pytest.mark.parametrize(("variable", "lowest"), [(_cauchy, 0.011), (_categories, 0.005)])
+def test_levels_hold_for_heavy_tails_and_categories(variable, lowest, all_p_values):
+    n, draws = 30, 500
+    grams = jax.jit(jax.vmap(lambda key: variable(key, n)))
+    K, L = (grams(jax.random.split(jax.random.key(seed), draws)) for seed in (13, 14))
+    rates = np.mean(all_p_values(15, K, L) <= 0.05 + 1e-6, axis=0)
+    # Four standard errors of a share over the draws; the categories' few values make tests careful.
+    assert np.all(rates <= 0.05 + 4 * np.sqrt(0.05 * 0.95 / draws)) and np.all(rates >= lowest), rates
+
+
+def test_power_rises_with_dependence(all_p_values):
+    power = []
+    for share in (0.5, 2.0):
+        draw = jax.jit(jax.vmap(lambda key: _dependent(key, 30, share)))  # noqa: B023
+        K, L = draw(jax.random.split(jax.random.key(16), 150))
+        power.append(np.mean(all_p_values(17, K, L) <= 0.05 + 1e-6, axis=0))
+    # Four standard errors apart, and from the level.
+    assert np.all(power[0] > 0.09) and np.all(power[1] > power[0] + 0.2) and np.all(power[1] > 0.55), power
