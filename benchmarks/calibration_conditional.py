@@ -21,6 +21,7 @@ _DRAWS = flags.DEFINE_integer("draws", 2000, "Null draws of each.", lower_bound=
 _SIZES = flags.DEFINE_list("sizes", ["50", "100", "300"], "Numbers of samples.")
 _ONLY = flags.DEFINE_list("tests", [], "Names of tests; all when empty.")
 _SCENARIOS = flags.DEFINE_list("scenarios", [], "Names of scenarios; all when empty.")
+_BATCH = flags.DEFINE_integer("batch", 25, "Draws mapped at once.", lower_bound=1)
 _JSON = flags.DEFINE_string("json", None, "Where the figures go.")
 _MARKDOWN = flags.DEFINE_string("markdown", None, "Where the table goes.")
 
@@ -126,7 +127,7 @@ def applies(test: str, scenario: str) -> bool:
     return test != "local_permutation" if categorical else not conditional_table.CONDITIONAL_TESTS[test].categorical
 
 
-def rejections(test: str, scenario: str, n: int, draws: int, *, alpha: float = 0.05) -> float:
+def rejections(test: str, scenario: str, n: int, draws: int, *, batch: int, alpha: float = 0.05) -> float:
     """Returns the share of null draws that the test rejects at alpha."""
     draw, p_value = SCENARIOS[scenario][0], TESTS[test]
 
@@ -135,13 +136,13 @@ def rejections(test: str, scenario: str, n: int, draws: int, *, alpha: float = 0
         return p_value(key_test, *draw(key_data, n))
 
     keys = jax.random.split(jax.random.key(7), draws)
-    p = np.asarray(jax.jit(lambda keys: jax.lax.map(one, keys, batch_size=min(draws, 25)))(keys))
+    p = np.asarray(jax.jit(lambda keys: jax.lax.map(one, keys, batch_size=min(draws, batch)))(keys))
     if not np.all(np.isfinite(p)):
         raise ValueError(f"{test}, {scenario}, n = {n}: {np.sum(~np.isfinite(p))} of {draws} p-values are not finite")
     return float(np.mean(p <= alpha + 1e-6))
 
 
-def study(draws: int, sizes: list[int], tests: list[str], scenarios: list[str]) -> list[dict]:
+def study(draws: int, sizes: list[int], tests: list[str], scenarios: list[str], *, batch: int) -> list[dict]:
     """Returns one row a test, scenario and size: the share rejected at .05, and whether it is within the bounds."""
     rows = []
     for test in tests:
@@ -151,7 +152,7 @@ def study(draws: int, sizes: list[int], tests: list[str], scenarios: list[str]) 
             continuous = SCENARIOS[scenario][1]
             for n in sizes:
                 start = time.perf_counter()
-                share = rejections(test, scenario, n, draws)
+                share = rejections(test, scenario, n, draws, batch=batch)
                 held = share <= 0.065 and (share >= 0.035 or not continuous)
                 seconds = time.perf_counter() - start
                 rows.append({"test": test, "scenario": scenario, "n": n, "rejected": share, "held": held})
@@ -179,9 +180,9 @@ def markdown(rows: list[dict], draws: int) -> str:
 
 def main(_: list[str]) -> None:
     """Runs the study."""
-    rows = study(
-        _DRAWS.value, [int(n) for n in _SIZES.value], _ONLY.value or list(TESTS), _SCENARIOS.value or list(SCENARIOS)
-    )
+    sizes = [int(n) for n in _SIZES.value]
+    tests, scenarios = _ONLY.value or list(TESTS), _SCENARIOS.value or list(SCENARIOS)
+    rows = study(_DRAWS.value, sizes, tests, scenarios, batch=_BATCH.value)
     if _JSON.value:
         pathlib.Path(_JSON.value).write_text(json.dumps({"draws": _DRAWS.value, "rows": rows}, indent=1) + "\n")
     if _MARKDOWN.value:

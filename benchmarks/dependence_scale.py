@@ -67,7 +67,7 @@ def kci_rows(sizes: tuple[int, ...] = (300, 500, 1000)) -> list[harness.Row]:
     return rows
 
 
-def stream_row(n: int = 262_144, chunk: int = 1024) -> harness.Row:
+def stream_row(n: int = 262_144, chunk: int = 2048) -> harness.Row:
     """RFF stream, d = 64 and 256 features on each side, against its three matrix products alone.
 
     Floor: 2 (64 * 256 * 2 + 256 * 256) = 0.197 MFLOP a row.

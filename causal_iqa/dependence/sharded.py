@@ -70,7 +70,8 @@ def sketch_sharded(
     devices = mesh.shape[axis]
     n = x.shape[0]
     if y.shape[0] != n or (mask is not None and jnp.shape(mask) != (n,)):
-        raise ValueError(f"x, y, mask: expected the same samples, got {n}, {y.shape[0]} and {jnp.shape(mask)}")
+        shown = "no mask" if mask is None else f"a mask of shape {jnp.shape(mask)}"
+        raise ValueError(f"x, y, mask: expected the same samples, got {n}, {y.shape[0]} and {shown}")
     mask = jnp.ones(n, bool) if mask is None else mask
     padding = -n % devices
 

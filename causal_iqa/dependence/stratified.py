@@ -188,8 +188,9 @@ def conditional_permutation_test(
     """`stratified_permutation_test` from Gram matrices over all samples and the stratum of each.
 
     With labels from `quantile_cells` it is the local permutation test for a continuous Z: valid as far as the laws of X
-    and Y hardly move with Z inside a cell, so with small cells; a dependence on Z that is steep inside cells is
-    rejected as if it were one between X and Y.
+    and Y hardly move with Z inside a cell, so with small cells (of three or more: the HSIC of two samples is the same
+    either way round). A dependence on Z that is steep inside cells, as in the tails of a heavy-tailed Z, is rejected as
+    if it were one between X and Y.
 
     Args:
       key: random key for the permutations.

@@ -137,16 +137,19 @@ class _PairSums(NamedTuple):
 
 def _pair_sums(prepared: Prepared, kernel_x: Kernel, kernel_y: Kernel, i: jax.Array, j: jax.Array) -> _PairSums:
     first, second = (_Block(*(part[k] for part in prepared[:5])) for k in (i, j))
-    block = first.mask.shape[0]
-    # On a diagonal block only pairs above the diagonal count: the other half is their mirror image.
-    position = jnp.arange(block)
-    counted = (i < j) | (position[:, None] < position[None, :])
-    weight = jnp.where(counted, first.mask[:, None] * second.mask[None, :], 0.0)
-    K = weight * (kernel_x(first.x, second.x) - first.offset_x[:, None] - second.offset_x[None, :])
-    L = weight * (kernel_y(first.y, second.y) - first.offset_y[:, None] - second.offset_y[None, :])
-    products = jnp.stack([jnp.sum(jnp.sum(a * b, axis=1)) for a, b in ((K, L), (K, K), (L, L))])
-    rows = (jnp.stack([jnp.sum(gram, axis=1), jnp.sum(gram, axis=0)]) for gram in (K, L))
-    return _PairSums(*rows, products)
+    # Each pair of blocks stands for its mirror image too; a block with itself holds every pair of samples twice.
+    twice = jnp.where(i == j, 0.5, 1.0).astype(first.mask.dtype)
+    K = kernel_x(first.x, second.x) - first.offset_x[:, None] - second.offset_x[None, :]
+    L = kernel_y(first.y, second.y) - first.offset_y[:, None] - second.offset_y[None, :]
+    K, L = (gram * first.mask[:, None] for gram in (K, L))
+    # Sums down the columns and matrix-vector products: sums along rows are several times slower on a CPU.
+    products = [jnp.sum(jnp.sum(a * b, axis=0) * second.mask) for a, b in ((K, L), (K, K), (L, L))]
+
+    def margins(gram: jax.Array) -> jax.Array:
+        along = jnp.matmul(gram, second.mask, precision=jax.lax.Precision.HIGHEST)
+        return twice * jnp.stack([along, jnp.sum(gram, axis=0) * second.mask])
+
+    return _PairSums(margins(K), margins(L), twice * jnp.stack(products))
 
 
 def _two_sum(high: jax.Array, low: jax.Array, value: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -166,7 +169,7 @@ def accumulate(prepared: Prepared, kernel_x: Kernel, kernel_y: Kernel, pairs: ja
       valid: [p] bool, False for pairs to leave out.
 
     Returns:
-      `GramSums` over padded samples; count, diagonals and scales zero.
+      `GramSums` over padded samples with the diagonal still in every sum; count, diagonals and scales zero.
     """
     sums = jax.checkpoint(functools.partial(_pair_sums, kernel_x=kernel_x, kernel_y=kernel_y))
     shape = prepared.mask.shape
@@ -196,17 +199,24 @@ def accumulate(prepared: Prepared, kernel_x: Kernel, kernel_y: Kernel, pairs: ja
 
 
 def complete(sums: GramSums, prepared: Prepared, kernel_x: Kernel, kernel_y: Kernel) -> GramSums:
-    """Adds the count, the diagonals and the scales, which need no pairs."""
+    """Adds the count, the diagonals and the scales, which need no pairs, and takes the diagonals off the sums."""
 
     def diagonal(kernel: Kernel, blocks: jax.Array, offsets: jax.Array) -> jax.Array:
         own = jax.vmap(lambda sample: kernel(sample[None], sample[None])[0, 0])
         values = jax.lax.map(own, blocks) - 2.0 * offsets
         return (values * prepared.mask).reshape(-1)
 
-    return sums._replace(
+    own_x = diagonal(kernel_x, prepared.x, prepared.offset_x)
+    own_y = diagonal(kernel_y, prepared.y, prepared.offset_y)
+    return GramSums(
         count=jnp.sum(prepared.mask),
-        diagonal_x=diagonal(kernel_x, prepared.x, prepared.offset_x),
-        diagonal_y=diagonal(kernel_y, prepared.y, prepared.offset_y),
+        rows_x=sums.rows_x - own_x,
+        rows_y=sums.rows_y - own_y,
+        diagonal_x=own_x,
+        diagonal_y=own_y,
+        cross=sums.cross - jnp.sum(own_x * own_y),
+        within_x=sums.within_x - jnp.sum(own_x * own_x),
+        within_y=sums.within_y - jnp.sum(own_y * own_y),
         scale_x=prepared.scale_x,
         scale_y=prepared.scale_y,
     )

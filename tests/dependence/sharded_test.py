@@ -38,10 +38,9 @@ def mesh():
     return jax.make_mesh((2, 4), ("other", "rows"))
 
 
-@pytest.mark.parametrize("masked", [False, True])
-def test_exact_hsic_over_devices(mesh, masked):
+def test_exact_hsic_over_devices(mesh):
     x, y = (jnp.asarray(v) for v in _samples())
-    mask = jnp.arange(101) % 5 != 0 if masked else None
+    mask = jnp.arange(101) % 5 != 0
     sizes = {"block": 16, "num_anchors": 10}
     one = jax.jit(lambda x, y: streaming.hsic_streamed(x, y, KERNEL, KERNEL, mask, **sizes))(x, y)
     all_devices = jax.make_mesh((8,), ("rows",))
@@ -55,10 +54,9 @@ def test_exact_hsic_over_devices(mesh, masked):
     assert many.cka.sharding.device_set == set(jax.devices())
 
 
-@pytest.mark.parametrize("masked", [False, True])
-def test_sketch_over_devices(masked):
+def test_sketch_over_devices():
     x, y = (jnp.asarray(v) for v in _samples())
-    mask = jnp.arange(101) % 5 != 0 if masked else None
+    mask = jnp.arange(101) % 5 != 0
     mesh = jax.make_mesh((8,), ("rows",))
     run = jax.jit(lambda s, x, y: sharded.sketch_sharded(s, x, y, mask, mesh=mesh, axis="rows", chunk=5))
     many = run(_empty(), x, y)
@@ -129,5 +127,5 @@ def test_bad_input_is_named():
     mesh = jax.make_mesh((8,), ("rows",))
     with pytest.raises(ValueError, match="axis: expected one of rows, got 'columns'"):
         sharded.sketch_sharded(_empty(), x, y, mesh=mesh, axis="columns", chunk=2)
-    with pytest.raises(ValueError, match="x, y, mask: expected the same samples, got 8, 7 and"):
+    with pytest.raises(ValueError, match="x, y, mask: expected the same samples, got 8, 7 and no mask"):
         sharded.sketch_sharded(_empty(), x, y[:7], mesh=mesh, axis="rows", chunk=2)

