@@ -84,7 +84,7 @@ def halve(x: jax.Array) -> jax.Array:
     for axis in (0, 1):
         rows, columns = ((3, 3 + x.shape[axis] % 2) if axis == a else (0, 0) for a in (0, 1))
         x = _filters.shifted_sum(_filters.pad(x, rows, columns, "symmetric"), _HALVING, axis, stride=2)
-    return x
+    return jax.lax.optimization_barrier(x)
 
 
 def _taps(x: jax.Array, axis: int) -> tuple[jax.Array, list[jax.Array]]:
@@ -169,12 +169,12 @@ def normalise(grey: jax.Array, border: str, *, original: bool = False) -> jax.Ar
       [1] eq. 1 to 3.
     """
     difference, variance = _deviate(grey, border)
+    value = difference / (_pixels.safe_sqrt(variance) + _C)
+    if original:
+        # Small enough to leave every sum alone, large enough that a product of two is not flushed to zero.
+        value = jnp.where(value == 0.0, 1e-12 * _flat_sign(grey), value)
     # Without it every reader of the result would filter the image anew.
-    value = jax.lax.optimization_barrier(difference / (_pixels.safe_sqrt(variance) + _C))
-    if not original:
-        return value
-    # Small enough to leave every sum alone, large enough that a product of two is not flushed to zero.
-    return jnp.where((variance == 0.0) & (difference == 0.0), 1e-12 * _flat_sign(grey), value)
+    return jax.lax.optimization_barrier(value)
 
 
 def _flat_sign(grey: jax.Array) -> jax.Array:
@@ -200,7 +200,8 @@ def blocks(x: jax.Array, side: int) -> jax.Array:
       float32 [blocks, side, side] in row order.
     """
     rows, columns = x.shape[0] // side, x.shape[1] // side
-    return x.reshape(rows, side, columns, side).transpose(0, 2, 1, 3).reshape(rows * columns, side, side)
+    cut = x.reshape(rows, side, columns, side).transpose(0, 2, 1, 3).reshape(rows * columns, side, side)
+    return jax.lax.optimization_barrier(cut)
 
 
 def _ratio(shape: np.ndarray) -> np.ndarray:

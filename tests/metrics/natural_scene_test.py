@@ -337,5 +337,5 @@ def test_official_values(shared_data):
     for scene in ("I03.bmp", "I04.bmp", "I08.bmp"):
         with PIL.Image.open(shared_data("data", "iqa_calibration", "dist", scene)) as file:
             values = run(images.from_uint8(np.asarray(file.convert("RGB"))))
-        for value, name, rtol in zip(values, ("niqe", "brisque", "piqe"), (4e-4, 2e-5, 3e-4), strict=True):
+        for value, name, rtol in zip(values, ("niqe", "brisque", "piqe"), (5e-4, 4e-5, 3e-4), strict=True):
             np.testing.assert_allclose(value, float(official[name][scene]), rtol=rtol, atol=1e-4, err_msg=name)
