@@ -36,7 +36,9 @@ _NETWORK = flags.DEFINE_multi_string(
 _BACKBONE = flags.DEFINE_multi_string(
     "backbone", [], "Network whose features score quality, written like --network; repeat for more."
 )
-_METRICS = flags.DEFINE_list("metrics", ["all"], "Conventional metrics by name, comma separated, or all.")
+_METRICS = flags.DEFINE_list(
+    "metrics", ["standard"], "Conventional metrics by name, comma separated, or standard, or all (see --list_metrics)."
+)
 _METRIC = flags.DEFINE_multi_string(
     "metric", [], "One more metric that reads files, e.g. niqe@MODEL or lpips_alex@ALEXNET,LINEAR; repeat for more."
 )
@@ -144,7 +146,7 @@ def config_from_flags() -> pipeline.StudyConfig:
         family=_FAMILY.value,
         quantise=_QUANTISE.value,
         stored=_STORED.value,
-        metrics=common.names_or_all(_METRICS.value, metrics.TABLE) + tuple(_METRIC.value),
+        metrics=common.metric_names(_METRICS.value) + tuple(_METRIC.value),
         score_at=_SCORE_AT.value,
         anchors=_ANCHORS.value,
         anchor_dataset=_ANCHOR_DATASET.value,

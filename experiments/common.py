@@ -13,7 +13,7 @@ import tqdm
 from absl import flags
 from absl import logging as absl_logging
 
-from causal_iqa import InputError
+from causal_iqa import InputError, metrics
 
 
 def reporting_user_errors(main: Callable[[list[str]], Any]) -> Callable[[list[str]], Any]:
@@ -67,6 +67,11 @@ def print_skipped(skipped: Sequence[tuple[str, str]], num_read: int, done: str) 
 def names_or_all(values: list[str], table: Mapping[str, Any]) -> tuple[str, ...]:
     """Returns the given names, or every name of the table for "all"."""
     return tuple(table) if values == ["all"] else tuple(values)
+
+
+def metric_names(values: list[str]) -> tuple[str, ...]:
+    """Returns the given metrics, the standard ones for "standard", or every row of the table for "all"."""
+    return metrics.STANDARD if values == ["standard"] else names_or_all(values, metrics.TABLE)
 
 
 def numbers(values: list[str], flag: str) -> tuple[float, ...]:

@@ -69,7 +69,8 @@ def average_effects(
         means = (counts @ change.T) / (counts @ defined.T.astype(np.float64))
     low, high = np.full((2, len(values)), np.nan)
     some = defined.any(axis=1)
-    low[some], high[some] = np.nanquantile(means[1:, some], [(1 - level) / 2, (1 + level) / 2], axis=0)
+    if some.any():
+        low[some], high[some] = np.nanquantile(means[1:, some], [(1 - level) / 2, (1 + level) / 2], axis=0)
     return Effect(means[0], low, high)
 
 

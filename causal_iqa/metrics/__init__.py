@@ -29,10 +29,11 @@ from causal_iqa.metrics.structural_similarity import (
     ssim_wang2004_downsampled,
     uqi,
 )
-from causal_iqa.metrics.suite import evaluate_all, suite_names
+from causal_iqa.metrics.suite import STANDARD, evaluate_all, suite_names
 from causal_iqa.metrics.table import TABLE
 
 __all__ = [
+    "STANDARD",
     "TABLE",
     "FileMetricSpec",
     "MetricSpec",

@@ -9,6 +9,27 @@ from causal_iqa import _checks
 from causal_iqa.metrics import spec
 from causal_iqa.metrics.table import TABLE
 
+# What a study scores unless told otherwise: well known, cheap, and defined on small images; "all" is every row.
+STANDARD = (
+    "mse",
+    "psnr",
+    "ssim",
+    "ssim_wang2004",
+    "vifp",
+    "gmsd",
+    "mdsi",
+    "haarpsi",
+    "nlpd",
+    "variance_of_laplacian",
+    "total_variation",
+    "entropy",
+    "rms_contrast",
+    "noise_sigma",
+    "tenengrad",
+    "colourfulness",
+    "piqe",
+)
+
 
 def suite_names(suite: str = "classical", *, side: int | None = None, with_reference: bool = True) -> tuple[str, ...]:
     """Names of the metrics of a suite, in the order of the table.

@@ -100,7 +100,7 @@ class StudyConfig:
     family: str | None = None
     quantise: str = "none"
     stored: int | None = None
-    metrics: tuple[str, ...] = tuple(metrics.TABLE)
+    metrics: tuple[str, ...] = metrics.STANDARD
     score_at: str = "task"
     anchors: str = "auto"
     anchor_dataset: str | None = None

@@ -13,7 +13,7 @@ from causal_iqa.backbones import checkpoints, networks, scene_cnn
 from tests.backbones import synthetic
 
 # Larger ones are held to their peers at small sizes in transformers_test.py, convnets_test.py and trunks_test.py.
-_LARGEST = 12_000_000
+_LARGEST = 5_000_000
 
 
 def _size(row: backbones.ArchitectureSpec) -> int:
