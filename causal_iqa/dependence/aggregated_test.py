@@ -6,7 +6,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from causal_iqa.dependence import independence_tests, permutations
+from causal_iqa.dependence import hsic, independence_tests, permutation_moments, permutations
 
 
 class HSICAggregatedTest(NamedTuple):
@@ -49,7 +49,7 @@ def bandwidth_collection(bandwidth: jax.Array | float, *, num_each_side: int) ->
 def _ranks(values: jax.Array) -> jax.Array:
     """Share of values [B, u, v] not below each, along the first axis, equal up to rounding counting as equal."""
     lowered = jnp.sort(values, axis=0)
-    slack = 4 * jnp.finfo(values.dtype).eps
+    slack = independence_tests.TIE_UNITS * jnp.finfo(values.dtype).eps
 
     def share(ordered: jax.Array, column: jax.Array) -> jax.Array:
         return 1.0 - jnp.searchsorted(ordered, column - slack, side="left") / len(ordered)
@@ -98,9 +98,10 @@ def hsic_aggregated_test(
         raise ValueError(f"Ks, Ls: expected at least one Gram matrix of each, got {len(Ks)} and {len(Ls)}")
     if not 0.0 < level < 1.0:
         raise ValueError(f"level: expected a number in (0, 1), got {level}")
-    longest = max(len(Ks), len(Ls))
-    pairs = [independence_tests.centred_pair(Ks[i % len(Ks)], Ls[i % len(Ls)], 2) for i in range(longest)]
-    A, B = jnp.stack([p.A for p in pairs[: len(Ks)]]), jnp.stack([p.B for p in pairs[: len(Ls)]])
+    for K in (*Ks, *Ls):
+        hsic.check_grams(Ks[0], K, 2)
+    sides = [[permutation_moments.traceless(K) for K in grams] for grams in (Ks, Ls)]
+    A, B = (jnp.stack([m.matrix() / jnp.where(m.norm > 0, m.norm, 1.0) for m in side]) for side in sides)
     observed, null = permutations.permuted_products(key, A, B, num_permutations=num_permutations)
     p_values = _ranks(jnp.concatenate([observed[None], null]))
     smallest = jnp.min(p_values, axis=(1, 2))
@@ -110,11 +111,11 @@ def hsic_aggregated_test(
     ordered = jnp.sort(smallest)
     passing = jnp.searchsorted(ordered, ordered + half, side="right") / (1 + num_permutations)
     corrected = jnp.max(jnp.where(passing <= level + 1e-6, ordered, 0.0))
-    varies = jnp.all(jnp.stack([p.varies for p in pairs]))
-    whole = pairs[0]._replace(varies=varies, scale=jnp.sum(jnp.stack([p.scale for p in pairs])))
+    p_value = jnp.where(jnp.all(jnp.stack([m.varies for side in sides for m in side])), jnp.mean(as_small), 1.0)
+    undefined = jnp.isnan(sum(m.norm for side in sides for m in side))
     return HSICAggregatedTest(
         statistic=smallest[0],
-        p_value=independence_tests.settle(jnp.mean(as_small), whole),
+        p_value=jnp.where(undefined, jnp.nan, p_value).astype(A.dtype),
         null_mean=jnp.mean(smallest[1:]),
         null_std=jnp.std(smallest[1:]),
         kernel_statistics=observed,

@@ -8,6 +8,9 @@ import jax.numpy as jnp
 from causal_iqa import _checks
 from causal_iqa.dependence import kernels, permutations
 
+# Entries of a row in a fold.
+_ROW = 2**14
+
 
 def _check_two(x: jax.Array) -> int:
     _checks.check_samples(x)
@@ -21,13 +24,19 @@ def _fold(update: Callable[[jax.Array, jax.Array], jax.Array], first: jax.Array,
     return jax.lax.scan(lambda carry, row: (update(carry, row), None), first, rows)[0]
 
 
-def _of_rank(values: jax.Array, rank: int) -> jax.Array:
-    """The value of a rank (from 0) among values [n, h] that are not negative, by halving the range of bit patterns."""
-    integers = jnp.int64 if values.dtype == jnp.float64 else jnp.int32
+def _rows(values: jax.Array) -> jax.Array:
+    """Values in rows of one length, filled up with infinity: few long steps of a fold."""
+    length = min(_ROW, values.size)
+    return jnp.pad(values.reshape(-1), (0, -values.size % length), constant_values=jnp.inf).reshape(-1, length)
+
+
+def _of_rank(rows: jax.Array, rank: int) -> jax.Array:
+    """The value of a rank (from 0) among values that are not negative, by halving the range of their bit patterns."""
+    integers = jnp.int64 if rows.dtype == jnp.float64 else jnp.int32
     # The bit patterns of floats that are not negative are in the order of the floats.
-    bits = jax.lax.bitcast_convert_type(values, integers)
-    width = jnp.finfo(values.dtype).bits - 1
-    none = jnp.zeros(values.shape[1], jnp.int32)
+    bits = jax.lax.bitcast_convert_type(rows, integers)
+    width = jnp.finfo(rows.dtype).bits - 1
+    none = jnp.zeros(rows.shape[1], jnp.int32)
 
     def halve(i: jax.Array, low: jax.Array) -> jax.Array:
         middle = low | (jnp.ones((), integers) << (width - 1 - i).astype(integers))
@@ -35,28 +44,27 @@ def _of_rank(values: jax.Array, rank: int) -> jax.Array:
         return jnp.where(below <= rank, middle, low)
 
     low = jax.lax.fori_loop(0, width, halve, jnp.zeros((), integers))
-    return jax.lax.bitcast_convert_type(low, values.dtype)
+    return jax.lax.bitcast_convert_type(low, rows.dtype)
 
 
-def _next(values: jax.Array, lower: jax.Array, rank: int) -> jax.Array:
+def _next(rows: jax.Array, lower: jax.Array, rank: int) -> jax.Array:
     """The value of a rank that is that of `lower` or the next distinct one."""
-    none, endless = jnp.zeros(values.shape[1], jnp.int32), jnp.full(values.shape[1], jnp.inf, values.dtype)
-    within = jnp.sum(_fold(lambda count, row: count + (row <= lower).astype(jnp.int32), none, values))
-    above = _fold(lambda least, row: jnp.minimum(least, jnp.where(row > lower, row, jnp.inf)), endless, values)
+    none, endless = jnp.zeros(rows.shape[1], jnp.int32), jnp.full(rows.shape[1], jnp.inf, rows.dtype)
+    within = jnp.sum(_fold(lambda count, row: count + (row <= lower).astype(jnp.int32), none, rows))
+    above = _fold(lambda least, row: jnp.minimum(least, jnp.where(row > lower, row, jnp.inf)), endless, rows)
     return jnp.where(within > rank, lower, jnp.min(above))
 
 
-def _distance_of(x: jax.Array, values: jax.Array, square: jax.Array) -> jax.Array:
-    """The distance whose square is given, as a differentiable function of the pair of samples that has it."""
-    n = x.shape[0]
-    samples = jnp.arange(n, dtype=jnp.int32)
-    first, _ = jax.lax.scan(
-        lambda found, row: (jnp.where(row[0] == square, row[1], found), None),
-        jnp.zeros(values.shape[1], jnp.int32),
-        (values, samples),
+def _place(rows: jax.Array, value: jax.Array) -> jax.Array:
+    """Where in the order of entries a value is."""
+    numbered = (rows, jnp.arange(rows.shape[0], dtype=jnp.int32))
+    of_column, _ = jax.lax.scan(
+        lambda found, row: (jnp.where(row[0] == value, row[1], found), None),
+        jnp.full(rows.shape[1], -1, jnp.int32),
+        numbered,
     )
-    step = jnp.argmax(values[first, jnp.arange(values.shape[1])] == square)
-    return kernels.safe_sqrt(jnp.sum(jnp.square(x[first[step]] - x[(first[step] + 1 + step) % n])))
+    column = jnp.argmax(of_column)
+    return jnp.maximum(of_column[column], 0) * rows.shape[1] + column
 
 
 def median_heuristic(x: jax.Array) -> jax.Array:
@@ -80,13 +88,20 @@ def median_heuristic(x: jax.Array) -> jax.Array:
           of squared distances, halved.
     """
     n = _check_two(x)
+    # Every pair once: samples i and i + 1 + d, for d below n / 2.
     values = permutations.cyclic_diagonals(jax.lax.stop_gradient(kernels.squared_distances(x, x)))[:, 1:]
     if n % 2 == 0:  # The middle diagonal holds its pairs twice.
         values = values.at[n // 2 :, -1].set(jnp.inf)
-    pairs = n * (n - 1) // 2
-    lower = _of_rank(values, (pairs - 1) // 2)
-    upper = lower if pairs % 2 else _next(values, lower, pairs // 2)
-    median = 0.5 * (_distance_of(x, values, lower) + _distance_of(x, values, upper))
+    rows, pairs = _rows(values), n * (n - 1) // 2
+    lower = _of_rank(rows, (pairs - 1) // 2)
+    upper = lower if pairs % 2 else _next(rows, lower, pairs // 2)
+
+    def distance(square: jax.Array) -> jax.Array:
+        # Anew from its pair of samples, of which it is differentiable.
+        first, step = jnp.divmod(_place(rows, square), values.shape[1])
+        return kernels.safe_sqrt(jnp.sum(jnp.square(x[first] - x[(first + 1 + step) % n])))
+
+    median = 0.5 * (distance(lower) + distance(upper))
     return jnp.where(jnp.all(jnp.isfinite(x)), median, jnp.nan)
 
 

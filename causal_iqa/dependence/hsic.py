@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from causal_iqa import _checks
 
 # Centred entries below so many rounding units of the largest entry are rounding, not variation.
-_ROUNDING_UNITS = 8
+ROUNDING_UNITS = 8
 
 
 Kernel = Callable[[jax.Array, jax.Array], jax.Array]
@@ -179,7 +179,7 @@ def correlation(K: jax.Array, A: jax.Array, L: jax.Array, B: jax.Array) -> jax.A
 def unit_norm(original: jax.Array, centred: jax.Array) -> tuple[jax.Array, jax.Array]:
     """Scales to Frobenius norm 1, and says whether there was more than rounding to scale."""
     largest = jax.lax.stop_gradient(jnp.max(jnp.abs(centred)))
-    rounding = _ROUNDING_UNITS * jnp.finfo(centred.dtype).eps * jnp.max(jnp.abs(original))
+    rounding = ROUNDING_UNITS * jnp.finfo(centred.dtype).eps * jnp.max(jnp.abs(original))
     varies = largest > rounding
     # Dividing by the largest entry first keeps the squares inside the dtype's range.
     scaled = jnp.where(varies, centred / jnp.where(varies, largest, 1.0), 1.0)

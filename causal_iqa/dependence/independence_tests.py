@@ -15,50 +15,50 @@ from causal_iqa.dependence import hsic, permutation_moments, permutations
 # Below this skewness float32 loses digits of the incomplete gamma function, and the cube root is normal to 1e-4.
 _LITTLE_SKEWNESS = 0.15
 # Values closer than so many rounding units of the largest possible one are ties.
-_TIE_UNITS = 4
+TIE_UNITS = 4
 # Leading eigenvalues of each variable whose products are ranked, and vectors sought beyond, so that these are near.
 _EIGENVALUES = 32
 _OVERSAMPLING = 16
 
 
-class Centred(NamedTuple):
-    """Two centred matrices of Frobenius norm 1, the factor to HSIC, and whether both variables vary."""
+class Pair(NamedTuple):
+    """Both variables' matrices without what no permutation moves, and how to get from their product to HSIC.
 
-    A: jax.Array
-    B: jax.Array
+    HSIC is scale (product + shift).
+    """
+
+    M: permutation_moments.Traceless
+    N: permutation_moments.Traceless
+    product: jax.Array
+    shift: jax.Array
     scale: jax.Array
-    varies: jax.Array
 
 
-def centred_pair(K: jax.Array, L: jax.Array, smallest: int) -> Centred:
-    """Centres two Gram matrices and brings them to one scale.
+def pair(K: jax.Array, L: jax.Array, smallest: int) -> Pair:
+    """Centres two Gram matrices.
 
     Args:
-      K: Gram matrix of the first variable [n, n].
-      L: Gram matrix of the second variable [n, n].
+      K: Gram matrix of the first variable [n, n], symmetric.
+      L: Gram matrix of the second variable [n, n], symmetric.
       smallest: fewest samples, static int.
 
     Returns:
-      `Centred`.
+      `Pair`.
 
     Raises:
       ValueError: when the matrices are not square, differ in shape, or n is below `smallest`.
     """
     hsic.check_grams(K, L, smallest)
-    centred, units, varies = [], [], []
-    for gram in (K, L):
-        centred.append(hsic.centre(gram))
-        unit, several = hsic.unit_norm(gram, centred[-1])
-        units.append(unit)
-        varies.append(several | jnp.any(jnp.isnan(centred[-1])))
-    norms = [jnp.sqrt(jnp.sum(c * c)) for c in centred]
-    return Centred(*units, norms[0] * norms[1] / K.shape[0] ** 2, varies[0] & varies[1])
+    n = K.shape[0]
+    M, N = permutation_moments.traceless(K), permutation_moments.traceless(L)
+    return Pair(M, N, M.product(N), M.trace * N.trace / (n - 1), M.unit * N.unit / n**2)
 
 
-def settle(p_value: jax.Array, pair: Centred) -> jax.Array:
+def settle(p_value: jax.Array, both: Pair) -> jax.Array:
     """The p-value, 1 where a variable is constant and NaN where a matrix holds NaN."""
-    undefined = jnp.isnan(jnp.sum(pair.A) + jnp.sum(pair.B) + pair.scale)
-    return jnp.where(undefined, jnp.nan, jnp.where(pair.varies, p_value, 1.0)).astype(pair.A.dtype)
+    undefined = jnp.isnan(both.M.norm * both.N.norm * both.scale)
+    p_value = jnp.where(both.M.varies & both.N.varies, p_value, 1.0)
+    return jnp.where(undefined, jnp.nan, p_value).astype(both.product.dtype)
 
 
 class HSICPermutationTest(NamedTuple):
@@ -97,15 +97,17 @@ def hsic_permutation_test(key: jax.Array, K: jax.Array, L: jax.Array, *, num_per
       [3] Hemerik, Goeman, "Exact testing with random permutations", TEST 2018, theorems 1 and 2.
     """
     check_resamples(num_permutations, "num_permutations")
-    pair = centred_pair(K, L, 2)
-    observed, null = permutations.permuted_products(key, pair.A[None], pair.B[None], num_permutations=num_permutations)
+    both = pair(K, L, 2)
+    observed, null = permutations.permuted_products(
+        key, both.M.matrix()[None], both.N.matrix()[None], num_permutations=num_permutations
+    )
     observed, null = observed[0, 0], null[:, 0, 0]
-    exceeding = jnp.sum(null >= observed - _TIE_UNITS * jnp.finfo(null.dtype).eps)
+    slack = TIE_UNITS * jnp.finfo(null.dtype).eps * both.M.norm * both.N.norm
     return HSICPermutationTest(
-        statistic=hsic.hsic_biased(K, L),
-        p_value=settle((1 + exceeding) / (1 + num_permutations), pair),
-        null_mean=jnp.mean(null) * pair.scale,
-        null_std=jnp.std(null) * pair.scale,
+        statistic=(both.product + both.shift) * both.scale,
+        p_value=settle((1 + jnp.sum(null >= observed - slack)) / (1 + num_permutations), both),
+        null_mean=(jnp.mean(null) + both.shift) * both.scale,
+        null_std=jnp.std(null) * both.scale,
         num_permutations=jnp.int32(num_permutations),
     )
 
@@ -167,7 +169,7 @@ def hsic_gamma_test(K: jax.Array, L: jax.Array) -> HSICGammaTest:
 
     Returns:
       `HSICGammaTest` of scalars: statistic, the biased HSIC; p_value, small against independence; the moments of the
-      null distribution, exact over all permutations (the skewness so up to n = 1024: see `permutation_moments`).
+      null distribution, exact over all permutations (the skewness so up to n = 512: see `permutation_moments`).
 
     Raises:
       ValueError: when the matrices are not square, differ in shape, or n is below 4.
@@ -177,17 +179,17 @@ def hsic_gamma_test(K: jax.Array, L: jax.Array) -> HSICGammaTest:
       [2] Kazi-Aoual et al., "Refined approximations to permutation tests for multivariate inference", Computational
           Statistics and Data Analysis 1995: the three moments, and Pearson's type III.
     """
-    pair = centred_pair(K, L, 4)
-    moments = permutation_moments.permutation_moments(pair.A, pair.B)
-    varies = moments.std > 0
-    z = (jnp.sum(pair.A * pair.B) - moments.mean) / jnp.where(varies, moments.std, 1.0)
-    p_value = jnp.where(varies, pearson3_survival(z, jnp.where(varies, moments.skewness, 0.0)), 1.0)
+    both = pair(K, L, 4)
+    std = permutation_moments.permutation_std(both.M, both.N)
+    skewness = permutation_moments.permutation_skewness(both.M, both.N)
+    varies = std > 0
+    p_value = pearson3_survival(both.product / jnp.where(varies, std, 1.0), jnp.where(varies, skewness, 0.0))
     return HSICGammaTest(
-        statistic=hsic.hsic_biased(K, L),
-        p_value=settle(p_value, pair),
-        null_mean=moments.mean * pair.scale,
-        null_std=moments.std * pair.scale,
-        null_skewness=moments.skewness,
+        statistic=(both.product + both.shift) * both.scale,
+        p_value=settle(jnp.where(varies, p_value, 1.0), both),
+        null_mean=both.shift * both.scale,
+        null_std=std * both.scale,
+        null_skewness=skewness,
     )
 
 
@@ -234,32 +236,34 @@ def hsic_spectral_test(
     """
     check_resamples(num_samples, "num_samples")
     check_resamples(num_terms, "num_terms")
-    pair = centred_pair(K, L, 4)
+    both = pair(K, L, 4)
     n = K.shape[0]
     rank = min(n, _EIGENVALUES)
 
-    def leading(matrix: jax.Array) -> jax.Array:
-        basis, image = permutation_moments.leading_subspace(matrix, min(n, rank + _OVERSAMPLING))
+    def leading(matrix: permutation_moments.Traceless) -> jax.Array:
+        basis, image = permutation_moments.leading_subspace(matrix.apply_with_trace, n, min(n, rank + _OVERSAMPLING))
         ritz = jnp.linalg.eigvalsh(jnp.matmul(basis.T, image, precision=jax.lax.Precision.HIGHEST))
         return ritz[jnp.argsort(-jnp.abs(ritz))[:rank]]
 
     # Both in one: two batched decompositions side by side can wait for each other's threads on a CPU of two cores.
-    eigenvalues = jax.vmap(leading)(jnp.stack([pair.A, pair.B]))
+    eigenvalues = jax.vmap(leading)(jax.tree.map(lambda *leaves: jnp.stack(leaves), both.M, both.N))
     products = (eigenvalues[0][:, None] * eigenvalues[1][None, :]).reshape(-1)
     num_terms = min(num_terms, rank * rank)
     weights = products[jnp.argsort(-jnp.abs(products))[:num_terms]]
-    # The squares of all eigenvalues of a matrix of norm 1 sum to 1, and so do those of the products.
-    rest = jnp.sqrt(jnp.maximum(1.0 - jnp.sum(weights**2), 0.0))
+    # The squares of a matrix's eigenvalues sum to that of its norm, and those of the products to the norms' product.
+    total = jnp.prod(jnp.stack([m.norm**2 + m.trace**2 / (n - 1) for m in (both.M, both.N)]))
+    total = jnp.where(total > 0, total, 1.0)
+    rest = jnp.sqrt(jnp.maximum(1.0 - jnp.sum(weights**2) / total, 0.0))
     normal = jax.random.normal(key, (num_samples, num_terms + 1), weights.dtype)
-    drawn = jnp.sum((normal[:, 1:] ** 2 - 1.0) * weights[None, :], axis=1) / jnp.sqrt(2.0) + rest * normal[:, 0]
-    moments = permutation_moments.mean_and_std(pair.A, pair.B)
-    z = (jnp.sum(pair.A * pair.B) - moments[0]) / jnp.where(moments[1] > 0, moments[1], 1.0)
-    p_value = jnp.where(moments[1] > 0, (1 + jnp.sum(drawn >= z)) / (1 + num_samples), 1.0)
+    drawn = jnp.sum((normal[:, 1:] ** 2 - 1.0) * weights[None, :], axis=1) / jnp.sqrt(2.0 * total)
+    std = permutation_moments.permutation_std(both.M, both.N)
+    varies = std > 0
+    exceeding = jnp.sum(drawn + rest * normal[:, 0] >= both.product / jnp.where(varies, std, 1.0))
     return HSICSpectralTest(
-        statistic=hsic.hsic_biased(K, L),
-        p_value=settle(p_value, pair),
-        null_mean=moments[0] * pair.scale,
-        null_std=moments[1] * pair.scale,
+        statistic=(both.product + both.shift) * both.scale,
+        p_value=settle(jnp.where(varies, (1 + exceeding) / (1 + num_samples), 1.0), both),
+        null_mean=both.shift * both.scale,
+        null_std=std * both.scale,
         num_samples=jnp.int32(num_samples),
         num_terms=jnp.int32(num_terms),
     )

@@ -101,10 +101,27 @@ def test_moments_are_those_of_all_permutations(n, rank):
     A, B = _symmetric(n, n, rank), _symmetric(n + 1, n)
     orders = (np.ix_(o, o) for o in itertools.permutations(range(n)))
     null = np.array([np.sum(A * B[o]) for o in orders])
-    moments = permutation_moments.permutation_moments(*(jnp.asarray(m, jnp.float32) for m in (A, B)))
-    np.testing.assert_allclose(moments.mean, null.mean(), atol=1e-6)
-    np.testing.assert_allclose(moments.std, null.std(), rtol=1e-5)
-    np.testing.assert_allclose(moments.skewness, scipy.stats.skew(null), rtol=1e-4, atol=1e-4)
+    both = independence_tests.pair(*(jnp.asarray(m, jnp.float32) for m in (A, B)), 4)
+    unit = float(both.M.unit * both.N.unit)
+    np.testing.assert_allclose(unit * (both.product + both.shift), np.sum(A * B), atol=1e-6)
+    np.testing.assert_allclose(unit * both.shift, null.mean(), atol=1e-6)
+    np.testing.assert_allclose(unit * permutation_moments.permutation_std(both.M, both.N), null.std(), rtol=1e-5)
+    skewness = permutation_moments.permutation_skewness(both.M, both.N)
+    np.testing.assert_allclose(skewness, scipy.stats.skew(null), rtol=1e-4, atol=1e-4)
+
+
+def test_traceless_matrices_are_the_projection():
+    K = np.asarray(_rbf(jnp.asarray(np.random.default_rng(9).standard_normal((12, 2)), jnp.float32)), np.float64)
+    H = np.eye(12) - 1 / 12
+    centred = H @ K @ H
+    matrix = permutation_moments.traceless(jnp.asarray(5 * K + 2, jnp.float32))
+    assert matrix.unit == 8  # The power of two above 5 + 2.
+    expected = 5 / 8 * (centred - np.trace(centred) / 11 * H)
+    np.testing.assert_allclose(matrix.matrix(), expected, atol=1e-6)
+    np.testing.assert_allclose(matrix.norm, np.linalg.norm(expected), rtol=1e-5)
+    np.testing.assert_allclose(matrix.squares, np.sum(expected**2, axis=1), rtol=1e-4)
+    np.testing.assert_allclose(matrix.apply(jnp.eye(12)), expected, atol=1e-6)
+    np.testing.assert_allclose(matrix.apply_with_trace(jnp.eye(12)), 5 / 8 * centred, atol=1e-6)
 
 
 def test_estimated_cube_traces_are_near_the_exact_ones(monkeypatch):
@@ -112,9 +129,9 @@ def test_estimated_cube_traces_are_near_the_exact_ones(monkeypatch):
     monkeypatch.setattr(permutation_moments, "_EXACT_SAMPLES", 16)
     for d, tolerance in ((1, 1e-4), (3, 1e-3), (40, 0.05)):
         x = jax.random.normal(jax.random.key(d), (n, d))
-        A = np.asarray(dependence.centre(_rbf(x)), np.float64)
-        A /= np.linalg.norm(A)
-        value = permutation_moments._cube_trace(jnp.asarray(A, jnp.float32))
+        matrix = permutation_moments.traceless(_rbf(x))
+        A = np.asarray(matrix.matrix(), np.float64)
+        value = jax.jit(permutation_moments._cube_trace)(matrix)
         np.testing.assert_allclose(value, np.trace(A @ A @ A), rtol=tolerance)
     signs = np.asarray(permutation_moments.probes(400, 96))
     assert set(np.unique(signs)) == {-1.0, 1.0}
