@@ -121,10 +121,13 @@ def _naive_ksg(x, y, k):
     return psi(k) + psi(n) - np.mean(psi(nx + 1) + psi(ny + 1))
 
 
-@pytest.mark.parametrize("k", [1, 4])
-def test_ksg_is_the_naive_count(k):
-    value = jax.jit(lambda x, y: dependence.mutual_information_ksg(x, y, num_neighbours=k))(X32, Y32)
-    np.testing.assert_allclose(value, _naive_ksg(X, Y, k), rtol=1e-5, atol=2e-6)
+@pytest.mark.parametrize(("k", "d"), [(1, 3), (4, 3), (18, 20)])
+def test_ksg_is_the_naive_count(k, d):
+    # Few neighbours and dimensions have ways of their own.
+    x = np.random.default_rng(k).standard_normal((300, d))
+    y = np.tanh(x[:, :2]) + np.random.default_rng(k + 1).standard_normal((300, 2))
+    value = jax.jit(lambda x, y: dependence.mutual_information_ksg(x, y, num_neighbours=k))(*map(jnp.float32, (x, y)))
+    np.testing.assert_allclose(value, _naive_ksg(x, y, k), rtol=1e-5, atol=5e-6)
 
 
 def test_ksg_is_scikit_learns_where_it_does_not_cut_at_zero():
