@@ -19,6 +19,10 @@ SHAPE = (32, 37)
 BATCH = 7
 
 
+# Gradients of the conditions beyond ImageNet-C are minutes of compilation: `pytest -m slow` runs them.
+_GRADIENTS = [name if row.published else pytest.param(name, marks=pytest.mark.slow) for name, row in TABLE.items()]
+
+
 @functools.cache
 def _pictures(count: int) -> np.ndarray:
     return np.stack([picture(*SHAPE, seed=i) for i in range(count)])
@@ -97,7 +101,7 @@ def test_damage_grows_with_severity(name):
     assert (np.diff(psnr[[0, 2, 4, 7]]) < 0).all(), psnr
 
 
-@pytest.mark.parametrize("name", TABLE)
+@pytest.mark.parametrize("name", _GRADIENTS)
 def test_gradient_with_respect_to_the_image(name):
     fn = functools.partial(TABLE[name].fn, family="cifar32")
     weight = np.asarray(picture(16, 17, seed=3))
@@ -108,7 +112,7 @@ def test_gradient_with_respect_to_the_image(name):
     assert useful == TABLE[name].differentiable
 
 
-@pytest.mark.parametrize("name", TABLE)
+@pytest.mark.parametrize("name", _GRADIENTS)
 def test_gradient_with_respect_to_the_severity(name):
     middles, step = np.asarray([0.5, 1.5, 2.5, 4.5], np.float32), np.float32(0.02)
     key, image = _keys(1)[0], _pictures(1)[0]
