@@ -58,7 +58,7 @@ def test_missing_files_folders_and_unknown_endings(tmp_path):
         backbones.read(tmp_path / "none.pth")
     folder = tmp_path / "folder.th"
     folder.mkdir()
-    with pytest.raises(_checks.InputError, match="cannot read the weight file"):
+    with pytest.raises(_checks.InputError, match="cannot be read as an Orbax checkpoint"):
         backbones.read(folder)
     with pytest.raises(_checks.InputError, match=r"net\.h5: expected a weight file ending in \.safetensors"):
         backbones.read(tmp_path / "net.h5")

@@ -119,8 +119,12 @@ def photographs(tmp_path_factory):
 
 @pytest.mark.parametrize(
     ("objective", "score"),
-    [("label", "accuracy"), ("vicreg", "view_retrieval"), ("simclr", "view_retrieval"),
-     ("rotation", "rotation_accuracy")],
+    [
+        pytest.param("label", "accuracy", marks=pytest.mark.slow),
+        pytest.param("vicreg", "view_retrieval", marks=pytest.mark.slow),
+        ("simclr", "view_retrieval"),
+        ("rotation", "rotation_accuracy"),
+    ],
 )  # fmt: skip
 def test_every_objective_trains_on_a_folder(photographs, objective, score):
     config = training.TrainConfig(

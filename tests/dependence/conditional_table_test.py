@@ -10,6 +10,9 @@ from causal_iqa import dependence
 SETTINGS = {"num_strata": 2, "num_permutations": 39, "num_simulations": 99}
 NAMES = tuple(dependence.CONDITIONAL_TESTS)
 
+# Minutes of compilation: run by `pytest -m slow`.
+pytestmark = pytest.mark.slow
+
 
 def _samples(seed, n=40):
     """Confounded by z alone, then also dependent given z, with heavy tails and ties."""

@@ -8,6 +8,9 @@ from causal_iqa import images, metrics
 from causal_iqa.metrics import most_apparent
 from tests.golden import photographs
 
+# Minutes of compilation: run by `pytest -m slow`.
+pytestmark = pytest.mark.slow
+
 
 def _blocks(x, size):
     """Blocks of size x size, 4 pixels apart, as [rows, columns, size^2]."""
