@@ -24,6 +24,9 @@ _AXIS = "images"
 BLOCK_IMAGES = 8
 _CONDITIONS_AT_ONCE = {"cpu": 1}
 _CONDITIONS_AT_ONCE_ACCELERATOR = 16
+# Kept of every image beside the scores: the network's most probable classes, and its features, projected where longer.
+KEPT_CLASSES = 32
+KEPT_FEATURES = 128
 
 
 @dataclasses.dataclass(frozen=True)
@@ -150,10 +153,18 @@ def _degrade_all(conditions: tuple[Condition, ...], keys: jax.Array, clean: jax.
 def _performance(network: backbones.Network, params: Any, image: jax.Array, label: jax.Array) -> dict[str, jax.Array]:
     logits, _ = network.apply(params, backbones.geometry(network.preprocessing, image))
     probabilities = jax.nn.softmax(logits)
+    likely, classes = jax.lax.top_k(probabilities, min(KEPT_CLASSES, network.num_classes))
+    prediction = jnp.argmax(logits)
     return {
-        "correct": jnp.argmax(logits) == label,
+        "correct": prediction == label,
         "p_true": probabilities[label],
-        "confidence": probabilities.max(),
+        "confidence": likely[0],
+        "prediction": prediction,
+        "entropy": jax.scipy.special.entr(probabilities).sum(),
+        "margin": likely[0] - likely[1],
+        "energy": jax.nn.logsumexp(logits),
+        "probabilities": likely.astype(jnp.float16),
+        "classes": classes.astype(jnp.uint16),
     }
 
 
@@ -161,6 +172,33 @@ def features_of(backbone: backbones.Network, params: Any, view: jax.Array, side:
     """Penultimate features [d] of one view, given to the backbone at `side` pixels."""
     seen = images.resize(view, side, side, backbone.preprocessing.interpolation)
     return backbone.apply(params, seen)[1][backbones.PENULTIMATE]
+
+
+def keeping_projections(feature_backbones: Mapping[str, backbones.Network]) -> dict[str, np.ndarray | None]:
+    """Draws the random projections under which long features are kept.
+
+    They keep inner products and distances in the mean (Johnson and Lindenstrauss 1984) and depend on the length of the
+    features only, so that kept features of one backbone can be compared across runs.
+
+    Args:
+      feature_backbones: name -> network that gives features.
+
+    Returns:
+      name -> float32 [d, KEPT_FEATURES], None where d is at most KEPT_FEATURES and features are kept as they are.
+    """
+    projections = {}
+    for name, backbone in feature_backbones.items():
+        image = jax.ShapeDtypeStruct((backbone.preprocessing.size,) * 2 + (3,), jnp.float32)
+        d = jax.eval_shape(backbone.apply, backbone.params, image)[1][backbones.PENULTIMATE].shape[0]
+        drawn = np.random.default_rng(d).standard_normal((d, KEPT_FEATURES)) / np.sqrt(KEPT_FEATURES)
+        projections[name] = drawn.astype(np.float32) if d > KEPT_FEATURES else None
+    return projections
+
+
+def _kept(features: jax.Array, projection: jax.Array | None) -> jax.Array:
+    if projection is not None:
+        features = jnp.matmul(features, projection, precision="highest")
+    return features.astype(jnp.float16)
 
 
 def make_program(
@@ -186,8 +224,12 @@ def make_program(
 
     Returns:
       `program(state, pixels uint8 [B, S, S, 3], labels int32 [B], salts uint32 [B]) -> {column: [C, B]}` with
-      `<network>/correct`, `/p_true` and `/confidence` beside the score columns. B is the same at every call, a
-      multiple of the number of devices. `state` holds the parameters: {"networks", "backbones", "witnesses"}.
+      `<network>/correct`, `/p_true`, `/confidence`, `/prediction`, `/entropy` (nats), `/margin` (of the two largest
+      probabilities) and `/energy` (log-sum-exp of the logits) beside the score columns, and the vectors [C, B, K]
+      `<network>/probabilities` of its KEPT_CLASSES most probable `<network>/classes` and `<backbone>/features`,
+      under `keeping_projections`; with several views `<backbone>@<side>px/features`. B is the same at every call, a
+      multiple of the number of devices. `state` holds the parameters: {"networks", "backbones", "witnesses",
+      "projections"}.
     """
 
     def score_one(state, image, references, label):
@@ -201,6 +243,9 @@ def make_program(
                 name: features_of(feature_backbones[name], state["backbones"][name], seen, side)
                 for name, side in view.backbone_sides.items()
             }
+            suffix = f"@{view.side}px" if len(views) > 1 else ""
+            for name, value in features.items():
+                row[f"{name}{suffix}/features"] = _kept(value, state["projections"][name])
             for scorer in scorers:
                 if scorer.column.side == view.side:
                     row[scorer.column.name] = scorer.fn(state, seen, references[view.side], features, label)

@@ -31,6 +31,7 @@ class ScoreTable(NamedTuple):
     labels: np.ndarray  # int32 [N]
     conditions: tuple[Condition, ...]  # C
     columns: Mapping[str, np.ndarray]  # name -> [C, N], NaN where undefined
+    vectors: Mapping[str, np.ndarray]  # name -> float16 or uint16 [C, N, K]: class probabilities, features
     skipped: tuple[tuple[str, str], ...]  # (id, reason) of unreadable images
     metadata: Mapping[str, Any]  # passports
 
@@ -152,7 +153,8 @@ class Store:
           image_ids: N of them.
           labels: int32 [N].
           conditions: C of them.
-          columns: name -> [C, N]; numbers that are not finite become null, with the reason in `undefined`.
+          columns: name -> [C, N]; numbers that are not finite become null, with the reason in `undefined`; or vectors,
+            name -> [C, N, K].
           skipped: (id, reason) of unreadable images of this part.
           passports: what defines each column, JSON values.
         """
@@ -170,6 +172,10 @@ class Store:
             ),
         }
         for name, values in columns.items():
+            if np.ndim(values) == 3:
+                flat = np.ascontiguousarray(np.asarray(values).swapaxes(0, 1)).reshape(-1)
+                table[name] = pa.FixedSizeListArray.from_arrays(pa.array(flat), values.shape[2])
+                continue
             flat = np.asarray(values).T.reshape(-1)
             if flat.dtype == bool:
                 table[name] = pa.array(flat)
@@ -224,9 +230,14 @@ def read_parts(paths: Sequence[pathlib.Path], conditions: Sequence[Condition]) -
     if rows.num_rows == 0:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in skipped[:3])
         raise _checks.InputError(f"none of the {len(skipped)} chosen images can be read ({reasons})")
-    columns = {}
+    columns, vectors = {}, {}
     for name in rows.column_names:
         if name in _ROW_COLUMNS:
+            continue
+        if pa.types.is_fixed_size_list(rows.schema.field(name).type):
+            flat = rows[name].combine_chunks().flatten().to_numpy(zero_copy_only=False)
+            width = rows.schema.field(name).type.list_size
+            vectors[name] = np.ascontiguousarray(flat.reshape(-1, c, width).swapaxes(0, 1))
             continue
         values = rows[name].to_numpy(zero_copy_only=False)
         columns[name] = np.ascontiguousarray(values.astype(np.float32).reshape(-1, c).T)
@@ -235,6 +246,7 @@ def read_parts(paths: Sequence[pathlib.Path], conditions: Sequence[Condition]) -
         labels=rows["label"].to_numpy()[::c],
         conditions=tuple(conditions),
         columns=columns,
+        vectors=vectors,
         skipped=skipped,
         metadata=metadata[0],
     )

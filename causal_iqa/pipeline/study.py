@@ -309,6 +309,7 @@ def _make_step(study: Study, execution: Execution) -> tuple[Callable[[data.Batch
         "networks": {name: network.params for name, network in study.networks.items()},
         "backbones": {name: network.params for name, network in study.feature_backbones.items()},
         "witnesses": dict(study.witnesses),
+        "projections": program.keeping_projections(study.feature_backbones),
     }
     mesh = jax.sharding.Mesh(np.asarray(devices), ("images",))
     state = jax.device_put(state, jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec()))
