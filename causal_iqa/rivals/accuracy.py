@@ -1,0 +1,142 @@
+"""Accuracy predicted from a network's confidence in unlabelled images, with labels of clean images at most.
+
+Every function returns a row per image, [C, N]: its mean over the images of a condition is the predicted accuracy, so
+that images can be resampled afterwards. Where clean labels are read, an image never helps to predict itself: the clean
+images are either a split of their own, or folds of the same images (`cross_fitted`).
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+
+
+def average_confidence(confidence: np.ndarray) -> np.ndarray:
+    """Confidence itself: a calibrated network is right as often as it is confident.
+
+    Args:
+      confidence: [C, N] largest softmax probability, in [0, 1].
+
+    Returns:
+      float64 [C, N]; the mean over a condition is the predicted accuracy.
+
+    References:
+      [1] D. Hendrycks, K. Gimpel (2017), A baseline for detecting misclassified and out-of-distribution examples.
+    """
+    return _table(confidence, "confidence")
+
+
+def difference_of_confidences(
+    confidence: np.ndarray, clean_confidence: np.ndarray, clean_correct: np.ndarray
+) -> np.ndarray:
+    """Clean accuracy less the drop in confidence: accuracy = clean accuracy - (clean confidence - confidence), means.
+
+    Args:
+      confidence: [C, N] in [0, 1].
+      clean_confidence: [V] of labelled clean images.
+      clean_correct: [V], 1 where they are classified correctly.
+
+    Returns:
+      float64 [C, N]; the mean over a condition is the predicted accuracy. A row may lie outside [0, 1].
+
+    Raises:
+      ValueError: when shapes do not fit.
+
+    References:
+      [1] D. Guillory et al. (2021), Predicting with confidence on unseen distributions.
+    """
+    confidence = _table(confidence, "confidence")
+    clean_confidence, clean_correct = _validation(clean_confidence, clean_correct)
+    return confidence + (clean_correct.mean() - clean_confidence.mean())
+
+
+def average_thresholded_confidence(score: np.ndarray, clean_score: np.ndarray, clean_correct: np.ndarray) -> np.ndarray:
+    """ATC: share of images above the threshold that as many clean images exceed as are classified correctly.
+
+    Args:
+      score: [C, N] of any scale, higher is more confident: the largest probability or the negative entropy.
+      clean_score: [V] of labelled clean images.
+      clean_correct: [V], 1 where they are classified correctly.
+
+    Returns:
+      float64 [C, N] of 0 and 1; the mean over a condition is the predicted accuracy. NaN where the score is.
+
+    Raises:
+      ValueError: when shapes do not fit.
+
+    References:
+      [1] S. Garg et al. (2022), Leveraging unlabeled data to predict out-of-distribution performance.
+    """
+    score = _table(score, "score")
+    threshold = atc_threshold(clean_score, clean_correct)
+    return np.where(np.isfinite(score), (score >= threshold).astype(np.float64), np.nan)
+
+
+def atc_threshold(clean_score: np.ndarray, clean_correct: np.ndarray) -> float:
+    """The score that a share of the clean images equal to their accuracy reaches.
+
+    Args:
+      clean_score: [V] of labelled clean images.
+      clean_correct: [V], 1 where they are classified correctly.
+
+    Returns:
+      The threshold; infinite when none is correct.
+
+    Raises:
+      ValueError: when shapes do not fit.
+
+    References:
+      [1] S. Garg et al. (2022), Leveraging unlabeled data to predict out-of-distribution performance.
+    """
+    clean_score, clean_correct = _validation(clean_score, clean_correct)
+    above = round(float(clean_correct.sum()))
+    return float(np.sort(clean_score)[::-1][above - 1]) if above else np.inf
+
+
+def cross_fitted(
+    method: Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray],
+    score: np.ndarray,
+    clean_score: np.ndarray,
+    clean_correct: np.ndarray,
+    folds: np.ndarray,
+) -> np.ndarray:
+    """Applies a method that reads clean labels to each fold of images with the clean images of the others.
+
+    Args:
+      method: `difference_of_confidences` or `average_thresholded_confidence`.
+      score: [C, N].
+      clean_score: [N] of the same images, clean.
+      clean_correct: [N], 1 where they are classified correctly.
+      folds: int [N], fold of every image, two folds at least.
+
+    Returns:
+      float64 [C, N]; the mean over a condition is the predicted accuracy.
+
+    Raises:
+      ValueError: when shapes do not fit or there is one fold only.
+    """
+    score, folds = _table(score, "score"), np.asarray(folds)
+    if folds.shape != score.shape[1:] or np.shape(clean_score) != folds.shape or len(np.unique(folds)) < 2:
+        raise ValueError(
+            f"folds, clean_score: expected [N] = [{score.shape[1]}] and two folds or more, got {folds.shape}, "
+            f"{np.shape(clean_score)} and {len(np.unique(folds))} folds"
+        )
+    clean_score, clean_correct = np.asarray(clean_score), np.asarray(clean_correct)
+    out = np.empty(score.shape)
+    for fold in np.unique(folds):
+        own = folds == fold
+        out[:, own] = method(score[:, own], clean_score[~own], clean_correct[~own])
+    return out
+
+
+def _table(values: np.ndarray, name: str) -> np.ndarray:
+    values = np.asarray(values, np.float64)
+    if values.ndim != 2 or values.size == 0:
+        raise ValueError(f"{name}: expected a table [C, N], got shape {values.shape}")
+    return values
+
+
+def _validation(score: np.ndarray, correct: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    score, correct = np.asarray(score, np.float64), np.asarray(correct, np.float64)
+    if score.ndim != 1 or score.shape != correct.shape or score.size == 0:
+        raise ValueError(f"clean_score, clean_correct: expected [V] both, got {score.shape} and {correct.shape}")
+    return score, correct

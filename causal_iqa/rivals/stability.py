@@ -1,0 +1,76 @@
+"""How stable the outputs for one image are under augmentation or dropout: A passes of one network, stacked."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.scipy import special
+
+
+def prediction_agreement(logits: jax.Array) -> jax.Array:
+    """Share of the pairs of passes that predict the same class.
+
+    Args:
+      logits: float [A, K] of A passes, A at least 2.
+
+    Returns:
+      Scalar in [0, 1], higher is better.
+
+    Raises:
+      ValueError: for another rank or fewer than two passes.
+
+    References:
+      [1] Y. Bahat, G. Shakhnarovich (2018), Confidence from invariance to image transformations.
+    """
+    passes, classes = _check_passes(logits, "logits")
+    votes = jax.nn.one_hot(jnp.argmax(logits, axis=-1), classes).sum(axis=0)
+    return ((votes * votes).sum() - passes) / (passes * (passes - 1))
+
+
+def prediction_information(logits: jax.Array) -> jax.Array:
+    """Negative mutual information of prediction and pass: mean entropy of a pass less entropy of the mean prediction.
+
+    Args:
+      logits: float [A, K] of A passes, A at least 2.
+
+    Returns:
+      Scalar in nats, in [-log min(A, K), 0], higher is better: 0 when all passes predict the same probabilities.
+
+    Raises:
+      ValueError: for another rank or fewer than two passes.
+
+    References:
+      [1] N. Houlsby et al. (2011), Bayesian active learning for classification and preference learning.
+    """
+    _check_passes(logits, "logits")
+    p = jax.nn.softmax(logits)
+    return special.entr(p).sum(axis=-1).mean() - special.entr(p.mean(axis=0)).sum()
+
+
+def ser_fiq(embeddings: jax.Array) -> jax.Array:
+    """Stability of an embedding: 2 sigmoid(-(2 / A^2) sum_{i<j} |x_i - x_j|), x_i on the unit sphere.
+
+    Args:
+      embeddings: float [A, D] of A passes, A at least 2; scaled to unit length here.
+
+    Returns:
+      Scalar in (0, 1], higher is better; 1 when all passes agree. NaN when a pass is all zero: it has no direction.
+
+    Raises:
+      ValueError: for another rank or fewer than two passes.
+
+    References:
+      [1] P. Terhörst et al. (2020), SER-FIQ: unsupervised estimation of face image quality based on stochastic
+        embedding robustness.
+    """
+    passes, _ = _check_passes(embeddings, "embeddings")
+    unit = embeddings / jnp.linalg.norm(embeddings, axis=-1, keepdims=True)
+    first, second = np.triu_indices(passes, 1)
+    distance = jnp.sqrt(jnp.square(unit[first] - unit[second]).sum(axis=-1))
+    return 2 * jax.nn.sigmoid(-2 / passes**2 * distance.sum())
+
+
+def _check_passes(stacked: jax.Array, name: str) -> tuple[int, int]:
+    shape = jnp.shape(stacked)
+    if len(shape) != 2 or shape[0] < 2:
+        raise ValueError(f"{name}: expected [A, K] with A >= 2 passes of one image, got shape {shape}")
+    return shape

@@ -1,0 +1,127 @@
+"""Scores of whole sets against singular values, assignment by hand and brute-force evidence."""
+
+import numpy as np
+import pytest
+from scipy import linalg, optimize, special, stats
+
+from causal_iqa import rivals
+
+
+def _probabilities(seed, n, k, scale=2.0):
+    return special.softmax(np.random.default_rng(seed).normal(scale=scale, size=(n, k)), axis=1)
+
+
+def test_nuclear_norm_by_singular_values_and_its_largest():
+    p = _probabilities(0, 30, 4)
+    assert rivals.nuclear_norm(p) == pytest.approx(linalg.svdvals(p).sum() / np.sqrt(30 * 4))
+    balanced = np.eye(4)[np.arange(32) % 4]
+    assert rivals.nuclear_norm(balanced) == pytest.approx(1.0)
+    # One class predicted with certainty: confident, and not spread.
+    assert rivals.nuclear_norm(np.eye(4)[np.zeros(32, int)]) == pytest.approx(1 / 2)
+    # All classes alike: spread, and not confident.
+    assert rivals.nuclear_norm(np.full((32, 4), 0.25)) == pytest.approx(1 / 4)
+
+
+def test_transport_is_the_best_assignment():
+    p = _probabilities(1, 40, 4)
+    labels = np.repeat(np.arange(4), [20, 10, 8, 2])
+    cost = np.abs(p[:, None, :] - np.eye(4)[labels][None]).max(axis=2)
+    image, slot = optimize.linear_sum_assignment(cost)
+    found = rivals.optimal_transport(p, np.bincount(labels) / 40)
+    assert found.accuracy == pytest.approx(1 - cost[image, slot].mean(), abs=1e-9)
+    assert found.probability.mean() == pytest.approx(found.accuracy)
+    # The assignment is unique here, so every image gets what it gets there.
+    np.testing.assert_allclose(found.probability[image], p[image, labels[slot]], atol=1e-9)
+
+
+def test_transport_of_the_largest_probabilities_leaves_the_rest_at_cost_one():
+    p = _probabilities(2, 30, 6, scale=4.0)
+    order = np.argsort(-p, axis=1)[:, :3]
+    cut = rivals.dense(np.take_along_axis(p, order, axis=1), order, 6)
+    assert (np.count_nonzero(cut, axis=1) == 3).all()
+    marginal = np.full(6, 1 / 6)
+    image, slot = optimize.linear_sum_assignment(cut[:, np.repeat(np.arange(6), 5)], maximize=True)
+    expected = cut[image, slot // 5].mean()
+    assert rivals.optimal_transport(cut, marginal).accuracy == pytest.approx(expected, abs=1e-9)
+
+
+def test_transport_sees_a_collapse_that_confidence_does_not():
+    collapsed = np.tile([0.97, 0.01, 0.01, 0.01], (40, 1))
+    found = rivals.optimal_transport(collapsed, np.full(4, 0.25)).accuracy
+    assert found == pytest.approx((0.97 + 3 * 0.01) / 4)
+    assert collapsed.max(axis=1).mean() > 0.9
+
+
+def _brute_force_evidence(features, y):
+    def negative(log):
+        alpha, beta = np.exp(log)
+        covariance = np.eye(len(y)) / beta + features @ features.T / alpha
+        return -stats.multivariate_normal.logpdf(y, np.zeros(len(y)), covariance)
+
+    return -optimize.minimize(negative, [0.0, 0.0], method="Nelder-Mead", options={"fatol": 1e-9}).fun / len(y)
+
+
+@pytest.mark.parametrize("shape", [(25, 4), (6, 9)])
+def test_log_me_is_the_largest_evidence(shape):
+    rng = np.random.default_rng(5)
+    features = rng.normal(size=shape)
+    labels = (features[:, 0] + rng.normal(size=shape[0]) > 0).astype(int) + 3
+    expected = np.mean([_brute_force_evidence(features, (labels == k).astype(float)) for k in np.unique(labels)])
+    assert rivals.log_me(features, labels) == pytest.approx(expected, abs=1e-4)
+
+
+def test_transferability_scores_rise_with_what_features_say_of_the_labels():
+    rng = np.random.default_rng(6)
+    labels = rng.integers(0, 3, 300)
+    noise = rng.normal(size=(300, 5))
+    for score in (rivals.log_me, rivals.h_score):
+        values = [score(noise + gain * np.eye(5)[labels], labels) for gain in (0.0, 1.0, 3.0)]
+        assert values[0] < values[1] < values[2]
+    p = [special.softmax(noise[:, :3] + gain * np.eye(3)[labels], axis=1) for gain in (0.0, 1.0, 3.0)]
+    values = [rivals.leep(x, labels) for x in p]
+    assert values[0] < values[1] < values[2] <= 0
+
+
+def test_h_score_is_the_share_of_variance_between_classes():
+    rng = np.random.default_rng(7)
+    labels = np.repeat([0, 1, 2], [30, 50, 20])
+    x = rng.normal(size=(100, 1)) + labels[:, None]
+    means = np.array([x[labels == k].mean() for k in labels])
+    expected = ((means - x.mean()) ** 2).sum() / ((x - x.mean()) ** 2).sum()
+    assert rivals.h_score(x, labels) == pytest.approx(expected)
+    # An invertible linear map of the features changes nothing.
+    y = rng.normal(size=(100, 3)) + np.eye(3)[labels]
+    mixed = y @ rng.normal(size=(3, 3)) + 5
+    assert rivals.h_score(mixed, labels) == pytest.approx(rivals.h_score(y, labels))
+    covariance, of_means = (
+        np.cov(y.T, bias=True),
+        np.cov(np.array([y[labels == k].mean(axis=0) for k in labels]).T, bias=True),
+    )
+    shrunk = 0.6 * covariance + 0.4 * np.eye(3) * np.diag(covariance).mean()
+    assert rivals.h_score(y, labels, shrinkage=0.4) == pytest.approx(np.trace(linalg.solve(shrunk, of_means)))
+
+
+def test_leep_is_its_loop():
+    p, labels = _probabilities(8, 20, 4), np.random.default_rng(8).integers(0, 3, 20)
+    joint = np.array([[p[labels == y, z].sum() for z in range(4)] for y in range(3)]) / 20
+    expected = np.mean(
+        [np.log(sum(joint[y, z] / joint[:, z].sum() * q[z] for z in range(4))) for q, y in zip(p, labels, strict=True)]
+    )
+    assert rivals.leep(p, labels) == pytest.approx(expected)
+    # Outputs that say nothing leave the entropy of the labels.
+    flat = rivals.leep(np.full((20, 4), 0.25), labels)
+    assert flat == pytest.approx(-stats.entropy(np.bincount(labels)))
+
+
+def test_undefined_and_unfit_input():
+    assert np.isnan(rivals.log_me(np.ones((5, 2)), np.zeros(5, int)))
+    with pytest.raises(ValueError, match="sum to 1"):
+        rivals.optimal_transport(np.full((4, 2), 0.5), np.array([0.5, 0.4]))
+    with pytest.raises(ValueError, match="sum to 1 at most"):
+        rivals.nuclear_norm(np.full((4, 2), 0.9))
+    with pytest.raises(ValueError, match="classes"):
+        rivals.dense(np.ones((2, 1)), np.array([[0], [7]]), 4)
+    with pytest.raises(ValueError, match="labels"):
+        rivals.leep(np.full((4, 2), 0.5), np.zeros(3, int))
+    with pytest.raises(ValueError, match="shrinkage"):
+        rivals.h_score(np.ones((4, 2)), np.zeros(4, int), shrinkage=1.0)

@@ -1,0 +1,99 @@
+"""Scores of a network's own outputs against closed forms and loops."""
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+from scipy import special, stats
+
+from causal_iqa import rivals
+
+
+@pytest.fixture(scope="module")
+def logits():
+    return np.random.default_rng(3).normal(scale=2.0, size=(2, 5, 4)).astype(np.float32)
+
+
+def test_scores_of_one_image_follow_their_formulas(logits):
+    found = {name: np.asarray(rivals.TABLE[name].fn(logits)) for name in ("confidence", "negative_entropy", "margin")}
+    found["energy"] = np.asarray(rivals.energy(logits))
+    for place in np.ndindex(2, 5):
+        p = np.sort(special.softmax(logits[place].astype(np.float64)))
+        expected = {
+            "confidence": p[-1],
+            "negative_entropy": -stats.entropy(p),
+            "margin": p[-1] - p[-2],
+            "energy": math.log(np.exp(logits[place].astype(np.float64)).sum()),
+        }
+        for name, value in expected.items():
+            assert found[name][place] == pytest.approx(value, rel=1e-5), name
+
+
+def test_certain_outputs_have_no_entropy_and_equal_ones_all_of_it():
+    certain, equal = np.float32([1000.0, 0.0, 0.0]), np.zeros(3, np.float32)
+    assert float(rivals.negative_entropy(certain)) == 0.0
+    assert float(rivals.negative_entropy(equal)) == pytest.approx(-math.log(3))
+    assert float(rivals.margin(equal)) == 0.0
+    assert float(rivals.confidence(equal)) == pytest.approx(1 / 3)
+
+
+def test_agreement_counts_equal_predictions():
+    found = rivals.agreement(np.array([[1, 2, 3]]), np.array([[1, 0, 3]]))
+    np.testing.assert_array_equal(found, [[1.0, 0.0, 1.0]])
+    with pytest.raises(ValueError, match="equal shapes"):
+        rivals.agreement(np.zeros(3), np.zeros(4))
+
+
+def test_agreement_of_passes_is_that_of_pairs(logits):
+    passes = logits.reshape(10, 4)
+    votes = passes.argmax(axis=1)
+    pairs = [votes[i] == votes[j] for i, j in itertools.combinations(range(10), 2)]
+    assert 0 < np.mean(pairs) < 1
+    assert float(rivals.prediction_agreement(passes)) == pytest.approx(np.mean(pairs), rel=1e-6)
+
+
+def test_information_of_passes_is_the_mean_divergence_from_their_mean(logits):
+    passes = logits.reshape(10, 4)
+    p = special.softmax(passes.astype(np.float64), axis=1)
+    expected = -np.mean([stats.entropy(row, p.mean(axis=0)) for row in p])
+    assert float(rivals.prediction_information(passes)) == pytest.approx(expected, rel=1e-5)
+    assert float(rivals.prediction_information(np.tile(passes[:1], (3, 1)))) == pytest.approx(0, abs=1e-6)
+
+
+def test_ser_fiq_is_the_formula_over_pairs():
+    x = np.random.default_rng(1).normal(size=(6, 8)).astype(np.float32)
+    unit = x / np.linalg.norm(x, axis=1, keepdims=True)
+    distance = sum(np.linalg.norm(unit[i] - unit[j]) for i, j in itertools.combinations(range(6), 2))
+    assert float(rivals.ser_fiq(x)) == pytest.approx(2 * special.expit(-2 / 36 * distance), rel=1e-6)
+    assert float(rivals.ser_fiq(np.tile(x[:1], (4, 1)))) == pytest.approx(1.0)
+    # The length of an embedding says nothing of its stability.
+    assert float(rivals.ser_fiq(7 * x)) == pytest.approx(float(rivals.ser_fiq(x)), rel=1e-6)
+
+
+def test_table_says_what_each_rival_needs():
+    for name, spec in rivals.TABLE.items():
+        assert spec.name == name
+        assert spec.family == rivals.FAMILY == spec.passport()["family"]
+        assert spec.level in rivals.LEVELS
+        assert spec.needs
+        assert spec.convention
+        assert spec.reference
+    labels = {name for name, spec in rivals.TABLE.items() if spec.needs_labels}
+    assert labels == {"leep", "log_me", "h_score"}
+    clean = {name for name, spec in rivals.TABLE.items() if spec.needs_clean_labels}
+    assert clean == {"doc", "atc_confidence", "atc_entropy", "cot"}
+
+
+@pytest.mark.parametrize("name", ["confidence", "margin", "energy", "negative_entropy"])
+def test_refuses_what_are_no_logits(name):
+    with pytest.raises(ValueError, match="two classes"):
+        rivals.TABLE[name].fn(np.zeros((3, 1), np.float32))
+    with pytest.raises(TypeError, match="floating"):
+        rivals.TABLE[name].fn(np.zeros((3, 4), np.int32))
+
+
+@pytest.mark.parametrize("name", ["prediction_agreement", "prediction_information", "ser_fiq"])
+def test_one_pass_says_nothing_of_stability(name):
+    with pytest.raises(ValueError, match="A >= 2"):
+        rivals.TABLE[name].fn(np.zeros((1, 4), np.float32))
