@@ -1,11 +1,24 @@
 """What the graph of a metric says must hold, and what interventions on the imaging condition did."""
 
-from causal_iqa.causal.desiderata import Desiderata, Verdict, judge
+from causal_iqa.causal.adjustment import METHODS, ArmMeans, Assignment, arm_means, assign, estimate_arms
+from causal_iqa.causal.desiderata import Desiderata, Evidence, Verdict, judge
+from causal_iqa.causal.dose_alignment import DoseAlignment, Trend, align_doses, falling_trend
 from causal_iqa.causal.effects import (
     DoseResponse,
     Effect,
     average_effects,
     dose_response,
+)
+from causal_iqa.causal.estimates import Estimate
+from causal_iqa.causal.graph_tests import (
+    Adjusted,
+    Column,
+    IndependenceTest,
+    adjust,
+    independence_test,
+    numeric_column,
+    one_row_per_image,
+    statement_tests,
 )
 from causal_iqa.causal.graphs import (
     FAMILIES,
@@ -18,22 +31,74 @@ from causal_iqa.causal.graphs import (
     implied_independences,
     parse,
 )
+from causal_iqa.causal.implications import RIVALS, Distinction, Implication, distinctions, implications
+from causal_iqa.causal.mediation import Mediation, mediate
+from causal_iqa.causal.observational import (
+    Overlap,
+    covariates,
+    nearest_conditions,
+    observe,
+    overlap,
+    severity_propensities,
+    true_means,
+)
+from causal_iqa.causal.refutations import Refutation, refute
+from causal_iqa.causal.sensitivity import Robustness, e_value, robustness
 
 __all__ = [
     "FAMILIES",
+    "METHODS",
+    "RIVALS",
+    "Adjusted",
+    "ArmMeans",
+    "Assignment",
+    "Column",
     "Desiderata",
+    "Distinction",
+    "DoseAlignment",
     "DoseResponse",
     "Effect",
+    "Estimate",
+    "Evidence",
     "Graph",
+    "Implication",
     "Independence",
+    "IndependenceTest",
+    "Mediation",
+    "Overlap",
+    "Refutation",
+    "Robustness",
+    "Trend",
     "Verdict",
+    "adjust",
     "adjustment_set",
+    "align_doses",
+    "arm_means",
+    "assign",
     "at_task_input",
     "average_effects",
+    "covariates",
     "d_separated",
+    "distinctions",
     "do",
     "dose_response",
+    "e_value",
+    "estimate_arms",
+    "falling_trend",
+    "implications",
     "implied_independences",
+    "independence_test",
     "judge",
+    "mediate",
+    "nearest_conditions",
+    "numeric_column",
+    "observe",
+    "one_row_per_image",
+    "overlap",
     "parse",
+    "refute",
+    "robustness",
+    "severity_propensities",
+    "statement_tests",
+    "true_means",
 ]

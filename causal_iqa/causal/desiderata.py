@@ -1,5 +1,7 @@
 """Four things a quality metric should do, judged for one metric from what was measured and from its graph."""
 
+import math
+import types
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -8,6 +10,19 @@ import numpy as np
 from causal_iqa.alignment import Alignment
 from causal_iqa.causal.effects import DoseResponse, Effect
 from causal_iqa.causal.graphs import Graph, ancestors
+
+
+class Evidence(NamedTuple):
+    """Tests that go beside the intervals; p-values corrected for the number of metrics, NaN where not tested.
+
+    depends: of the independence of score and condition.
+    falling: of Page's trend test, degradation -> p-value, small where the score falls with severity.
+    informs: of the independence of score and performance given the condition.
+    """
+
+    depends: float = math.nan
+    falling: Mapping[str, float] = types.MappingProxyType({})
+    informs: float = math.nan
 
 
 class Verdict(NamedTuple):
@@ -32,18 +47,33 @@ class Desiderata(NamedTuple):
     prior: Verdict
 
 
-def judge(graph: Graph, effects: Effect, doses: Mapping[str, DoseResponse], alignment: Alignment) -> Desiderata:
+_NO_EVIDENCE = Evidence()
+
+
+def judge(
+    graph: Graph,
+    effects: Effect,
+    doses: Mapping[str, DoseResponse],
+    alignment: Alignment,
+    *,
+    evidence: Evidence = _NO_EVIDENCE,
+    alpha: float = 0.05,
+) -> Desiderata:
     """Judges one metric.
 
     D1 holds when the interval of the effect on the score excludes 0 under at least half of the conditions, and the
     score falls with severity (trend below 0) in at least half of the degradations. D2 holds when the intervals of all
-    three correlations lie above 0. D3 holds when the graph has no way from R to Q, D4 when it has none from W to Q.
+    three correlations lie above 0. Where tests are given they must reject as well: D1 the independence of score and
+    condition, D2 that of score and performance given the condition; D1 then counts the degradations where Page's test
+    finds the score falling. D3 holds when the graph has no way from R to Q, D4 when it has none from W to Q.
 
     Args:
       graph: of the metric's family, with the node Q.
       effects: of every condition on the score, higher is better.
       doses: of the score.
       alignment: of the score with the performance of one network.
+      evidence: tests of dependence; none by default.
+      alpha: level of the tests.
 
     Returns:
       Four verdicts with evidence in words. Undefined numbers count against the metric.
@@ -53,27 +83,39 @@ def judge(graph: Graph, effects: Effect, doses: Mapping[str, DoseResponse], alig
     """
     causes = ancestors(graph, "Q")
     return Desiderata(
-        _sensitive(effects, doses),
-        _aligned(alignment),
+        _sensitive(effects, doses, evidence, alpha),
+        _aligned(alignment, evidence, alpha),
         Verdict("R" not in causes, "reads the reference R" if "R" in causes else "R is no cause of Q"),
         _prior(causes),
     )
 
 
-def _sensitive(effects: Effect, doses: Mapping[str, DoseResponse]) -> Verdict:
+def _sensitive(effects: Effect, doses: Mapping[str, DoseResponse], evidence: Evidence, alpha: float) -> Verdict:
     moved = int(((effects.low > 0) | (effects.high < 0)).sum())
     falling = sum(dose.trend < 0 for dose in doses.values())
     holds = 2 * moved >= effects.effect.size > 0 and 2 * falling >= len(doses) > 0
-    evidence = (
+    text = (
         f"effect differs from 0 under {moved} of {effects.effect.size} conditions; "
         f"falls with severity in {falling} of {len(doses)} degradations"
     )
-    return Verdict(bool(holds), evidence)
+    tested = [p for p in evidence.falling.values() if math.isfinite(p)]
+    if tested:
+        surely = sum(p < alpha for p in tested)
+        holds &= 2 * surely >= len(tested)
+        text += f", surely (Page) in {surely} of {len(tested)}"
+    return _with_test(Verdict(bool(holds), text), evidence.depends, alpha, "independent of C")
 
 
-def _aligned(alignment: Alignment) -> Verdict:
+def _aligned(alignment: Alignment, evidence: Evidence, alpha: float) -> Verdict:
     parts = [f"{name} {x.rho:.2f} [{x.low:.2f}, {x.high:.2f}]" for name, x in alignment._asdict().items()]
-    return Verdict(all(np.isfinite(x.low) and x.low > 0 for x in alignment), ", ".join(parts))
+    verdict = Verdict(all(np.isfinite(x.low) and x.low > 0 for x in alignment), ", ".join(parts))
+    return _with_test(verdict, evidence.informs, alpha, "independent of M given C")
+
+
+def _with_test(verdict: Verdict, p_value: float, alpha: float, statement: str) -> Verdict:
+    if not math.isfinite(p_value):
+        return verdict
+    return Verdict(bool(verdict.holds and p_value < alpha), f"{verdict.evidence}; {statement}: p = {p_value:.2g}")
 
 
 def _prior(causes: frozenset[str]) -> Verdict:

@@ -193,6 +193,14 @@ def implied_independences(graph: Graph) -> tuple[Independence, ...]:
     return tuple(found)
 
 
+def minimal_separator(graph: Graph, x: str, y: str, among: Iterable[str]) -> frozenset[str] | None:
+    """A minimal set of the given nodes that separates x and y, the smaller of two; None when they hold none."""
+    whole, among = to_networkx(graph), set(among) - {x, y}
+    sets = [_minimal_separator(whole, *pair, restricted=among) for pair in ((x, y), (y, x))]
+    found = [one for one in sets if one is not None]
+    return frozenset(min(found, key=len)) if found else None
+
+
 def _minimal_separator(whole: networkx.DiGraph, x: str, y: str, **options: set[str]) -> set[str] | None:
     return networkx.algorithms.d_separation.find_minimal_d_separator(whole, {x}, {y}, **options)
 

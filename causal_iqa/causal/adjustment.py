@@ -1,0 +1,229 @@
+"""Estimates of E[outcome | do(arm)] from observational data: five ways, one bootstrap.
+
+All are written over counts of images, [R, N] with the sample itself in the first row, so that every resample refits
+propensity and outcome models. Multinomial logistic propensities come from Newton's method over all resamples at once.
+"""
+
+from typing import NamedTuple
+
+import jax
+import numpy as np
+
+from causal_iqa.causal.estimates import Estimate, check_level, from_resamples, resample_rows
+
+METHODS = ("naive", "stratification", "regression", "weighting", "doubly_robust")
+_STRATA = 5
+_FOLDS = 3
+# Penalties on the standardised coefficients, in the unit of one image: they keep separated classes finite, and an
+# outcome model of many labels steady where its arm has few images.
+_RIDGE, _OUTCOME_RIDGE = 1.0, 5.0
+_LEAST_PROPENSITY = 0.01
+_NEWTON_FIRST, _NEWTON_MORE = 12, 3
+# Resamples whose propensities are in memory at once.
+_BLOCK = 64
+
+
+class Assignment(NamedTuple):
+    """What treatment and covariates say, shared by all outcomes.
+
+    treatment: int [N], arm of each image.
+    x: covariates [N, F], the first column ones.
+    counts: [R, N], the sample and its resamples.
+    propensity: P(arm | x) [R, K, N], fitted on each row of counts.
+    crossed: the same, each image's from a fit without its fold.
+    folds: int [N].
+    """
+
+    treatment: np.ndarray
+    x: np.ndarray
+    counts: np.ndarray
+    propensity: np.ndarray
+    crossed: np.ndarray
+    folds: np.ndarray
+
+
+class ArmMeans(NamedTuple):
+    """Estimates for K arms.
+
+    mean: of E[outcome | do(arm)], fields [K].
+    effect: of E[outcome | do(arm)] - E[outcome | do(arm 0)], fields [K], 0 for arm 0.
+    """
+
+    mean: Estimate
+    effect: Estimate
+
+
+def assign(
+    key: jax.Array, treatment: np.ndarray, x: np.ndarray, num_arms: int, *, num_resamples: int = 200
+) -> Assignment:
+    """Fits the propensities of all resamples.
+
+    Args:
+      key: random key of the resamples and of the folds.
+      treatment: int [N], from 0.
+      x: covariates [N, F] that block the back doors, the first column ones (`observational.covariates`).
+      num_arms: K.
+      num_resamples: B; 0 for estimates without intervals.
+
+    Returns:
+      `Assignment`; propensities are at least 0.01.
+
+    Raises:
+      ValueError: when shapes do not fit or an arm is empty.
+
+    References:
+      [1] G. Imbens (2000), The role of the propensity score in estimating dose-response functions, Biometrika 87.
+    """
+    treatment, x = np.asarray(treatment, int), np.asarray(x, np.float64)
+    n = len(treatment)
+    if x.ndim != 2 or len(x) != n or not (x[:, 0] == 1).all():
+        raise ValueError(f"treatment, x: expected [N] and [N, F] with a first column of ones, got {n} and {x.shape}")
+    if treatment.min() < 0 or (np.bincount(treatment, minlength=num_arms) == 0).any() or treatment.max() >= num_arms:
+        raise ValueError(f"treatment: expected every arm from 0 to {num_arms - 1}, got {np.unique(treatment)}")
+    key_counts, key_folds = jax.random.split(key)
+    counts = resample_rows(key_counts, n, num_resamples) if num_resamples else np.ones((1, n))
+    folds = np.empty(n, int)
+    folds[np.asarray(jax.random.permutation(key_folds, n))] = np.arange(n) % _FOLDS
+    start = _fit(np.zeros((1, num_arms - 1, x.shape[1])), treatment, x, np.ones((1, n)), _NEWTON_FIRST)
+    propensity, crossed = np.empty((2, len(counts), num_arms, n))
+    for first in range(0, len(counts), _BLOCK):
+        block = slice(first, first + _BLOCK)
+        rows = counts[block]
+        propensity[block] = _probabilities(_refit(start, treatment, x, rows), x)
+        for fold in range(_FOLDS):
+            held = folds == fold
+            crossed[block][:, :, held] = _probabilities(_refit(start, treatment, x, rows * ~held), x[held])
+    bounds = (_LEAST_PROPENSITY, 1.0)
+    return Assignment(treatment, x, counts, np.clip(propensity, *bounds), np.clip(crossed, *bounds), folds)
+
+
+def estimate_arms(assignment: Assignment, outcome: np.ndarray, *, level: float = 0.95) -> dict[str, ArmMeans]:
+    """Estimates E[outcome | do(arm)] for every arm by every method.
+
+    - naive: mean of the images in the arm.
+    - stratification: mean over quintiles of the arm's propensity of the means within them (quintiles without the arm
+      are left out).
+    - regression: ridge regression of the outcome on the covariates in the arm, averaged over all images
+      (standardisation, the back-door formula).
+    - weighting: inverse propensity weights, normalised (Hajek).
+    - doubly_robust: AIPW with normalised weights and both models cross-fitted over images; right when either is.
+
+    Args:
+      assignment: from `assign`.
+      outcome: [N], finite.
+      level: of the intervals.
+
+    Returns:
+      method -> `ArmMeans`. Intervals are for the population that the images are drawn from, wider than those for these
+      very images would be.
+
+    Raises:
+      ValueError: when the outcome is not finite [N].
+
+    References:
+      [1] J. Robins (1986), A new approach to causal inference in mortality studies: standardisation.
+      [2] P. Rosenbaum, D. Rubin (1984), Reducing bias in observational studies using subclassification, JASA 79.
+      [3] J. Hajek (1971), comment in Foundations of statistical inference: normalised weights.
+      [4] J. Robins, A. Rotnitzky, L. Zhao (1994), JASA 89; V. Chernozhukov et al. (2018), Double/debiased machine
+        learning, The Econometrics Journal 21: doubly robust with cross-fitting.
+    """
+    check_level(level)
+    outcome = np.asarray(outcome, np.float64)
+    if outcome.shape != assignment.treatment.shape or not np.isfinite(outcome).all():
+        raise ValueError(f"outcome: expected finite numbers [{len(assignment.treatment)}], got shape {outcome.shape}")
+    return {name: _arm_means(rows, level) for name, rows in arm_means(assignment, outcome).items()}
+
+
+def arm_means(assignment: Assignment, outcome: np.ndarray) -> dict[str, np.ndarray]:
+    """Means of every arm by every method in every resample, method -> [R, K]; NaN where an arm is empty."""
+    treatment, x, counts, propensity, crossed, folds = assignment
+    arms = range(propensity.shape[1])
+    rows: dict[str, list[np.ndarray]] = {name: [] for name in METHODS}
+    total = counts.sum(axis=1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        for arm in arms:
+            inside = counts * (treatment == arm)
+            rows["naive"].append(inside @ outcome / inside.sum(axis=1))
+            rows["stratification"].append(_stratified(inside, counts, propensity[0, arm], outcome))
+            rows["regression"].append((counts @ x * _ridge(inside, x, outcome)).sum(axis=1) / total)
+            weights = inside / propensity[:, arm]
+            rows["weighting"].append(weights @ outcome / weights.sum(axis=1))
+            predicted = _crossed_regression(inside, folds, x, outcome)
+            weights = inside / crossed[:, arm]
+            correction = (weights * (outcome - predicted)).sum(axis=1) / weights.sum(axis=1)
+            rows["doubly_robust"].append((counts * predicted).sum(axis=1) / total + correction)
+            empty = inside.sum(axis=1) == 0
+            for values in rows.values():
+                values[-1] = np.where(empty, np.nan, values[-1])
+    return {name: np.stack(values, axis=1) for name, values in rows.items()}
+
+
+def _arm_means(rows: np.ndarray, level: float) -> ArmMeans:
+    return ArmMeans(from_resamples(rows, level=level), from_resamples(rows - rows[:, :1], level=level))
+
+
+def _stratified(inside: np.ndarray, counts: np.ndarray, propensity: np.ndarray, outcome: np.ndarray) -> np.ndarray:
+    edges = np.quantile(propensity, np.linspace(0, 1, _STRATA + 1)[1:-1])
+    member = (np.searchsorted(edges, propensity)[:, None] == np.arange(_STRATA)).astype(np.float64)
+    size, weight = inside @ member, counts @ member
+    means = inside * outcome @ member / size
+    weight = np.where(size > 0, weight, 0.0)
+    return (np.where(size > 0, means, 0.0) * weight).sum(axis=1) / weight.sum(axis=1)
+
+
+def _ridge(weights: np.ndarray, x: np.ndarray, outcome: np.ndarray) -> np.ndarray:
+    """Coefficients [R, F] of ridge regressions with the weights [R, N]; the constant is not penalised."""
+    n, f = x.shape
+    gram = (weights @ (x[:, :, None] * x[:, None, :]).reshape(n, f * f)).reshape(-1, f, f)
+    penalty = _OUTCOME_RIDGE * np.eye(f)
+    penalty[0, 0] = 1e-9
+    return np.linalg.solve(gram + penalty, (weights @ (x * outcome[:, None]))[..., None])[..., 0]
+
+
+def _crossed_regression(inside: np.ndarray, folds: np.ndarray, x: np.ndarray, outcome: np.ndarray) -> np.ndarray:
+    predicted = np.empty((len(inside), len(x)))
+    for fold in range(_FOLDS):
+        held = folds == fold
+        predicted[:, held] = _ridge(inside * ~held, x, outcome) @ x[held].T
+    # What lies outside the range of the outcome is extrapolation.
+    return np.clip(predicted, outcome.min(), outcome.max())
+
+
+def _probabilities(coefficients: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """P(arm | x) [R, K, N] from coefficients [R, K - 1, F] of the arms after the first."""
+    logits = np.clip(coefficients @ x.T, -30, 30)
+    logits = np.concatenate([np.zeros_like(logits[:, :1]), logits], axis=1)
+    share = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return share / share.sum(axis=1, keepdims=True)
+
+
+def _refit(start: np.ndarray, treatment: np.ndarray, x: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    return _fit(np.repeat(start, len(weights), axis=0), treatment, x, weights, _NEWTON_MORE)
+
+
+def _fit(
+    coefficients: np.ndarray, treatment: np.ndarray, x: np.ndarray, weights: np.ndarray, num_steps: int
+) -> np.ndarray:
+    """Newton steps of penalised multinomial logistic regression, one problem for each row of weights [R, N]."""
+    rows, arms, f = coefficients.shape
+    n = len(x)
+    products = (x[:, :, None] * x[:, None, :]).reshape(n, f * f)
+    penalty = np.full(f, _RIDGE)
+    penalty[0] = 1e-6
+    member = (treatment == np.arange(1, arms + 1)[:, None]).astype(np.float64)
+    for _ in range(num_steps):
+        share = _probabilities(coefficients, x)[:, 1:]
+        slope = (weights[:, None] * (member - share)) @ x - penalty * coefficients
+        curvature = np.empty((rows, arms, f, arms, f))
+        for a in range(arms):
+            for b in range(a + 1):
+                w = weights * share[:, a] * ((a == b) - share[:, b])
+                block = (w @ products).reshape(rows, f, f)
+                curvature[:, a, :, b], curvature[:, b, :, a] = block, block
+        curvature = curvature.reshape(rows, arms * f, arms * f)
+        curvature[:, np.arange(arms * f), np.arange(arms * f)] += np.tile(penalty, arms)
+        step = np.linalg.solve(curvature, slope.reshape(rows, -1, 1)).reshape(coefficients.shape)
+        # A long step leaves the region where the quadratic model holds.
+        longest = np.abs(step).max(axis=(1, 2), keepdims=True)
+        coefficients = coefficients + step / np.maximum(longest, 1.0)
+    return coefficients

@@ -1,0 +1,93 @@
+"""A number with its bootstrap interval, and the resampled arithmetic that the estimators of this room share.
+
+A resample counts image n w_n times. Every estimator here is written over rows of such counts, the first row all ones,
+so that the point estimate and its resamples come from one formula.
+"""
+
+from typing import NamedTuple
+
+import jax
+import numpy as np
+
+from causal_iqa.alignment import resample_counts
+
+
+class Estimate(NamedTuple):
+    """A number with its percentile interval; NaN where undefined. Fields may be arrays of one shape."""
+
+    value: np.ndarray | float
+    low: np.ndarray | float
+    high: np.ndarray | float
+
+
+def resample_rows(key: jax.Array, num_images: int, num_resamples: int) -> np.ndarray:
+    """Counts of the sample itself and of its resamples.
+
+    Args:
+      key: random key.
+      num_images: N.
+      num_resamples: B.
+
+    Returns:
+      float64 [1 + B, N], the first row ones.
+    """
+    counts = resample_counts(key, num_images, num_resamples).astype(np.float64)
+    return np.concatenate([np.ones((1, num_images)), counts])
+
+
+def check_level(level: float) -> None:
+    """Raises ValueError unless a level lies in (0, 1)."""
+    if not 0 < level < 1:
+        raise ValueError(f"level: expected a number in (0, 1), got {level!r}")
+
+
+def from_resamples(rows: np.ndarray, *, level: float = 0.95) -> Estimate:
+    """The first row with the percentile interval of the others.
+
+    Args:
+      rows: [1 + B, ...], NaN where a resample has no value.
+      level: of the interval, in (0, 1).
+
+    Returns:
+      `Estimate` of arrays [...]; bounds are NaN where the value or all of its resamples are.
+
+    Raises:
+      ValueError: when level is out of range.
+
+    References:
+      [1] A. Davison, D. Hinkley (1997), Bootstrap methods and their application, section 5.3.
+    """
+    check_level(level)
+    rows = np.asarray(rows, np.float64)
+    value, drawn = rows[0], rows[1:]
+    drawn = np.where(np.isfinite(drawn), drawn, np.nan)
+    known = np.isfinite(value) & (np.isfinite(drawn).any(axis=0) if len(drawn) else False)
+    low, high = np.full((2, *value.shape), np.nan)
+    if known.any():
+        tails = [(1 - level) / 2, (1 + level) / 2]
+        chosen = drawn[:, known] if value.ndim else drawn[:, None]
+        # Sorting once is far quicker than nanquantile, and most often nothing is missing.
+        bounds = np.quantile(chosen, tails, axis=0) if np.isfinite(chosen).all() else np.nanquantile(chosen, tails, 0)
+        if value.ndim:
+            low[known], high[known] = bounds
+        else:
+            low, high = bounds[:, 0]
+    return Estimate(np.where(np.isfinite(value), value, np.nan)[()], low[()], high[()])
+
+
+def weighted_means(counts: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Means of every condition in every resample, over the images where it is defined.
+
+    Args:
+      counts: [R, N].
+      values: [C, N], NaN or infinite where undefined.
+
+    Returns:
+      [R, C]; NaN where nothing is defined.
+    """
+    values = np.asarray(values, np.float64)
+    defined = np.isfinite(values)
+    if defined.all():
+        return counts @ values.T / counts.sum(axis=1, keepdims=True)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return (counts @ np.where(defined, values, 0.0).T) / (counts @ defined.T.astype(np.float64))

@@ -1,0 +1,200 @@
+"""How much of the effect of the imaging condition on performance a score carries.
+
+The score Q is no cause of performance M: both are effects of the image. "Carried" asks whether Q stands for what the
+condition did: the natural effects treat Q as if it were a mediator, with no cause of both Q and M beside the condition
+and the score itself. Read them as a description of the pair, not as what would follow from changing a score.
+"""
+
+import itertools
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import jax
+import numpy as np
+
+from causal_iqa.causal.estimates import Estimate, check_level, from_resamples, resample_rows, weighted_means
+
+_KNOTS = 12
+# Penalty on the curvature of M over Q, in units of one image: where no image is, the curve goes on straight.
+_CURVATURE = 3.0
+_FOLDS = 2
+
+
+class Mediation(NamedTuple):
+    """Effects of C conditions on performance, split by a score; fields of estimates are [C].
+
+    total: E[M | do(c)] - E[M | do(base)].
+    indirect: the part that goes with the change of the score's distribution (natural indirect effect).
+    direct: the rest (natural direct effect).
+    predicted: the effect that one curve of M over Q for all conditions predicts (surrogate).
+    share: indirect over total, of the means over the conditions; 1 for a perfect surrogate, 0 for an irrelevant score.
+    surrogate_share: predicted over total, of the means over the conditions.
+    base: "clean", or "mildest" where the score has no value on clean images (PSNR).
+    """
+
+    total: Estimate
+    indirect: Estimate
+    direct: Estimate
+    predicted: Estimate
+    share: Estimate
+    surrogate_share: Estimate
+    base: str
+
+
+def mediate(
+    key: jax.Array,
+    scores: np.ndarray,
+    performance: np.ndarray,
+    degradations: Sequence[str],
+    severities: Sequence[float],
+    *,
+    clean: tuple[np.ndarray, np.ndarray],
+    num_resamples: int = 100,
+    level: float = 0.95,
+) -> Mediation:
+    """Splits the effect of every condition.
+
+    A step from one severity to the next changes E[M] by E m_1(Q_1) - E m_0(Q_0), m_s(q) = E[M | Q = q] at severity s.
+    Its indirect part is the mean of E m(Q_1) - E m(Q_0) over m = m_0 and m_1 (both orders of the natural effects), its
+    direct part that of E m_1(Q) - E m_0(Q) over Q_0 and Q_1: they sum to the step. A condition sums the steps of its
+    degradation up to it. Small steps keep the two distributions of Q over each other, which a jump from clean to the
+    worst does not. m is a piecewise linear curve through 12 quantiles of Q over all conditions, penalised in its
+    curvature, cross-fitted:
+    the image that is averaged is not among those that the curve is fitted on.
+
+    The surrogate view fits one curve to all conditions: E m(Q_c) - E m(Q_base).
+
+    Args:
+      key: random key of resamples and folds.
+      scores: [C, N], higher is better; NaN or infinite where undefined.
+      performance: [C, N].
+      degradations: of each condition, C of them.
+      severities: of each condition, C of them.
+      clean: scores [N] and performance [N] of the clean images.
+      num_resamples: B, of images.
+      level: of the intervals.
+
+    Returns:
+      `Mediation`, conditions in the order given; NaN where a score has no value for half of the images.
+
+    Raises:
+      ValueError: when shapes do not fit.
+
+    References:
+      [1] J. Pearl (2001), Direct and indirect effects, UAI.
+      [2] K. Imai, L. Keele, D. Tingley (2010), A general approach to causal mediation analysis, Psychological Methods
+        15: the imputation estimator, and what it assumes.
+      [3] R. Prentice (1989), Surrogate endpoints in clinical trials; L. Freedman, B. Graubard, A. Schatzkin (1992),
+        Statistical validation of intermediate endpoints for chronic diseases: the proportion explained.
+    """
+    check_level(level)
+    scores, performance = np.asarray(scores, np.float64), np.asarray(performance, np.float64)
+    if scores.shape != performance.shape or scores.ndim != 2 or not len(scores) == len(degradations) == len(severities):
+        raise ValueError(
+            "scores, performance, degradations, severities: expected [C, N], [C, N], C and C, got "
+            f"{scores.shape}, {performance.shape}, {len(degradations)} and {len(severities)}"
+        )
+    c, n = scores.shape
+    # A clean score that is missing, or one for all images (SSIM of an image with itself), says nothing of the images.
+    clean_scores = np.asarray(clean[0], np.float64)
+    finite = clean_scores[np.isfinite(clean_scores)]
+    has_clean = 2 * finite.size > n and np.ptp(finite) > 0
+    q, m = np.vstack([scores, clean_scores]), np.vstack([performance, clean[1]])
+    known = np.isfinite(q) & np.isfinite(m)
+    known[c] &= has_clean
+    counts = resample_rows(key, n, num_resamples)
+    folds = np.empty(n, int)
+    folds[np.asarray(jax.random.permutation(jax.random.fold_in(key, 1), n))] = np.arange(n) % _FOLDS
+    curves = _fit_curves(q, np.where(known, m, 0.0), known, counts, folds)
+    means = weighted_means(counts, np.where(known, m, np.nan))
+    rows = np.full((4, len(counts), c), np.nan)
+    for path in _paths(degradations, np.asarray(severities, np.float64), c, has_clean):
+        indirect = np.zeros(len(counts))
+        for before, after in itertools.pairwise(path):
+            indirect = indirect + _indirect(curves, before, after)
+            total = means[:, after] - means[:, path[0]]
+            predicted = curves.pooled[:, after] - curves.pooled[:, path[0]]
+            rows[:, :, after] = total, indirect, total - indirect, predicted
+    usable = (2 * known[:c].sum(axis=1) > n) & np.isfinite(rows[:, 0]).all(axis=0)
+    rows[:, :, ~usable] = np.nan
+    with np.errstate(invalid="ignore", divide="ignore"):
+        on_average = rows[:, :, usable].sum(axis=2) / usable.sum()
+        shares = on_average[[1, 3]] / on_average[0]
+    return Mediation(
+        *(from_resamples(one, level=level) for one in rows),
+        *(from_resamples(one, level=level) for one in shares),
+        "clean" if has_clean else "mildest",
+    )
+
+
+def _paths(degradations: Sequence[str], severities: np.ndarray, clean_row: int, has_clean: bool) -> list[list[int]]:
+    """Rows of the conditions of every degradation by rising severity, after the clean row where it counts."""
+    names = np.asarray(degradations)
+    paths = []
+    for name in dict.fromkeys(degradations):
+        at = np.flatnonzero(names == name)
+        at = at[np.argsort(severities[at], kind="stable")].tolist()
+        paths.append([clean_row, *at] if has_clean else at)
+    return paths
+
+
+class _Curves(NamedTuple):
+    """Curves of M over Q as heights at K knots, for each of the C + 1 rows and each fold of images left out.
+
+    heights, sums: [C + 1, folds, R, K], the curve and the weights of the left-out images at the knots.
+    pooled: E m(Q_c) of one curve for all rows [R, C + 1].
+    """
+
+    heights: np.ndarray
+    sums: np.ndarray
+    pooled: np.ndarray
+
+
+def _fit_curves(q: np.ndarray, m: np.ndarray, known: np.ndarray, counts: np.ndarray, folds: np.ndarray) -> _Curves:
+    knots = np.unique(np.quantile(q[known], np.linspace(0.005, 0.995, _KNOTS))) if known.any() else np.zeros(1)
+    if len(knots) < 2:
+        knots = knots[0] + np.array([0.0, 1.0])
+    shape = (len(q), _FOLDS, len(counts), len(knots))
+    heights, sums, pooled = np.zeros(shape), np.zeros(shape), np.zeros((len(counts), len(q)))
+    held = [counts * (folds == fold) for fold in range(_FOLDS)]
+    kept = [counts - one for one in held]
+    moments = 0.0
+    for row in range(len(q)):
+        hats = _hats(np.where(known[row], q[row], knots[0]), knots) * known[row][:, None]
+        own = np.concatenate([hats**2, hats[:, :-1] * hats[:, 1:], hats * m[row][:, None]], axis=1)
+        moments = moments + own
+        for fold in range(_FOLDS):
+            heights[row, fold] = _solve(kept[fold] @ own, len(knots))
+            sums[row, fold] = held[fold] @ hats
+    weight = sums.sum(axis=(1, 3))
+    for fold in range(_FOLDS):
+        pooled += np.einsum("crk,rk->rc", sums[:, fold], _solve(kept[fold] @ moments, len(knots)))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return _Curves(heights, sums / weight[:, None, :, None], pooled / weight.T)
+
+
+def _indirect(curves: _Curves, before: int, after: int) -> np.ndarray:
+    """E m(Q_after) - E m(Q_before), mean over the curves of both rows [R]."""
+    moved = curves.sums[after] - curves.sums[before]
+    return (moved * (curves.heights[before] + curves.heights[after]) / 2).sum(axis=(0, 2))
+
+
+def _hats(values: np.ndarray, knots: np.ndarray) -> np.ndarray:
+    """Linear interpolation weights [N, K] of values between knots, held at the ends."""
+    place = np.clip(np.searchsorted(knots, values, side="right") - 1, 0, len(knots) - 2)
+    right = np.clip((values - knots[place]) / (knots[place + 1] - knots[place]), 0.0, 1.0)
+    hats = np.zeros((len(values), len(knots)))
+    hats[np.arange(len(values)), place] = 1 - right
+    hats[np.arange(len(values)), place + 1] = right
+    return hats
+
+
+def _solve(moments: np.ndarray, k: int) -> np.ndarray:
+    """Heights [R, K] from the diagonal, the secondary diagonal and the right side of the normal equations."""
+    matrix = np.zeros((len(moments), k, k))
+    at = np.arange(k)
+    matrix[:, at, at] = moments[:, :k]
+    matrix[:, at[:-1], at[1:]] = matrix[:, at[1:], at[:-1]] = moments[:, k : 2 * k - 1]
+    bend = np.diff(np.eye(k), n=2, axis=0)
+    matrix += 1e-6 * np.eye(k) + _CURVATURE * bend.T @ bend
+    return np.linalg.solve(matrix, moments[:, 2 * k - 1 :, None])[..., 0]
