@@ -1,7 +1,18 @@
-"""How well a quality score predicts a network's performance: three correlations with their intervals."""
+"""How well a quality score predicts a network's performance: correlations, tests, gains, predicted accuracy."""
 
+from causal_iqa.alignment.accuracy import (
+    AccuracyMap,
+    HeldOut,
+    fit_accuracy_map,
+    held_out_accuracy,
+    image_folds,
+    predict_accuracy,
+)
 from causal_iqa.alignment.bootstrap import Resamples, bootstrap, resample_counts
+from causal_iqa.alignment.comparisons import ADJUSTMENTS, Comparison, adjust, compare
 from causal_iqa.alignment.correlation import Within, between, pooled, within
+from causal_iqa.alignment.errors import Errors, accuracy_errors
+from causal_iqa.alignment.gains import YARDSTICKS, Gains, gains
 from causal_iqa.alignment.intervals import (
     Alignment,
     Difference,
@@ -11,20 +22,45 @@ from causal_iqa.alignment.intervals import (
     paired_difference,
     summarise,
 )
+from causal_iqa.alignment.measures import Measures, measure_intervals, measures
+from causal_iqa.alignment.permutation import Null, permutation_null
+from causal_iqa.alignment.signs import SignConflict, sign_conflicts
 
 __all__ = [
+    "ADJUSTMENTS",
+    "YARDSTICKS",
+    "AccuracyMap",
     "Alignment",
+    "Comparison",
     "Difference",
     "Differences",
+    "Errors",
+    "Gains",
+    "HeldOut",
     "Interval",
+    "Measures",
+    "Null",
     "Resamples",
+    "SignConflict",
     "Within",
+    "accuracy_errors",
+    "adjust",
     "align",
     "between",
     "bootstrap",
+    "compare",
+    "fit_accuracy_map",
+    "gains",
+    "held_out_accuracy",
+    "image_folds",
+    "measure_intervals",
+    "measures",
     "paired_difference",
+    "permutation_null",
     "pooled",
+    "predict_accuracy",
     "resample_counts",
+    "sign_conflicts",
     "summarise",
     "within",
 ]

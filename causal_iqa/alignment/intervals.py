@@ -93,7 +93,7 @@ def align(
       [1] A. Davison, D. Hinkley (1997), Bootstrap methods and their application, sections 3.8 (clusters), 5.2.2
         (transformed basic interval) and 5.3 (percentile interval).
     """
-    _check_level(level)
+    check_level(level)
     resamples = bootstrap(key, scores, performance, num_resamples=num_resamples, progress=progress)
     return {
         metric: {name: summarise(values, level=level) for name, values in by_network.items()}
@@ -120,7 +120,7 @@ def summarise(resamples: Resamples, *, level: float = 0.95) -> Alignment:
     References:
       [1] A. Davison, D. Hinkley (1997), Bootstrap methods and their application, sections 5.2.2 and 5.3.
     """
-    _check_level(level)
+    check_level(level)
     return Alignment(*(Interval(float(x[0]), *_hull(x, level)) for x in resamples))
 
 
@@ -143,15 +143,16 @@ def paired_difference(first: Resamples, second: Resamples, *, level: float = 0.9
     References:
       [1] A. Davison, D. Hinkley (1997), Bootstrap methods and their application, section 4.4.
     """
-    _check_level(level)
+    check_level(level)
     if first.pooled.shape != second.pooled.shape:
         raise ValueError(
             f"first, second: expected resamples of one call, got {len(first.pooled) - 1} and {len(second.pooled) - 1}"
         )
-    return Differences(*(_difference(a - b, level) for a, b in zip(first, second, strict=True)))
+    return Differences(*(difference_of(a - b, level) for a, b in zip(first, second, strict=True)))
 
 
-def _difference(values: np.ndarray, level: float) -> Difference:
+def difference_of(values: np.ndarray, level: float) -> Difference:
+    """Returns a difference with percentile interval and p-value from its value (entry 0) and its resamples."""
     low, high = _percentiles(values, level)
     drawn = values[1:][np.isfinite(values[1:])]
     if math.isnan(low):
@@ -178,6 +179,7 @@ def _hull(values: np.ndarray, level: float) -> tuple[float, float]:
     return min(low, rho, float(np.tanh(2 * z - z_high))), max(high, rho, float(np.tanh(2 * z - z_low)))
 
 
-def _check_level(level: Any) -> None:
+def check_level(level: Any) -> None:
+    """Raises ValueError unless `level` lies in (0, 1)."""
     if not 0 < level < 1:
         raise ValueError(f"level: expected a number in (0, 1), got {level!r}")

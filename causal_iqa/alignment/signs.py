@@ -1,0 +1,44 @@
+"""Where the levels of alignment contradict each other: the sign of one is not that of another."""
+
+from typing import NamedTuple
+
+from causal_iqa.alignment.intervals import Alignment
+
+_PAIRS = (("pooled", "within"), ("between", "within"))
+
+
+class SignConflict(NamedTuple):
+    """Two numbers of opposite sign; `certain` when both intervals exclude 0."""
+
+    first: str
+    second: str
+    certain: bool
+    message: str
+
+
+def sign_conflicts(aligned: Alignment) -> tuple[SignConflict, ...]:
+    """Finds where pooled and within, or between and within, disagree in sign.
+
+    Rows pooled over conditions mix two questions, which condition and which image; a metric whose signs differ answers
+    one of them backwards, and its pooled number must not be read alone (Simpson's paradox).
+
+    Args:
+      aligned: the three numbers of one metric and network.
+
+    Returns:
+      The conflicts; none where a number is undefined or 0.
+
+    References:
+      [1] E. Simpson (1951), The interpretation of interaction in contingency tables.
+    """
+    found = []
+    for first, second in _PAIRS:
+        a, b = getattr(aligned, first), getattr(aligned, second)
+        if a.rho * b.rho < 0:
+            certain = all(x.low > 0 or x.high < 0 for x in (a, b))
+            text = (
+                f"{first} {a.rho:.2f} [{a.low:.2f}, {a.high:.2f}] and {second} {b.rho:.2f} [{b.low:.2f}, {b.high:.2f}]"
+            )
+            doubt = "" if certain else ", but an interval holds 0"
+            found.append(SignConflict(first, second, certain, f"{text} have opposite signs{doubt}"))
+    return tuple(found)
