@@ -1,10 +1,11 @@
 """Measures of alignment beside Spearman's: Kendall, concordance (AUROC), Pearson after a monotone fit, and partial.
 
-All are weighted by how often each image counts, so one pass serves the point and every resample. Intervals are
-z +- quantile * standard error over the resamples on Fisher's scale, which settles with far fewer resamples than
-percentiles do.
+All are sums over cells of score, severity and level of performance, weighted by how often each image counts, so that
+all resamples are one sparse product. Intervals are z +- quantile * standard error over the resamples on Fisher's scale,
+which settles with far fewer resamples than percentiles do; the standard errors rank scores by quantile bin.
 """
 
+import math
 import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +13,7 @@ from typing import NamedTuple
 
 import jax
 import numpy as np
-from scipy import stats
+from scipy import sparse, stats
 
 from causal_iqa.alignment import accuracy, correlation
 from causal_iqa.alignment.bootstrap import resample_counts
@@ -20,6 +21,8 @@ from causal_iqa.alignment.intervals import Interval, check_level
 
 # Distinct performances up to which pairs are counted by level; the mean of 30 networks has 31.
 _MAX_LEVELS = 32
+# Quantile bins of the score in the standard errors; the numbers themselves are exact.
+_BINS_WITHIN, _BINS_POOLED = 32, 256
 
 
 class Measures(NamedTuple):
@@ -49,18 +52,6 @@ class Measures(NamedTuple):
             name: (value if isinstance(value, Interval) else Interval(value, np.nan, np.nan)).as_dict()
             for name, value in self._asdict().items()
         }
-
-
-class _Order(NamedTuple):
-    """Rows of one group after another, each by ascending score: the groups are the conditions, or one for all rows.
-
-    place: [R] flat place in the table. tie: [R] number of the row's tie, counted over all groups. first: [G] first tie
-    of every group.
-    """
-
-    place: np.ndarray
-    tie: np.ndarray
-    first: np.ndarray
 
 
 def measures(q: np.ndarray, m: np.ndarray, severities: Sequence[float], *, folds: np.ndarray) -> Measures:
@@ -120,10 +111,12 @@ def measure_intervals(
     check_level(level)
     num_images = np.shape(m)[1]
     counts = np.concatenate([np.ones((1, num_images)), resample_counts(key, num_images, num_resamples)])
+    counts = counts.astype(np.float64)
     quantile = float(stats.norm.ppf((1 + level) / 2))
 
     def one(q: np.ndarray) -> Measures:
-        values = _Prepared(q, m, severities, folds).evaluate(counts.astype(np.float64))
+        prepared = _Prepared(q, m, severities, folds)
+        values = np.concatenate([prepared.evaluate(counts[:1]), prepared.evaluate(counts[1:], coarse=True)])
         return Measures(*(_interval(v, quantile, name) for name, v in zip(Measures._fields, values.T, strict=True)))
 
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
@@ -144,86 +137,109 @@ def _interval(values: np.ndarray, quantile: float, name: str) -> Interval:
 
 
 class _Prepared:
-    """One score and performance, sorted once; `evaluate` weights the images."""
+    """One score and performance with undefined entries settled; `evaluate` weights the images."""
 
     def __init__(self, q: np.ndarray, m: np.ndarray, severities: Sequence[float], folds: np.ndarray):
         q, m = correlation.check_tables(q, m)
         severities = np.asarray(severities, np.float64)
         if severities.shape != q.shape[:1]:
             raise ValueError(f"severities: expected [C] = [{len(q)}], got {severities.shape}")
-        defined = np.isfinite(q) & np.isfinite(m)
-        self.q, self.m = np.where(defined, q, np.nan), np.where(defined, m, np.nan)
-        values, level = np.unique(m[defined], return_inverse=True)
+        self.defined = np.isfinite(q) & np.isfinite(m)
+        self.q, self.m = np.where(self.defined, q, np.nan), np.where(self.defined, m, np.nan)
+        values, level = np.unique(m[self.defined], return_inverse=True)
         if len(values) > _MAX_LEVELS:
             raise ValueError(f"m: expected at most {_MAX_LEVELS} distinct values, got {len(values)}")
-        self.levels, self.level = max(len(values), 1), np.zeros(q.shape, np.int64)
-        self.level[defined] = level
+        self.num_levels, self.level = max(len(values), 1), np.zeros(q.shape, np.int64)
+        self.level[self.defined] = level
         self.severity = severities
         self.fitted = _monotone_fit(self.q, self.m, np.asarray(folds))
-        self.apart, self.joint = _sort(self.q), _sort(self.q.reshape(1, -1))
 
-    def evaluate(self, counts: np.ndarray) -> np.ndarray:
-        """Values [B, 10] in the order of the fields for weights [B, N]."""
+    def evaluate(self, counts: np.ndarray, *, coarse: bool = False) -> np.ndarray:
+        """Values [B, 10] in the order of the fields for weights [B, N]; `coarse` ranks scores by quantile bin."""
         q, m = (correlation.condition_means(x, counts) for x in (self.q, self.m))
         severity = np.broadcast_to(self.severity, q.shape)
-        columns = [
-            [_kendall(a, b) for a, b in zip(q, m, strict=True)],
-            *zip(*(self._pairs(self.apart, w) for w in counts), strict=True),
-            *zip(*(self._pairs(self.joint, w) for w in counts), strict=True),
-        ]
-        kendall_between, kendall_within, auroc_within, kendall_pooled, auroc_pooled = columns
         partial = _partial(*(correlation.masked_spearman(*x) for x in ((q, m), (q, severity), (m, severity))))
+        kendall_within, auroc_within = _pairs(self._apart(counts, _BINS_WITHIN if coarse else None))
+        joint = self._joint(counts, _BINS_POOLED if coarse else None)
+        kendall_pooled, auroc_pooled = _pairs(joint.sum(axis=1)[None])
         return np.column_stack(
             [
-                kendall_between,
+                [_kendall(a, b) for a, b in zip(q, m, strict=True)],
                 kendall_within,
                 kendall_pooled,
                 auroc_within,
                 auroc_pooled,
                 *_pearson(self.fitted, self.m, counts),
                 partial,
-                [self._partial_pooled(w) for w in counts],
+                _partial_pooled(joint),
             ]
         )
 
-    def _pairs(self, order: _Order, weights: np.ndarray) -> tuple[float, float]:
-        """Kendall's tau-b and concordance, each the mean over the groups that have one."""
-        if not order.first.size:
-            return np.nan, np.nan
-        at = order.tie * self.levels + self.level.reshape(-1)[order.place]
-        size = (order.tie[-1] + 1) * self.levels
-        mass = np.bincount(at, weights[order.place % len(weights)], minlength=size).reshape(-1, self.levels)
-        below = np.cumsum(mass, axis=0) - mass
-        start = np.repeat(below[order.first], np.diff([*order.first, len(mass)]), axis=0)
-        below = np.cumsum(below - start, axis=1)  # of lower scores, at this level or lower
-        less = np.concatenate([np.zeros((len(mass), 1)), below[:, :-1]], axis=1)
-        more = below[:, -1:] - below
-        tied = np.cumsum(mass, axis=1) - mass
-        size = mass.sum(axis=1)
+    def _apart(self, counts: np.ndarray, num_bins: int | None) -> np.ndarray:
+        """Weight by condition, score and level of performance: [C, T, L, B]."""
+        code = _code(self.q, num_bins)
+        condition = np.arange(len(code))[:, None]
+        shape = (len(code), int(code.max()) + 1, self.num_levels)
+        return self._mass((condition * shape[1] + code) * shape[2] + self.level, shape, counts)
 
-        def total(x: np.ndarray) -> np.ndarray:
-            return np.add.reduceat(x, order.first)
+    def _joint(self, counts: np.ndarray, num_bins: int | None) -> np.ndarray:
+        """Weight by score, severity and level of performance over all rows: [T, S, L, B]."""
+        code = _code(self.q.reshape(1, -1), num_bins).reshape(self.q.shape)
+        severity = np.unique(self.severity, return_inverse=True)[1]
+        shape = (int(code.max()) + 1, int(severity.max()) + 1, self.num_levels)
+        return self._mass((code * shape[1] + severity[:, None]) * shape[2] + self.level, shape, counts)
 
-        concordant, discordant, ties = (total((mass * x).sum(axis=1)) for x in (less, more, tied))
-        pairs = concordant + discordant + ties
-        ordered = (total(size) ** 2 - total(size**2)) / 2
-        tau = correlation.ratio(concordant - discordant, pairs, ordered)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            area = np.where(pairs > 0, (concordant + 0.5 * ties) / pairs, np.nan)
-        return _mean(tau), _mean(area)
+    def _mass(self, cell: np.ndarray, shape: tuple[int, ...], counts: np.ndarray) -> np.ndarray:
+        _, image = np.nonzero(self.defined)
+        entries = (np.ones(image.size), (cell[self.defined], image))
+        rows = sparse.csr_array(entries, shape=(math.prod(shape), counts.shape[1]))
+        return (rows @ counts.T).reshape(*shape, len(counts))
 
-    def _partial_pooled(self, weights: np.ndarray) -> float:
-        place = self.joint.place
-        own = weights[place % len(weights)]
-        severity = np.unique(self.severity, return_inverse=True)[1][place // len(weights)]
-        ranks = [_midranks(code, own) for code in (self.joint.tie, self.level.reshape(-1)[place], severity)]
-        q, m, s = ranks
-        norm = [float(own @ (r * r)) for r in ranks]
-        rho = [
-            correlation.ratio(own @ (a * b), x, y)
-            for a, b, x, y in ((q, m, norm[0], norm[1]), (q, s, norm[0], norm[2]), (m, s, norm[1], norm[2]))
-        ]
-        return float(_partial(*rho))
+
+def _code(q: np.ndarray, num_bins: int | None) -> np.ndarray:
+    """Numbers the scores of every group [G, R] in ascending order, equal ones alike, or their quantile bins."""
+    ranks = stats.rankdata(np.where(np.isfinite(q), q, np.inf), axis=1, method="dense" if num_bins is None else "min")
+    ranks = ranks.astype(np.int64) - 1
+    if num_bins is None:
+        return ranks
+    size = np.maximum(np.isfinite(q).sum(axis=1, keepdims=True), 1)
+    return np.minimum(ranks * num_bins // size, num_bins - 1)
+
+
+def _pairs(mass: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Kendall's tau-b and concordance, means over the groups that have one: [G, T, L, B] -> [B], [B]."""
+    below = np.cumsum(mass, axis=1) - mass  # of lower score
+    upto = np.cumsum(below, axis=2)  # and at this level or lower
+    concordant = (mass * (upto - below)).sum(axis=(1, 2))
+    discordant = (mass * (upto[:, :, -1:] - upto)).sum(axis=(1, 2))
+    ties = (mass * (np.cumsum(mass, axis=2) - mass)).sum(axis=(1, 2))
+    pairs = concordant + discordant + ties
+    size = mass.sum(axis=2)
+    ordered = (size.sum(axis=1) ** 2 - (size**2).sum(axis=1)) / 2
+    tau = correlation.ratio(concordant - discordant, pairs, ordered)
+    area = np.where(pairs > 0, (concordant + 0.5 * ties) / np.where(pairs > 0, pairs, 1), np.nan)
+    return _group_mean(tau), _group_mean(area)
+
+
+def _partial_pooled(joint: np.ndarray) -> np.ndarray:
+    """Partial Spearman correlation of score and performance given severity: [T, S, L, B] -> [B]."""
+    sides = [joint.sum(axis=tuple({0, 1, 2} - {axis})) for axis in range(3)]
+    ranks = [np.cumsum(side, axis=0) - side / 2 - side.sum(axis=0) / 2 for side in sides]
+    norms = [(side * rank**2).sum(axis=0) for side, rank in zip(sides, ranks, strict=True)]
+
+    def rho(a: int, b: int) -> np.ndarray:
+        pair = joint.sum(axis=({0, 1, 2} - {a, b}).pop())
+        products = np.einsum("xyb,xb,yb->b", pair, ranks[a], ranks[b], optimize=True)
+        return correlation.ratio(products, norms[a], norms[b])
+
+    return _partial(rho(0, 2), rho(0, 1), rho(1, 2))
+
+
+def _group_mean(values: np.ndarray) -> np.ndarray:
+    defined = np.isfinite(values)
+    return np.where(
+        defined.any(axis=0), np.where(defined, values, 0).sum(axis=0) / np.maximum(defined.sum(axis=0), 1), np.nan
+    )
 
 
 def _kendall(q: np.ndarray, m: np.ndarray) -> float:
@@ -231,33 +247,9 @@ def _kendall(q: np.ndarray, m: np.ndarray) -> float:
     return float(stats.kendalltau(q[defined], m[defined]).statistic) if defined.sum() > 1 else np.nan
 
 
-def _mean(values: np.ndarray) -> float:
-    defined = np.isfinite(values)
-    return float(values[defined].mean()) if defined.any() else np.nan
-
-
-def _midranks(code: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Centred mid-ranks of rows whose values are numbered in ascending order."""
-    mass = np.bincount(code, weights)
-    return (np.cumsum(mass) - mass / 2 - mass.sum() / 2)[code]
-
-
 def _partial(qm: np.ndarray, qs: np.ndarray, ms: np.ndarray) -> np.ndarray:
     """First-order partial correlation; NaN where the third variable explains one of the others entirely."""
     return correlation.ratio(qm - qs * ms, np.maximum(1 - np.square(qs), 0), np.maximum(1 - np.square(ms), 0))
-
-
-def _sort(q: np.ndarray) -> _Order:
-    """Sorts the defined entries of every group [G, R]."""
-    group, place = np.nonzero(np.isfinite(q))
-    values = q[group, place]
-    order = np.lexsort((values, group))
-    group, place, values = group[order], place[order], values[order]
-    new = np.ones(len(values), bool)
-    new[1:] = (values[1:] != values[:-1]) | (group[1:] != group[:-1])
-    tie = np.cumsum(new) - 1
-    starts = np.flatnonzero(np.diff(group, prepend=-1))
-    return _Order(group * q.shape[1] + place, tie, tie[starts])
 
 
 def _monotone_fit(q: np.ndarray, m: np.ndarray, folds: np.ndarray) -> np.ndarray:
