@@ -1,9 +1,12 @@
 """Judges the metrics of a finished run by their causal graphs and by what the imaging conditions did to them.
 
   python -m experiments.audit --run=results/cifar10
+  python -m experiments.audit --run=results/cifar10 --graph='gate=C -> ssim -> Q, S -> Q, S -> M'
 
-Computes no score again. Writes audit.md and audit.json into the run's folder.
+Computes no score again. Writes audit.md, audit.json and figures/audit_*.png into the run's folder.
 """
+
+import contextlib
 
 from absl import app, flags
 
@@ -13,18 +16,33 @@ from causal_iqa.report import study as study_report
 from experiments import common
 
 _RUN = flags.DEFINE_string("run", None, "Output folder of a finished run of experiments.align.", required=True)
+_GRAPH = flags.DEFINE_multi_string(
+    "graph",
+    [],
+    "Causal graph to test beside those of the metric families: NAME=GRAPH with GRAPH such as 'C -> X, S -> X -> Q', or "
+    "a file with one on each line; repeat for more. Columns are C, degradation, severity, Y, M, Q (each metric in "
+    "turn), metrics by name, clean_METRIC, and the table's own (resnet_p_true); other nodes are latent.",
+)
 
 
 def main(_: list[str]) -> None:
-    """Flag -> finished run -> desiderata, audit.md and audit.json."""
+    """Flags -> finished run -> desiderata, audit.md, audit.json and figures."""
+    graphs = audit_report.read_graphs(_GRAPH.value)
     run = pipeline.read_run(_RUN.value)
+    common.check_writable(str(run.folder / "audit.json"), "run")
     with common.progress_bar("intervals", "metric") as progress:
         found = study_report.analyse(run.config, run.columns, run.table, progress=progress)
-    audited = audit_report.audit(run.config, found)
-    common.check_writable(str(run.folder / "audit.json"), "run")
-    pipeline.write_json(run.folder / "audit.json", audited)
-    pipeline.write_atomically(run.folder / "audit.md", audit_report.markdown(audited).encode())
-    print(study_report.desiderata_table(found))
+    with contextlib.ExitStack() as stack:
+        bars = {}
+
+        def progress_of(name: str, done: int, total: int) -> None:
+            if name not in bars:
+                bars[name] = stack.enter_context(common.progress_bar(name, "step"))
+            bars[name](done, total)
+
+        audited = audit_report.audit(run, found, graphs=graphs, progress=progress_of)
+    audit_report.write(run.folder, audited, found)
+    print(study_report.desiderata_table(found._replace(desiderata=audit_report.verdicts(audited))))
     print(f"audit: {run.folder / 'audit.md'}")
 
 

@@ -1,6 +1,7 @@
 """What the graph of a metric says must hold, and what interventions on the imaging condition did."""
 
 from causal_iqa.causal.adjustment import METHODS, ArmMeans, Assignment, arm_means, assign, estimate_arms
+from causal_iqa.causal.clustered_test import clustered_test
 from causal_iqa.causal.desiderata import Desiderata, Evidence, Verdict, judge
 from causal_iqa.causal.dose_alignment import DoseAlignment, Trend, align_doses, falling_trend
 from causal_iqa.causal.effects import (
@@ -11,10 +12,8 @@ from causal_iqa.causal.effects import (
 )
 from causal_iqa.causal.estimates import Estimate
 from causal_iqa.causal.graph_tests import (
-    Adjusted,
     Column,
     IndependenceTest,
-    adjust,
     independence_test,
     numeric_column,
     one_row_per_image,
@@ -49,7 +48,6 @@ __all__ = [
     "FAMILIES",
     "METHODS",
     "RIVALS",
-    "Adjusted",
     "ArmMeans",
     "Assignment",
     "Column",
@@ -70,13 +68,13 @@ __all__ = [
     "Robustness",
     "Trend",
     "Verdict",
-    "adjust",
     "adjustment_set",
     "align_doses",
     "arm_means",
     "assign",
     "at_task_input",
     "average_effects",
+    "clustered_test",
     "covariates",
     "d_separated",
     "distinctions",

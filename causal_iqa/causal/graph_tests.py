@@ -15,7 +15,6 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from scipy import stats
 
 from causal_iqa import dependence
 from causal_iqa.causal.graphs import Independence
@@ -294,39 +293,3 @@ def statement_tests(
         own = jax.random.fold_in(key, zlib.crc32(f"{one.x},{one.y},{sorted(one.given)}".encode()))
         found[one] = independence_test(own, columns[one.x], columns[one.y], given, num_permutations=num_permutations)
     return found
-
-
-class Adjusted(NamedTuple):
-    """p-values corrected for the number of tests, [n], NaN where there was none.
-
-    holm: rejecting those below alpha errs at all with probability at most alpha.
-    benjamini_hochberg: of those rejected, a share of at most alpha is expected to be wrong (independent or positively
-      dependent tests).
-    """
-
-    holm: np.ndarray
-    benjamini_hochberg: np.ndarray
-
-
-def adjust(p_values: Sequence[float]) -> Adjusted:
-    """Corrects p-values for multiplicity.
-
-    Args:
-      p_values: [n], NaN for what was not tested.
-
-    Returns:
-      `Adjusted`.
-
-    References:
-      [1] S. Holm (1979), A simple sequentially rejective multiple test procedure.
-      [2] Y. Benjamini, Y. Hochberg (1995), Controlling the false discovery rate.
-    """
-    p_values = np.asarray(p_values, np.float64)
-    holm, discovery = np.full((2, *p_values.shape), np.nan)
-    tested = np.flatnonzero(np.isfinite(p_values))
-    if len(tested):
-        order = tested[np.argsort(p_values[tested], kind="stable")]
-        factors = np.arange(len(order), 0, -1)
-        holm[order] = np.minimum(np.maximum.accumulate(factors * p_values[order]), 1.0)
-        discovery[tested] = stats.false_discovery_control(p_values[tested])
-    return Adjusted(holm, discovery)

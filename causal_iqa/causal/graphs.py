@@ -79,7 +79,7 @@ def at_task_input(graph: Graph) -> Graph:
     """Returns the graph of the same metric computed after the task's preprocessing: X_in -> Q in place of X -> Q.
 
     Args:
-      graph: with the nodes X, X_in and Q.
+      graph: with the nodes X, X_in and Q; one with X_in -> Q already stays as it is.
 
     Returns:
       The graph of scores with score_at=task.
@@ -88,6 +88,8 @@ def at_task_input(graph: Graph) -> Graph:
       ValueError: when the graph has no edge X -> Q or no node X_in.
     """
     check_nodes(graph, ("X_in",))
+    if ("X_in", "Q") in graph.edges and ("X", "Q") not in graph.edges:
+        return graph
     if ("X", "Q") not in graph.edges:
         raise ValueError(f"graph: expected an edge X -> Q, got {graph}")
     return Graph(graph.nodes, tuple(("X_in", "Q") if edge == ("X", "Q") else edge for edge in graph.edges))
@@ -232,5 +234,7 @@ FAMILIES: Mapping[str, Graph] = types.MappingProxyType(
         "full_reference": parse(f"{_TASK}, X -> Q, S -> R, R -> Q"),
         "label_free": parse(f"{_TASK}, X -> Q, T -> Q, T -> W"),
         "task_guided": parse(f"{_TASK}, X -> Q, T -> Q, T -> W, Y -> Q"),
+        # What the judged network itself puts out, such as its confidence.
+        "network_output": parse(f"{_TASK}, X_in -> Q, W -> Q"),
     }
 )

@@ -29,7 +29,7 @@ class Mediation(NamedTuple):
     predicted: the effect that one curve of M over Q for all conditions predicts (surrogate).
     share: indirect over total, of the means over the conditions; 1 for a perfect surrogate, 0 for an irrelevant score.
     surrogate_share: predicted over total, of the means over the conditions.
-    base: "clean", or "mildest" where the score has no value on clean images (PSNR).
+    base: "clean", or "mildest" where the score of clean images is missing or one for all (PSNR, SSIM).
     """
 
     total: Estimate
@@ -95,10 +95,8 @@ def mediate(
             f"{scores.shape}, {performance.shape}, {len(degradations)} and {len(severities)}"
         )
     c, n = scores.shape
-    # A clean score that is missing, or one for all images (SSIM of an image with itself), says nothing of the images.
     clean_scores = np.asarray(clean[0], np.float64)
-    finite = clean_scores[np.isfinite(clean_scores)]
-    has_clean = 2 * finite.size > n and np.ptp(finite) > 0
+    has_clean = _tells_images_apart(clean_scores, scores)
     q, m = np.vstack([scores, clean_scores]), np.vstack([performance, clean[1]])
     known = np.isfinite(q) & np.isfinite(m)
     known[c] &= has_clean
@@ -125,6 +123,12 @@ def mediate(
         *(from_resamples(one, level=level) for one in shares),
         "clean" if has_clean else "mildest",
     )
+
+
+def _tells_images_apart(clean: np.ndarray, scores: np.ndarray) -> bool:
+    """Whether clean scores are there, and not one for all images but for rounding (SSIM of an image with itself)."""
+    known = clean[np.isfinite(clean)]
+    return 2 * known.size > clean.size and known.std() > 1e-3 * scores[np.isfinite(scores)].std()
 
 
 def _paths(degradations: Sequence[str], severities: np.ndarray, clean_row: int, has_clean: bool) -> list[list[int]]:
@@ -164,7 +168,8 @@ def _fit_curves(q: np.ndarray, m: np.ndarray, known: np.ndarray, counts: np.ndar
         own = np.concatenate([hats**2, hats[:, :-1] * hats[:, 1:], hats * m[row][:, None]], axis=1)
         moments = moments + own
         for fold in range(_FOLDS):
-            heights[row, fold] = _solve(kept[fold] @ own, len(knots))
+            # What a straight continuation puts outside the range of the performance is no probability.
+            heights[row, fold] = np.clip(_solve(kept[fold] @ own, len(knots)), m.min(), m.max())
             sums[row, fold] = held[fold] @ hats
     weight = sums.sum(axis=(1, 3))
     for fold in range(_FOLDS):

@@ -1,128 +1,165 @@
 """What a finished run says of its metrics as causes and effects: desiderata, graphs, effects and trends."""
 
-import math
-from collections.abc import Mapping
+import pathlib
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from causal_iqa import causal, pipeline
-from causal_iqa.report import study
+from causal_iqa import _checks, causal, pipeline
+from causal_iqa.report import audit_doses, audit_figures, audit_graphs, audit_markdown, audit_observational, study
+from causal_iqa.report.audit_data import AuditData, Progress, gather, number
 
-SCHEMA = 1
-_ACCURACY = "accuracy"
+SCHEMA = 2
 
 
-def audit(config: pipeline.StudyConfig, found: study.Findings) -> dict[str, Any]:
+def read_graphs(texts: tuple[str, ...] | list[str]) -> dict[str, causal.Graph]:
+    """Reads the graphs a user gives.
+
+    Args:
+      texts: each NAME=GRAPH, GRAPH alone (named graph1, graph2, ...), or the path of a file with one of these on each
+        line, # for comments. A graph is written as "C -> X, S -> X -> Q".
+
+    Returns:
+      name -> graph.
+
+    Raises:
+      InputError: for a file that cannot be read, a text that is no graph, or a name given twice.
+    """
+    lines = []
+    for text in texts:
+        if "->" in text:
+            lines.append(text)
+            continue
+        try:
+            content = pathlib.Path(text).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise _checks.InputError(
+                f"graph: {text!r} is neither a graph (C -> X, X -> Q) nor a file that can be read"
+            ) from error
+        lines += [line for line in (line.partition("#")[0].strip() for line in content.splitlines()) if line]
+    graphs: dict[str, causal.Graph] = {}
+    for place, line in enumerate(lines, 1):
+        name, _, text = line.rpartition("=")
+        name = name.strip() or f"graph{place}"
+        if name in graphs or name in causal.FAMILIES or name in causal.RIVALS:
+            raise _checks.InputError(f"graph: the name {name!r} is taken")
+        try:
+            graphs[name] = causal.parse(text)
+        except ValueError as error:
+            raise _checks.InputError(f"graph {name}: {error}") from error
+    return graphs
+
+
+def audit(
+    run: pipeline.Run,
+    found: study.Findings,
+    *,
+    graphs: Mapping[str, causal.Graph] | None = None,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> dict[str, Any]:
     """Returns what audit.json holds: JSON values, None where undefined.
 
     Args:
-      config: of the study.
-      found: what `study.analyse` gave.
+      run: the finished run.
+      found: what `study.analyse` gave for it.
+      graphs: the user's, name -> graph, tested beside those of the families.
+      progress: called with the name of a part, its work done so far and all of it.
 
     Returns:
-      {"schema": 1, "desiderata", "families", "effects", "trends", ...}. Effects are E[value | do(condition)] -
-      E[value | do(clean)], higher always better, "accuracy" the mean over the networks; a metric without a score on
-      clean images is compared with the mildest conditions.
+      {"schema": 2, "desiderata", "families", "graph_tests", "effects", "trends", "dose_alignment", "observational",
+      "mediation", ...}. Effects are E[value | do(condition)] - E[value | do(clean)], higher always better, "accuracy"
+      the mean over the networks; a metric without a score on clean images is compared with the mildest conditions.
     """
+    data = gather(run, found)
+
+    def part(name: str) -> Progress | None:
+        return None if progress is None else lambda done, total: progress(name, done, total)
+
+    tested = audit_graphs.graph_tests(data, graphs or {}, progress=part("graph tests"))
+    return {
+        "schema": SCHEMA,
+        "networks": [choice.name for choice in run.config.networks],
+        "level": run.config.level,
+        "num_images": len(data.labels),
+        "desiderata": _desiderata(data, found, audit_graphs.evidence(tested, data)),
+        "families": _families(data),
+        "graph_tests": tested,
+        "effects": {value: _effects(data.names, effect) for value, effect in found.effects.items()},
+        "trends": {
+            value: {name: number(dose.trend) for name, dose in doses.items()} for value, doses in found.doses.items()
+        },
+        "dose_alignment": audit_doses.dose_alignment(data, progress=part("doses")),
+        "observational": audit_observational.observational_study(data, progress=part("observational study")),
+        "mediation": audit_doses.mediation(data, progress=part("mediation")),
+    }
+
+
+def write(folder: pathlib.Path, audited: Mapping[str, Any], found: study.Findings) -> None:
+    """Writes audit.json, audit.md and figures/audit_*.png into the folder of a run.
+
+    Args:
+      folder: of the run.
+      audited: what `audit` gave.
+      found: what `study.analyse` gave.
+    """
+    drawn = audit_figures.render(audited, found)
+    (folder / "figures").mkdir(exist_ok=True)
+    for name, png in drawn.items():
+        pipeline.write_atomically(folder / "figures" / f"{name}.png", png)
+    pipeline.write_json(folder / "audit.json", audited)
+    text = audit_markdown.markdown(audited, [f"figures/{name}.png" for name in drawn])
+    pipeline.write_atomically(folder / "audit.md", text.encode())
+
+
+def verdicts(audited: Mapping[str, Any]) -> dict[str, causal.Desiderata]:
+    """The verdicts of an audit, metric -> `causal.Desiderata`.
+
+    Args:
+      audited: what `audit` gave.
+    """
+    return {
+        metric: causal.Desiderata(*(causal.Verdict(one["holds"], one["evidence"]) for one in by.values()))
+        for metric, by in audited["desiderata"].items()
+    }
+
+
+def _desiderata(
+    data: AuditData, found: study.Findings, evidence: Mapping[str, causal.Evidence]
+) -> dict[str, dict[str, Any]]:
+    judged = {}
+    for metric in data.metrics:
+        verdicts = causal.judge(
+            study.family_graph(data.config, data.families[metric]),
+            found.effects[metric],
+            found.doses[metric],
+            found.alignments[metric][pipeline.ALL_NETWORKS],
+            evidence=evidence[metric],
+            alpha=audit_graphs.ALPHA,
+        )
+        own = evidence[metric]
+        judged[metric] = {name: verdict._asdict() for name, verdict in verdicts._asdict().items()}
+        judged[metric]["sensitive"]["p_value"] = number(own.depends)
+        judged[metric]["sensitive"]["falling"] = {name: number(p) for name, p in own.falling.items()}
+        judged[metric]["aligned"]["p_value"] = number(own.informs)
+    return judged
+
+
+def _families(data: AuditData) -> dict[str, dict[str, Any]]:
     families = {}
-    for family in dict.fromkeys(found.families.values()):
-        graph = study.family_graph(config, family)
+    for family in dict.fromkeys(data.families.values()):
+        graph = study.family_graph(data.config, family)
         families[family] = {
             "graph": str(graph),
             "independences": [
                 {"x": one.x, "y": one.y, "given": sorted(one.given)} for one in causal.implied_independences(graph)
             ],
-            "metrics": sorted(metric for metric, own in found.families.items() if own == family),
+            "metrics": sorted(metric for metric, own in data.families.items() if own == family),
         }
-    names = [condition.name for condition in found.conditions]
-    return {
-        "schema": SCHEMA,
-        "networks": [choice.name for choice in config.networks],
-        "level": config.level,
-        "num_images": found.performance[pipeline.ALL_NETWORKS].shape[1],
-        "desiderata": {
-            metric: {name: verdict._asdict() for name, verdict in verdicts._asdict().items()}
-            for metric, verdicts in found.desiderata.items()
-        },
-        "families": families,
-        "effects": {value: _effects(names, effect) for value, effect in found.effects.items()},
-        "trends": {
-            value: {name: _number(dose.trend) for name, dose in doses.items()} for value, doses in found.doses.items()
-        },
-    }
+    return families
 
 
-def _number(value: Any) -> float | None:
-    return float(value) if math.isfinite(value) else None
-
-
-def _effects(names: list[str], effect: causal.Effect) -> dict[str, dict[str, float | None]]:
+def _effects(names: tuple[str, ...], effect: causal.Effect) -> dict[str, dict[str, float | None]]:
     rows = zip(names, *effect, strict=True)
     return {
-        name: {field: _number(value) for field, value in zip(causal.Effect._fields, row, strict=True)}
+        name: {field: number(value) for field, value in zip(causal.Effect._fields, row, strict=True)}
         for name, *row in rows
     }
-
-
-def markdown(audited: Mapping[str, Any]) -> str:
-    """Renders an audit as Markdown.
-
-    Args:
-      audited: what `audit` gave.
-    """
-    lines = [
-        "# Audit",
-        "",
-        f"{audited['num_images']} images, networks {', '.join(audited['networks'])}. Every score is turned so that "
-        f"higher is better; intervals of {100 * audited['level']:g} % resample the images.",
-        "",
-        "## Desiderata",
-        "",
-        *_table(
-            ["metric", *causal.Desiderata._fields],
-            [
-                [metric, *(f"{'yes' if one['holds'] else 'no'}: {one['evidence']}" for one in verdicts.values())]
-                for metric, verdicts in audited["desiderata"].items()
-            ],
-        ),
-        "",
-        "## Families",
-    ]
-    for family, about in audited["families"].items():
-        lines += ["", f"### {family}", "", f"Metrics: {', '.join(about['metrics'])}", "", f"Graph: `{about['graph']}`"]
-        lines += ["", "The graph says these must be independent:", ""]
-        lines += [f"- {_independence(one)}" for one in about["independences"]]
-    lines += ["", "## Average causal effect of every condition, against clean", ""]
-    conditions = list(audited["effects"][_ACCURACY])
-    lines += _table(
-        ["condition", *audited["effects"]],
-        [[name, *(_interval(by[name]) for by in audited["effects"].values())] for name in conditions],
-    )
-    lines += ["", "A metric without a score on clean images (PSNR) is compared with the mildest conditions.", ""]
-    lines += ["## Dose-response trend", "", "Spearman correlation of severity and mean: -1 falls at every step.", ""]
-    lines += _table(
-        ["degradation", *audited["trends"]],
-        [
-            [name, *(_shown(by[name], ".2f") for by in audited["trends"].values())]
-            for name in audited["trends"][_ACCURACY]
-        ],
-    )
-    return "\n".join(lines) + "\n"
-
-
-def _independence(one: Mapping[str, Any]) -> str:
-    given = f" given {', '.join(one['given'])}" if one["given"] else ""
-    return f"{one['x']} and {one['y']}{given}"
-
-
-def _shown(value: float | None, form: str) -> str:
-    return "-" if value is None else format(value, form)
-
-
-def _interval(row: Mapping[str, float | None]) -> str:
-    effect, low, high = (_shown(row[field], ".3g") for field in causal.Effect._fields)
-    return f"{effect} [{low}, {high}]"
-
-
-def _table(head: list[str], rows: list[list[str]]) -> list[str]:
-    cells = [head, ["---"] * len(head), *rows]
-    return ["| " + " | ".join(text.replace("|", "\\|") for text in row) + " |" for row in cells]

@@ -1,0 +1,106 @@
+"""A finished run as the arrays that the parts of the audit read."""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from causal_iqa import causal, pipeline
+from causal_iqa.report import study
+
+ACCURACY = "accuracy"
+# Of the observational study and the mediation; the study's own number serves its effects.
+MOST_RESAMPLES = 200
+
+
+class AuditData(NamedTuple):
+    """C degraded conditions, N images, K networks; scores are turned so that higher is better.
+
+    outcomes: metric, and "accuracy" (mean correctness of the networks) -> [C, N].
+    clean: the same of the clean images, [N]; NaN where there is no score.
+    images: column of things that are fixed for an image -> [N]: label, clean scores.
+    rows: column of the table under degraded conditions -> [C, N].
+    """
+
+    config: pipeline.StudyConfig
+    families: Mapping[str, str]
+    degradations: tuple[str, ...]
+    severities: np.ndarray
+    names: tuple[str, ...]
+    labels: np.ndarray
+    outcomes: Mapping[str, np.ndarray]
+    clean: Mapping[str, np.ndarray]
+    rows: Mapping[str, np.ndarray]
+    key: jax.Array
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """Returns the names of the metrics."""
+        return tuple(name for name in self.outcomes if name != ACCURACY)
+
+    @property
+    def num_resamples(self) -> int:
+        """Returns the resamples of what is refitted in each."""
+        return min(self.config.num_resamples, MOST_RESAMPLES)
+
+
+Progress = Callable[[int, int], None]
+
+
+def gather(run: pipeline.Run, found: study.Findings) -> AuditData:
+    """Arranges a run.
+
+    Args:
+      run: the finished run.
+      found: what `study.analyse` gave for it.
+    """
+    config, table = run.config, run.table
+    by_metric: dict[str, list[np.ndarray]] = {}
+    clean_row = next(i for i, condition in enumerate(table.conditions) if condition.severity == 0)
+    for column in run.columns:
+        sign = 1.0 if column.higher_is_better else -1.0
+        by_metric.setdefault(column.metric, []).append(sign * table.columns[column.name][clean_row])
+    num_images = len(table.image_ids)
+    clean = {metric: np.mean(values, axis=0) for metric, values in by_metric.items()}
+    correct = [table.columns[f"{choice.name}/correct"][clean_row] for choice in config.networks]
+    outcomes = {ACCURACY: found.performance[pipeline.ALL_NETWORKS]}
+    outcomes |= {metric: by[pipeline.ALL_NETWORKS] for metric, by in found.scores.items()}
+    degraded = np.array([condition.severity > 0 for condition in table.conditions])
+    return AuditData(
+        config=config,
+        families=found.families,
+        degradations=tuple(condition.degradation for condition in found.conditions),
+        severities=np.array([condition.severity for condition in found.conditions], np.float64),
+        names=tuple(condition.name for condition in found.conditions),
+        labels=np.asarray(table.labels),
+        outcomes=outcomes,
+        clean={
+            ACCURACY: np.mean(correct, axis=0),
+            **{metric: clean.get(metric, np.full(num_images, np.nan)) for metric in found.scores},
+        },
+        rows={name: values[degraded] for name, values in table.columns.items()},
+        key=jax.random.key(config.seed),
+    )
+
+
+def node_name(column: str) -> str:
+    """How a column is called as a node of a graph: letters, digits and underscores."""
+    return re.sub(r"\W", "_", column)
+
+
+def number(value: Any) -> float | None:
+    """Returns a number for JSON, None where undefined."""
+    return float(value) if np.isfinite(value) else None
+
+
+def interval(estimate: causal.Estimate) -> dict[str, float | None]:
+    """Returns {"value", "low", "high"} for JSON."""
+    return {name: number(value) for name, value in estimate._asdict().items()}
+
+
+def intervals(estimate: causal.Estimate, names: Sequence[str]) -> dict[str, dict[str, float | None]]:
+    """Returns name -> {"value", "low", "high"} of an estimate of arrays."""
+    rows = zip(names, *estimate, strict=True)
+    return {name: interval(causal.Estimate(*row)) for name, *row in rows}

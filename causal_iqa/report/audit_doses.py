@@ -1,0 +1,83 @@
+"""The audit's view of doses: do score and performance fall together, and how much of the fall does the score carry?"""
+
+import zlib
+from typing import Any
+
+import jax
+import numpy as np
+
+from causal_iqa import causal
+from causal_iqa.report.audit_data import ACCURACY, AuditData, Progress, interval, intervals
+
+
+def dose_alignment(data: AuditData, *, progress: Progress | None = None) -> dict[str, Any]:
+    """Compares the dose-response curves of every metric with that of accuracy.
+
+    Args:
+      data: of the run.
+      progress: called with the metrics done and their number.
+
+    Returns:
+      metric -> {"mean", "degradations": name ->} of {"correlation", "order", "area", "shape_area"}, JSON values.
+    """
+    key = jax.random.fold_in(data.key, zlib.crc32(b"doses"))
+    found = {}
+    for done, metric in enumerate(data.metrics, 1):
+        each, mean = causal.align_doses(
+            key,
+            data.outcomes[metric],
+            data.outcomes[ACCURACY],
+            data.degradations,
+            data.severities,
+            clean=(data.clean[metric], data.clean[ACCURACY]),
+            num_resamples=data.num_resamples,
+            level=data.config.level,
+        )
+        found[metric] = {"mean": _record(mean), "degradations": {name: _record(one) for name, one in each.items()}}
+        if progress is not None:
+            progress(done, len(data.metrics))
+    return found
+
+
+def mediation(data: AuditData, *, progress: Progress | None = None) -> dict[str, Any]:
+    """Splits the effect of every condition on accuracy by what every metric carries.
+
+    Args:
+      data: of the run.
+      progress: called with the metrics done and their number.
+
+    Returns:
+      metric -> {"base", "share", "surrogate_share", "total", "conditions": name -> {"total", "indirect", "direct",
+      "predicted"}}, JSON values; totals are means over the conditions.
+    """
+    key = jax.random.fold_in(data.key, zlib.crc32(b"mediation"))
+    found = {}
+    for done, metric in enumerate(data.metrics, 1):
+        one = causal.mediate(
+            key,
+            data.outcomes[metric],
+            data.outcomes[ACCURACY],
+            data.degradations,
+            data.severities,
+            clean=(data.clean[metric], data.clean[ACCURACY]),
+            num_resamples=data.num_resamples // 2,
+            level=data.config.level,
+        )
+        parts = {
+            name: intervals(getattr(one, name), data.names) for name in ("total", "indirect", "direct", "predicted")
+        }
+        known = np.isfinite(one.total.value)
+        found[metric] = {
+            "base": one.base,
+            "share": interval(one.share),
+            "surrogate_share": interval(one.surrogate_share),
+            "total": float(one.total.value[known].mean()) if known.any() else None,
+            "conditions": {name: {part: rows[name] for part, rows in parts.items()} for name in data.names},
+        }
+        if progress is not None:
+            progress(done, len(data.metrics))
+    return found
+
+
+def _record(one: causal.DoseAlignment) -> dict[str, Any]:
+    return {name: interval(estimate) for name, estimate in one._asdict().items()}

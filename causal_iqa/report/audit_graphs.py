@@ -1,0 +1,231 @@
+"""The audit's tests of what graphs imply: families, their rivals, and graphs the user gives."""
+
+import math
+import zlib
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import jax
+import numpy as np
+from scipy import stats
+
+from causal_iqa import alignment, causal
+from causal_iqa.report import study
+from causal_iqa.report.audit_data import ACCURACY, AuditData, Progress, node_name, number
+
+ALPHA = 0.05
+# One row a condition is tested in strata, so there must be company.
+_PER_CONDITION = 8
+_BLIND = causal.Independence("C", "Q", frozenset())
+_IRRELEVANT = causal.Independence("M", "Q", frozenset({"C"}))
+
+
+def graph_tests(
+    data: AuditData, user_graphs: Mapping[str, causal.Graph], *, progress: Progress | None = None
+) -> dict[str, Any]:
+    """Tests every implication of every graph that the columns can test.
+
+    Nodes with a column: C (degradation and severity), Y (label), M (mean correctness), Q (each metric in turn);
+    degradation, severity, every column of the table with other signs as underscores (resnet_correct), every metric by
+    its name, and its score of the clean image as clean_NAME. All others are latent.
+
+    Args:
+      data: of the run.
+      user_graphs: name -> graph, tested beside the families of the metrics and `causal.RIVALS`.
+      progress: called with the metrics done and their number.
+
+    Returns:
+      {"design", "alpha", "graphs", "tests", "distinctions", "verdicts"}, JSON values. A test has "metric" (None where
+      no Q is in it), "x", "y", "given", "p_value", "holm", "benjamini_hochberg", "method", "num_rows", "reason" and
+      "verdict": kept, rejected (Holm) or not testable.
+    """
+    own = {family: study.family_graph(data.config, family) for family in dict.fromkeys(data.families.values())}
+    graphs = {**own, **causal.RIVALS, **user_graphs}
+    key = jax.random.fold_in(data.key, zlib.crc32(b"graph tests"))
+    conditions, images = causal.one_row_per_image(key, len(data.labels), len(data.names), per_condition=_PER_CONDITION)
+    columns = _columns(data, conditions, images)
+    observed = {*columns, "Q"}
+    implied = {name: causal.implications(graph, observed & set(graph.nodes)) for name, graph in graphs.items()}
+    wanted = _statements(data, graphs, implied, own)
+    num_permutations = math.ceil(1.5 * sum(map(len, wanted.values())) / ALPHA)
+    tests = []
+    for done, (metric, statements) in enumerate(wanted.items(), 1):
+        seen = dict(columns)
+        if metric is not None:
+            seen["Q"] = causal.numeric_column(data.outcomes[metric][conditions, images])
+        # The same key for all metrics: they meet the same permutations.
+        for one in statements:
+            tests.append(
+                (metric, one, _test(key, one, seen, data, metric, (conditions, images), max(1000, num_permutations)))
+            )
+        if progress is not None:
+            progress(done, len(wanted))
+    rows = _adjusted(tests)
+    return {
+        "design": (
+            f"one row per image, {len(images)} images, each under one of {len(set(conditions.tolist()))} conditions "
+            "dealt out at random; given C alone, all rows, with images permuted whole"
+        ),
+        "alpha": ALPHA,
+        "graphs": {name: _graph_record(graphs[name], implied[name]) for name in graphs},
+        "tests": rows,
+        "distinctions": _distinctions(graphs, observed),
+        "verdicts": _verdicts(data, own, implied, rows),
+    }
+
+
+def evidence(tested: Mapping[str, Any], data: AuditData) -> dict[str, causal.Evidence]:
+    """The tests behind the desiderata of every metric, corrected by Holm.
+
+    Args:
+      tested: what `graph_tests` gave.
+      data: of the run.
+    """
+    p_values = {(row["metric"], row["x"], row["y"], tuple(row["given"])): row["holm"] for row in tested["tests"]}
+    trends = {}
+    for metric in data.metrics:
+        for name in dict.fromkeys(data.degradations):
+            at = np.flatnonzero(np.array(data.degradations) == name)
+            at = at[np.argsort(data.severities[at], kind="stable")]
+            trends[metric, name] = causal.falling_trend(data.outcomes[metric][at]).p_value
+    falling = dict(zip(trends, alignment.adjust(np.array(list(trends.values())), "holm"), strict=True))
+    found = {}
+    for metric in data.metrics:
+        depends, informs = (
+            p_values.get((metric, one.x, one.y, tuple(sorted(one.given)))) for one in (_BLIND, _IRRELEVANT)
+        )
+        found[metric] = causal.Evidence(
+            depends=math.nan if depends is None else depends,
+            falling={name: float(p) for (of, name), p in falling.items() if of == metric},
+            informs=math.nan if informs is None else informs,
+        )
+    return found
+
+
+def _columns(data: AuditData, conditions: np.ndarray, images: np.ndarray) -> dict[str, causal.Column]:
+    degradation = np.unique(np.array(data.degradations), return_inverse=True)[1][conditions]
+    severity = data.severities[conditions]
+    tables = {**data.rows, **data.outcomes}
+    columns = {node_name(name): causal.numeric_column(values[conditions, images]) for name, values in tables.items()}
+    clean = {f"clean_{node_name(name)}": values[images] for name, values in data.clean.items()}
+    columns |= {name: causal.numeric_column(values) for name, values in clean.items() if np.isfinite(values).any()}
+    return columns | {
+        "C": causal.Column(degradation, severity),
+        "degradation": causal.Column(degradation),
+        "severity": causal.numeric_column(severity),
+        "Y": causal.Column(data.labels[images]),
+        "M": causal.numeric_column(data.outcomes[ACCURACY][conditions, images]),
+    }
+
+
+def _test(key, one, columns, data, metric, rows, num_permutations) -> causal.IndependenceTest:
+    """Given C alone every row of the table counts; other tests take one row per image.
+
+    Against C itself that row is taken relative to the image's own mean over the conditions: where C has no effect the
+    conditions of an image are exchangeable, and what the scene adds to all of them is noise to this test.
+    """
+    tables = {node_name(name): values for name, values in {**data.rows, **data.outcomes}.items()}
+    tables |= {f"clean_{node_name(name)}": values for name, values in data.clean.items()}
+    tables |= {"M": data.outcomes[ACCURACY], "Y": np.asarray(data.labels)}
+    if metric is not None:
+        tables["Q"] = data.outcomes[metric]
+    if one.given == {"C"} and {one.x, one.y} <= set(tables):
+        labels = {"x_is_label": one.x == "Y", "y_is_label": one.y == "Y"}
+        return causal.clustered_test(key, tables[one.x], tables[one.y], num_permutations=num_permutations, **labels)
+    other = one.y if one.x == "C" else one.x
+    if "C" in (one.x, one.y) and not one.given and np.ndim(tables.get(other)) == 2:
+        columns = {**columns, other: causal.Column(numbers=_relative(tables[other])[rows])}
+    return causal.statement_tests(key, [one], columns, num_permutations=num_permutations)[one]
+
+
+def _relative(table: np.ndarray) -> np.ndarray:
+    """Ranks over the whole table, in [0, 1], less the mean of each image; NaN where undefined."""
+    known = np.isfinite(table)
+    ranks = np.full(table.shape, np.nan)
+    ranks[known] = stats.rankdata(table[known]) / known.sum()
+    with np.errstate(invalid="ignore"):
+        return ranks - np.where(known, ranks, 0.0).sum(axis=0) / known.sum(axis=0)
+
+
+def _statements(data, graphs, implied, own) -> dict[str | None, list[causal.Independence]]:
+    """What to test of each metric, and (None) of no metric; a family speaks for its own metrics only."""
+    every = {name: [one.independence for one in implied[name] if not one.reason] for name in graphs}
+    wanted: dict[str | None, list[causal.Independence]] = {None: []}
+    for statements in every.values():
+        wanted[None] += [one for one in statements if not _reads_score(one)]
+    for metric in data.metrics:
+        names = [name for name in graphs if name not in own or name == data.families[metric]]
+        of_score = [one for name in names for one in every[name] if _reads_score(one)]
+        wanted[metric] = list(dict.fromkeys([_BLIND, _IRRELEVANT, *of_score]))
+    wanted[None] = list(dict.fromkeys(wanted[None]))
+    return wanted
+
+
+def _reads_score(one: causal.Independence) -> bool:
+    return "Q" in {one.x, one.y, *one.given}
+
+
+def _adjusted(tests: list) -> list[dict[str, Any]]:
+    p_values = np.array([result.p_value for _, _, result in tests])
+    adjusted = (alignment.adjust(p_values, method) for method in ("holm", "bh"))
+    rows = []
+    for (metric, one, result), holm, discovery in zip(tests, *adjusted, strict=True):
+        verdict = "not testable" if result.reason or math.isnan(holm) else "rejected" if holm < ALPHA else "kept"
+        rows.append(
+            {
+                "metric": metric,
+                "x": one.x,
+                "y": one.y,
+                "given": sorted(one.given),
+                "p_value": number(result.p_value),
+                "holm": number(holm),
+                "benjamini_hochberg": number(discovery),
+                "method": result.method,
+                "num_rows": result.num_rows,
+                "reason": result.reason,
+                "verdict": verdict,
+            }
+        )
+    return rows
+
+
+def _record(one: causal.Independence) -> dict[str, Any]:
+    return {"x": one.x, "y": one.y, "given": sorted(one.given)}
+
+
+def _graph_record(graph: causal.Graph, implied: Iterable[causal.Implication]) -> dict[str, Any]:
+    return {
+        "graph": str(graph),
+        "implications": [{**_record(one.independence), "reason": one.reason} for one in implied],
+    }
+
+
+def _distinctions(graphs: Mapping[str, causal.Graph], observed: Iterable[str]) -> list[dict[str, Any]]:
+    # Only what some graph names: the table has many more columns.
+    named = {node for graph in graphs.values() for node in graph.nodes} & set(observed)
+    return [
+        {**_record(one.independence), "holds_in": list(one.holds_in), "fails_in": list(one.fails_in)}
+        for one in causal.distinctions(graphs, named)
+    ]
+
+
+def _verdicts(data, own, implied, rows) -> dict[str, dict[str, Any]]:
+    """graph -> metric -> {"kept", "rejected", "not_testable", "by"}: counts, and the implications that are rejected."""
+    place = {(row["metric"], row["x"], row["y"], tuple(row["given"])): row for row in rows}
+    verdicts: dict[str, dict[str, Any]] = {}
+    for name, statements in implied.items():
+        verdicts[name] = {}
+        for metric in data.metrics:
+            if name in own and data.families[metric] != name:
+                continue
+            counts: dict[str, Any] = {"kept": 0, "rejected": 0, "not_testable": 0, "by": []}
+            for one in statements:
+                at = one.independence
+                owner = metric if _reads_score(at) else None
+                row = None if one.reason else place[owner, at.x, at.y, tuple(sorted(at.given))]
+                verdict = "not testable" if row is None else row["verdict"]
+                counts[verdict.replace(" ", "_")] += 1
+                if verdict == "rejected":
+                    counts["by"].append(_record(at))
+            verdicts[name][metric] = counts
+    return verdicts

@@ -1,0 +1,184 @@
+"""The audit's observational study: how well adjustment recovers the known truth when scenes choose their conditions."""
+
+import zlib
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import numpy as np
+
+from causal_iqa import causal
+from causal_iqa.report.audit_data import ACCURACY, AuditData, Progress, interval, number
+
+_STRENGTH = 1.0
+_REPEATS = 100
+_FACTORS = 2
+_MOST_ARMS = 8
+_LEAST_PER_ARM = 8
+_LEAST_PER_COVARIATE = 4
+_BASE = "S -> X, S -> Y, C -> X, X -> X_in, X_in -> M, Y -> M, W -> M"
+
+
+def observational_study(data: AuditData, *, progress: Progress | None = None) -> dict[str, Any]:
+    """Draws one condition for each image, hard scenes meeting severe ones, and estimates the effects of severity.
+
+    Hardness is what the label and up to two clean no-reference scores say of the mean accuracy of an image over all
+    conditions: confounding made to hurt. The arms are the severities, clean first.
+
+    Args:
+      data: of the run.
+      progress: called with the repeats done and their number.
+
+    Returns:
+      JSON values: {"reason"} alone where it cannot be done, else {"arms", "factors", "graph", "adjustment_set",
+      "overlap", "accuracy", "metrics", "skipped", "repeats", "refutations", "sensitivity"}. In "repeats" the method
+      "incomplete" is the regression without the clean scores (without all, where there is no label).
+    """
+    severities = np.concatenate([[0.0], data.severities])
+    levels = np.unique(severities)
+    if len(levels) > _MOST_ARMS:
+        severities = np.ceil(severities)
+        levels = np.unique(severities)
+    arms = np.searchsorted(levels, severities)
+    num_images = len(data.labels)
+    if num_images < _LEAST_PER_ARM * len(levels):
+        return {"reason": f"{num_images} images for {len(levels)} severities, fewer than {_LEAST_PER_ARM} each"}
+    tables = {name: np.vstack([data.clean[name], values]) for name, values in data.outcomes.items()}
+    accuracy = tables[ACCURACY]
+    factors = _factors(data, accuracy)
+    labels = data.labels if len(np.unique(data.labels)) > 1 else None
+    if labels is None and not factors:
+        return {"reason": "no label and no clean score varies, so nothing can confound"}
+    x = causal.covariates(labels, list(factors.values()))
+    hardness = -x @ np.linalg.lstsq(x, accuracy.mean(axis=0), rcond=None)[0]
+    propensities = causal.severity_propensities(hardness, severities, strength=_STRENGTH)
+    key_draw, key_fit, key_refute = jax.random.split(
+        jax.random.fold_in(data.key, zlib.crc32(b"observational study")), 3
+    )
+    conditions = causal.observe(key_draw, propensities)
+    treatment = arms[conditions]
+    if (np.bincount(treatment, minlength=len(levels)) < 2).any():
+        return {"reason": "a severity was drawn for fewer than two images"}
+    assigned = causal.assign(key_fit, treatment, x, len(levels), num_resamples=data.num_resamples)
+    rows = np.arange(num_images)
+    estimates, metrics, skipped = {}, {}, {}
+    for name, values in tables.items():
+        if np.isfinite(values).all():
+            estimates[name] = causal.estimate_arms(assigned, values[conditions, rows], level=data.config.level)
+            metrics[name] = _estimates(estimates[name], causal.true_means(values, arms))
+        else:
+            skipped[name] = "not defined under every condition"
+    short = causal.covariates(labels) if factors and labels is not None else np.ones((num_images, 1))
+    graph, adjusted = _graph(factors, labels is not None)
+    outcome = accuracy[conditions, rows]
+    return {
+        "arms": levels.tolist(),
+        "images_per_arm": np.bincount(treatment).tolist(),
+        "strength": _STRENGTH,
+        "factors": [*(["Y"] if labels is not None else []), *factors],
+        "graph": graph,
+        "adjustment_set": adjusted,
+        "overlap": _overlap(treatment, assigned, x),
+        "accuracy": metrics.pop(ACCURACY),
+        "metrics": metrics,
+        "skipped": skipped,
+        "repeats": _repeat(key_draw, propensities, arms, (x, short), accuracy, progress),
+        "refutations": _refutations(key_refute, treatment, x, outcome, len(levels), data.config.level),
+        "sensitivity": _sensitivity(treatment, x, outcome, levels, estimates[ACCURACY]["doubly_robust"].mean.value),
+    }
+
+
+def _factors(data: AuditData, accuracy: np.ndarray) -> dict[str, np.ndarray]:
+    """The clean no-reference scores that go most with the accuracy of an image."""
+    mean = accuracy.mean(axis=0)
+    found = {}
+    for metric in data.metrics:
+        values = data.clean[metric]
+        if data.families[metric] == "no_reference" and np.isfinite(values).all() and np.ptp(values) > 0:
+            found[metric] = values
+    if np.ptp(mean) == 0:
+        return dict(list(found.items())[:_FACTORS])
+    by_strength = sorted(found, key=lambda name: -abs(np.corrcoef(found[name], mean)[0, 1]))
+    return {name: found[name] for name in by_strength[:_FACTORS]}
+
+
+def _graph(factors: Mapping[str, np.ndarray], with_label: bool) -> tuple[str, list[str] | None]:
+    """The graph behind the draw, and the adjustment set it asks for."""
+    nodes = [f"F{place}" for place in range(1, len(factors) + 1)]
+    edges = [_BASE, *(f"S -> {node}, {node} -> C" for node in nodes), *(["Y -> C"] if with_label else [])]
+    graph = causal.parse(", ".join(edges))
+    found = causal.adjustment_set(graph, "C", "M", observed={"Y", *nodes})
+    words = {"Y": "Y", **{node: f"clean {name}" for node, name in zip(nodes, factors, strict=True)}}
+    return str(graph), None if found is None else [words[node] for node in sorted(found)]
+
+
+def _estimates(estimates: Mapping[str, causal.ArmMeans], truth: np.ndarray) -> dict[str, Any]:
+    methods = {}
+    for method, (mean, effect) in estimates.items():
+        methods[method] = {
+            "mean": [interval(causal.Estimate(*one)) for one in zip(*mean, strict=True)],
+            "effect": [interval(causal.Estimate(*one)) for one in zip(*effect, strict=True)],
+            "mean_absolute_error": number(np.abs(effect.value - (truth - truth[0]))[1:].mean()),
+            "covered": int(((effect.low <= truth - truth[0]) & (truth - truth[0] <= effect.high))[1:].sum()),
+        }
+    return {"truth": truth.tolist(), "methods": methods}
+
+
+def _overlap(treatment: np.ndarray, assigned: causal.Assignment, x: np.ndarray) -> dict[str, Any]:
+    found = causal.overlap(treatment, assigned.propensity[0], x)
+    return {**found._asdict(), "effective_share": [number(share) for share in found.effective_share]}
+
+
+def _repeat(key, propensities, arms, designs, accuracy, progress) -> dict[str, Any]:
+    """Bias and error of the estimated effects over fresh draws; "incomplete" adjusts for too little."""
+    truth = causal.true_means(accuracy, arms)
+    truth = (truth - truth[0])[1:]
+    num_arms, rows = int(arms.max()) + 1, np.arange(accuracy.shape[1])
+    errors: dict[str, list[np.ndarray]] = {method: [] for method in (*causal.METHODS, "incomplete")}
+    x, short = designs
+    for repeat in range(_REPEATS):
+        conditions = causal.observe(jax.random.fold_in(key, repeat + 1), propensities)
+        treatment = arms[conditions]
+        if (np.bincount(treatment, minlength=num_arms) > 1).all():
+            outcome = accuracy[conditions, rows]
+            found = causal.arm_means(causal.assign(key, treatment, x, num_arms, num_resamples=0), outcome)
+            fewer = causal.assign(key, treatment, short, num_arms, num_resamples=0)
+            found["incomplete"] = causal.arm_means(fewer, outcome)["regression"]
+            for method, means in found.items():
+                errors[method].append((means[0, 1:] - means[0, 0]) - truth)
+        if progress is not None:
+            progress(repeat + 1, _REPEATS)
+    table = {method: np.array(values) for method, values in errors.items()}
+    return {
+        "draws": len(errors["naive"]),
+        "methods": {
+            method: {
+                "mean_absolute_bias": number(np.abs(values.mean(axis=0)).mean()),
+                "root_mean_square_error": number(np.sqrt((values**2).mean())),
+                "monte_carlo_error": number((values.std(axis=0) / np.sqrt(len(values))).mean()),
+            }
+            for method, values in table.items()
+            if values.size
+        },
+    }
+
+
+def _refutations(key, treatment, x, outcome, num_arms, level) -> list[dict[str, Any]]:
+    found = causal.refute(key, treatment, x, outcome, arm=num_arms - 1, num_arms=num_arms, level=level)
+    return [one._asdict() for one in found]
+
+
+def _sensitivity(treatment, x, outcome, levels, risk) -> dict[str, Any]:
+    """Of the effect of the most severe arm against clean."""
+    worst = len(levels) - 1
+    inside = (treatment == 0) | (treatment == worst)
+    if inside.sum() < _LEAST_PER_COVARIATE * x.shape[1]:
+        return {"reason": f"{int(inside.sum())} images in both arms for {x.shape[1]} covariates"}
+    found = causal.robustness(treatment[inside] == worst, x[inside], outcome[inside])
+    e_value = causal.e_value(float(risk[worst]), float(risk[0]))
+    return {
+        "arm": float(levels[worst]),
+        **{name: number(value) for name, value in found._asdict().items() if name != "benchmark"},
+        "benchmark": [number(share) for share in found.benchmark],
+        "e_value": number(e_value),
+    }
