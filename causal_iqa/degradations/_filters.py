@@ -10,9 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-# Keeps a value from being computed again for every shift or index that reads it: fused into a sum of shifts, a border
-# or a coordinate costs a CPU several times the sum itself.
-settle = jax.lax.optimization_barrier
+from causal_iqa._settle import settle
 
 # scikit-image cuts its Gaussian at this many sigmas unless told otherwise.
 TRUNCATE = 4.0

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from causal_iqa import _checks
+from causal_iqa._settle import settle
 from causal_iqa.degradations import ladder, spec
 
 # Hendrycks and Dietterich (2019), released scripts for 224, 299, 64 and 32 pixels; severities 1..5.
@@ -73,6 +74,19 @@ def _odd_rotation() -> tuple[tuple[int, ...], ...]:
 
 
 _ODD = _odd_rotation()
+
+
+def _matrix() -> np.ndarray:
+    """The whole 8-point transform, scaled by sqrt(8): int32 [8, 8], outputs by inputs."""
+    one = 1 << _BITS
+    half = {0: (one,) * 4, 4: (one, -one, -one, one)}
+    half |= {k: (a, b, -b, -a) for k, (a, b) in zip((2, 6), _EVEN, strict=True)}
+    rows = {k: (*row, *row[::-1]) for k, row in half.items()}
+    rows |= {k: (*row, *(-c for c in row[::-1])) for k, row in zip((1, 3, 5, 7), _ODD, strict=True)}
+    return np.asarray([rows[k] for k in range(8)], np.int32)
+
+
+_FORWARD = _matrix()
 
 
 def jpeg_compression(
@@ -146,15 +160,15 @@ def jpeg_roundtrip(pixels: jax.Array, quality: jax.Array, *, chroma: str = "420"
     height, width, _ = pixels.shape
     steps = quality_steps(_LUMA_STEPS, quality), quality_steps(_CHROMA_STEPS, quality)
     y, cb, cr = _to_ycc(pixels)
+    y = _code(_pad_to(y, -height % 8, -width % 8), steps[0]).swapaxes(-1, -2)[:height, :width]
     if chroma == "444":
-        planes = _code([_pad_to(plane, -height % 8, -width % 8) for plane in (y, cb, cr)], *steps)
-        return _to_rgb(*(plane[:height, :width] for plane in planes))
-    planes = [_pad_to(y, -height % 8, -width % 8), _shrink(cb), _shrink(cr)]
-    y, cb, cr = _code(planes, *steps)
-    # The decoder repeats the last true chroma sample, not what the coder padded it with.
-    half = (-(-height // 2), -(-width // 2))
-    cb, cr = (enlarge(c[: half[0], : half[1]])[:height, :width] for c in (cb, cr))
-    return _to_rgb(y[:height, :width], cb, cr)
+        pair = jnp.stack([_pad_to(plane, -height % 8, -width % 8) for plane in (cb, cr)])
+        pair = _code(pair, steps[1]).swapaxes(-1, -2)[:, :height, :width]
+    else:
+        pair = _code(jnp.stack([_shrink(cb), _shrink(cr)]), steps[1])
+        # The decoder repeats the last true chroma sample, not what the coder padded it with.
+        pair = enlarge(pair[:, : -(-width // 2), : -(-height // 2)].swapaxes(-1, -2))[:, :height, :width]
+    return _to_rgb(y, *pair)
 
 
 def quality_steps(table: tuple[tuple[int, ...], ...], quality: jax.Array) -> jax.Array:
@@ -173,12 +187,10 @@ def _to_ycc(pixels: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
 
 
 def _to_rgb(y: jax.Array, cb: jax.Array, cr: jax.Array) -> jax.Array:
-    half = 1 << 15
-    cb, cr = cb - 128, cr - 128
-    r = y + ((_fixed(1.402, 16) * cr + half) >> 16)
-    g = y + ((half - _fixed(0.34414, 16) * cb - _fixed(0.71414, 16) * cr) >> 16)
-    b = y + ((_fixed(1.772, 16) * cb + half) >> 16)
-    return jnp.clip(jnp.stack([r, g, b], axis=-1), 0, 255)
+    y, cb, cr = (plane[..., None] for plane in (y, cb - 128, cr - 128))
+    from_cb = np.asarray([[[0, -_fixed(0.34414, 16), _fixed(1.772, 16)]]], np.int32)
+    from_cr = np.asarray([[[_fixed(1.402, 16), -_fixed(0.71414, 16), 0]]], np.int32)
+    return jnp.clip(y + ((from_cb * cb + from_cr * cr + (1 << 15)) >> 16), 0, 255)
 
 
 def _pad_to(plane: jax.Array, down: int, right: int) -> jax.Array:
@@ -196,87 +208,67 @@ def _shrink(plane: jax.Array) -> jax.Array:
     return _pad_to(means, -means.shape[0] % 8, 0)
 
 
-def enlarge(plane: jax.Array) -> jax.Array:
+def enlarge(planes: jax.Array) -> jax.Array:
     """Doubles both sides by the triangle filter: 3/4 of the nearer and 1/4 of the farther sample along each axis.
 
     Args:
-      plane: int32 [H, W].
+      planes: int32 [..., H, W], 0..255.
 
     Returns:
-      int32 [2 H, 2 W].
+      int32 [..., 2 H, 2 W].
 
     References:
       [1] libjpeg's "fancy" upsampling, which rounds 8/16 up and 7/16 down in turn.
     """
-    height, width = plane.shape
-    tall = jnp.pad(plane, ((1, 1), (0, 0)), mode="edge")
-    near = 3 * plane
-    rows = jnp.stack([near + tall[:-2], near + tall[2:]], axis=1).reshape(2 * height, width)
-    wide = jnp.pad(rows, ((0, 0), (1, 1)), mode="edge")
-    near = 3 * rows
-    return jnp.stack([near + wide[:, :-2] + 8, near + wide[:, 2:] + 7], axis=2).reshape(2 * height, 2 * width) >> 4
+    wide = _double_rows(planes.swapaxes(-1, -2)).swapaxes(-1, -2)
+    shape = (*wide.shape[:-2], 2 * wide.shape[-2], wide.shape[-1])
+    rounding = 8 - (jax.lax.broadcasted_iota(jnp.int32, shape, wide.ndim - 1) & 1)
+    return _kept((_double_rows(wide) + rounding) >> 4)
 
 
-def _code(planes: list[jax.Array], luma_steps: jax.Array, chroma_steps: jax.Array) -> list[jax.Array]:
-    """Transforms, quantises and restores planes of whole blocks, the first with the luma steps; int32 [8 a, 8 b]."""
-    # The blocks of all planes go through one transform: a third of the program to compile.
-    blocks = jnp.concatenate([_to_blocks(plane) for plane in planes], axis=-1) - 128
-    coefficients = _forward(_forward(blocks.swapaxes(0, 1), 2).swapaxes(0, 1), -2)
-    is_luma = np.arange(blocks.shape[-1]) < planes[0].size // 64
-    steps = jnp.where(is_luma, luma_steps[:, :, None], chroma_steps[:, :, None])
-    levels = _divide(coefficients, 8 * steps)
-    restored = _inverse(_inverse(levels * steps, 2).swapaxes(0, 1), -5).swapaxes(0, 1)
-    restored = jnp.clip(restored + 128, 0, 255)
-    ends = np.cumsum([plane.size // 64 for plane in planes])[:-1]
-    parts = jnp.split(restored, ends, axis=-1)
-    return [_from_blocks(part, plane.shape) for part, plane in zip(parts, planes, strict=True)]
+def _double_rows(planes: jax.Array) -> jax.Array:
+    *lead, height, width = planes.shape
+    pad = [(0, 0)] * len(lead) + [(1, 1), (0, 0)]
+    padded = _kept(jnp.pad(planes, pad, mode="edge"))
+    # A choice, not a stack: the compiler does not vectorise what it concatenates.
+    below = np.asarray([False, True]).reshape((1,) * (planes.ndim - 1) + (2, 1))
+    farther = jnp.where(below, padded[..., 2:, None, :], padded[..., :-2, None, :])
+    return _kept((3 * padded[..., 1:-1, None, :] + farther).reshape(*lead, 2 * height, width))
 
 
-def _to_blocks(plane: jax.Array) -> jax.Array:
-    """[8 a, 8 b] to [8, 8, a b]: the place within the block first, so that every step runs along the blocks."""
-    rows, columns = plane.shape[0] // 8, plane.shape[1] // 8
-    return plane.reshape(rows, 8, columns, 8).transpose(1, 3, 0, 2).reshape(8, 8, rows * columns)
+def _code(planes: jax.Array, steps: jax.Array) -> jax.Array:
+    """Transforms, quantises and restores planes of whole blocks, int32 [..., 8 a, 8 b] to [..., 8 b, 8 a]."""
+    *lead, height, width = planes.shape
+    along_rows = _transform((planes - 128).swapaxes(-1, -2), _FORWARD, _BITS - 2)
+    coefficients = _transform(along_rows.swapaxes(-1, -2), _FORWARD, _BITS + 2)
+    blocks = coefficients.reshape(*lead, height // 8, 8, width // 8, 8)
+    steps = steps.reshape((1,) * (len(lead) + 1) + (8, 1, 8))
+    restored = (_divide(blocks, 8 * steps) * steps).reshape(planes.shape)
+    down_columns = _transform(restored, _FORWARD.T, _BITS - 2)
+    restored = _transform(down_columns.swapaxes(-1, -2), _FORWARD.T, _BITS + 5)
+    return _kept(jnp.clip(restored + 128, 0, 255))
 
 
-def _from_blocks(blocks: jax.Array, shape: tuple[int, ...]) -> jax.Array:
-    rows, columns = shape[0] // 8, shape[1] // 8
-    return blocks.reshape(8, 8, rows, columns).transpose(2, 0, 3, 1).reshape(shape)
+def _kept(x: jax.Array) -> jax.Array:
+    """Computes it once, and keeps it in 16 bits: no plane between two steps needs more, and memory is what costs."""
+    return settle(x.astype(jnp.int16)).astype(jnp.int32)
+
+
+def _transform(x: jax.Array, matrix: np.ndarray, bits: int) -> jax.Array:
+    """Multiplies runs of eight rows by an integer matrix and divides by 2^bits, rounded; all rows at once."""
+    *lead, height, width = x.shape
+    x = _kept(x).reshape(*lead, height // 8, 8, width)
+    columns = matrix.reshape((1,) * (x.ndim - 2) + (8, 8))
+    total = sum(x[..., i : i + 1, :] * columns[..., i : i + 1] for i in range(8))
+    return _kept(((total + (1 << (bits - 1))) >> bits).reshape(*lead, height, width))
 
 
 def _divide(value: jax.Array, step: jax.Array) -> jax.Array:
     """value / step to the nearest whole number, halves away from zero; |value| < 2^20."""
     # The quotient is at least 1 / (4 step) away from a whole number, far beyond what float32 division can be off.
-    share = (jnp.abs(value) + (step >> 1)).astype(jnp.float32) + 0.5
-    return jnp.sign(value) * jnp.floor(share / step.astype(jnp.float32)).astype(jnp.int32)
-
-
-def _shift(value: jax.Array, bits: int) -> jax.Array:
-    """value / 2^bits, rounded, for bits > 0; value * 2^-bits else."""
-    return (value + (1 << (bits - 1))) >> bits if bits > 0 else value << -bits
-
-
-def _forward(x: jax.Array, extra: int) -> jax.Array:
-    """The 8-point transform along axis 0, scaled by sqrt(8) 2^extra, int32 [8, 8, n]."""
-    total = [x[i] + x[7 - i] for i in range(4)]
-    odd = [x[i] - x[7 - i] for i in range(4)]
-    outer, inner = total[0] + total[3], total[1] + total[2]
-    even = [total[0] - total[3], total[1] - total[2]]
-    bits = _BITS - extra
-    e = [_shift(sum(c * v for c, v in zip(row, even, strict=True)), bits) for row in _EVEN]
-    o = [_shift(sum(c * v for c, v in zip(row, odd, strict=True)), bits) for row in _ODD]
-    return jnp.stack([_shift(outer + inner, -extra), o[0], e[0], o[1], _shift(outer - inner, -extra), o[2], e[1], o[3]])
-
-
-def _inverse(x: jax.Array, extra: int) -> jax.Array:
-    """The transpose of `_forward`, along axis 0."""
-    outer, inner = (x[0] + x[4]) << _BITS, (x[0] - x[4]) << _BITS
-    even = [_EVEN[0][i] * x[2] + _EVEN[1][i] * x[6] for i in range(2)]
-    odd = [sum(_ODD[k][i] * x[2 * k + 1] for k in range(4)) for i in range(4)]
-    e = [outer + even[0], inner + even[1], inner - even[1], outer - even[0]]
-    bits = _BITS - extra
-    upper = [_shift(e[i] + odd[i], bits) for i in range(4)]
-    lower = [_shift(e[i] - odd[i], bits) for i in range(3, -1, -1)]
-    return jnp.stack([*upper, *lower])
+    value = value.astype(jnp.float32)
+    share = (jnp.abs(value) + ((step >> 1).astype(jnp.float32) + 0.5)) * (1.0 / step.astype(jnp.float32))
+    return (jnp.sign(value) * jnp.floor(share)).astype(jnp.int32)
 
 
 SPECS = (

@@ -17,6 +17,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from causal_iqa._settle import settle
 from causal_iqa.dependence import hsic
 
 _PRECISION = jax.lax.Precision.HIGHEST
@@ -185,7 +186,7 @@ def traceless(K: jax.Array) -> Traceless:
     """
     n = K.shape[0]
     # Stored, or each of the sums below would compute the kernel anew.
-    K = jax.lax.optimization_barrier(K)
+    K = settle(K)
     largest = jnp.max(jnp.abs(K))
     # A power of two rounds nothing.
     unit = jnp.ldexp(jnp.ones((), K.dtype), jnp.frexp(jnp.where(jnp.isfinite(largest), largest, 1.0))[1])
@@ -198,7 +199,7 @@ def traceless(K: jax.Array) -> Traceless:
     trace = jnp.sum(diagonal)
     share = trace / (n - 1)
     rest = (K / unit - corner) - rows[:, None] - (rows - mean - share / n)[None, :]
-    rest = jax.lax.optimization_barrier(jnp.where(jnp.eye(n, dtype=bool), 0.0, rest))
+    rest = settle(jnp.where(jnp.eye(n, dtype=bool), 0.0, rest))
     left = diagonal + share / n - share
     squares = jnp.sum(rest * rest, axis=1) + left * left
     variation = jnp.maximum(jnp.max(jnp.abs(rest)), jnp.max(jnp.abs(diagonal)))

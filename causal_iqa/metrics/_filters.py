@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from causal_iqa import images
+from causal_iqa._settle import settle
 
 # numpy's names; "reflect" leaves the edge pixel single, "symmetric" repeats it.
 _PAD_MODES = {"zero": "constant", "symmetric": "symmetric", "reflect": "reflect", "edge": "edge"}
@@ -60,7 +61,7 @@ def pad(x: jax.Array, rows: tuple[int, int], columns: tuple[int, int], border: s
     """Pads the last two axes by (before, after); `border` is "zero", "symmetric", "reflect" or "edge"."""
     widths = [(0, 0)] * (x.ndim - 2) + [rows, columns]
     # Materialised: fused into the filter that follows, the border would be a case distinction at every tap.
-    return jax.lax.optimization_barrier(jnp.pad(x, widths, mode=_PAD_MODES[border]))
+    return settle(jnp.pad(x, widths, mode=_PAD_MODES[border]))
 
 
 def shifted_sum(x: jax.Array, weights: Sequence[float], axis: int, *, step: int = 1, stride: int = 1) -> jax.Array:
@@ -106,7 +107,7 @@ def _shifted_sum_backward(
     reach = step * (len(weights) - 1)
     widths = [(0, 0, 0)] * out.ndim
     widths[axis] = (reach, size.shape[0] - stride * (out.shape[axis] - 1) - 1, stride - 1)
-    padded = jax.lax.optimization_barrier(jax.lax.pad(out, jnp.zeros((), out.dtype), widths))
+    padded = settle(jax.lax.pad(out, jnp.zeros((), out.dtype), widths))
     return (_shifted_sum(padded, weights[::-1], axis, step, 1),)
 
 
@@ -155,7 +156,7 @@ def separable(
         x = pad(x, _around(len(rows)), _around(len(columns)), border)
     x = shifted_sum(x, columns, x.ndim - 1, step=step)
     # Fused into one loop the two passes would make as many products as the full window has taps.
-    return shifted_sum(jax.lax.optimization_barrier(x), rows, x.ndim - 2)
+    return shifted_sum(settle(x), rows, x.ndim - 2)
 
 
 def box_mean(x: jax.Array, size: int, *, border: str = "valid") -> jax.Array:
@@ -208,7 +209,7 @@ def local_moments(x: jax.Array, y: jax.Array, window: tuple[float, ...]) -> Loca
     """
     zero = jnp.zeros_like(x)
     moments = _axis_moments(LocalMoments(x, y, zero, zero, zero), window, 1)
-    return _axis_moments(jax.lax.optimization_barrier(moments), window, 0)
+    return _axis_moments(settle(moments), window, 0)
 
 
 def _local_moments_forward(
@@ -227,7 +228,7 @@ def _local_moments_backward(
     direct_y = out.mean_y - 2.0 * out.var_y * mean_y - out.cov * mean_x
     reach = (len(window) - 1,) * 2
     spread = pad(jnp.stack([direct_x, direct_y, out.var_x, out.var_y, out.cov]), reach, reach, "zero")
-    direct_x, direct_y, var_x, var_y, cov = separable(jax.lax.optimization_barrier(spread), window, window)
+    direct_x, direct_y, var_x, var_y, cov = separable(settle(spread), window, window)
     return direct_x + 2.0 * x * var_x + y * cov, direct_y + 2.0 * y * var_y + x * cov
 
 

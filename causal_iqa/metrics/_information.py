@@ -6,6 +6,8 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from causal_iqa._settle import settle
+
 # Of the original codes: a variance below it counts as zero.
 _ZERO_VARIANCE = 1e-15
 
@@ -44,7 +46,7 @@ def regress(
       the residual all of y's variance.
     """
     # The barriers keep XLA from fusing windows, regression and logarithms, which takes it minutes in a gradient.
-    mean_x, mean_d, xx, xd, dd = jax.lax.optimization_barrier((mean_x, mean_d, xx, xd, dd))
+    mean_x, mean_d, xx, xd, dd = settle((mean_x, mean_d, xx, xd, dd))
     var_x = jnp.maximum(xx - mean_x * mean_x, 0.0)
     var_d = jnp.maximum(dd - mean_d * mean_d, 0.0)
     cov = xd - mean_x * mean_d
@@ -55,7 +57,7 @@ def regress(
     residual = jnp.maximum(var_d - slope * cov, 0.0)
     gain = jnp.where(flat_x | flat_y, 0.0, 1.0 + slope)
     residual = jnp.where(flat_y, 0.0, jnp.where(flat_x, var_y, residual))
-    return jax.lax.optimization_barrier((gain, residual))
+    return settle((gain, residual))
 
 
 def scale_mixture(samples: Sequence[jax.Array], vectors: Sequence[jax.Array], *, centred: bool) -> ScaleMixture:
@@ -92,7 +94,7 @@ def scale_mixture(samples: Sequence[jax.Array], vectors: Sequence[jax.Array], *,
         component = sum(whitener[i, j] * vectors[j] for j in range(i + 1))
         field = field + component * component
     eigenvalues = jnp.maximum(jnp.linalg.eigvalsh(cov), 0.0)
-    return jax.lax.optimization_barrier(ScaleMixture(field / size, eigenvalues, defined))
+    return settle(ScaleMixture(field / size, eigenvalues, defined))
 
 
 def sum_of_logs(terms: Callable[[jax.Array], jax.Array], eigenvalues: jax.Array) -> jax.Array:

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from causal_iqa._settle import settle
 from causal_iqa.metrics import _filters
 
 # Symmetric taps of the order-5 ("sp5") steerable pyramid: first quadrants including the middle row and column.
@@ -46,7 +47,7 @@ def reduce(x: jax.Array, taps: Sequence[float], border: str) -> jax.Array:
     half = len(taps) // 2
     x = _filters.pad(x, (half, half), (half, half), border)
     x = _filters.shifted_sum(x, taps, x.ndim - 2, stride=2)
-    return _filters.shifted_sum(jax.lax.optimization_barrier(x), taps, x.ndim - 1, stride=2)
+    return _filters.shifted_sum(settle(x), taps, x.ndim - 1, stride=2)
 
 
 def _expand_axis(x: jax.Array, taps: Sequence[float], size: int, border: str, axis: int) -> jax.Array:
@@ -57,7 +58,7 @@ def _expand_axis(x: jax.Array, taps: Sequence[float], size: int, border: str, ax
     width[axis] = (1, 0)
     x = jnp.pad(x, width, mode="reflect" if border == "reflect" else "edge")
     width[axis] = (0, 1)
-    x = jax.lax.optimization_barrier(jnp.pad(x, width, mode=after))
+    x = settle(jnp.pad(x, width, mode=after))
     before, here, behind = (jax.lax.slice_in_dim(x, k, k + x.shape[axis] - 2, axis=axis) for k in range(3))
     pairs = jnp.stack([outer * (before + behind) + middle * here, inner * (here + behind)], axis=axis + 1)
     shape = (*x.shape[:axis], 2 * pairs.shape[axis], *x.shape[axis + 1 :])
@@ -77,7 +78,7 @@ def expand(x: jax.Array, taps: Sequence[float], shape: tuple[int, int], border: 
       float32 [..., H, W].
     """
     x = _expand_axis(x, taps, shape[0], border, x.ndim - 2)
-    return _expand_axis(jax.lax.optimization_barrier(x), taps, shape[1], border, x.ndim - 1)
+    return _expand_axis(settle(x), taps, shape[1], border, x.ndim - 1)
 
 
 def laplacian(
@@ -102,8 +103,8 @@ def laplacian(
     bands = []
     for _ in range(levels - 1):
         low = reduce(x, taps, reduce_border)
-        band = x - jax.lax.optimization_barrier(expand(low, taps, x.shape[-2:], expand_border))
-        bands.append(jax.lax.optimization_barrier(band))
+        band = x - settle(expand(low, taps, x.shape[-2:], expand_border))
+        bands.append(settle(band))
         x = gain * low
     return [*bands, x]
 
@@ -151,7 +152,7 @@ def steerable_pairs(x: jax.Array, levels: int) -> list[jax.Array]:
     low = _even_even(x, _LOW0, 1)
     bands = []
     for level in range(levels):
-        low = jax.lax.optimization_barrier(low)
+        low = settle(low)
         bands.append(jnp.stack([_band(low, low.ndim - 1), _band(low, low.ndim - 2)]))
         if level < levels - 1:
             low = _even_even(low, _LOW, 2)

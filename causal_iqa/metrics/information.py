@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from causal_iqa import images
+from causal_iqa._settle import settle
 from causal_iqa.metrics import _filters, _information, _pixels, _pyramids, spec
 
 # Sheikh and Bovik (2006), section IV-A: variance of the visual noise in the wavelet domain; vifvec.m: blocks of 3 x 3.
@@ -23,15 +24,15 @@ def _channel(bands: jax.Array, window: int) -> tuple[jax.Array, jax.Array]:
 
     The sums run over windows that lie inside the band, so no border is needed.
     """
-    bands = jax.lax.optimization_barrier(bands)
+    bands = settle(bands)
     x, d = bands[0], bands[1] - bands[0]
     skip = -(-(window // 2) // _BLOCK)
     first = _BLOCK * skip + 1 - window // 2
     rows, columns = (_BLOCK * (side - 2 * skip - 1) + window for side in (s // _BLOCK for s in x.shape))
     moments = jnp.stack([x, d, x * x, x * d, d * d])[:, first : first + rows, first : first + columns]
     ones = (1.0 / window,) * window
-    moments = _filters.shifted_sum(jax.lax.optimization_barrier(moments), ones, 1, stride=_BLOCK)
-    moments = _filters.shifted_sum(jax.lax.optimization_barrier(moments), ones, 2, stride=_BLOCK)
+    moments = _filters.shifted_sum(settle(moments), ones, 1, stride=_BLOCK)
+    moments = _filters.shifted_sum(settle(moments), ones, 2, stride=_BLOCK)
     gain, residual = _information.regress(*moments)
     # A negative gain counts as no signal: all of the variance is noise.
     total = jnp.maximum(moments[2] + 2.0 * moments[3] + moments[4] - jnp.square(moments[0] + moments[1]), 0.0)
@@ -47,8 +48,8 @@ def _band_information(bands: jax.Array, window: int) -> tuple[jax.Array, jax.Arr
     samples = [y[r : height - 2 + r, c : width - 2 + c] for r, c in offsets]
     skip = -(-(window // 2) // _BLOCK)
     blocks = [y[r::_BLOCK, c::_BLOCK][skip:-skip, skip:-skip] for r, c in offsets]
-    model = _information.scale_mixture(samples, jax.lax.optimization_barrier(blocks), centred=True)
-    of_image = jax.lax.optimization_barrier(gain * gain * model.field / (residual + _WAVELET_NOISE))
+    model = _information.scale_mixture(samples, settle(blocks), centred=True)
+    of_image = settle(gain * gain * model.field / (residual + _WAVELET_NOISE))
     of_reference = model.field / _WAVELET_NOISE
     image = _information.sum_of_logs(lambda eigenvalue: of_image * eigenvalue, model.eigenvalues)
     reference = _information.sum_of_logs(lambda eigenvalue: of_reference * eigenvalue, model.eigenvalues)
@@ -97,7 +98,7 @@ def _pixel_information(x: jax.Array, y: jax.Array, window: tuple[float, ...]) ->
 
 def _pixel_channel(x: jax.Array, y: jax.Array, window: tuple[float, ...]) -> tuple[jax.Array, jax.Array, jax.Array]:
     moments = _filters.local_moments(x, y - x, window)
-    moments = jax.lax.optimization_barrier(moments)
+    moments = settle(moments)
     var_x = jnp.maximum(moments.var_x, 0.0)
     slope = moments.cov / jnp.where(var_x < _ZERO, 1.0, var_x)
     var_y = jnp.maximum(var_x + 2.0 * moments.cov + moments.var_y, 0.0)
@@ -105,7 +106,7 @@ def _pixel_channel(x: jax.Array, y: jax.Array, window: tuple[float, ...]) -> tup
     gain = jnp.where((var_x < _ZERO) | (var_y < _ZERO), 0.0, 1.0 + slope)
     residual = jnp.where((var_x < _ZERO) | (gain < 0.0), var_y, residual)
     residual = jnp.where(var_y < _ZERO, 0.0, residual)
-    return jax.lax.optimization_barrier((jnp.maximum(gain, 0.0), residual, jnp.where(var_x < _ZERO, 0.0, var_x)))
+    return settle((jnp.maximum(gain, 0.0), residual, jnp.where(var_x < _ZERO, 0.0, var_x)))
 
 
 def vifp(reference: jax.Array, image: jax.Array) -> jax.Array:
@@ -137,8 +138,8 @@ def vifp(reference: jax.Array, image: jax.Array) -> jax.Array:
         window = _filters.gaussian(size, size / 5.0)
         if scale:
             pair = _filters.shifted_sum(pair, window, 1, stride=2)
-            pair = _filters.shifted_sum(jax.lax.optimization_barrier(pair), window, 2, stride=2)
-            pair = jax.lax.optimization_barrier(pair)
+            pair = _filters.shifted_sum(settle(pair), window, 2, stride=2)
+            pair = settle(pair)
         a, b = _pixel_information(pair[0], pair[1], window)
         of_image.append(a)
         of_reference.append(b)

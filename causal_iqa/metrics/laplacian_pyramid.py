@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from causal_iqa._settle import settle
 from causal_iqa.metrics import _filters, _pixels, _pyramids, spec
 
 _TAPS = (0.05, 0.25, 0.4, 0.25, 0.05)
@@ -56,7 +57,7 @@ def nlpd(reference: jax.Array, image: jax.Array) -> jax.Array:
     bands = _pyramids.laplacian(pair, _TAPS, len(_SIGMAS), reduce_border="symmetric", expand_border="edge")
     distances = []
     for band, sigma, weights in zip(bands, _SIGMAS, _NEIGHBOURS, strict=True):
-        band = jax.lax.optimization_barrier(band)
+        band = settle(band)
         normalised = band / (sigma + _filters.correlate(jnp.abs(band), _kernel(weights), border="zero"))
         distances.append(_pixels.safe_sqrt(jnp.mean(jnp.square(normalised[0] - normalised[1]))))
     return jnp.mean(jnp.stack(distances))

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from causal_iqa import images
+from causal_iqa._settle import settle
 from causal_iqa.metrics import _filters, _information, _pixels, _pyramids, spec
 from causal_iqa.metrics import structural_similarity as ss
 
@@ -85,7 +86,7 @@ def _luma_scales(reference: jax.Array, image: jax.Array) -> list[jax.Array]:
     means = []
     for scale in range(len(_SCALE_WEIGHTS)):
         if scale:
-            x, y = jax.lax.optimization_barrier((_filters.shrink(x, 2), _filters.shrink(y, 2)))
+            x, y = settle((_filters.shrink(x, 2), _filters.shrink(y, 2)))
         luminance, structure = ss.similarity_maps(x, y)
         means.append(jnp.mean(structure if scale < len(_SCALE_WEIGHTS) - 1 else luminance * structure))
     return means
@@ -125,7 +126,7 @@ def ms_ssim(reference: jax.Array, image: jax.Array) -> jax.Array:
     means = []
     for scale in range(len(_SCALE_WEIGHTS)):
         if scale:
-            x, y = jax.lax.optimization_barrier((_halve(x), _halve(y)))
+            x, y = settle((_halve(x), _halve(y)))
         luminance, structure = jax.vmap(ss.similarity_maps)(x, y)
         last = scale == len(_SCALE_WEIGHTS) - 1
         means.append(jnp.mean(luminance * structure if last else structure, axis=(1, 2)))
@@ -156,7 +157,7 @@ def _information_weights(x: jax.Array, y: jax.Array, parent: jax.Array | None) -
         vectors.append(parent[1:-1, 1:-1])
     model = _information.scale_mixture(vectors, vectors, centred=False)
     slope = (residual + (1.0 + gain * gain) * _IW_NOISE) * model.field / _IW_NOISE**2
-    slope, residual = jax.lax.optimization_barrier((slope, residual))
+    slope, residual = settle((slope, residual))
     weights = _information.sum_of_logs(lambda eigenvalue: slope * eigenvalue + residual / _IW_NOISE, model.eigenvalues)
     return jnp.where(model.defined, weights, 1.0), model.defined
 

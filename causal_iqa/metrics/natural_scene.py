@@ -20,6 +20,7 @@ import numpy as np
 import scipy.special
 
 from causal_iqa import images
+from causal_iqa._settle import settle
 from causal_iqa.metrics import _filters, _pixels
 
 # Reference [1], section III-A: 7 x 7 Gaussian of 7/6 pixels, C = 1 on grey levels.
@@ -84,7 +85,7 @@ def halve(x: jax.Array) -> jax.Array:
     for axis in (0, 1):
         rows, columns = ((3, 3 + x.shape[axis] % 2) if axis == a else (0, 0) for a in (0, 1))
         x = _filters.shifted_sum(_filters.pad(x, rows, columns, "symmetric"), _HALVING, axis, stride=2)
-    return jax.lax.optimization_barrier(x)
+    return settle(x)
 
 
 def _taps(x: jax.Array, axis: int) -> tuple[jax.Array, list[jax.Array]]:
@@ -174,7 +175,7 @@ def normalise(grey: jax.Array, border: str, *, original: bool = False) -> jax.Ar
         # Small enough to leave every sum alone, large enough that a product of two is not flushed to zero.
         value = jnp.where(value == 0.0, 1e-12 * _flat_sign(grey), value)
     # Without it every reader of the result would filter the image anew.
-    return jax.lax.optimization_barrier(value)
+    return settle(value)
 
 
 def _flat_sign(grey: jax.Array) -> jax.Array:
@@ -201,7 +202,7 @@ def blocks(x: jax.Array, side: int) -> jax.Array:
     """
     rows, columns = x.shape[0] // side, x.shape[1] // side
     cut = x.reshape(rows, side, columns, side).transpose(0, 2, 1, 3).reshape(rows * columns, side, side)
-    return jax.lax.optimization_barrier(cut)
+    return settle(cut)
 
 
 def _ratio(shape: np.ndarray) -> np.ndarray:
@@ -271,7 +272,7 @@ class Asymmetric(NamedTuple):
 def _moments(x: jax.Array) -> tuple[jax.Array, ...]:
     """Counts and sums of squares below and above zero, and the sum of moduli, over the last two axes."""
     # Without it the product behind x would be computed anew in each of the five loops.
-    x = jax.lax.optimization_barrier(x)
+    x = settle(x)
     square, zero = jnp.square(x), jnp.zeros((), x.dtype)
     below, above = x < 0, x > 0
     parts = (
