@@ -1,7 +1,6 @@
 """From a finished score table to summary.json, the figures and the page."""
 
 import json
-import math
 import pathlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -10,10 +9,14 @@ import jax
 import numpy as np
 
 from causal_iqa import alignment, causal, pipeline
-from causal_iqa.report import figures, html, tables
+from causal_iqa.report import accuracy, figures, html, rivals, summary, tables
 
-SCHEMA = 1
 _DOSE_METRICS = 4
+# Resamples of the further measures, whose intervals need a standard error only, and permutations of the null.
+_MEASURE_RESAMPLES, _PERMUTATIONS = 100, 999
+_OURS = ("label_free", "task_guided")
+_RANKED_SETS = ("atc_confidence", "atc_entropy", "cot")
+_ALL = pipeline.ALL_NETWORKS
 
 
 class Findings(NamedTuple):
@@ -27,16 +30,27 @@ class Findings(NamedTuple):
     desiderata: Mapping[str, causal.Desiderata]  # of network "all"
     doses: Mapping[str, Mapping[str, causal.DoseResponse]]  # metric, and "accuracy" -> degradation -> curve
     effects: Mapping[str, causal.Effect]  # metric, and "accuracy" -> effect of every condition
+    # Of network "all", by metric; rivals that give one number per condition have an alignment alone.
+    measures: Mapping[str, alignment.Measures]
+    nulls: Mapping[str, alignment.Null]
+    gains: Mapping[str, Mapping[str, alignment.Gains]]  # of the new metrics -> yardstick
+    comparisons: tuple[alignment.Comparison, ...]  # of every metric with the best conventional one
+    predicted: Mapping[str, Mapping[str, accuracy.Predicted]]  # metric or rival -> network
 
 
-def _clean_scores(columns: Sequence[pipeline.Column], table: pipeline.ScoreTable) -> dict[str, np.ndarray]:
-    """Scores of the clean images, metric -> [N], higher is better; the mean over resolutions."""
+def _clean_scores(
+    columns: Sequence[pipeline.Column], table: pipeline.ScoreTable, networks: Sequence[str]
+) -> dict[str, dict[str, np.ndarray]]:
+    """Scores of the clean images, metric -> network -> [N], higher is better; "all" is the mean over resolutions."""
     clean = next(i for i, condition in enumerate(table.conditions) if condition.severity == 0)
-    by_metric: dict[str, list[np.ndarray]] = {}
+    found: dict[str, dict[str, np.ndarray]] = {}
     for column in columns:
         sign = 1.0 if column.higher_is_better else -1.0
-        by_metric.setdefault(column.metric, []).append(sign * table.columns[column.name][clean])
-    return {metric: np.mean(values, axis=0) for metric, values in by_metric.items()}
+        values = sign * table.columns[column.name][clean]
+        found.setdefault(column.metric, {}).update(dict.fromkeys(column.networks, values))
+    for by_network in found.values():
+        by_network[_ALL] = np.mean([by_network[name] for name in networks], axis=0)
+    return found
 
 
 def analyse(
@@ -46,7 +60,7 @@ def analyse(
     *,
     progress: Callable[[int, int], None] | None = None,
 ) -> Findings:
-    """Aligns every metric with every network and judges it.
+    """Aligns every metric and every rival with every network, judges them and predicts accuracy.
 
     Args:
       config: of the study.
@@ -59,35 +73,108 @@ def analyse(
     """
     networks = [choice.name for choice in config.networks]
     scores, performance = pipeline.quality_and_performance(columns, table, networks)
+    clean = _clean_scores(columns, table, networks)
+    families = {column.metric: column.family for column in columns}
+    key = jax.random.key(config.seed)
+    folds = alignment.image_folds(len(table.image_ids), seed=config.seed)
+    own = rivals.gather(config, table, folds)
+    families |= own.families
+    # One number per condition, though made of rows that resample: within and pooled would not be theirs.
+    of_sets = {name: rows for name, rows in own.accuracy.items() if name not in own.rows and name in _RANKED_SETS}
+    for name, by_network in {**own.rows, **of_sets}.items():
+        scores[name] = {network: rows[:-1] for network, rows in by_network.items()}
+        clean[name] = {network: rows[-1] for network, rows in by_network.items()}
+    resamples = alignment.bootstrap(key, scores, performance, num_resamples=config.num_resamples, progress=progress)
+    alignments = {
+        metric: {name: alignment.summarise(values, level=config.level) for name, values in by.items()}
+        for metric, by in resamples.items()
+    }
+    nothing = alignment.Interval(np.nan, np.nan, np.nan)
+    for name in of_sets:
+        alignments[name] = {k: v._replace(within=nothing, pooled=nothing) for k, v in alignments[name].items()}
+    per_image = {metric: by for metric, by in scores.items() if metric not in of_sets}
+    conditions = tuple(condition for condition in table.conditions if condition.severity > 0)
+    clean_correct = _clean_performance(table, networks)
+    doses, effects, desiderata = _judge(
+        config, conditions, families, scores, clean, performance, clean_correct, alignments
+    )
+    names = [condition.degradation for condition in conditions]
+    return Findings(
+        conditions=conditions,
+        families=families,
+        scores=scores,
+        performance=performance,
+        alignments=rivals.add_alignments(alignments, own, performance),
+        desiderata=desiderata,
+        doses=doses,
+        effects=effects,
+        measures=alignment.measure_intervals(
+            key,
+            {metric: by[_ALL] for metric, by in per_image.items()},
+            performance[_ALL],
+            [condition.severity for condition in conditions],
+            folds=folds,
+            num_resamples=min(_MEASURE_RESAMPLES, config.num_resamples),
+            level=config.level,
+        ),
+        nulls={
+            metric: alignment.permutation_null(key, by[_ALL], performance[_ALL], num_permutations=_PERMUTATIONS)
+            for metric, by in per_image.items()
+        },
+        gains=_gains(resamples, families, config.level),
+        comparisons=_comparisons(resamples, alignments, families, config.level),
+        predicted=accuracy.predict(per_image, clean, performance, clean_correct, names, folds, own, level=config.level),
+    )
+
+
+def _clean_performance(table: pipeline.ScoreTable, networks: Sequence[str]) -> dict[str, np.ndarray]:
+    row = table.conditions.index(pipeline.Condition(pipeline.CLEAN, 0.0))
+    correct = {name: table.columns[f"{name}/correct"][row] for name in networks}
+    return {**correct, _ALL: np.mean(list(correct.values()), axis=0)}
+
+
+def _judge(config, conditions, families, scores, clean, performance, clean_performance, alignments):
+    """Dose-response curves, effects and desiderata of every metric, for the mean over the networks."""
     key = jax.random.key(config.seed)
     options = {"num_resamples": config.num_resamples, "level": config.level}
-    alignments = alignment.align(key, scores, performance, **options, progress=progress)
-    families = {column.metric: column.family for column in columns}
-    conditions = tuple(condition for condition in table.conditions if condition.severity > 0)
     names = [condition.degradation for condition in conditions]
     severities = [condition.severity for condition in conditions]
-    clean = _clean_scores(columns, table)
-    doses = {"accuracy": causal.dose_response(performance["all"], names, severities)}
-    correct = np.mean([table.columns[f"{name}/correct"] for name in networks], axis=0)
-    clean_correct = correct[table.conditions.index(pipeline.Condition(pipeline.CLEAN, 0.0))]
-    effects = {"accuracy": causal.average_effects(key, performance["all"], clean_correct, **options)}
+    doses = {"accuracy": causal.dose_response(performance[_ALL], names, severities)}
+    effects = {"accuracy": causal.average_effects(key, performance[_ALL], clean_performance[_ALL], **options)}
     desiderata = {}
     for metric, by_network in scores.items():
-        values = by_network[pipeline.ALL_NETWORKS]
+        values, start = by_network[_ALL], clean[metric][_ALL]
         doses[metric] = causal.dose_response(values, names, severities)
         # Where the clean image has no score (PSNR against itself) the mildest conditions stand in for it.
-        base = clean[metric] if np.isfinite(clean[metric]).any() else _mildest(values, severities)
+        base = start if np.isfinite(start).any() else _mildest(values, severities)
         effects[metric] = causal.average_effects(key, values, base, **options)
         graph = family_graph(config, families[metric])
-        aligned = alignments[metric][pipeline.ALL_NETWORKS]
-        desiderata[metric] = causal.judge(graph, effects[metric], doses[metric], aligned)
-    return Findings(conditions, families, scores, performance, alignments, desiderata, doses, effects)
+        desiderata[metric] = causal.judge(graph, effects[metric], doses[metric], alignments[metric][_ALL])
+    return doses, effects, desiderata
+
+
+def _gains(resamples, families, level) -> dict[str, Mapping[str, alignment.Gains]]:
+    of_all = {metric: by[_ALL] for metric, by in resamples.items()}
+    ours = [metric for metric in of_all if families[metric] in _OURS]
+    return {metric: alignment.gains(of_all, families, metric, level=level) for metric in ours}
+
+
+def _comparisons(resamples, alignments, families, level) -> tuple[alignment.Comparison, ...]:
+    """Every metric that orders images against the conventional one of the best between."""
+    of_all = {m: by[_ALL] for m, by in resamples.items() if np.isfinite(alignments[m][_ALL].pooled.rho)}
+    conventional = [m for m in of_all if families[m] in ("no_reference", "full_reference")]
+    conventional = [m for m in conventional if np.isfinite(alignments[m][_ALL].between.rho)]
+    if not conventional:
+        return ()
+    best = max(conventional, key=lambda metric: alignments[metric][_ALL].between.rho)
+    return tuple(alignment.compare(of_all, baseline=best, level=level))
 
 
 def family_graph(config: pipeline.StudyConfig, family: str) -> causal.Graph:
     """Returns the causal graph of a metric family where this study scores quality."""
     graph = causal.FAMILIES[family]
-    return causal.at_task_input(graph) if config.score_at == "task" else graph
+    # The networks' own outputs are read behind the task's preprocessing anyway.
+    return causal.at_task_input(graph) if config.score_at == "task" and ("X", "Q") in graph.edges else graph
 
 
 def _mildest(values: np.ndarray, severities: Sequence[float]) -> np.ndarray:
@@ -95,54 +182,6 @@ def _mildest(values: np.ndarray, severities: Sequence[float]) -> np.ndarray:
     finite = np.isfinite(rows)
     total = np.where(finite, rows, 0.0).sum(axis=0)
     return np.where(finite.any(axis=0), total / np.maximum(finite.sum(axis=0), 1), np.nan)
-
-
-def _number(value: Any) -> float | None:
-    return float(value) if math.isfinite(value) else None
-
-
-def summary(config: pipeline.StudyConfig, table: pipeline.ScoreTable, found: Findings) -> dict[str, Any]:
-    """Returns what summary.json holds: JSON values, None where undefined.
-
-    Args:
-      config: of the study.
-      table: its finished table.
-      found: what `analyse` gave.
-
-    Returns:
-      {"schema": 1, "networks", "metrics", "num_images", "conditions", "skipped"}; "clean/0" is among the conditions and
-      accuracies, and is left out of the alignment numbers.
-    """
-    networks = {}
-    for choice in config.networks:
-        accuracy = np.nanmean(table.columns[f"{choice.name}/correct"], axis=1)
-        by_condition = {c.name: float(a) for c, a in zip(table.conditions, accuracy, strict=True)}
-        networks[choice.name] = {
-            "clean_accuracy": by_condition[f"{pipeline.CLEAN}/0"],
-            "accuracy": by_condition,
-        }
-    entries = {}
-    for metric, by_network in found.alignments.items():
-        entries[metric] = {
-            "family": found.families[metric],
-            "alignment": {name: value.as_dict() for name, value in by_network.items()},
-            "desiderata": {name: verdict._asdict() for name, verdict in found.desiderata[metric]._asdict().items()},
-            "trend": {name: _number(dose.trend) for name, dose in found.doses[metric].items()},
-        }
-    reasons = {}
-    for name, passport in table.metadata["columns"].items():
-        rows = int((~np.isfinite(table.columns[name])).sum())
-        if rows:
-            reasons[name] = {"reason": passport.get("undefined", "not a finite number"), "rows": rows}
-    return {
-        "schema": SCHEMA,
-        "networks": networks,
-        "metrics": entries,
-        "num_images": len(table.image_ids),
-        "conditions": [condition.name for condition in table.conditions],
-        "skipped": [{"id": name, "reason": reason} for name, reason in table.skipped],
-        "undefined": reasons,
-    }
 
 
 def render(found: Findings, *, level: float = 0.95) -> dict[str, figures.Figure]:
@@ -155,11 +194,11 @@ def render(found: Findings, *, level: float = 0.95) -> dict[str, figures.Figure]
     Returns:
       name -> figure: accuracy_against_quality, alignment_bars, dose_response.
     """
-    rows = tables.rows_of(found.alignments, found.families)
-    accuracy = found.performance[pipeline.ALL_NETWORKS].mean(axis=1)
+    rows = [row for row in tables.rows_of(found.alignments, found.families) if row.metric in found.scores]
+    truth = found.performance[_ALL].mean(axis=1)
     means = {}
     for row in rows:
-        values = found.scores[row.metric][pipeline.ALL_NETWORKS]
+        values = found.scores[row.metric][_ALL]
         finite = np.isfinite(values)
         count = finite.sum(axis=1)
         means[row.metric] = np.where(count > 0, np.where(finite, values, 0).sum(axis=1) / np.maximum(count, 1), np.nan)
@@ -168,7 +207,7 @@ def render(found: Findings, *, level: float = 0.95) -> dict[str, figures.Figure]
     return {
         "accuracy_against_quality": figures.accuracy_against_quality(
             means,
-            accuracy,
+            truth,
             names,
             [condition.severity for condition in found.conditions],
             groups={condition.degradation: condition.group for condition in found.conditions},
@@ -225,13 +264,35 @@ def write(
                     html.Figure(shown["dose_response"], "Dose-response curves, each scaled to its own range"),
                 ],
             ),
+            *_accuracy_sections(found, config.level),
             html.Section("Desiderata", [html.Text(desiderata_table(found), fixed=True)]),
             html.Section("Settings", [html.Text(_settings(config, details), fixed=True)]),
         ],
     )
     (folder / "report.html").write_text(content, encoding="utf-8")
-    pipeline.write_json(folder / "summary.json", summary(config, table, found))
+    pipeline.write_json(folder / "summary.json", summary.summary(config, table, found))
     return text
+
+
+def _accuracy_sections(found: Findings, level: float) -> list[html.Section]:
+    sections = []
+    if found.predicted:
+        text = accuracy.accuracy_table(found.predicted, found.families, level=level)
+        words = (
+            "Accuracy of each condition, mean over the networks, predicted without its degradation and without its "
+            "images; errors in points. Rivals of the family network output run the networks that are judged; average "
+            "confidence, agreement, DoC, ATC and COT read no label of a degraded image."
+        )
+        sections.append(html.Section("Accuracy predicted", [html.Text(words), html.Text(text, fixed=True)]))
+    if found.gains:
+        text = tables.gains_table(found.gains, level=level)
+        words = "Spearman correlation less that of the yardstick; the best is chosen anew in every resample."
+        sections.append(html.Section("Gains", [html.Text(words), html.Text(text, fixed=True)]))
+    warnings = summary.warnings(found)
+    if warnings:
+        lines = [f"{metric}: {conflict.message}" for metric, own in warnings.items() for conflict in own]
+        sections.append(html.Section("Signs that disagree", [html.Text("\n".join(lines), fixed=True)]))
+    return sections
 
 
 def desiderata_table(found: Findings) -> str:

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from causal_iqa.alignment import Alignment, Interval
+from causal_iqa.alignment import Alignment, Difference, Gains, Interval
 
 _WIDTH = 100
 _COLUMN = 19
@@ -59,6 +59,31 @@ def alignment_table(rows: Iterable[Row], *, level: float = 0.95) -> str:
     return "\n".join(lines) + "\n"
 
 
+def gains_table(found: Mapping[str, Mapping[str, Gains]], *, level: float = 0.95) -> str:
+    """Renders gains over the yardsticks as text of at most 100 columns.
+
+    Args:
+      found: metric -> yardstick -> Gains.
+      level: of the intervals, for the heading.
+
+    Returns:
+      A block of lines per metric, a line per yardstick; for the best, which metric it is in each number.
+    """
+    head = f"{'gain over':<22}" + "".join(
+        f"  {f'{name} [{100 * level:g} %]':<{_COLUMN + 1}}" for name in Alignment._fields
+    )
+    lines = [head.rstrip(), "-" * (22 + 3 * (_COLUMN + 3))]
+    for metric, by_yardstick in found.items():
+        lines.append(metric)
+        for yardstick, gain in by_yardstick.items():
+            cells = "".join(f"  {_gain(difference):<{_COLUMN + 1}}" for difference in gain.differences)
+            lines.append(f"  {yardstick.replace('_', ' '):<20}{cells}".rstrip())
+            if gain.best:
+                names = (cut(gain.best.get(number, "-"), _COLUMN + 1) for number in Alignment._fields)
+                lines.append((" " * 22 + "".join(f"  {name:<{_COLUMN + 1}}" for name in names)).rstrip())
+    return "\n".join(lines) + "\n"
+
+
 def sort_rows(rows: Iterable[Row]) -> list[Row]:
     """Returns rows by falling between rho, undefined last, equal ones by name."""
 
@@ -80,6 +105,13 @@ def _cell(interval: Interval) -> str:
         return f"  {'-':>4}" + " " * (_COLUMN - 6)
     bounds = "" if math.isnan(interval.low) else f"[{_number(interval.low)}, {_number(interval.high)}]"
     return f"  {_number(interval.rho):>4} {bounds:<{_COLUMN - 7}}"
+
+
+def _gain(difference: Difference) -> str:
+    if math.isnan(difference.difference):
+        return "-"
+    bounds = "" if math.isnan(difference.low) else f" [{_number(difference.low)}, {_number(difference.high)}]"
+    return f"{_number(difference.difference):>4}{bounds}"
 
 
 def cut(text: str, width: int) -> str:

@@ -96,8 +96,17 @@ _SPECS = (
         outputs.agreement,
         "image",
         ("prediction", "other"),
+        False,
+        "1 where two networks predict one class",
+        "Jiang et al. 2022",
+    ),
+    RivalSpec(
+        "gde",
+        outputs.agreement,
+        "dataset",
+        ("prediction", "other"),
         True,
-        "1 where two networks predict one class (GDE: its mean is the accuracy)",
+        "generalisation disagreement equality: share of images for which two networks predict one class",
         "Jiang et al. 2022",
     ),
     RivalSpec(

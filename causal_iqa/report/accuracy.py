@@ -1,0 +1,129 @@
+"""Accuracy predicted on degradations that were left out, by every score and by the rivals, against the truth."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from causal_iqa import alignment, pipeline, rivals
+from causal_iqa.report import rivals as study_rivals
+from causal_iqa.report.tables import cut
+
+
+class Predicted(NamedTuple):
+    """Predicted accuracy of the C degraded conditions by one score or rival for one network.
+
+    learned_on: whose labels it reads: "degradations" other than the predicted one, "clean images", or "nothing".
+    """
+
+    held_out: alignment.HeldOut
+    errors: alignment.Errors
+    learned_on: str
+
+
+def predict(
+    scores: Mapping[str, Mapping[str, np.ndarray]],
+    clean: Mapping[str, Mapping[str, np.ndarray]],
+    performance: Mapping[str, np.ndarray],
+    clean_performance: Mapping[str, np.ndarray],
+    degradations: Sequence[str],
+    folds: np.ndarray,
+    own: study_rivals.RivalTables,
+    *,
+    level: float,
+) -> dict[str, dict[str, Predicted]]:
+    """Predicts the accuracy of every network under every degradation from the others.
+
+    Args:
+      scores: metric -> network -> [C, N], higher is better.
+      clean: metric -> network -> [N] of the clean images; undefined ones are left out.
+      performance: network -> [C, N].
+      clean_performance: network -> [N].
+      degradations: of the C conditions.
+      folds: int [N], fold of every image.
+      own: the rivals, whose accuracies stand beside.
+      level: of the intervals.
+
+    Returns:
+      metric or rival -> network -> Predicted; nothing with fewer than two degradations or folds.
+    """
+    names = [*degradations, None]
+    if len(set(degradations)) < 2 or len(np.unique(folds)) < 2:
+        return {}
+    truth = {network: m.mean(axis=1) for network, m in performance.items()}
+    found: dict[str, dict[str, Predicted]] = {}
+    for metric, by_network in scores.items():
+        found[metric] = {}
+        for network, q in by_network.items():
+            q = np.concatenate([q, clean[metric][network][None]])
+            m = np.concatenate([performance[network], clean_performance[network][None]])
+            if not np.isfinite(q).any():
+                continue
+            held = alignment.held_out_accuracy(q, m, names, folds, level=level)
+            held = alignment.HeldOut(*(values[:-1] for values in held))
+            errors = alignment.accuracy_errors(
+                held.predicted, held.truth, degradations, low=held.low, high=held.high, level=level
+            )
+            found[metric][network] = Predicted(held, errors, "degradations")
+    for rival, by_network in own.accuracy.items():
+        found[rival] = {}
+        learned = "clean images" if rivals.TABLE[rival].needs_clean_labels else "nothing"
+        for network, rows in by_network.items():
+            predicted = rows[:-1].mean(axis=1)
+            unknown = np.full(len(predicted), np.nan)
+            errors = alignment.accuracy_errors(predicted, truth[network], degradations, level=level)
+            held = alignment.HeldOut(predicted, unknown, unknown, truth[network])
+            found[rival][network] = Predicted(held, errors, learned)
+    return found
+
+
+def as_dict(predicted: Predicted, names: Sequence[str]) -> dict[str, Any]:
+    """Returns errors and the prediction of every condition for JSON, None where undefined.
+
+    Args:
+      predicted: of one score and network.
+      names: of the conditions.
+    """
+    fields = ("predicted", "low", "high")
+    conditions = {
+        name: {field: _number(getattr(predicted.held_out, field)[i]) for field in fields}
+        for i, name in enumerate(names)
+    }
+    return {**predicted.errors.as_dict(), "learned_on": predicted.learned_on, "conditions": conditions}
+
+
+def accuracy_table(
+    found: Mapping[str, Mapping[str, Predicted]],
+    families: Mapping[str, str],
+    *,
+    network: str = pipeline.ALL_NETWORKS,
+    level: float = 0.95,
+) -> str:
+    """Renders the errors of predicted accuracy as text, in points, smallest first.
+
+    Args:
+      found: what `predict` gave.
+      families: of the metrics and rivals.
+      network: whose accuracy.
+      level: of the intervals, for the heading.
+    """
+    rows = [(name, by[network]) for name, by in found.items() if network in by and by[network].errors.num_conditions]
+    rows.sort(key=lambda row: row[1].errors.mean_absolute)
+    width = min(34, max([6, *(len(name) for name, _ in rows)]))
+    interval = f"error [{100 * level:g} %]"
+    head = (
+        f"{'metric':<{width}}  {'family':<14}  {'learned on':<12}  {interval:<19}{'bias':>6}{'worst':>7}{'covered':>9}"
+    )
+    lines = [head, "-" * len(head)]
+    for name, one in rows:
+        e = one.errors
+        bounds = "" if np.isnan(e.low) else f"[{100 * e.low:.1f}, {100 * e.high:.1f}]"
+        covered = "-" if np.isnan(e.coverage) else f"{100 * e.coverage:.0f} %"
+        family = cut(families.get(name, "").replace("_", " "), 14)
+        error = f"{100 * e.mean_absolute:>4.1f} {bounds:<14}{100 * e.bias:>+6.1f}{100 * e.worst:>7.1f}"
+        lines.append(f"{cut(name, width):<{width}}  {family:<14}  {one.learned_on:<12}  {error}{covered:>9}")
+    return "\n".join(lines) + "\n"
+
+
+def _number(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None

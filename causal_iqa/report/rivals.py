@@ -1,0 +1,198 @@
+"""The rivals of a study, from the networks' own outputs in its score table."""
+
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from causal_iqa import alignment, pipeline, rivals
+
+# Images of one transport problem, and images per class from which the classes of other images tell the shares.
+_TRANSPORT_IMAGES = 500
+_LABELS_PER_CLASS = 10
+_SHRINKAGE = 0.1
+# Columns of the score table: rival -> (column, sign).
+_COLUMNS = {
+    "confidence": ("confidence", 1.0),
+    "negative_entropy": ("entropy", -1.0),
+    "margin": ("margin", 1.0),
+    "energy": ("energy", 1.0),
+}
+
+
+class RivalTables(NamedTuple):
+    """What the rivals say, higher is better; networks include "all", the mean over them.
+
+    rows: rival -> network -> [C + 1, N] with the clean images last: image by image.
+    accuracy: rival -> network -> [C + 1, N] rows whose mean over a condition is the predicted accuracy.
+    values: rival -> network -> [C], one number per condition.
+    families: rival -> family.
+    """
+
+    rows: Mapping[str, Mapping[str, np.ndarray]]
+    accuracy: Mapping[str, Mapping[str, np.ndarray]]
+    values: Mapping[str, Mapping[str, np.ndarray]]
+    families: Mapping[str, str]
+
+
+def gather(
+    config: pipeline.StudyConfig, table: pipeline.ScoreTable, folds: np.ndarray, num_classes: int | None = None
+) -> RivalTables:
+    """Computes every rival that the score table has the outputs for.
+
+    Thresholds, offsets and class shares come from the clean images of other folds.
+
+    Args:
+      config: of the study.
+      table: its finished table; older ones hold confidences alone.
+      folds: int [N], fold of every image.
+      num_classes: of the dataset; by default the largest label or predicted class says.
+
+    Returns:
+      The rivals; methods without their columns are left out.
+    """
+    networks = [choice.name for choice in config.networks]
+    clean = next(i for i, condition in enumerate(table.conditions) if condition.severity == 0)
+    order = [*(i for i, condition in enumerate(table.conditions) if condition.severity > 0), clean]
+    columns = {name: np.asarray(values, np.float64)[order] for name, values in table.columns.items() if "/" in name}
+    rows: dict[str, dict[str, np.ndarray]] = {}
+    for rival, (column, sign) in _COLUMNS.items():
+        if all(f"{name}/{column}" in columns for name in networks):
+            rows[rival] = {name: sign * columns[f"{name}/{column}"] for name in networks}
+    if len(networks) > 1 and all(f"{name}/prediction" in columns for name in networks):
+        rows["agreement"] = _agreement({name: columns[f"{name}/prediction"] for name in networks})
+    accuracy = _predicted_rows(rows, {name: columns[f"{name}/correct"][-1] for name in networks}, folds)
+    vectors = {name: np.asarray(values)[order] for name, values in getattr(table, "vectors", {}).items()}
+    values, families = _from_vectors(networks, vectors, np.asarray(table.labels), num_classes)
+    shares = _transport_rows(networks, vectors, np.asarray(table.labels), num_classes, folds)
+    if shares:
+        accuracy["cot"] = shares
+    for by_network in (*rows.values(), *accuracy.values(), *values.values()):
+        if set(by_network) == set(networks):
+            by_network[pipeline.ALL_NETWORKS] = np.mean([by_network[name] for name in networks], axis=0)
+    families |= dict.fromkeys((*rows, *accuracy), rivals.FAMILY)
+    return RivalTables(rows, accuracy, values, families)
+
+
+def _agreement(predictions: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Every network's mean agreement with the others."""
+    pairs = {pair: np.asarray(rivals.agreement(*pair_of)) for pair, pair_of in _pairs(predictions)}
+    return {
+        name: np.mean([values for pair, values in pairs.items() if name in pair], axis=0, dtype=np.float64)
+        for name in predictions
+    }
+
+
+def _pairs(predictions: Mapping[str, np.ndarray]) -> list[tuple[tuple[str, str], tuple[np.ndarray, np.ndarray]]]:
+    return [((a, b), (predictions[a], predictions[b])) for a, b in itertools.combinations(predictions, 2)]
+
+
+def _predicted_rows(
+    rows: Mapping[str, Mapping[str, np.ndarray]], correct: Mapping[str, np.ndarray], folds: np.ndarray
+) -> dict[str, dict[str, np.ndarray]]:
+    out: dict[str, dict[str, np.ndarray]] = {}
+    methods: tuple[tuple[str, str, Callable[..., np.ndarray]], ...] = (
+        ("doc", "confidence", rivals.difference_of_confidences),
+        ("atc_confidence", "confidence", rivals.average_thresholded_confidence),
+        ("atc_entropy", "negative_entropy", rivals.average_thresholded_confidence),
+    )
+    if "confidence" in rows:
+        out["average_confidence"] = {k: rivals.average_confidence(v) for k, v in rows["confidence"].items()}
+    for name, source, method in methods:
+        if source in rows and len(np.unique(folds)) > 1:
+            out[name] = {
+                network: rivals.cross_fitted(method, values, values[-1], correct[network], folds)
+                for network, values in rows[source].items()
+            }
+    if "agreement" in rows:
+        out["gde"] = dict(rows["agreement"])
+    return out
+
+
+def _classes(vectors: Mapping[str, np.ndarray], labels: np.ndarray, num_classes: int | None) -> int:
+    if num_classes is not None:
+        return num_classes
+    seen = [int(values.max()) for name, values in vectors.items() if name.endswith("/classes")]
+    return max([int(labels.max()), *seen]) + 1
+
+
+def _from_vectors(
+    networks: Sequence[str], vectors: Mapping[str, np.ndarray], labels: np.ndarray, num_classes: int | None
+) -> tuple[dict[str, dict[str, np.ndarray]], dict[str, str]]:
+    values: dict[str, dict[str, np.ndarray]] = {}
+    families: dict[str, str] = {}
+    if all(f"{name}/probabilities" in vectors for name in networks):
+        size = _classes(vectors, labels, num_classes)
+        for name in networks:
+            probabilities, classes = vectors[f"{name}/probabilities"][:-1], vectors[f"{name}/classes"][:-1]
+            dense = [rivals.dense(p, k, size) for p, k in zip(probabilities, classes, strict=True)]
+            if min(dense[0].shape) <= _TRANSPORT_IMAGES:
+                values.setdefault("nuclear_norm", {})[name] = np.array([rivals.nuclear_norm(p) for p in dense])
+            values.setdefault("leep", {})[name] = np.array([rivals.leep(p, labels) for p in dense])
+        families |= dict.fromkeys(values, rivals.FAMILY)
+    for name, features in vectors.items():
+        backbone, _, kind = name.rpartition("/")
+        if kind != "features":
+            continue
+        for rival, score in (
+            ("log_me", rivals.log_me),
+            ("h_score", lambda f, y: rivals.h_score(f, y, shrinkage=_SHRINKAGE)),
+        ):
+            # The same features whatever the network; they read labels, and no network that is judged.
+            own = np.array([score(f, labels) for f in features[:-1].astype(np.float64)])
+            values[f"{rival}@{backbone}"] = dict.fromkeys((*networks, pipeline.ALL_NETWORKS), own)
+            families[f"{rival}@{backbone}"] = "task_guided"
+    return values, families
+
+
+def _transport_rows(
+    networks: Sequence[str], vectors: Mapping[str, Any], labels: np.ndarray, num_classes: int | None, folds: np.ndarray
+) -> dict[str, np.ndarray]:
+    if not all(f"{name}/probabilities" in vectors for name in networks):
+        return {}
+    size = _classes(vectors, labels, num_classes)
+    parts = [
+        part
+        for fold in np.unique(folds)
+        for part in np.array_split(np.flatnonzero(folds == fold), -(-(folds == fold).sum() // _TRANSPORT_IMAGES))
+    ]
+    out = {}
+    for name in networks:
+        probabilities, classes = vectors[f"{name}/probabilities"], vectors[f"{name}/classes"]
+        rows = np.full(probabilities.shape[:2], np.nan)
+        for part in parts:
+            others = labels[folds != folds[part[0]]]
+            shares = np.full(size, 1 / size)
+            if len(others) >= _LABELS_PER_CLASS * size:
+                shares = np.bincount(others, minlength=size) / len(others)
+            for c in range(len(rows)):
+                dense = rivals.dense(probabilities[c, part], classes[c, part], size)
+                rows[c, part] = rivals.optimal_transport(dense, shares).probability
+        out[name] = rows
+    return out
+
+
+def add_alignments(
+    found: Mapping[str, Mapping[str, alignment.Alignment]],
+    own: RivalTables,
+    performance: Mapping[str, np.ndarray],
+) -> dict[str, dict[str, alignment.Alignment]]:
+    """Aligns the rivals that give one number per condition: between alone, without interval.
+
+    Args:
+      found: the alignments so far.
+      own: the rivals.
+      performance: network -> [C, N].
+
+    Returns:
+      The alignments with those rivals added.
+    """
+    nothing = alignment.Interval(np.nan, np.nan, np.nan)
+    out = {metric: dict(by) for metric, by in found.items()}
+    for rival, by_network in own.values.items():
+        out[rival] = {}
+        for network, values in by_network.items():
+            rho = alignment.between(values[:, None], performance[network].mean(axis=1)[:, None])
+            out[rival][network] = alignment.Alignment(alignment.Interval(rho, np.nan, np.nan), nothing, nothing)
+    return out
