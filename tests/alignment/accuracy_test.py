@@ -1,0 +1,155 @@
+"""Predicted accuracy: what two stages mend, what held out means, and intervals that hold the truth."""
+
+import json
+
+import numpy as np
+import pytest
+from scipy import optimize, special
+
+from causal_iqa import alignment
+
+_NAMES = [f"d{i}" for i in range(8) for _ in range(4)]
+
+
+def _study(rng, images=150, noise=1.5, names=_NAMES, offset=0.0):
+    """Conditions of falling ease; the score sees ease and scene through noise."""
+    scene = rng.normal(size=(1, images))
+    ease = np.concatenate([rng.normal(1, 1) - np.arange(4)[:, None] for _ in range(len(names) // 4)])
+    m = (rng.uniform(size=(len(names), images)) < special.expit(1.5 * (ease + scene))).astype(float)
+    off = offset * rng.normal(size=len(names) // 4).repeat(4)[:, None]
+    return ease + scene + off + noise * rng.normal(size=m.shape), m
+
+
+def test_map_is_isotonic_regression_twice():
+    rng = np.random.default_rng(0)
+    q, m = _study(rng, images=30, noise=0.5)
+    q = np.round(q)
+    q[3, 4], m[5, 6] = np.nan, np.nan
+    fitted = alignment.fit_accuracy_map(q, m)
+    use = np.isfinite(q) & np.isfinite(m)
+    nodes = np.unique(q[use])
+    hits = [m[use & (q == node)] for node in nodes]
+    first = optimize.isotonic_regression([h.mean() for h in hits], weights=[h.size for h in hits]).x
+    np.testing.assert_allclose(fitted.score, nodes)
+    np.testing.assert_allclose(fitted.probability, first)
+    mean = np.array([np.interp(a[u], nodes, first).mean() for a, u in zip(q, use, strict=True)])
+    truth = np.array([b[u].mean() for b, u in zip(m, use, strict=True)])
+    order = np.argsort(mean)
+    second = optimize.isotonic_regression(truth[order], weights=use.sum(axis=1)[order]).x
+    found = alignment.predict_accuracy(fitted, np.where(np.isfinite(m), q, np.nan))
+    np.testing.assert_allclose(found, np.interp(mean, mean[order], second), atol=1e-9)
+
+
+def test_rows_alone_move_too_little_and_the_second_stage_mends_it():
+    """The twin: the mean of the first stage shrinks towards the overall accuracy."""
+    rng = np.random.default_rng(1)
+    q, m = _study(rng, noise=2.0)
+    other_q, other_m = _study(rng, noise=2.0)
+    fitted = alignment.fit_accuracy_map(q, m)
+    truth = other_m.mean(axis=1)
+    rows = np.interp(other_q, fitted.score, fitted.probability).mean(axis=1)
+    slopes = [np.polyfit(truth, p, 1)[0] for p in (rows, alignment.predict_accuracy(fitted, other_q))]
+    assert slopes[0] < 0.6
+    assert slopes[1] == pytest.approx(1, abs=0.1)
+
+
+def test_a_held_out_prediction_is_that_of_a_map_without_its_degradation_and_images():
+    rng = np.random.default_rng(2)
+    q, m = _study(rng, images=40, names=_NAMES[:12])
+    q = np.round(q * 2)
+    folds = alignment.image_folds(40, 3, seed=5)
+    assert sorted(np.bincount(folds)) == [13, 13, 14]
+    found = alignment.held_out_accuracy(q, m, _NAMES[:12], folds)
+    groups = np.array(_NAMES[:12])
+    for c in (0, 5, 11):
+        expected = 0.0
+        for fold in range(3):
+            fitted = alignment.fit_accuracy_map(
+                q[groups != groups[c]][:, folds != fold], m[groups != groups[c]][:, folds != fold]
+            )
+            expected += alignment.predict_accuracy(fitted, q[c : c + 1, folds == fold])[0] * (folds == fold).mean()
+        assert found.predicted[c] == pytest.approx(expected, abs=1e-9)
+    np.testing.assert_allclose(found.truth, m.mean(axis=1))
+
+
+def test_neither_labels_of_a_degradation_nor_of_an_image_reach_their_own_prediction():
+    rng = np.random.default_rng(3)
+    q, m = _study(rng, images=40)
+    folds = alignment.image_folds(40)
+    before = alignment.held_out_accuracy(q, m, _NAMES, folds)
+    changed = m.copy()
+    changed[4:8] = 1 - changed[4:8]
+    after = alignment.held_out_accuracy(q, changed, _NAMES, folds)
+    for field in ("predicted", "low", "high"):
+        np.testing.assert_array_equal(getattr(after, field)[4:8], getattr(before, field)[4:8])
+    assert (after.predicted != before.predicted).sum() > 14
+
+
+def test_intervals_cover_degradations_that_were_never_seen():
+    rng = np.random.default_rng(4)
+    covered, width = [], []
+    for _ in range(25):
+        q, m = _study(rng, images=80, offset=0.5)
+        found = alignment.held_out_accuracy(q, m, _NAMES, alignment.image_folds(80), level=0.8)
+        covered += list((found.low <= found.truth) & (found.truth <= found.high))
+        width += list(found.high - found.low)
+    # 25 studies of 8 degradations, whose 4 conditions err alike: standard error of the coverage .03.
+    assert 0.7 < np.mean(covered) < 0.92
+    assert 0.1 < np.mean(width) < 0.6
+
+
+def test_clean_images_train_and_are_not_predicted():
+    rng = np.random.default_rng(5)
+    q, m = _study(rng, images=60, names=_NAMES[:12])
+    names, folds = [*_NAMES[:12], None], alignment.image_folds(60)
+    clean_q, clean_m = q.max(axis=0, keepdims=True) + 5, np.ones((1, 60))
+    found = alignment.held_out_accuracy(np.concatenate([q, clean_q]), np.concatenate([m, clean_m]), names, folds)
+    assert np.isnan(found.predicted[-1]) and np.isfinite(found.predicted[:-1]).all()
+    without = alignment.held_out_accuracy(q, m, names[:-1], folds)
+    assert (found.predicted[:-1] != without.predicted).any()
+    missing = np.concatenate([q, np.full((1, 60), np.nan)])
+    same = alignment.held_out_accuracy(missing, np.concatenate([m, clean_m]), names, folds)
+    np.testing.assert_allclose(same.predicted[:-1], without.predicted)
+
+
+def test_errors_are_their_formulas():
+    truth = np.array([0.5, 0.6, 0.2, 0.9, 0.3])
+    predicted = truth + np.array([0.1, -0.1, 0.02, np.nan, 0.3])
+    groups = ["a", "a", "b", "b", None]
+    found = alignment.accuracy_errors(predicted, truth, groups, low=predicted - 0.05, high=predicted + 0.05)
+    assert found.mean_absolute == pytest.approx(0.22 / 3)
+    assert found.bias == pytest.approx(0.02 / 3)
+    assert (found.worst, found.coverage, found.num_conditions) == (pytest.approx(0.1), pytest.approx(1 / 3), 3)
+    # Two degradations: the resamples are a twice, b twice, or both.
+    assert (found.low, found.high) == pytest.approx((0.02, 0.1))
+    assert np.isnan(alignment.accuracy_errors(predicted, truth, groups).coverage)
+    nothing = alignment.accuracy_errors(np.full(5, np.nan), truth, groups)
+    assert json.dumps(nothing.as_dict(), allow_nan=False) and nothing.num_conditions == 0
+
+
+def test_undefined_conditions_have_no_prediction():
+    rng = np.random.default_rng(6)
+    q, m = _study(rng, images=40, names=_NAMES[:12])
+    q[2] = np.nan
+    found = alignment.held_out_accuracy(q, m, _NAMES[:12], alignment.image_folds(40))
+    assert np.isnan(found.predicted[2]) and np.isnan(found.low[2])
+    assert np.isfinite(np.delete(found.predicted, 2)).all()
+    fitted = alignment.fit_accuracy_map(q, m)
+    assert np.isnan(alignment.predict_accuracy(fitted, q)[2])
+
+
+def test_refuses_designs_that_hold_nothing_out():
+    q, m = np.zeros((4, 6)), np.zeros((4, 6))
+    folds = np.arange(6) % 2
+    for names, own_folds, level in (
+        (["a"] * 4, folds, 0.9),
+        (["a", "a", "b", "b"], np.zeros(6, int), 0.9),
+        (["a", "b"], folds, 0.9),
+        (["a", "a", "b", "b"], folds, 90),
+    ):
+        with pytest.raises(ValueError, match=r"groups, folds|level"):
+            alignment.held_out_accuracy(q, m, names, own_folds, level=level)
+    with pytest.raises(ValueError, match="defined in both"):
+        alignment.fit_accuracy_map(np.full((2, 3), np.nan), np.zeros((2, 3)))
+    with pytest.raises(ValueError, match="one length"):
+        alignment.accuracy_errors(np.zeros(3), np.zeros(3), ["a"])
