@@ -1,0 +1,151 @@
+"""A study's findings on a made-up table: rivals beside the metrics, predicted accuracy, gains, warnings, valid JSON."""
+
+import json
+
+import numpy as np
+import pytest
+from scipy import special
+
+from causal_iqa import pipeline
+from causal_iqa.pipeline import Column
+from causal_iqa.report import accuracy, rivals, study, summary, tables
+
+_IMAGES, _CLASSES = 40, 3
+_CONDITIONS = (
+    pipeline.Condition(pipeline.CLEAN, 0.0),
+    *(pipeline.Condition(name, float(s)) for name in ("contrast", "fog", "jpeg_compression") for s in (1, 3, 5)),
+)
+
+
+def _outputs(rng, labels, ease):
+    logits = rng.normal(size=(len(_CONDITIONS), _IMAGES, _CLASSES))
+    logits += (2 * ease + rng.normal(size=(1, _IMAGES)))[..., None] * np.eye(_CLASSES)[labels]
+    return logits
+
+
+def _table(seed=0):
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, _CLASSES, _IMAGES)
+    ease = np.array([2.0, *np.tile([1.5, 0.7, 0.0], 3)])[:, None]
+    columns, vectors = {}, {}
+    for name in ("one", "two"):
+        logits = _outputs(rng, labels, ease)
+        p = special.softmax(logits, axis=2)
+        classes = np.argsort(-p, axis=2)
+        top = np.take_along_axis(p, classes, axis=2)
+        columns |= {
+            f"{name}/correct": (classes[..., 0] == labels).astype(float),
+            f"{name}/prediction": classes[..., 0].astype(float),
+            f"{name}/confidence": top[..., 0],
+            f"{name}/entropy": special.entr(p).sum(axis=2),
+            f"{name}/margin": top[..., 0] - top[..., 1],
+            f"{name}/energy": special.logsumexp(logits, axis=2),
+        }
+        vectors |= {f"{name}/probabilities": top.astype(np.float16), f"{name}/classes": classes.astype(np.uint16)}
+    vectors["net/features"] = rng.normal(size=(len(_CONDITIONS), _IMAGES, 4)).astype(np.float16)
+    noise = rng.normal(size=(3, len(_CONDITIONS), _IMAGES))
+    columns |= {"ours": ease + 0.3 * noise[0], "psnr": ease + noise[1], "blur": -noise[2] * ease}
+    columns["psnr"][0] = np.nan
+    metadata = {"columns": {name: {"undefined": "equal images"} for name in ("ours", "psnr", "blur")}}
+    return pipeline.ScoreTable(
+        tuple(f"i{i}" for i in range(_IMAGES)), labels, _CONDITIONS, columns, vectors, (), metadata
+    )
+
+
+@pytest.fixture(scope="module")
+def config():
+    networks = tuple(pipeline.NetworkChoice(name, "scene_cnn_a") for name in ("one", "two"))
+    return pipeline.StudyConfig(networks=networks, num_resamples=30)
+
+
+@pytest.fixture(scope="module")
+def found(config):
+    both = ("one", "two")
+    columns = [
+        Column("ours", "ours", "label_free", True, 32, both, {}),
+        Column("psnr", "psnr", "full_reference", True, 32, both, {}),
+        Column("blur", "blur", "no_reference", False, 32, both, {}),
+    ]
+    return study.analyse(config, columns, _table())
+
+
+def test_rivals_stand_in_the_table_of_the_metrics(found):
+    per_image = {"confidence", "negative_entropy", "margin", "energy", "agreement"}
+    of_sets = {"atc_confidence", "atc_entropy", "cot"}
+    numbers = {"nuclear_norm", "leep", "log_me@net", "h_score@net"}
+    assert set(found.alignments) == {"ours", "psnr", "blur"} | per_image | of_sets | numbers
+    for name in per_image | of_sets | {"nuclear_norm", "leep"}:
+        assert found.families[name] == "network_output"
+        assert not found.desiderata[name].prior.holds if name in found.desiderata else name in numbers
+    for name in of_sets | numbers:
+        aligned = found.alignments[name]["all"]
+        assert np.isfinite(aligned.between.rho) and np.isnan(aligned.within.rho) and np.isnan(aligned.pooled.rho)
+    assert found.desiderata["ours"].prior.holds
+    assert found.alignments["confidence"]["one"].between.rho > 0.8
+
+
+def test_rivals_are_the_formulas_of_the_columns(config):
+    table, folds = _table(), np.arange(_IMAGES) % 2
+    own = rivals.gather(config, table, folds)
+    order = [*range(1, len(_CONDITIONS)), 0]
+    np.testing.assert_allclose(own.rows["negative_entropy"]["one"], -table.columns["one/entropy"][order])
+    same = table.columns["one/prediction"] == table.columns["two/prediction"]
+    np.testing.assert_allclose(own.accuracy["gde"]["all"], same[order])
+    # The clean images themselves have the accuracy that the threshold of the other fold gives them, nearly.
+    assert own.accuracy["atc_confidence"]["one"][-1].mean() == pytest.approx(
+        table.columns["one/correct"][0].mean(), abs=0.1
+    )
+    older = table._replace(
+        columns={name: x for name, x in table.columns.items() if name.split("/")[-1] in ("correct", "confidence")},
+        vectors={},
+    )
+    fewer = rivals.gather(config, older, folds)
+    assert set(fewer.rows) == {"confidence"} and not fewer.values
+    assert set(fewer.accuracy) == {"average_confidence", "doc", "atc_confidence"}
+
+
+def test_accuracy_is_predicted_by_scores_and_by_rivals(found):
+    learned = {name: by["all"].learned_on for name, by in found.predicted.items()}
+    assert learned["ours"] == learned["confidence"] == "degradations"
+    assert learned["doc"] == learned["cot"] == "clean images"
+    assert learned["average_confidence"] == learned["gde"] == "nothing"
+    truth = found.performance["one"].mean(axis=1)
+    for name in ("ours", "average_confidence"):
+        one = found.predicted[name]["one"]
+        np.testing.assert_allclose(one.held_out.truth, truth)
+        assert one.errors.mean_absolute == pytest.approx(np.abs(one.held_out.predicted - truth).mean())
+    assert found.predicted["ours"]["all"].errors.mean_absolute < found.predicted["blur"]["all"].errors.mean_absolute
+    text = accuracy.accuracy_table(found.predicted, found.families)
+    assert max(map(len, text.splitlines())) <= 110
+    errors = [float(line[len(line.split("  ")[0]) :].split("[")[0].split()[-1]) for line in text.splitlines()[2:]]
+    assert errors == sorted(errors) and len(errors) == len(found.predicted)
+
+
+def test_gains_and_comparisons(found):
+    assert set(found.gains) == {"ours"}
+    pooled = found.gains["ours"]["best_conventional"].differences.pooled.difference
+    alone = {name: found.alignments[name]["all"].pooled.rho for name in ("ours", "psnr", "blur")}
+    assert pooled == pytest.approx(alone["ours"] - max(alone["psnr"], alone["blur"]))
+    assert {one.second for one in found.comparisons} == {"psnr"}
+    text = tables.gains_table(found.gains)
+    assert max(map(len, text.splitlines())) <= 100 and text.count("\nours\n") == 1
+
+
+def test_summary_is_json_and_the_page_shows_everything(config, found, tmp_path):
+    table = _table()
+    (tmp_path / "figures").mkdir()
+    assert "network output" in study.write(tmp_path, config, table, found, {})
+    written = json.loads((tmp_path / "summary.json").read_text())
+    assert written["schema"] == summary.SCHEMA == 1
+    ours = written["metrics"]["ours"]
+    assert set(ours["measures"]["auroc_pooled"]) == {"rho", "low", "high"}
+    assert ours["null"]["p_pooled"] >= 1 / 1000
+    assert set(ours["gains"]["best_full_reference"]["between"]) == {"difference", "low", "high", "p_value", "best"}
+    assert ours["against_best_conventional"]["baseline"] == "psnr"
+    assert "p_holm" in ours["against_best_conventional"]["pooled"]
+    assert written["metrics"]["leep"]["desiderata"] == {}
+    predicted = written["predicted_accuracy"]["ours"]["all"]
+    assert set(predicted["conditions"]) == set(written["conditions"]) - {"clean/0"}
+    page = (tmp_path / "report.html").read_text()
+    assert "Accuracy predicted" in page and "Gains" in page
+    assert ("Signs that disagree" in page) == bool(summary.warnings(found))
