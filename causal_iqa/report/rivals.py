@@ -11,6 +11,8 @@ from causal_iqa import alignment, pipeline, rivals
 # Images of one transport problem, and images per class from which the classes of other images tell the shares.
 _TRANSPORT_IMAGES = 500
 _LABELS_PER_CLASS = 10
+# Images per class that scores of labelled features need, and the side of the largest matrix whose norm is taken.
+_LEAST_PER_CLASS, _MOST_SINGULAR_VALUES = 5, 500
 _SHRINKAGE = 0.1
 # Columns of the score table: rival -> (column, sign).
 _COLUMNS = {
@@ -120,27 +122,36 @@ def _classes(vectors: Mapping[str, np.ndarray], labels: np.ndarray, num_classes:
 def _from_vectors(
     networks: Sequence[str], vectors: Mapping[str, np.ndarray], labels: np.ndarray, num_classes: int | None
 ) -> tuple[dict[str, dict[str, np.ndarray]], dict[str, str]]:
+    """Scores that are one number per condition; those that read labels need a few images of every class."""
     values: dict[str, dict[str, np.ndarray]] = {}
     families: dict[str, str] = {}
+    labelled = len(labels) >= _LEAST_PER_CLASS * len(np.unique(labels))
     if all(f"{name}/probabilities" in vectors for name in networks):
         size = _classes(vectors, labels, num_classes)
+        scores: dict[str, Callable[[np.ndarray], float]] = {}
+        if min(len(labels), size) <= _MOST_SINGULAR_VALUES:
+            scores["nuclear_norm"] = rivals.nuclear_norm
+        if labelled:
+            scores["leep"] = lambda p: rivals.leep(p, labels)
         for name in networks:
             probabilities, classes = vectors[f"{name}/probabilities"][:-1], vectors[f"{name}/classes"][:-1]
-            dense = [rivals.dense(p, k, size) for p, k in zip(probabilities, classes, strict=True)]
-            if min(dense[0].shape) <= _TRANSPORT_IMAGES:
-                values.setdefault("nuclear_norm", {})[name] = np.array([rivals.nuclear_norm(p) for p in dense])
-            values.setdefault("leep", {})[name] = np.array([rivals.leep(p, labels) for p in dense])
+            found = [
+                [score(p) for score in scores.values()]
+                for p in (rivals.dense(p, k, size) for p, k in zip(probabilities, classes, strict=True))
+            ]
+            for rival, own in zip(scores, np.transpose(found), strict=True):
+                values.setdefault(rival, {})[name] = own
         families |= dict.fromkeys(values, rivals.FAMILY)
     for name, features in vectors.items():
         backbone, _, kind = name.rpartition("/")
-        if kind != "features":
+        if kind != "features" or not labelled:
             continue
         for rival, score in (
             ("log_me", rivals.log_me),
             ("h_score", lambda f, y: rivals.h_score(f, y, shrinkage=_SHRINKAGE)),
         ):
             # The same features whatever the network; they read labels, and no network that is judged.
-            own = np.array([score(f, labels) for f in features[:-1].astype(np.float64)])
+            own = np.array([score(f.astype(np.float64), labels) for f in features[:-1]])
             values[f"{rival}@{backbone}"] = dict.fromkeys((*networks, pipeline.ALL_NETWORKS), own)
             families[f"{rival}@{backbone}"] = "task_guided"
     return values, families
