@@ -39,8 +39,8 @@ def gains(
     """Compares one metric with the mean and the best of each conventional family, on the same resamples.
 
     The best is chosen anew for each of the three numbers and in every resample. That it is the best is a finding on
-    these images like its correlation, and an interval that held the choice fixed would leave its luck out; choosing
-    anew, the best of many noisy numbers is never flattered downwards, so the gain is rather under- than overstated.
+    these images like its correlation, and an interval that held the choice fixed would leave its luck out. The largest
+    of many noisy numbers lies above the true best, so the gain is rather under- than overstated.
 
     Args:
       resamples: metric -> its resamples, all from one call of `bootstrap` and of one network.

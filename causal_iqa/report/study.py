@@ -243,7 +243,7 @@ def write(
       details: of the study, JSON values, shown on the page.
 
     Returns:
-      The table as text.
+      The table as text, with a warning below it for every metric whose numbers certainly have opposite signs.
     """
     text = tables.alignment_table(tables.rows_of(found.alignments, found.families), level=config.level)
     drawn = render(found, level=config.level)
@@ -271,7 +271,8 @@ def write(
     )
     (folder / "report.html").write_text(content, encoding="utf-8")
     pipeline.write_json(folder / "summary.json", summary.summary(config, table, found))
-    return text
+    conflicts = [(metric, one) for metric, own in summary.warnings(found).items() for one in own if one.certain]
+    return text + "".join(f"warning: {metric}: {one.message}\n" for metric, one in conflicts)
 
 
 def _accuracy_sections(found: Findings, level: float) -> list[html.Section]:

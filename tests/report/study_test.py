@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import special
 
-from causal_iqa import pipeline
+from causal_iqa import alignment, pipeline
 from causal_iqa.pipeline import Column
 from causal_iqa.report import accuracy, rivals, study, summary, tables
 
@@ -134,7 +134,12 @@ def test_gains_and_comparisons(found):
 def test_summary_is_json_and_the_page_shows_everything(config, found, tmp_path):
     table = _table()
     (tmp_path / "figures").mkdir()
-    assert "network output" in study.write(tmp_path, config, table, found, {})
+    up, down = alignment.Interval(0.4, 0.3, 0.5), alignment.Interval(-0.4, -0.5, -0.3)
+    turned = {**found.alignments, "psnr": {**found.alignments["psnr"], "all": alignment.Alignment(up, down, up)}}
+    found = found._replace(alignments=turned)
+    text = study.write(tmp_path, config, table, found, {})
+    assert "network output" in text
+    assert text.count("warning: psnr: ") == 2 and "between 0.40 [0.30, 0.50] and within -0.40" in text
     written = json.loads((tmp_path / "summary.json").read_text())
     assert written["schema"] == summary.SCHEMA == 1
     ours = written["metrics"]["ours"]
@@ -148,4 +153,5 @@ def test_summary_is_json_and_the_page_shows_everything(config, found, tmp_path):
     assert set(predicted["conditions"]) == set(written["conditions"]) - {"clean/0"}
     page = (tmp_path / "report.html").read_text()
     assert "Accuracy predicted" in page and "Gains" in page
-    assert ("Signs that disagree" in page) == bool(summary.warnings(found))
+    assert "Signs that disagree" in page
+    assert [one["certain"] for one in written["metrics"]["psnr"]["warnings"]] == [True, True]
