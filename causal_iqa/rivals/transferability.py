@@ -4,6 +4,8 @@ import numpy as np
 
 # Iterations and relative change at which the evidence counts as maximised.
 _STEPS, _TOLERANCE = 200, 1e-10
+# Share of the largest eigenvalue below which the features have no direction, and what keeps a ratio finite.
+_RANK, _SMALLEST = 1e-12, 1e-12
 
 
 def log_me(features: np.ndarray, labels: np.ndarray) -> float:
@@ -30,34 +32,36 @@ def log_me(features: np.ndarray, labels: np.ndarray) -> float:
     present = np.unique(labels)
     if len(present) < 2:
         return np.nan
-    u, s, _ = np.linalg.svd(f, full_matrices=False)
-    return float(np.mean([_evidence(u, s**2, (labels == k).astype(np.float64), f.shape) for k in present]))
+    y = (labels[:, None] == present).astype(np.float64)
+    sigma, basis = np.linalg.eigh(f.T @ f)
+    some = sigma > _RANK * sigma[-1]
+    sigma, basis = sigma[some], basis[:, some]
+    projected = (basis.T @ (f.T @ y)) ** 2 / sigma[:, None]
+    return float(_evidence(sigma, projected, y.sum(axis=0), *f.shape).mean())
 
 
-def _evidence(u: np.ndarray, sigma: np.ndarray, y: np.ndarray, shape: tuple[int, int]) -> float:
-    n, d = shape
-    projected = (u.T @ y) ** 2
-    rest = max(float(y @ y - projected.sum()), 0.0)
-    alpha, beta, last = 1.0, 1.0, -np.inf
+def _evidence(sigma: np.ndarray, projected: np.ndarray, squares: np.ndarray, n: int, d: int) -> np.ndarray:
+    """Largest log evidence per image of every class [K]; projected: [R, K], squares: [K]."""
+    rest = np.maximum(squares - projected.sum(axis=0), 0.0)
+    alpha, beta, last = np.ones_like(rest), np.ones_like(rest), np.full_like(rest, -np.inf)
     for _ in range(_STEPS):
-        scale = alpha + beta * sigma
-        norm = float((beta**2 * sigma * projected / scale**2).sum())  # |m|^2
-        residual = float((alpha**2 * projected / scale**2).sum()) + rest
+        scale = alpha + beta * sigma[:, None]
+        norm = (beta**2 * sigma[:, None] * projected / scale**2).sum(axis=0)  # |m|^2
+        residual = (alpha**2 * projected / scale**2).sum(axis=0) + rest
         evidence = 0.5 * (
-            d * np.log(alpha)
+            len(sigma) * np.log(alpha)
             + n * np.log(beta)
-            - np.log(scale).sum()
-            - (d - len(sigma)) * np.log(alpha)
+            - np.log(scale).sum(axis=0)
             - beta * residual
             - alpha * norm
             - n * np.log(2 * np.pi)
         )
-        if abs(evidence - last) <= _TOLERANCE * abs(evidence):
+        if (np.abs(evidence - last) <= _TOLERANCE * np.abs(evidence)).all():
             break
         last = evidence
-        gamma = float((beta * sigma / scale).sum())
-        alpha = max(gamma, 1e-12) / max(norm, 1e-12)
-        beta = max(n - gamma, 1e-12) / max(residual, 1e-12)
+        gamma = (beta * sigma[:, None] / scale).sum(axis=0)
+        alpha = np.maximum(gamma, _SMALLEST) / np.maximum(norm, _SMALLEST)
+        beta = np.maximum(n - gamma, _SMALLEST) / np.maximum(residual, _SMALLEST)
     return evidence / n
 
 
