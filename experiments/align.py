@@ -103,6 +103,9 @@ _ANCHOR_DATASET = flags.DEFINE_string("anchor_dataset", None, "Where anchor imag
 _ANCHOR_DATA_DIR = flags.DEFINE_string("anchor_data_dir", None, "Its folder of TFDS datasets (default: --data_dir).")
 _ANCHOR_SPLIT = flags.DEFINE_string("anchor_split", None, "Its split (default: train; for a folder, --split).")
 _NUM_ANCHORS = flags.DEFINE_integer("num_anchors", _D.num_anchors, "Number of anchor images, at most.")
+_ANCHOR_COUNTS = flags.DEFINE_list(
+    "anchor_counts", [], "Smaller numbers of anchors to score stages_* with besides, comma separated: learning curves."
+)
 _SEED = flags.DEFINE_integer("seed", _D.seed, "Seed of the choice of images, the degradations and the resamples.")
 _NUM_RESAMPLES = flags.DEFINE_integer("num_resamples", _D.num_resamples, "Bootstrap resamples of the images.")
 _LEVEL = flags.DEFINE_float("level", _D.level, "Level of the intervals, between 0 and 1.")
@@ -153,6 +156,7 @@ def config_from_flags() -> pipeline.StudyConfig:
         anchor_data_dir=_ANCHOR_DATA_DIR.value,
         anchor_split=_ANCHOR_SPLIT.value,
         num_anchors=_NUM_ANCHORS.value,
+        anchor_counts=common.integers(_ANCHOR_COUNTS.value, "anchor_counts"),
         templates=_TEMPLATES.value,
         class_names=_CLASS_NAMES.value,
         tokenizer=_TOKENIZER.value,

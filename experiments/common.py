@@ -82,6 +82,14 @@ def numbers(values: list[str], flag: str) -> tuple[float, ...]:
         raise InputError(f"--{flag}: {error}") from error
 
 
+def integers(values: list[str], flag: str) -> tuple[int, ...]:
+    """Returns the values as whole numbers; InputError names the flag and the value that is none."""
+    try:
+        return tuple(int(value) for value in values)
+    except ValueError as error:
+        raise InputError(f"--{flag}: {error}") from error
+
+
 def integer_or_all(value: str, flag: str) -> int | None:
     """Returns a count, None for "all"; InputError for anything else."""
     if value == "all":

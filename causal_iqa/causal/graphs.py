@@ -234,6 +234,7 @@ FAMILIES: Mapping[str, Graph] = types.MappingProxyType(
         "full_reference": parse(f"{_TASK}, X -> Q, S -> R, R -> Q"),
         "label_free": parse(f"{_TASK}, X -> Q, T -> Q, T -> W"),
         "task_guided": parse(f"{_TASK}, X -> Q, T -> Q, T -> W, Y -> Q"),
+        "feature_reference": parse(f"{_TASK}, X -> Q, S -> R, R -> Q, T -> Q, T -> W"),
         # What the judged network itself puts out, such as its confidence.
         "network_output": parse(f"{_TASK}, X_in -> Q, W -> Q"),
     }

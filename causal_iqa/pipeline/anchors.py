@@ -133,7 +133,9 @@ def read_anchors(
     return AnchorImages(pixels, labels, ids)
 
 
-def _anchor_features(backbone: backbones.Network, pixels: np.ndarray, view_side: int, side: int) -> np.ndarray:
+def _anchor_features(
+    backbone: backbones.Network, pixels: np.ndarray, view_side: int, side: int
+) -> quality.StageFeatures:
     def one(params, image):
         view = program.resized(images.from_uint8(image), view_side)
         return program.features_of(backbone, params, view, side)
@@ -141,7 +143,8 @@ def _anchor_features(backbone: backbones.Network, pixels: np.ndarray, view_side:
     apply = jax.jit(jax.vmap(one, in_axes=(None, 0)))
     padded = np.concatenate([pixels, pixels[:1].repeat(-len(pixels) % _ANCHOR_BATCH, axis=0)])
     chunks = padded.reshape(-1, _ANCHOR_BATCH, *pixels.shape[1:])
-    return np.concatenate([np.asarray(apply(backbone.params, chunk)) for chunk in chunks])[: len(pixels)]
+    found = [jax.device_get(apply(backbone.params, chunk)) for chunk in chunks]
+    return jax.tree.map(lambda *parts: np.concatenate(parts)[: len(pixels)], *found)
 
 
 def fit_on_images(
@@ -149,27 +152,53 @@ def fit_on_images(
     num_classes: int,
     views: Sequence[program.View],
     feature_backbones: Mapping[str, backbones.Network],
+    counts: Sequence[int] = (),
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Fits every witness on anchor images.
 
     Args:
-      anchors: the images.
+      anchors: the images, classes in turn.
       num_classes: of the task.
       views: resolutions at which quality is scored.
       feature_backbones: name -> network that gives features.
+      counts: sizes of the first anchors on which the witness over stages is fitted besides.
 
     Returns:
-      ({"WITNESS@BACKBONE@SIDE": witness}, {"BACKBONE@SIDE": what leave-one-out chose, JSON values}).
+      ({`program.witness_key`: witness}, {"BACKBONE@SIDE": what leave-one-out chose, JSON values}). A backbone with a
+      head for these classes has a witness of it, too; two backbones and more, one over all of them.
     """
     witnesses, notes = {}, {}
     for view in views:
+        features = {}
         for name, side in view.backbone_sides.items():
-            features = _anchor_features(feature_backbones[name], anchors.pixels, view.side, side)
-            fitted = quality.Anchors(features, anchors.labels, num_classes)
-            witnesses[f"plain@{name}@{view.side}"] = quality.fit_witness(fitted)
-            witnesses[f"regularised@{name}@{view.side}"], choice = quality.fit_regularised_witness(fitted)
+            features[name] = _anchor_features(feature_backbones[name], anchors.pixels, view.side, side)
+            fitted = quality.Anchors(features[name].final, anchors.labels, num_classes)
+            witnesses[program.witness_key("plain", name, view.side)] = quality.fit_witness(fitted)
+            key = program.witness_key("regularised", name, view.side)
+            witnesses[key], choice = quality.fit_regularised_witness(fitted)
             notes[f"{name}@{view.side}"] = choice._asdict()
+            if has_head(feature_backbones[name], num_classes):
+                witnesses[program.witness_key("head", name, view.side)] = _head(feature_backbones[name])
+        if len(features) > 1:
+            features[program.joined_name(features)] = quality.joined(tuple(features.values()))
+        for name, found in features.items():
+            for count in (None, *counts):
+                variant = program.count_variant(count)
+                first = jax.tree.map(lambda x, count=count: x[:count], found)
+                witness, choice = quality.fit_stages_witness(first, anchors.labels[:count], num_classes)
+                witnesses[program.witness_key("stages", name, view.side, variant)] = witness
+                notes[f"stages@{name}@{view.side}{variant}"] = choice._asdict()
     return witnesses, notes
+
+
+def has_head(backbone: backbones.Network, num_classes: int) -> bool:
+    """Whether a backbone has class vectors for so many classes."""
+    return backbone.head() is not None and backbone.num_classes == num_classes
+
+
+def _head(backbone: backbones.Network) -> quality.ClassVectorWitness:
+    kernel, bias = backbone.head()
+    return quality.fit_class_vectors(quality.ClassVectors(np.asarray(kernel).T, np.asarray(bias)))
 
 
 def fit_on_heads(
@@ -183,22 +212,21 @@ def fit_on_heads(
       feature_backbones: name -> network that gives features.
 
     Returns:
-      {"WITNESS@BACKBONE@SIDE": witness}.
+      {`program.witness_key`: witness}; the witnesses that read one layer are the same.
 
     Raises:
       InputError: when a backbone has no head for so many classes.
     """
     witnesses = {}
     for name, backbone in feature_backbones.items():
-        if backbone.head() is None or backbone.num_classes != num_classes:
+        if not has_head(backbone, num_classes):
             raise _checks.InputError(
                 f"anchors: backbone {name} has no head for these {num_classes} classes; use --anchors=images"
             )
-        kernel, bias = backbone.head()
-        fitted = quality.fit_class_vectors(quality.ClassVectors(np.asarray(kernel).T, np.asarray(bias)))
+        fitted = _head(backbone)
         for view in views:
-            for witness in quality.WITNESSES:
-                witnesses[f"{witness}@{name}@{view.side}"] = fitted
+            for witness in ("plain", "regularised", "head"):
+                witnesses[program.witness_key(witness, name, view.side)] = fitted
     return witnesses
 
 

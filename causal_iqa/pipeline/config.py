@@ -77,6 +77,7 @@ class StudyConfig:
       anchor_data_dir: None: data_dir.
       anchor_split: None: "train" where the dataset has one, else the judged split.
       num_anchors: at most so many, classes in turn.
+      anchor_counts: smaller numbers of anchors with which the witness over stages is scored besides.
       templates: prompts of text anchors, a row of `backbones.TEMPLATES`.
       class_names: file with a name in words per class, in label order, for text anchors; None: the dataset's own.
       tokenizer: vocabulary of the text towers; None: looked for beside the weight files.
@@ -107,6 +108,7 @@ class StudyConfig:
     anchor_data_dir: str | None = None
     anchor_split: str | None = None
     num_anchors: int = 1000
+    anchor_counts: tuple[int, ...] = ()
     templates: str = "short"
     class_names: str | None = None
     tokenizer: str | None = None
@@ -141,6 +143,9 @@ class StudyConfig:
             value = getattr(self, name)
             if value is not None and value < least:
                 raise _checks.InputError(f"{name}: expected at least {least}, got {value}")
+        check_unique("anchor_counts", self.anchor_counts)
+        if any(count < 2 for count in self.anchor_counts):
+            raise _checks.InputError(f"anchor_counts: expected at least 2 each, got {list(self.anchor_counts)}")
         for name in ("level", "crop_fraction"):
             if not 0 < getattr(self, name) <= 1 or (name == "level" and self.level == 1):
                 raise _checks.InputError(f"{name}: expected a number between 0 and 1, got {getattr(self, name)}")
@@ -247,8 +252,8 @@ def check_network_names(kind: str, choices: Sequence[NetworkChoice]) -> None:
     """Raises InputError unless the networks have different names that can stand in the name of a column."""
     check_unique(kind, [choice.name for choice in choices], "NAME=ARCHITECTURE=PATH names two of one kind")
     for choice in choices:
-        if choice.name == ALL_NETWORKS or "/" in choice.name or "@" in choice.name:
-            raise _checks.InputError(f"{kind}: {choice.name!r} cannot be a name; choose one without / and @")
+        if choice.name == ALL_NETWORKS or set(choice.name) & set("/@+"):
+            raise _checks.InputError(f"{kind}: {choice.name!r} cannot be a name; choose one without /, @ and +")
 
 
 def fingerprint(config: StudyConfig, weights: Mapping[str, str]) -> str:

@@ -61,7 +61,10 @@ def choose_block(
     Raises:
       InputError: when not even one image fits the memory.
     """
-    largest = max([image_size, *(s for view in views for s in (view.side, *view.backbone_sides.values()))])
+    sides = [image_size]
+    for view in views:
+        sides += [view.side, *view.backbone_sides.values(), *(s for glances in view.glances.values() for s in glances)]
+    largest = max(sides)
     per_image = 12 * (_COPIES * num_conditions * image_size**2 + _SCRATCH_IMAGES * largest**2)
     budget = _memory_bytes(device, execution.memory_gb)
     block = program.BLOCK_IMAGES

@@ -8,7 +8,7 @@ degradation).
 import dataclasses
 import functools
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import jax
@@ -76,10 +76,11 @@ class Column:
 
 @dataclasses.dataclass(frozen=True)
 class Scorer:
-    """A column with its function `(state, view, reference, features, label) -> scalar`."""
+    """A column with its function `(state, view, reference, features, clean_features, label) -> scalar`."""
 
     column: Column
     fn: Callable[..., jax.Array]
+    reads_clean_features: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,11 +91,13 @@ class View:
       side: side in pixels.
       networks: names.
       backbone_sides: backbone name -> side of its input.
+      glances: backbone name -> further sides at which it looks at the same view, for its own class vectors.
     """
 
     side: int
     networks: tuple[str, ...]
     backbone_sides: Mapping[str, int]
+    glances: Mapping[str, tuple[int, ...]] = dataclasses.field(default_factory=dict)
 
 
 def backbone_side(preprocessing: backbones.Preprocessing, side: int, at_task: bool) -> int:
@@ -168,10 +171,22 @@ def _performance(network: backbones.Network, params: Any, image: jax.Array, labe
     }
 
 
-def features_of(backbone: backbones.Network, params: Any, view: jax.Array, side: int) -> jax.Array:
-    """Penultimate features [d] of one view, given to the backbone at `side` pixels."""
-    seen = images.resize(view, side, side, backbone.preprocessing.interpolation)
-    return backbone.apply(params, seen)[1][backbones.PENULTIMATE]
+def features_of(
+    backbone: backbones.Network, params: Any, view: jax.Array, side: int, glances: tuple[int, ...] = ()
+) -> quality.StageFeatures:
+    """Features of one view, given to the backbone at `side` pixels, and the penultimate ones at further sides."""
+
+    def stages_at(size):
+        return backbone.apply(params, images.resize(view, size, size, backbone.preprocessing.interpolation))[1]
+
+    found = quality.stage_features(stages_at(side), backbone.stages, backbones.PENULTIMATE)
+    others = (stages_at(size)[backbones.PENULTIMATE] for size in glances)
+    return found._replace(glances=(found.final, *others))
+
+
+def joined_name(names: Iterable[str]) -> str:
+    """The name of several backbones read as one."""
+    return "+".join(names)
 
 
 def keeping_projections(feature_backbones: Mapping[str, backbones.Network]) -> dict[str, np.ndarray | None]:
@@ -232,34 +247,53 @@ def make_program(
       "projections"}.
     """
 
-    def score_one(state, image, references, label):
+    def features_at(state, image, view):
+        found = {
+            name: features_of(
+                feature_backbones[name], state["backbones"][name], image, side, tuple(view.glances.get(name, ()))
+            )
+            for name, side in view.backbone_sides.items()
+        }
+        return found | ({joined_name(found): quality.joined(tuple(found.values()))} if len(found) > 1 else {})
+
+    def score_one(state, image, references, clean_features, label):
         row = {}
         for name, network in networks.items():
             for field, value in _performance(network, state["networks"][name], image, label).items():
                 row[f"{name}/{field}"] = value
         for view in views:
             seen = resized(image, view.side)
-            features = {
-                name: features_of(feature_backbones[name], state["backbones"][name], seen, side)
-                for name, side in view.backbone_sides.items()
-            }
+            features = features_at(state, seen, view)
             suffix = f"@{view.side}px" if len(views) > 1 else ""
-            for name, value in features.items():
-                row[f"{name}{suffix}/features"] = _kept(value, state["projections"][name])
+            for name in view.backbone_sides:
+                row[f"{name}{suffix}/features"] = _kept(features[name].final, state["projections"][name])
             for scorer in scorers:
                 if scorer.column.side == view.side:
-                    row[scorer.column.name] = scorer.fn(state, seen, references[view.side], features, label)
+                    clean = clean_features[view.side]
+                    row[scorer.column.name] = scorer.fn(state, seen, references[view.side], features, clean, label)
         return row
 
     at_once = _CONDITIONS_AT_ONCE.get(devices[0].platform, _CONDITIONS_AT_ONCE_ACCELERATOR)
-    score_batch = jax.vmap(score_one, in_axes=(None, 0, 0, 0))
+    score_batch = jax.vmap(score_one, in_axes=(None, 0, 0, 0, 0))
+    with_clean = any(scorer.reads_clean_features for scorer in scorers)
 
     def score_block(state, pixels, labels, salts):
         clean = images.from_uint8(pixels)
         keys = jax.vmap(functools.partial(jax.random.fold_in, jax.random.key(seed)))(salts)
         degraded = _degrade_all(conditions, keys, clean)
         references = {view.side: jax.vmap(lambda x, side=view.side: resized(x, side))(clean) for view in views}
-        return jax.lax.map(lambda x: score_batch(state, x, references, labels), degraded, batch_size=at_once)
+        # Once for all conditions; an empty tree where nothing reads it.
+        clean_features = {
+            view.side: jax.vmap(lambda x, view=view: features_at(state, x, view))(references[view.side])
+            if with_clean
+            else {}
+            for view in views
+        }
+
+        def score(x):
+            return score_batch(state, x, references, clean_features, labels)
+
+        return jax.lax.map(score, degraded, batch_size=at_once)
 
     mesh = jax.sharding.Mesh(np.asarray(devices), (_AXIS,))
     spec = jax.sharding.PartitionSpec
@@ -289,11 +323,11 @@ def metric_scorer(spec: metrics.MetricSpec, side: int, for_networks: tuple[str, 
     if side < spec.smallest_side:
         passport["undefined"] = f"images of {side} pixels are below the smallest side, {spec.smallest_side}"
 
-        def fn(state, view, reference, features, label):
+        def fn(state, view, reference, features, clean_features, label):
             return jnp.float32(jnp.nan)
     else:
 
-        def fn(state, view, reference, features, label):
+        def fn(state, view, reference, features, clean_features, label):
             return metrics.evaluate(spec, reference, view)
 
     column = Column(f"{spec.name}{suffix}", spec.name, spec.family, spec.higher_is_better, side, for_networks, passport)
@@ -301,7 +335,13 @@ def metric_scorer(spec: metrics.MetricSpec, side: int, for_networks: tuple[str, 
 
 
 def quality_scorer(
-    name: str, backbone: str, side: int, column: str, for_networks: tuple[str, ...], details: Mapping[str, Any]
+    name: str,
+    backbone: str,
+    side: int,
+    column: str,
+    for_networks: tuple[str, ...],
+    details: Mapping[str, Any],
+    variant: str = "",
 ) -> Scorer:
     """Makes the column of a new metric.
 
@@ -312,16 +352,30 @@ def quality_scorer(
       column: its name in the table.
       for_networks: the networks it is meant for.
       details: of the backbone and the anchors, JSON values for the passport.
+      variant: of the witness, e.g. "[m=50]"; stands in the metric's name.
 
     Returns:
-      The scorer; its witness is `state["witnesses"][f"{spec.witness}@{backbone}@{side}"]`.
+      The scorer; its witness is `state["witnesses"][witness_key(...)]`, for a metric that has one.
     """
     spec = quality.TABLE[name]
-    witness = f"{spec.witness}@{backbone}@{side}"
+    key = witness_key(spec.witness, backbone, side, variant)
 
-    def fn(state, view, reference, features, label):
-        return quality.evaluate(spec, state["witnesses"][witness], features[backbone], label)
+    def fn(state, view, reference, features, clean_features, label):
+        if spec.needs_reference:
+            return spec.score(features[backbone], clean_features[backbone])
+        return quality.evaluate(spec, state["witnesses"][key], features[backbone], label)
 
     passport = {**spec.passport(), "backbone": backbone, "side": side, **details}
-    metric = f"{name}@{backbone}"
-    return Scorer(Column(column, metric, spec.family, spec.higher_is_better, side, for_networks, passport), fn)
+    metric = f"{name}@{backbone}{variant}"
+    found = Column(column, metric, spec.family, spec.higher_is_better, side, for_networks, passport)
+    return Scorer(found, fn, spec.needs_reference)
+
+
+def count_variant(count: int | None) -> str:
+    """The variant of a witness fitted on the first `count` anchors; None: on all."""
+    return "" if count is None else f"[m={count}]"
+
+
+def witness_key(witness: str, backbone: str, side: int, variant: str = "") -> str:
+    """The name of a fitted witness in the program's state."""
+    return f"{witness}@{backbone}@{side}{variant}"

@@ -20,7 +20,7 @@ from causal_iqa.pipeline.config import CLEAN, Condition, NetworkChoice, check_ne
 from causal_iqa.pipeline.execution import DEFAULT_EXECUTION, Execution, check_execution, choose_block, local_devices
 
 NO_REFERENCE = tuple(name for name, spec in metrics.TABLE.items() if not spec.needs_reference)
-LABEL_FREE = tuple(name for name, spec in quality.TABLE.items() if not spec.needs_label)
+LABEL_FREE = tuple(name for name, spec in quality.TABLE.items() if spec.family == "label_free")
 ANCHOR_KINDS = ("images", "head")
 DEFAULT_SIZE = 224
 SUFFIXES = (".csv", ".parquet")
@@ -136,13 +136,15 @@ def _witnesses(config: ScoringConfig, scored, view, feature_backbones) -> tuple[
     return witnesses, details
 
 
-def _scorers(config: ScoringConfig, view, feature_backbones, anchors) -> tuple[program.Scorer, ...]:
+def _scorers(config: ScoringConfig, view, feature_backbones, anchors, witnesses) -> tuple[program.Scorer, ...]:
     conventional = study.resolve_metrics(config.metrics)
     scorers = [program.metric_scorer(spec, view.side, ()) for spec in conventional]
     for backbone, side in view.backbone_sides.items():
         weights = feature_backbones[backbone].weights_sha256
         details = {"backbone_side": side, "weights_sha256": weights, **anchors[backbone]}
         for name in LABEL_FREE:
+            if program.witness_key(quality.TABLE[name].witness, backbone, view.side) not in witnesses:
+                continue
             scorers.append(program.quality_scorer(name, backbone, view.side, f"{name}@{backbone}", (), details))
     return tuple(scorers)
 
@@ -173,7 +175,7 @@ def score_images(
     sides = {k: program.backbone_side(b.preprocessing, size, at_task=False) for k, b in feature_backbones.items()}
     view = program.View(size, (), sides)
     witnesses, anchors = _witnesses(config, source, view, feature_backbones)
-    scorers = _scorers(config, view, feature_backbones, anchors)
+    scorers = _scorers(config, view, feature_backbones, anchors, witnesses)
 
     devices = local_devices(execution)
     batch_size = len(devices) * choose_block(size, [view], 1, execution, devices[0])
@@ -186,7 +188,12 @@ def score_images(
         scorers=scorers,
         devices=devices,
     )
-    state = {"networks": {}, "backbones": {k: b.params for k, b in feature_backbones.items()}, "witnesses": witnesses}
+    state = {
+        "networks": {},
+        "backbones": {k: b.params for k, b in feature_backbones.items()},
+        "witnesses": witnesses,
+        "projections": program.keeping_projections(feature_backbones),
+    }
     ids, rows, skipped = [], [], []
     for batch in data.batches(
         source,

@@ -15,6 +15,7 @@ from causal_iqa.pipeline.anchors import (
     choose_anchors,
     fit_on_heads,
     fit_on_images,
+    has_head,
     read_anchors,
     with_text_anchors,
 )
@@ -87,6 +88,7 @@ def _views(
     image_size: int,
     networks: Mapping[str, backbones.Network],
     feature_backbones: Mapping[str, backbones.Network],
+    num_classes: int,
 ) -> tuple[program.View, ...]:
     at_task = config.score_at == "task"
     by_side: dict[int, list[str]] = {}
@@ -100,27 +102,53 @@ def _views(
                 name: program.backbone_side(backbone.preprocessing, side, at_task)
                 for name, backbone in feature_backbones.items()
             },
+            {
+                name: (backbone.preprocessing.size,)
+                for name, backbone in feature_backbones.items()
+                if at_task and backbone.num_classes == num_classes and _enlarges(backbone.preprocessing, side)
+            },
         )
         for side, names in sorted(by_side.items())
     )
 
 
-def _scorers(conventional, views, feature_backbones, anchors: Mapping[str, Any]) -> tuple[program.Scorer, ...]:
+def _enlarges(preprocessing: backbones.Preprocessing, side: int) -> bool:
+    """Whether a backbone that looks at `side` pixels has a larger side of its own that its classifier is better at."""
+    return program.backbone_side(preprocessing, side, at_task=True) < preprocessing.size
+
+
+def _scorers(config, conventional, views, feature_backbones, anchors, witnesses) -> tuple[program.Scorer, ...]:
     scorers = []
     for view in views:
         suffix = f"@{view.side}px" if len(views) > 1 else ""
         scorers += [program.metric_scorer(spec, view.side, view.networks, suffix) for spec in conventional]
-        for backbone, side in view.backbone_sides.items():
+        names = tuple(view.backbone_sides)
+        for backbone in names + ((program.joined_name(names),) if len(names) > 1 else ()):
+            parts = names if backbone not in view.backbone_sides else (backbone,)
             details = {
-                "backbone_side": side,
+                "backbone_side": {part: [view.backbone_sides[part], *view.glances.get(part, ())] for part in parts},
                 "anchors": anchors["kind"],
                 "num_anchors": anchors["num"],
-                "weights_sha256": feature_backbones[backbone].weights_sha256,
+                "weights_sha256": {part: feature_backbones[part].weights_sha256 for part in parts},
             }
-            for name in quality.TABLE:
-                column = f"{name}@{backbone}{suffix}"
-                scorers.append(program.quality_scorer(name, backbone, view.side, column, view.networks, details))
+            scorers += _quality_scorers(config, view, backbone, suffix, details, witnesses)
     return tuple(scorers)
+
+
+def _quality_scorers(config, view, backbone, suffix, details, witnesses) -> list[program.Scorer]:
+    scorers = []
+    for name, spec in quality.TABLE.items():
+        for count in (None, *config.anchor_counts):
+            variant = program.count_variant(count)
+            if spec.needs_reference:
+                there = count is None and backbone in view.backbone_sides
+            else:
+                there = program.witness_key(spec.witness, backbone, view.side, variant) in witnesses
+            if there:
+                own = details if count is None else {**details, "num_anchors": count}
+                column = f"{name}@{backbone}{variant}{suffix}"
+                scorers.append(program.quality_scorer(name, backbone, view.side, column, view.networks, own, variant))
+    return scorers
 
 
 def _fit_witnesses(config, source, indices, image_size, views, feature_backbones, execution):
@@ -131,13 +159,16 @@ def _fit_witnesses(config, source, indices, image_size, views, feature_backbones
     anchor_source, chosen = choose_anchors(config, source, indices, execution.download)
     labels = np.asarray([source.label(int(i)) for i in indices])
     anchor_labels = np.asarray([anchor_source.label(int(i)) for i in chosen])
-    heads = all(b.head() is not None and b.num_classes == num_classes for b in feature_backbones.values())
+    heads = all(has_head(backbone, num_classes) for backbone in feature_backbones.values())
     kind = anchor_kind(config, labels, anchor_labels, heads)
     if kind in ("head", "text"):
         found = {"kind": kind, "num": num_classes} | ({"templates": config.templates} if kind == "text" else {})
         return found, fit_on_heads(num_classes, views, feature_backbones)
     read = read_anchors(anchor_source, chosen, image_size, config.crop_fraction)
-    witnesses, notes = fit_on_images(read, num_classes, views, feature_backbones)
+    for count in config.anchor_counts:
+        if count >= len(read.ids):
+            raise _checks.InputError(f"anchor_counts: expected fewer than the {len(read.ids)} anchors, got {count}")
+    witnesses, notes = fit_on_images(read, num_classes, views, feature_backbones, config.anchor_counts)
     return {
         "kind": kind,
         "num": len(read.ids),
@@ -171,7 +202,7 @@ def prepare(config: StudyConfig, execution: Execution = DEFAULT_EXECUTION) -> St
         feature_backbones = with_text_anchors(config, source.class_names, feature_backbones)
     indices = data.choose(source, config.num_images, seed=config.seed)
     image_size = _image_size(config, source, networks)
-    views = _views(config, image_size, networks, feature_backbones)
+    views = _views(config, image_size, networks, feature_backbones, len(source.class_names))
     conditions = degradation_details(config, image_size)
     # Before the anchors, which take time.
     choose_block(image_size, views, len(config.conditions), execution, local_devices(execution)[0])
@@ -200,7 +231,7 @@ def prepare(config: StudyConfig, execution: Execution = DEFAULT_EXECUTION) -> St
         networks=networks,
         feature_backbones=feature_backbones,
         views=views,
-        scorers=_scorers(conventional, views, feature_backbones, anchors),
+        scorers=_scorers(config, conventional, views, feature_backbones, anchors, witnesses),
         anchors=anchors,
         witnesses=witnesses,
         fingerprint=fingerprint(

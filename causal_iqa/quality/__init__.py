@@ -1,5 +1,19 @@
 """The new metrics: how much of the task a frozen backbone still finds in an image, measured against clean anchors."""
 
+from causal_iqa.quality.dataset import DATASET_TABLE, DatasetSpec, contributions, evaluate_dataset
+from causal_iqa.quality.stages import (
+    StageFeatures,
+    StagesWitness,
+    clean_cosine,
+    familiarity,
+    fit_stages_witness,
+    inner_stages,
+    joined,
+    stage_features,
+    stages_evidence,
+    stages_peak,
+    stages_share,
+)
 from causal_iqa.quality.table import TABLE, WITNESSES, QualitySpec, evaluate
 from causal_iqa.quality.witness import (
     Anchors,
@@ -11,8 +25,10 @@ from causal_iqa.quality.witness import (
     fit_class_vectors,
     fit_regularised_witness,
     fit_witness,
+    largest_mean_share,
     leave_one_out_errors,
     margin,
+    mean_share_of_label,
     negative_entropy,
     peak,
     share_of_label,
@@ -21,24 +37,41 @@ from causal_iqa.quality.witness import (
 )
 
 __all__ = [
+    "DATASET_TABLE",
     "TABLE",
     "WITNESSES",
     "Anchors",
     "Choice",
     "ClassVectorWitness",
     "ClassVectors",
+    "DatasetSpec",
     "QualitySpec",
+    "StageFeatures",
+    "StagesWitness",
     "Witness",
+    "clean_cosine",
+    "contributions",
     "evaluate",
+    "evaluate_dataset",
     "evidence",
+    "familiarity",
     "fit_class_vectors",
     "fit_regularised_witness",
+    "fit_stages_witness",
     "fit_witness",
+    "inner_stages",
+    "joined",
+    "largest_mean_share",
     "leave_one_out_errors",
     "margin",
+    "mean_share_of_label",
     "negative_entropy",
     "peak",
     "share_of_label",
     "shares",
     "spread",
+    "stage_features",
+    "stages_evidence",
+    "stages_peak",
+    "stages_share",
 ]

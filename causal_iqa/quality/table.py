@@ -7,9 +7,9 @@ from typing import Any
 
 import jax
 
-from causal_iqa.quality import witness
+from causal_iqa.quality import stages, witness
 
-WITNESSES = ("plain", "regularised")
+WITNESSES = ("plain", "regularised", "stages", "head")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,9 +18,12 @@ class QualitySpec:
 
     Attributes:
       name: its key in the table; a score column adds `@BACKBONE`.
-      witness: which fit it reads, one of WITNESSES. With class vectors as anchors both are the same softmax.
-      score: `score(witness, features)` or `score(witness, features, label)`, by family; features [d], scalar out.
-      family: "label_free" or "task_guided" (reads the image's label).
+      witness: which fit it reads, one of WITNESSES: plain, regularised on the penultimate features (with class vectors
+        as anchors both are the same softmax), stages on several stages, head on the class vectors of the backbone;
+        none: no fit.
+      score: `score(witness, features)` or `score(witness, features, label)`, by family; features StageFeatures for
+        stages, glances for head, else the penultimate ones [d]; scalar out.
+      family: "label_free", "task_guided" (reads the image's label) or "feature_reference" (reads the clean image).
       convention: the formula in words.
       reference: where it comes from.
     """
@@ -34,6 +37,11 @@ class QualitySpec:
     higher_is_better: bool = True
 
     @property
+    def needs_reference(self) -> bool:
+        """Whether `score(features, clean_features)` compares with the clean image, and reads no witness."""
+        return self.family == "feature_reference"
+
+    @property
     def needs_label(self) -> bool:
         """Whether `score` takes the label."""
         return self.family == "task_guided"
@@ -43,19 +51,20 @@ class QualitySpec:
         return {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name != "score"}
 
 
-def evaluate(spec: QualitySpec, fitted: Any, features: jax.Array, label: jax.Array) -> jax.Array:
+def evaluate(spec: QualitySpec, fitted: Any, features: stages.StageFeatures, label: jax.Array) -> jax.Array:
     """Scores one image.
 
     Args:
       spec: a row of TABLE.
       fitted: the witness.
-      features: float32 [d].
+      features: of the image.
       label: int scalar, read by task-guided metrics only.
 
     Returns:
       Scalar, higher is better.
     """
-    return spec.score(fitted, features, label) if spec.needs_label else spec.score(fitted, features)
+    seen = {"stages": features, "head": features.glances}.get(spec.witness, features.final)
+    return spec.score(fitted, seen, label) if spec.needs_label else spec.score(fitted, seen)
 
 
 _PAPER = "Drenkow, Unberath 2025 (arXiv 2503.02797)"
@@ -91,6 +100,46 @@ _SPECS = (
         "task_guided",
         "conditional mean embedding, width and ridge by leave-one-out on the anchors: share of the label",
         f"{_PAPER}; Song et al. 2009",
+    ),
+    QualitySpec(
+        "stages_free",
+        "stages",
+        stages.stages_peak,
+        "label_free",
+        "conditional mean embedding over stages, kernels added: log of the best class's evidence + 0.3 familiarity",
+        f"{_PAPER}; Song et al. 2009; Lee et al. 2018",
+    ),
+    QualitySpec(
+        "stages_guided",
+        "stages",
+        stages.stages_share,
+        "task_guided",
+        "conditional mean embedding over stages, kernels added: log of the label's evidence + 0.3 familiarity",
+        f"{_PAPER}; Song et al. 2009; Lee et al. 2018",
+    ),
+    QualitySpec(
+        "head_free",
+        "head",
+        witness.largest_mean_share,
+        "label_free",
+        "softmax of the backbone's own class vectors, averaged over its glances: largest share",
+        _PAPER,
+    ),
+    QualitySpec(
+        "head_guided",
+        "head",
+        witness.mean_share_of_label,
+        "task_guided",
+        "softmax of the backbone's own class vectors, averaged over its glances: share of the label",
+        _PAPER,
+    ),
+    QualitySpec(
+        "clean_cosine",
+        "none",
+        stages.clean_cosine,
+        "feature_reference",
+        "cosine of the penultimate features with those of the clean image, averaged over glances",
+        "Zhang et al. 2018 (LPIPS compares features, too)",
     ),
 )
 

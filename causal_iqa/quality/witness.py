@@ -21,8 +21,8 @@ import numpy as np
 from causal_iqa import _checks, dependence
 
 # Grid of the regularised witness: multiples of the median distance, and ridges relative to the number of anchors.
-_BANDWIDTHS = (0.25, 0.5, 1.0, 2.0)
-_RIDGES = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
+BANDWIDTHS = (0.25, 0.5, 1.0, 2.0)
+RIDGES = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
 # Shares below this count as this: the logarithm of a share stays finite.
 _SMALLEST_SHARE = 1e-4
 
@@ -67,7 +67,8 @@ class Choice(NamedTuple):
     error: float  # mean squared leave-one-out error of the label embedding, lower is better
 
 
-def _check_anchors(anchors: Anchors) -> None:
+def check_anchors(anchors: Anchors) -> None:
+    """Raises ValueError or InputError unless a witness can be fitted on these anchors."""
     _checks.check_samples(anchors.features, "anchors.features")
     m = len(anchors.features)
     if np.shape(anchors.labels) != (m,):
@@ -84,7 +85,7 @@ def _check_anchors(anchors: Anchors) -> None:
 
 
 def _prepared(anchors: Anchors) -> tuple[np.ndarray, np.ndarray, float]:
-    _check_anchors(anchors)
+    check_anchors(anchors)
     features = np.asarray(anchors.features, np.float32)
     onehot = np.eye(anchors.num_classes)[np.asarray(anchors.labels)]
     median = float(dependence.median_heuristic(jnp.asarray(features)))
@@ -99,14 +100,33 @@ def _gram(features: np.ndarray, bandwidth: float) -> np.ndarray:
     return np.asarray(dependence.rbf(jnp.asarray(features), jnp.asarray(features), bandwidth=bandwidth), np.float64)
 
 
-def _witness(features, bandwidth, gram, weights, constant, present) -> Witness:
+def _uncentred(gram, weights, constant) -> tuple[np.ndarray, np.ndarray]:
     # k~ @ B with k~_j = k_j - mean(k) - mean_i K_ij + mean(K): the row's own mean goes into B, the rest is constant.
     centred = weights - weights.mean(axis=0)
-    offset = constant - gram.mean(axis=0) @ centred
+    return centred, constant - gram.mean(axis=0) @ centred
+
+
+def ridge_coefficients(gram: np.ndarray, targets: np.ndarray, ridge: float) -> tuple[np.ndarray, np.ndarray]:
+    """Solves kernel ridge regression with an unpenalised intercept.
+
+    Args:
+      gram: kernel matrix [m, m], float64.
+      targets: [m, C].
+      ridge: lambda, positive.
+
+    Returns:
+      (coefficients [m, C], offset [C]): the prediction at x is k(x, anchors) @ coefficients + offset.
+    """
+    m, prior = len(targets), targets.mean(axis=0)
+    weights = np.linalg.solve(_centre(gram) + m * ridge * np.eye(m), targets - prior)
+    return _uncentred(gram, weights, prior)
+
+
+def _witness(features, bandwidth, coefficients, offset, present) -> Witness:
     return Witness(
         jnp.asarray(features, jnp.float32),
         jnp.float32(bandwidth),
-        jnp.asarray(centred, jnp.float32),
+        jnp.asarray(coefficients, jnp.float32),
         jnp.asarray(offset, jnp.float32),
         jnp.asarray(present),
     )
@@ -135,7 +155,8 @@ def fit_witness(anchors: Anchors) -> Witness:
     label_rows = onehot - onehot.mean(axis=0)
     # l~(y, y_j) centred over both of its arguments: the mean over anchors of column y is taken away as well.
     label_kernel = label_rows - (label_rows @ onehot.mean(axis=0))[:, None]
-    return _witness(features, median, gram, label_kernel / len(onehot), 0.0, onehot.any(axis=0))
+    coefficients, offset = _uncentred(gram, label_kernel / len(onehot), 0.0)
+    return _witness(features, median, coefficients, offset, onehot.any(axis=0))
 
 
 def _centre(gram: np.ndarray) -> np.ndarray:
@@ -175,7 +196,7 @@ def leave_one_out_errors(gram: np.ndarray, targets: np.ndarray, ridges: Sequence
 
 
 def fit_regularised_witness(
-    anchors: Anchors, *, bandwidths: Sequence[float] = _BANDWIDTHS, ridges: Sequence[float] = _RIDGES
+    anchors: Anchors, *, bandwidths: Sequence[float] = BANDWIDTHS, ridges: Sequence[float] = RIDGES
 ) -> tuple[Witness, Choice]:
     """Fits the conditional mean embedding E[l(y, .) | phi(x)] in closed form: (K~ + m lambda I)^-1 on centred labels.
 
@@ -208,30 +229,32 @@ def fit_regularised_witness(
         if best is None or errors[i] < best[0].error:
             best = Choice(float(multiple), float(ridges[i]), float(errors[i])), gram
     choice, gram = best
-    m, prior = len(onehot), onehot.mean(axis=0)
-    system = _centre(gram) + m * choice.ridge * np.eye(m)
-    weights = np.linalg.solve(system, onehot - prior)
-    present = onehot.any(axis=0)
-    return _witness(features, choice.bandwidth_multiple * median, gram, weights, prior, present), choice
+    coefficients, offset = ridge_coefficients(gram, onehot, choice.ridge)
+    width = choice.bandwidth_multiple * median
+    return _witness(features, width, coefficients, offset, onehot.any(axis=0)), choice
 
 
-def fit_class_vectors(class_vectors: ClassVectors) -> ClassVectorWitness:
-    """Takes a classifier head or text prompts as anchors; shares are then softmax(vectors phi + bias).
+def fit_class_vectors(class_vectors: ClassVectors, *, temperature: float = 1.0) -> ClassVectorWitness:
+    """Takes a classifier head or text prompts as anchors; shares are then softmax((vectors phi + bias) / temperature).
 
     Args:
-      class_vectors: one vector and bias per class, scaled by the inverse temperature.
+      class_vectors: one vector and bias per class.
+      temperature: positive; above 1 softens shares that are too sure of themselves.
 
     Returns:
       The witness.
 
     Raises:
-      ValueError: when shapes disagree.
+      ValueError: when shapes disagree or temperature is not positive.
     """
+    if not temperature > 0:
+        raise ValueError(f"temperature: expected a positive number, got {temperature!r}")
     _checks.check_samples(class_vectors.vectors, "class_vectors.vectors")
     if np.shape(class_vectors.bias) != np.shape(class_vectors.vectors)[:1]:
         expected, got = np.shape(class_vectors.vectors)[:1], np.shape(class_vectors.bias)
         raise ValueError(f"class_vectors.bias: expected shape {expected}, got {got}")
-    return ClassVectorWitness(jnp.asarray(class_vectors.vectors), jnp.asarray(class_vectors.bias))
+    scaled = (jnp.asarray(x, jnp.float32) / temperature for x in (class_vectors.vectors, class_vectors.bias))
+    return ClassVectorWitness(*scaled)
 
 
 def evidence(witness: Any, features: jax.Array) -> jax.Array:
@@ -331,6 +354,37 @@ def share_of_label(witness: Any, features: jax.Array, label: jax.Array) -> jax.A
     if isinstance(witness, ClassVectorWitness):
         return share
     return jnp.where(witness.present[label], share, jnp.nan)
+
+
+def _mean_shares(witness: ClassVectorWitness, glances: Sequence[jax.Array]) -> jax.Array:
+    return sum(shares(witness, features) for features in glances) / len(glances)
+
+
+def largest_mean_share(witness: ClassVectorWitness, glances: Sequence[jax.Array]) -> jax.Array:
+    """Largest share of a class, shares averaged over glances. Higher is better; needs no label.
+
+    Args:
+      witness: of class vectors.
+      glances: features [d] of one image seen at several sides.
+
+    Returns:
+      Scalar in [1 / C, 1].
+    """
+    return _mean_shares(witness, glances).max()
+
+
+def mean_share_of_label(witness: ClassVectorWitness, glances: Sequence[jax.Array], label: jax.Array) -> jax.Array:
+    """Share of the true class, averaged over glances. Higher is better.
+
+    Args:
+      witness: of class vectors.
+      glances: features [d] of one image seen at several sides.
+      label: int scalar.
+
+    Returns:
+      Scalar in [0, 1].
+    """
+    return _mean_shares(witness, glances)[label]
 
 
 def negative_entropy(witness: Any, features: jax.Array) -> jax.Array:

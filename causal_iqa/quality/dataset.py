@@ -1,0 +1,180 @@
+"""Dataset-level quality: how much of the task, or of the clean images, a whole set of images under one condition keeps.
+
+All are dependence measures between the features of the degraded set and a second variable of the same images, so one
+number belongs to a condition and none to an image; `contributions` gives each image its part in it.
+
+References:
+  [1] Gretton, Bousquet, Smola, Schoelkopf. Measuring statistical dependence with Hilbert-Schmidt norms. ALT 2005.
+  [2] Kornblith, Norouzi, Lee, Hinton. Similarity of neural network representations revisited. ICML 2019.
+  [3] Song et al. Feature selection via dependence maximization. JMLR 2012.
+"""
+
+import dataclasses
+import functools
+import types
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from causal_iqa import _checks, dependence
+
+TARGETS = ("labels", "clean")
+
+
+@dataclasses.dataclass(frozen=True)
+class DatasetSpec:
+    """One dataset-level metric, on any backbone.
+
+    Attributes:
+      name: its key in the table; a report adds `@BACKBONE`.
+      target: the second variable: "labels", or "clean", the features of the same images without degradation.
+      normalised: whether the dependence is divided by that of each variable with itself (CKA), or not (HSIC).
+      family: dataset_guided (reads labels) or dataset_reference (reads the clean images).
+      convention: the formula in words.
+      reference: where it comes from.
+    """
+
+    name: str
+    target: str
+    normalised: bool
+    family: str
+    convention: str
+    reference: str
+    higher_is_better: bool = True
+
+    def passport(self) -> dict[str, Any]:
+        """Returns the fields as JSON values."""
+        return dataclasses.asdict(self)
+
+
+_KERNELS = "RBF kernel, median heuristic on the clean set"
+_SPECS = (
+    DatasetSpec("hsic_labels", "labels", False, "dataset_guided", f"HSIC with the labels (delta); {_KERNELS}", "[1]"),
+    DatasetSpec("cka_labels", "labels", True, "dataset_guided", f"CKA with the labels (delta); {_KERNELS}", "[2]"),
+    DatasetSpec("hsic_clean", "clean", False, "dataset_reference", f"HSIC with the clean features; {_KERNELS}", "[1]"),
+    DatasetSpec("cka_clean", "clean", True, "dataset_reference", f"CKA with the clean features; {_KERNELS}", "[2]"),
+)
+
+DATASET_TABLE: Mapping[str, DatasetSpec] = types.MappingProxyType({spec.name: spec for spec in _SPECS})
+
+
+@jax.jit
+def _gram(features: jax.Array, bandwidth: jax.Array) -> jax.Array:
+    # Centred once: the weighted forms below do not change with it, and lose fewer digits.
+    return dependence.centre(dependence.rbf(features, features, bandwidth=bandwidth))
+
+
+def _weighted_hsic(K: jax.Array, L: jax.Array, weights: jax.Array) -> jax.Array:
+    product = functools.partial(jnp.matmul, precision="highest")
+    left, right = product(weights, K), product(weights, L)
+    both = (product(weights, K * L) * weights).sum(1)
+    return both - 2 * (weights * left * right).sum(1) + (left * weights).sum(1) * (right * weights).sum(1)
+
+
+@functools.partial(jax.jit, static_argnames="normalised")
+def _dependence(K: jax.Array, L: jax.Array, weights: jax.Array, normalised: bool) -> jax.Array:
+    found = _weighted_hsic(K, L, weights)
+    if not normalised:
+        return found
+    own = _weighted_hsic(K, K, weights) * _weighted_hsic(L, L, weights)
+    return jnp.where(own > 0, found / jnp.sqrt(jnp.where(own > 0, own, 1.0)), jnp.nan)
+
+
+def evaluate_dataset(
+    spec: DatasetSpec,
+    features: np.ndarray,
+    clean: np.ndarray,
+    labels: np.ndarray,
+    counts: np.ndarray | None = None,
+) -> np.ndarray:
+    """Scores a set of images under every condition, and resamples of it.
+
+    With weights w = counts / sum(counts), HSIC = w'(K o L)w - 2 w'(Kw o Lw) + (w'Kw)(w'Lw), which is the V-statistic of
+    the resampled set; it is never formed.
+
+    Args:
+      spec: a row of DATASET_TABLE.
+      features: of the degraded images [C, n, d].
+      clean: of the same images without degradation [n, d]; they also set the kernel's width.
+      labels: int [n].
+      counts: how often each image counts [B, n], from a bootstrap; None: once each.
+
+    Returns:
+      float64 [B, C], higher is better (B = 1 without counts); NaN where features do not differ or are not finite.
+
+    Raises:
+      ValueError: when shapes disagree or n is below 4.
+      InputError: when more than half of the pairs of clean features are equal.
+    """
+    features, clean, labels = np.asarray(features, np.float32), np.asarray(clean, np.float32), np.asarray(labels)
+    n = len(clean)
+    if features.ndim != 3 or features.shape[1:] != clean.shape or labels.shape != (n,) or n < 4:
+        raise ValueError(
+            "features, clean, labels: expected [C, n, d], [n, d] and [n] with n of at least 4, "
+            f"got {features.shape}, {clean.shape} and {labels.shape}"
+        )
+    counts = np.ones((1, n)) if counts is None else np.asarray(counts, np.float64)
+    if counts.ndim != 2 or counts.shape[1] != n:
+        raise ValueError(f"counts: expected [B, {n}], got {counts.shape}")
+    weights = jnp.asarray(counts / counts.sum(axis=1, keepdims=True), jnp.float32)
+    width = bandwidth_of(clean)
+    target = _gram(clean, width) if spec.target == "clean" else _label_gram(labels)
+    values = []
+    for one in features:
+        finite = bool(np.isfinite(one).all())
+        found = (
+            _dependence(_gram(one, width), target, weights, spec.normalised)
+            if finite
+            else jnp.full(len(counts), jnp.nan)
+        )
+        values.append(np.asarray(found, np.float64))
+    return np.stack(values, axis=1)
+
+
+def contributions(features: np.ndarray, clean: np.ndarray, labels: np.ndarray, *, target: str = "labels") -> np.ndarray:
+    """Each image's part in the unbiased HSIC of its set with the labels or with the clean features.
+
+    A score per image that reads the whole set: what an image adds to the dependence of the set it is in.
+
+    Args:
+      features: of the degraded images [C, n, d].
+      clean: of the same images without degradation [n, d]; they also set the kernel's width.
+      labels: int [n].
+      target: one of TARGETS.
+
+    Returns:
+      float64 [C, n], higher is better; a row sums to the unbiased HSIC of its condition.
+
+    Raises:
+      ValueError: when shapes disagree, n is below 4, or target is unknown.
+
+    References:
+      [3] Song et al. 2012, equation 5, before the outer sum.
+    """
+    _checks.check_choice(target, TARGETS, "target")
+    features, clean = np.asarray(features, np.float32), np.asarray(clean, np.float32)
+    if features.ndim != 3 or features.shape[1:] != clean.shape or np.shape(labels) != clean.shape[:1]:
+        raise ValueError(
+            "features, clean, labels: expected [C, n, d], [n, d] and [n], "
+            f"got {features.shape}, {clean.shape} and {np.shape(labels)}"
+        )
+    width = bandwidth_of(clean)
+    L = _gram(clean, width) if target == "clean" else _label_gram(labels)
+    rows = [np.asarray(dependence.hsic_unbiased_contributions(_gram(one, width), L), np.float64) for one in features]
+    return np.stack(rows)
+
+
+def bandwidth_of(clean: np.ndarray) -> jax.Array:
+    """Median heuristic on the features [n, d] of the clean images; InputError when they do not differ."""
+    width = dependence.median_heuristic(jnp.asarray(clean, jnp.float32))
+    if not width > 0:
+        raise _checks.InputError("clean: more than half of the pairs have equal features; the backbone is blind here")
+    return width
+
+
+def _label_gram(labels: np.ndarray) -> jax.Array:
+    labels = jnp.asarray(labels)[:, None]
+    return dependence.centre(dependence.delta(labels, labels))
