@@ -176,5 +176,5 @@ def bandwidth_of(clean: np.ndarray) -> jax.Array:
 
 
 def _label_gram(labels: np.ndarray) -> jax.Array:
-    labels = jnp.asarray(labels)[:, None]
+    labels = jnp.asarray(labels)
     return dependence.centre(dependence.delta(labels, labels))

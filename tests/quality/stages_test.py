@@ -1,0 +1,162 @@
+"""The witness over stages against kernel ridge regression written out, familiarity against scipy."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy.spatial import distance
+
+from causal_iqa import quality
+from causal_iqa._checks import InputError
+
+
+def _features(n, seed, shift=0.0):
+    rng = np.random.default_rng(seed)
+    draw = lambda d: (rng.normal(size=(n, d)) + shift).astype(np.float32)  # noqa: E731
+    final = draw(6)
+    return quality.StageFeatures(final, draw(3), (draw(3), draw(4)), (final,))
+
+
+_LABELS = np.arange(24) % 3
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    anchors = _features(24, 0)
+    return anchors, *quality.fit_stages_witness(anchors, _LABELS, 4, bandwidths=(0.5, 1.0), ridges=(1e-3, 1e-2))
+
+
+def _one(features, i):
+    return jax.tree.map(lambda x: jnp.asarray(x[i]), features)
+
+
+def test_evidence_is_kernel_ridge_with_the_mean_of_the_kernels(fitted):
+    anchors, witness, choice = fitted
+    queries = _features(5, 1)
+    blocks = lambda f: [np.asarray(f.final, float), *(np.asarray(x, float) for x in f.inner)]  # noqa: E731
+
+    def kernel(a, b):
+        total = 0.0
+        for x, y, reference in zip(blocks(a), blocks(b), blocks(anchors), strict=True):
+            width = choice.bandwidth_multiple * np.median(distance.pdist(reference))
+            total = total + np.exp(-distance.cdist(x, y, "sqeuclidean") / (2 * width**2))
+        return total / 3
+
+    m = len(_LABELS)
+    middle = np.eye(m) - 1 / m
+    gram = kernel(anchors, anchors)
+    onehot = np.eye(4)[_LABELS]
+    solved = np.linalg.solve(middle @ gram @ middle + m * choice.ridge * np.eye(m), onehot - onehot.mean(0))
+    row = kernel(queries, anchors)
+    expected = (row - gram.mean(0)) @ middle @ solved + onehot.mean(0)
+    found = np.stack([quality.stages_evidence(witness, _one(queries, i)) for i in range(5)])
+    np.testing.assert_allclose(found[:, :3], expected[:, :3], atol=2e-5)
+    assert (found[:, 3] == -np.inf).all()  # No anchor of class 3.
+
+
+def test_familiarity_is_the_shrunk_mahalanobis_distance(fitted):
+    anchors, witness, _ = fitted
+    early = np.asarray(anchors.early, float)
+    covariance = np.cov(early.T)
+    covariance += 0.05 * np.trace(covariance) / 3 * np.eye(3)
+    inverse = np.linalg.inv(covariance)
+    to_centre = lambda x: distance.mahalanobis(x, early.mean(0), inverse)  # noqa: E731
+    typical = np.median([to_centre(x) for x in early])
+    far = _features(4, 2, shift=3.0)
+    for i in range(4):
+        expected = np.log(typical) - np.log(to_centre(np.asarray(far.early[i], float)))
+        assert float(quality.familiarity(witness, _one(far, i))) == pytest.approx(expected, abs=1e-4)
+    near = np.median([quality.familiarity(witness, _one(anchors, i)) for i in range(24)])
+    assert near == pytest.approx(0, abs=0.05)
+
+
+def test_scores_add_the_two(fitted):
+    _, witness, _ = fitted
+    one = _one(_features(1, 3), 0)
+    evidence = np.asarray(quality.stages_evidence(witness, one))
+    familiar = 0.3 * float(quality.familiarity(witness, one))
+    assert float(quality.stages_peak(witness, one)) == pytest.approx(
+        np.log(max(evidence.max(), 0.02)) + familiar, abs=1e-5
+    )
+    guided = np.log(max(evidence[1], 0.02)) + familiar
+    assert float(quality.stages_share(witness, one, 1)) == pytest.approx(guided, abs=1e-5)
+    assert np.isnan(quality.stages_share(witness, one, 3))
+    gradient = jax.grad(lambda x: quality.stages_peak(witness, x))(one)
+    assert all(np.isfinite(x).all() for x in jax.tree.leaves(gradient))
+
+
+def test_a_statistic_that_never_differs_says_nothing():
+    anchors, queries = _features(24, 0), _features(3, 1)
+    constant = anchors._replace(inner=(*anchors.inner, np.ones((24, 5), np.float32)))
+    witness, _ = quality.fit_stages_witness(constant, _LABELS, 3, bandwidths=(1.0,), ridges=(1e-2,))
+    with_other = queries._replace(inner=(*queries.inner, np.full((3, 5), 7, np.float32)))
+    with_same = queries._replace(inner=(*queries.inner, np.ones((3, 5), np.float32)))
+    for i in range(3):
+        a, b = (quality.stages_evidence(witness, _one(x, i)) for x in (with_other, with_same))
+        np.testing.assert_array_equal(a, b)
+
+
+def test_inner_stages_lie_between_the_first_and_the_last_resolution():
+    maps = {
+        "stem": (16, 16, 4),
+        "a": (16, 16, 8),
+        "b": (8, 8, 8),
+        "c": (8, 8, 9),
+        "d": (4, 4, 9),
+        "e": (2, 2, 3),
+        "end": (3,),
+    }
+    order = tuple(maps)
+    assert quality.inner_stages(maps, order) == ("c", "d")
+    assert quality.inner_stages(maps, [name for name in order if name != "stem"]) == ("c", "d")
+    tokens = {f"block{i}": (197, 8) for i in range(12)} | {"end": (8,)}
+    assert quality.inner_stages(tokens, tuple(tokens)) == ("block3", "block7")
+    assert quality.inner_stages({"end": (8,)}, ("end",)) == ()
+
+
+def test_stage_features_are_means_and_deviations_over_places():
+    rng = np.random.default_rng(5)
+    stages = {
+        name: rng.normal(size=(side, side, 3)).astype(np.float32) for name, side in (("a", 8), ("b", 4), ("c", 2))
+    }
+    stages["end"] = rng.normal(size=7).astype(np.float32)
+    found = quality.stage_features({k: jnp.asarray(v) for k, v in stages.items()}, ("a", "b", "c", "end"), "end")
+    np.testing.assert_allclose(found.inner[0], stages["b"].mean((0, 1)), atol=1e-6)
+    np.testing.assert_allclose(found.inner[1], stages["b"].std((0, 1)), atol=1e-6)
+    np.testing.assert_array_equal(found.early, found.inner[0])
+    alone = quality.stage_features({"end": jnp.asarray(stages["end"])}, ("end",), "end")
+    np.testing.assert_array_equal(alone.early, stages["end"])
+    both = quality.joined((found, found))
+    assert len(both.inner) == 6 and both.final.shape == (14,) and both.early.shape == (6,)
+
+
+def test_heads_average_the_shares_of_their_glances():
+    rng = np.random.default_rng(6)
+    vectors, bias = rng.normal(size=(5, 4)).astype(np.float32), rng.normal(size=5).astype(np.float32)
+    glances = tuple(rng.normal(size=(2, 4)).astype(np.float32))
+    witness = quality.fit_class_vectors(quality.ClassVectors(vectors, bias), temperature=2.0)
+    logits = [(vectors @ x + bias) / 2 for x in glances]
+    expected = np.mean([np.exp(x) / np.exp(x).sum() for x in logits], axis=0)
+    assert float(quality.largest_mean_share(witness, glances)) == pytest.approx(expected.max(), rel=1e-5)
+    assert float(quality.mean_share_of_label(witness, glances, 2)) == pytest.approx(expected[2], rel=1e-5)
+    with pytest.raises(ValueError, match="temperature"):
+        quality.fit_class_vectors(quality.ClassVectors(vectors, bias), temperature=0.0)
+
+
+def test_clean_cosine_is_one_without_change():
+    one, other = (_one(_features(1, seed), 0) for seed in (7, 8))
+    assert float(quality.clean_cosine(one, one)) == pytest.approx(1.0, abs=1e-6)
+    expected = 1 - distance.cosine(one.final, other.final)
+    assert float(quality.clean_cosine(one, other)) == pytest.approx(expected, abs=1e-6)
+    assert np.isnan(quality.clean_cosine(one._replace(glances=(jnp.zeros(6),)), other))
+
+
+def test_bad_anchors_are_named():
+    anchors = _features(24, 0)
+    with pytest.raises(ValueError, match="bandwidths, ridges"):
+        quality.fit_stages_witness(anchors, _LABELS, 3, ridges=())
+    with pytest.raises(InputError, match="2 classes"):
+        quality.fit_stages_witness(anchors, np.zeros(24, int), 3)
+    blind = jax.tree.map(np.ones_like, anchors)
+    with pytest.raises(InputError, match="blind"):
+        quality.fit_stages_witness(blind, _LABELS, 3)
