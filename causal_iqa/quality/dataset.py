@@ -32,7 +32,7 @@ class DatasetSpec:
       name: its key in the table; a report adds `@BACKBONE`.
       target: the second variable: "labels", or "clean", the features of the same images without degradation.
       normalised: whether the dependence is divided by that of each variable with itself (CKA), or not (HSIC).
-      family: dataset_guided (reads labels) or dataset_reference (reads the clean images).
+      family: task_guided (reads labels) or feature_reference (reads the clean images).
       convention: the formula in words.
       reference: where it comes from.
     """
@@ -52,10 +52,10 @@ class DatasetSpec:
 
 _KERNELS = "RBF kernel, median heuristic on the clean set"
 _SPECS = (
-    DatasetSpec("hsic_labels", "labels", False, "dataset_guided", f"HSIC with the labels (delta); {_KERNELS}", "[1]"),
-    DatasetSpec("cka_labels", "labels", True, "dataset_guided", f"CKA with the labels (delta); {_KERNELS}", "[2]"),
-    DatasetSpec("hsic_clean", "clean", False, "dataset_reference", f"HSIC with the clean features; {_KERNELS}", "[1]"),
-    DatasetSpec("cka_clean", "clean", True, "dataset_reference", f"CKA with the clean features; {_KERNELS}", "[2]"),
+    DatasetSpec("hsic_labels", "labels", False, "task_guided", f"HSIC with the labels (delta); {_KERNELS}", "[1]"),
+    DatasetSpec("cka_labels", "labels", True, "task_guided", f"CKA with the labels (delta); {_KERNELS}", "[2]"),
+    DatasetSpec("hsic_clean", "clean", False, "feature_reference", f"HSIC with the clean features; {_KERNELS}", "[1]"),
+    DatasetSpec("cka_clean", "clean", True, "feature_reference", f"CKA with the clean features; {_KERNELS}", "[2]"),
 )
 
 DATASET_TABLE: Mapping[str, DatasetSpec] = types.MappingProxyType({spec.name: spec for spec in _SPECS})

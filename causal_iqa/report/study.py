@@ -9,12 +9,12 @@ import jax
 import numpy as np
 
 from causal_iqa import alignment, causal, pipeline
-from causal_iqa.report import accuracy, figures, html, rivals, summary, tables
+from causal_iqa.report import accuracy, figures, html, rivals, sets, summary, tables
 
 _DOSE_METRICS = 4
 # Resamples of the further measures, whose intervals need a standard error only, and permutations of the null.
 _MEASURE_RESAMPLES, _PERMUTATIONS = 100, 999
-_OURS = ("label_free", "task_guided")
+_OURS = ("label_free", "task_guided", "feature_reference")
 _RANKED_SETS = ("atc_confidence", "atc_entropy", "cot")
 _ALL = pipeline.ALL_NETWORKS
 
@@ -84,11 +84,19 @@ def analyse(
     for name, by_network in {**own.rows, **of_sets}.items():
         scores[name] = {network: rows[:-1] for network, rows in by_network.items()}
         clean[name] = {network: rows[-1] for network, rows in by_network.items()}
+    shares, clean_shares, of_shares = sets.image_shares(table, tuple(performance))
+    scores |= shares
+    clean |= {metric: dict.fromkeys(performance, values) for metric, values in clean_shares.items()}
+    families |= of_shares
     resamples = alignment.bootstrap(key, scores, performance, num_resamples=config.num_resamples, progress=progress)
     alignments = {
         metric: {name: alignment.summarise(values, level=config.level) for name, values in by.items()}
         for metric, by in resamples.items()
     }
+    whole_sets, of_families = sets.align_sets(
+        key, table, performance, num_resamples=config.num_resamples, level=config.level
+    )
+    families |= of_families
     nothing = alignment.Interval(np.nan, np.nan, np.nan)
     for name in of_sets:
         alignments[name] = {k: v._replace(within=nothing, pooled=nothing) for k, v in alignments[name].items()}
@@ -104,7 +112,7 @@ def analyse(
         families=families,
         scores=scores,
         performance=performance,
-        alignments=rivals.add_alignments(alignments, own, performance),
+        alignments=rivals.add_alignments(alignments, own, performance) | whole_sets,
         desiderata=desiderata,
         doses=doses,
         effects=effects,

@@ -1,0 +1,100 @@
+"""What a study's kept features say of whole sets of images: dataset-level quality, and each image's share of it."""
+
+from collections.abc import Mapping, Sequence
+
+import jax
+import numpy as np
+
+from causal_iqa import alignment, pipeline, quality
+from causal_iqa.alignment.correlation import condition_means, masked_spearman
+
+# Images per class that dependence with labels needs, and resamples of the set: each costs five products of [N, N].
+_LEAST_PER_CLASS = 5
+_RESAMPLES = 200
+
+
+def _of_backbones(table: pipeline.ScoreTable) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Backbone -> (features of the degraded conditions [C, N, d], of the clean images [N, d])."""
+    clean = next(i for i, condition in enumerate(table.conditions) if condition.severity == 0)
+    degraded = [i for i, condition in enumerate(table.conditions) if condition.severity > 0]
+    found = {}
+    for name, values in table.vectors.items():
+        backbone, _, kind = name.rpartition("/")
+        if kind == "features" and np.isfinite(values[clean]).all() and np.ptp(values[clean], axis=0).any():
+            found[backbone] = values[degraded].astype(np.float32), values[clean].astype(np.float32)
+    return found
+
+
+def _targets(labels: np.ndarray) -> tuple[str, ...]:
+    enough = len(labels) >= _LEAST_PER_CLASS * len(np.unique(labels)) and len(np.unique(labels)) > 1
+    return ("labels", "clean") if enough else ("clean",)
+
+
+def image_shares(
+    table: pipeline.ScoreTable, networks: Sequence[str]
+) -> tuple[dict[str, dict[str, np.ndarray]], dict[str, np.ndarray], dict[str, str]]:
+    """Each image's share of the unbiased HSIC of its set with the labels and with the clean features.
+
+    Args:
+      table: of a finished study.
+      networks: names that the scores are meant for, "all" included.
+
+    Returns:
+      (metric -> network -> [C, N] under the degraded conditions, metric -> [N] of the clean images, metric -> family).
+    """
+    families = {"labels": "task_guided", "clean": "feature_reference"}
+    scores, clean_scores, found = {}, {}, {}
+    for backbone, (features, clean) in _of_backbones(table).items():
+        for target in _targets(table.labels):
+            metric = f"hsic_share_{target}@{backbone}"
+            both = np.concatenate([features, clean[None]])
+            parts = quality.contributions(both, clean, table.labels, target=target)
+            scores[metric] = dict.fromkeys(networks, parts[:-1])
+            clean_scores[metric] = parts[-1]
+            found[metric] = families[target]
+    return scores, clean_scores, found
+
+
+def align_sets(
+    key: jax.Array,
+    table: pipeline.ScoreTable,
+    performance: Mapping[str, np.ndarray],
+    *,
+    num_resamples: int = _RESAMPLES,
+    level: float = 0.95,
+) -> tuple[dict[str, dict[str, alignment.Alignment]], dict[str, str]]:
+    """Aligns the dataset-level metrics: one number per condition, so between alone.
+
+    Args:
+      key: typed PRNG key of the resamples; images are drawn, with all their conditions.
+      table: of a finished study.
+      performance: network -> [C, N] under the degraded conditions.
+      num_resamples: at most 200 are used.
+      level: of the intervals.
+
+    Returns:
+      (metric -> network -> Alignment, metric -> family).
+    """
+    backbones = _of_backbones(table)
+    if not backbones:
+        return {}, {}
+    n = len(table.image_ids)
+    drawn = alignment.resample_counts(key, n, min(num_resamples, _RESAMPLES))
+    counts = np.concatenate([np.ones((1, n)), drawn])
+    accuracy = {network: condition_means(np.asarray(m, np.float64), counts) for network, m in performance.items()}
+    nothing = np.full(len(counts), np.nan)
+    aligned, families = {}, {}
+    for backbone, (features, clean) in backbones.items():
+        for name, spec in quality.DATASET_TABLE.items():
+            if spec.target not in _targets(table.labels):
+                continue
+            values = quality.evaluate_dataset(spec, features, clean, table.labels, counts)
+            metric = f"{name}@{backbone}"
+            families[metric] = spec.family
+            aligned[metric] = {
+                network: alignment.summarise(
+                    alignment.Resamples(masked_spearman(values, means), nothing, nothing), level=level
+                )
+                for network, means in accuracy.items()
+            }
+    return aligned, families
