@@ -22,6 +22,7 @@ _CONFIG = pipeline.StudyConfig(
     severities=(2.0, 5.0),
     metrics=("psnr", "ssim", "entropy"),
     num_anchors=40,
+    anchor_counts=(20,),
     num_resamples=10,
 )
 
@@ -88,12 +89,65 @@ def test_rows_are_what_the_rooms_give_one_by_one(study, table):
         assert columns["scene_cnn_a/correct"] == (logits.argmax() == example.label)
         assert columns["scene_cnn_a/p_true"] == pytest.approx(probabilities[example.label], abs=1e-5)
         assert columns["scene_cnn_a/confidence"] == pytest.approx(probabilities.max(), abs=1e-5)
+        assert columns["scene_cnn_a/prediction"] == logits.argmax()
+        assert columns["scene_cnn_a/entropy"] == pytest.approx(-(probabilities * np.log(probabilities)).sum(), abs=1e-4)
+        assert columns["scene_cnn_a/margin"] == pytest.approx(np.diff(np.sort(probabilities)[-2:])[0], abs=1e-5)
+        assert columns["scene_cnn_a/energy"] == pytest.approx(np.log(np.exp(logits).sum()), abs=1e-4)
+        likely, classes = (table.vectors[f"scene_cnn_a/{name}"][c, n] for name in ("probabilities", "classes"))
+        np.testing.assert_allclose(likely, probabilities[classes], atol=1e-3)
         assert columns["ssim"] == pytest.approx(float(metrics.TABLE["ssim"].fn(clean, seen)), abs=1e-5)
         features = study.feature_backbones["scene_features"]
-        phi = features.apply(features.params, seen)[1]["penultimate"]
+        stages, clean_stages = (features.apply(features.params, image)[1] for image in (seen, clean))
         witness = study.witnesses["regularised@scene_features@48"]
-        expected = quality.share_of_label(witness, phi, example.label)
+        expected = quality.share_of_label(witness, stages["penultimate"], example.label)
         assert columns["ridge_guided@scene_features"] == pytest.approx(float(expected), abs=1e-5)
+        np.testing.assert_allclose(table.vectors["scene_features/features"][c, n], stages["penultimate"], rtol=1e-2)
+        both = [
+            quality.stage_features(x, features.stages, "penultimate")._replace(glances=(x["penultimate"],))
+            for x in (stages, clean_stages)
+        ]
+        for variant in ("", "[m=20]"):
+            witness = study.witnesses[f"stages@scene_features@48{variant}"]
+            expected = float(quality.stages_peak(witness, both[0]))
+            assert columns[f"stages_free@scene_features{variant}"] == pytest.approx(expected, abs=1e-4)
+        expected = float(quality.clean_cosine(*both))
+        assert columns["clean_cosine@scene_features"] == pytest.approx(expected, abs=1e-5)
+
+
+def test_backbones_are_joined_and_bring_their_heads():
+    names = ("scene_features", "scene_cnn_b")
+    config = dataclasses.replace(
+        _CONFIG, backbones=tuple(pipeline.NetworkChoice.parse(name) for name in names), num_anchors=30, anchor_counts=()
+    )
+    study = pipeline.prepare(config)
+    joined = study.witnesses["stages@scene_features+scene_cnn_b@48"]
+    alone = [study.witnesses[f"stages@{name}@48"] for name in names]
+    assert len(joined.anchors) == sum(len(witness.anchors) for witness in alone)
+    columns = {scorer.column.name for scorer in study.scorers}
+    assert {"stages_free@scene_features+scene_cnn_b", "head_guided@scene_cnn_b", "clean_cosine@scene_cnn_b"} <= columns
+    # The head of scene_features is for other classes; one cosine per backbone says all.
+    assert not {"head_free@scene_features", "clean_cosine@scene_features+scene_cnn_b"} & columns
+    with pytest.raises(causal_iqa.InputError, match="anchor_counts: expected fewer than the 30"):
+        pipeline.prepare(dataclasses.replace(config, anchor_counts=(30,)))
+
+
+def test_a_classifier_glances_at_its_own_side_too(monkeypatch):
+    small = backbones.load_packaged("scene_cnn_b")
+    small = dataclasses.replace(small, preprocessing=backbones.networks.with_size(small.preprocessing, 24))
+    load = study_module.load_network
+    monkeypatch.setattr(study_module, "load_network", lambda choice: small if choice.name == "small" else load(choice))
+    config = dataclasses.replace(
+        _CONFIG,
+        networks=(pipeline.NetworkChoice("small", "scene_cnn_b"),),
+        backbones=(pipeline.NetworkChoice.parse("scene_cnn_a"),),
+        anchors="head",
+        anchor_counts=(),
+    )
+    study = pipeline.prepare(config)
+    assert [(view.side, view.backbone_sides, view.glances) for view in study.views] == [
+        (24, {"scene_cnn_a": 24}, {"scene_cnn_a": (48,)})
+    ]
+    assert not any(scorer.column.metric.startswith("stages") for scorer in study.scorers)
 
 
 def test_undefined_scores_are_null_and_stay_out_of_the_numbers(study, table):
@@ -236,7 +290,7 @@ def test_networks_of_two_input_sizes_have_their_own_scores(tmp_path, monkeypatch
 def test_metrics_that_images_are_too_small_for_are_undefined_with_a_reason():
     scorer = program.metric_scorer(metrics.TABLE["ssim"], 8, ("n",))
     assert "smallest side, 11" in scorer.column.passport["undefined"]
-    assert np.isnan(scorer.fn({}, None, None, {}, 0))
+    assert np.isnan(scorer.fn({}, None, None, {}, {}, 0))
 
 
 def test_blocks_shrink_to_fit_the_memory(study):
@@ -262,7 +316,7 @@ def test_the_program_compiles_once(study):
     for _ in range(2):
         pixels = rng.integers(0, 256, (8, 48, 48, 3), dtype=np.uint8)
         rows = compiled(
-            {"networks": {}, "backbones": {}, "witnesses": {}},
+            {"networks": {}, "backbones": {}, "witnesses": {}, "projections": {}},
             pixels,
             np.zeros(8, np.int32),
             rng.integers(0, 2**32, 8, dtype=np.uint32),
