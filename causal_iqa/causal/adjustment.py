@@ -14,9 +14,10 @@ from causal_iqa.causal.estimates import Estimate, check_level, from_resamples, r
 METHODS = ("naive", "stratification", "regression", "weighting", "doubly_robust")
 _STRATA = 5
 _FOLDS = 3
-# Penalties on the standardised coefficients, in the unit of one image: they keep separated classes finite, and an
-# outcome model of many labels steady where its arm has few images.
-_RIDGE, _OUTCOME_RIDGE = 1.0, 5.0
+# Penalty on the standardised coefficients, in the unit of one image: keeps separated classes finite.
+_RIDGE = 0.1
+# That of the outcome models which doubly robust estimates correct: steadier where an arm has few images of a label.
+_CORRECTED_RIDGE = 3.0
 _LEAST_PROPENSITY = 0.01
 _NEWTON_FIRST, _NEWTON_MORE = 12, 3
 # Resamples whose propensities are in memory at once.
@@ -32,6 +33,8 @@ class Assignment(NamedTuple):
     propensity: P(arm | x) [R, K, N], fitted on each row of counts.
     crossed: the same, each image's from a fit without its fold.
     folds: int [N].
+    grams: x^T W x of every arm [1 + folds, K, R, F, F]: all of its images, and those outside each fold. All outcomes
+      share them.
     """
 
     treatment: np.ndarray
@@ -40,6 +43,7 @@ class Assignment(NamedTuple):
     propensity: np.ndarray
     crossed: np.ndarray
     folds: np.ndarray
+    grams: np.ndarray
 
 
 class ArmMeans(NamedTuple):
@@ -94,7 +98,10 @@ def assign(
             held = folds == fold
             crossed[block][:, :, held] = _probabilities(_refit(start, treatment, x, rows * ~held), x[held])
     bounds = (_LEAST_PROPENSITY, 1.0)
-    return Assignment(treatment, x, counts, np.clip(propensity, *bounds), np.clip(crossed, *bounds), folds)
+    masks = np.stack([np.ones(n, bool), *(folds != fold for fold in range(_FOLDS))])
+    grams = [[_gram(counts * (mask & (treatment == arm)), x) for arm in range(num_arms)] for mask in masks]
+    clipped = (np.clip(values, *bounds) for values in (propensity, crossed))
+    return Assignment(treatment, x, counts, *clipped, folds, np.array(grams))
 
 
 def estimate_arms(assignment: Assignment, outcome: np.ndarray, *, level: float = 0.95) -> dict[str, ArmMeans]:
@@ -136,7 +143,7 @@ def estimate_arms(assignment: Assignment, outcome: np.ndarray, *, level: float =
 
 def arm_means(assignment: Assignment, outcome: np.ndarray) -> dict[str, np.ndarray]:
     """Means of every arm by every method in every resample, method -> [R, K]; NaN where an arm is empty."""
-    treatment, x, counts, propensity, crossed, folds = assignment
+    treatment, x, counts, propensity, crossed, folds, grams = assignment
     arms = range(propensity.shape[1])
     rows: dict[str, list[np.ndarray]] = {name: [] for name in METHODS}
     total = counts.sum(axis=1)
@@ -145,13 +152,17 @@ def arm_means(assignment: Assignment, outcome: np.ndarray) -> dict[str, np.ndarr
             inside = counts * (treatment == arm)
             rows["naive"].append(inside @ outcome / inside.sum(axis=1))
             rows["stratification"].append(_stratified(inside, counts, propensity[0, arm], outcome))
-            rows["regression"].append((counts @ x * _ridge(inside, x, outcome)).sum(axis=1) / total)
+            rows["regression"].append(
+                (counts @ x * _ridge(grams[0, arm], inside @ (x * outcome[:, None]), _RIDGE)).sum(axis=1) / total
+            )
             weights = inside / propensity[:, arm]
             rows["weighting"].append(weights @ outcome / weights.sum(axis=1))
-            predicted = _crossed_regression(inside, folds, x, outcome)
+            predicted = _crossed_regression(grams[1:, arm], inside, folds, x, outcome)
             weights = inside / crossed[:, arm]
             correction = (weights * (outcome - predicted)).sum(axis=1) / weights.sum(axis=1)
-            rows["doubly_robust"].append((counts * predicted).sum(axis=1) / total + correction)
+            corrected = (counts * predicted).sum(axis=1) / total + correction
+            # A mean of the outcome lies in its range, which a few large weights do not know.
+            rows["doubly_robust"].append(np.clip(corrected, outcome.min(), outcome.max()))
             empty = inside.sum(axis=1) == 0
             for values in rows.values():
                 values[-1] = np.where(empty, np.nan, values[-1])
@@ -171,20 +182,31 @@ def _stratified(inside: np.ndarray, counts: np.ndarray, propensity: np.ndarray, 
     return (np.where(size > 0, means, 0.0) * weight).sum(axis=1) / weight.sum(axis=1)
 
 
-def _ridge(weights: np.ndarray, x: np.ndarray, outcome: np.ndarray) -> np.ndarray:
-    """Coefficients [R, F] of ridge regressions with the weights [R, N]; the constant is not penalised."""
-    n, f = x.shape
-    gram = (weights @ (x[:, :, None] * x[:, None, :]).reshape(n, f * f)).reshape(-1, f, f)
-    penalty = _OUTCOME_RIDGE * np.eye(f)
+def _gram(weights: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """x^T W x for every row of weights [R, N]: [R, F, F]."""
+    first, second = np.triu_indices(x.shape[1])
+    out = np.empty((len(weights), x.shape[1], x.shape[1]))
+    out[:, first, second] = out[:, second, first] = weights @ (x[:, first] * x[:, second])
+    return out
+
+
+def _ridge(gram: np.ndarray, slope: np.ndarray, strength: float) -> np.ndarray:
+    """Coefficients [R, F] of ridge regressions from their normal equations; the constant is not penalised."""
+    penalty = strength * np.eye(gram.shape[-1])
     penalty[0, 0] = 1e-9
-    return np.linalg.solve(gram + penalty, (weights @ (x * outcome[:, None]))[..., None])[..., 0]
+    return np.linalg.solve(gram + penalty, slope[..., None])[..., 0]
 
 
-def _crossed_regression(inside: np.ndarray, folds: np.ndarray, x: np.ndarray, outcome: np.ndarray) -> np.ndarray:
+def _crossed_regression(
+    grams: np.ndarray, inside: np.ndarray, folds: np.ndarray, x: np.ndarray, outcome: np.ndarray
+) -> np.ndarray:
+    """Predictions [R, N] of the outcome, each image's from a regression without its fold."""
     predicted = np.empty((len(inside), len(x)))
+    products = x * outcome[:, None]
     for fold in range(_FOLDS):
         held = folds == fold
-        predicted[:, held] = _ridge(inside * ~held, x, outcome) @ x[held].T
+        slope = inside[:, ~held] @ products[~held]
+        predicted[:, held] = _ridge(grams[fold], slope, _CORRECTED_RIDGE) @ x[held].T
     # What lies outside the range of the outcome is extrapolation.
     return np.clip(predicted, outcome.min(), outcome.max())
 
@@ -206,8 +228,6 @@ def _fit(
 ) -> np.ndarray:
     """Newton steps of penalised multinomial logistic regression, one problem for each row of weights [R, N]."""
     rows, arms, f = coefficients.shape
-    n = len(x)
-    products = (x[:, :, None] * x[:, None, :]).reshape(n, f * f)
     penalty = np.full(f, _RIDGE)
     penalty[0] = 1e-6
     member = (treatment == np.arange(1, arms + 1)[:, None]).astype(np.float64)
@@ -217,8 +237,7 @@ def _fit(
         curvature = np.empty((rows, arms, f, arms, f))
         for a in range(arms):
             for b in range(a + 1):
-                w = weights * share[:, a] * ((a == b) - share[:, b])
-                block = (w @ products).reshape(rows, f, f)
+                block = _gram(weights * share[:, a] * ((a == b) - share[:, b]), x)
                 curvature[:, a, :, b], curvature[:, b, :, a] = block, block
         curvature = curvature.reshape(rows, arms * f, arms * f)
         curvature[:, np.arange(arms * f), np.arange(arms * f)] += np.tile(penalty, arms)

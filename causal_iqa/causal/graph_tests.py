@@ -250,11 +250,16 @@ def _features(key: jax.Array, columns: Iterable[Column], num_frequencies: int, *
         if column.numbers is not None:
             numbers.append(jnp.asarray(column.numbers, jnp.float32))
     if numbers:
-        scores = dependence.normal_scores(jnp.stack(numbers, axis=1))
-        bandwidth = width * jnp.maximum(dependence.median_heuristic(scores), _LEAST_MEDIAN)
-        to_map = dependence.fourier_map(key, scores.shape[1], num_frequencies=num_frequencies, bandwidth=bandwidth)
-        parts.append(to_map(scores))
+        parts.append(_fourier(key, jnp.stack(numbers, axis=1), num_frequencies, jnp.float32(width)))
     return jnp.concatenate(parts, axis=1)
+
+
+@functools.partial(jax.jit, static_argnums=2)
+def _fourier(key: jax.Array, numbers: jax.Array, num_frequencies: int, width: jax.Array) -> jax.Array:
+    scores = dependence.normal_scores(numbers)
+    bandwidth = width * jnp.maximum(dependence.median_heuristic(scores), _LEAST_MEDIAN)
+    to_map = dependence.fourier_map(key, scores.shape[1], num_frequencies=num_frequencies, bandwidth=bandwidth)
+    return to_map(scores)
 
 
 def _groups(columns: Sequence[Column]) -> np.ndarray:

@@ -18,6 +18,8 @@ _KNOTS = 12
 # Penalty on the curvature of M over Q, in units of one image: where no image is, the curve goes on straight.
 _CURVATURE = 3.0
 _FOLDS = 2
+# Conditions whose features are in memory at once.
+_ROWS = 16
 
 
 class Mediation(NamedTuple):
@@ -158,24 +160,32 @@ def _fit_curves(q: np.ndarray, m: np.ndarray, known: np.ndarray, counts: np.ndar
     knots = np.unique(np.quantile(q[known], np.linspace(0.005, 0.995, _KNOTS))) if known.any() else np.zeros(1)
     if len(knots) < 2:
         knots = knots[0] + np.array([0.0, 1.0])
-    shape = (len(q), _FOLDS, len(counts), len(knots))
-    heights, sums, pooled = np.zeros(shape), np.zeros(shape), np.zeros((len(counts), len(q)))
+    k, images = len(knots), q.shape[1]
+    heights, sums = np.zeros((2, len(q), _FOLDS, len(counts), k))
     held = [counts * (folds == fold) for fold in range(_FOLDS)]
-    kept = [counts - one for one in held]
-    moments = 0.0
-    for row in range(len(q)):
-        hats = _hats(np.where(known[row], q[row], knots[0]), knots) * known[row][:, None]
-        own = np.concatenate([hats**2, hats[:, :-1] * hats[:, 1:], hats * m[row][:, None]], axis=1)
-        moments = moments + own
+    moments = np.zeros((images, 3 * k - 1))
+    for first in range(0, len(q), _ROWS):
+        rows = slice(first, first + _ROWS)
+        hats = np.stack([_hats(v, knots) for v in np.where(known[rows], q[rows], knots[0])]) * known[rows][..., None]
+        own = np.concatenate([hats**2, hats[..., :-1] * hats[..., 1:], hats * m[rows][..., None]], axis=2)
+        moments += own.sum(axis=0)
         for fold in range(_FOLDS):
+            fitted = _weighted(counts - held[fold], own)
             # What a straight continuation puts outside the range of the performance is no probability.
-            heights[row, fold] = np.clip(_solve(kept[fold] @ own, len(knots)), m.min(), m.max())
-            sums[row, fold] = held[fold] @ hats
+            heights[rows, fold] = np.clip(_solve(fitted, k), m.min(), m.max())
+            sums[rows, fold] = _weighted(held[fold], hats)
     weight = sums.sum(axis=(1, 3))
+    pooled = np.zeros((len(counts), len(q)))
     for fold in range(_FOLDS):
-        pooled += np.einsum("crk,rk->rc", sums[:, fold], _solve(kept[fold] @ moments, len(knots)))
+        pooled += np.einsum("crk,rk->rc", sums[:, fold], _solve((counts - held[fold]) @ moments, k))
     with np.errstate(invalid="ignore", divide="ignore"):
         return _Curves(heights, sums / weight[:, None, :, None], pooled / weight.T)
+
+
+def _weighted(counts: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Sums over the images [C, R, K] of values [C, N, K], by one matrix product."""
+    c, n, k = values.shape
+    return (counts @ values.transpose(1, 0, 2).reshape(n, c * k)).reshape(-1, c, k).transpose(1, 0, 2)
 
 
 def _indirect(curves: _Curves, before: int, after: int) -> np.ndarray:
@@ -195,11 +205,11 @@ def _hats(values: np.ndarray, knots: np.ndarray) -> np.ndarray:
 
 
 def _solve(moments: np.ndarray, k: int) -> np.ndarray:
-    """Heights [R, K] from the diagonal, the secondary diagonal and the right side of the normal equations."""
-    matrix = np.zeros((len(moments), k, k))
+    """Heights [..., K] from the diagonal, the secondary diagonal and the right side of the normal equations."""
+    matrix = np.zeros((*moments.shape[:-1], k, k))
     at = np.arange(k)
-    matrix[:, at, at] = moments[:, :k]
-    matrix[:, at[:-1], at[1:]] = matrix[:, at[1:], at[:-1]] = moments[:, k : 2 * k - 1]
+    matrix[..., at, at] = moments[..., :k]
+    matrix[..., at[:-1], at[1:]] = matrix[..., at[1:], at[:-1]] = moments[..., k : 2 * k - 1]
     bend = np.diff(np.eye(k), n=2, axis=0)
     matrix += 1e-6 * np.eye(k) + _CURVATURE * bend.T @ bend
-    return np.linalg.solve(matrix, moments[:, 2 * k - 1 :, None])[..., 0]
+    return np.linalg.solve(matrix, moments[..., 2 * k - 1 :, None])[..., 0]

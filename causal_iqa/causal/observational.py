@@ -138,13 +138,13 @@ def covariates(labels: np.ndarray | None, factors: Sequence[np.ndarray] = ()) ->
     if labels is not None:
         parts += list((np.asarray(labels)[:, None] == np.unique(labels)[None, 1:]).T.astype(np.float64))
     for factor in factors:
+        if not np.isfinite(factor).all():
+            raise ValueError("factors: expected finite numbers")
         z = _standardised(np.asarray(factor, np.float64))
         parts += [z, z**2]
     if not parts:
         raise ValueError("labels, factors: expected at least one that varies")
     x = np.stack([_standardised(part) for part in parts], axis=1)
-    if not np.isfinite(x).all():
-        raise ValueError("factors: expected finite numbers")
     return np.concatenate([np.ones((len(x), 1)), x[:, x.std(axis=0) > 0]], axis=1)
 
 

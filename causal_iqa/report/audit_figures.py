@@ -100,8 +100,10 @@ def _mediation(found: Mapping[str, Any]) -> Figure:
     for line in (0.0, 1.0):
         axes.axvline(line, color="#555555", linewidth=0.8)
     axes.set_yticks(range(len(names)), names)
+    axes.invert_yaxis()
     axes.set_xlabel("share of the effect on accuracy that the score carries", fontsize=9)
-    figure.legend(loc="outside lower center", ncols=2, fontsize=_SMALL, frameon=False)
+    if axes.get_legend_handles_labels()[0]:
+        figure.legend(loc="outside lower center", ncols=2, fontsize=_SMALL, frameon=False)
     return figure
 
 
@@ -117,7 +119,7 @@ def _observational(found: Mapping[str, Any]) -> Figure:
         axes.plot(values[:, 0], y, _MARKERS[place], color=_COLOURS[place], markersize=5, label=method.replace("_", " "))
     for at, value in enumerate(truth):
         axes.vlines(value, at - 0.45, at + 0.45, color="black", linewidth=1.4, label="truth" if at == 0 else None)
-    axes.set_yticks(range(len(arms)), [f"severity {arm:g}" if arm else "clean" for arm in arms])
+    axes.set_yticks(range(len(arms)), [arms[0], *(f"severity {arm}" for arm in arms[1:])])
     axes.invert_yaxis()
     axes.set_xlabel("accuracy if all images were seen at this severity", fontsize=9)
     figure.legend(loc="outside lower center", ncols=3, fontsize=_SMALL, frameon=False)

@@ -187,7 +187,7 @@ def _observational(found: Mapping[str, Any]) -> list[str]:
             ]
         )
     draws = found["repeats"]["draws"]
-    head = ["method", *(f"severity {arm:g}" for arm in arms[1:]), "covered", f"bias ({draws} draws)", "± draws", "RMSE"]
+    head = ["method", *(f"severity {arm}" for arm in arms[1:]), "covered", f"bias ({draws} draws)", "± draws", "RMSE"]
     lines += [*_table(head, rows), "", "Mean absolute error of the effects on the scores:", ""]
     scores = [
         [metric, *(_shown(one["methods"][method]["mean_absolute_error"], ".3g") for method in causal.METHODS)]
@@ -209,7 +209,7 @@ def _doubts(found: Mapping[str, Any]) -> list[str]:
         return [*lines, f"No sensitivity bound: {one['reason']}.", ""]
     return [
         *lines,
-        f"Sensitivity: to bring the effect {one['effect']:.3f} of severity {one['arm']:g} to 0, an unobserved "
+        f"Sensitivity: to bring the effect {one['effect']:.3f} of severity {one['arm']} to 0, an unobserved "
         f"confounder must explain {100 * one['value']:.0f} % of what is left of both severity and correctness, "
         f"{100 * one['value_significance']:.0f} % to make it insignificant. One as strong as the strongest observed "
         f"covariate biases it by at most {one['benchmark_bias']:.3f}. E-value {_shown(one['e_value'], '.2f')}.",

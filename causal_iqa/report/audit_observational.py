@@ -11,10 +11,10 @@ from causal_iqa import causal
 from causal_iqa.report.audit_data import ACCURACY, AuditData, Progress, interval, number
 
 _STRENGTH = 1.0
-_REPEATS = 100
+_REPEATS = 60
 _FACTORS = 2
 _MOST_ARMS = 8
-_LEAST_PER_ARM = 8
+_LEAST_PER_ARM = 20
 _LEAST_PER_COVARIATE = 4
 _BASE = "S -> X, S -> Y, C -> X, X -> X_in, X_in -> M, Y -> M, W -> M"
 
@@ -23,7 +23,8 @@ def observational_study(data: AuditData, *, progress: Progress | None = None) ->
     """Draws one condition for each image, hard scenes meeting severe ones, and estimates the effects of severity.
 
     Hardness is what the label and up to two clean no-reference scores say of the mean accuracy of an image over all
-    conditions: confounding made to hurt. The arms are the severities, clean first.
+    conditions: confounding made to hurt. The arms are clean and the severities, or ranges of
+    severities where there are few images.
 
     Args:
       data: of the run.
@@ -34,15 +35,10 @@ def observational_study(data: AuditData, *, progress: Progress | None = None) ->
       "overlap", "accuracy", "metrics", "skipped", "repeats", "refutations", "sensitivity"}. In "repeats" the method
       "incomplete" is the regression without the clean scores (without all, where there is no label).
     """
-    severities = np.concatenate([[0.0], data.severities])
-    levels = np.unique(severities)
-    if len(levels) > _MOST_ARMS:
-        severities = np.ceil(severities)
-        levels = np.unique(severities)
-    arms = np.searchsorted(levels, severities)
     num_images = len(data.labels)
-    if num_images < _LEAST_PER_ARM * len(levels):
-        return {"reason": f"{num_images} images for {len(levels)} severities, fewer than {_LEAST_PER_ARM} each"}
+    if num_images < 2 * _LEAST_PER_ARM:
+        return {"reason": f"{num_images} images, fewer than {_LEAST_PER_ARM} for each of two arms"}
+    arms, levels = _arms(data.severities, num_images)
     tables = {name: np.vstack([data.clean[name], values]) for name, values in data.outcomes.items()}
     accuracy = tables[ACCURACY]
     factors = _factors(data, accuracy)
@@ -51,7 +47,7 @@ def observational_study(data: AuditData, *, progress: Progress | None = None) ->
         return {"reason": "no label and no clean score varies, so nothing can confound"}
     x = causal.covariates(labels, list(factors.values()))
     hardness = -x @ np.linalg.lstsq(x, accuracy.mean(axis=0), rcond=None)[0]
-    propensities = causal.severity_propensities(hardness, severities, strength=_STRENGTH)
+    propensities = causal.severity_propensities(hardness, arms, strength=_STRENGTH)
     key_draw, key_fit, key_refute = jax.random.split(
         jax.random.fold_in(data.key, zlib.crc32(b"observational study")), 3
     )
@@ -72,7 +68,7 @@ def observational_study(data: AuditData, *, progress: Progress | None = None) ->
     graph, adjusted = _graph(factors, labels is not None)
     outcome = accuracy[conditions, rows]
     return {
-        "arms": levels.tolist(),
+        "arms": levels,
         "images_per_arm": np.bincount(treatment).tolist(),
         "strength": _STRENGTH,
         "factors": [*(["Y"] if labels is not None else []), *factors],
@@ -86,6 +82,18 @@ def observational_study(data: AuditData, *, progress: Progress | None = None) ->
         "refutations": _refutations(key_refute, treatment, x, outcome, len(levels), data.config.level),
         "sensitivity": _sensitivity(treatment, x, outcome, levels, estimates[ACCURACY]["doubly_robust"].mean.value),
     }
+
+
+def _arms(severities: np.ndarray, num_images: int) -> tuple[np.ndarray, list[str]]:
+    """Arm of every condition, clean first, and the names of the arms: severities, or ranges of them for few images."""
+    levels, place = np.unique(severities, return_inverse=True)
+    num_groups = int(np.clip(num_images // _LEAST_PER_ARM - 1, 1, min(len(levels), _MOST_ARMS - 1)))
+    group = np.arange(len(levels)) * num_groups // len(levels)
+    names = ["clean"]
+    for one in range(num_groups):
+        low, high = levels[group == one][[0, -1]]
+        names.append(f"{low:g}" if low == high else f"{low:g} to {high:g}")
+    return np.concatenate([[0], 1 + group[place]]), names
 
 
 def _factors(data: AuditData, accuracy: np.ndarray) -> dict[str, np.ndarray]:
@@ -177,7 +185,7 @@ def _sensitivity(treatment, x, outcome, levels, risk) -> dict[str, Any]:
     found = causal.robustness(treatment[inside] == worst, x[inside], outcome[inside])
     e_value = causal.e_value(float(risk[worst]), float(risk[0]))
     return {
-        "arm": float(levels[worst]),
+        "arm": levels[worst],
         **{name: number(value) for name, value in found._asdict().items() if name != "benchmark"},
         "benchmark": [number(share) for share in found.benchmark],
         "e_value": number(e_value),

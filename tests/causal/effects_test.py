@@ -96,3 +96,24 @@ def test_undefined_alignment_is_not_aligned():
     verdicts = causal.judge(causal.FAMILIES["no_reference"], effects, {}, nothing)
     assert not verdicts.sensitive.holds
     assert not verdicts.aligned.holds
+
+
+def test_tests_of_dependence_must_reject_where_they_are_given():
+    rng = np.random.default_rng(3)
+    values = rng.normal(size=60) - np.arange(1, 4)[:, None] + 0.3 * rng.normal(size=(3, 60))
+    effects = causal.average_effects(jax.random.key(0), values, values[0] + 1, num_resamples=50)
+    doses = causal.dose_response(values, ["fog"] * 3, [1, 2, 3])
+    rho = alignment.Alignment(*[alignment.Interval(0.5, 0.4, 0.6)] * 3)
+
+    def judged(**evidence):
+        return causal.judge(causal.FAMILIES["no_reference"], effects, doses, rho, evidence=causal.Evidence(**evidence))
+
+    sure = judged(depends=1e-4, falling={"fog": 1e-3}, informs=0.01)
+    assert sure.sensitive.holds
+    assert sure.aligned.holds
+    assert sure.sensitive.evidence.endswith("surely (Page) in 1 of 1; independent of C: p = 0.0001")
+    assert sure.aligned.evidence.endswith("independent of M given C: p = 0.01")
+    assert not judged(depends=0.2).sensitive.holds
+    assert not judged(falling={"fog": 0.4}).sensitive.holds
+    assert not judged(informs=0.2).aligned.holds
+    assert judged(depends=np.nan, informs=np.nan) == judged()

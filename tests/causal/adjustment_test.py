@@ -1,0 +1,216 @@
+"""Estimators from confounded draws against the known truth, and their pieces against other libraries and formulas."""
+
+import jax
+import numpy as np
+import pytest
+from scipy import optimize, stats
+
+from causal_iqa import InputError, causal
+from causal_iqa.causal import adjustment
+
+
+def _world(seed, n=300):
+    """Potential outcomes [4, n] under conditions of severity 0, 1, 2, 2; hard scenes are what drives both."""
+    rng = np.random.default_rng(seed)
+    hard, label = rng.normal(size=n), rng.integers(0, 3, n)
+    severity = np.array([0.0, 1.0, 2.0, 2.0])
+    hardness = hard + 0.5 * (label - 1)
+    outcomes = 1.0 - 0.3 * severity[:, None] - 0.5 * hardness + 0.4 * rng.normal(size=(4, n))
+    return outcomes, severity, hardness, causal.covariates(label, [hard])
+
+
+def _draw(key, world, num_resamples):
+    outcomes, severity, hardness, x = world
+    arms = severity.astype(int)
+    conditions = causal.observe(key, causal.severity_propensities(hardness, severity, strength=0.7))
+    treatment = arms[conditions]
+    assigned = causal.assign(key, treatment, x, 3, num_resamples=num_resamples)
+    return assigned, outcomes[conditions, np.arange(len(x))], causal.true_means(outcomes, arms)
+
+
+def test_propensities_and_draws(key):
+    outcomes, severity, hardness, _ = _world(0)
+    p = causal.severity_propensities(hardness, severity, strength=1.0)
+    np.testing.assert_allclose(p.sum(axis=0), 1)
+    np.testing.assert_allclose(p[2], p[3])
+    # Softmax over the severities, -1, 0 and 1 times the standardised hardness.
+    h = (hardness - hardness.mean()) / hardness.std()
+    weights = np.exp(np.outer([-1, 0, 1], h))
+    np.testing.assert_allclose(p[0], weights[0] / weights.sum(axis=0))
+    drawn = np.stack([causal.observe(jax.random.fold_in(key, i), p) for i in range(400)])
+    for condition in range(4):
+        share = (drawn == condition).mean(axis=0)
+        assert abs(share - p[condition]).mean() < 0.03
+        assert abs(share - p[condition]).max() < 0.12
+    np.testing.assert_allclose(causal.severity_propensities(hardness, severity, strength=0.0)[0], 1 / 3)
+    np.testing.assert_allclose(causal.true_means(outcomes, np.array([0, 1, 2, 2]))[2], outcomes[2:].mean())
+
+
+def test_propensities_are_the_penalised_maximum_likelihood():
+    _, _, _, x = _world(1, 80)
+    treatment = np.arange(80) % 3
+    assigned = causal.assign(jax.random.key(0), treatment, x, 3, num_resamples=0)
+
+    def loss(flat):
+        b = np.concatenate([np.zeros((1, x.shape[1])), flat.reshape(2, -1)])
+        logits = b @ x.T
+        chosen = logits[treatment, np.arange(80)] - np.log(np.exp(logits).sum(axis=0))
+        return -chosen.sum() + 0.5 * adjustment._RIDGE * (b[:, 1:] ** 2).sum()
+
+    best = optimize.minimize(loss, np.zeros(2 * x.shape[1])).x.reshape(2, -1)
+    logits = np.concatenate([np.zeros((1, x.shape[1])), best]) @ x.T
+    expected = np.exp(logits) / np.exp(logits).sum(axis=0)
+    np.testing.assert_allclose(assigned.propensity[0], expected, atol=1e-4)
+
+
+def test_estimates_by_their_formulas(key):
+    assigned, y, _ = _draw(key, _world(2, 150), 0)
+    t, x = assigned.treatment, assigned.x
+    found = {name: rows[0] for name, rows in causal.arm_means(assigned, y).items()}
+    for arm in range(3):
+        at = t == arm
+        e = assigned.propensity[0, arm]
+        assert found["naive"][arm] == pytest.approx(y[at].mean())
+        assert found["weighting"][arm] == pytest.approx(np.average(y[at], weights=1 / e[at]))
+        penalised = np.diag([0.0, *[1.0] * (x.shape[1] - 1)])
+        penalty = adjustment._RIDGE * penalised
+        b = np.linalg.solve(x[at].T @ x[at] + penalty, x[at].T @ y[at])
+        assert found["regression"][arm] == pytest.approx((x @ b).mean(), abs=1e-6)
+        cells = np.searchsorted(np.quantile(e, [0.2, 0.4, 0.6, 0.8]), e)
+        parts = [(y[at & (cells == c)].mean(), (cells == c).sum()) for c in range(5) if (at & (cells == c)).any()]
+        means, sizes = np.array(parts).T
+        assert found["stratification"][arm] == pytest.approx(np.average(means, weights=sizes))
+        predicted = np.empty(len(y))
+        penalty = adjustment._CORRECTED_RIDGE * penalised
+        for fold in range(3):
+            own = at & (assigned.folds != fold)
+            b = np.linalg.solve(x[own].T @ x[own] + penalty, x[own].T @ y[own])
+            predicted[assigned.folds == fold] = x[assigned.folds == fold] @ b
+        predicted = predicted.clip(y.min(), y.max())
+        weights = at / assigned.crossed[0, arm]
+        doubly = predicted.mean() + (weights * (y - predicted)).sum() / weights.sum()
+        assert found["doubly_robust"][arm] == pytest.approx(doubly, abs=1e-6)
+
+
+def test_naive_is_biased_adjusted_ones_are_not_and_intervals_cover(key):
+    """Over 40 worlds: bias in units of the Monte Carlo error, and how often the interval holds the truth."""
+    errors = {name: [] for name in causal.METHODS}
+    covered = dict.fromkeys(causal.METHODS, 0)
+    for seed in range(40):
+        assigned, y, _ = _draw(jax.random.fold_in(key, seed), _world(seed), 60)
+        for name, estimates in causal.estimate_arms(assigned, y).items():
+            value, low, high = (one[2] for one in estimates.effect)
+            errors[name].append(value + 0.6)
+            covered[name] += low <= -0.6 <= high
+    bias = {name: np.mean(values) for name, values in errors.items()}
+    noise = {name: np.std(values) / np.sqrt(40) for name, values in errors.items()}
+    assert bias["naive"] < -0.3
+    assert covered["naive"] == 0
+    for name in ("regression", "weighting", "doubly_robust"):
+        assert abs(bias[name]) < 3 * noise[name] + 0.01, name
+        # 38 expected; 33 has probability below 1 %.
+        assert covered[name] >= 33, name
+    # Five strata leave a tenth of the bias or so (Cochran 1968).
+    assert abs(bias["stratification"]) < 0.25 * abs(bias["naive"])
+
+
+def test_doubly_robust_when_one_model_is_wrong(key):
+    """Outcome quadratic in a factor that the covariates hold only linearly: the propensity alone must do."""
+    rng = np.random.default_rng(5)
+    z = rng.normal(size=4000)
+    treated = rng.random(4000) < 1 / (1 + np.exp(-z))
+    y = z + z**2 + treated + 0.5 * rng.normal(size=4000)
+    x = np.column_stack([np.ones(4000), z])
+    found = causal.arm_means(causal.assign(key, treated.astype(int), x, 2, num_resamples=0), y)
+    effect = {name: rows[0, 1] - rows[0, 0] for name, rows in found.items()}
+    assert abs(effect["doubly_robust"] - 1) < 0.12
+    assert abs(effect["naive"] - 1) > 0.5
+
+
+def test_overlap_tells_confounding(key):
+    world = _world(3)
+    assigned, _, _ = _draw(key, world, 0)
+    found = causal.overlap(assigned.treatment, assigned.propensity[0], assigned.x)
+    assert found.imbalance > 0.4
+    assert found.imbalance_weighted < 0.5 * found.imbalance
+    weights = 1 / assigned.propensity[0, 0][assigned.treatment == 0]
+    assert found.effective_share[0] == pytest.approx(weights.sum() ** 2 / (weights**2).sum() / len(weights))
+    flat = causal.overlap(assigned.treatment, np.full((3, 300), 1 / 3), assigned.x)
+    np.testing.assert_allclose(flat.effective_share, 1)
+
+
+def test_nearest_conditions_stand_for_drawn_ones():
+    table = (["clean", "fog", "fog", "snow"], [0, 2, 3, 1])
+    rows = causal.nearest_conditions(["fog", "fog", "snow", "clean"], [2.4, 0.2, 4.0, 0.0], *table)
+    assert rows.tolist() == [1, 0, 3, 0]
+    with pytest.raises(InputError, match="no 'fogg'; did you mean fog"):
+        causal.nearest_conditions(["fogg"], [1.0], ["clean", "fog"], [0, 1])
+
+
+def test_refutations_pass_for_an_honest_estimate(key):
+    world = _world(4, 400)
+    assigned, y, _ = _draw(key, world, 0)
+    arguments = (assigned.treatment, assigned.x, y)
+    found = causal.refute(key, *arguments, arm=2, num_arms=3, num_repeats=12)
+    assert [one.name for one in found] == ["placebo_treatment", "random_common_cause", "random_subset"]
+    assert all(one.passed for one in found)
+    assert abs(found[0].mean) < 0.1
+    assert abs(found[1].mean - found[1].expected) < 0.05
+    with pytest.raises(ValueError, match="arm, share"):
+        causal.refute(key, *arguments, arm=0, num_arms=3)
+
+
+def test_robustness_against_the_regression_with_the_confounder():
+    """The effect vanishes when a confounder with the two shares of the robustness value is put in."""
+    rng = np.random.default_rng(6)
+    n = 4000
+    z, treated = rng.normal(size=n), rng.random(n) < 0.5
+    x = np.column_stack([np.ones(n), z])
+    y = 0.3 * treated + z + rng.normal(size=n)
+    found = causal.robustness(treated, x, y)
+    whole = np.column_stack([treated, x])
+    b, left = np.linalg.lstsq(whole, y, rcond=None)[:2]
+    error = np.sqrt(left[0] / (n - 3) * np.linalg.inv(whole.T @ whole)[0, 0])
+    assert found.effect == pytest.approx(b[0])
+    assert found.standard_error == pytest.approx(error)
+    # Defining equation of the value: its share of both brings the t statistic to 0.
+    f = abs(b[0] / error) / np.sqrt(n - 3)
+    assert found.value**2 / (1 - found.value) == pytest.approx(f**2)
+    assert 0 < found.value_significance < found.value
+    assert found.benchmark[0] == pytest.approx(stats.pearsonr(treated, z)[0] ** 2)
+
+
+def test_robustness_holds_where_the_truth_is_known():
+    """Leaving a confounder out changes the effect by exactly the bias that its two shares give."""
+    rng = np.random.default_rng(7)
+    n = 500
+    u = rng.normal(size=n)
+    treated = u + rng.normal(size=n) > 0
+    y = treated + 0.7 * u + rng.normal(size=n)
+    ones = np.ones((n, 1))
+    short, long = causal.robustness(treated, ones, y), causal.robustness(treated, np.column_stack([ones, u]), y)
+    share_d, share_y = long.benchmark
+    bias = short.standard_error * np.sqrt((n - 2) * share_y * share_d / (1 - share_d))
+    assert short.effect - long.effect == pytest.approx(bias, rel=1e-6)
+
+
+def test_e_values():
+    assert causal.e_value(0.2, 0.1) == pytest.approx(2 + np.sqrt(2))
+    assert causal.e_value(0.1, 0.2) == causal.e_value(0.2, 0.1)
+    assert causal.e_value(0.3, 0.3) == 1
+    assert np.isnan(causal.e_value(0.0, 0.3))
+
+
+def test_refuses_what_does_not_fit(key):
+    x = np.ones((4, 1))
+    with pytest.raises(ValueError, match="every arm"):
+        causal.assign(key, np.array([0, 0, 2, 2]), x, 3)
+    with pytest.raises(ValueError, match="first column of ones"):
+        causal.assign(key, np.array([0, 0, 1, 1]), 2 * x, 2)
+    with pytest.raises(ValueError, match="sum to 1"):
+        causal.observe(key, np.full((2, 3), 0.4))
+    with pytest.raises(ValueError, match="finite"):
+        causal.covariates(None, [np.array([1.0, np.nan])])
+    assigned = causal.assign(key, np.array([0, 0, 1, 1]), x, 2, num_resamples=0)
+    with pytest.raises(ValueError, match="outcome"):
+        causal.estimate_arms(assigned, np.full(4, np.nan))

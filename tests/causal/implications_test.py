@@ -1,0 +1,191 @@
+"""Testable implications against brute force, and the tests of independence against simulations with known truth."""
+
+import itertools
+
+import jax
+import numpy as np
+import pytest
+
+from causal_iqa import causal
+from causal_iqa.causal import graph_tests
+
+OBSERVED = ("C", "M", "Q", "Y")
+
+
+def _separations(graph, nodes):
+    """Every separation among some nodes, from `d_separated` alone (itself tested against paths)."""
+    found = set()
+    for x, y in itertools.combinations(sorted(nodes), 2):
+        rest = [node for node in nodes if node not in (x, y)]
+        for size in range(len(rest) + 1):
+            for given in itertools.combinations(rest, size):
+                if causal.d_separated(graph, x, y, given):
+                    found.add((x, y, frozenset(given)))
+    return found
+
+
+@pytest.mark.parametrize("name", [*causal.FAMILIES, *causal.RIVALS])
+def test_testable_implications_are_those_that_observed_nodes_separate(name):
+    graph = {**causal.FAMILIES, **causal.RIVALS}[name]
+    everything = _separations(graph, OBSERVED)
+    found = causal.implications(graph, OBSERVED)
+    testable = {tuple(one.independence) for one in found if not one.reason}
+    assert testable <= everything
+    assert {(x, y) for x, y, _ in testable} == {(x, y) for x, y, _ in everything}
+    for x, y, given in testable:
+        assert not any((x, y, given - {node}) in everything for node in given)
+    hidden = {one.independence: one.reason for one in found if one.reason}
+    assert hidden
+    assert all("not observed" in reason or "no column shows" in reason for reason in hidden.values())
+
+
+def test_families_cannot_be_told_apart_and_rivals_can():
+    families = {name: _separations(graph, OBSERVED) for name, graph in causal.FAMILIES.items()}
+    assert len({frozenset(one) for one in families.values()}) == 1
+    assert causal.distinctions(causal.FAMILIES, OBSERVED) == ()
+    both = {**causal.RIVALS, "no_reference": causal.FAMILIES["no_reference"]}
+    found = causal.distinctions(both, OBSERVED)
+    for one in found:
+        for name, graph in both.items():
+            assert causal.d_separated(graph, *one.independence) == (name in one.holds_in)
+            assert (name in one.holds_in) != (name in one.fails_in)
+    told = {name: tuple(name in one.holds_in for one in found) for name in both}
+    assert len(set(told.values())) == len(both)
+
+
+def test_rivals_say_what_their_names_say():
+    blind, irrelevant, surrogate = (causal.RIVALS[name] for name in ("blind", "irrelevant", "surrogate"))
+    assert causal.d_separated(blind, "C", "Q")
+    assert not causal.d_separated(blind, "Q", "M", {"C"})
+    assert causal.d_separated(irrelevant, "Q", "M", {"C"})
+    assert not causal.d_separated(irrelevant, "C", "Q")
+    assert causal.d_separated(surrogate, "C", "M", {"Q"})
+
+
+def test_user_graph_names_its_latent_nodes():
+    graph = causal.parse("U -> A, U -> B, A -> D, B -> D")
+    (one,) = [one for one in causal.implications(graph, {"A", "B", "D"}) if {"A", "B"} == {*one.independence[:2]}]
+    assert one.reason == "only given U, which no column shows"
+    testable = [one.independence for one in causal.implications(graph, {"A", "B", "U"}) if not one.reason]
+    assert testable == [causal.Independence("A", "B", frozenset({"U"}))]
+
+
+def test_one_row_per_image_deals_in_equal_numbers(key):
+    conditions, images = causal.one_row_per_image(key, 200, 19)
+    assert sorted(images) == list(range(200))
+    assert set(np.bincount(conditions)) == {10, 11}
+    few, _ = causal.one_row_per_image(key, 60, 95, per_condition=8)
+    assert len(set(few.tolist())) == 7
+    capped, rows = causal.one_row_per_image(key, 200, 5, most=40)
+    assert len(capped) == len(set(rows.tolist())) == 40
+
+
+def _world(seed, n=120):
+    """C -> X -> Q, S -> X, S -> Y, X -> M, with the score of another scene for an independent one."""
+    rng = np.random.default_rng(seed)
+    degradation, severity = np.arange(n) % 2, 1.0 + np.arange(n) // 2 % 3
+    scene = rng.normal(size=n)
+    x = scene - 0.8 * severity * (1 + degradation)
+    noise = rng.normal(size=(3, n))
+    return {
+        "C": causal.Column(degradation, severity),
+        "Y": causal.Column((scene + 0.5 * noise[0] > 0).astype(int)),
+        "Q": causal.Column(numbers=x + 0.3 * noise[1]),
+        "M": causal.Column((x + 0.5 * noise[2] > -2).astype(int)),
+        "N": causal.Column(numbers=rng.normal(size=n) - severity),
+        "P": causal.Column(numbers=(x + 0.3 * noise[1]) ** 2 + 0.5 * rng.normal(size=n)),
+    }
+
+
+# Statement -> (holds in the world, test that its kinds of columns call for).
+STATEMENTS = {
+    ("C", "Y"): (True, "HSIC, gamma"),
+    ("C", "Q"): (False, "HSIC, gamma"),
+    ("M", "N", "C"): (True, "HSIC, permutations within strata"),
+    ("M", "Q", "C"): (False, "HSIC, permutations within strata"),
+    ("P", "C", "Q"): (True, "KCI"),
+    ("P", "Q", "N"): (False, "KCI"),
+}
+
+
+def test_tests_know_what_holds_and_are_chosen_by_kind(key):
+    statements = {causal.Independence(x, y, frozenset(given)): truth for (x, y, *given), truth in STATEMENTS.items()}
+    small = dict.fromkeys(statements, 0)
+    for seed in range(3):
+        found = causal.statement_tests(jax.random.fold_in(key, seed), statements, _world(seed), num_permutations=199)
+        for one, result in found.items():
+            assert (result.method, result.num_rows, result.reason) == (statements[one][1], 120, "")
+            small[one] += result.p_value < 0.02
+    assert {one: count for one, count in small.items() if (count > 1) == statements[one][0]} == {}
+
+
+def test_many_rows_go_to_random_features_and_few_to_permutations(key, monkeypatch):
+    world = _world(0)
+    monkeypatch.setattr(graph_tests, "_MOST_KCI_ROWS", 100)
+    result = causal.independence_test(key, world["P"], world["C"], [world["Q"]])
+    assert result.method == "RCIT"
+    assert result.p_value > 0.01
+    assert causal.independence_test(key, world["P"], world["Q"], [world["N"]]).p_value < 0.01
+    monkeypatch.setattr(graph_tests, "_LEAST_GAMMA_ROWS", 130)
+    few = causal.independence_test(key, world["C"], world["Q"], num_permutations=199)
+    assert few == (pytest.approx(1 / 200), "HSIC, permutations", 120, "")
+
+
+def test_what_cannot_be_tested_says_why(key):
+    world = _world(0, 40)
+    constant, short = causal.Column(np.zeros(40, int)), np.r_[np.full(25, np.nan), np.ones(15)]
+    assert "never varies" in causal.independence_test(key, world["Q"], constant).reason
+    assert "15 rows" in causal.independence_test(key, world["Q"], causal.Column(numbers=short)).reason
+    alone = causal.Column(np.arange(40))
+    assert "strata" in causal.independence_test(key, world["Q"], world["N"], [alone]).reason
+    missing = causal.Independence("Q", "S", frozenset())
+    assert causal.statement_tests(key, [missing], world)[missing].reason == "no column for S"
+    with pytest.raises(ValueError, match="one number of rows"):
+        causal.independence_test(key, world["Q"], causal.Column(np.zeros(3, int)))
+    with pytest.raises(ValueError, match="labels, numbers"):
+        causal.Column()
+
+
+def _tables(seed, related):
+    """Scores and correctness of every image under every condition; related images share their scene."""
+    rng = np.random.default_rng(seed)
+    scene, other = rng.normal(size=(2, 60))
+    shift = -np.arange(6.0)[:, None]
+    scores = shift + (scene if related else other) + rng.normal(size=(6, 60))
+    return scores, (shift / 2 + scene + rng.normal(size=(6, 60)) > -1.5).astype(float), scene
+
+
+def test_clustered_test_is_calibrated_where_rows_are_copies_of_scenes(key):
+    """Counted as independent draws the rows reject far too often; images permuted whole do not."""
+    rejected, naive = 0, 0
+    for seed in range(200):
+        scores, correct, _ = _tables(seed, related=False)
+        p_value = causal.clustered_test(jax.random.fold_in(key, seed), scores, correct, num_permutations=99).p_value
+        rejected += p_value <= 0.05
+        q, m = (x - x.mean(axis=1, keepdims=True) for x in (scores, correct))
+        naive += abs(np.corrcoef(q.ravel(), m.ravel())[0, 1]) * np.sqrt(360) > 1.96
+    assert 2 <= rejected <= 20
+    assert naive > 24
+    found = [causal.clustered_test(key, *_tables(s, True)[:2], num_permutations=99).p_value for s in range(5)]
+    assert max(found) <= 0.05
+
+
+def test_clustered_statistic_counts_as_a_loop_does(key):
+    scores, correct, scene = _tables(3, related=True)
+    label = (scene > 0).astype(int)
+    given = causal.clustered_test(key, scores, label, num_permutations=199, y_is_label=True)
+    assert given.p_value == pytest.approx(1 / 200)
+    assert given.num_rows == 360
+    # A brute-force p-value with its own permutations, from ranks alone.
+    rng = np.random.default_rng(0)
+    q = scores.argsort(axis=1).argsort(axis=1) - 29.5
+    observed = abs((q * (correct - correct.mean(axis=1, keepdims=True))).sum())
+    null = [
+        abs((q * (correct - correct.mean(axis=1, keepdims=True))[:, rng.permutation(60)]).sum()) for _ in range(500)
+    ]
+    brute = (1 + (np.array(null) >= observed).sum()) / 501
+    assert abs(causal.clustered_test(key, scores, correct, num_permutations=499).p_value - brute) < 0.02
+    assert "never varies" in causal.clustered_test(key, scores, np.ones(60), num_permutations=9).reason
+    assert "fewer than" in causal.clustered_test(key, scores[:, :9], correct[:, :9], num_permutations=9).reason
+    with pytest.raises(ValueError, match="one table"):
+        causal.clustered_test(key, scores, correct[:4], num_permutations=9)

@@ -1,0 +1,133 @@
+"""How much of an effect a score carries: simulations with known shares, and curves against scipy's."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from causal_iqa import causal
+
+
+def _world(seed=0, n=400):
+    rng = np.random.default_rng(seed)
+    degradations, severities = np.repeat(["a", "b", "c"], 4), np.tile([1.0, 2.0, 3.0, 4.0], 3)
+    scene = rng.normal(size=n)
+    shift = np.append(-np.repeat([0.3, 0.5, 0.8], 4) * severities, 0.0)
+    chance = 1 / (1 + np.exp(-(1.5 + shift[:, None] + scene)))
+    correct = (rng.random(chance.shape) < chance).astype(float)
+    return rng, degradations, severities, shift, chance, correct
+
+
+def _mediate(key, q, correct, degradations, severities):
+    return causal.mediate(
+        key, q[:-1], correct[:-1], degradations, severities, clean=(q[-1], correct[-1]), num_resamples=40
+    )
+
+
+def test_a_perfect_surrogate_carries_all(key):
+    _, degradations, severities, _, chance, correct = _world()
+    for scores in (chance, np.log(chance), -chance):
+        found = _mediate(key, scores, correct, degradations, severities)
+        for share in (found.share, found.surrogate_share):
+            assert abs(share.value - 1) < 0.12
+            assert share.low <= 1 <= share.high
+    # Per condition, where the total effect is large.
+    ratio = (found.indirect.value / found.total.value)[found.total.value < -0.3]
+    assert len(ratio) >= 3
+    assert abs(ratio - 1).max() < 0.2
+
+
+def test_irrelevant_scores_carry_nothing(key):
+    rng, degradations, severities, shift, chance, correct = _world()
+    noise = rng.normal(size=chance.shape)
+    found = _mediate(key, noise, correct, degradations, severities)
+    assert abs(found.share.value) < 0.03
+    assert abs(found.surrogate_share.value) < 0.03
+    # It moves with the condition, but within a condition it says nothing of an image: an indirect share of 0, while one
+    # curve for all conditions takes the conditions' mean for its own.
+    moving = _mediate(key, shift[:, None] + noise, correct, degradations, severities)
+    assert abs(moving.share.value) < 0.1
+    assert moving.surrogate_share.value > 0.15
+
+
+def test_parts_sum_to_the_total_and_the_total_is_the_paired_mean(key):
+    rng, degradations, severities, _, chance, correct = _world()
+    found = _mediate(key, chance + 0.3 * rng.normal(size=chance.shape), correct, degradations, severities)
+    np.testing.assert_allclose(found.total.value, (correct[:-1] - correct[-1]).mean(axis=1))
+    np.testing.assert_allclose(found.direct.value + found.indirect.value, found.total.value)
+    assert 0.1 < found.share.value < 0.95
+    assert found.share.value == pytest.approx(found.indirect.value.mean() / found.total.value.mean())
+    assert (found.indirect.low <= found.indirect.value).mean() > 0.9
+
+
+def test_half_of_the_effect(key):
+    """Q carries one of two equal shifts of a linear M: the natural indirect effect is half of the total."""
+    rng = np.random.default_rng(1)
+    degradations, severities = ["a"] * 3, [1.0, 2.0, 3.0]
+    scene, other = rng.normal(size=(2, 1500))
+    dose = np.array([0.4, 0.8, 1.2, 0.0])[:, None]
+    scores = scene - dose + 0.02 * rng.normal(size=(4, 1500))
+    performance = 0.2 * (scores - dose + other)
+    found = _mediate(key, scores, performance, degradations, severities)
+    assert found.share.value == pytest.approx(0.5, abs=0.06)
+
+
+def test_clean_scores_that_tell_nothing_are_left_out(key):
+    _, degradations, severities, _, chance, correct = _world()
+    for clean in (np.inf, 1.0):
+        scores = chance.copy()
+        scores[-1] = clean
+        found = _mediate(key, scores, correct, degradations, severities)
+        assert found.base == "mildest"
+        mildest = np.array([0, 4, 8])
+        assert np.isnan(found.total.value[mildest]).all()
+        rest = np.setdiff1d(np.arange(12), mildest)
+        np.testing.assert_allclose(found.total.value[rest], (correct[rest] - correct[rest // 4 * 4]).mean(axis=1))
+        assert abs(found.share.value - 1) < 0.12
+
+
+def test_curves_fall_together_or_do_not(key):
+    _, degradations, severities, _, chance, correct = _world()
+    clean = (chance[-1], correct[-1])
+    each, mean = causal.align_doses(
+        key, chance[:-1], correct[:-1], degradations, severities, clean=clean, num_resamples=40
+    )
+    q, m = (np.r_[x[-1].mean(), x[4:8].mean(axis=1)] for x in (chance, correct))
+    assert each["b"].correlation.value == pytest.approx(stats.pearsonr(q, m)[0])
+    assert each["b"].order.value == pytest.approx(stats.kendalltau(q, m)[0])
+    curves = []
+    for table in (chance, correct):
+        means = table.mean(axis=1)
+        curves.append((means - means.min()) / np.ptp(means))
+    heights = np.abs(curves[0] - curves[1])[[12, 4, 5, 6, 7]]
+    assert each["b"].area.value == pytest.approx(np.trapezoid(heights, [0, 1, 2, 3, 4]) / 4)
+    own = [(x - x.min()) / np.ptp(x) for x in (q, m)]
+    assert each["b"].shape_area.value == pytest.approx(np.trapezoid(np.abs(own[0] - own[1]), [0, 1, 2, 3, 4]) / 4)
+    assert mean.area.value == pytest.approx(np.mean([one.area.value for one in each.values()]))
+    assert mean.correlation.low <= mean.correlation.value <= mean.correlation.high
+    against = causal.align_doses(key, -chance[:-1], correct[:-1], degradations, severities, num_resamples=5)[1]
+    assert against.correlation.value < -0.9
+    assert against.area.value > 5 * mean.area.value
+
+
+def test_trend_is_pages_test():
+    rng = np.random.default_rng(2)
+    values = rng.normal(size=(5, 30)) - 0.3 * np.arange(5)[:, None]
+    # Page's L and its normal approximation, written out.
+    ranks = values.argsort(axis=0).argsort(axis=0) + 1
+    statistic = (ranks.sum(axis=1) * np.arange(5, 0, -1)).sum()
+    mean, variance = 30 * 5 * 36 / 4, 30 * 25 * 6 * 24 / 144
+    found = causal.falling_trend(values)
+    assert found.p_value == pytest.approx(stats.norm.sf((statistic - mean) / np.sqrt(variance)), rel=1e-6)
+    assert causal.falling_trend(-values).p_value > 0.99
+    values[0, 3] = np.inf
+    assert causal.falling_trend(values).num_images == 29
+    assert np.isnan(causal.falling_trend(values[:2]).p_value)
+
+
+def test_refuses_tables_that_do_not_fit(key):
+    for call in (
+        lambda: causal.mediate(key, np.zeros((2, 3)), np.zeros((2, 3)), ["a"], [1.0], clean=(np.zeros(3),) * 2),
+        lambda: causal.align_doses(key, np.zeros((2, 3)), np.zeros((2, 4)), ["a"] * 2, [1.0, 2.0]),
+    ):
+        with pytest.raises(ValueError, match="scores, performance"):
+            call()
