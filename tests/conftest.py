@@ -1,10 +1,19 @@
 """Strict settings for every test: eight forced CPU devices, no silent rank promotion."""
 
+import atexit
 import os
+import tempfile
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 if "xla_force_host_platform_device_count" not in os.environ.get("XLA_FLAGS", ""):
     os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=8"
+
+if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+    # Shared by the workers and the processes that tests start: many compile the same programs. Gone with the session.
+    _CACHE = tempfile.TemporaryDirectory(prefix="jax-compilations-")
+    atexit.register(_CACHE.cleanup)
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = _CACHE.name
+    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.5")
 
 import jax
 import pytest

@@ -46,6 +46,7 @@ def test_vicreg_is_its_formula():
     assert float(found) == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_views_need_no_labels():
     config = training.TrainConfig(
         network="scene_features", objective="views", num_images=64, num_evaluation=32, steps=3, batch_size=32
