@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from causal_iqa._settle import settle
 from causal_iqa.degradations import _filters, ladder, spec
 
 # Hendrycks and Dietterich (2019), released scripts for 224, 299, 64 and 32 pixels; severities 1..5.
@@ -83,11 +84,11 @@ def saturate(key: jax.Array, image: jax.Array, severity: jax.Array, *, family: s
     grey = spread < _GREY
     safe = jnp.where(grey, 1.0, spread)
     saturation = jnp.where(grey, 0.0, spread / jnp.where(value > 0, value, 1.0))
-    changed = jnp.clip(gain * saturation + offset, 0.0, 1.0)
-    # How far each channel lies below the value, as a share of the spread: fixed by the hue alone.
+    depth = value * jnp.clip(gain * saturation + offset, 0.0, 1.0)
+    # How far each channel lies below the value, as a share of the spread, is fixed by the hue alone.
+    value, depth, grey, share = settle((value, depth, grey, depth / safe))
     red = np.asarray([[[0.0, 1.0, 1.0]]], np.float32)
-    depth = jnp.where(grey, red, (value - image) / safe)
-    return ladder.finish(image, value * (1.0 - changed * depth), severity)
+    return ladder.finish(image, value - jnp.where(grey, depth * red, share * (value - image)), severity)
 
 
 def pixelate(key: jax.Array, image: jax.Array, severity: jax.Array, *, family: str | None = None) -> jax.Array:

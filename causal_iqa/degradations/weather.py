@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 
+from causal_iqa._settle import settle
 from causal_iqa.degradations import ladder, spec
 
 # Hendrycks and Dietterich (2019), released scripts for 224, 299, 64 and 32 pixels; severities 1..5.
@@ -116,7 +117,7 @@ def brightness(key: jax.Array, image: jax.Array, severity: jax.Array, *, family:
     added = ladder.mix(0.0, BRIGHTNESS_ADDED[family], severity)
     value = jnp.max(image, axis=-1, keepdims=True)
     raised = jnp.clip(value + added, 0.0, 1.0)
-    gain = raised / jnp.where(value > 0, value, 1.0)
+    gain = settle(raised / jnp.where(value > 0, value, 1.0))
     return ladder.finish(image, jnp.where(value > 0, image * gain, raised), severity)
 
 

@@ -21,6 +21,7 @@ NAMES = tuple(TABLE)
 REFERENCED = tuple(name for name in NAMES if TABLE[name].needs_reference)
 SEEDS = (1, 5, 9)
 LEVELS = (1, 2, 3)
+EAGER = ("psnr", "gmsd", "haarpsi", "entropy", "variance_of_laplacian")
 # Compiles three times faster; programs of one image are compiled as usual, and must agree.
 _QUICK = {"xla_backend_optimization_level": 0}
 
@@ -118,6 +119,14 @@ def test_a_batch_gives_what_one_image_gives(name):
     single = jax.jit(functools.partial(metrics.evaluate, TABLE[name]))
     for case in (("noise", 1, SEEDS[0]), ("blur", 3, SEEDS[1])):
         np.testing.assert_allclose(single(*_pair(name, case)), _score(name, case), rtol=1e-5, atol=1e-6)
+
+
+# Step by step every primitive compiles alone, so the rest of the table waits for the slow suite.
+@pytest.mark.parametrize("name", [n if n in EAGER else pytest.param(n, marks=pytest.mark.slow) for n in NAMES])
+def test_compiled_gives_what_step_by_step_gives(name):
+    case = ("noise", 1, SEEDS[0])
+    eager = metrics.evaluate(TABLE[name], *_pair(name, case))
+    np.testing.assert_allclose(_score(name, case), eager, rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", REFERENCED)
