@@ -80,6 +80,15 @@ def text_entries(text: transformer.Text) -> list[formats.Entry]:
     ]
 
 
+def scripted_sizes(tensors: Mapping) -> list[formats.Entry]:
+    """The three sizes that OpenAI's TorchScript archives hold as tensors, where the file has them."""
+    return [
+        formats.unused(name, *np.shape(tensors[name]))
+        for name in ("input_resolution", "context_length", "vocab_size")
+        if name in tensors
+    ]
+
+
 _OPENAI_BLOCK = {
     "norm1": "ln_1", "qkv": "attn.in_proj", "out": "attn.out_proj", "norm2": "ln_2", "fc1": "mlp.c_fc",
     "fc2": "mlp.c_proj",
@@ -110,6 +119,7 @@ def _openai(vision: transformer.Vision, text: transformer.Text, tensors: Mapping
         *formats.norm("vision.norm", "visual.ln_post", width),
         formats.same("vision.projection.kernel", "visual.proj", width, vision.projection),
         *text_entries(text),
+        *scripted_sizes(tensors),
     ]
 
 

@@ -145,13 +145,12 @@ def layout(name: str, tensors: Mapping[str, np.ndarray]) -> dict[str, tuple[int,
 
     Args:
       name: a variant of VARIANTS.
-      tensors: not read; the sizes are fixed.
+      tensors: the file's; only of a TorchScript archive they matter, which holds three more.
 
     Returns:
       Name -> shape.
     """
-    del tensors
-    return formats.layout(entries_of(VARIANTS[name]))
+    return formats.layout([*entries_of(VARIANTS[name]), *clip.scripted_sizes(tensors)])
 
 
 def build(name: str, checkpoint: checkpoints.Checkpoint, input_size: int | None) -> networks.Network:

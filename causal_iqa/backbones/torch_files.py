@@ -1,8 +1,10 @@
 """Reads the tensors of a PyTorch checkpoint without PyTorch and without running anything the file contains.
 
 A pickle is a program: its opcodes may import any function and call it. Here the only names it may import are the
-ordered dictionary, the two functions that rebuild a tensor (replaced by this module's own) and the storage classes
-(replaced by inert markers of a dtype). Any other name is refused before it is looked up.
+ordered dictionary, the two functions that rebuild a tensor (replaced by this module's own), the storage classes
+(replaced by inert markers of a dtype) and, in a TorchScript archive, its own classes (all replaced by one dictionary of
+attributes) and the functions that type its lists (replaced). Any other name is refused before it is looked up. The code
+that a TorchScript archive holds beside its pickle is not opened.
 
 References:
   [1] PyTorch `torch/serialization.py`: the layout of the legacy stream and of the zip archive.
@@ -24,6 +26,8 @@ from causal_iqa import _checks
 
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 _LEGACY_PROTOCOL = 1001
+# In a TorchScript archive, whose modules may hold each other; no network comes near.
+_MOST_MODULES = 20_000
 _STATE_KEYS = ("state_dict", "model", "model_state")
 
 _STORAGE_DTYPES = types.MappingProxyType(
@@ -88,11 +92,33 @@ class _Rebuild:
         return _Tensor(storage, offset, shape, strides)
 
 
+class _Module(dict):
+    """Stands for every class of a TorchScript archive: holds the attributes of a module and does nothing."""
+
+    __slots__ = ()
+
+    def __setstate__(self, state: Any) -> None:
+        if not isinstance(state, dict):
+            raise _Refused(f"a module with the state {str(state)[:80]}")
+        dict.update(self, state)
+
+
+class _First:
+    """Stands for the functions that give lists their element types in a TorchScript archive."""
+
+    __slots__ = ()
+
+    def __call__(self, value: Any, *_: Any) -> Any:
+        return value
+
+
+_SCRIPT_LISTS = ("build_intlist", "build_doublelist", "build_boollist", "build_tensorlist", "restore_type_tag")
 _ALLOWED = types.MappingProxyType(
     {
         ("collections", "OrderedDict"): collections.OrderedDict,
         ("torch._utils", "_rebuild_tensor"): _Rebuild(),
         ("torch._utils", "_rebuild_tensor_v2"): _Rebuild(),
+        **{("torch.jit._pickle", name): _First() for name in _SCRIPT_LISTS},
         **{("torch", name): _StorageType(dtype) for name, dtype in _STORAGE_DTYPES.items()},
     }
 )
@@ -100,6 +126,8 @@ _ALLOWED = types.MappingProxyType(
 
 class _TensorUnpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
+        if module.split(".")[0] == "__torch__":
+            return _Module
         if (module, name) not in _ALLOWED:
             raise _Refused(f"{module}.{name}")
         return _ALLOWED[module, name]
@@ -148,10 +176,26 @@ def _storages(loaded: Any) -> dict[str, _Storage]:
     return found
 
 
+def _flat(module: _Module, path: str) -> dict[str, Any]:
+    """The attributes of a module and of those within it, by their dotted names."""
+    found, stack = {}, [("", module)]
+    for _ in range(_MOST_MODULES):
+        if not stack:
+            return found
+        root, node = stack.pop()
+        for name, value in dict.items(node):
+            if isinstance(value, _Module):
+                stack.append((f"{root}{name}.", value))
+            else:
+                found[f"{root}{name}"] = value
+    raise _checks.InputError(f"{path}: refused, modules within modules without end")
+
+
 def _state(loaded: Any, path: str) -> dict[str, _Tensor]:
     candidates = [loaded, *(dict.get(loaded, key) for key in _STATE_KEYS)] if isinstance(loaded, dict) else []
     for candidate in candidates:
         if isinstance(candidate, dict):
+            candidate = _flat(candidate, path) if isinstance(candidate, _Module) else candidate
             tensors = {k: v for k, v in dict.items(candidate) if isinstance(k, str) and isinstance(v, _Tensor)}
             if tensors:
                 return tensors
@@ -215,8 +259,6 @@ def _read_zip(content: bytes, path: str) -> tuple[Any, dict[str, np.ndarray]]:
     roots = [name.removesuffix("data.pkl") for name in names if name == "data.pkl" or name.endswith("/data.pkl")]
     if len(roots) != 1:
         raise _checks.InputError(f"{path}: not a PyTorch checkpoint (one data.pkl expected, {len(roots)} found)")
-    if f"{roots[0]}constants.pkl" in names:
-        raise _checks.InputError(f"{path}: refused, a TorchScript archive holds code; save the state_dict instead")
 
     def member(name: str) -> bytes:
         try:
@@ -240,15 +282,16 @@ def _read_zip(content: bytes, path: str) -> tuple[Any, dict[str, np.ndarray]]:
 
 
 def read(content: bytes, path: str) -> dict[str, np.ndarray]:
-    """Returns the tensors of what `torch.save` wrote.
+    """Returns the tensors of what `torch.save` or `torch.jit.save` wrote.
 
     Args:
       content: the bytes of a .pt, .pth or .th file, zip archive or legacy stream.
       path: its name, for messages.
 
     Returns:
-      The state_dict found at the top or under `state_dict`, `model` or `model_state`: name -> read-only array
-      (bfloat16 as ml_dtypes.bfloat16). Entries that are not tensors are left out.
+      The state_dict found at the top or under `state_dict`, `model` or `model_state`, or that of the module that
+      `torch.jit.save` wrote: name -> read-only array (bfloat16 as ml_dtypes.bfloat16). Entries that are not tensors are
+      left out.
 
     Raises:
       InputError: when the file is damaged, holds no tensors, or asks for anything else, which the message names.

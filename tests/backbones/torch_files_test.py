@@ -20,6 +20,7 @@ from causal_iqa.backbones import torch_files
 from tests import shared
 
 GOLDEN = pathlib.Path(__file__).parents[1] / "golden"
+SCRIPT = GOLDEN / "backbones_tensors_script.pt"
 LEGACY, ZIPPED = GOLDEN / "backbones_tensors_legacy.th", GOLDEN / "backbones_tensors_zip.pt"
 
 
@@ -55,6 +56,43 @@ def test_reads_what_torch_saved(path):
     for name, value in expected.items():
         assert tensors[name].dtype == value.dtype, name
         np.testing.assert_array_equal(tensors[name], value, err_msg=name)
+
+
+def test_reads_what_torchscript_saved():
+    tensors, base = read(SCRIPT.read_bytes()), np.arange(24, dtype=np.float32)
+    # What write_script_file of tests/golden/backbones_torch.py saved: its lists, numbers and code are left out.
+    expected = {
+        "visual.proj": base.reshape(4, 6).T.astype(np.float16),
+        "visual.inner.weight": base[:6].reshape(2, 3),
+        "visual.inner.bias": base[:2],
+        "input_resolution": np.int64(224),
+    }
+    assert set(tensors) == set(expected)
+    for name, value in expected.items():
+        assert tensors[name].dtype == value.dtype, name
+        np.testing.assert_array_equal(tensors[name], value, err_msg=name)
+
+
+def script_pickle(state: bytes) -> bytes:
+    """An object of a class of a TorchScript archive, opcode by opcode."""
+    return b"\x80\x02c__torch__.net\nNet\n)\x81" + state + b"b."
+
+
+def test_modules_of_an_archive_run_nothing_and_hold_only_attributes():
+    assert not read_or_message(script_pickle(b"}X\x01\x00\x00\x00aK\x03s")).startswith("read")
+    # A state that is no dictionary, a call in it, the class itself as the object, a module within itself.
+    assert "state" in read_or_message(script_pickle(b"K\x03"))
+    assert "posix.system" in read_or_message(script_pickle(b"cposix\nsystem\nX\x02\x00\x00\x00id\x85R"))
+    assert "damaged" in read_or_message(b"\x80\x02c__torch__.net\nNet\n}X\x03\x00\x00\x00getK\x03sb.")
+    circle = b"\x80\x02c__torch__.net\nNet\n)\x81q\x00}X\x01\x00\x00\x00ah\x00sb."
+    assert "without end" in read_or_message(circle)
+
+
+def read_or_message(pickled: bytes) -> str:
+    try:
+        return f"read {read(zipped(pickled))}"
+    except _checks.InputError as error:
+        return str(error)
 
 
 @pytest.mark.parametrize("name", ["resnet20-12fca82f.th", "resnet32-d509ac18.th", "resnet44-014dd654.th"])
@@ -220,7 +258,6 @@ def test_finds_the_state_dict(key):
         (legacy("something else"), "no magic number"),
         (legacy(HEADER[0], 7, {}), "protocol 1001, got 7"),
         (legacy(HEADER[0], 1001, {"little_endian": False}), "little-endian"),
-        (zipped(b"N.", **{"constants.pkl": b""}), "TorchScript"),
         (zipped(b"N.", byteorder=b"big"), "little-endian"),
         (zipped(b"N.", **{"inner/data.pkl": b"N."}), "one data.pkl expected, 2"),
         (b"", "damaged"),

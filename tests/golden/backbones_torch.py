@@ -163,6 +163,37 @@ def write_tensor_files() -> None:
     torch.save(whole, FOLDER / "backbones_tensors_zip.pt")
 
 
+class _Vision(nn.Module):
+    def __init__(self):
+        super().__init__()
+        base = torch.arange(24, dtype=torch.float32)
+        self.proj = nn.Parameter(base.reshape(4, 6).T.half())
+        self.inner = nn.Linear(3, 2)
+        self.inner.weight.data, self.inner.bias.data = base[:6].reshape(2, 3), base[:2]
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.inner(x)
+
+
+class _Scripted(nn.Module):
+    sizes: list[int]
+
+    def __init__(self):
+        super().__init__()
+        self.visual = _Vision()
+        self.sizes = [3, 4]
+        self.rate = 0.5
+        self.register_buffer("input_resolution", torch.tensor(224))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.visual(x) * self.rate + self.sizes[0]
+
+
+def write_script_file() -> None:
+    """A TorchScript archive as OpenAI published CLIP's: modules within modules, half precision, sizes as tensors."""
+    torch.jit.script(_Scripted()).save(FOLDER / "backbones_tensors_script.pt")
+
+
 def main(shared: pathlib.Path) -> None:
     golden: dict[str, np.ndarray] = {"torch_version": np.array(torch.__version__)}
     for name in ("cifar_resnet20", "cifar_resnet56"):
@@ -184,6 +215,7 @@ def main(shared: pathlib.Path) -> None:
     record = {"torch_version": torch.__version__, "sha256_of_tensors": files}
     (FOLDER / "backbones_torch.json").write_text(json.dumps(record, indent=1) + "\n")
     write_tensor_files()
+    write_script_file()
 
 
 if __name__ == "__main__":
