@@ -31,6 +31,10 @@ class Row(NamedTuple):
     stride: int
 
 
+# PyTorch's default, which timm trains all of them with; torchvision's MobileNet V3 has its own.
+_TIMM_EPSILON = 1e-5
+
+
 @dataclasses.dataclass(frozen=True)
 class Variant:
     """A published network.
@@ -43,8 +47,8 @@ class Variant:
       activation: of stem, last convolution and hidden layer.
       gate: of squeeze and excitation, "sigmoid" or "hard_sigmoid", after `squeeze_activation`; "none": not used.
       squeeze_activation: between its two layers.
-      epsilon: of batch norm.
-      interpolation: of the resize.
+      epsilon: of batch norm, of torchvision's weights.
+      interpolation: of the resize, of torchvision's weights; timm's are bicubic.
     """
 
     stem: int
@@ -243,8 +247,18 @@ def _torchvision_v2_names(variant: Variant, stage: int, block: int, expands: boo
     return _Names(expand, depthwise, ("", ""), (f"{root}.{last}", f"{root}.{last + 1}"))
 
 
+def _timm_places(variant: Variant) -> list[tuple[int, int]]:
+    """Stage and block of every block as timm counts them: a stage ends where the width or the resolution changes."""
+    places, before = [], None
+    for row in (row for rows in variant.stages for row in rows):
+        new = before is None or row.stride == 2 or row.after != before
+        places.append((places[-1][0] + 1 if places else 0, 0) if new else (places[-1][0], places[-1][1] + 1))
+        before = row.after
+    return places
+
+
 def _timm_names(variant: Variant, stage: int, block: int, expands: bool) -> _Names:
-    root = f"blocks.{stage - 1}.{block}"
+    root = "blocks.{}.{}".format(*_timm_places(variant)[sum(map(len, variant.stages[: stage - 1])) + block])
     squeeze = (f"{root}.se.conv_reduce", f"{root}.se.conv_expand")
     if expands:
         parts = (("conv_pw", "bn1"), ("conv_dw", "bn2"), ("conv_pwl", "bn3"))
@@ -254,9 +268,20 @@ def _timm_names(variant: Variant, stage: int, block: int, expands: bool) -> _Nam
     return _Names(expand, depthwise, squeeze, project)
 
 
+def _is_timm(tensors: Mapping[str, np.ndarray]) -> bool:
+    return "conv_stem.weight" in tensors
+
+
+def _pointwise_dense(here: str, there: str, before: int, after: int) -> list[formats.Entry]:
+    """A linear layer that the file holds as a convolution of one pixel."""
+    shape = (after, before, 1, 1)
+    kernel = formats.Entry(f"{here}.kernel", (f"{there}.weight",), (shape,), lambda value: value[:, :, 0, 0].T)
+    return [kernel, formats.same(f"{here}.bias", f"{there}.bias", after)]
+
+
 def entries_of(variant: Variant, tensors: Mapping[str, np.ndarray]) -> list[formats.Entry]:
-    """Returns the entries of a network, in timm's names (not of MobileNet V3) or torchvision's, as the file has it."""
-    timm = "conv_stem.weight" in tensors
+    """Returns the entries of a network, in timm's names or torchvision's, as the file has it."""
+    timm = _is_timm(tensors)
     second = variant.gate == "none"
     names_of = _timm_names if timm else _torchvision_v2_names if second else _torchvision_names
     number = 1 + (sum(map(len, variant.stages)) if variant.hidden or second else len(variant.stages))
@@ -267,7 +292,10 @@ def entries_of(variant: Variant, tensors: Mapping[str, np.ndarray]) -> list[form
     )
     if timm:
         stem, last, head = ("conv_stem", "bn1"), ("conv_head", "bn2"), "classifier"
-    epsilon = variant.epsilon
+        if variant.hidden:
+            root = f"blocks.{_timm_places(variant)[-1][0] + 1}.0"
+            last = (f"{root}.conv", f"{root}.bn1")
+    epsilon = _TIMM_EPSILON if timm else variant.epsilon
     entries = layers.folded("stem", *stem, layers.Shape(3, variant.stem, 3, 2), epsilon)
     before = variant.stem
     for stage, rows in enumerate(variant.stages, start=1):
@@ -284,7 +312,9 @@ def entries_of(variant: Variant, tensors: Mapping[str, np.ndarray]) -> list[form
             entries += layers.folded(f"{here}.project", *names.project, shapes.project, epsilon)
             before = row.after
     entries += layers.folded("last", *last, layers.Shape(before, variant.last, 1), epsilon)
-    if variant.hidden:
+    if variant.hidden and timm:
+        entries += _pointwise_dense("hidden", "conv_head", variant.last, variant.hidden)
+    elif variant.hidden:
         entries += formats.dense("hidden", "classifier.0", variant.last, variant.hidden)
         head = "classifier.3"
     classes = layers.num_classes(tensors, f"{head}.bias")
@@ -316,8 +346,9 @@ def build(name: str, checkpoint: checkpoints.Checkpoint, input_size: int | None)
       The network.
     """
     variant, (mean, std) = VARIANTS[name], layers.IMAGENET_PIXELS
+    interpolation = "bicubic" if _is_timm(checkpoint.tensors) else variant.interpolation
     preprocessing = networks.with_size(
-        networks.Preprocessing(224, 0.875, mean, std, smallest=64, interpolation=variant.interpolation), input_size
+        networks.Preprocessing(224, 0.875, mean, std, smallest=64, interpolation=interpolation), input_size
     )
     params = formats.convert(entries_of(variant, checkpoint.tensors), checkpoint.tensors)
     num_classes = len(params["head"]["bias"])

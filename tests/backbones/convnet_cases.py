@@ -35,6 +35,8 @@ CASES = {
     "mobilenet_v2_timm": (65, 75),
     "mobilenet_v3_small": (65, 75),
     "mobilenet_v3_large": (65, 75),
+    "mobilenet_v3_small_timm": (65, 75),
+    "mobilenet_v3_large_timm": (65, 75),
     "convnext_torchvision": (65, 75),
     "convnext_timm": (65, 75),
     "clip_resnet": (64, 64),
@@ -47,6 +49,8 @@ _TELLING = {
     "mobilenet_v2_timm": {"conv_stem.weight": (32, 3, 3, 3), "classifier.bias": (CLASSES,)},
     "mobilenet_v3_small": {"classifier.3.bias": (CLASSES,)},
     "mobilenet_v3_large": {"classifier.3.bias": (CLASSES,)},
+    "mobilenet_v3_small_timm": {"conv_stem.weight": (16, 3, 3, 3), "classifier.bias": (CLASSES,)},
+    "mobilenet_v3_large_timm": {"conv_stem.weight": (16, 3, 3, 3), "classifier.bias": (CLASSES,)},
     "convnext_torchvision": {"classifier.2.bias": (CLASSES,)},
     "convnext_timm": {"stages.0.blocks.0.gamma": (16,), "head.fc.bias": (CLASSES,)},
 }
@@ -55,7 +59,7 @@ _TELLING = {
 def _architecture(case: str) -> str:
     if case.startswith("mobilenet_v2"):
         return "mobilenet_v2_torch"
-    return "efficientnet_b0" if case.startswith("efficientnet") else case
+    return "efficientnet_b0" if case.startswith("efficientnet") else case.removesuffix("_timm")
 
 
 def layout(case: str) -> dict[str, tuple[int, ...]]:

@@ -90,6 +90,8 @@ _MODELS = {
     "mobilenet_v2_timm": lambda: timm.create_model("mobilenetv2_100", num_classes=CLASSES),
     "mobilenet_v3_small": lambda: torchvision.models.mobilenet_v3_small(num_classes=CLASSES),
     "mobilenet_v3_large": lambda: torchvision.models.mobilenet_v3_large(num_classes=CLASSES),
+    "mobilenet_v3_small_timm": lambda: timm.create_model("mobilenetv3_small_100", num_classes=CLASSES),
+    "mobilenet_v3_large_timm": lambda: timm.create_model("mobilenetv3_large_100", num_classes=CLASSES),
     "convnext_torchvision": _convnext_torchvision,
     "convnext_timm": lambda: timm.models.convnext.ConvNeXt(
         num_classes=CLASSES, depths=(1, 2, 1, 1), dims=(16, 32, 48, 64)
@@ -111,6 +113,10 @@ _STAGES = {
                            "stage3": "features.8", "stage4": "features.11"},
     "mobilenet_v3_large": {"stem": "features.0", "stage1": "features.1", "stage2": "features.3",
                            "stage3": "features.6", "stage4": "features.12", "stage5": "features.15"},
+    # timm begins a stage at a new width too.
+    "mobilenet_v3_small_timm": {"stage1": "blocks.0", "stage2": "blocks.1", "stage3": "blocks.3", "stage4": "blocks.4"},
+    "mobilenet_v3_large_timm": {"stage1": "blocks.0", "stage2": "blocks.1", "stage3": "blocks.2", "stage4": "blocks.4",
+                                "stage5": "blocks.5"},
     "convnext_torchvision": {"stem": "features.0", **{f"stage{i}": f"features.{2 * i - 1}" for i in range(1, 5)}},
     "convnext_timm": {"stem": "stem", **{f"stage{i}": f"stages.{i - 1}" for i in range(1, 5)}},
     "clip_resnet": {"stem": "visual.avgpool", **{f"stage{i}": f"visual.layer{i}" for i in range(1, 5)}},
