@@ -1,14 +1,16 @@
 """Writes docs/metrics.md: every metric's passport, and its values beside those of the original codes and of the peers.
 
-    python -m benchmarks.official_metrics --output=docs/metrics.md [--peers]
+    python -m benchmarks.official_metrics --output=docs/metrics.md [--peers] [--speed=JSON]
 
 The published values are those of three TID2013 pairs in the shared folder. With --peers (the bench extra) twenty
-photographs of several sizes, odd ones too, are damaged and scored by both sides under the same convention.
+photographs of several sizes, odd ones too, are damaged and scored by both sides under the same convention. --speed
+takes what `benchmarks.metrics` wrote.
 """
 
 import csv
 import dataclasses
 import itertools
+import json
 import pathlib
 from collections.abc import Callable, Iterator
 
@@ -24,6 +26,8 @@ from tests import shared
 
 _OUTPUT = flags.DEFINE_string("output", "docs/metrics.md", "Where the page goes.")
 _PEERS = flags.DEFINE_bool("peers", False, "Whether to score the twenty pairs with the peers too.")
+
+_SPEED = flags.DEFINE_string("speed", None, "The figures of benchmarks.metrics, for the page.")
 
 _SCENES = ("I03", "I04", "I08")
 # Row of the published table: our metrics that mean the same.
@@ -163,6 +167,18 @@ def _passport_rows() -> Iterator[str]:
         yield "| " + " | ".join(str(cell) for cell in cells) + " |"
 
 
+def _speed(path: str) -> str:
+    content = json.loads(pathlib.Path(path).read_text())
+    lines = []
+    for row in content["rows"]:
+        peer = "| | |" if row["peer"] is None else f"| {row['peer']} | {row['peer_ms']:.3g} | {row['ratio']:.1f}"
+        lines.append(f"| {row['name']}, {row['size']} | {row['ours_ms']:.3g} {peer} |")
+    machine = content["machine"]
+    return _SPEED_TABLE.format(
+        cores=machine["cores"], jax=machine["jax"], geomean=content["geomean_ratio"], rows="\n".join(lines)
+    )
+
+
 _PAGE = """# Conventional metrics
 
 Written by `python -m benchmarks.official_metrics{flag}`.
@@ -181,6 +197,10 @@ digits than 0.299, 0.587, 0.114: with it NLPD agrees to the last published digit
 
 {peers}
 
+## Speed
+
+{speed}
+
 ## Passports
 
 | metric | family | colour | data range | window | border | downsampling | smallest side | better | range | \
@@ -190,6 +210,13 @@ differentiable | undefined | convention | source |
 """
 
 _NO_PEERS = "Not run for this page: add `--peers`."
+_NO_SPEED = "Not measured for this page: add `--speed=JSON`, written by `python -m benchmarks.metrics --json=JSON`."
+_SPEED_TABLE = """Milliseconds per image beside the fastest peer that has the metric, {cores} cores, JAX {jax},
+compiled; ours by `jax.lax.map` or `jax.vmap`, whichever is faster. Geometric mean of the ratios: {geomean:.2f}.
+
+| metric | ours | peer | peer's | times |
+|---|---|---|---|---|
+{rows}"""
 _PEER_TABLE = """Largest and median absolute difference over twenty damaged photographs of sides {crops}.
 pyiqa's NLPD is not the authors' code to the digit; ours is (above).
 
@@ -208,6 +235,7 @@ def main(_: list[str]) -> None:
         flag=" --peers" if _PEERS.value else "",
         official="\n".join(_official_rows()),
         peers=peers,
+        speed=_speed(_SPEED.value) if _SPEED.value else _NO_SPEED,
         passports="\n".join(_passport_rows()),
     )
     pathlib.Path(_OUTPUT.value).write_text(page)

@@ -270,8 +270,8 @@ def shrink(x: jax.Array, factor: int, *, border: str = "symmetric") -> jax.Array
     if factor == 1:
         return x
     before = (factor - 1) // 2
-    height, width = (-(-side // factor) for side in x.shape[-2:])
-    sides = zip((height, width), x.shape[-2:], strict=True)
-    widths = [(before, max(0, factor * covered - side - before)) for covered, side in sides]
-    padded = pad(x, *widths, border)[..., : height * factor, : width * factor]
-    return jnp.mean(padded.reshape(*x.shape[:-2], height, factor, width, factor), axis=(-3, -1))
+    after = [max(0, factor * -(-side // factor) - side - before) for side in x.shape[-2:]]
+    padded = pad(x, (before, after[0]), (before, after[1]), border)
+    # Strided sums: XLA on the CPU is ten times slower at means over reshaped axes.
+    mean = (1.0 / factor,) * factor
+    return shifted_sum(shifted_sum(padded, mean, x.ndim - 2, stride=factor), mean, x.ndim - 1, stride=factor)
