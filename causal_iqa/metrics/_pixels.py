@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from causal_iqa import _checks, images
+from causal_iqa._settle import settle
 
 
 def check_side(image: jax.Array, smallest_side: int, metric: str) -> None:
@@ -52,4 +53,10 @@ def safe_sqrt(x: jax.Array) -> jax.Array:
 
 def variance(x: jax.Array) -> jax.Array:
     """Population variance, exactly zero for a constant array (a rounded mean would leave a remainder)."""
-    return jnp.var(x - jax.lax.stop_gradient(x[0, 0]))
+    x = settle(x - jax.lax.stop_gradient(x[0, 0]))
+    return total(jnp.square(x - total(x) / x.size)) / x.size
+
+
+def total(x: jax.Array) -> jax.Array:
+    """Sum of a map [H, ...], down the rows first: XLA on the CPU adds rows in vectors, but a whole map one by one."""
+    return jnp.sum(jnp.sum(settle(x), axis=0))

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from causal_iqa import images
+from causal_iqa._settle import settle
 from causal_iqa.metrics import _pixels, spec
 
 
@@ -27,7 +28,8 @@ def mse(reference: jax.Array, image: jax.Array) -> jax.Array:
       [1] Wang, Bovik, "Mean squared error: love it or leave it?", IEEE Signal Processing Magazine 2009.
     """
     _pixels.check_pair(reference, image, 1, "mse")
-    return jnp.mean(jnp.square(reference - image))
+    rows = jnp.square(reference - image).reshape(image.shape[0], -1)
+    return _pixels.total(rows) / image.size
 
 
 def _decibels(error: jax.Array) -> jax.Array:
@@ -74,7 +76,8 @@ def psnr_y(reference: jax.Array, image: jax.Array) -> jax.Array:
       [2] Rec. ITU-R BT.601-7 (2011), section 2.5.1.
     """
     _pixels.check_pair(reference, image, 1, "psnr_y")
-    return _decibels(jnp.mean(jnp.square(images.luma(reference - image))))
+    difference = settle(images.luma(reference - image))
+    return _decibels(_pixels.total(jnp.square(difference)) / difference.size)
 
 
 _WANG2009 = "Wang, Bovik, IEEE Signal Processing Magazine 26(1), 2009"
