@@ -12,6 +12,7 @@ from causal_iqa import alignment, causal, pipeline
 from causal_iqa.report import accuracy, figures, html, rivals, sets, summary, tables
 
 _DOSE_METRICS = 4
+_PANELS_PER_FAMILY = 4
 # Resamples of the further measures, whose intervals need a standard error only, and permutations of the null.
 _MEASURE_RESAMPLES, _PERMUTATIONS = 100, 999
 _OURS = ("label_free", "task_guided", "feature_reference")
@@ -205,7 +206,8 @@ def render(found: Findings, *, level: float = 0.95) -> dict[str, figures.Figure]
     rows = [row for row in tables.rows_of(found.alignments, found.families) if row.metric in found.scores]
     truth = found.performance[_ALL].mean(axis=1)
     means = {}
-    for row in rows:
+    shown = _shown(rows)
+    for row in shown:
         values = found.scores[row.metric][_ALL]
         finite = np.isfinite(values)
         count = finite.sum(axis=1)
@@ -219,7 +221,7 @@ def render(found: Findings, *, level: float = 0.95) -> dict[str, figures.Figure]
             names,
             [condition.severity for condition in found.conditions],
             groups={condition.degradation: condition.group for condition in found.conditions},
-            rho={row.metric: row.alignment.between for row in rows},
+            rho={row.metric: row.alignment.between for row in shown},
             title="Accuracy (mean over networks) against mean quality, a point per condition",
         ),
         "alignment_bars": figures.alignment_bars(
@@ -232,6 +234,16 @@ def render(found: Findings, *, level: float = 0.95) -> dict[str, figures.Figure]
             title="Accuracy and the best metrics over severity",
         ),
     }
+
+
+def _shown(rows: Sequence[tables.Row]) -> list[tables.Row]:
+    """The best of every family: a panel each for all would fill pages."""
+    found: dict[str, list[tables.Row]] = {}
+    for row in rows:
+        if np.isfinite(row.alignment.between.rho):
+            found.setdefault(row.family, []).append(row)
+    chosen = {row.metric for own in found.values() for row in own[:_PANELS_PER_FAMILY]}
+    return [row for row in rows if row.metric in chosen] or list(rows)
 
 
 def write(
