@@ -100,7 +100,7 @@ def _settings(summary: Mapping[str, Any], config: Mapping[str, Any]) -> str:
     networks = ", ".join(f"{k} ({100 * v['clean_accuracy']:.1f} % clean)" for k, v in summary["networks"].items())
     backbones = ", ".join(choice["name"] for choice in config["backbones"])
     return (
-        f"{summary['num_images']} images of `{config['dataset']}`, "
+        f"{summary['num_images']} images of `{config['dataset'].rsplit('/', 1)[-1]}`, "
         f"{len(summary['conditions']) - 1} conditions and clean; "
         f"networks {networks}; backbones {backbones}; anchors: {config['anchors']}, at most {config['num_anchors']}; "
         f"seed {config['seed']}, {config['num_resamples']} resamples."
