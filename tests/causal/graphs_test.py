@@ -80,6 +80,7 @@ def test_families_say_what_the_design_says():
         "label_free": {("X", "Q"), ("T", "Q"), ("T", "W")},
         "task_guided": {("X", "Q"), ("T", "Q"), ("T", "W"), ("Y", "Q")},
         "network_output": {("X_in", "Q"), ("W", "Q")},
+        "feature_reference": {("X", "Q"), ("S", "R"), ("R", "Q"), ("T", "Q"), ("T", "W")},
     }
     assert {name: set(graph.edges) for name, graph in families.items()} == {n: common | e for n, e in own.items()}
     # Without a label, X (and shared task knowledge) separates score and performance; C alone does not.

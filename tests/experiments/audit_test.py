@@ -1,0 +1,155 @@
+"""The audit of a run whose truth is known: one score that follows what the network sees, one that sees no condition."""
+
+import json
+
+import numpy as np
+import pytest
+
+from causal_iqa import pipeline
+from causal_iqa.report import audit as audit_report
+from tests.experiments.binaries import error_of, run
+
+_IMAGES = 128
+_NETWORK = pipeline.NetworkChoice("scene_cnn_a", "scene_cnn_a")
+
+
+def _write_run(folder):
+    """A finished run, drawn from C -> X, S -> X, X -> ssim, S -> rms_contrast, X -> M."""
+    config = pipeline.StudyConfig(
+        networks=(_NETWORK,),
+        num_images=_IMAGES,
+        degradations=("gaussian_noise", "fog"),
+        severities=(1.0, 3.0, 5.0),
+        metrics=("ssim", "rms_contrast"),
+        num_resamples=60,
+    )
+    rng = np.random.default_rng(0)
+    scene = rng.normal(size=_IMAGES)
+    slopes = {"gaussian_noise": 0.5, "fog": 0.3}
+    shift = np.array([[slopes.get(one.degradation, 0.0) * one.severity] for one in config.conditions])
+    x = scene - shift
+    clean = shift[:, 0] == 0
+    columns = {
+        "ssim": np.where(clean[:, None], 1.0, x + 0.2 * rng.normal(size=x.shape)),
+        "rms_contrast": np.broadcast_to(scene + 0.5 * rng.normal(size=_IMAGES), x.shape),
+        "scene_cnn_a/correct": x + 0.5 * rng.normal(size=x.shape) > -1,
+        "scene_cnn_a/p_true": 1 / (1 + np.exp(-x)),
+        "scene_cnn_a/confidence": 0.5 + 0.5 / (1 + np.exp(-x)),
+    }
+    families = {"ssim": "full_reference", "rms_contrast": "no_reference"}
+    passports = {
+        name: {"metric": name, "family": family, "higher_is_better": True, "side": 48, "networks": ["scene_cnn_a"]}
+        for name, family in families.items()
+    }
+    store = pipeline.Store(folder, config, "test", {"dataset": {"size": _IMAGES}})
+    labels = (scene + rng.normal(size=_IMAGES) > 0).astype(np.int32)
+    for part in range(2):
+        own = slice(64 * part, 64 * (part + 1))
+        values = {name: table[:, own] for name, table in columns.items()}
+        ids = [f"test/{i}" for i in range(own.start, own.stop)]
+        store.write_part(part, ids, labels[own], config.conditions, values, (), passports)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def audited(tmp_path_factory):
+    folder = _write_run(tmp_path_factory.mktemp("run"))
+    graphs = folder / "graphs.txt"
+    graphs.write_text("# One on each line.\nscreen=C -> Q -> M, Q -> Y  # Q carries all\nC -> ssim -> M\n")
+    run("audit", f"--run={folder}", f"--graph={graphs}", "--graph=apart = C -> Q, C -> M, clean_rms_contrast")
+    return folder, json.loads((folder / "audit.json").read_text())
+
+
+def _test_of(audited, metric, x, y, given):
+    (found,) = [
+        t for t in audited["graph_tests"]["tests"] if (t["metric"], t["x"], t["y"], t["given"]) == (metric, x, y, given)
+    ]
+    return found
+
+
+def test_desiderata_know_the_blind_score(audited):
+    desiderata = audited[1]["desiderata"]
+    holds = {name: verdict["holds"] for name, verdict in desiderata["ssim"].items()}
+    assert (holds["sensitive"], holds["free_standing"], holds["prior"]) == (True, False, True)
+    assert desiderata["ssim"]["aligned"]["p_value"] < 0.05
+    assert desiderata["ssim"]["sensitive"]["p_value"] < 1e-4
+    assert max(desiderata["ssim"]["sensitive"]["falling"].values()) < 1e-4
+    assert not desiderata["rms_contrast"]["sensitive"]["holds"]
+    assert desiderata["rms_contrast"]["aligned"]["p_value"] < 0.05
+    assert "independent of M given C: p = " in desiderata["rms_contrast"]["aligned"]["evidence"]
+
+
+def test_graphs_are_rejected_by_what_they_imply(audited):
+    verdicts = audited[1]["graph_tests"]["verdicts"]
+    assert [verdicts["blind"][name]["rejected"] for name in ("ssim", "rms_contrast")] == [1, 0]
+    assert verdicts["blind"]["ssim"]["by"] == [{"x": "C", "y": "Q", "given": []}]
+    assert {"x": "M", "y": "Q", "given": ["C"]} in verdicts["irrelevant"]["ssim"]["by"]
+    assert set(verdicts["no_reference"]) == {"rms_contrast"}
+    assert all(not one["rejected"] for name in ("no_reference", "full_reference") for one in verdicts[name].values())
+    # The users' graphs: what Q carries, a column by its name, and a factor of the clean image.
+    assert _test_of(audited[1], "rms_contrast", "C", "M", ["Q"])["verdict"] == "rejected"
+    assert _test_of(audited[1], None, "C", "M", ["ssim"])["verdict"] == "kept"
+    assert _test_of(audited[1], None, "C", "clean_rms_contrast", [])["verdict"] == "kept"
+    assert _test_of(audited[1], None, "M", "clean_rms_contrast", [])["verdict"] == "rejected"
+    assert audited[1]["graph_tests"]["graphs"]["screen"]["graph"] == "C -> Q, Q -> M, Q -> Y"
+    assert "one row per image" in audited[1]["graph_tests"]["design"]
+
+
+def test_effects_doses_and_mediation_are_those_of_the_draw(audited):
+    doses, mediation = audited[1]["dose_alignment"], audited[1]["mediation"]
+    assert doses["ssim"]["mean"]["correlation"]["value"] > 0.95
+    assert doses["rms_contrast"]["mean"]["correlation"]["value"] is None
+    assert abs(mediation["ssim"]["surrogate_share"]["value"] - 1) < 0.2
+    assert abs(mediation["rms_contrast"]["surrogate_share"]["value"]) < 0.05
+    assert (mediation["ssim"]["base"], mediation["rms_contrast"]["base"]) == ("mildest", "clean")
+    effects = audited[1]["effects"]["accuracy"]
+    assert effects["gaussian_noise/5"]["effect"] < effects["fog/5"]["effect"] < effects["fog/1"]["effect"] + 0.05
+
+
+def test_observational_study_comes_nearer_to_the_truth_than_the_naive_one(audited):
+    found = audited[1]["observational"]
+    assert found["arms"] == ["clean", "1", "3", "5"]
+    assert set(found["adjustment_set"]) == {"Y", "clean rms_contrast"}
+    methods = found["repeats"]["methods"]
+    for method in ("regression", "weighting", "doubly_robust"):
+        assert methods[method]["mean_absolute_bias"] < 0.6 * methods["naive"]["mean_absolute_bias"]
+    truth = found["accuracy"]["truth"]
+    assert truth[0] > truth[1] > truth[3]
+    assert [one["name"] for one in found["refutations"]] == [
+        "placebo_treatment",
+        "random_common_cause",
+        "random_subset",
+    ]
+
+
+def test_files_are_complete_and_the_same_again(audited):
+    folder, _ = audited
+    text = (folder / "audit.md").read_text()
+    for part in ("Desiderata", "What the graphs imply", "fall together", "carry", "observational data", "Families"):
+        assert part in text
+    names = ("audit_dose_response", "audit_effects", "audit_mediation", "audit_observational")
+    for name in names:
+        assert f"figures/{name}.png" in text
+        assert (folder / "figures" / f"{name}.png").stat().st_size > 5000
+    before = (folder / "audit.json").read_bytes()
+    run(
+        "audit", f"--run={folder}", f"--graph={folder}/graphs.txt", "--graph=apart = C -> Q, C -> M, clean_rms_contrast"
+    )
+    assert (folder / "audit.json").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("ring=C -> Q -> C", "graph ring: edges: expected no cycle, got C -> Q -> C"),
+        ("nofile.txt", "'nofile.txt' is neither a graph (C -> X, X -> Q) nor a file"),
+        ("blind=C -> Q", "the name 'blind' is taken"),
+        ("C -> ", "graph graph1: text: expected nodes joined by '->'"),
+    ],
+)
+def test_refuses_what_is_no_graph(capsys, tmp_path, text, expected):
+    assert expected in error_of(capsys, "audit", f"--run={tmp_path}", f"--graph={text}")
+
+
+def test_names_are_given_to_nameless_graphs():
+    assert list(audit_report.read_graphs(["C -> Q", "two=C -> M"])) == ["graph1", "two"]
