@@ -1,7 +1,7 @@
 """Networks beside PyTorch (channels_last, inference mode), with the same weights and images, in one process.
 
 From the repository root, with the bench extra:
-    python -m benchmarks.backbones --json=results/backbones.json
+    python -m benchmarks.backbones --json=results/backbones.json [--photos=FOLDER]
 
 Where JAX sees an accelerator, ResNet-50 and ViT-B/16 also run there at batch 256, in float32 and bfloat16, against the
 matrix products the machine reaches.
@@ -21,12 +21,13 @@ import safetensors.numpy
 from absl import app, flags
 
 from benchmarks import harness, peers
-from causal_iqa import backbones
+from causal_iqa import backbones, data
 
 _JSON = flags.DEFINE_string("json", None, "Where to write the rows.")
 _NETWORKS = flags.DEFINE_list("networks", ["all"], "Rows to run, or all.")
 _BATCH = flags.DEFINE_integer("batch", 32, "Images per batch.")
 _ROUNDS = flags.DEFINE_integer("rounds", 5, "Counted runs of each side.")
+_PHOTOS = flags.DEFINE_string("photos", None, "Folder of photographs to compare logits on (default: noise).")
 # Multiply-adds of one image, in 10^9, of the papers.
 _GIGA_MACS = {"resnet50": 4.09, "vit_b16": 17.6}
 
@@ -89,13 +90,22 @@ def _same_weights(architecture: str, model: Any) -> backbones.Network:
         return backbones.load(architecture, path)
 
 
+def _images(batch: int, side: int) -> np.ndarray:
+    """float32 [batch, side, side, 3] in [0, 1]."""
+    if _PHOTOS.value is None:
+        return np.random.default_rng(0).random((batch, side, side, 3), np.float32)
+    source = data.open_images(_PHOTOS.value)
+    photos = [data.fit(source[int(i)].image, side) for i in np.linspace(0, len(source) - 1, batch)]
+    return np.stack(photos).astype(np.float32) / 255.0
+
+
 def _row(name: str, batch: int, rounds: int) -> harness.Row:
     torch = peers.torch_peer("torch")
     architecture, make, side = NETWORKS[name]
     torch.manual_seed(0)
     model = make().eval()
     network = _same_weights(architecture, model)
-    images = np.random.default_rng(0).random((batch, side, side, 3), np.float32)
+    images = _images(batch, side)
     mean, std = (np.asarray(getattr(network.preprocessing, field), np.float32) for field in ("mean", "std"))
     # Normalisation is inside our program and outside PyTorch's.
     pixels = torch.tensor(((images - mean) / std).transpose(0, 3, 1, 2)).contiguous(memory_format=torch.channels_last)
@@ -109,6 +119,7 @@ def _row(name: str, batch: int, rounds: int) -> harness.Row:
 
     expected = peer().numpy()
     worst = np.abs(np.asarray(apply(params, on_device)) - expected).max() / np.abs(expected).max()
+    print(f"{name}: logits within {worst:.1e} of the largest", flush=True)
     if not worst < 1e-4:
         raise ValueError(f"{name}: logits differ from PyTorch's by {worst:.1e} of the largest")
     return harness.compare(

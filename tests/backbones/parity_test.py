@@ -87,6 +87,23 @@ def test_published_cifar_resnets(golden, name, file, accuracy):
     assert abs(correct.mean() - accuracy) < 0.04
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "file", "accuracy"), REAL_CIFAR)
+def test_accuracy_on_every_test_image(name, file, accuracy):
+    network = backbones.load(name, shared.path_or_skip("weights", "cifar10", file))
+    tfds = pytest.importorskip("tensorflow_datasets")
+    source = tfds.data_source("cifar10", data_dir=shared.path_or_skip("data", "tfds"), split="test", download=False)
+    assert len(source) == 5000
+    labels = jax.jit(jax.vmap(lambda image: jnp.argmax(network.apply(network.params, image)[0])))
+    correct = []
+    for start in range(0, len(source), 500):
+        examples = [source[i] for i in range(start, start + 500)]
+        found = labels(images.from_uint8(np.stack([example["image"] for example in examples])))
+        correct.append(found == np.array([example["label"] for example in examples]))
+    print(f"{name}: {100 * np.mean(correct):.2f} %")
+    assert abs(np.mean(correct) - accuracy) <= 0.005
+
+
 def central_square(path: pathlib.Path, side: int) -> np.ndarray:
     """The preprocessing of the published figures: central square of .875 of the shorter side, Pillow's bilinear."""
     photo = Image.open(path).convert("RGB")
@@ -96,19 +113,22 @@ def central_square(path: pathlib.Path, side: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize(("name", "file", "side", "accuracy"), REAL_IMAGENET)
-def test_published_mobilenets(name, file, side, accuracy):
+@pytest.mark.parametrize("every", [7, pytest.param(1, marks=pytest.mark.slow)])
+def test_published_mobilenets(name, file, side, accuracy, every):
     network = backbones.load(name, shared.path_or_skip("weights", "imagenet", file))
     assert network.preprocessing.size == side
     assert network.num_classes == 1000
     sample = shared.path_or_skip("data", "imagenet_sample")
     wnids = [line.split()[0] for line in (sample / "imagenet_wnids.txt").read_text().splitlines()]
-    photos = sorted((sample / "validation").glob("*/*.JPEG"))[::7]
+    photos = sorted((sample / "validation").glob("*/*.JPEG"))[::every]
     batch = images.from_uint8(np.stack([central_square(path, side) for path in photos]))
     predict_logits = jax.jit(jax.vmap(lambda image: network.apply(network.params, image)[0]))
     logits = jnp.concatenate([predict_logits(batch[i : i + 25]) for i in range(0, len(photos), 25)])
     correct = np.argmax(logits, axis=1) == np.array([wnids.index(p.parent.name) for p in photos])
-    # 100 photos: a standard error of up to 5 points. One wrong label offset or channel order gives near 0.
-    assert abs(correct.mean() - accuracy) < 0.12
+    print(f"{name}: {100 * correct.mean():.2f} % of {len(photos)}")
+    # 100 photos: a standard error of up to 5 points. One wrong label offset or channel order gives near 0. All 700 here
+    # of the 1000 the figure was measured on: up to 1 point.
+    assert abs(correct.mean() - accuracy) < (0.12 if every > 1 else 0.03)
 
 
 @pytest.mark.parametrize("side", [6, 7])
