@@ -1,171 +1,42 @@
 """Writes the tables of finished runs into a Markdown page, so that its numbers are those of the runs.
 
-  python -m experiments.record --page=docs/study.md --run=cifar10=results/cifar10 --run=imagenet=results/imagenet
+  python -m experiments.record --page=docs/study.md --study=cifar10=results/cifar10 --study=imagenet=results/imagenet
 
 The page holds, for every run and table, a place `<!-- cifar10/alignment -->` ... `<!-- end -->`; what stands between
 the two lines is replaced. Tables: settings, alignment, gains, anchors, accuracy. Computes no score; run
 experiments.align first.
 """
 
-import json
 import pathlib
-import re
-from collections.abc import Callable, Mapping
-from typing import Any
 
 from absl import app, flags
 
 from causal_iqa._checks import InputError
 from causal_iqa.pipeline import write_atomically
+from causal_iqa.report import record
 from experiments import common
 
-_PAGE = flags.DEFINE_string("page", None, "The Markdown page, with a place for each table.", required=True)
-_RUN = flags.DEFINE_multi_string("run", [], "NAME=FOLDER of a finished run of experiments.align; repeat for more.")
-
-_NUMBERS = ("between", "within", "pooled")
-_ALL = "all"
-_PLACE = re.compile(r"<!-- ([\w-]+)/(\w+) -->\n.*?<!-- end -->", re.DOTALL)
-_SIZE = re.compile(r"\[m=(\d+)\]$")
-
-
-def _rho(interval: Mapping[str, float | None]) -> str:
-    if interval["rho"] is None:
-        return "-"
-    text = f"{interval['rho']:.3f}"
-    return text if interval["low"] is None else f"{text} [{interval['low']:.2f}, {interval['high']:.2f}]"
-
-
-def _table(head: list[str], rows: list[list[str]]) -> str:
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in (head, ["---"] * len(head), *rows))
-
-
-def _by_between(metrics: Mapping[str, Any]) -> list[tuple[str, Any]]:
-    def order(item: tuple[str, Any]) -> tuple[float, str]:
-        rho = item[1]["alignment"][_ALL]["between"]["rho"]
-        return (2.0 if rho is None else -rho, item[0])
-
-    return sorted(metrics.items(), key=order)
-
-
-def _alignment(summary: Mapping[str, Any], config: Mapping[str, Any]) -> str:
-    rows = [
-        [f"`{name}`", entry["family"].replace("_", " "), *(_rho(entry["alignment"][_ALL][n]) for n in _NUMBERS)]
-        for name, entry in _by_between(summary["metrics"])
-        if not _SIZE.search(name)
-    ]
-    return _table(["metric", "family", *_NUMBERS], rows)
-
-
-def _gains(summary: Mapping[str, Any], config: Mapping[str, Any]) -> str:
-    rows = []
-    for name, entry in _by_between(summary["metrics"]):
-        if _SIZE.search(name) or entry["family"] != "label_free":
-            continue
-        for yardstick, gain in entry.get("gains", {}).items():
-            cells = []
-            for number in _NUMBERS:
-                one = gain[number]
-                best = f" `{one['best']}`" if one.get("best") else ""
-                shown = one["difference"] is not None
-                cells.append(
-                    f"{one['difference']:+.2f} [{one['low']:+.2f}, {one['high']:+.2f}]{best}" if shown else "-"
-                )
-            rows.append([f"`{name}`", yardstick.replace("_", " "), *cells])
-    return _table(["metric", "over", *_NUMBERS], rows)
-
-
-def _anchors(summary: Mapping[str, Any], config: Mapping[str, Any]) -> str:
-    rows = []
-    for name, entry in summary["metrics"].items():
-        if not name.startswith("stages_"):
-            continue
-        found = _SIZE.search(name)
-        size = int(found.group(1)) if found else config["num_anchors"]
-        rows.append((_SIZE.sub("", name), size, [_rho(entry["alignment"][_ALL][n]) for n in _NUMBERS]))
-    return _table(["metric", "anchors", *_NUMBERS], [[f"`{n}`", str(m), *cells] for n, m, cells in sorted(rows)])
-
-
-def _accuracy(summary: Mapping[str, Any], config: Mapping[str, Any]) -> str:
-    found = [(name, by[_ALL]) for name, by in summary["predicted_accuracy"].items() if _ALL in by]
-    found = [row for row in found if row[1]["mean_absolute"] is not None and not _SIZE.search(row[0])]
-    rows = []
-    for name, one in sorted(found, key=lambda row: row[1]["mean_absolute"]):
-        family = summary["metrics"].get(name, {"family": "network_output"})["family"].replace("_", " ")
-        bounds = "" if one["low"] is None else f" [{100 * one['low']:.1f}, {100 * one['high']:.1f}]"
-        rows.append([f"`{name}`", family, one["learned_on"], f"{100 * one['mean_absolute']:.1f}{bounds}"])
-    return _table(["score", "family", "labels read", "error in points"], rows)
-
-
-def _settings(summary: Mapping[str, Any], config: Mapping[str, Any]) -> str:
-    networks = ", ".join(f"{k} ({100 * v['clean_accuracy']:.1f} % clean)" for k, v in summary["networks"].items())
-    backbones = ", ".join(choice["name"] for choice in config["backbones"])
-    return (
-        f"{summary['num_images']} images of `{config['dataset'].rsplit('/', 1)[-1]}`, "
-        f"{len(summary['conditions']) - 1} conditions and clean; "
-        f"networks {networks}; backbones {backbones}; anchors: {config['anchors']}, at most {config['num_anchors']}; "
-        f"seed {config['seed']}, {config['num_resamples']} resamples."
-    )
-
-
-_TABLES: Mapping[str, Callable[[Mapping[str, Any], Mapping[str, Any]], str]] = {
-    "settings": _settings,
-    "alignment": _alignment,
-    "gains": _gains,
-    "anchors": _anchors,
-    "accuracy": _accuracy,
-}
-
-
-def _read(folder: pathlib.Path) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
-    try:
-        summary = json.loads((folder / "summary.json").read_text())
-        return summary, json.loads((folder / "config.json").read_text())["config"]
-    except (OSError, ValueError, KeyError) as error:
-        raise InputError(f"run: {folder} holds no finished run ({error})") from error
-
-
-def fill(page: str, runs: Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any]]]) -> str:
-    """Returns the page with the tables of the given runs put into their places.
-
-    Args:
-      page: Markdown.
-      runs: name -> (summary.json, config).
-
-    Raises:
-      InputError: when a place asks for a table that does not exist, or a run has no place.
-    """
-    used = set()
-
-    def table(match: re.Match[str]) -> str:
-        run, name = match.groups()
-        if name not in _TABLES:
-            raise InputError(f"page: unknown table {name!r} in <!-- {run}/{name} -->; there are {', '.join(_TABLES)}")
-        if run not in runs:
-            return match.group(0)
-        used.add(run)
-        return f"<!-- {run}/{name} -->\n{_TABLES[name](*runs[run])}\n<!-- end -->"
-
-    filled = _PLACE.sub(table, page)
-    if missing := sorted(set(runs) - used):
-        raise InputError(f"page: no place for run {', '.join(missing)}")
-    return filled
+_PAGE = flags.DEFINE_string("page", None, "The Markdown page, with a place for each table.")
+_STUDY = flags.DEFINE_multi_string("study", [], "NAME=FOLDER of a finished run of experiments.align; repeat for more.")
 
 
 def main(_: list[str]) -> None:
     """Flags -> finished runs -> tables in the page."""
+    if not _PAGE.value or not _STUDY.value:
+        raise InputError("--page, --study: expected a page and at least one NAME=FOLDER")
     runs = {}
-    for text in _RUN.value:
+    for text in _STUDY.value:
         name, _separator, folder = text.partition("=")
         if not name or not folder:
-            raise InputError(f"--run: expected NAME=FOLDER, got {text!r}")
-        runs[name] = _read(pathlib.Path(folder))
+            raise InputError(f"--study: expected NAME=FOLDER, got {text!r}")
+        runs[name] = record.read(pathlib.Path(folder))
     page = pathlib.Path(_PAGE.value)
     common.check_writable(str(page), "page")
     try:
         text = page.read_text("utf-8")
     except OSError as error:
         raise InputError(f"page: {page} cannot be read ({error.strerror})") from error
-    write_atomically(page, fill(text, runs).encode())
+    write_atomically(page, record.fill(text, runs).encode())
     print(f"tables of {', '.join(runs)} written to {page}")
 
 

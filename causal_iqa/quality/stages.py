@@ -98,11 +98,13 @@ def stage_features(stages: Mapping[str, jax.Array], order: Sequence[str], final:
 
 
 def joined(parts: Sequence[StageFeatures]) -> StageFeatures:
-    """Returns the features of several backbones as those of one: statistics side by side, ends of each together."""
+    """Returns the features of several backbones as those of one.
+
+    Every statistic keeps a kernel of its own, and the final features side by side have one besides.
+    """
     return StageFeatures(
         jnp.concatenate([part.final for part in parts], axis=-1),
         jnp.concatenate([part.early for part in parts], axis=-1),
-        # Each backbone's final features keep a kernel of their own.
         tuple(x for part in parts for x in (part.final, *part.inner)),
     )
 

@@ -122,7 +122,7 @@ def test_backbones_are_joined_and_bring_their_heads():
     study = pipeline.prepare(config)
     joined = study.witnesses["stages@scene_features+scene_cnn_b@48"]
     alone = [study.witnesses[f"stages@{name}@48"] for name in names]
-    assert len(joined.anchors) == sum(len(witness.anchors) for witness in alone)
+    assert len(joined.anchors) == 1 + sum(len(witness.anchors) for witness in alone)
     columns = {scorer.column.name for scorer in study.scorers}
     assert {"stages_free@scene_features+scene_cnn_b", "head_guided@scene_cnn_b", "clean_cosine@scene_cnn_b"} <= columns
     # The head of scene_features is for other classes; one cosine per backbone says all.

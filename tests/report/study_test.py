@@ -73,7 +73,15 @@ def test_rivals_stand_in_the_table_of_the_metrics(found):
     per_image = {"confidence", "negative_entropy", "margin", "energy", "agreement"}
     of_sets = {"atc_confidence", "atc_entropy", "cot"}
     numbers = {"nuclear_norm", "leep", "log_me@net", "h_score@net"}
-    assert set(found.alignments) == {"ours", "psnr", "blur"} | per_image | of_sets | numbers
+    shares = {f"hsic_share_{target}@net" for target in ("labels", "clean")}
+    whole = {f"{name}_{target}@net" for name in ("hsic", "cka") for target in ("labels", "clean")}
+    assert set(found.alignments) == {"ours", "psnr", "blur"} | per_image | of_sets | numbers | shares | whole
+    for name in whole:
+        aligned = found.alignments[name]["all"]
+        assert aligned.between.low <= aligned.between.rho <= aligned.between.high
+        assert np.isnan(aligned.within.rho) and np.isnan(aligned.pooled.rho)
+    # The mean of the shares is the unbiased measure of the set, up to the number of images.
+    assert found.alignments["hsic_share_labels@net"]["all"].between.rho > 0.5
     for name in per_image | of_sets | {"nuclear_norm", "leep"}:
         assert found.families[name] == "network_output"
         assert not found.desiderata[name].prior.holds if name in found.desiderata else name in numbers
@@ -122,7 +130,7 @@ def test_accuracy_is_predicted_by_scores_and_by_rivals(found):
 
 
 def test_gains_and_comparisons(found):
-    assert set(found.gains) == {"ours"}
+    assert set(found.gains) == {"ours", "hsic_share_labels@net", "hsic_share_clean@net"}
     pooled = found.gains["ours"]["best_conventional"].differences.pooled.difference
     alone = {name: found.alignments[name]["all"].pooled.rho for name in ("ours", "psnr", "blur")}
     assert pooled == pytest.approx(alone["ours"] - max(alone["psnr"], alone["blur"]))

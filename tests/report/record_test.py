@@ -5,7 +5,7 @@ import json
 import pytest
 
 from causal_iqa._checks import InputError
-from experiments import record
+from causal_iqa.report import record
 
 
 def _interval(rho, low=None, high=None):
@@ -64,4 +64,4 @@ def test_places_without_a_run_stay_and_mistakes_are_named(tmp_path):
         record.fill(_page("nonsense"), {"run": (_SUMMARY, _CONFIG)})
     (tmp_path / "summary.json").write_text(json.dumps(_SUMMARY))
     with pytest.raises(InputError, match="no finished run"):
-        record._read(tmp_path)
+        record.read(tmp_path)
