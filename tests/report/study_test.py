@@ -80,8 +80,6 @@ def test_rivals_stand_in_the_table_of_the_metrics(found):
         aligned = found.alignments[name]["all"]
         assert aligned.between.low <= aligned.between.rho <= aligned.between.high
         assert np.isnan(aligned.within.rho) and np.isnan(aligned.pooled.rho)
-    # The mean of the shares is the unbiased measure of the set, up to the number of images.
-    assert found.alignments["hsic_share_labels@net"]["all"].between.rho > 0.5
     for name in per_image | of_sets | {"nuclear_norm", "leep"}:
         assert found.families[name] == "network_output"
         assert not found.desiderata[name].prior.holds if name in found.desiderata else name in numbers
