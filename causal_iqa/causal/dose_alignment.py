@@ -138,12 +138,12 @@ def _summarise(rows: np.ndarray, level: float) -> DoseAlignment:
 
 def _to_unit(curves: np.ndarray) -> np.ndarray:
     """Maps every row to [0, 1] by its own range; a constant row becomes 1/2."""
-    with np.errstate(invalid="ignore"):
-        low, high = np.nanmin(curves, axis=1, keepdims=True), np.nanmax(curves, axis=1, keepdims=True)
-        span = high - low
-        return np.where(
-            span > 0, (curves - low) / np.where(span > 0, span, 1.0), np.where(np.isfinite(curves), 0.5, np.nan)
-        )
+    known = np.isfinite(curves)
+    low = np.where(known, curves, np.inf).min(axis=1, keepdims=True)
+    high = np.where(known, curves, -np.inf).max(axis=1, keepdims=True)
+    varies = high > low
+    unit = (np.where(known, curves, 0.0) - np.where(varies, low, 0.0)) / np.where(varies, high - low, 1.0)
+    return np.where(known, np.where(varies, unit, 0.5), np.nan)
 
 
 def _pearson(x: np.ndarray, y: np.ndarray) -> np.ndarray:
