@@ -27,6 +27,8 @@ _MOST_KCI_ROWS = 1500
 _LEAST_GAMMA_ROWS = 50
 _LEAST_MEDIAN = 0.5
 _RIDGE = 1e-3
+# Permutations within larger strata take long, and there the regression on their means is as good.
+_LARGEST_STRATUM = 64
 _FREQUENCIES, _FREQUENCIES_Z = 5, 50
 
 
@@ -124,9 +126,9 @@ def independence_test(
     """Tests X _||_ Y | Z on rows that are independent draws.
 
     The test follows the kinds of columns. Nothing given: HSIC with the permutation law's gamma approximation, or
-    permutations below 50 rows. Labels given: HSIC with permutations within strata, exact. A number given: KCI up to
-    1500 rows, RCIT on random features beyond. Numbers are seen as normal scores through a Gaussian kernel with the
-    median heuristic, labels through the delta kernel, and a pair (degradation d, severity s) through
+    permutations below 50 rows. Labels given: HSIC with permutations within strata, exact, where no stratum has more
+    than 64 rows. A number given, or larger strata: KCI up to 1500 rows, RCIT on random features beyond. Numbers are
+    seen as normal scores through a Gaussian kernel with the median heuristic, labels through the delta kernel, and a pair (degradation d, severity s) through
     (1 + delta(d, d')) k(s, s') / 2.
 
     Args:
@@ -162,7 +164,9 @@ def independence_test(
     if not given:
         return _unconditional(key, x, y, num_permutations)
     if all(column.is_discrete for column in given):
-        return _within_strata(key, x, y, _groups(given), num_permutations)
+        labels = _groups(given)
+        if np.bincount(labels).max() <= _LARGEST_STRATUM:
+            return _within_strata(key, x, y, labels, num_permutations)
     return _by_regression(key, x, y, given)
 
 

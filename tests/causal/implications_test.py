@@ -119,6 +119,21 @@ def test_tests_know_what_holds_and_are_chosen_by_kind(key):
     assert {one: count for one, count in small.items() if (count > 1) == statements[one][0]} == {}
 
 
+def test_large_strata_go_to_the_regression(key):
+    """Given a label the kernel regression takes the means of its strata away, as a permutation within them would."""
+    rng = np.random.default_rng(1)
+    label = np.arange(120) % 2
+    x, y = 2 * label + rng.normal(size=(2, 120))
+    given = [causal.Column(label)]
+    alone = causal.independence_test(key, causal.Column(numbers=x), causal.Column(numbers=y))
+    assert alone.p_value < 1e-4
+    kept = [graph_tests._by_regression(key, *(causal.Column(numbers=v) for v in (x, y)), given)]
+    kept.append(causal.independence_test(key, *(causal.Column(numbers=v) for v in (x, y)), given, num_permutations=199))
+    assert [one.method for one in kept] == ["KCI", "HSIC, permutations within strata"]
+    assert kept[0].p_value > 0.05
+    assert abs(kept[0].p_value - kept[1].p_value) < 0.15
+
+
 def test_many_rows_go_to_random_features(key, monkeypatch):
     world = _world(0)
     monkeypatch.setattr(graph_tests, "_MOST_KCI_ROWS", 100)
