@@ -128,8 +128,8 @@ def independence_test(
     The test follows the kinds of columns. Nothing given: HSIC with the permutation law's gamma approximation, or
     permutations below 50 rows. Labels given: HSIC with permutations within strata, exact, where no stratum has more
     than 64 rows. A number given, or larger strata: KCI up to 1500 rows, RCIT on random features beyond. Numbers are
-    seen as normal scores through a Gaussian kernel with the median heuristic, labels through the delta kernel, and a pair (degradation d, severity s) through
-    (1 + delta(d, d')) k(s, s') / 2.
+    seen as normal scores through a Gaussian kernel with the median heuristic, labels through the delta kernel, and a
+    pair (degradation d, severity s) through (1 + delta(d, d')) k(s, s') / 2.
 
     Args:
       key: random key of permutations or features.
