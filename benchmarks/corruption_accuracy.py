@@ -27,6 +27,7 @@ from tests import shared
 
 _TASK = flags.DEFINE_enum("task", "cifar", ["cifar", "imagenet"], "Which networks and images.")
 _NUM_IMAGES = flags.DEFINE_integer("num_images", 2000, "Images, at most.")
+_ONLY = flags.DEFINE_list("networks", None, "Names among those of the task (default: all of them).")
 _DEGRADATIONS = flags.DEFINE_list("degradations", ["imagenet_c"], "Names or sets of the 19.")
 _CACHE_DIR = flags.DEFINE_string("cache_dir", None, "Folder of the finished originals (default: none is kept).")
 _JSON = flags.DEFINE_string("json", None, "Where the figures go.")
@@ -67,13 +68,22 @@ def read_task(task: str, num: int) -> tuple[np.ndarray, np.ndarray]:
     return pixels, np.asarray([example.label for example in examples], np.int32)
 
 
+def chosen_networks(task: str) -> dict[str, str]:
+    """Returns the networks of the task that were asked for, with their files."""
+    known = _NETWORKS[task]
+    unknown = sorted(set(_ONLY.value or ()) - set(known))
+    if unknown:
+        raise app.UsageError(f"--networks: unknown {unknown}; {task} has {sorted(known)}")
+    return {name: path for name, path in known.items() if not _ONLY.value or name in _ONLY.value}
+
+
 def make_judge(task: str) -> Callable[[np.ndarray, np.ndarray], Correct]:
     """Returns `f(pixels uint8 [N, H, W, 3], labels [N])`: which images each network gets right."""
     networks = {
         name: backbones.load(
             name.rsplit("_", 1)[0] if task == "imagenet" else name, str(shared.ROOT / "weights" / path)
         )
-        for name, path in _NETWORKS[task].items()
+        for name, path in chosen_networks(task).items()
     }
 
     @jax.jit
@@ -173,7 +183,9 @@ def main(_: list[str]) -> None:
     clean = {name: round(100.0 * float(right.mean()), 2) for name, right in judge(pixels, labels).items()}
     print(f"{task}: {len(labels)} images, clean accuracy {clean}", flush=True)
     names = {m for n in _DEGRADATIONS.value for m in (degradations.named_set(n) if n in degradations.SETS else (n,))}
-    folder = pathlib.Path(_CACHE_DIR.value) / f"{task}-{len(labels)}" if _CACHE_DIR.value else None
+    # What is kept holds the networks it was made with.
+    kept = "-".join([task, str(len(labels)), *sorted(_ONLY.value or ())])
+    folder = pathlib.Path(_CACHE_DIR.value) / kept if _CACHE_DIR.value else None
     rows, start = {}, time.perf_counter()
     for name in (name for name in degradations.named_set("imagenet_c") if name in names):
         run = make_ours(name, family)
