@@ -106,6 +106,12 @@ _NUM_ANCHORS = flags.DEFINE_integer("num_anchors", _D.num_anchors, "Number of an
 _ANCHOR_COUNTS = flags.DEFINE_list(
     "anchor_counts", [], "Smaller numbers of anchors to score stages_* with besides, comma separated: learning curves."
 )
+_STABILITY_VIEWS = flags.DEFINE_integer(
+    "stability_views",
+    _D.stability_views,
+    "Run every judged network on so many changed views of every image as well (mirrored, shifted, slight noise), for "
+    "the rivals that ask how stable its outputs are; 0: not at all.",
+)
 _SEED = flags.DEFINE_integer("seed", _D.seed, "Seed of the choice of images, the degradations and the resamples.")
 _NUM_RESAMPLES = flags.DEFINE_integer("num_resamples", _D.num_resamples, "Bootstrap resamples of the images.")
 _LEVEL = flags.DEFINE_float("level", _D.level, "Level of the intervals, between 0 and 1.")
@@ -160,6 +166,7 @@ def config_from_flags() -> pipeline.StudyConfig:
         templates=_TEMPLATES.value,
         class_names=_CLASS_NAMES.value,
         tokenizer=_TOKENIZER.value,
+        stability_views=_STABILITY_VIEWS.value,
         seed=_SEED.value,
         num_resamples=_NUM_RESAMPLES.value,
         level=_LEVEL.value,

@@ -81,6 +81,8 @@ class StudyConfig:
       templates: prompts of text anchors, a row of `backbones.TEMPLATES`.
       class_names: file with a name in words per class, in label order, for text anchors; None: the dataset's own.
       tokenizer: vocabulary of the text towers; None: looked for beside the weight files.
+      stability_views: passes of every judged network over changed views of every image, for the rivals that ask how
+        stable its outputs are; 0: none. Each costs as much as judging does.
       seed: of the choice of images, the degradations and the resamples.
       num_resamples: bootstrap resamples of the images.
       level: of the intervals.
@@ -112,6 +114,7 @@ class StudyConfig:
     templates: str = "short"
     class_names: str | None = None
     tokenizer: str | None = None
+    stability_views: int = 0
     seed: int = 0
     num_resamples: int = 1000
     level: float = 0.95
@@ -143,6 +146,8 @@ class StudyConfig:
             value = getattr(self, name)
             if value is not None and value < least:
                 raise _checks.InputError(f"{name}: expected at least {least}, got {value}")
+        if self.stability_views < 0 or self.stability_views == 1:
+            raise _checks.InputError(f"stability_views: expected 0, or at least 2, got {self.stability_views}")
         check_unique("anchor_counts", self.anchor_counts)
         if any(count < 2 for count in self.anchor_counts):
             raise _checks.InputError(f"anchor_counts: expected at least 2 each, got {list(self.anchor_counts)}")

@@ -17,6 +17,7 @@ import numpy as np
 
 from causal_iqa import backbones, degradations, images, metrics, quality
 from causal_iqa.degradations import Condition
+from causal_iqa.pipeline import outputs
 
 _AXIS = "images"
 # Images of one block. Small enough that a block's arrays stay in a CPU's cache; accelerators take several conditions of
@@ -24,8 +25,7 @@ _AXIS = "images"
 BLOCK_IMAGES = 8
 _CONDITIONS_AT_ONCE = {"cpu": 1}
 _CONDITIONS_AT_ONCE_ACCELERATOR = 16
-# Kept of every image beside the scores: the network's most probable classes, and its features, projected where longer.
-KEPT_CLASSES = 32
+# Kept of every image beside the scores: its features, projected where longer.
 KEPT_FEATURES = 128
 
 
@@ -153,24 +153,6 @@ def _degrade_all(conditions: tuple[Condition, ...], keys: jax.Array, clean: jax.
     return degraded if (np.diff(order) == 1).all() else degraded[np.argsort(order)]
 
 
-def _performance(network: backbones.Network, params: Any, image: jax.Array, label: jax.Array) -> dict[str, jax.Array]:
-    logits, _ = network.apply(params, backbones.geometry(network.preprocessing, image))
-    probabilities = jax.nn.softmax(logits)
-    likely, classes = jax.lax.top_k(probabilities, min(KEPT_CLASSES, network.num_classes))
-    prediction = jnp.argmax(logits)
-    return {
-        "correct": prediction == label,
-        "p_true": probabilities[label],
-        "confidence": likely[0],
-        "prediction": prediction,
-        "entropy": jax.scipy.special.entr(probabilities).sum(),
-        "margin": likely[0] - likely[1],
-        "energy": jax.nn.logsumexp(logits),
-        "probabilities": likely.astype(jnp.float16),
-        "classes": classes.astype(jnp.uint16),
-    }
-
-
 def features_of(
     backbone: backbones.Network, params: Any, view: jax.Array, side: int, glances: tuple[int, ...] = ()
 ) -> quality.StageFeatures:
@@ -225,6 +207,7 @@ def make_program(
     views: tuple[View, ...],
     scorers: tuple[Scorer, ...],
     devices: list[jax.Device],
+    stability_views: int = 0,
 ) -> Callable[..., dict[str, jax.Array]]:
     """Builds the jitted program of a study.
 
@@ -236,15 +219,14 @@ def make_program(
       views: resolutions at which quality is scored.
       scorers: the score columns.
       devices: the images are split over them.
+      stability_views: passes of every network over changed views of every image; 0: none.
 
     Returns:
       `program(state, pixels uint8 [B, S, S, 3], labels int32 [B], salts uint32 [B]) -> {column: [C, B]}` with
-      `<network>/correct`, `/p_true`, `/confidence`, `/prediction`, `/entropy` (nats), `/margin` (of the two largest
-      probabilities) and `/energy` (log-sum-exp of the logits) beside the score columns, and the vectors [C, B, K]
-      `<network>/probabilities` of its KEPT_CLASSES most probable `<network>/classes` and `<backbone>/features`,
-      under `keeping_projections`; with several views `<backbone>@<side>px/features`. B is the same at every call, a
-      multiple of the number of devices. `state` holds the parameters: {"networks", "backbones", "witnesses",
-      "projections"}.
+      `<network>/correct` and what else `outputs.performance` and `outputs.stability` give beside the score columns,
+      and the vectors [C, B, K] `<network>/probabilities`, `<network>/classes` and `<backbone>/features`, under
+      `keeping_projections`; with several views `<backbone>@<side>px/features`. B is the same at every call, a multiple
+      of the number of devices. `state` holds the parameters: {"networks", "backbones", "witnesses", "projections"}.
     """
 
     def features_at(state, image, view):
@@ -256,11 +238,14 @@ def make_program(
         }
         return found | ({joined_name(found): quality.joined(tuple(found.values()))} if len(found) > 1 else {})
 
-    def score_one(state, image, references, clean_features, label):
+    def score_one(state, key, image, references, clean_features, label):
         row = {}
         for name, network in networks.items():
-            for field, value in _performance(network, state["networks"][name], image, label).items():
-                row[f"{name}/{field}"] = value
+            params = state["networks"][name]
+            found = outputs.performance(network, params, image, label)
+            if stability_views:
+                found |= outputs.stability(key, network, params, image, num_views=stability_views)
+            row |= {f"{name}/{field}": value for field, value in found.items()}
         for view in views:
             seen = resized(image, view.side)
             features = features_at(state, seen, view)
@@ -274,13 +259,15 @@ def make_program(
         return row
 
     at_once = _CONDITIONS_AT_ONCE.get(devices[0].platform, _CONDITIONS_AT_ONCE_ACCELERATOR)
-    score_batch = jax.vmap(score_one, in_axes=(None, 0, 0, 0, 0))
+    score_batch = jax.vmap(score_one, in_axes=(None, 0, 0, 0, 0, 0))
     with_clean = any(scorer.reads_clean_features for scorer in scorers)
 
     def score_block(state, pixels, labels, salts):
         clean = images.from_uint8(pixels)
         keys = jax.vmap(functools.partial(jax.random.fold_in, jax.random.key(seed)))(salts)
         degraded = _degrade_all(conditions, keys, clean)
+        # The same views under all conditions.
+        view_keys = jax.vmap(lambda key: jax.random.fold_in(key, stable_hash("stability")))(keys)
         references = {view.side: jax.vmap(lambda x, side=view.side: resized(x, side))(clean) for view in views}
         # Once for all conditions; an empty tree where nothing reads it.
         clean_features = {
@@ -291,7 +278,7 @@ def make_program(
         }
 
         def score(x):
-            return score_batch(state, x, references, clean_features, labels)
+            return score_batch(state, view_keys, x, references, clean_features, labels)
 
         return jax.lax.map(score, degraded, batch_size=at_once)
 

@@ -335,6 +335,7 @@ def _make_step(study: Study, execution: Execution) -> tuple[Callable[[data.Batch
         views=study.views,
         scorers=study.scorers,
         devices=devices,
+        stability_views=study.config.stability_views,
     )
     state = {
         "networks": {name: network.params for name, network in study.networks.items()},

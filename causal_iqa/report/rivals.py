@@ -20,6 +20,9 @@ _COLUMNS = {
     "negative_entropy": ("entropy", -1.0),
     "margin": ("margin", 1.0),
     "energy": ("energy", 1.0),
+    "prediction_agreement": ("prediction_agreement", 1.0),
+    "prediction_information": ("prediction_information", 1.0),
+    "ser_fiq": ("ser_fiq", 1.0),
 }
 
 

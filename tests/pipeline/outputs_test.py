@@ -1,0 +1,69 @@
+"""Changed views against numpy, and the stability columns of a study against a loop over them."""
+
+import itertools
+
+import jax
+import numpy as np
+import pytest
+from scipy import special
+
+import causal_iqa
+from causal_iqa import backbones, data, degradations, images, pipeline
+from causal_iqa.pipeline import outputs, program
+
+_VIEWS = 3
+_CONFIG = pipeline.StudyConfig(
+    num_images=5,
+    networks=(pipeline.NetworkChoice.parse("scene_cnn_a"),),
+    degradations=("contrast",),
+    severities=(3.0,),
+    metrics=("mse",),
+    num_resamples=10,
+    stability_views=_VIEWS,
+)
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_a_view_is_a_shift_of_the_image_or_its_mirror_with_slight_noise(key, number):
+    image = np.random.default_rng(0).uniform(0.1, 0.9, (32, 32, 3)).astype(np.float32)
+    view = np.asarray(outputs.changed_view(key, image, number))
+    padded = np.pad(image[:, ::-1] if number else image, ((2, 2), (2, 2), (0, 0)), mode="reflect")
+    residual = {
+        (row, column): view - padded[row : row + 32, column : column + 32]
+        for row, column in itertools.product(range(5), repeat=2)
+    }
+    nearest = min(residual.values(), key=lambda rest: np.abs(rest).mean())
+    assert nearest.std() == pytest.approx(2 / 255, rel=0.05)
+    assert sum(np.abs(rest).mean() < 0.05 for rest in residual.values()) == 1
+
+
+def test_stability_columns_are_those_of_a_loop_over_views(tmp_path):
+    study = pipeline.prepare(_CONFIG)
+    output = pipeline.Store(tmp_path, study.config, study.fingerprint, study.details)
+    table = pipeline.run(study, output, pipeline.Execution(num_devices=1))
+    network, source = backbones.load_packaged("scene_cnn_a"), data.open_source("scenes")
+    n = 3
+    example = source[int(study.indices[n])]
+    key = jax.random.fold_in(jax.random.key(0), program.stable_hash(example.id))
+    keys = (jax.random.fold_in(key, program.stable_hash(name)) for name in ("contrast", "stability"))
+    key_contrast, key_views = keys
+    seen = degradations.TABLE["contrast"].fn(key_contrast, images.from_uint8(example.image), 3.0)
+    views = [outputs.changed_view(jax.random.fold_in(key_views, i), seen, i) for i in range(_VIEWS)]
+    apply = jax.jit(network.apply)
+    passes = [apply(network.params, view) for view in views]
+    found = {name: table.columns[f"scene_cnn_a/{name}"] for name in ("prediction_information", "ser_fiq")}
+    p = special.softmax(np.array([logits for logits, _ in passes], np.float64), axis=1)
+    information = special.entr(p).sum(axis=1).mean() - special.entr(p.mean(axis=0)).sum()
+    assert found["prediction_information"][1, n] == pytest.approx(information, abs=1e-5)
+    unit = [x / np.linalg.norm(x) for x in (np.asarray(one["penultimate"], np.float64) for _, one in passes)]
+    distance = sum(np.linalg.norm(a - b) for a, b in itertools.combinations(unit, 2))
+    assert found["ser_fiq"][1, n] == pytest.approx(2 * special.expit(-2 / _VIEWS**2 * distance), abs=1e-5)
+    votes = p.argmax(axis=1)
+    agree = np.mean([a == b for a, b in itertools.combinations(votes, 2)])
+    assert table.columns["scene_cnn_a/prediction_agreement"][1, n] == pytest.approx(agree)
+    assert all(np.ptp(values) > 0 for values in found.values())
+
+
+def test_one_view_is_refused():
+    with pytest.raises(causal_iqa.InputError, match="stability_views: expected 0, or at least 2, got 1"):
+        pipeline.StudyConfig(networks=_CONFIG.networks, stability_views=1)
