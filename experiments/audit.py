@@ -12,6 +12,7 @@ from absl import app, flags
 
 from causal_iqa import pipeline
 from causal_iqa.report import audit as audit_report
+from causal_iqa.report import findings
 from causal_iqa.report import study as study_report
 from experiments import common
 
@@ -31,7 +32,7 @@ def main(_: list[str]) -> None:
     run = pipeline.read_run(_RUN.value)
     common.check_writable(str(run.folder / "audit.json"), "run")
     with common.progress_bar("intervals", "metric") as progress:
-        found = study_report.analyse(run.config, run.columns, run.table, progress=progress)
+        found = findings.analyse_images(run.config, run.columns, run.table, progress=progress)
     with contextlib.ExitStack() as stack:
         bars = {}
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from causal_iqa import _checks, causal, pipeline
-from causal_iqa.report import audit_doses, audit_figures, audit_graphs, audit_markdown, audit_observational, study
+from causal_iqa.report import audit_doses, audit_figures, audit_graphs, audit_markdown, audit_observational, findings
 from causal_iqa.report.audit_data import AuditData, Progress, gather, number
 
 SCHEMA = 2
@@ -51,7 +51,7 @@ def read_graphs(texts: tuple[str, ...] | list[str]) -> dict[str, causal.Graph]:
 
 def audit(
     run: pipeline.Run,
-    found: study.Findings,
+    found: findings.Findings,
     *,
     graphs: Mapping[str, causal.Graph] | None = None,
     progress: Callable[[str, int, int], None] | None = None,
@@ -60,7 +60,7 @@ def audit(
 
     Args:
       run: the finished run.
-      found: what `study.analyse` gave for it.
+      found: what `findings.analyse_images` gave for it.
       graphs: the user's, name -> graph, tested beside those of the families.
       progress: called with the name of a part, its work done so far and all of it.
 
@@ -93,13 +93,13 @@ def audit(
     }
 
 
-def write(folder: pathlib.Path, audited: Mapping[str, Any], found: study.Findings) -> None:
+def write(folder: pathlib.Path, audited: Mapping[str, Any], found: findings.Findings) -> None:
     """Writes audit.json, audit.md and figures/audit_*.png into the folder of a run.
 
     Args:
       folder: of the run.
       audited: what `audit` gave.
-      found: what `study.analyse` gave.
+      found: what `findings.analyse_images` gave.
     """
     drawn = audit_figures.render(audited, found)
     (folder / "figures").mkdir(exist_ok=True)
@@ -123,12 +123,12 @@ def verdicts(audited: Mapping[str, Any]) -> dict[str, causal.Desiderata]:
 
 
 def _desiderata(
-    data: AuditData, found: study.Findings, evidence: Mapping[str, causal.Evidence]
+    data: AuditData, found: findings.Findings, evidence: Mapping[str, causal.Evidence]
 ) -> dict[str, dict[str, Any]]:
     judged = {}
     for metric in data.metrics:
         verdicts = causal.judge(
-            study.family_graph(data.config, data.families[metric]),
+            findings.family_graph(data.config, data.families[metric]),
             found.effects[metric],
             found.doses[metric],
             found.alignments[metric][pipeline.ALL_NETWORKS],
@@ -146,7 +146,7 @@ def _desiderata(
 def _families(data: AuditData) -> dict[str, dict[str, Any]]:
     families = {}
     for family in dict.fromkeys(data.families.values()):
-        graph = study.family_graph(data.config, family)
+        graph = findings.family_graph(data.config, family)
         families[family] = {
             "graph": str(graph),
             "independences": [

@@ -8,7 +8,7 @@ import jax
 import numpy as np
 
 from causal_iqa import causal, pipeline
-from causal_iqa.report import study
+from causal_iqa.report import findings
 
 ACCURACY = "accuracy"
 # Of the observational study and the mediation; the study's own number serves its effects.
@@ -49,21 +49,15 @@ class AuditData(NamedTuple):
 Progress = Callable[[int, int], None]
 
 
-def gather(run: pipeline.Run, found: study.Findings) -> AuditData:
+def gather(run: pipeline.Run, found: findings.Findings) -> AuditData:
     """Arranges a run.
 
     Args:
       run: the finished run.
-      found: what `study.analyse` gave for it.
+      found: what `findings.analyse_images` gave for it.
     """
     config, table = run.config, run.table
-    by_metric: dict[str, list[np.ndarray]] = {}
     clean_row = next(i for i, condition in enumerate(table.conditions) if condition.severity == 0)
-    for column in run.columns:
-        sign = 1.0 if column.higher_is_better else -1.0
-        by_metric.setdefault(column.metric, []).append(sign * table.columns[column.name][clean_row])
-    num_images = len(table.image_ids)
-    clean = {metric: np.mean(values, axis=0) for metric, values in by_metric.items()}
     correct = [table.columns[f"{choice.name}/correct"][clean_row] for choice in config.networks]
     outcomes = {ACCURACY: found.performance[pipeline.ALL_NETWORKS]}
     outcomes |= {metric: by[pipeline.ALL_NETWORKS] for metric, by in found.scores.items()}
@@ -78,7 +72,7 @@ def gather(run: pipeline.Run, found: study.Findings) -> AuditData:
         outcomes=outcomes,
         clean={
             ACCURACY: np.mean(correct, axis=0),
-            **{metric: clean.get(metric, np.full(num_images, np.nan)) for metric in found.scores},
+            **{metric: by[pipeline.ALL_NETWORKS] for metric, by in found.clean.items()},
         },
         rows={name: values[degraded] for name, values in table.columns.items()},
         key=jax.random.key(config.seed),

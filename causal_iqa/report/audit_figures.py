@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from causal_iqa.report import figures, study
+from causal_iqa.report import figures, findings
 from causal_iqa.report.audit_data import ACCURACY
 
 # M. Okabe, K. Ito (2008), Color universal design.
@@ -18,12 +18,12 @@ _BEST = 5
 _SMALL = 8
 
 
-def render(audited: Mapping[str, Any], found: study.Findings) -> dict[str, bytes]:
+def render(audited: Mapping[str, Any], found: findings.Findings) -> dict[str, bytes]:
     """Draws the figures.
 
     Args:
       audited: what `audit.audit` gave.
-      found: what `study.analyse` gave.
+      found: what `findings.analyse_images` gave.
 
     Returns:
       name -> PNG; the observational figure only where the study was done.

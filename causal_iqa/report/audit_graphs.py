@@ -10,7 +10,7 @@ import numpy as np
 from scipy import stats
 
 from causal_iqa import alignment, causal
-from causal_iqa.report import study
+from causal_iqa.report import findings
 from causal_iqa.report.audit_data import ACCURACY, AuditData, Progress, node_name, number
 
 ALPHA = 0.05
@@ -39,7 +39,7 @@ def graph_tests(
       no Q is in it), "x", "y", "given", "p_value", "holm", "benjamini_hochberg", "method", "num_rows", "reason" and
       "verdict": kept, rejected (Holm) or not testable.
     """
-    own = {family: study.family_graph(data.config, family) for family in dict.fromkeys(data.families.values())}
+    own = {family: findings.family_graph(data.config, family) for family in dict.fromkeys(data.families.values())}
     graphs = {**own, **causal.RIVALS, **user_graphs}
     key = jax.random.fold_in(data.key, zlib.crc32(b"graph tests"))
     conditions, images = causal.one_row_per_image(key, len(data.labels), len(data.names), per_condition=_PER_CONDITION)

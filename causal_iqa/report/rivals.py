@@ -42,7 +42,12 @@ class RivalTables(NamedTuple):
 
 
 def gather(
-    config: pipeline.StudyConfig, table: pipeline.ScoreTable, folds: np.ndarray, num_classes: int | None = None
+    config: pipeline.StudyConfig,
+    table: pipeline.ScoreTable,
+    folds: np.ndarray,
+    num_classes: int | None = None,
+    *,
+    whole: bool = True,
 ) -> RivalTables:
     """Computes every rival that the score table has the outputs for.
 
@@ -53,6 +58,7 @@ def gather(
       table: its finished table; older ones hold confidences alone.
       folds: int [N], fold of every image.
       num_classes: of the dataset; by default the largest label or predicted class says.
+      whole: False leaves out what reads the vectors of whole sets: optimal transport and `values`.
 
     Returns:
       The rivals; methods without their columns are left out.
@@ -68,7 +74,7 @@ def gather(
     if len(networks) > 1 and all(f"{name}/prediction" in columns for name in networks):
         rows["agreement"] = _agreement({name: columns[f"{name}/prediction"] for name in networks})
     accuracy = _predicted_rows(rows, {name: columns[f"{name}/correct"][-1] for name in networks}, folds)
-    vectors = {name: np.asarray(values)[order] for name, values in getattr(table, "vectors", {}).items()}
+    vectors = {name: np.asarray(values)[order] for name, values in table.vectors.items()} if whole else {}
     values, families = _from_vectors(networks, vectors, np.asarray(table.labels), num_classes)
     shares = _transport_rows(networks, vectors, np.asarray(table.labels), num_classes, folds)
     if shares:

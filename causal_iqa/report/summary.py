@@ -9,7 +9,7 @@ from causal_iqa import alignment, pipeline
 from causal_iqa.report import accuracy
 
 if TYPE_CHECKING:
-    from causal_iqa.report.study import Findings
+    from causal_iqa.report.findings import Findings
 
 SCHEMA = 1
 

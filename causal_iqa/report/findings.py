@@ -1,0 +1,285 @@
+"""What a finished score table says of its metrics: alignment, effects, desiderata, gains, predicted accuracy."""
+
+import re
+import types
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from causal_iqa import alignment, causal, pipeline
+from causal_iqa.report import accuracy, rivals, sets
+
+# Resamples of the further measures, whose intervals need a standard error only, and permutations of the null.
+_MEASURE_RESAMPLES, _PERMUTATIONS = 100, 999
+_OURS = ("label_free", "task_guided", "feature_reference")
+_RANKED_SETS = ("atc_confidence", "atc_entropy", "cot")
+_FEWER_ANCHORS = re.compile(r"\[m=\d+\]$")
+_ALL = pipeline.ALL_NETWORKS
+_EMPTY: Mapping[str, Any] = types.MappingProxyType({})
+_NOTHING = alignment.Interval(np.nan, np.nan, np.nan)
+
+
+class ImageRows(NamedTuple):
+    """The scores of every image under C degraded conditions and clean, higher is better; N images.
+
+    conditions: the degraded ones.
+    families: metric or rival -> family.
+    scores: metric or rival -> network -> [C, N].
+    clean: metric or rival -> network -> [N] of the clean images; NaN where undefined.
+    performance: network -> [C, N].
+    clean_performance: network -> [N].
+    own: the rivals.
+    of_sets: the rivals among the scores that stand for one number per condition.
+    folds: int [N], fold of every image.
+    """
+
+    conditions: tuple[pipeline.Condition, ...]
+    families: Mapping[str, str]
+    scores: Mapping[str, Mapping[str, np.ndarray]]
+    clean: Mapping[str, Mapping[str, np.ndarray]]
+    performance: Mapping[str, np.ndarray]
+    clean_performance: Mapping[str, np.ndarray]
+    own: rivals.RivalTables
+    of_sets: tuple[str, ...]
+    folds: np.ndarray
+
+
+class Findings(NamedTuple):
+    """Everything a study found. Arrays are over its C degraded conditions and N images."""
+
+    conditions: tuple[pipeline.Condition, ...]  # the degraded ones
+    families: Mapping[str, str]  # metric -> family
+    scores: Mapping[str, Mapping[str, np.ndarray]]  # metric -> network -> [C, N], higher is better
+    clean: Mapping[str, Mapping[str, np.ndarray]]  # metric -> network -> [N] of the clean images
+    performance: Mapping[str, np.ndarray]  # network -> [C, N]
+    alignments: Mapping[str, Mapping[str, alignment.Alignment]]
+    desiderata: Mapping[str, causal.Desiderata]  # of network "all"
+    doses: Mapping[str, Mapping[str, causal.DoseResponse]]  # metric, and "accuracy" -> degradation -> curve
+    effects: Mapping[str, causal.Effect]  # metric, and "accuracy" -> effect of every condition
+    # Of network "all", by metric; rivals that give one number per condition have an alignment alone.
+    measures: Mapping[str, alignment.Measures] = _EMPTY
+    nulls: Mapping[str, alignment.Null] = _EMPTY
+    gains: Mapping[str, Mapping[str, alignment.Gains]] = _EMPTY  # of the new metrics -> yardstick
+    comparisons: tuple[alignment.Comparison, ...] = ()  # of every metric with the best conventional one
+    predicted: Mapping[str, Mapping[str, accuracy.Predicted]] = _EMPTY  # metric or rival -> network
+
+
+def image_rows(
+    config: pipeline.StudyConfig, columns: Sequence[pipeline.Column], table: pipeline.ScoreTable, *, whole: bool = True
+) -> ImageRows:
+    """Arranges a score table image by image.
+
+    Args:
+      config: of the study.
+      columns: its score columns.
+      table: its finished table.
+      whole: False leaves out what is not of single images (rivals that give one number per condition and optimal
+        transport), which takes minutes, and the scores of fewer anchors.
+
+    Returns:
+      The rows.
+    """
+    networks = [choice.name for choice in config.networks]
+    if not whole:
+        columns = [column for column in columns if not _FEWER_ANCHORS.search(column.metric)]
+    scores, performance = pipeline.quality_and_performance(columns, table, networks)
+    clean = _clean_scores(columns, table, networks)
+    folds = alignment.image_folds(len(table.image_ids), seed=config.seed)
+    own = rivals.gather(config, table, folds, whole=whole)
+    # One number per condition, though made of rows that resample: within and pooled would not be theirs.
+    of_sets = {name: rows for name, rows in own.accuracy.items() if name not in own.rows and name in _RANKED_SETS}
+    for name, by_network in {**own.rows, **of_sets}.items():
+        scores[name] = {network: rows[:-1] for network, rows in by_network.items()}
+        clean[name] = {network: rows[-1] for network, rows in by_network.items()}
+    shares, clean_shares, of_shares = sets.image_shares(table, tuple(performance))
+    row = table.conditions.index(pipeline.Condition(pipeline.CLEAN, 0.0))
+    correct = {name: table.columns[f"{name}/correct"][row] for name in networks}
+    return ImageRows(
+        conditions=tuple(condition for condition in table.conditions if condition.severity > 0),
+        families={column.metric: column.family for column in columns} | dict(own.families) | of_shares,
+        scores=scores | shares,
+        clean=clean | {metric: dict.fromkeys(performance, values) for metric, values in clean_shares.items()},
+        performance=performance,
+        clean_performance={**correct, _ALL: np.mean(list(correct.values()), axis=0)},
+        own=own,
+        of_sets=tuple(of_sets),
+        folds=folds,
+    )
+
+
+def analyse(
+    config: pipeline.StudyConfig,
+    columns: Sequence[pipeline.Column],
+    table: pipeline.ScoreTable,
+    *,
+    progress: Callable[[int, int], None] | None = None,
+) -> Findings:
+    """Aligns every metric and every rival with every network, judges them and predicts accuracy.
+
+    Args:
+      config: of the study.
+      columns: its score columns.
+      table: its finished table.
+      progress: called with the bootstrap work done so far and all of it.
+
+    Returns:
+      The findings; the same for the same table.
+    """
+    rows = image_rows(config, columns, table)
+    resamples, found = _aligned(config, rows, progress)
+    key = jax.random.key(config.seed)
+    whole_sets, of_families = sets.align_sets(
+        key, table, rows.performance, num_resamples=config.num_resamples, level=config.level
+    )
+    per_image = {metric: by for metric, by in rows.scores.items() if metric not in rows.of_sets}
+    names = [condition.degradation for condition in rows.conditions]
+    return found._replace(
+        families={**rows.families, **of_families},
+        alignments=rivals.add_alignments(found.alignments, rows.own, rows.performance) | whole_sets,
+        measures=alignment.measure_intervals(
+            key,
+            {metric: by[_ALL] for metric, by in per_image.items()},
+            rows.performance[_ALL],
+            [condition.severity for condition in rows.conditions],
+            folds=rows.folds,
+            num_resamples=min(_MEASURE_RESAMPLES, config.num_resamples),
+            level=config.level,
+        ),
+        nulls={
+            metric: alignment.permutation_null(key, by[_ALL], rows.performance[_ALL], num_permutations=_PERMUTATIONS)
+            for metric, by in per_image.items()
+        },
+        gains=_gains(resamples, rows.families, config.level),
+        comparisons=_comparisons(resamples, found.alignments, rows.families, config.level),
+        predicted=accuracy.predict(
+            per_image,
+            rows.clean,
+            rows.performance,
+            rows.clean_performance,
+            names,
+            rows.folds,
+            rows.own,
+            level=config.level,
+        ),
+    )
+
+
+def analyse_images(
+    config: pipeline.StudyConfig,
+    columns: Sequence[pipeline.Column],
+    table: pipeline.ScoreTable,
+    *,
+    progress: Callable[[int, int], None] | None = None,
+) -> Findings:
+    """Finds what an audit reads: alignment with the mean over the networks, curves, effects and desiderata.
+
+    Args:
+      config: of the study.
+      columns: its score columns.
+      table: its finished table.
+      progress: called with the bootstrap work done so far and all of it.
+
+    Returns:
+      The same numbers as `analyse` for the scores of single images from all anchors; the rest is empty.
+    """
+    rows = image_rows(config, columns, table, whole=False)
+    rows = rows._replace(
+        scores={metric: {_ALL: by[_ALL]} for metric, by in rows.scores.items()},
+        performance={_ALL: rows.performance[_ALL]},
+    )
+    return _aligned(config, rows, progress)[1]
+
+
+def _aligned(config, rows: ImageRows, progress):
+    """The resamples of every metric, and the findings that need nothing else."""
+    key = jax.random.key(config.seed)
+    resamples = alignment.bootstrap(
+        key, rows.scores, rows.performance, num_resamples=config.num_resamples, progress=progress
+    )
+    alignments = {
+        metric: {name: alignment.summarise(values, level=config.level) for name, values in by.items()}
+        for metric, by in resamples.items()
+    }
+    for name in rows.of_sets:
+        alignments[name] = {k: v._replace(within=_NOTHING, pooled=_NOTHING) for k, v in alignments[name].items()}
+    doses, effects, desiderata = _judge(config, rows, alignments)
+    return resamples, Findings(
+        rows.conditions,
+        rows.families,
+        rows.scores,
+        rows.clean,
+        rows.performance,
+        alignments,
+        desiderata,
+        doses,
+        effects,
+    )
+
+
+def _clean_scores(
+    columns: Sequence[pipeline.Column], table: pipeline.ScoreTable, networks: Sequence[str]
+) -> dict[str, dict[str, np.ndarray]]:
+    """Scores of the clean images, metric -> network -> [N], higher is better; "all" is the mean over resolutions."""
+    clean = next(i for i, condition in enumerate(table.conditions) if condition.severity == 0)
+    found: dict[str, dict[str, np.ndarray]] = {}
+    for column in columns:
+        sign = 1.0 if column.higher_is_better else -1.0
+        values = sign * table.columns[column.name][clean]
+        found.setdefault(column.metric, {}).update(dict.fromkeys(column.networks, values))
+    for by_network in found.values():
+        by_network[_ALL] = np.mean([by_network[name] for name in networks], axis=0)
+    return found
+
+
+def _judge(config, rows: ImageRows, alignments):
+    """Dose-response curves, effects and desiderata of every metric, for the mean over the networks."""
+    key = jax.random.key(config.seed)
+    options = {"num_resamples": config.num_resamples, "level": config.level}
+    names = [condition.degradation for condition in rows.conditions]
+    severities = [condition.severity for condition in rows.conditions]
+    performance = rows.performance[_ALL]
+    doses = {"accuracy": causal.dose_response(performance, names, severities)}
+    effects = {"accuracy": causal.average_effects(key, performance, rows.clean_performance[_ALL], **options)}
+    desiderata = {}
+    for metric, by_network in rows.scores.items():
+        values, start = by_network[_ALL], rows.clean[metric][_ALL]
+        doses[metric] = causal.dose_response(values, names, severities)
+        # Where the clean image has no score (PSNR against itself) the mildest conditions stand in for it.
+        base = start if np.isfinite(start).any() else _mildest(values, severities)
+        effects[metric] = causal.average_effects(key, values, base, **options)
+        graph = family_graph(config, rows.families[metric])
+        desiderata[metric] = causal.judge(graph, effects[metric], doses[metric], alignments[metric][_ALL])
+    return doses, effects, desiderata
+
+
+def _gains(resamples, families, level) -> dict[str, Mapping[str, alignment.Gains]]:
+    of_all = {metric: by[_ALL] for metric, by in resamples.items()}
+    ours = [metric for metric in of_all if families[metric] in _OURS]
+    return {metric: alignment.gains(of_all, families, metric, level=level) for metric in ours}
+
+
+def _comparisons(resamples, alignments, families, level) -> tuple[alignment.Comparison, ...]:
+    """Every metric that orders images against the conventional one of the best between."""
+    of_all = {m: by[_ALL] for m, by in resamples.items() if np.isfinite(alignments[m][_ALL].pooled.rho)}
+    conventional = [m for m in of_all if families[m] in ("no_reference", "full_reference")]
+    conventional = [m for m in conventional if np.isfinite(alignments[m][_ALL].between.rho)]
+    if not conventional:
+        return ()
+    best = max(conventional, key=lambda metric: alignments[metric][_ALL].between.rho)
+    return tuple(alignment.compare(of_all, baseline=best, level=level))
+
+
+def family_graph(config: pipeline.StudyConfig, family: str) -> causal.Graph:
+    """Returns the causal graph of a metric family where this study scores quality."""
+    graph = causal.FAMILIES[family]
+    # The networks' own outputs are read behind the task's preprocessing anyway.
+    return causal.at_task_input(graph) if config.score_at == "task" and ("X", "Q") in graph.edges else graph
+
+
+def _mildest(values: np.ndarray, severities: Sequence[float]) -> np.ndarray:
+    rows = values[np.asarray(severities) == min(severities)]
+    finite = np.isfinite(rows)
+    total = np.where(finite, rows, 0.0).sum(axis=0)
+    return np.where(finite.any(axis=0), total / np.maximum(finite.sum(axis=0), 1), np.nan)
