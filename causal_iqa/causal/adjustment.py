@@ -4,6 +4,7 @@ All are written over counts of images, [R, N] with the sample itself in the firs
 propensity and outcome models. Multinomial logistic propensities come from Newton's method over all resamples at once.
 """
 
+import math
 from typing import NamedTuple
 
 import jax
@@ -99,7 +100,8 @@ def assign(
             crossed[block][:, :, held] = _probabilities(_refit(start, treatment, x, rows * ~held), x[held])
     bounds = (_LEAST_PROPENSITY, 1.0)
     masks = np.stack([np.ones(n, bool), *(folds != fold for fold in range(_FOLDS))])
-    grams = [[_gram(counts * (mask & (treatment == arm)), x) for arm in range(num_arms)] for mask in masks]
+    products = _products(x)
+    grams = [[_gram(counts * (mask & (treatment == arm)), products) for arm in range(num_arms)] for mask in masks]
     clipped = (np.clip(values, *bounds) for values in (propensity, crossed))
     return Assignment(treatment, x, counts, *clipped, folds, np.array(grams))
 
@@ -182,11 +184,18 @@ def _stratified(inside: np.ndarray, counts: np.ndarray, propensity: np.ndarray, 
     return (np.where(size > 0, means, 0.0) * weight).sum(axis=1) / weight.sum(axis=1)
 
 
-def _gram(weights: np.ndarray, x: np.ndarray) -> np.ndarray:
-    """x^T W x for every row of weights [R, N]: [R, F, F]."""
+def _products(x: np.ndarray) -> np.ndarray:
+    """Products of all pairs of covariates [N, F (F + 1) / 2]."""
     first, second = np.triu_indices(x.shape[1])
-    out = np.empty((len(weights), x.shape[1], x.shape[1]))
-    out[:, first, second] = out[:, second, first] = weights @ (x[:, first] * x[:, second])
+    return x[:, first] * x[:, second]
+
+
+def _gram(weights: np.ndarray, products: np.ndarray) -> np.ndarray:
+    """x^T W x for every row of weights [..., N], from `_products` of x: [..., F, F]."""
+    f = math.isqrt(2 * products.shape[1])
+    first, second = np.triu_indices(f)
+    out = np.empty((*weights.shape[:-1], f, f))
+    out[..., first, second] = out[..., second, first] = weights @ products
     return out
 
 
@@ -231,14 +240,15 @@ def _fit(
     penalty = np.full(f, _RIDGE)
     penalty[0] = 1e-6
     member = (treatment == np.arange(1, arms + 1)[:, None]).astype(np.float64)
+    products = _products(x)
+    upper, lower = np.tril_indices(arms)
+    same = (upper == lower)[:, None]
     for _ in range(num_steps):
         share = _probabilities(coefficients, x)[:, 1:]
         slope = (weights[:, None] * (member - share)) @ x - penalty * coefficients
         curvature = np.empty((rows, arms, f, arms, f))
-        for a in range(arms):
-            for b in range(a + 1):
-                block = _gram(weights * share[:, a] * ((a == b) - share[:, b]), x)
-                curvature[:, a, :, b], curvature[:, b, :, a] = block, block
+        blocks = _gram(weights[:, None] * share[:, upper] * (same - share[:, lower]), products).swapaxes(0, 1)
+        curvature[:, upper, :, lower] = curvature[:, lower, :, upper] = blocks
         curvature = curvature.reshape(rows, arms * f, arms * f)
         curvature[:, np.arange(arms * f), np.arange(arms * f)] += np.tile(penalty, arms)
         step = np.linalg.solve(curvature, slope.reshape(rows, -1, 1)).reshape(coefficients.shape)
