@@ -49,7 +49,8 @@ def grey_levels(image: jax.Array) -> jax.Array:
     levels = (
         red * pixels[..., 0] + green * pixels[..., 1] + blue * pixels[..., 2] + 2 ** (_GREY_BITS - 1)
     ) >> _GREY_BITS
-    return levels.astype(image.dtype)
+    # Settled: a filter would else weigh and round its pixels anew at every tap.
+    return settle(levels.astype(image.dtype))
 
 
 @grey_levels.defjvp

@@ -140,6 +140,8 @@ def _triangle(x: np.ndarray) -> np.ndarray:
 
 
 _KERNELS = {"bicubic": (_cubic, 2.0), "bilinear": (_triangle, 1.0)}
+# Rows of the weights that are multiplied together: of most widths the fastest on a CPU.
+_RESIZE_BAND = 16
 
 
 @functools.lru_cache(maxsize=64)
@@ -159,6 +161,31 @@ def _resize_weights(source: int, target: int, scale: float, method: str) -> np.n
     return weights.astype(np.float32)
 
 
+@functools.lru_cache(maxsize=64)
+def _resize_bands(source: int, target: int, scale: float, method: str) -> tuple[np.ndarray, tuple[int, ...]]:
+    """The weights cut into bands [bands, 16, window] of rows, without most of their zeros, and where windows begin."""
+    weights = _resize_weights(source, target, scale, method)
+    weights = np.pad(weights, ((0, -target % _RESIZE_BAND), (0, 0))).reshape(-1, _RESIZE_BAND, source)
+    reach = [np.flatnonzero(band.any(axis=0))[[0, -1]] for band in weights]
+    window = max(last - first + 1 for first, last in reach)
+    starts = tuple(min(int(first), source - window) for first, _ in reach)
+    return np.stack([band[:, k : k + window] for band, k in zip(weights, starts, strict=True)]), starts
+
+
+def _resize_axis(plane: jax.Array, target: int, scale: float, method: str, axis: int) -> jax.Array:
+    """Resizes the last axis but one, or the last."""
+    bands, starts = _resize_bands(plane.shape[axis], target, scale, method)
+    window = bands.shape[-1]
+    windows = [jax.lax.slice_in_dim(plane, k, k + window, axis=axis) for k in starts]
+    windows, bands = jnp.stack(windows, axis=-3), jnp.asarray(bands, plane.dtype)
+    lead = plane.shape[:-2]
+    if axis == plane.ndim - 2:
+        out = jnp.einsum("boh,...bhw->...bow", bands, windows, precision="highest")
+        return out.reshape(*lead, -1, plane.shape[-1])[..., :target, :]
+    out = jnp.einsum("...bhw,bow->...hbo", windows, bands, precision="highest")
+    return out.reshape(*lead, plane.shape[-2], -1)[..., :target]
+
+
 def resize(plane: jax.Array, shape: tuple[int, int], method: str, *, scale: float | None = None) -> jax.Array:
     """Resizes [..., H, W] as MATLAB's imresize: antialiased when shrinking, symmetric border.
 
@@ -171,8 +198,6 @@ def resize(plane: jax.Array, shape: tuple[int, int], method: str, *, scale: floa
     Returns:
       float32 [..., *shape].
     """
-    height, width = plane.shape[-2:]
-    rows = _resize_weights(height, shape[0], scale or shape[0] / height, method)
-    columns = _resize_weights(width, shape[1], scale or shape[1] / width, method)
-    out = jnp.matmul(plane, jnp.asarray(columns.T, plane.dtype), precision="highest")
-    return jnp.matmul(jnp.asarray(rows, plane.dtype), out, precision="highest")
+    for axis, target in ((plane.ndim - 1, shape[1]), (plane.ndim - 2, shape[0])):
+        plane = _resize_axis(plane, target, scale or target / plane.shape[axis], method, axis)
+    return plane

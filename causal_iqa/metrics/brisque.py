@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from causal_iqa import _checks
-from causal_iqa.metrics import _pixels, natural_scene
+from causal_iqa.metrics import _filters, _pixels, generalised_gaussian, natural_scene
 
 FEATURES = 36
 # So that the half-size image still holds the window.
@@ -108,12 +108,12 @@ def features(image: jax.Array) -> tuple[jax.Array, jax.Array]:
       [1] Mittal, Moorthy, Bovik, "No-reference image quality assessment in the spatial domain", IEEE TIP 2012, table I.
     """
     _pixels.check_single(image, SMALLEST_SIDE, "brisque")
-    grey = natural_scene.grey_levels(image)
+    grey = _filters.grey_levels(image)
     parts, defined = [], True
     for scale in (1, 2):
         normalised = natural_scene.normalise(grey, "zero", original=True)
-        shape, variance, any_value = natural_scene.fit_symmetric(normalised)
-        fit = natural_scene.fit_asymmetric(natural_scene.neighbour_products(normalised, _SHIFTS))
+        shape, variance, any_value = generalised_gaussian.fit_symmetric(normalised)
+        fit = generalised_gaussian.fit_asymmetric(natural_scene.neighbour_products(normalised, _SHIFTS))
         mean = (fit.right - fit.left) * fit.shape.read("mean") * fit.shape.read("scale")
         pairs = jnp.stack([fit.shape.read("shape"), mean, jnp.square(fit.left), jnp.square(fit.right)], axis=1)
         parts += [jnp.stack([shape.read("shape"), variance]), pairs.reshape(-1)]

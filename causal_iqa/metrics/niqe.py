@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from causal_iqa import _checks
-from causal_iqa.metrics import _pixels, natural_scene, spec
+from causal_iqa.metrics import _filters, _pixels, natural_scene, spec
 
 BLOCK = 96
 FEATURES = 36
@@ -45,18 +45,6 @@ class PristineModel:
             raise _checks.InputError("pristine model: expected finite values and a positive definite covariance")
 
 
-def _scale_features(blocks: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """18 features of every block, and which are defined: both [18, blocks]."""
-    fit = natural_scene.fit_asymmetric([blocks, *natural_scene.neighbour_products(blocks, _SHIFTS)])
-    alpha, scale = fit.shape.read("shape"), fit.shape.read("scale")
-    left, right = fit.left * scale, fit.right * scale
-    mean = (right - left) * fit.shape.read("mean")
-    first = jnp.stack([alpha[0], (left[0] + right[0]) / 2.0])
-    rest = jnp.stack([alpha, mean, left, right], axis=1)[1:].reshape(-1, alpha.shape[1])
-    defined = jnp.concatenate([jnp.stack([fit.defined[0]] * 2), jnp.repeat(fit.defined[1:], 4, axis=0)])
-    return jnp.concatenate([first, rest]), defined
-
-
 def features(image: jax.Array, *, original: bool = False) -> tuple[jax.Array, jax.Array]:
     """NIQE's features of every 96 x 96 block of an image, at full and half size.
 
@@ -77,11 +65,11 @@ def features(image: jax.Array, *, original: bool = False) -> tuple[jax.Array, ja
     """
     _pixels.check_single(image, BLOCK, "niqe")
     height, width = (side // BLOCK * BLOCK for side in image.shape[:2])
-    grey = natural_scene.grey_levels(image)[:height, :width]
+    grey = _filters.grey_levels(image)[:height, :width]
     parts = []
     for side in (BLOCK, BLOCK // 2):
         normalised = natural_scene.normalise(grey, "edge", original=original)
-        parts.append(_scale_features(natural_scene.blocks(normalised, side)))
+        parts.append(natural_scene.neighbour_features(natural_scene.blocks(normalised, side), _SHIFTS))
         grey = natural_scene.halve(grey) if side == BLOCK else grey
     values, defined = (jnp.concatenate(part).T for part in zip(*parts, strict=True))
     return values, defined
@@ -106,7 +94,7 @@ def sharp_features(image: jax.Array) -> tuple[jax.Array, jax.Array]:
     """
     values, defined = features(image)
     height, width = (side // BLOCK * BLOCK for side in image.shape[:2])
-    grey = natural_scene.grey_levels(image)[:height, :width]
+    grey = _filters.grey_levels(image)[:height, :width]
     sharpness = jnp.mean(natural_scene.blocks(natural_scene.local_deviation(grey, "edge"), BLOCK), axis=(1, 2))
     return values, (sharpness > _SHARP * jnp.max(sharpness)) & jnp.all(defined, axis=1)
 

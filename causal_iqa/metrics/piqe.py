@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from causal_iqa.metrics import _pixels, natural_scene, spec
+from causal_iqa.metrics import _filters, _pixels, natural_scene, spec
 
 _BLOCK = 16
 _ACTIVITY = 0.1
@@ -47,7 +47,7 @@ def piqe(image: jax.Array) -> jax.Array:
           of a block's surround.
     """
     _pixels.check_single(image, _BLOCK, "piqe")
-    grey = natural_scene.grey_levels(image)
+    grey = _filters.grey_levels(image)
     grey = jnp.pad(grey, [(0, -side % _BLOCK) for side in grey.shape], mode="edge")
     # 255 x / max, rounded half up in integers.
     levels, largest = grey.astype(jnp.int32), jnp.maximum(jnp.max(grey), 1.0).astype(jnp.int32)

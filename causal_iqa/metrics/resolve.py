@@ -1,7 +1,7 @@
 """Metrics by name: a row of the table, or one made of parameter files, `niqe@PATH`.
 
 The files' arrays become constants of the metric's function, so that every metric is called alike; the functions of
-`lpips`, `dists`, `niqe` and `brisque` take them as arguments where that is wanted.
+`lpips`, `dists`, `niqe`, `ilniqe` and `brisque` take them as arguments where that is wanted.
 """
 
 import dataclasses
@@ -23,7 +23,7 @@ import scipy.io
 
 from causal_iqa import _checks, backbones
 from causal_iqa.backbones import checkpoints, tokenizers
-from causal_iqa.metrics import brisque, clip_iqa, dists, lpips, niqe, spec, table
+from causal_iqa.metrics import brisque, clip_iqa, dists, ilniqe, lpips, niqe, spec, table
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,18 +59,50 @@ def _checkpoint(path: str) -> tuple[checkpoints.Checkpoint, tuple[str, str]]:
     return read, (pathlib.Path(path).name, read.sha256)
 
 
-def _pristine(path: str) -> spec.MetricSpec:
+def _model(path: str, make: Callable[[dict[str, np.ndarray]], Any]) -> tuple[Any, tuple[str, str]]:
+    """A model made of the arrays of an .npz or .mat file."""
     content, file = _read(path)
     try:
         if path.endswith(".mat"):
             stored = scipy.io.loadmat(io.BytesIO(content))
-            model = niqe.from_arrays({name: value for name, value in stored.items() if not name.startswith("__")})
-        else:
-            model = niqe.read_npz(content)
+            return make({name: value for name, value in stored.items() if not name.startswith("__")}), file
+        with np.load(io.BytesIO(content), allow_pickle=False) as stored:
+            return make({name: stored[name] for name in stored.files}), file
     except _checks.InputError as error:
         raise _checks.InputError(f"{path}: {error}") from None
     except (*_DAMAGED, scipy.io.matlab.MatReadError) as error:
         raise _checks.InputError(f"{path}: not a readable .npz or .mat file ({error})") from None
+
+
+def _integrated(path: str) -> spec.MetricSpec:
+    model, file = _model(path, ilniqe.from_arrays)
+    return FileMetricSpec(
+        name=f"ilniqe@{pathlib.Path(path).stem}",
+        fn=functools.partial(ilniqe.ilniqe, model=model),
+        family="no_reference",
+        higher_is_better=False,
+        colour="opponent",
+        range=(0.0, None),
+        smallest_side=1,
+        differentiable=True,
+        convention=(
+            "colours rounded to 0..255, not rounded again after resizing, 36 blocks; flat windows are zeros, a block "
+            "without values of both signs stands at the mean of the others; pristine model of the file"
+        ),
+        reference="Zhang, Zhang, Bovik, IEEE TIP 24(8), 2015",
+        worse_with=("blur", "noise"),
+        data_range="0-255 rounded",
+        window="5x5 Gaussian, sigma 5/6; derivatives of Gaussian, sigma 1.66; 12 log-Gabor filters",
+        border="edge for the luma, zero for the derivatives, periodic for the log-Gabor filters",
+        downsampling=f"to {ilniqe.SIDE} x {ilniqe.SIDE} (antialiased bicubic), features there and at half size",
+        undefined="no block has values of both signs in every map, so a flat image",
+        suite="learned",
+        files=(file,),
+    )
+
+
+def _pristine(path: str) -> spec.MetricSpec:
+    model, file = _model(path, niqe.from_arrays)
     fields = {f.name: getattr(_NIQE, f.name) for f in dataclasses.fields(spec.MetricSpec)}
     return FileMetricSpec(
         **fields
@@ -254,6 +286,7 @@ def clip_iqa_spec(network: backbones.Network, tokenizer: backbones.Tokenizer) ->
 _FAMILIES: Mapping[str, tuple[tuple[str, ...], Callable[..., spec.MetricSpec]]] = types.MappingProxyType(
     {
         "niqe": (("MODEL.npz or MODEL.mat",), _pristine),
+        "ilniqe": (("MODEL.npz or MODEL.mat",), _integrated),
         "brisque": (("LIBSVM_MODEL",), _support_vectors),
         "lpips_alex": (("ALEXNET", "LINEAR"), functools.partial(_perceptual, "alexnet")),
         "lpips_vgg": (("VGG16", "LINEAR"), functools.partial(_perceptual, "vgg16")),
@@ -273,10 +306,11 @@ def resolve(text: str) -> spec.MetricSpec:
     """Makes a metric of the text that names it.
 
     Args:
-      text: a row of `metrics.TABLE`; or FAMILY@FILES, the paths separated by commas: niqe@MODEL (.npz of this library
-        or the original MATLAB file), brisque@LIBSVM_MODEL, lpips_alex@ALEXNET,LINEAR, lpips_vgg@VGG16,LINEAR,
-        lpips_squeeze@SQUEEZENET1_1,LINEAR, dists@VGG16,WEIGHTS (torchvision's trunks and the authors' files), or
-        clip_iqa@ARCHITECTURE=WEIGHTS,TOKENIZER; or "brisque", which takes the model of the installed package brisque.
+      text: a row of `metrics.TABLE`; or FAMILY@FILES, the paths separated by commas: niqe@MODEL and ilniqe@MODEL (.npz
+        of this library's names or the original MATLAB file), brisque@LIBSVM_MODEL, lpips_alex@ALEXNET,LINEAR,
+        lpips_vgg@VGG16,LINEAR, lpips_squeeze@SQUEEZENET1_1,LINEAR, dists@VGG16,WEIGHTS (torchvision's trunks and the
+        authors' files), or clip_iqa@ARCHITECTURE=WEIGHTS,TOKENIZER; or "brisque", which takes the model of the
+        installed package brisque.
 
     Returns:
       The spec; its name is the score's column, and one that reads files has their SHA-256 in its passport.

@@ -15,7 +15,7 @@ import scipy.ndimage
 import scipy.stats
 
 from causal_iqa import _checks, images, metrics
-from causal_iqa.metrics import brisque, natural_scene, niqe
+from causal_iqa.metrics import _filters, brisque, generalised_gaussian, natural_scene, niqe
 from tests.golden import photographs
 from tests.metrics import nss_float64
 
@@ -29,7 +29,7 @@ def pixels():
 @jax.jit
 def compute(image):
     """Everything in one program."""
-    grey = natural_scene.grey_levels(image)
+    grey = _filters.grey_levels(image)
     return {
         "grey": grey,
         "half": natural_scene.halve(grey),
@@ -113,12 +113,12 @@ def test_shapes_are_found():
     rng = np.random.default_rng(0)
     for shape in (0.8, 2.0, 3.5):
         sample = scipy.stats.gennorm.rvs(shape, size=(256, 256), random_state=rng).astype(np.float32)
-        found, variance, defined = natural_scene.fit_symmetric(jnp.asarray(sample))
+        found, variance, defined = generalised_gaussian.fit_symmetric(jnp.asarray(sample))
         np.testing.assert_allclose(found.read("shape"), shape, rtol=0.05)
         np.testing.assert_allclose(variance, np.mean(sample.astype(np.float64) ** 2), rtol=1e-5)
         # Each side's share of the mass is that of its scale.
         skewed = np.where(rng.random(sample.shape) < 0.2, -0.5, 2.0) * np.abs(sample)
-        fit = natural_scene.fit_asymmetric([jnp.asarray(skewed, jnp.float32)])
+        fit = generalised_gaussian.fit_asymmetric([jnp.asarray(skewed, jnp.float32)])
         assert bool(defined) and bool(fit.defined[0])
         np.testing.assert_allclose(fit.right / fit.left, 4.0, rtol=0.03)
         np.testing.assert_allclose(fit.shape.read("shape"), shape, rtol=0.1)
@@ -130,7 +130,7 @@ def test_gradient_of_a_shape_is_that_of_interpolation():
     bent = jnp.asarray(np.sign(sample) * np.abs(sample) ** 1.2)
 
     def shape(t):
-        return natural_scene.fit_symmetric((1 - t) * jnp.asarray(sample) + t * bent)[0].read("shape")
+        return generalised_gaussian.fit_symmetric((1 - t) * jnp.asarray(sample) + t * bent)[0].read("shape")
 
     slope = (shape(0.2) - shape(-0.2)) / 0.4
     np.testing.assert_allclose(jax.grad(shape)(0.0), slope, rtol=0.1)
