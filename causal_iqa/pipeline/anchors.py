@@ -1,5 +1,6 @@
 """Where the witnesses come from: anchor images chosen and read, or the class vectors of heads, and the fits on them."""
 
+import dataclasses
 import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -134,11 +135,13 @@ def read_anchors(
 
 
 def _anchor_features(
-    backbone: backbones.Network, pixels: np.ndarray, view_side: int, side: int
+    name: str, backbone: backbones.Network, pixels: np.ndarray, view: program.View
 ) -> quality.StageFeatures:
+    # The witnesses fitted on images read no glances.
+    view = dataclasses.replace(view, glances={})
+
     def one(params, image):
-        view = program.resized(images.from_uint8(image), view_side)
-        return program.features_of(backbone, params, view, side)
+        return view.features(name, backbone, params, program.resized(images.from_uint8(image), view.side))
 
     apply = jax.jit(jax.vmap(one, in_axes=(None, 0)))
     padded = np.concatenate([pixels, pixels[:1].repeat(-len(pixels) % _ANCHOR_BATCH, axis=0)])
@@ -170,8 +173,8 @@ def fit_on_images(
     witnesses, notes = {}, {}
     for view in views:
         features = {}
-        for name, side in view.backbone_sides.items():
-            features[name] = _anchor_features(feature_backbones[name], anchors.pixels, view.side, side)
+        for name in view.backbone_sides:
+            features[name] = _anchor_features(name, feature_backbones[name], anchors.pixels, view)
             fitted = quality.Anchors(features[name].final, anchors.labels, num_classes)
             witnesses[program.witness_key("plain", name, view.side)] = quality.fit_witness(fitted)
             key = program.witness_key("regularised", name, view.side)

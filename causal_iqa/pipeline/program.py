@@ -92,12 +92,28 @@ class View:
       networks: names.
       backbone_sides: backbone name -> side of its input.
       glances: backbone name -> further sides at which it looks at the same view, for its own class vectors.
+      enlarged_for: the backbones that look at the view enlarged and whose inner stages read it as it is, too.
     """
 
     side: int
     networks: tuple[str, ...]
     backbone_sides: Mapping[str, int]
     glances: Mapping[str, tuple[int, ...]] = dataclasses.field(default_factory=dict)
+    enlarged_for: tuple[str, ...] = ()
+
+    def features(self, name: str, backbone: backbones.Network, params: Any, image: jax.Array) -> quality.StageFeatures:
+        """What the witnesses read of one image at this view's side, through one of its backbones."""
+
+        def stages_at(side):
+            return backbone.apply(params, images.resize(image, side, side, backbone.preprocessing.interpolation))[1]
+
+        def read(stages):
+            return quality.stage_features(stages, backbone.stages, backbones.PENULTIMATE)
+
+        found = read(stages_at(self.backbone_sides[name]))
+        others = (stages_at(side)[backbones.PENULTIMATE] for side in self.glances.get(name, ()))
+        found = found._replace(glances=(found.final, *others))
+        return quality.with_inner_of(found, read(stages_at(self.side))) if name in self.enlarged_for else found
 
 
 def backbone_side(preprocessing: backbones.Preprocessing, side: int, at_task: bool) -> int:
@@ -117,6 +133,38 @@ def backbone_side(preprocessing: backbones.Preprocessing, side: int, at_task: bo
     if preprocessing.fixed_size or not at_task:
         return preprocessing.size
     return max(side, preprocessing.smallest)
+
+
+def enlarged_for(feature_backbones: Mapping[str, backbones.Network], side: int, at_task: bool) -> tuple[str, ...]:
+    """The backbones that could read images of `side` pixels as they are but are given them enlarged.
+
+    Args:
+      feature_backbones: name -> network that gives features.
+      side: of the images that are scored, in pixels.
+      at_task: whether this is a task network's input.
+
+    Returns:
+      Their names.
+    """
+    return tuple(
+        name
+        for name, backbone in feature_backbones.items()
+        if not backbone.preprocessing.fixed_size
+        and side < backbone_side(backbone.preprocessing, side, at_task)
+        and _has_inner_stages(backbone, side)
+    )
+
+
+def _has_inner_stages(backbone: backbones.Network, side: int) -> bool:
+    try:
+        image = jax.ShapeDtypeStruct((side, side, 3), jnp.float32)
+        stages = jax.eval_shape(backbone.apply, backbone.params, image)[1]
+    except (TypeError, ValueError, ZeroDivisionError):
+        # Networks without padding have no pixels left at small sides.
+        return False
+    shapes = {name: value.shape for name, value in stages.items()}
+    inner = quality.inner_stages(shapes, backbone.stages)
+    return bool(inner) and all(0 not in shapes[name] for name in inner)
 
 
 def resized(image: jax.Array, side: int) -> jax.Array:
@@ -151,19 +199,6 @@ def _degrade_all(conditions: tuple[Condition, ...], keys: jax.Array, clean: jax.
     degraded = jnp.concatenate(parts)
     order = np.concatenate(list(places.values()))
     return degraded if (np.diff(order) == 1).all() else degraded[np.argsort(order)]
-
-
-def features_of(
-    backbone: backbones.Network, params: Any, view: jax.Array, side: int, glances: tuple[int, ...] = ()
-) -> quality.StageFeatures:
-    """Features of one view, given to the backbone at `side` pixels, and the penultimate ones at further sides."""
-
-    def stages_at(size):
-        return backbone.apply(params, images.resize(view, size, size, backbone.preprocessing.interpolation))[1]
-
-    found = quality.stage_features(stages_at(side), backbone.stages, backbones.PENULTIMATE)
-    others = (stages_at(size)[backbones.PENULTIMATE] for size in glances)
-    return found._replace(glances=(found.final, *others))
 
 
 def joined_name(names: Iterable[str]) -> str:
@@ -231,10 +266,8 @@ def make_program(
 
     def features_at(state, image, view):
         found = {
-            name: features_of(
-                feature_backbones[name], state["backbones"][name], image, side, tuple(view.glances.get(name, ()))
-            )
-            for name, side in view.backbone_sides.items()
+            name: view.features(name, feature_backbones[name], state["backbones"][name], image)
+            for name in view.backbone_sides
         }
         return found | ({joined_name(found): quality.joined(tuple(found.values()))} if len(found) > 1 else {})
 
@@ -291,7 +324,7 @@ def make_program(
         out_specs=spec(None, _AXIS),
         check_vma=False,
     )
-    return jax.jit(mapped)
+    return jax.jit(mapped, compiler_options=backbones.compiler_options(devices[0].platform))
 
 
 def metric_scorer(spec: metrics.MetricSpec, side: int, for_networks: tuple[str, ...], suffix: str = "") -> Scorer:

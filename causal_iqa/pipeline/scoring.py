@@ -173,7 +173,8 @@ def score_images(
     feature_backbones = {choice.name: study.load_network(choice) for choice in config.backbones}
     size = _image_size(config, source)
     sides = {k: program.backbone_side(b.preprocessing, size, at_task=False) for k, b in feature_backbones.items()}
-    view = program.View(size, (), sides)
+    enlarged = program.enlarged_for(feature_backbones, size, at_task=False)
+    view = program.View(size, (), sides, enlarged_for=enlarged)
     witnesses, anchors = _witnesses(config, source, view, feature_backbones)
     scorers = _scorers(config, view, feature_backbones, anchors, witnesses)
 

@@ -107,6 +107,7 @@ def _views(
                 for name, backbone in feature_backbones.items()
                 if at_task and backbone.num_classes == num_classes and _enlarges(backbone.preprocessing, side)
             },
+            program.enlarged_for(feature_backbones, side, at_task),
         )
         for side, names in sorted(by_side.items())
     )
@@ -127,6 +128,7 @@ def _scorers(config, conventional, views, feature_backbones, anchors, witnesses)
             parts = names if backbone not in view.backbone_sides else (backbone,)
             details = {
                 "backbone_side": {part: [view.backbone_sides[part], *view.glances.get(part, ())] for part in parts},
+                "inner_stages_also_at": {part: view.side for part in parts if part in view.enlarged_for},
                 "anchors": anchors["kind"],
                 "num_anchors": anchors["num"],
                 "weights_sha256": {part: feature_backbones[part].weights_sha256 for part in parts},

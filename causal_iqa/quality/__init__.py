@@ -13,6 +13,7 @@ from causal_iqa.quality.stages import (
     stages_evidence,
     stages_peak,
     stages_share,
+    with_inner_of,
 )
 from causal_iqa.quality.table import TABLE, WITNESSES, QualitySpec, evaluate
 from causal_iqa.quality.witness import (
@@ -27,6 +28,7 @@ from causal_iqa.quality.witness import (
     fit_witness,
     largest_mean_share,
     leave_one_out_errors,
+    leave_one_out_losses,
     margin,
     mean_share_of_label,
     negative_entropy,
@@ -63,6 +65,7 @@ __all__ = [
     "joined",
     "largest_mean_share",
     "leave_one_out_errors",
+    "leave_one_out_losses",
     "margin",
     "mean_share_of_label",
     "negative_entropy",
@@ -74,4 +77,5 @@ __all__ = [
     "stages_evidence",
     "stages_peak",
     "stages_share",
+    "with_inner_of",
 ]

@@ -3,13 +3,16 @@
 A network's features before its last stage keep what later ones forget: a frozen ImageNet network hardly minds a blur
 that a network of 32 pixels fails on. Statistics of early stages see it. The witness here is the conditional mean
 embedding with the mean of one RBF kernel per statistic, each with its own median heuristic; beside its evidence stands
-the familiarity of the image, its Mahalanobis distance to the clean anchors in the earliest of these stages.
+the familiarity of the image, its Mahalanobis distance to the clean anchors in the earliest of these stages. Where a
+backbone needs the image enlarged, its inner stages read it at its own side as well: enlarging hides a blur from it that
+a network of that side fails on.
 
 References:
   [1] Gretton, Herbrich, Smola, Bousquet, Schoelkopf. Kernel methods for measuring independence. JMLR 2005.
   [2] Song, Huang, Smola, Fukumizu. Hilbert space embeddings of conditional distributions. ICML 2009.
   [3] Lee, Lee, Lee, Shin. A simple unified framework for detecting out-of-distribution samples. NeurIPS 2018.
   [4] Ledoit, Wolf. A well-conditioned estimator for large-dimensional covariance matrices. JMA 2004 (shrinkage).
+  [5] Breiman, Friedman, Olshen, Stone. Classification and regression trees. 1984, section 3.4.3.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,8 +27,8 @@ from causal_iqa.quality import witness as single
 
 # Share of the average variance added to every direction of the covariance.
 _SHRINKAGE = 0.05
-# Weight of the log distance beside the log evidence; chosen on CIFAR-10 training images and ResNet-20 (docs/study.md).
-_FAMILIARITY_WEIGHT = 0.3
+# Weight of the log distance beside the log evidence; chosen on CIFAR-10 training images (docs/study.md).
+_FAMILIARITY_WEIGHT = 0.5
 # Evidence below counts as this in the logarithm: a fifth of chance among ten classes.
 _SMALLEST_EVIDENCE = 0.02
 
@@ -97,6 +100,19 @@ def stage_features(stages: Mapping[str, jax.Array], order: Sequence[str], final:
     return StageFeatures(last, inner[0] if inner else last, tuple(inner))
 
 
+def with_inner_of(features: StageFeatures, smaller: StageFeatures) -> StageFeatures:
+    """Adds the inner stages of the image at its own side to those of the enlarged one.
+
+    Args:
+      features: of the image enlarged to what the backbone needs.
+      smaller: of the image at its own side.
+
+    Returns:
+      The features with the inner statistics of both; `early` is that of the smaller image.
+    """
+    return features._replace(early=smaller.early, inner=(*features.inner, *smaller.inner))
+
+
 def joined(parts: Sequence[StageFeatures]) -> StageFeatures:
     """Returns the features of several backbones as those of one.
 
@@ -123,8 +139,10 @@ def fit_stages_witness(
 ) -> tuple[StagesWitness, single.Choice]:
     """Fits the conditional mean embedding with the mean of the statistics' kernels, and the familiarity.
 
-    One multiple of all median distances and one ridge are chosen on the anchors by the exact leave-one-out error. A
-    statistic that does not differ between the anchors is left out.
+    One multiple of all median distances and one ridge are chosen on the anchors by the exact leave-one-out error: the
+    widest kernel whose error, at its best ridge, is within one standard error of the smallest. Clean anchors cannot
+    tell such widths apart, and away from them, where degraded images lie, a wide kernel still compares. A statistic
+    that does not differ between the anchors is left out.
 
     Args:
       features: of the m anchors, every array with a leading axis m.
@@ -141,7 +159,7 @@ def fit_stages_witness(
       InputError: when there are fewer than two classes, or no features differ.
 
     References:
-      [2] Song et al. 2009, equation 6.
+      [2] Song et al. 2009, equation 6; [5] for the one-standard-error rule.
     """
     if not len(bandwidths) or not len(ridges):
         raise ValueError("bandwidths, ridges: expected at least one value each")
@@ -154,14 +172,10 @@ def fit_stages_witness(
     # An infinite width makes the kernel of a constant statistic 1 everywhere: it says nothing.
     medians = np.where(medians > 0, medians, np.inf)
     onehot = np.eye(num_classes)[np.asarray(labels)]
-    best = None
-    for multiple in bandwidths:
-        gram = np.asarray(_mean_kernel(arrays, arrays, multiple * medians), np.float64)
-        errors = single.leave_one_out_errors(gram, onehot, ridges)
-        i = int(np.argmin(errors))
-        if best is None or errors[i] < best[0].error:
-            best = single.Choice(float(multiple), float(ridges[i]), float(errors[i])), gram
-    choice, gram = best
+    choice = _widest_within_one_error(
+        [_losses(arrays, onehot, multiple, medians, ridges) for multiple in bandwidths], bandwidths
+    )
+    gram = _gram(arrays, choice.bandwidth_multiple * medians)
     weights, offset = single.ridge_coefficients(gram, onehot, choice.ridge)
     centre, whitening, typical = _fit_familiarity(features.early)
     return StagesWitness(
@@ -174,6 +188,25 @@ def fit_stages_witness(
         whitening,
         typical,
     ), choice
+
+
+def _gram(arrays: Sequence[np.ndarray], widths: np.ndarray) -> np.ndarray:
+    return np.asarray(_mean_kernel(arrays, arrays, widths), np.float64)
+
+
+def _losses(arrays, onehot, multiple, medians, ridges) -> tuple[float, np.ndarray]:
+    """The best ridge at one width, and the leave-one-out losses of the anchors with it."""
+    losses = single.leave_one_out_losses(_gram(arrays, multiple * medians), onehot, ridges)
+    best = int(np.argmin(losses.mean(axis=1)))
+    return float(ridges[best]), losses[best]
+
+
+def _widest_within_one_error(found: Sequence[tuple[float, np.ndarray]], bandwidths: Sequence[float]) -> single.Choice:
+    errors = np.asarray([losses.mean() for _, losses in found])
+    best = found[int(np.argmin(errors))][1]
+    allowed = best.mean() + best.std(ddof=1) / np.sqrt(len(best))
+    chosen = max((i for i in range(len(found)) if errors[i] <= allowed), key=lambda i: bandwidths[i])
+    return single.Choice(float(bandwidths[chosen]), found[chosen][0], float(errors[chosen]))
 
 
 def _fit_familiarity(early: np.ndarray) -> tuple[jax.Array, jax.Array, jax.Array]:
@@ -228,7 +261,7 @@ def familiarity(witness: StagesWitness, features: StageFeatures) -> jax.Array:
 
 
 def stages_peak(witness: StagesWitness, features: StageFeatures) -> jax.Array:
-    """Log evidence of the best class plus 0.3 familiarity. Higher is better; needs no label.
+    """Log evidence of the best class plus half the familiarity. Higher is better; needs no label.
 
     Args:
       witness: fitted on features of the same backbones.
@@ -241,7 +274,7 @@ def stages_peak(witness: StagesWitness, features: StageFeatures) -> jax.Array:
 
 
 def stages_share(witness: StagesWitness, features: StageFeatures, label: jax.Array) -> jax.Array:
-    """Log evidence of the true class plus 0.3 familiarity. Higher is better.
+    """Log evidence of the true class plus half the familiarity. Higher is better.
 
     Args:
       witness: fitted on features of the same backbones.

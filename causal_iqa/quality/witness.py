@@ -164,8 +164,8 @@ def _centre(gram: np.ndarray) -> np.ndarray:
     return gram - gram.mean(axis=0) - gram.mean(axis=1)[:, None] + gram.mean()
 
 
-def leave_one_out_errors(gram: np.ndarray, targets: np.ndarray, ridges: Sequence[float]) -> np.ndarray:
-    """Mean squared leave-one-out error of kernel ridge regression with an unpenalised intercept, for several ridges.
+def leave_one_out_losses(gram: np.ndarray, targets: np.ndarray, ridges: Sequence[float]) -> np.ndarray:
+    """Squared leave-one-out errors of kernel ridge regression with an unpenalised intercept, for several ridges.
 
     With S = (K~ + m lambda I)^-1 and H = K~ S + 1/m, the residual of sample i when left out is r_i / (1 - H_ii),
     exactly.
@@ -176,7 +176,7 @@ def leave_one_out_errors(gram: np.ndarray, targets: np.ndarray, ridges: Sequence
       ridges: lambdas, positive.
 
     Returns:
-      float64 [len(ridges)], lower is better.
+      float64 [len(ridges), m], averaged over the C targets of a sample; lower is better.
 
     References:
       [3] Rasmussen and Williams 2006, section 5.4.2.
@@ -186,13 +186,18 @@ def leave_one_out_errors(gram: np.ndarray, targets: np.ndarray, ridges: Sequence
     values = np.maximum(values, 0.0)
     centred = targets - targets.mean(axis=0)
     projected = vectors.T @ centred
-    errors = []
+    losses = []
     for ridge in ridges:
         shrink = m * ridge / (values + m * ridge)
         residual = vectors @ (shrink[:, None] * projected)
         leverage = 1.0 - (vectors**2) @ shrink + 1.0 / m
-        errors.append(np.mean((residual / np.maximum(1.0 - leverage, 1e-12)[:, None]) ** 2))
-    return np.asarray(errors)
+        losses.append(np.mean((residual / np.maximum(1.0 - leverage, 1e-12)[:, None]) ** 2, axis=1))
+    return np.asarray(losses)
+
+
+def leave_one_out_errors(gram: np.ndarray, targets: np.ndarray, ridges: Sequence[float]) -> np.ndarray:
+    """Returns the means of `leave_one_out_losses` over the samples, float64 [len(ridges)]. Lower is better."""
+    return leave_one_out_losses(gram, targets, ridges).mean(axis=1)
 
 
 def fit_regularised_witness(

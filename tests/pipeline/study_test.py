@@ -150,6 +150,34 @@ def test_a_classifier_glances_at_its_own_side_too(monkeypatch):
     assert not any(scorer.column.metric.startswith("stages") for scorer in study.scorers)
 
 
+def test_inner_stages_read_an_enlarged_image_at_its_own_side_too():
+    backbone = backbones.load_packaged("scene_features")
+    demanding = dataclasses.replace(backbone.preprocessing, smallest=40)
+    backbone = dataclasses.replace(backbone, preprocessing=demanding)
+    named = {"b": backbone}
+    assert program.enlarged_for(named, 24, at_task=True) == ("b",)
+    assert program.enlarged_for(named, 40, at_task=True) == ()
+    fixed = dataclasses.replace(backbone, preprocessing=dataclasses.replace(demanding, fixed_size=True))
+    assert program.enlarged_for({"b": fixed}, 24, at_task=True) == ()
+    refuses = dataclasses.replace(backbone, apply=lambda params, image: (None, {}) if len(image) > 30 else 1 // 0)
+    assert program.enlarged_for({"b": refuses}, 24, at_task=True) == ()
+
+    image = jax.random.uniform(jax.random.key(0), (24, 24, 3))
+    view = program.View(24, (), {"b": 40}, enlarged_for=("b",))
+    found = view.features("b", backbone, backbone.params, image)
+    large, small = (
+        quality.stage_features(
+            backbone.apply(backbone.params, images.resize(image, side, side, demanding.interpolation))[1],
+            backbone.stages,
+            "penultimate",
+        )
+        for side in (40, 24)
+    )
+    expected = quality.with_inner_of(large._replace(glances=(large.final,)), small)
+    jax.tree.map(np.testing.assert_array_equal, found, expected)
+    assert len(found.inner) == 2 * len(large.inner) and not np.array_equal(found.early, large.early)
+
+
 def test_undefined_scores_are_null_and_stay_out_of_the_numbers(study, table):
     assert np.isnan(table.columns["psnr"][0]).all()
     assert np.isfinite(table.columns["psnr"][1:]).all()

@@ -74,7 +74,7 @@ def test_scores_add_the_two(fitted):
     _, witness, _ = fitted
     one = _one(_features(1, 3), 0)
     evidence = np.asarray(quality.stages_evidence(witness, one))
-    familiar = 0.3 * float(quality.familiarity(witness, one))
+    familiar = 0.5 * float(quality.familiarity(witness, one))
     assert float(quality.stages_peak(witness, one)) == pytest.approx(
         np.log(max(evidence.max(), 0.02)) + familiar, abs=1e-5
     )
@@ -160,3 +160,35 @@ def test_bad_anchors_are_named():
     blind = jax.tree.map(np.ones_like, anchors)
     with pytest.raises(InputError, match="blind"):
         quality.fit_stages_witness(blind, _LABELS, 3)
+
+
+def test_the_widest_kernel_within_one_standard_error_is_chosen():
+    anchors = _features(24, 0)
+    onehot = np.eye(3)[_LABELS]
+    grid, ridges = (0.25, 0.5, 1.0, 2.0, 4.0), (1e-3, 1e-2, 1e-1)
+    arrays = [anchors.final, *anchors.inner]
+    found = {}
+    for multiple in grid:
+        gram = np.mean(
+            [
+                np.exp(-distance.cdist(x, x, "sqeuclidean") / (2 * (multiple * np.median(distance.pdist(x))) ** 2))
+                for x in arrays
+            ],
+            axis=0,
+        )
+        losses = min(quality.leave_one_out_losses(gram, onehot, ridges), key=lambda row: row.mean())
+        found[multiple] = losses.mean(), losses.std(ddof=1) / np.sqrt(24)
+    smallest, error = min(found.values())
+    expected = max(multiple for multiple, (loss, _) in found.items() if loss <= smallest + error)
+    _, choice = quality.fit_stages_witness(anchors, _LABELS, 3, bandwidths=grid, ridges=ridges)
+    assert choice.bandwidth_multiple == expected
+    assert choice.error == pytest.approx(found[expected][0], rel=1e-4)
+    # The smallest error alone would choose otherwise: the rule is at work here.
+    assert expected != min(found, key=lambda multiple: found[multiple][0])
+
+
+def test_inner_stages_of_the_smaller_image_stand_beside_those_of_the_enlarged_one():
+    large, small = _features(2, 0), _features(2, 1)
+    both = quality.with_inner_of(large, small)
+    assert both.early is small.early and both.final is large.final and both.glances is large.glances
+    assert [id(x) for x in both.inner] == [id(x) for x in (*large.inner, *small.inner)]
