@@ -18,7 +18,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from causal_iqa.backbones import checkpoints, networks
+from causal_iqa.backbones import checkpoints, layers, networks
 
 # Blocks per stage, n of [1].
 BLOCKS = types.MappingProxyType(
@@ -35,10 +35,6 @@ _PREPROCESSING = networks.Preprocessing(
 )
 
 
-def _conv(features: int, stride: int, name: str) -> nn.Conv:
-    return nn.Conv(features, (3, 3), stride, ((1, 1), (1, 1)), precision="highest", name=name)
-
-
 def _shortcut(x: jax.Array, features: int, stride: int) -> jax.Array:
     """Option A of [1]: every stride-th pixel, new channels zero, half of them before the old ones and half after."""
     before = (features - x.shape[-1]) // 2
@@ -47,13 +43,14 @@ def _shortcut(x: jax.Array, features: int, stride: int) -> jax.Array:
 
 
 class _Block(nn.Module):
+    before: int
     features: int
     stride: int
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        y = nn.relu(_conv(self.features, self.stride, "conv1")(x))
-        y = _conv(self.features, 1, "conv2")(y)
+        y = layers.Conv(layers.Shape(self.before, self.features, 3, self.stride), "relu", name="conv1")(x)
+        y = layers.Conv(layers.Shape(self.features, self.features), name="conv2")(y)
         return nn.relu(y + _shortcut(x, self.features, self.stride))
 
 
@@ -71,12 +68,12 @@ class CifarResNet(nn.Module):
     @nn.compact
     def __call__(self, images: jax.Array) -> tuple[jax.Array, dict[str, jax.Array]]:
         x = jax.vmap(functools.partial(networks.normalise, _PREPROCESSING))(images)
-        x = nn.relu(_conv(_WIDTHS[0], 1, "stem")(x))
+        x = layers.Conv(layers.Shape(3, _WIDTHS[0]), "relu", name="stem")(x)
         features = {"stem": x}
         for stage, width in enumerate(_WIDTHS, start=1):
             for block in range(self.blocks):
                 stride = 2 if stage > 1 and block == 0 else 1
-                x = _Block(width, stride, name=f"stage{stage}_block{block}")(x)
+                x = _Block(x.shape[-1], width, stride, name=f"stage{stage}_block{block}")(x)
             features[f"stage{stage}"] = x
         x = x.mean(axis=(1, 2))
         features[networks.PENULTIMATE] = x
@@ -85,15 +82,15 @@ class CifarResNet(nn.Module):
 
 def _layers(blocks: int) -> list[tuple[str, str, str, int, int]]:
     """(name here, convolution there, its batch norm there, input channels, output channels) of every convolution."""
-    layers = [("stem", "conv1", "bn1", 3, _WIDTHS[0])]
+    rows = [("stem", "conv1", "bn1", 3, _WIDTHS[0])]
     channels = _WIDTHS[0]
     for stage, width in enumerate(_WIDTHS, start=1):
         for block in range(blocks):
             for i in (1, 2):
                 here, there = f"stage{stage}_block{block}.conv{i}", f"layer{stage}.{block}"
-                layers.append((here, f"{there}.conv{i}", f"{there}.bn{i}", channels, width))
+                rows.append((here, f"{there}.conv{i}", f"{there}.bn{i}", channels, width))
                 channels = width
-    return layers
+    return rows
 
 
 def layout(name: str, tensors: Mapping[str, np.ndarray]) -> dict[str, tuple[int, ...]]:

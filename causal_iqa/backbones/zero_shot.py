@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from causal_iqa import _checks
-from causal_iqa.backbones import networks, tokenizers, transformer
+from causal_iqa.backbones import compilation, networks, tokenizers, transformer
 
 _IMAGENET = """
 a bad photo of a {}.|a photo of many {}.|a sculpture of a {}.|a photo of the hard to see {}.
@@ -97,7 +97,10 @@ def embed_prompts(
         raise _checks.InputError(
             f"tokenizer: token {tokens.max()} is outside the {tower.vocabulary} of {network.name}; another vocabulary?"
         )
-    embed = jax.jit(lambda params, batch: unit(jax.vmap(tower.apply, (None, 0))(params, batch)))
+    embed = jax.jit(
+        lambda params, batch: unit(jax.vmap(tower.apply, (None, 0))(params, batch)),
+        compiler_options=compilation.compiler_options(jax.local_devices()[0].platform),
+    )
     size = min(_PROMPTS_AT_ONCE, len(tokens))
     rows = []
     for first in range(0, len(tokens), max(size, 1)):
