@@ -13,8 +13,6 @@ from causal_iqa.dependence.conditional import (
     kci_test,
     kci_unconditional_gamma_test,
     kci_unconditional_spectral_test,
-    residual_gram,
-    residual_maker,
 )
 from causal_iqa.dependence.conditional_covariance import (
     conditional_covariance_norm,
@@ -85,6 +83,7 @@ from causal_iqa.dependence.radial_kernels import (
     rational_quadratic,
 )
 from causal_iqa.dependence.randomised import RandomisedTest, randomised_test, rcit_test, rcot_test
+from causal_iqa.dependence.residuals import residual_gram, residual_maker
 from causal_iqa.dependence.sharded import global_rows, gram_sums_sharded, hsic_sharded, sketch_sharded
 from causal_iqa.dependence.sketches import Sketch, SketchEstimate
 from causal_iqa.dependence.stratified import (

@@ -8,13 +8,10 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import jax.scipy.linalg
 
-from causal_iqa import _checks
-from causal_iqa.dependence import weighted_chi_square
+from causal_iqa.dependence import permutation_moments, weighted_chi_square
 from causal_iqa.dependence.hsic import centre, check_grams
-
-_PRECISION = jax.lax.Precision.HIGHEST
+from causal_iqa.dependence.residuals import Residuals, residuals
 
 
 class KCITest(NamedTuple):
@@ -33,66 +30,6 @@ class KCITest(NamedTuple):
     null_mean: jax.Array
     null_std: jax.Array
     ridge: jax.Array
-
-
-class _Residuals(NamedTuple):
-    x: jax.Array
-    y: jax.Array
-    maker: jax.Array
-
-
-def residual_maker(K_z: jax.Array, *, ridge: jax.Array | float) -> jax.Array:
-    """The matrix that takes kernel ridge predictions away: R = ridge (H K_z H + ridge I)^-1.
-
-    By one Cholesky factor; for k(z, z) = 1 its rounding in float32 stays below one part in a hundred of the ridge
-    10^-3 up to some thousand samples.
-
-    Args:
-      K_z: Gram matrix of the conditioning variable [n, n].
-      ridge: positive, in the unit of the kernel; not multiplied by n.
-
-    Returns:
-      [n, n], symmetric, eigenvalues in (0, 1].
-
-    Raises:
-      ValueError: when K_z is not square.
-
-    References:
-      [1] Zhang, Peters, Janzing, Schoelkopf, UAI 2011, eq. 10.
-    """
-    _checks.check_gram(K_z, "K_z")
-    identity = jnp.eye(K_z.shape[0], dtype=K_z.dtype)
-    factor = jax.scipy.linalg.cholesky(centre(K_z) + ridge * identity, lower=True)
-    inverse = jax.scipy.linalg.solve_triangular(factor, identity, lower=True)
-    return ridge * jnp.matmul(inverse.T, inverse, precision=_PRECISION)
-
-
-def residual_gram(K: jax.Array, R: jax.Array) -> jax.Array:
-    """Gram matrix of what kernel ridge regression on Z leaves: R H K H R.
-
-    Args:
-      K: Gram matrix [n, n].
-      R: from `residual_maker` [n, n].
-
-    Returns:
-      [n, n], symmetric.
-
-    Raises:
-      ValueError: when a matrix is not square or shapes differ.
-
-    References:
-      [1] Zhang, Peters, Janzing, Schoelkopf, UAI 2011, eq. 11.
-    """
-    check_grams(K, R, 1)
-    left = jnp.matmul(R, centre(K), precision=_PRECISION)
-    return jnp.matmul(left, R, precision=_PRECISION)
-
-
-def _residuals(K_x: jax.Array, K_y: jax.Array, K_z: jax.Array, ridge: jax.Array | float) -> _Residuals:
-    check_grams(K_x, K_y, 4)
-    check_grams(K_x, K_z, 4)
-    R = residual_maker(K_z, ridge=ridge)
-    return _Residuals(residual_gram(K_x, R), residual_gram(K_y, R), R)
 
 
 def _result(statistic: jax.Array, p: jax.Array, mean: jax.Array, variance: jax.Array, ridge: jax.Array) -> KCITest:
@@ -122,7 +59,7 @@ def kci_gamma_test(K_x: jax.Array, K_y: jax.Array, K_z: jax.Array, *, ridge: jax
       [1] Zhang, Peters, Janzing, Schoelkopf, "Kernel-based conditional independence test and application in causal
           discovery", UAI 2011, theorem 4, propositions 5 and 6.
     """
-    x, y, _ = _residuals(K_x, K_y, K_z, ridge)
+    x, y, _ = residuals(K_x, K_y, K_z, ridge=ridge)
     product = x * y
     statistic, mean = jnp.sum(product), jnp.trace(product)
     variance = 2.0 * jnp.sum(product * product)
@@ -151,7 +88,7 @@ def kci_spectral_test(
     References:
       [1] Zhang, Peters, Janzing, Schoelkopf, UAI 2011, proposition 5.
     """
-    x, y, _ = _residuals(K_x, K_y, K_z, ridge)
+    x, y, _ = residuals(K_x, K_y, K_z, ridge=ridge)
     product = x * y
     weights = jnp.maximum(jnp.linalg.eigvalsh((product + product.T) / 2), 0.0)
     return _simulated_result(key, jnp.sum(product), weights, ridge, num_simulations)
@@ -167,11 +104,9 @@ def _simulated_result(
     return _result(statistic, p_value, jnp.sum(weights), 2.0 * jnp.sum(weights * weights), ridge)
 
 
-def _corrected_moments(residuals: _Residuals) -> tuple[jax.Array, jax.Array, jax.Array]:
+def _corrected_moments(left: Residuals) -> tuple[jax.Array, jax.Array, jax.Array]:
     """First three cumulants of the null law of `kci_test`."""
-    x, y, R = residuals
-    # Less the mean, which the centring of the kernels takes like one more regressor.
-    squared = centre(jnp.matmul(R, R, precision=_PRECISION))
+    x, y, squared = left
     own = jnp.diag(squared)
     excess = jnp.sum(squared * squared, axis=1) / jnp.square(own)
 
@@ -183,8 +118,7 @@ def _corrected_moments(residuals: _Residuals) -> tuple[jax.Array, jax.Array, jax
     root = jnp.sqrt(excess)
     product = without_leakage(x) * without_leakage(y) * root[:, None] * root[None, :]
     product = jnp.where(jnp.eye(len(x), dtype=bool), 0.0, product)
-    twice = jnp.matmul(product, product, precision=_PRECISION)
-    return mean, 2.0 * jnp.trace(twice), 8.0 * jnp.sum(twice * product)
+    return mean, 2.0 * jnp.sum(product * product), 8.0 * permutation_moments.trace_of_cube(product)
 
 
 def kci_test(K_x: jax.Array, K_y: jax.Array, K_z: jax.Array, *, ridge: jax.Array | float) -> KCITest:
@@ -196,7 +130,8 @@ def kci_test(K_x: jax.Array, K_y: jax.Array, K_z: jax.Array, *, ridge: jax.Array
       the published mean keeps s = t.
     - Variance 2 sum_{s != t} g_s g_t (K^x_st K^y_st)^2, K^_st = K~_st - P_st (K~_ss K~_tt / (P_ss P_tt))^(1/2): without
       what those correlations put there, and without s = t, where a fourth power would stand for a squared covariance.
-    - Third cumulant likewise over triples, at least that of the gamma law, and a shifted gamma law of all three.
+    - Third cumulant likewise over triples (above 512 samples by `permutation_moments.trace_of_cube`), at least that of
+      the gamma law, and a shifted gamma law of all three.
 
     Still assumed: the regression fits E[f(X, Z) | Z] and E[f(Y) | Z] to within the noise. Where its bandwidth and ridge
     cannot follow them every test on residuals rejects too often; half of the median distance times the root of the
@@ -221,9 +156,9 @@ def kci_test(K_x: jax.Array, K_y: jax.Array, K_z: jax.Array, *, ridge: jax.Array
       [3] Buckley, Eagleson, "An approximation to the distribution of quadratic forms in normal random variables",
           Australian Journal of Statistics 1988, the law.
     """
-    residuals = _residuals(K_x, K_y, K_z, ridge)
-    statistic = jnp.sum(residuals.x * residuals.y)
-    mean, variance, third = _corrected_moments(residuals)
+    left = residuals(K_x, K_y, K_z, ridge=ridge)
+    statistic = jnp.sum(left.x * left.y)
+    mean, variance, third = _corrected_moments(left)
     p_value = weighted_chi_square.shifted_gamma(statistic, mean, variance, third)
     return _result(statistic, p_value, mean, variance, ridge)
 

@@ -22,7 +22,7 @@ from causal_iqa.dependence import hsic
 
 _PRECISION = jax.lax.Precision.HIGHEST
 # Samples up to which the trace of a cube is one matrix product; beyond, it is estimated from so many probes.
-_EXACT_SAMPLES = 512
+EXACT_SAMPLES = 512
 _PROBES = 16
 # Sums that third moments are made of, as the edges of a graph whose vertices are the summed indices.
 _GRAPHS = {
@@ -105,12 +105,12 @@ def leading_subspace(apply: Callable[[jax.Array], jax.Array], n: int, count: int
     References:
       [1] Halko, Martinsson, Tropp, "Finding structure with randomness", SIAM Review 2011, algorithm 4.4.
     """
-    basis = _orthonormal(apply(apply(probes(n, count))))
+    basis = orthonormal(apply(apply(probes(n, count))))
     return basis, apply(basis)
 
 
-def _orthonormal(vectors: jax.Array) -> jax.Array:
-    """Gram-Schmidt, every column twice; zero columns where they depend on those before.
+def orthonormal(vectors: jax.Array, *, rounding_units: float = 1e2) -> jax.Array:
+    """Gram-Schmidt, every column twice; zero columns where no more than rounding tells them from those before.
 
     In plain operations: side by side in one program, calls of a linear algebra library wait for each other on a CPU.
 
@@ -126,7 +126,7 @@ def _orthonormal(vectors: jax.Array) -> jax.Array:
             shares = jnp.sum(basis * column[:, None], axis=0)
             column = column - jnp.sum(basis * shares[None, :], axis=1)
         norm, before = jnp.sqrt(jnp.sum(column**2)), jnp.sqrt(jnp.sum(vectors[:, i] ** 2))
-        new = norm > 1e2 * jnp.finfo(vectors.dtype).eps * before
+        new = norm > rounding_units * jnp.finfo(vectors.dtype).eps * before
         return basis.at[:, i].set(jnp.where(new, column / jnp.where(new, norm, 1.0), 0.0))
 
     return jax.lax.fori_loop(0, vectors.shape[1], add, jnp.zeros_like(vectors))
@@ -208,21 +208,39 @@ def traceless(K: jax.Array) -> Traceless:
     return Traceless(rest, left, squares, trace, unit, jnp.sqrt(jnp.sum(squares)), varies)
 
 
-def _cube_trace(M: Traceless) -> jax.Array:
-    """tr(A^3): exact, or on a leading subspace and by Hutchinson's estimate on the rest.
+def trace_of_cube(matrix: jax.Array) -> jax.Array:
+    """tr(A^3) of a symmetric matrix: exact up to 512 samples, beyond `estimated_trace_of_cube`.
+
+    Args:
+      matrix: symmetric [n, n].
+
+    Returns:
+      Scalar.
+    """
+    if len(matrix) <= EXACT_SAMPLES:
+        return jnp.sum(jnp.matmul(matrix, matrix, precision=_PRECISION) * matrix)
+    return estimated_trace_of_cube(lambda vectors: jnp.matmul(matrix, vectors, precision=_PRECISION), len(matrix))
+
+
+def estimated_trace_of_cube(apply: Callable[[jax.Array], jax.Array], n: int) -> jax.Array:
+    """tr(A^3) on 16 leading directions, and by Hutchinson's estimate on the rest: four products with A.
+
+    Args:
+      apply: the product of the symmetric A with vectors [n, m].
+      n: number of samples, static int.
+
+    Returns:
+      Scalar.
 
     References:
       [1] Meyer, Musco, Musco, Woodruff, "Hutch++: optimal stochastic trace estimation", SOSA 2021, algorithm 1.
     """
-    n = len(M.diagonal)
-    if n <= _EXACT_SAMPLES:
-        matrix = M.matrix()
-        return jnp.sum(jnp.matmul(matrix, matrix, precision=_PRECISION) * matrix)
-    basis, image = leading_subspace(M.apply, n, _PROBES)
-    rest = probes(n, 2 * _PROBES)[:, _PROBES:].astype(basis.dtype)
+    signs = probes(n, 2 * _PROBES)
+    basis = orthonormal(apply(apply(signs[:, :_PROBES])))
+    rest = signs[:, _PROBES:].astype(basis.dtype)
     rest = rest - jnp.matmul(basis, jnp.matmul(basis.T, rest, precision=_PRECISION), precision=_PRECISION)
-    images = jnp.concatenate([image, M.apply(rest)], axis=1)
-    terms = jnp.sum(images * M.apply(images), axis=0)
+    images = apply(jnp.concatenate([basis, rest], axis=1))
+    terms = jnp.sum(images * apply(images), axis=0)
     return jnp.sum(terms[:_PROBES]) + jnp.sum(terms[_PROBES:]) / _PROBES
 
 
@@ -276,9 +294,10 @@ def permutation_skewness(M: Traceless, N: Traceless) -> jax.Array:
         products = matrix.apply(diagonal[:, None])[:, 0]
         # Not rest**3, of which the compiler would store the square.
         cubes = jnp.sum(rest * jnp.abs(rest) * jnp.abs(rest)) + jnp.sum(diagonal**3)
+        cube = trace_of_cube(matrix.matrix()) if n <= EXACT_SAMPLES else estimated_trace_of_cube(matrix.apply, n)
         sums = (diagonal**3, diagonal * products, diagonal * matrix.squares)
         # In powers of the norm, so that float32 holds them in any unit.
-        return jnp.stack([*(jnp.sum(s) for s in sums), cubes, _cube_trace(matrix)]) / matrix.norm**3
+        return jnp.stack([*(jnp.sum(s) for s in sums), cubes, cube]) / matrix.norm**3
 
     form = jnp.asarray(_third_moment_form(n), M.rest.dtype)
     moment = jnp.sum(third(M)[:, None] * form * third(N)[None, :])

@@ -53,7 +53,7 @@ def _products_of_eigenvectors(K, L):
 def test_published_form_is_its_definition():
     grams = _grams(*_samples(0, 14))
     K, L, R = _residuals(grams, 0.01)
-    np.testing.assert_allclose(conditional.residual_maker(grams[2], ridge=0.01), R, atol=2e-5)
+    np.testing.assert_allclose(dependence.residual_maker(grams[2], ridge=0.01), R, atol=2e-5)
     uu = _products_of_eigenvectors(K, L)
     mean, variance = np.trace(uu.T @ uu), 2 * np.sum((uu.T @ uu) ** 2)
     result = kci_gamma_test(*grams, ridge=0.01)
