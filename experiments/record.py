@@ -3,8 +3,9 @@
   python -m experiments.record --page=docs/study.md --study=cifar10=results/cifar10 --study=imagenet=results/imagenet
 
 The page holds, for every run and table, a place `<!-- cifar10/alignment -->` ... `<!-- end -->`; what stands between
-the two lines is replaced. Tables: settings, alignment, gains, anchors, accuracy. Computes no score; run
-experiments.align first.
+the two lines is replaced. Tables: settings, alignment, gains, anchors, accuracy; and of a run with an audit
+desiderata, implications, carried, observational, transfer. Computes no score; run experiments.align first, and
+experiments.audit for the latter.
 """
 
 import pathlib

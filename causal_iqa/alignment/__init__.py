@@ -25,6 +25,7 @@ from causal_iqa.alignment.intervals import (
 from causal_iqa.alignment.measures import Measures, measure_intervals, measures
 from causal_iqa.alignment.permutation import Null, permutation_null
 from causal_iqa.alignment.signs import SignConflict, sign_conflicts
+from causal_iqa.alignment.transfer import relative_to_clean, transferred_accuracy
 
 __all__ = [
     "ADJUSTMENTS",
@@ -59,8 +60,10 @@ __all__ = [
     "permutation_null",
     "pooled",
     "predict_accuracy",
+    "relative_to_clean",
     "resample_counts",
     "sign_conflicts",
     "summarise",
+    "transferred_accuracy",
     "within",
 ]

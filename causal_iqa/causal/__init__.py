@@ -2,7 +2,7 @@
 
 from causal_iqa.causal.adjustment import METHODS, ArmMeans, Assignment, arm_means, assign, estimate_arms
 from causal_iqa.causal.clustered_test import clustered_test
-from causal_iqa.causal.desiderata import Desiderata, Evidence, Verdict, judge
+from causal_iqa.causal.desiderata import SMALLEST_P, Desiderata, Evidence, Verdict, judge
 from causal_iqa.causal.dose_alignment import DoseAlignment, Trend, align_doses, falling_trend
 from causal_iqa.causal.effects import (
     DoseResponse,
@@ -48,6 +48,7 @@ __all__ = [
     "FAMILIES",
     "METHODS",
     "RIVALS",
+    "SMALLEST_P",
     "ArmMeans",
     "Assignment",
     "Column",

@@ -47,6 +47,8 @@ class Desiderata(NamedTuple):
     prior: Verdict
 
 
+# Below this no law of a test is known to be right.
+SMALLEST_P = 1e-16
 _NO_EVIDENCE = Evidence()
 
 
@@ -91,6 +93,8 @@ def judge(
 
 
 def _sensitive(effects: Effect, doses: Mapping[str, DoseResponse], evidence: Evidence, alpha: float) -> Verdict:
+    if not np.isfinite(effects.effect).any():
+        return Verdict(False, "no score that is defined")
     moved = int(((effects.low > 0) | (effects.high < 0)).sum())
     falling = sum(dose.trend < 0 for dose in doses.values())
     holds = 2 * moved >= effects.effect.size > 0 and 2 * falling >= len(doses) > 0
@@ -107,7 +111,12 @@ def _sensitive(effects: Effect, doses: Mapping[str, DoseResponse], evidence: Evi
 
 
 def _aligned(alignment: Alignment, evidence: Evidence, alpha: float) -> Verdict:
-    parts = [f"{name} {x.rho:.2f} [{x.low:.2f}, {x.high:.2f}]" for name, x in alignment._asdict().items()]
+    if all(math.isnan(x.rho) for x in alignment):
+        return Verdict(False, "no score that is defined")
+    parts = [
+        f"{name} undefined" if math.isnan(x.rho) else f"{name} {x.rho:.2f} [{x.low:.2f}, {x.high:.2f}]"
+        for name, x in alignment._asdict().items()
+    ]
     verdict = Verdict(all(np.isfinite(x.low) and x.low > 0 for x in alignment), ", ".join(parts))
     return _with_test(verdict, evidence.informs, alpha, "independent of M given C")
 
@@ -115,7 +124,8 @@ def _aligned(alignment: Alignment, evidence: Evidence, alpha: float) -> Verdict:
 def _with_test(verdict: Verdict, p_value: float, alpha: float, statement: str) -> Verdict:
     if not math.isfinite(p_value):
         return verdict
-    return Verdict(bool(verdict.holds and p_value < alpha), f"{verdict.evidence}; {statement}: p = {p_value:.2g}")
+    shown = f"= {p_value:.2g}" if p_value >= SMALLEST_P else f"< {SMALLEST_P:g}"
+    return Verdict(bool(verdict.holds and p_value < alpha), f"{verdict.evidence}; {statement}: p {shown}")
 
 
 def _prior(causes: frozenset[str]) -> Verdict:

@@ -16,6 +16,8 @@ from causal_iqa.report.audit_data import ACCURACY, AuditData, Progress, node_nam
 ALPHA = 0.05
 # One row a condition is tested in strata, so there must be company.
 _PER_CONDITION = 8
+# Images drawn for the tests that take one row of each: their time grows with the square and the cube.
+_MOST_IMAGES = 1000
 _BLIND = causal.Independence("C", "Q", frozenset())
 _IRRELEVANT = causal.Independence("M", "Q", frozenset({"C"}))
 
@@ -42,7 +44,9 @@ def graph_tests(
     own = {family: findings.family_graph(data.config, family) for family in dict.fromkeys(data.families.values())}
     graphs = {**own, **causal.RIVALS, **user_graphs}
     key = jax.random.fold_in(data.key, zlib.crc32(b"graph tests"))
-    conditions, images = causal.one_row_per_image(key, len(data.labels), len(data.names), per_condition=_PER_CONDITION)
+    conditions, images = causal.one_row_per_image(
+        key, len(data.labels), len(data.names), per_condition=_PER_CONDITION, most=_MOST_IMAGES
+    )
     columns = _columns(data, conditions, images)
     observed = {*columns, "Q"}
     implied = {name: causal.implications(graph, observed & set(graph.nodes)) for name, graph in graphs.items()}

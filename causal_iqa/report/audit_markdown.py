@@ -28,6 +28,7 @@ def markdown(audited: Mapping[str, Any], figures: Sequence[str] = ()) -> str:
         *_doses(audited["dose_alignment"]),
         *_mediation(audited["mediation"]),
         *_observational(audited["observational"]),
+        *_transfers(audited.get("transfer", ())),
         *_families(audited["families"]),
         *_effects(audited),
     ]
@@ -48,7 +49,7 @@ def _desiderata(audited: Mapping[str, Any]) -> list[str]:
         for metric, verdicts in audited["desiderata"].items()
     ]
     tests = "p-values by Holm over all tests of the audit; Page's trend test by Holm over metrics and degradations."
-    return ["## Desiderata", "", tests, "", *_table(["metric", *causal.Desiderata._fields], rows), ""]
+    return ["## Desiderata", "", tests, "", *table(["metric", *causal.Desiderata._fields], rows), ""]
 
 
 def _graphs(audited: Mapping[str, Any]) -> list[str]:
@@ -60,10 +61,10 @@ def _graphs(audited: Mapping[str, Any]) -> list[str]:
         f"Rejected: Holm below {tested['alpha']:g}. Kept means not rejected: with few images little is.",
         "",
     ]
-    lines += _table(["graph", "metrics", "rejected for", "by"], _by_graph(tested["verdicts"]))
+    lines += table(["graph", "metrics", "rejected for", "by"], _by_graph(tested["verdicts"]))
     lines += ["", "### p-values", "", *_by_statement(tested["tests"]), "", "### What tells the graphs apart", ""]
     apart = [[statement(one), ", ".join(one["holds_in"]), ", ".join(one["fails_in"])] for one in tested["distinctions"]]
-    lines += _table(["independent", "must be in", "need not be in"], apart)
+    lines += table(["independent", "must be in", "need not be in"], apart)
     lines += ["", *_alike(tested), "### Not testable", ""]
     for name, graph in tested["graphs"].items():
         hidden = [one for one in graph["implications"] if one["reason"]]
@@ -95,7 +96,7 @@ def _by_statement(tests: Sequence[Mapping[str, Any]]) -> list[str]:
     for one in of_score:
         mark = {"rejected": " *", "kept": ""}.get(one["verdict"], "")
         cells.setdefault(one["metric"], {})[statement(one)] = (
-            _shown(one["holm"], ".2g") + mark if one["holm"] is not None else one["reason"]
+            p_value(one["holm"]) + mark if one["holm"] is not None else one["reason"]
         )
     lines = [
         "Corrected by Holm; * rejected. Tests: "
@@ -107,13 +108,13 @@ def _by_statement(tests: Sequence[Mapping[str, Any]]) -> list[str]:
         "",
     ]
     rows = [[metric, *(by.get(name, "") for name in statements)] for metric, by in cells.items()]
-    lines += _table(["metric (Q)", *statements], rows)
+    lines += table(["metric (Q)", *statements], rows)
     alone = [
-        [statement(one), _shown(one["p_value"], ".2g"), _shown(one["holm"], ".2g"), one["verdict"], one["reason"]]
+        [statement(one), p_value(one["p_value"]), p_value(one["holm"]), one["verdict"], one["reason"]]
         for one in tests
         if one["metric"] is None
     ]
-    return [*lines, "", *_table(["independent", "p", "Holm", "verdict", "reason"], alone)]
+    return [*lines, "", *table(["independent", "p", "Holm", "verdict", "reason"], alone)]
 
 
 def _alike(tested: Mapping[str, Any]) -> list[str]:
@@ -129,18 +130,18 @@ def _alike(tested: Mapping[str, Any]) -> list[str]:
 
 def _doses(found: Mapping[str, Any]) -> list[str]:
     fields = causal.DoseAlignment._fields
-    rows = [[metric, *(_interval(one["mean"][name]) for name in fields)] for metric, one in found.items()]
+    rows = [[metric, *(interval(one["mean"][name]) for name in fields)] for metric, one in found.items()]
     text = (
         "Mean over the degradations of: Pearson correlation and Kendall's tau of the curve of the score with the curve "
         "of accuracy over severity, and the mean distance of the two curves, scaled by their ranges over all "
         "degradations (area) or within each (shape)."
     )
-    return ["## Do score and accuracy fall together?", "", text, "", *_table(["metric", *fields], rows), ""]
+    return ["## Do score and accuracy fall together?", "", text, "", *table(["metric", *fields], rows), ""]
 
 
 def _mediation(found: Mapping[str, Any]) -> list[str]:
     rows = [
-        [metric, one["base"], _shown(one["total"], ".3f"), _interval(one["share"]), _interval(one["surrogate_share"])]
+        [metric, one["base"], shown(one["total"], ".3f"), interval(one["share"]), interval(one["surrogate_share"])]
         for metric, one in found.items()
     ]
     text = (
@@ -150,60 +151,67 @@ def _mediation(found: Mapping[str, Any]) -> list[str]:
         "surrogate, 0 an irrelevant score; the direction of the score does not matter here."
     )
     head = ["metric", "against", "effect on accuracy", "share carried", "surrogate"]
-    return ["## How much of the effect does the score carry?", "", text, "", *_table(head, rows), ""]
+    return ["## How much of the effect does the score carry?", "", text, "", *table(head, rows), ""]
 
 
 def _observational(found: Mapping[str, Any]) -> list[str]:
     title = ["## Effects from observational data, against the known truth", ""]
     if "reason" in found:
         return [*title, f"Not done: {found['reason']}.", ""]
+    scores = [
+        [metric, *(shown(one["methods"][method]["mean_absolute_error"], ".3g") for method in causal.METHODS)]
+        for metric, one in found["metrics"].items()
+    ]
+    lines = [*title, *observed_effects(found), "Mean absolute error of the effects on the scores:", ""]
+    return [*lines, *table(["metric", *causal.METHODS], scores), "", *doubts(found)]
+
+
+def observed_effects(found: Mapping[str, Any]) -> list[str]:
+    """Returns the lines on the design and the effects on accuracy, by every method beside the truth.
+
+    Args:
+      found: the observational study of an audit, done.
+    """
     adjusted = "no set" if found["adjustment_set"] is None else ", ".join(found["adjustment_set"]) or "nothing"
     overlap = found["overlap"]
-    lines = [
-        *title,
-        f"Each image is seen under one condition; hard scenes meet severe ones ({', '.join(found['factors'])}). Graph "
-        f"`{found['graph']}`; to adjust for: {adjusted}. Smallest propensity {overlap['smallest']:.3f}, effective "
-        f"share of the images in each arm {', '.join(_shown(one, '.2f') for one in overlap['effective_share'])}, "
-        f"largest standardised difference {overlap['imbalance']:.2f}, after weighting "
-        f"{overlap['imbalance_weighted']:.2f}.",
-        "",
-        "Effect on accuracy against clean:",
-        "",
-    ]
     accuracy, arms = found["accuracy"], found["arms"]
     truth = accuracy["truth"]
     rows = [["truth", *(f"{one - truth[0]:.3f}" for one in truth[1:]), "", "", "", ""]]
     for method, one in accuracy["methods"].items():
         again = found["repeats"]["methods"].get(method, {})
-        repeated = [_shown(again.get(name), ".3f") for name in _REPEATED]
-        rows.append([method, *(_interval(effect) for effect in one["effect"][1:]), f"{one['covered']}", *repeated])
+        repeated = [shown(again.get(name), ".3f") for name in _REPEATED]
+        rows.append([method, *(interval(effect) for effect in one["effect"][1:]), f"{one['covered']}", *repeated])
     if incomplete := found["repeats"]["methods"].get("incomplete"):
-        rows.append(
-            [
-                "incomplete adjustment",
-                *[""] * len(arms[1:]),
-                "",
-                *(_shown(incomplete[name], ".3f") for name in _REPEATED),
-            ]
-        )
+        repeated = [shown(incomplete[name], ".3f") for name in _REPEATED]
+        rows.append(["incomplete adjustment", *[""] * len(arms[1:]), "", *repeated])
     draws = found["repeats"]["draws"]
     head = ["method", *(f"severity {arm}" for arm in arms[1:]), "covered", f"bias ({draws} draws)", "± draws", "RMSE"]
-    lines += [*_table(head, rows), "", "Mean absolute error of the effects on the scores:", ""]
-    scores = [
-        [metric, *(_shown(one["methods"][method]["mean_absolute_error"], ".3g") for method in causal.METHODS)]
-        for metric, one in found["metrics"].items()
+    return [
+        f"Each image is seen under one condition; hard scenes meet severe ones ({', '.join(found['factors'])}). Graph "
+        f"`{found['graph']}`; to adjust for: {adjusted}. Smallest propensity {overlap['smallest']:.3f}, effective "
+        f"share of the images in each arm {', '.join(shown(one, '.2f') for one in overlap['effective_share'])}, "
+        f"largest standardised difference {overlap['imbalance']:.2f}, after weighting "
+        f"{overlap['imbalance_weighted']:.2f}.",
+        "",
+        "Effect on accuracy against clean:",
+        "",
+        *table(head, rows),
+        "",
     ]
-    lines += [*_table(["metric", *causal.METHODS], scores), "", *_doubts(found)]
-    return lines
 
 
-def _doubts(found: Mapping[str, Any]) -> list[str]:
+def doubts(found: Mapping[str, Any]) -> list[str]:
+    """Returns the lines on refutations and sensitivity.
+
+    Args:
+      found: the observational study of an audit, done.
+    """
     rows = []
     for one in found["refutations"]:
         drawn = f"{one['mean']:.3f} [{one['low']:.3f}, {one['high']:.3f}]"
         rows.append([one["name"], f"{one['expected']:.3f}", drawn, "yes" if one["passed"] else "no"])
     lines = ["Refutations of the doubly robust effect of the most severe arm:", ""]
-    lines += [*_table(["change", "expected", "found", "passed"], rows), ""]
+    lines += [*table(["change", "expected", "found", "passed"], rows), ""]
     one = found["sensitivity"]
     if "reason" in one:
         return [*lines, f"No sensitivity bound: {one['reason']}.", ""]
@@ -212,9 +220,57 @@ def _doubts(found: Mapping[str, Any]) -> list[str]:
         f"Sensitivity: to bring the effect {one['effect']:.3f} of severity {one['arm']} to 0, an unobserved "
         f"confounder must explain {100 * one['value']:.0f} % of what is left of both severity and correctness, "
         f"{100 * one['value_significance']:.0f} % to make it insignificant. One as strong as the strongest observed "
-        f"covariate biases it by at most {one['benchmark_bias']:.3f}. E-value {_shown(one['e_value'], '.2f')}.",
+        f"covariate biases it by at most {one['benchmark_bias']:.3f}. E-value {shown(one['e_value'], '.2f')}.",
         "",
     ]
+
+
+def _transfers(found: Sequence[Mapping[str, Any]]) -> list[str]:
+    lines = [line for one in found for line in transferred(one)]
+    return ["## Accuracy predicted by maps learned on another run", "", *lines] if lines else []
+
+
+def transferred(found: Mapping[str, Any]) -> list[str]:
+    """Returns the lines on the accuracy that maps learned on another run predict.
+
+    Args:
+      found: what `transfer.transfer` gave.
+    """
+    clean = found["clean_accuracy"]
+    text = (
+        f"Learned on `{found['source']}` (clean accuracy {100 * clean['source']:.1f} %), applied here "
+        f"({100 * clean['target']:.1f} %). Errors in points: of the map applied to the score as it is, which reads no "
+        "label here, and to scores in units of the clean images' spread, with accuracy in proportion to the clean one; "
+        f"share of the {100 * found['level']:g} % intervals that hold the truth."
+    )
+    head = ["score", "learned with", "as it is", "bias", "held", "relative to clean", "bias", "held"]
+    rows = sorted(_transfer_rows(found), key=lambda row: row[0])
+    return [text, "", *table(head, [cells for _, cells in rows]), ""]
+
+
+def _transfer_rows(found: Mapping[str, Any]) -> list[tuple[float, list[str]]]:
+    """(Smallest error, cells), with what reads the outputs of the networks here."""
+    rows = []
+    for one in found["scores"]:
+        ways = [one["as_is"], one["relative_to_clean"]]
+        same = one["learned_with"] == one["score"]
+        cells = [f"`{one['score']}`", "" if same else f"`{one['learned_with']}`", *_errors(ways[0]), *_errors(ways[1])]
+        rows.append((min(way["mean_absolute"] for way in ways if way is not None), cells))
+    for one in found["beside"]:
+        if one["mean_absolute"] is not None:
+            error, bias, _ = _errors(one)
+            rows.append(
+                (one["mean_absolute"], [f"`{one['score']}`", f"no map; {one['labels']}", error, bias, "", "", "", ""])
+            )
+    return rows
+
+
+def _errors(one: Mapping[str, Any] | None) -> list[str]:
+    if one is None:
+        return ["-", "", ""]
+    bounds = "" if one["low"] is None else f" [{100 * one['low']:.1f}, {100 * one['high']:.1f}]"
+    held = "" if one["coverage"] is None else f"{100 * one['coverage']:.0f} %"
+    return [f"{100 * one['mean_absolute']:.1f}{bounds}", f"{100 * one['bias']:+.1f}", held]
 
 
 def _families(families: Mapping[str, Any]) -> list[str]:
@@ -228,13 +284,13 @@ def _families(families: Mapping[str, Any]) -> list[str]:
 
 def _effects(audited: Mapping[str, Any]) -> list[str]:
     effects, trends = audited["effects"], audited["trends"]
-    rows = [[name, *(_interval(by[name], "effect", ".3g") for by in effects.values())] for name in effects[_ACCURACY]]
-    falls = [[name, *(_shown(by[name], ".2f") for by in trends.values())] for name in trends[_ACCURACY]]
+    rows = [[name, *(interval(by[name], "effect", ".3g") for by in effects.values())] for name in effects[_ACCURACY]]
+    falls = [[name, *(shown(by[name], ".2f") for by in trends.values())] for name in trends[_ACCURACY]]
     return [
         "",
         "## Average causal effect of every condition, against clean",
         "",
-        *_table(["condition", *effects], rows),
+        *table(["condition", *effects], rows),
         "",
         "A metric without a score on clean images (PSNR) is compared with the mildest conditions.",
         "",
@@ -242,19 +298,33 @@ def _effects(audited: Mapping[str, Any]) -> list[str]:
         "",
         "Spearman correlation of severity and mean: -1 falls at every step.",
         "",
-        *_table(["degradation", *trends], falls),
+        *table(["degradation", *trends], falls),
     ]
 
 
-def _shown(value: float | None, form: str) -> str:
+def shown(value: float | None, form: str) -> str:
+    """Returns a number in a format, "-" where undefined."""
     return "-" if value is None else format(value, form)
 
 
-def _interval(row: Mapping[str, float | None], field: str = "value", form: str = ".2f") -> str:
-    value, low, high = (_shown(row[name], form) for name in (field, "low", "high"))
+def p_value(value: float | None) -> str:
+    """Returns a p-value in words; below 1e-16 no law of a test is known to be right."""
+    return "< 1e-16" if value is not None and value < causal.SMALLEST_P else shown(value, ".2g")
+
+
+def interval(row: Mapping[str, float | None], field: str = "value", form: str = ".2f") -> str:
+    """Returns an estimate with its interval, "-" where undefined.
+
+    Args:
+      row: with the field, "low" and "high".
+      field: name of the estimate.
+      form: of the numbers.
+    """
+    value, low, high = (shown(row[name], form) for name in (field, "low", "high"))
     return "-" if row[field] is None else f"{value} [{low}, {high}]"
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """Returns the lines of a Markdown table."""
     cells = [head, ["---"] * len(head), *rows]
     return ["| " + " | ".join(text.replace("|", "\\|") for text in row) + " |" for row in cells]

@@ -75,8 +75,8 @@ def image_rows(
       config: of the study.
       columns: its score columns.
       table: its finished table.
-      whole: False leaves out what is not of single images (rivals that give one number per condition and optimal
-        transport), which takes minutes, and the scores of fewer anchors.
+      whole: False leaves out the scores that stand for one number per condition, some of which take minutes, and the
+        scores of fewer anchors.
 
     Returns:
       The rows.
@@ -90,6 +90,7 @@ def image_rows(
     own = rivals.gather(config, table, folds, whole=whole)
     # One number per condition, though made of rows that resample: within and pooled would not be theirs.
     of_sets = {name: rows for name, rows in own.accuracy.items() if name not in own.rows and name in _RANKED_SETS}
+    of_sets = of_sets if whole else {}
     for name, by_network in {**own.rows, **of_sets}.items():
         scores[name] = {network: rows[:-1] for network, rows in by_network.items()}
         clean[name] = {network: rows[-1] for network, rows in by_network.items()}
@@ -167,24 +168,18 @@ def analyse(
 
 
 def analyse_images(
-    config: pipeline.StudyConfig,
-    columns: Sequence[pipeline.Column],
-    table: pipeline.ScoreTable,
-    *,
-    progress: Callable[[int, int], None] | None = None,
+    config: pipeline.StudyConfig, rows: ImageRows, *, progress: Callable[[int, int], None] | None = None
 ) -> Findings:
     """Finds what an audit reads: alignment with the mean over the networks, curves, effects and desiderata.
 
     Args:
       config: of the study.
-      columns: its score columns.
-      table: its finished table.
+      rows: `image_rows` of the study.
       progress: called with the bootstrap work done so far and all of it.
 
     Returns:
-      The same numbers as `analyse` for the scores of single images from all anchors; the rest is empty.
+      The same numbers as `analyse`; what is left out is empty.
     """
-    rows = image_rows(config, columns, table, whole=False)
     rows = rows._replace(
         scores={metric: {_ALL: by[_ALL]} for metric, by in rows.scores.items()},
         performance={_ALL: rows.performance[_ALL]},

@@ -4,14 +4,23 @@ import json
 import pathlib
 import re
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from causal_iqa._checks import InputError
+from causal_iqa.report import record_audit
 
 _NUMBERS = ("between", "within", "pooled")
 _ALL = "all"
 _PLACE = re.compile(r"<!-- ([\w-]+)/(\w+) -->\n.*?<!-- end -->", re.DOTALL)
 _SIZE = re.compile(r"\[m=(\d+)\]$")
+
+
+class Recorded(NamedTuple):
+    """What the folder of a finished run says of it; audit is None where there was none."""
+
+    summary: Mapping[str, Any]
+    config: Mapping[str, Any]
+    audit: Mapping[str, Any] | None = None
 
 
 def _rho(interval: Mapping[str, float | None]) -> str:
@@ -102,35 +111,59 @@ _TABLES: Mapping[str, Callable[[Mapping[str, Any], Mapping[str, Any]], str]] = {
 }
 
 
-def read(folder: pathlib.Path) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
-    """Reads (summary.json, config) of a finished run; InputError when the folder holds none."""
+_AUDIT_TABLES: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
+    "desiderata": record_audit.desiderata,
+    "implications": record_audit.implications,
+    "carried": record_audit.carried,
+    "observational": record_audit.observational,
+    "transfer": record_audit.transfer,
+}
+
+
+def read(folder: pathlib.Path) -> Recorded:
+    """Reads summary.json, config.json and, where it is there, audit.json of a finished run.
+
+    Args:
+      folder: of the run.
+
+    Raises:
+      InputError: when the folder holds no finished run.
+    """
     try:
         summary = json.loads((folder / "summary.json").read_text())
-        return summary, json.loads((folder / "config.json").read_text())["config"]
+        config = json.loads((folder / "config.json").read_text())["config"]
+        path = folder / "audit.json"
+        return Recorded(summary, config, json.loads(path.read_text()) if path.exists() else None)
     except (OSError, ValueError, KeyError) as error:
         raise InputError(f"run: {folder} holds no finished run ({error})") from error
 
 
-def fill(page: str, runs: Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any]]]) -> str:
+def fill(page: str, runs: Mapping[str, Recorded]) -> str:
     """Returns the page with the tables of the given runs put into their places.
 
     Args:
       page: Markdown.
-      runs: name -> (summary.json, config).
+      runs: name -> what `read` gave.
 
     Raises:
-      InputError: when a place asks for a table that does not exist, or a run has no place.
+      InputError: when a place asks for a table that does not exist, or for one of an audit that was not made, or a run
+        has no place.
     """
     used = set()
 
     def table(match: re.Match[str]) -> str:
         run, name = match.groups()
-        if name not in _TABLES:
-            raise InputError(f"page: unknown table {name!r} in <!-- {run}/{name} -->; there are {', '.join(_TABLES)}")
+        known = (*_TABLES, *_AUDIT_TABLES)
+        if name not in known:
+            raise InputError(f"page: unknown table {name!r} in <!-- {run}/{name} -->; there are {', '.join(known)}")
         if run not in runs:
             return match.group(0)
         used.add(run)
-        return f"<!-- {run}/{name} -->\n{_TABLES[name](*runs[run])}\n<!-- end -->"
+        found = runs[run]
+        if name in _AUDIT_TABLES and found.audit is None:
+            raise InputError(f"page: <!-- {run}/{name} --> needs an audit; run experiments.audit on {run} first")
+        text = _AUDIT_TABLES[name](found.audit) if name in _AUDIT_TABLES else _TABLES[name](found.summary, found.config)
+        return f"<!-- {run}/{name} -->\n{text}\n<!-- end -->"
 
     filled = _PLACE.sub(table, page)
     if missing := sorted(set(runs) - used):
