@@ -76,9 +76,13 @@ def layout(case: str) -> dict[str, tuple[int, ...]]:
     return efficientnet.layout(_architecture(case), told)
 
 
+# Where those of seed 11 make a network that turns a rounding error of its input into 1e-4 of its logits.
+_SEEDS = {"mobilenet_v3_large": 12}
+
+
 def weights(case: str) -> dict[str, np.ndarray]:
     """Draws the tensors of a file of this case."""
-    return synthetic.tensors(layout(case), seed=11)
+    return synthetic.tensors(layout(case), seed=_SEEDS.get(case, 11))
 
 
 def network(case: str, path: str) -> networks.Network:
