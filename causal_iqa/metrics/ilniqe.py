@@ -65,14 +65,21 @@ class IntegratedModel:
             raise _checks.InputError("integrated model: expected finite values and a positive definite covariance")
 
 
-class _Weibull(NamedTuple):
-    """Scale and shape of a Weibull distribution."""
+class Weibull(NamedTuple):
+    """A Weibull distribution.
+
+    Attributes:
+      scale: of the values' unit; without meaning where undefined.
+      shape: likewise.
+      defined: whether the values differ at all.
+    """
 
     scale: jax.Array
     shape: jax.Array
+    defined: jax.Array
 
 
-def fit_weibull(x: jax.Array, side: int) -> _Weibull:
+def fit_weibull(x: jax.Array, side: int) -> Weibull:
     """Maximum likelihood Weibull distribution of every square of `side` pixels, by Newton's method on the shape.
 
     The shape k solves sum x^k ln x / sum x^k - mean ln x = 1 / k; the scale is (mean x^k)^(1 / k). The gradient is that
@@ -83,7 +90,7 @@ def fit_weibull(x: jax.Array, side: int) -> _Weibull:
       side: static.
 
     Returns:
-      Two fields [..., blocks]; values that are all equal have no fit and give an infinite shape.
+      The fits, each field [..., blocks].
 
     References:
       [1] Cohen, "Maximum likelihood estimation in the Weibull distribution", Technometrics 1965, eq. 5 and 6.
@@ -101,7 +108,9 @@ def fit_weibull(x: jax.Array, side: int) -> _Weibull:
     log = settle(jnp.log(x))
     mean = total(log) / count
     log = settle(log - spread(mean))
-    variance = total(jnp.square(log)) / (count - 1)
+    held = jax.lax.stop_gradient(log)
+    variance = total(jnp.square(held)) / (count - 1)
+    defined = variance > 0
 
     def step(k: jax.Array, log: jax.Array) -> jax.Array:
         power = settle(jnp.exp(spread(k) * log))
@@ -109,11 +118,10 @@ def fit_weibull(x: jax.Array, side: int) -> _Weibull:
         second = total(power * jnp.square(log)) / total(power)
         return k - (first - 1.0 / k) / (second - jnp.square(first) + 1.0 / jnp.square(k))
 
-    start = 1.2 / jnp.sqrt(jax.lax.stop_gradient(variance))
-    held = jax.lax.stop_gradient(log)
+    start = 1.2 / jnp.sqrt(jnp.where(defined, variance, 1.0))
     k = jax.lax.fori_loop(0, _WEIBULL_STEPS - 1, lambda _, k: step(k, held), start)
     k = step(jax.lax.stop_gradient(k), log)
-    return _Weibull(jnp.exp(mean + jnp.log(total(jnp.exp(spread(k) * log)) / count) / k), k)
+    return Weibull(jnp.exp(mean + jnp.log(total(jnp.exp(spread(k) * log)) / count) / k), k, defined)
 
 
 @functools.lru_cache(maxsize=4)
@@ -175,7 +183,8 @@ def _gabor_features(plane: jax.Array, side: int, wavelength: float, sigma: float
         ordered = jnp.moveaxis(derivatives, 0, 1).reshape(4, *plane.shape)
         values, defined = _symmetric_features(response, side)
         slopes, slopes_defined = _symmetric_features(ordered, side)
-        return values, slopes, _pairs(*gradients), defined & slopes_defined
+        defined = defined & slopes_defined & jnp.all(gradients.defined, axis=0)
+        return values, slopes, _pairs(*gradients[:2]), defined
 
     index = np.meshgrid(np.arange(_SCALES), np.arange(_ORIENTATIONS), indexing="ij")
     *parts, defined = jax.lax.map(of_filter, tuple(jnp.asarray(part.reshape(-1)) for part in index))
@@ -206,8 +215,9 @@ def _scale_features(planes: jax.Array, scale: int) -> tuple[jax.Array, jax.Array
     moments = _pairs(jnp.mean(cut, axis=(2, 3)), jnp.var(cut, axis=(2, 3), ddof=1))
     wavelength = _WAVELENGTH / scale**_WAVELENGTH_POWER
     responses, derivatives, of_responses, responses_defined = _gabor_features(opponent[2], side, wavelength, sigma)
-    values = [structure, _pairs(*gradients), moments, slopes, responses, derivatives, of_responses]
-    return jnp.concatenate(values), jnp.all(defined, axis=0) & slopes_defined & responses_defined
+    values = [structure, _pairs(*gradients[:2]), moments, slopes, responses, derivatives, of_responses]
+    defined = jnp.all(defined, axis=0) & jnp.all(gradients.defined, axis=0) & slopes_defined & responses_defined
+    return jnp.concatenate(values), defined
 
 
 def features(image: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -217,7 +227,8 @@ def features(image: jax.Array) -> tuple[jax.Array, jax.Array]:
       image: float32 [H, W, 3] in [0, 1], any sides.
 
     Returns:
-      (float32 [36, 468], bool [36]): values, and which blocks have them all: a fit needs values of both signs.
+      (float32 [36, 468], bool [36]): values, and which blocks have them all: a fit needs values that differ, most of
+      them values of both signs.
 
     Raises:
       ValueError: when the shape is not [H, W, 3].
@@ -232,7 +243,9 @@ def features(image: jax.Array) -> tuple[jax.Array, jax.Array]:
     pixels = images.to_uint8(jax.lax.stop_gradient(image)).astype(image.dtype) + change
     planes = jnp.moveaxis(pixels, -1, 0)
     if planes.shape[1:] != (SIDE, SIDE):
-        planes = jnp.clip(_similarity.resize(planes, (SIDE, SIDE), "bicubic"), 0.0, 255.0)
+        # Less a corner, so that a flat image stays exactly flat.
+        corner = jax.lax.stop_gradient(planes[:, :1, :1])
+        planes = jnp.clip(_similarity.resize(planes - corner, (SIDE, SIDE), "bicubic") + corner, 0.0, 255.0)
     kept = SIDE // _BLOCK * _BLOCK
     planes = settle(planes[:, :kept, :kept])
     values, defined = _scale_features(planes, 1)
@@ -246,26 +259,23 @@ def features(image: jax.Array) -> tuple[jax.Array, jax.Array]:
 def _distance(white: jax.Array, defined: jax.Array) -> jax.Array:
     """Mean over blocks of the Mahalanobis distance, of features in which the pristine Gaussian is the standard one.
 
-    With F the centred rows over sqrt(n - 1) the pooled covariance is (I + F'F) / 2, whose inverse needs (I + FF')^-1
-    only: as many rows as blocks, not as features. A block without features stands at the mean, as in the original code.
+    With F the centred rows over sqrt(n - 1) the pooled covariance is (I + F'F) / 2, and w' (I + F'F)^-1 w is the least
+    |w - F'z|^2 + |z|^2 over z: the residual of a least squares problem of as many unknowns as blocks. By its QR factors
+    float32 suffices; with FF' itself the squares of variances as unlike as a distorted image's would need float64. A
+    block without features stands at the mean, as in the original code.
     """
-    rows = defined.astype(white.dtype)
+    rows = defined.astype(white.dtype)[:, None]
     count = jnp.sum(rows)
-    white = jnp.where(defined[:, None], white, 0.0)
-    mean = jnp.sum(white, axis=0) / jnp.maximum(count, 1.0)
-    degrees = jnp.maximum(count - 1.0, 1.0)
-    off = (white - mean) * rows[:, None] / jnp.sqrt(degrees)
-    gram = jnp.matmul(off, off.T, precision="highest")
-    along = jnp.matmul(off, mean, precision="highest")
+    mean = jnp.sum(jnp.where(defined[:, None], white, 0.0), axis=0, keepdims=True) / jnp.maximum(count, 1.0)
+    off = jnp.where(defined[:, None], white - mean, 0.0)
+    scaled = off / jnp.sqrt(jnp.maximum(count - 1.0, 1.0))
     identity = jnp.eye(len(rows), dtype=white.dtype)
-    factor = jax.scipy.linalg.cho_factor(identity + gram, lower=True)
-    inverse = jax.scipy.linalg.cho_solve(factor, identity)
-    solved = jnp.matmul(inverse, along, precision="highest")
-    of_mean = jnp.vdot(mean, mean, precision="highest") - jnp.vdot(along, solved, precision="highest")
-    # Row b of I - (I + FF')^-1 = FF' (I + FF')^-1, without subtracting.
-    own = jnp.sum(gram * inverse, axis=1)
-    squared = 2.0 * (of_mean + rows * (degrees * own + 2.0 * jnp.sqrt(degrees) * solved))
-    return jnp.where(count > 0, jnp.mean(_pixels.safe_sqrt(squared)), jnp.nan)
+    orthogonal, _ = jnp.linalg.qr(jnp.concatenate([scaled, identity], axis=1).T)
+    target = jnp.concatenate([mean + off, jnp.zeros_like(identity)], axis=1).T
+    fitted = jnp.matmul(orthogonal.T, target, precision="highest")
+    residual = target - jnp.matmul(orthogonal, fitted, precision="highest")
+    distance = _pixels.safe_sqrt(2.0 * jnp.sum(jnp.square(residual), axis=0))
+    return jnp.where(count > 0, jnp.mean(distance), jnp.nan)
 
 
 def ilniqe(image: jax.Array, model: IntegratedModel) -> jax.Array:
@@ -289,9 +299,9 @@ def ilniqe(image: jax.Array, model: IntegratedModel) -> jax.Array:
     """
     found, defined = features(image)
     whitening, offset = _whitening(model)
-    found = jnp.where(defined[:, None], found, 0.0) - jnp.asarray(offset[0], found.dtype)
+    found = jnp.where(defined[:, None], found, 0.0) - jnp.asarray(offset[0], found.dtype)[None]
     white = jnp.matmul(found, jnp.asarray(whitening, found.dtype), precision="highest")
-    return _distance(white - jnp.asarray(offset[1], found.dtype), defined)
+    return _distance(white - jnp.asarray(offset[1], found.dtype)[None], defined)
 
 
 def _whitening(model: IntegratedModel) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]:
