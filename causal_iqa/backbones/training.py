@@ -133,7 +133,10 @@ def prepare(
     return flat.reshape(count, views, *flat.shape[1:]), labels
 
 
-def _make_step(config: TrainConfig, module: Any, optimiser: optax.GradientTransformation) -> Callable[..., Any]:
+# Kept, so that one more run of the same settings compiles nothing.
+@functools.lru_cache(maxsize=8)
+def _make_step(config: TrainConfig, module: Any) -> Callable[..., Any]:
+    optimiser = _optimiser(config)
     objective = objectives.OBJECTIVES[config.objective]
     dtype = jnp.dtype(config.precision)
 
@@ -170,6 +173,22 @@ def _optimiser(config: TrainConfig) -> optax.GradientTransformation:
     return optax.chain(optax.clip_by_global_norm(1.0), optax.adamw(schedule, weight_decay=config.weight_decay))
 
 
+@functools.lru_cache(maxsize=8)
+def _make_outputs(name: str, module: Any) -> Callable[..., Any]:
+    objective = objectives.OBJECTIVES[name]
+
+    @jax.jit
+    def outputs(params, key, x, y):
+        if objective.augments or objective.turns:
+            batch, y = prepare(objective, key, x, y, 0)
+        else:
+            batch = images.from_uint8(x)
+        flat = module.apply({"params": params}, batch.reshape(-1, *batch.shape[2:]))[0]
+        return flat.reshape(*batch.shape[:2], -1), y
+
+    return outputs
+
+
 def evaluate(module: Any, params: Any, pixels: np.ndarray, labels: np.ndarray, config: TrainConfig) -> dict[str, float]:
     """Scores parameters on images.
 
@@ -185,21 +204,12 @@ def evaluate(module: Any, params: Any, pixels: np.ndarray, labels: np.ndarray, c
       of images whose second view lies nearest to the first among those of 250.
     """
     objective = objectives.OBJECTIVES[config.objective]
-
-    @jax.jit
-    def outputs(key, x, y):
-        if objective.augments or objective.turns:
-            batch, y = prepare(objective, key, x, y, 0)
-        else:
-            batch = images.from_uint8(x)
-        flat = module.apply({"params": params}, batch.reshape(-1, *batch.shape[2:]))[0]
-        return flat.reshape(*batch.shape[:2], -1), y
-
+    outputs = _make_outputs(config.objective, module)
     found = []
     for start in range(0, len(pixels), _EVALUATION_BATCH):
         key = jax.random.fold_in(jax.random.key(config.seed + 2), start)
         chosen = slice(start, start + _EVALUATION_BATCH)
-        z, wanted = (np.asarray(value) for value in outputs(key, pixels[chosen], labels[chosen]))
+        z, wanted = (np.asarray(value) for value in outputs(params, key, pixels[chosen], labels[chosen]))
         if objective.views == 1:
             found.append(z[:, 0].argmax(axis=1) == wanted)
             continue
@@ -289,9 +299,8 @@ def train(
 
     module = scene_cnn.module(config.network, num_outputs)
     params = scene_cnn.init(config.network, jax.random.key(config.seed), num_outputs=num_outputs)
-    optimiser = _optimiser(config)
-    state, losses = optimiser.init(params), np.full(config.steps, np.nan, np.float32)
-    step = _make_step(config, module, optimiser)
+    state, losses = _optimiser(config).init(params), np.full(config.steps, np.nan, np.float32)
+    step = _make_step(config, module)
     kept = _Checkpoints(checkpoint_dir, config)
     first, params, state, losses = kept.latest(params, state, losses)
     pixels, labels = jnp.asarray(pixels), jnp.asarray(labels)

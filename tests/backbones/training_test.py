@@ -11,27 +11,48 @@ import causal_iqa
 from causal_iqa import backbones, data
 from causal_iqa.backbones import checkpoints, objectives, scene_cnn, training
 
-_TINY = training.TrainConfig(
-    network="scene_cnn_c", num_images=96, num_evaluation=32, steps=25, batch_size=32, learning_rate=1e-2
+# One small network whose steps compile in seconds; every run of the same settings shares them.
+_LABELS = training.TrainConfig(
+    network="tiny", num_images=48, num_evaluation=16, image_size=16, steps=10, batch_size=16, learning_rate=1e-2
 )
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _tiny_network():
+    tiny = scene_cnn.Variant((scene_cnn.Stage(8, stride=2), scene_cnn.Stage(8, stride=2)), True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(scene_cnn, "VARIANTS", {**scene_cnn.VARIANTS, "tiny": tiny})
+        yield
+
+
+@pytest.fixture(scope="module")
+def whole(photographs):
+    """A run that nothing stops."""
+    return training.train(_LABELS, photographs, photographs, progress=False)
 
 
 def _sources():
     return data.open_source("scenes", split="train"), data.open_source("scenes", split="test")
 
 
-def test_training_learns_repeats_and_can_be_read(tmp_path):
-    first = training.train(_TINY, *_sources(), progress=False)
-    assert first.losses.shape == (25,)
-    assert first.losses[-5:].mean() < first.losses[:5].mean()
-    second = training.train(_TINY, *_sources(), progress=False)
-    np.testing.assert_array_equal(first.losses, second.losses)
+def test_training_learns_and_repeats(photographs, whole):
+    assert whole.losses.shape == (10,)
+    assert whole.losses[-3:].mean() < whole.losses[:3].mean()
+    again = training.train(_LABELS, photographs, photographs, progress=False)
+    np.testing.assert_array_equal(again.losses, whole.losses)
+    other = training.train(dataclasses.replace(_LABELS, seed=1, steps=1), photographs, photographs, progress=False)
+    assert other.losses[0] != whole.losses[0]
+
+
+def test_what_was_trained_can_be_read(photographs, tmp_path):
+    config = dataclasses.replace(_LABELS, network="scene_cnn_a", steps=1)
+    result = training.train(config, photographs, photographs, progress=False)
     path = tmp_path / "net.safetensors"
-    training.save(str(path), _TINY, first, {"dataset": "scenes"})
-    network = backbones.load("scene_cnn_c", path)
-    np.testing.assert_array_equal(network.head()[0], first.params["head"]["kernel"])
+    training.save(str(path), config, result, {"dataset": "photographs"})
+    network = backbones.load("scene_cnn_a", path)
+    np.testing.assert_array_equal(network.head()[0], result.params["head"]["kernel"])
     metadata = backbones.read(path).metadata
-    assert metadata["steps"] == "25" and metadata["dataset"] == "scenes" and 0 <= float(metadata["accuracy"]) <= 1
+    assert metadata["steps"] == "1" and metadata["dataset"] == "photographs" and 0 <= float(metadata["accuracy"]) <= 1
 
 
 def test_vicreg_is_its_formula():
@@ -129,8 +150,8 @@ def photographs(tmp_path_factory):
 )  # fmt: skip
 def test_every_objective_trains_on_a_folder(photographs, objective, score):
     config = training.TrainConfig(
-        network="scene_features", objective=objective, num_images=48, num_evaluation=48, image_size=16, steps=12,
-        batch_size=24, learning_rate=1e-2,
+        network="tiny", objective=objective, num_images=48, num_evaluation=48, image_size=16, steps=12, batch_size=24,
+        learning_rate=1e-2,
     )  # fmt: skip
     result = training.train(config, photographs, photographs, progress=False)
     assert set(result.evaluation) == {score} and 0 <= result.evaluation[score] <= 1
@@ -138,11 +159,8 @@ def test_every_objective_trains_on_a_folder(photographs, objective, score):
     assert result.losses[-3:].mean() < result.losses[:3].mean()
 
 
-def test_a_stopped_run_goes_on_to_the_same_parameters(photographs, tmp_path, monkeypatch):
-    config = training.TrainConfig(
-        network="scene_features", num_images=48, num_evaluation=16, image_size=16, steps=10, batch_size=16
-    )
-    whole = training.train(config, photographs, photographs, progress=False)
+def test_a_stopped_run_goes_on_to_the_same_parameters(photographs, whole, tmp_path, monkeypatch):
+    config = _LABELS
 
     class Stopped(Exception):
         pass
@@ -172,16 +190,32 @@ def test_a_stopped_run_goes_on_to_the_same_parameters(photographs, tmp_path, mon
         training.train(dataclasses.replace(config, steps=11), photographs, photographs, **options)
 
 
-def test_bfloat16_passes_keep_float32_parameters(photographs):
-    config = training.TrainConfig(
-        network="scene_features", num_images=48, num_evaluation=16, image_size=16, steps=4, batch_size=16,
-        precision="bfloat16", schedule="cosine",
-    )  # fmt: skip
+def test_bfloat16_passes_keep_float32_parameters(photographs, whole):
+    config = dataclasses.replace(_LABELS, precision="bfloat16")
     low = training.train(config, photographs, photographs, progress=False)
-    high = training.train(dataclasses.replace(config, precision="float32"), photographs, photographs, progress=False)
     assert all(leaf.dtype == np.float32 for leaf in jax.tree.leaves(low.params))
-    np.testing.assert_allclose(low.losses, high.losses, rtol=0.05)
-    assert (low.losses != high.losses).any()
+    np.testing.assert_allclose(low.losses, whole.losses, rtol=0.05)
+    assert (low.losses != whole.losses).any()
+
+
+def test_schedules_rise_and_fall_as_named():
+    def rates(schedule):
+        # AdamW's first steps on a constant gradient are the rate itself, where nothing decays.
+        config = dataclasses.replace(_LABELS, schedule=schedule, steps=40, weight_decay=0.0)
+        optimiser = training._optimiser(config)
+
+        def step(state, _):
+            updates, state = optimiser.update(np.float32([1.0]), state, np.float32([0.0]))
+            return state, -updates[0]
+
+        return np.asarray(jax.lax.scan(step, optimiser.init(np.float32([0.0])), length=40)[1])
+
+    np.testing.assert_allclose(rates("constant"), 1e-2, rtol=1e-4)
+    cosine = 1e-2 * (1 + np.cos(np.pi * (np.arange(40) - 2) / 38)) / 2
+    np.testing.assert_allclose(rates("cosine")[2:], cosine[2:], rtol=1e-4)
+    onecycle = rates("onecycle")
+    assert onecycle.argmax() == 6 and onecycle[6] == pytest.approx(1e-2, rel=1e-4)
+    assert (np.diff(onecycle[:7]) > 0).all() and (np.diff(onecycle[6:]) < 0).all()
 
 
 def test_an_orbax_folder_is_a_weight_file(tmp_path):
