@@ -13,6 +13,7 @@ from causal_iqa.alignment.comparisons import ADJUSTMENTS, Comparison, adjust, co
 from causal_iqa.alignment.correlation import Within, between, pooled, within
 from causal_iqa.alignment.errors import Errors, accuracy_errors
 from causal_iqa.alignment.gains import YARDSTICKS, Gains, gains
+from causal_iqa.alignment.half_samples import half_sample_interval, half_samples
 from causal_iqa.alignment.intervals import (
     Alignment,
     Difference,
@@ -52,6 +53,8 @@ __all__ = [
     "compare",
     "fit_accuracy_map",
     "gains",
+    "half_sample_interval",
+    "half_samples",
     "held_out_accuracy",
     "image_folds",
     "measure_intervals",

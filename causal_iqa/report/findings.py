@@ -138,7 +138,7 @@ def analyse(
     names = [condition.degradation for condition in rows.conditions]
     return found._replace(
         families={**rows.families, **of_families},
-        alignments=rivals.add_alignments(found.alignments, rows.own, rows.performance) | whole_sets,
+        alignments=rivals.add_alignments(found.alignments, rows.own, rows.performance, level=config.level) | whole_sets,
         measures=alignment.measure_intervals(
             key,
             {metric: by[_ALL] for metric, by in per_image.items()},

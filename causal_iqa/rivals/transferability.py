@@ -122,6 +122,8 @@ def h_score(features: np.ndarray, labels: np.ndarray, *, shrinkage: float = 0.0)
     total = f.T @ f / len(f)
     between = (means * counts[:, None]).T @ means / len(f)
     total = (1 - shrinkage) * total + shrinkage * np.trace(total) / len(total) * np.eye(len(total))
+    if shrinkage and total.any():
+        return float(np.trace(np.linalg.solve(total, between)))
     return float(np.trace(np.linalg.pinv(total, hermitian=True) @ between))
 
 

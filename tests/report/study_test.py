@@ -86,6 +86,9 @@ def test_rivals_stand_in_the_table_of_the_metrics(found):
     for name in of_sets | numbers:
         aligned = found.alignments[name]["all"]
         assert np.isfinite(aligned.between.rho) and np.isnan(aligned.within.rho) and np.isnan(aligned.pooled.rho)
+    for name in numbers:
+        between = found.alignments[name]["all"].between
+        assert between.low < between.rho < between.high
     assert found.desiderata["ours"].prior.holds
     assert found.alignments["confidence"]["one"].between.rho > 0.8
 
