@@ -381,9 +381,8 @@ def quality_scorer(
     key = witness_key(spec.witness, backbone, side, variant)
 
     def fn(state, view, reference, features, clean_features, label):
-        if spec.needs_reference:
-            return spec.score(features[backbone], clean_features[backbone])
-        return quality.evaluate(spec, state["witnesses"][key], features[backbone], label)
+        clean = clean_features[backbone] if spec.needs_reference else None
+        return quality.evaluate(spec, state["witnesses"].get(key), features[backbone], label, clean)
 
     passport = {**spec.passport(), "backbone": backbone, "side": side, **details}
     metric = f"{name}@{backbone}{variant}"

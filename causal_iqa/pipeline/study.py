@@ -142,11 +142,11 @@ def _quality_scorers(config, view, backbone, suffix, details, witnesses) -> list
     for name, spec in quality.TABLE.items():
         for count in (None, *config.anchor_counts):
             variant = program.count_variant(count)
-            if spec.needs_reference:
-                there = count is None and backbone in view.backbone_sides
+            if spec.witness == "none":
+                there = backbone in view.backbone_sides
             else:
                 there = program.witness_key(spec.witness, backbone, view.side, variant) in witnesses
-            if there:
+            if there and (count is None or not spec.needs_reference):
                 own = details if count is None else {**details, "num_anchors": count}
                 column = f"{name}@{backbone}{variant}{suffix}"
                 scorers.append(program.quality_scorer(name, backbone, view.side, column, view.networks, own, variant))

@@ -288,6 +288,25 @@ def stages_share(witness: StagesWitness, features: StageFeatures, label: jax.Arr
     return jnp.where(witness.present[label], score, jnp.nan)
 
 
+def stages_expectation(witness: StagesWitness, features: StageFeatures, clean: StageFeatures) -> jax.Array:
+    """Log of the evidence expected under the class shares of the clean image, plus half the familiarity.
+
+    What the image still says of the class that its clean version shows, whatever that is. Higher is better; it reads
+    the clean image but no label.
+
+    Args:
+      witness: fitted on features of the same backbones.
+      features: of one image.
+      clean: of its clean reference.
+
+    Returns:
+      Scalar.
+    """
+    floored = jnp.where(witness.present, jnp.maximum(stages_evidence(witness, clean), _SMALLEST_EVIDENCE), 0.0)
+    values = jnp.where(witness.present, stages_evidence(witness, features), 0.0)
+    return _scored(witness, features, jnp.sum(values * floored) / jnp.sum(floored))
+
+
 def clean_cosine(features: StageFeatures, clean: StageFeatures) -> jax.Array:
     """Cosine of the penultimate features with those of the clean image, averaged over glances. Higher is better.
 

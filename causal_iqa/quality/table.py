@@ -21,8 +21,9 @@ class QualitySpec:
       witness: which fit it reads, one of WITNESSES: plain, regularised on the penultimate features (with class vectors
         as anchors both are the same softmax), stages on several stages, head on the class vectors of the backbone;
         none: no fit.
-      score: `score(witness, features)` or `score(witness, features, label)`, by family; features StageFeatures for
-        stages, glances for head, else the penultimate ones [d]; scalar out.
+      score: `score(witness, features)`, for a task-guided metric `score(witness, features, label)`, for one that reads
+        the clean image `score(witness, features, clean_features)`; without a witness, without the first. Features are
+        StageFeatures for stages and none, glances for head, else the penultimate ones [d]; scalar out.
       family: "label_free", "task_guided" (reads the image's label) or "feature_reference" (reads the clean image).
       convention: the formula in words.
       reference: where it comes from.
@@ -38,7 +39,7 @@ class QualitySpec:
 
     @property
     def needs_reference(self) -> bool:
-        """Whether `score(features, clean_features)` compares with the clean image, and reads no witness."""
+        """Whether `score` takes the features of the clean image."""
         return self.family == "feature_reference"
 
     @property
@@ -51,20 +52,34 @@ class QualitySpec:
         return {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name != "score"}
 
 
-def evaluate(spec: QualitySpec, fitted: Any, features: stages.StageFeatures, label: jax.Array) -> jax.Array:
+def evaluate(
+    spec: QualitySpec,
+    fitted: Any,
+    features: stages.StageFeatures,
+    label: jax.Array,
+    clean_features: stages.StageFeatures | None = None,
+) -> jax.Array:
     """Scores one image.
 
     Args:
       spec: a row of TABLE.
-      fitted: the witness.
+      fitted: the witness; not read where there is none.
       features: of the image.
       label: int scalar, read by task-guided metrics only.
+      clean_features: of the clean image, read by feature-reference metrics only.
 
     Returns:
       Scalar, higher is better.
     """
-    seen = {"stages": features, "head": features.glances}.get(spec.witness, features.final)
-    return spec.score(fitted, seen, label) if spec.needs_label else spec.score(fitted, seen)
+
+    def seen(found):
+        return {"stages": found, "head": found.glances, "none": found}.get(spec.witness, found.final)
+
+    arguments = () if spec.witness == "none" else (fitted,)
+    arguments += (seen(features),)
+    if spec.needs_reference:
+        arguments += (seen(clean_features),)
+    return spec.score(*arguments, label) if spec.needs_label else spec.score(*arguments)
 
 
 _PAPER = "Drenkow, Unberath 2025 (arXiv 2503.02797)"
@@ -106,7 +121,7 @@ _SPECS = (
         "stages",
         stages.stages_peak,
         "label_free",
-        "conditional mean embedding over stages, kernels added: log of the best class's evidence + 0.3 familiarity",
+        "conditional mean embedding over stages, kernels added: log of the best class's evidence + 0.5 familiarity",
         f"{_PAPER}; Song et al. 2009; Lee et al. 2018",
     ),
     QualitySpec(
@@ -114,7 +129,16 @@ _SPECS = (
         "stages",
         stages.stages_share,
         "task_guided",
-        "conditional mean embedding over stages, kernels added: log of the label's evidence + 0.3 familiarity",
+        "conditional mean embedding over stages, kernels added: log of the label's evidence + 0.5 familiarity",
+        f"{_PAPER}; Song et al. 2009; Lee et al. 2018",
+    ),
+    QualitySpec(
+        "stages_clean",
+        "stages",
+        stages.stages_expectation,
+        "feature_reference",
+        "conditional mean embedding over stages, kernels added: log of the evidence expected under the clean image's "
+        "class shares + 0.5 familiarity",
         f"{_PAPER}; Song et al. 2009; Lee et al. 2018",
     ),
     QualitySpec(

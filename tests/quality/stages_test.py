@@ -85,6 +85,15 @@ def test_scores_add_the_two(fitted):
     assert all(np.isfinite(x).all() for x in jax.tree.leaves(gradient))
 
 
+def test_expectation_is_under_the_shares_of_the_clean_image(fitted):
+    _, witness, _ = fitted
+    one, clean = _one(_features(1, 3), 0), _one(_features(1, 4), 0)
+    evidence, clean_evidence = (np.asarray(quality.stages_evidence(witness, x))[:3] for x in (one, clean))
+    shares = np.maximum(clean_evidence, 0.02) / np.maximum(clean_evidence, 0.02).sum()
+    expected = np.log(max(evidence @ shares, 0.02)) + 0.5 * float(quality.familiarity(witness, one))
+    assert float(quality.stages_expectation(witness, one, clean)) == pytest.approx(expected, abs=1e-5)
+
+
 def test_a_statistic_that_never_differs_says_nothing():
     anchors, queries = _features(24, 0), _features(3, 1)
     constant = anchors._replace(inner=(*anchors.inner, np.ones((24, 5), np.float32)))

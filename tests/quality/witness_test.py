@@ -128,25 +128,30 @@ def _fit(witness, anchors, stages):
     return quality.fit_class_vectors(quality.ClassVectors(means, -0.5 * (means**2).sum(axis=1)))
 
 
-@pytest.mark.parametrize("name", [name for name, spec in quality.TABLE.items() if not spec.needs_reference])
+@pytest.mark.parametrize("name", quality.TABLE)
 def test_contract_of_the_table(name):
     anchors, queries = _anchors()
     spec = quality.TABLE[name]
-    assert spec.name == name and spec.family in ("label_free", "task_guided") and spec.witness in quality.WITNESSES
+    assert spec.name == name and spec.family in ("label_free", "task_guided", "feature_reference")
+    assert spec.witness in (*quality.WITNESSES, "none")
 
     def stages_of(features):
         return quality.StageFeatures(features, features[..., :2], (features[..., 1:],), (features,))
 
-    fitted = _fit(spec.witness, anchors, stages_of(anchors.features))
+    fitted = None if spec.witness == "none" else _fit(spec.witness, anchors, stages_of(anchors.features))
     labels = np.arange(len(queries)) % 3
+    clean = stages_of(jnp.asarray(anchors.features[0]))
 
     def score(feature, label):
-        return quality.evaluate(spec, fitted, stages_of(feature), label)
+        return quality.evaluate(spec, fitted, stages_of(feature), label, clean)
 
     mapped = np.asarray(jax.jit(jax.vmap(score))(queries, labels))
     assert mapped.shape == (len(queries),) and np.isfinite(mapped).all()
     np.testing.assert_allclose(mapped, [score(q, y) for q, y in zip(queries, labels, strict=True)], atol=1e-5)
-    if spec.witness != "head":  # A linear witness grows along its class vectors; kernels forget what is far.
+    if spec.witness not in (
+        "head",
+        "none",
+    ):  # A linear witness grows along its class vectors; kernels forget what is far.
         own = np.asarray(jax.vmap(score)(jnp.asarray(anchors.features), anchors.labels))
         far = np.asarray(jax.vmap(score)(jnp.full(anchors.features.shape, 50.0), anchors.labels))
         assert own.mean() > far.mean()
