@@ -16,15 +16,17 @@ _FACTORS = 2
 _MOST_ARMS = 8
 _LEAST_PER_ARM = 20
 _LEAST_PER_COVARIATE = 4
+# With fewer images of a class its label names the image, and no other image can stand in for it.
+_LEAST_PER_CLASS = 5
 _BASE = "S -> X, S -> Y, C -> X, X -> X_in, X_in -> M, Y -> M, W -> M"
 
 
 def observational_study(data: AuditData, *, progress: Progress | None = None) -> dict[str, Any]:
     """Draws one condition for each image, hard scenes meeting severe ones, and estimates the effects of severity.
 
-    Hardness is what the label and up to two clean no-reference scores say of the mean accuracy of an image over all
-    conditions: confounding made to hurt. The arms are clean and the severities, or ranges of
-    severities where there are few images.
+    Hardness is what the label (where there are five images of a class on average) and up to two clean no-reference
+    scores say of the mean accuracy of an image over all conditions: confounding made to hurt. The arms are clean and
+    the severities, or ranges of severities where there are few images.
 
     Args:
       data: of the run.
@@ -42,7 +44,8 @@ def observational_study(data: AuditData, *, progress: Progress | None = None) ->
     tables = {name: np.vstack([data.clean[name], values]) for name, values in data.outcomes.items()}
     accuracy = tables[ACCURACY]
     factors = _factors(data, accuracy)
-    labels = data.labels if len(np.unique(data.labels)) > 1 else None
+    classes = len(np.unique(data.labels))
+    labels = data.labels if 1 < classes <= num_images // _LEAST_PER_CLASS else None
     if labels is None and not factors:
         return {"reason": "no label and no clean score varies, so nothing can confound"}
     x = causal.covariates(labels, list(factors.values()))
