@@ -3,6 +3,9 @@
 From the repository root, with the bench extra:
     python -m benchmarks.backbones --json=results/backbones.json [--photos=FOLDER]
 
+Both sides get the same batch. Ours works through it in blocks of eight images, as the pipeline does, compiled with the
+options the pipeline uses; small networks are also timed one image at a time.
+
 Where JAX sees an accelerator, ResNet-50 and ViT-B/16 also run there at batch 256, in float32 and bfloat16, against the
 matrix products the machine reaches.
 """
@@ -25,9 +28,10 @@ from causal_iqa import backbones, data
 
 _JSON = flags.DEFINE_string("json", None, "Where to write the rows.")
 _NETWORKS = flags.DEFINE_list("networks", ["all"], "Rows to run, or all.")
-_BATCH = flags.DEFINE_integer("batch", 32, "Images per batch.")
+_BATCH = flags.DEFINE_integer("batch", None, "Images per batch (default: those of each row).")
 _ROUNDS = flags.DEFINE_integer("rounds", 5, "Counted runs of each side.")
 _PHOTOS = flags.DEFINE_string("photos", None, "Folder of photographs to compare logits on (default: noise).")
+_BLOCK = 8  # program.BLOCK_IMAGES of the pipeline.
 # Multiply-adds of one image, in 10^9, of the papers.
 _GIGA_MACS = {"resnet50": 4.09, "vit_b16": 17.6}
 
@@ -72,12 +76,12 @@ def _torchvision(name: str):
     return getattr(peers.torch_peer("torchvision").models, name)()
 
 
-# Row -> (architecture here, its PyTorch original, side).
-NETWORKS: dict[str, tuple[str, Callable[[], Any], int]] = {
-    "resnet20": ("cifar_resnet20", _cifar_resnet20, 32),
-    "resnet50": ("resnet50", functools.partial(_torchvision, "resnet50"), 224),
-    "mobilenet_v2": ("mobilenet_v2_torch", functools.partial(_torchvision, "mobilenet_v2"), 224),
-    "vit_b16": ("vit_b16", lambda: peers.torch_peer("timm").create_model("vit_base_patch16_224"), 224),
+# Row -> (architecture here, its PyTorch original, side, batches).
+NETWORKS: dict[str, tuple[str, Callable[[], Any], int, tuple[int, ...]]] = {
+    "resnet20": ("cifar_resnet20", _cifar_resnet20, 32, (1, 32, 256)),
+    "mobilenet_v2": ("mobilenet_v2_torch", functools.partial(_torchvision, "mobilenet_v2"), 224, (1, 32)),
+    "resnet50": ("resnet50", functools.partial(_torchvision, "resnet50"), 224, (32,)),
+    "vit_b16": ("vit_b16", lambda: peers.torch_peer("timm").create_model("vit_base_patch16_224"), 224, (32,)),
 }
 
 
@@ -101,7 +105,7 @@ def _images(batch: int, side: int) -> np.ndarray:
 
 def _row(name: str, batch: int, rounds: int) -> harness.Row:
     torch = peers.torch_peer("torch")
-    architecture, make, side = NETWORKS[name]
+    architecture, make, side, _ = NETWORKS[name]
     torch.manual_seed(0)
     model = make().eval()
     network = _same_weights(architecture, model)
@@ -110,7 +114,10 @@ def _row(name: str, batch: int, rounds: int) -> harness.Row:
     # Normalisation is inside our program and outside PyTorch's.
     pixels = torch.tensor(((images - mean) / std).transpose(0, 3, 1, 2)).contiguous(memory_format=torch.channels_last)
     model = model.to(memory_format=torch.channels_last)
-    apply = jax.jit(lambda params, x: jax.vmap(network.apply, (None, 0))(params, x)[0])
+    apply = jax.jit(
+        lambda params, x: jax.lax.map(lambda image: network.apply(params, image)[0], x, batch_size=min(_BLOCK, batch)),
+        compiler_options=backbones.compiler_options(jax.local_devices()[0].platform),
+    )
     params, on_device = jax.device_put(network.params), jax.device_put(images)
 
     def peer():
@@ -119,7 +126,7 @@ def _row(name: str, batch: int, rounds: int) -> harness.Row:
 
     expected = peer().numpy()
     worst = np.abs(np.asarray(apply(params, on_device)) - expected).max() / np.abs(expected).max()
-    print(f"{name}: logits within {worst:.1e} of the largest", flush=True)
+    print(f"{name}, {batch} images: logits within {worst:.1e} of the largest", flush=True)
     if not worst < 1e-4:
         raise ValueError(f"{name}: logits differ from PyTorch's by {worst:.1e} of the largest")
     return harness.compare(
@@ -145,7 +152,7 @@ def _seconds(run: Callable[[], Any], rounds: int = 10) -> float:
 def _accelerator() -> None:
     """Images per second and share of the matrix peak, in float32 and bfloat16."""
     for name, macs in _GIGA_MACS.items():
-        architecture, make, side = NETWORKS[name]
+        architecture, make, side, _ = NETWORKS[name]
         network = _same_weights(architecture, make().eval())
         for dtype in (jnp.float32, jnp.bfloat16):
             matrix = jnp.ones((8192, 8192), dtype)
@@ -164,7 +171,8 @@ def _accelerator() -> None:
 def main(_: list[str]) -> None:
     """Rows -> table and JSON."""
     names = list(NETWORKS) if _NETWORKS.value == ["all"] else _NETWORKS.value
-    harness.write([_row(name, _BATCH.value, _ROUNDS.value) for name in names], _JSON.value)
+    sizes = [(name, batch) for name in names for batch in ((_BATCH.value,) if _BATCH.value else NETWORKS[name][3])]
+    harness.write([_row(name, batch, _ROUNDS.value) for name, batch in sizes], _JSON.value)
     if jax.local_devices()[0].platform != "cpu":
         _accelerator()
 

@@ -21,7 +21,7 @@ REAL_CIFAR = (
     ("cifar_resnet32", "resnet32-d509ac18.th", 0.829),
     ("cifar_resnet44", "resnet44-014dd654.th", 0.826),
 )
-# Top-1 on the full 1000-image sample; here on a tenth of it.
+# Top-1 on a sample of 1000 images; 700 of them are at hand, of which a seventh is read unless asked for all.
 REAL_IMAGENET = (
     ("mobilenet_v1", "mobilenet_v1_025_128.safetensors", 128, 0.453),
     ("mobilenet_v1", "mobilenet_v1_050_160.safetensors", 160, 0.685),
@@ -126,9 +126,8 @@ def test_published_mobilenets(name, file, side, accuracy, every):
     logits = jnp.concatenate([predict_logits(batch[i : i + 25]) for i in range(0, len(photos), 25)])
     correct = np.argmax(logits, axis=1) == np.array([wnids.index(p.parent.name) for p in photos])
     print(f"{name}: {100 * correct.mean():.2f} % of {len(photos)}")
-    # 100 photos: a standard error of up to 5 points. One wrong label offset or channel order gives near 0. All 700 here
-    # of the 1000 the figure was measured on: up to 1 point.
-    assert abs(correct.mean() - accuracy) < (0.12 if every > 1 else 0.03)
+    # 100 photos: a standard error of up to 5 points. One wrong label offset or channel order gives near 0.
+    assert abs(correct.mean() - accuracy) < (0.12 if every > 1 else 0.005)
 
 
 @pytest.mark.parametrize("side", [6, 7])
