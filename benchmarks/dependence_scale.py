@@ -1,6 +1,7 @@
 """Conditional tests, streams and sketches against causal-learn and against their arithmetic floors.
 
-`rows()` joins `benchmarks.dependence`; alone: python -m benchmarks.dependence_scale --json=PATH [--large]
+`rows()` joins `benchmarks.dependence`; alone: python -m benchmarks.dependence_scale --json=PATH
+[--large | --learned | --power | --precision]
 """
 
 import functools
@@ -22,49 +23,60 @@ from causal_iqa.dependence import sketches
 _PRECISION = jax.lax.Precision.HIGHEST
 
 
-def _conditional_samples(n: int) -> list[np.ndarray]:
+def _conditional_samples(n: int, d: int = 1) -> list[np.ndarray]:
     rng = np.random.default_rng(0)
-    z, e = rng.standard_normal((n, 1)), rng.standard_normal((n, 1))
+    z, e = rng.standard_normal((n, d)), rng.standard_normal((n, d))
     # Weak, so that the p-values compared are not all zero.
-    return [np.sin(z) + 0.5 * e, z**2 + rng.standard_normal((n, 1)) + 0.06 * e, z]
+    return [np.sin(z) + 0.5 * e, z**2 + rng.standard_normal((n, d)) + 0.06 * e, z]
 
 
-def kci_rows(sizes: tuple[int, ...] = (300, 500, 1000)) -> list[harness.Row]:
+def _unconditional(x: jax.Array, y: jax.Array, z: jax.Array) -> jax.Array:
+    del z
+    width = dependence.kci_unconditional_bandwidth(*x.shape)
+    grams = (dependence.rbf(v, v, bandwidth=width) for v in map(dependence.standardise, (x, y)))
+    return dependence.kci_unconditional_gamma_test(*grams).p_value
+
+
+def _conditional(*samples: jax.Array, test: Callable) -> jax.Array:
+    width = dependence.kci_bandwidth(*samples[2].shape)
+    widths = dict.fromkeys(("bandwidth_x", "bandwidth_y", "bandwidth_z"), width)
+    return test(*dependence.kci_grams(*map(dependence.standardise, samples), **widths), ridge=1e-3).p_value
+
+
+def kci_rows(sizes: tuple[tuple[int, int], ...] = ((300, 1), (1000, 1), (1000, 2))) -> list[harness.Row]:
     """Conditional and unconditional KCI at causal-learn's kernels, widths and ridge; p-values within .02 first."""
     kci = importlib.import_module("causallearn.utils.KCI.KCI")
     peer = f"causal-learn {importlib.metadata.version('causal-learn')}"
     rows = []
-    for n in sizes:
-        samples = _conditional_samples(n)
+    for n, d in sizes:
+        samples = _conditional_samples(n, d)
         single = [jnp.asarray(v, jnp.float32) for v in samples]
-        width = dependence.kci_bandwidth(n, 1)
-        widths = dict.fromkeys(("bandwidth_x", "bandwidth_y", "bandwidth_z"), width)
-
-        def conditional(*samples: jax.Array, test: Callable, widths: dict = widths) -> jax.Array:
-            return test(*dependence.kci_grams(*map(dependence.standardise, samples), **widths), ridge=1e-3).p_value
-
-        def unconditional(x: jax.Array, y: jax.Array, z: jax.Array, n: int = n) -> jax.Array:
-            del z
-            width = dependence.kci_unconditional_bandwidth(n, 1)
-            grams = (dependence.rbf(v, v, bandwidth=width) for v in map(dependence.standardise, (x, y)))
-            return dependence.kci_unconditional_gamma_test(*grams).p_value
-
-        pairs = (
-            ("kci gamma", functools.partial(conditional, test=dependence.kci_gamma_test), kci.KCI_CInd, 3),
-            ("kci corrected", functools.partial(conditional, test=dependence.kci_test), kci.KCI_CInd, 3),
-            ("kci unconditional", unconditional, kci.KCI_UInd, 2),
-        )
-        for name, function, their_class, number in pairs:
+        gamma = functools.partial(_conditional, test=dependence.kci_gamma_test)
+        corrected = functools.partial(_conditional, test=dependence.kci_test)
+        for name, function, theirs, number in (
+            ("kci gamma", gamma, kci.KCI_CInd, 3),
+            ("kci corrected", corrected, kci.KCI_CInd, 3),
+            ("kci unconditional", _unconditional, kci.KCI_UInd, 2),
+        ):
             ours = functools.partial(jax.jit(function), *single)
 
-            def theirs(their_class: type = their_class, number: int = number, samples: list = samples) -> float:
-                return their_class(approx=True).compute_pvalue(*(v.copy() for v in samples[:number]))[0]
+            def run(theirs: type = theirs, number: int = number, samples: list = samples) -> float:
+                return theirs(approx=True).compute_pvalue(*(v.copy() for v in samples[:number]))[0]
 
             if name != "kci corrected":
-                np.testing.assert_allclose(float(ours()), theirs(), atol=0.02)
-            rounds = 1 if n >= 1000 and number == 3 else 3
-            rows.append(harness.compare(name, f"n={n}", ours, theirs, peer_name=peer, images=1, rounds=rounds))
+                np.testing.assert_allclose(float(ours()), run(), atol=0.02)
+            rows.append(harness.compare(name, f"n={n}, d={d}", ours, run, peer_name=peer, images=1, rounds=3))
+            print(rows[-1], flush=True)
     return rows
+
+
+def learned_width_seconds(n: int = 1000) -> float:
+    """Seconds of causal-learn's test when Gaussian processes choose the width and ridge of Z; ours are given them."""
+    kci = importlib.import_module("causallearn.utils.KCI.KCI")
+    samples = _conditional_samples(n)
+    start = time.perf_counter()
+    kci.KCI_CInd(use_gp=True).compute_pvalue(*(v.copy() for v in samples))
+    return time.perf_counter() - start
 
 
 def stream_row(n: int = 262_144, chunk: int = 2048) -> harness.Row:
@@ -205,17 +217,23 @@ def power(n: int = 100, draws: int = 100) -> None:
 def main(_: list[str]) -> None:
     """Runs what is asked for."""
     start = time.perf_counter()
-    if _PRECISION_FLAG.value:
+    if _LEARNED.value:
+        print(f"causal-learn, use_gp=True, n=1000: {learned_width_seconds():.1f} s")
+    elif _PRECISION_FLAG.value:
         precision()
-    if _POWER.value:
+    elif _POWER.value:
         power()
-    harness.write(rows(large=_LARGE.value), _JSON.value)
+    elif _LARGE.value:
+        harness.write([exact_row(100_000)], _JSON.value)
+    else:
+        harness.write(rows(), _JSON.value)
     print(f"{time.perf_counter() - start:.0f} s in all")
 
 
 if __name__ == "__main__":
     _JSON = flags.DEFINE_string("json", None, "Where the figures go.")
-    _LARGE = flags.DEFINE_bool("large", False, "Also exact HSIC of 100,000 samples.")
-    _POWER = flags.DEFINE_bool("power", False, "Also power against causal-learn's KCI.")
-    _PRECISION_FLAG = flags.DEFINE_bool("precision", False, "Also float32 beside float64.")
+    _LARGE = flags.DEFINE_bool("large", False, "Exact HSIC of 100,000 samples instead.")
+    _LEARNED = flags.DEFINE_bool("learned", False, "causal-learn with learned widths instead.")
+    _POWER = flags.DEFINE_bool("power", False, "Power against causal-learn's KCI instead.")
+    _PRECISION_FLAG = flags.DEFINE_bool("precision", False, "float32 beside float64 instead.")
     app.run(main)

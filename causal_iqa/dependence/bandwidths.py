@@ -1,6 +1,7 @@
 """Length scales of kernels from the samples: the median heuristic, exact and from drawn pairs."""
 
 from collections.abc import Callable
+from typing import NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -8,8 +9,10 @@ import jax.numpy as jnp
 from causal_iqa import _checks
 from causal_iqa.dependence import kernels, permutations
 
-# Entries of a row in a fold.
-_ROW = 2**14
+T = TypeVar("T")
+# Candidates between which thresholds are guessed from their number; fewer are parted evenly.
+_MANY = 64
+_THRESHOLDS = 3
 
 
 def _check_two(x: jax.Array) -> int:
@@ -19,44 +22,108 @@ def _check_two(x: jax.Array) -> int:
     return x.shape[0]
 
 
-def _fold(update: Callable[[jax.Array, jax.Array], jax.Array], first: jax.Array, rows: jax.Array) -> jax.Array:
+def _fold(update: Callable[[T, jax.Array], T], first: T, rows: jax.Array) -> T:
     """Folds rows into one; on a CPU several times faster than a reduction of what `update` computes."""
     return jax.lax.scan(lambda carry, row: (update(carry, row), None), first, rows)[0]
 
 
-def _rows(values: jax.Array) -> jax.Array:
-    """Values in rows of one length, filled up with infinity: few long steps of a fold."""
-    length = min(_ROW, values.size)
-    return jnp.pad(values.reshape(-1), (0, -values.size % length), constant_values=jnp.inf).reshape(-1, length)
+def _pairs(x: jax.Array) -> jax.Array:
+    """Squared distances of samples i and (i + 1 + d) mod n for d below n / 2: every pair once, else infinity.
+
+    In row d up to eight dimensions, else in column d.
+    """
+    n = x.shape[0]
+    if kernels.is_direct(x):
+        # Row by row, without the matrix of which they are the diagonals.
+        columns, twice = x.T, jnp.concatenate([x, x]).T
+        latter = jnp.arange(n) >= n // 2
+
+        def row(step: jax.Array) -> jax.Array:
+            others = jax.lax.dynamic_slice_in_dim(twice, step, n, axis=1)
+            squares = sum(jnp.square(a - b) for a, b in zip(columns, others, strict=True))
+            # The middle diagonal of an even number of samples holds its pairs twice.
+            return jnp.where(latter & (2 * step == n), jnp.inf, squares)
+
+        return jax.lax.map(row, jnp.arange(1, n // 2 + 1))
+    values = permutations.cyclic_diagonals(kernels.squared_distances(x, x))[:, 1:]
+    return values.at[n // 2 :, -1].set(jnp.inf) if n % 2 == 0 else values
 
 
-def _of_rank(rows: jax.Array, rank: int) -> jax.Array:
-    """The value of a rank (from 0) among values that are not negative, by halving the range of their bit patterns."""
+class _Bracket(NamedTuple):
+    """Bit patterns between which a value is, `low` included, and how many values are below each."""
+
+    low: jax.Array
+    high: jax.Array
+    below_low: jax.Array
+    below_high: jax.Array
+
+
+def _thresholds(bracket: _Bracket, rank: int) -> jax.Array:
+    """Three bit patterns inside a bracket: its middle, and where the rank would be if values were spread evenly."""
+    low, high, count = bracket.low, bracket.high, bracket.below_high - bracket.below_low
+    width = high - low
+    many = count > _MANY
+    # Twice the deviation of the number of values below a place in the middle.
+    spread = jnp.where(many, 1.0 / jnp.sqrt(jnp.maximum(count, 1).astype(jnp.float32)), 0.25)
+    place = jnp.where(many, (rank + 0.5 - bracket.below_low) / jnp.maximum(count, 1).astype(jnp.float32), 0.5)
+    shares = jnp.clip(place + jnp.stack([-spread, spread]), 0.0, 1.0)
+    guesses = jnp.minimum((shares * width.astype(jnp.float32)).astype(low.dtype), width - 1)
+    return low + jnp.clip(jnp.sort(jnp.append(guesses, width // 2)), 1, width - 1)
+
+
+def _of_rank(rows: jax.Array, rank: int, some: jax.Array) -> jax.Array:
+    """The value of a rank (from 0) among values that are not negative, by narrowing the range of their bit patterns.
+
+    `some` of the values say where to look first.
+
+    References:
+      [1] Floyd, Rivest, "Expected time bounds for selection", Communications of the ACM 1975: thresholds on both sides
+          of where the value must be.
+    """
     integers = jnp.int64 if rows.dtype == jnp.float64 else jnp.int32
     # The bit patterns of floats that are not negative are in the order of the floats.
     bits = jax.lax.bitcast_convert_type(rows, integers)
-    width = jnp.finfo(rows.dtype).bits - 1
+    infinity = jax.lax.bitcast_convert_type(jnp.asarray(jnp.inf, rows.dtype), integers)
     none = jnp.zeros(rows.shape[1], jnp.int32)
 
-    def halve(i: jax.Array, low: jax.Array) -> jax.Array:
-        middle = low | (jnp.ones((), integers) << (width - 1 - i).astype(integers))
-        below = jnp.sum(_fold(lambda count, row: count + (row < middle).astype(jnp.int32), none, bits))
-        return jnp.where(below <= rank, middle, low)
+    def narrow(bracket: _Bracket, thresholds: jax.Array) -> _Bracket:
+        def count(totals: tuple[jax.Array, ...], row: jax.Array) -> tuple[jax.Array, ...]:
+            return tuple(c + (row < t).astype(jnp.int32) for c, t in zip(totals, thresholds, strict=True))
 
-    low = jax.lax.fori_loop(0, width, halve, jnp.zeros((), integers))
-    return jax.lax.bitcast_convert_type(low, rows.dtype)
+        below = jnp.stack([jnp.sum(c) for c in _fold(count, (none,) * _THRESHOLDS, bits)])
+        left = jnp.sum(below <= rank)
+        values = jnp.concatenate([bracket.low[None], thresholds, bracket.high[None]])
+        counts = jnp.concatenate([bracket.below_low[None], below, bracket.below_high[None]])
+        return _Bracket(values[left], values[left + 1], counts[left], counts[left + 1])
+
+    def several(bracket: _Bracket) -> jax.Array:
+        return (bracket.high - bracket.low > 1) & (bracket.below_high - bracket.below_low > 1)
+
+    start = _Bracket(jnp.zeros((), integers), infinity + 1, jnp.int32(0), jnp.int32(rows.size))
+    ordered, place, spread = jnp.sort(some), rank / rows.size * some.size, some.size**0.5
+    first = jnp.stack([ordered[min(max(int(place + k * spread), 0), some.size - 1)] for k in (-1, 0, 1)])
+    start = narrow(start, jax.lax.bitcast_convert_type(first, integers))
+    found = jax.lax.while_loop(several, lambda b: narrow(b, _thresholds(b, rank)), start)
+    low = jax.lax.bitcast_convert_type(found.low, rows.dtype)
+    endless = jnp.full(rows.shape[1], jnp.inf, rows.dtype)
+    return jnp.min(_fold(lambda least, row: jnp.minimum(least, jnp.where(row >= low, row, jnp.inf)), endless, rows))
 
 
 def _next(rows: jax.Array, lower: jax.Array, rank: int) -> jax.Array:
     """The value of a rank that is that of `lower` or the next distinct one."""
     none, endless = jnp.zeros(rows.shape[1], jnp.int32), jnp.full(rows.shape[1], jnp.inf, rows.dtype)
-    within = jnp.sum(_fold(lambda count, row: count + (row <= lower).astype(jnp.int32), none, rows))
-    above = _fold(lambda least, row: jnp.minimum(least, jnp.where(row > lower, row, jnp.inf)), endless, rows)
-    return jnp.where(within > rank, lower, jnp.min(above))
+
+    def update(carry: tuple[jax.Array, jax.Array], row: jax.Array) -> tuple[jax.Array, jax.Array]:
+        count, least = carry
+        above = row > lower
+        return count + (~above).astype(jnp.int32), jnp.minimum(least, jnp.where(above, row, jnp.inf))
+
+    within, above = _fold(update, (none, endless), rows)
+    return jnp.where(jnp.sum(within) > rank, lower, jnp.min(above))
 
 
-def _place(rows: jax.Array, value: jax.Array) -> jax.Array:
-    """Where in the order of entries a value is."""
+def _place(rows: jax.Array, value: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Row and column of an entry that has a value."""
     numbered = (rows, jnp.arange(rows.shape[0], dtype=jnp.int32))
     of_column, _ = jax.lax.scan(
         lambda found, row: (jnp.where(row[0] == value, row[1], found), None),
@@ -64,7 +131,7 @@ def _place(rows: jax.Array, value: jax.Array) -> jax.Array:
         numbered,
     )
     column = jnp.argmax(of_column)
-    return jnp.maximum(of_column[column], 0) * rows.shape[1] + column
+    return jnp.maximum(of_column[column], 0), column
 
 
 def median_heuristic(x: jax.Array) -> jax.Array:
@@ -88,17 +155,13 @@ def median_heuristic(x: jax.Array) -> jax.Array:
           of squared distances, halved.
     """
     n = _check_two(x)
-    # Every pair once: samples i and i + 1 + d, for d below n / 2.
-    values = permutations.cyclic_diagonals(jax.lax.stop_gradient(kernels.squared_distances(x, x)))[:, 1:]
-    if n % 2 == 0:  # The middle diagonal holds its pairs twice.
-        values = values.at[n // 2 :, -1].set(jnp.inf)
-    rows, pairs = _rows(values), n * (n - 1) // 2
-    lower = _of_rank(rows, (pairs - 1) // 2)
+    rows, pairs = _pairs(jax.lax.stop_gradient(x)), n * (n - 1) // 2
+    lower = _of_rank(rows, (pairs - 1) // 2, rows[0] if kernels.is_direct(x) else rows[:, 0])
     upper = lower if pairs % 2 else _next(rows, lower, pairs // 2)
 
     def distance(square: jax.Array) -> jax.Array:
         # Anew from its pair of samples, of which it is differentiable.
-        first, step = jnp.divmod(_place(rows, square), values.shape[1])
+        step, first = _place(rows, square) if kernels.is_direct(x) else _place(rows, square)[::-1]
         return kernels.safe_sqrt(jnp.sum(jnp.square(x[first] - x[(first + 1 + step) % n])))
 
     median = 0.5 * (distance(lower) + distance(upper))

@@ -21,9 +21,10 @@ from causal_iqa._settle import settle
 from causal_iqa.dependence import hsic
 
 _PRECISION = jax.lax.Precision.HIGHEST
-# Samples up to which the trace of a cube is one matrix product; beyond, it is estimated from so many probes.
+# Samples up to which the trace of a cube is one matrix product; beyond, it is taken on so many leading directions and
+# estimated from so many probes on the rest.
 EXACT_SAMPLES = 512
-_PROBES = 16
+_DIRECTIONS, _PROBES = 32, 16
 # Sums that third moments are made of, as the edges of a graph whose vertices are the summed indices.
 _GRAPHS = {
     ((0, 0), (0, 0), (0, 0)): 0,  # sum_i a_ii^3
@@ -136,26 +137,39 @@ class Traceless(NamedTuple):
     """A centred matrix less its trace, brought to entries near 1.
 
     Attributes:
-      rest: [n, n], symmetric, zero on the diagonal.
+      entries: [n, n], of the kernel, less one of them.
+      rows: [n], the means of their rows over `unit`.
       diagonal: [n], the diagonal, summing to zero.
       squares: [n], the sums of the squares of rows, the diagonal included.
+      cubes: scalar, the sum of the cubes, the diagonal included.
       trace: scalar, the trace of the centred matrix.
-      unit: scalar, the power of two above the largest entry, over which all is.
+      unit: scalar, the power of two above the largest entry of the kernel, over which all else is.
       norm: scalar, Frobenius, of what is left.
       varies: scalar bool, False where there is nothing but rounding.
     """
 
-    rest: jax.Array
+    entries: jax.Array
+    rows: jax.Array
     diagonal: jax.Array
     squares: jax.Array
+    cubes: jax.Array
     trace: jax.Array
     unit: jax.Array
     norm: jax.Array
     varies: jax.Array
 
+    def _columns(self) -> jax.Array:
+        """What is taken from each column, beside `rows` from each row."""
+        return _column_shares(self.rows, self.trace)
+
     def apply(self, vectors: jax.Array) -> jax.Array:
         """Its product with vectors [n, m]."""
-        return jnp.matmul(self.rest, vectors, precision=_PRECISION) + self.diagonal[:, None] * vectors
+        # Less their mean, which the matrix takes to zero, but rounding not.
+        vectors = vectors - jnp.mean(vectors, axis=0, keepdims=True)
+        images = jnp.matmul(self.entries, vectors, precision=_PRECISION) / self.unit
+        images = images - jnp.sum(self._columns()[:, None] * vectors, axis=0, keepdims=True)
+        whole = jnp.diag(self.entries) / self.unit - self.rows - self._columns()
+        return images + (self.diagonal - whole)[:, None] * vectors
 
     def apply_with_trace(self, vectors: jax.Array) -> jax.Array:
         """The product of the centred matrix with vectors [n, m]."""
@@ -164,15 +178,21 @@ class Traceless(NamedTuple):
 
     def matrix(self) -> jax.Array:
         """It, in one [n, n]."""
-        return self.rest + jnp.diag(self.diagonal)
+        whole = self.entries / self.unit - self.rows[:, None] - self._columns()[None, :]
+        return jnp.where(jnp.eye(len(self.rows), dtype=bool), self.diagonal[:, None], whole)
 
     def product(self, other: "Traceless") -> jax.Array:
         """Its inner product with another."""
-        return jnp.sum(self.rest * other.rest) + jnp.sum(self.diagonal * other.diagonal)
+        return jnp.sum(self.matrix() * other.matrix())
+
+
+def _column_shares(rows: jax.Array, trace: jax.Array) -> jax.Array:
+    n = len(rows)
+    return rows - jnp.mean(rows) - trace / (n - 1) / n
 
 
 def traceless(K: jax.Array) -> Traceless:
-    """Centres a Gram matrix and takes its trace away; one [n, n] is stored, the rest are plain sums over it.
+    """Centres a Gram matrix and takes its trace away, in two passes over one [n, n] that is kept.
 
     Args:
       K: symmetric [n, n], n at least 2.
@@ -185,27 +205,35 @@ def traceless(K: jax.Array) -> Traceless:
           definition 2: centring.
     """
     n = K.shape[0]
-    # Stored, or each of the sums below would compute the kernel anew.
-    K = settle(K)
-    largest = jnp.max(jnp.abs(K))
+    # One entry taken off everywhere cancels in exact arithmetic, and leaves exact zeros of a constant kernel.
+    corner = K[0, 0]
+    # Stored, or each of the passes below would compute the kernel anew.
+    entries = settle(K - corner)
+
+    def means(largest: jax.Array, row: jax.Array) -> tuple[jax.Array, jax.Array]:
+        return jnp.maximum(largest, jnp.abs(row + corner)), jnp.mean(row)
+
+    largest, rows = jax.lax.scan(means, jnp.zeros(n, K.dtype), entries)
+    largest = jnp.max(largest)
     # A power of two rounds nothing.
     unit = jnp.ldexp(jnp.ones((), K.dtype), jnp.frexp(jnp.where(jnp.isfinite(largest), largest, 1.0))[1])
-    # One entry taken off everywhere cancels in exact arithmetic, and leaves exact zeros of a constant kernel. Of a
-    # symmetric matrix the means of the rows are those of the columns.
-    corner = K[0, 0] / unit
-    rows = jnp.mean(K - K[0, 0], axis=1) / unit
-    mean = jnp.mean(rows)
-    diagonal = jnp.diag(K) / unit - corner - rows - (rows - mean)
+    rows = rows / unit
+    # Of a symmetric matrix the means of the rows are those of the columns.
+    diagonal = jnp.diag(entries) / unit - rows - (rows - jnp.mean(rows))
     trace = jnp.sum(diagonal)
-    share = trace / (n - 1)
-    rest = (K / unit - corner) - rows[:, None] - (rows - mean - share / n)[None, :]
-    rest = settle(jnp.where(jnp.eye(n, dtype=bool), 0.0, rest))
-    left = diagonal + share / n - share
-    squares = jnp.sum(rest * rest, axis=1) + left * left
-    variation = jnp.maximum(jnp.max(jnp.abs(rest)), jnp.max(jnp.abs(diagonal)))
+    left = diagonal + trace / (n - 1) / n - trace / (n - 1)
+    columns, places = _column_shares(rows, trace), jnp.arange(n)
+
+    def powers(cubes: jax.Array, row: tuple[jax.Array, ...]) -> tuple[jax.Array, jax.Array]:
+        values, mean, own, i = row
+        rest = jnp.where(places == i, own, values / unit - mean - columns)
+        return cubes + rest * rest * rest, jnp.sum(rest * rest)
+
+    cubes, squares = jax.lax.scan(powers, jnp.zeros(n, K.dtype), (entries, rows, left, places))
     # Not "greater", which NaN is not.
-    varies = ~(variation <= hsic.ROUNDING_UNITS * jnp.finfo(K.dtype).eps)
-    return Traceless(rest, left, squares, trace, unit, jnp.sqrt(jnp.sum(squares)), varies)
+    varies = ~(jnp.sqrt(jnp.max(squares) / n) <= hsic.ROUNDING_UNITS * jnp.finfo(K.dtype).eps)
+    norm = jnp.sqrt(jnp.sum(squares))
+    return Traceless(entries, rows, left, squares, jnp.sum(cubes), trace, unit, norm, varies)
 
 
 def trace_of_cube(matrix: jax.Array) -> jax.Array:
@@ -219,29 +247,33 @@ def trace_of_cube(matrix: jax.Array) -> jax.Array:
     """
     if len(matrix) <= EXACT_SAMPLES:
         return jnp.sum(jnp.matmul(matrix, matrix, precision=_PRECISION) * matrix)
-    return estimated_trace_of_cube(lambda vectors: jnp.matmul(matrix, vectors, precision=_PRECISION), len(matrix))
+    apply = functools.partial(jnp.matmul, matrix, precision=_PRECISION)
+    return estimated_trace_of_cube(apply, len(matrix), jnp.zeros(len(matrix), matrix.dtype))[0]
 
 
-def estimated_trace_of_cube(apply: Callable[[jax.Array], jax.Array], n: int) -> jax.Array:
-    """tr(A^3) on 16 leading directions, and by Hutchinson's estimate on the rest: four products with A.
+def estimated_trace_of_cube(
+    apply: Callable[[jax.Array], jax.Array], n: int, vector: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    """tr(A^3) on leading directions, and by Hutchinson's estimate on the rest: three products with A.
 
     Args:
       apply: the product of the symmetric A with vectors [n, m].
       n: number of samples, static int.
+      vector: [n], one to multiply with A on the way.
 
     Returns:
-      Scalar.
+      The trace, and A times the vector.
 
     References:
       [1] Meyer, Musco, Musco, Woodruff, "Hutch++: optimal stochastic trace estimation", SOSA 2021, algorithm 1.
     """
-    signs = probes(n, 2 * _PROBES)
-    basis = orthonormal(apply(apply(signs[:, :_PROBES])))
-    rest = signs[:, _PROBES:].astype(basis.dtype)
+    signs = probes(n, _DIRECTIONS + _PROBES).astype(vector.dtype)
+    images = apply(jnp.concatenate([signs[:, :_DIRECTIONS], vector[:, None]], axis=1))
+    basis, rest = orthonormal(images[:, :_DIRECTIONS]), signs[:, _DIRECTIONS:]
     rest = rest - jnp.matmul(basis, jnp.matmul(basis.T, rest, precision=_PRECISION), precision=_PRECISION)
-    images = apply(jnp.concatenate([basis, rest], axis=1))
-    terms = jnp.sum(images * apply(images), axis=0)
-    return jnp.sum(terms[:_PROBES]) + jnp.sum(terms[_PROBES:]) / _PROBES
+    once = apply(jnp.concatenate([basis, rest], axis=1))
+    terms = jnp.sum(once * apply(once), axis=0)
+    return jnp.sum(terms[:_DIRECTIONS]) + jnp.sum(terms[_DIRECTIONS:]) / _PROBES, images[:, _DIRECTIONS]
 
 
 def permutation_std(M: Traceless, N: Traceless) -> jax.Array:
@@ -271,7 +303,7 @@ def permutation_std(M: Traceless, N: Traceless) -> jax.Array:
 def permutation_skewness(M: Traceless, N: Traceless) -> jax.Array:
     """Skewness of <A, P B P'> over all permutations P of the samples.
 
-    Up to n = 512 exact, in O(n^3) by one product of each matrix with itself; beyond, tr(A^3) comes from 16 leading
+    Up to n = 512 exact, in O(n^3) by one product of each matrix with itself; beyond, tr(A^3) comes from 32 leading
     directions and a trace estimate of the rest, in O(n^2): to 1e-3 for usual kernels, to 3e-2 for those that hardly
     find samples alike, whose skewness is near zero.
 
@@ -290,16 +322,16 @@ def permutation_skewness(M: Traceless, N: Traceless) -> jax.Array:
     n = len(M.diagonal)
 
     def third(matrix: Traceless) -> jax.Array:
-        diagonal, rest = matrix.diagonal, matrix.rest
-        products = matrix.apply(diagonal[:, None])[:, 0]
-        # Not rest**3, of which the compiler would store the square.
-        cubes = jnp.sum(rest * jnp.abs(rest) * jnp.abs(rest)) + jnp.sum(diagonal**3)
-        cube = trace_of_cube(matrix.matrix()) if n <= EXACT_SAMPLES else estimated_trace_of_cube(matrix.apply, n)
+        diagonal = matrix.diagonal
+        if n <= EXACT_SAMPLES:
+            products, cube = matrix.apply(diagonal[:, None])[:, 0], trace_of_cube(matrix.matrix())
+        else:
+            cube, products = estimated_trace_of_cube(matrix.apply, n, diagonal)
         sums = (diagonal**3, diagonal * products, diagonal * matrix.squares)
         # In powers of the norm, so that float32 holds them in any unit.
-        return jnp.stack([*(jnp.sum(s) for s in sums), cubes, cube]) / matrix.norm**3
+        return jnp.stack([*(jnp.sum(s) for s in sums), matrix.cubes, cube]) / matrix.norm**3
 
-    form = jnp.asarray(_third_moment_form(n), M.rest.dtype)
+    form = jnp.asarray(_third_moment_form(n), M.entries.dtype)
     moment = jnp.sum(third(M)[:, None] * form * third(N)[None, :])
     std = n * permutation_std(M, N) / (M.norm * N.norm)
     varies = std > 0

@@ -120,19 +120,21 @@ def test_traceless_matrices_are_the_projection():
     np.testing.assert_allclose(matrix.matrix(), expected, atol=1e-6)
     np.testing.assert_allclose(matrix.norm, np.linalg.norm(expected), rtol=1e-5)
     np.testing.assert_allclose(matrix.squares, np.sum(expected**2, axis=1), rtol=1e-4)
+    np.testing.assert_allclose(matrix.cubes, np.sum(expected**3), rtol=1e-4)
     np.testing.assert_allclose(matrix.apply(jnp.eye(12)), expected, atol=1e-6)
     np.testing.assert_allclose(matrix.apply_with_trace(jnp.eye(12)), 5 / 8 * centred, atol=1e-6)
 
 
-def test_estimated_cube_traces_are_near_the_exact_ones(monkeypatch):
+def test_estimated_cube_traces_are_near_the_exact_ones():
     n = 96
-    monkeypatch.setattr(permutation_moments, "EXACT_SAMPLES", 16)
     for d, tolerance in ((1, 1e-4), (3, 1e-3), (40, 0.05)):
         x = jax.random.normal(jax.random.key(d), (n, d))
         matrix = permutation_moments.traceless(_rbf(x))
         A = np.asarray(matrix.matrix(), np.float64)
-        value = jax.jit(permutation_moments._cube_trace)(matrix)
+        value, image = permutation_moments.estimated_trace_of_cube(matrix.apply, n, matrix.diagonal)
         np.testing.assert_allclose(value, np.trace(A @ A @ A), rtol=tolerance)
+        np.testing.assert_allclose(image, A @ np.asarray(matrix.diagonal), atol=1e-5)
+        np.testing.assert_allclose(permutation_moments.trace_of_cube(matrix.matrix()), np.trace(A @ A @ A), rtol=1e-5)
     signs = np.asarray(permutation_moments.probes(400, 96))
     assert set(np.unique(signs)) == {-1.0, 1.0}
     off_diagonal = signs.T @ signs / 400 - np.eye(96)
