@@ -1,6 +1,6 @@
 """Kernels, HSIC and its tests against hyppo, dcor and scikit-learn (the bench extra).
 
-python -m benchmarks.dependence --json=PATH [--large] [--precision]
+python -m benchmarks.dependence --json=PATH [--precision]
 
 Each row's size ends in its floor: the operations it cannot do without, at the rate of a float32 matrix product measured
 in the same run. `--precision` prints float32 beside float64 at n = 10,000 instead.
@@ -23,7 +23,6 @@ from benchmarks import harness
 from causal_iqa import dependence
 
 _JSON = flags.DEFINE_string("json", None, "Where the figures go.")
-_LARGE = flags.DEFINE_bool("large", False, "Also the rows of benchmarks.dependence_scale that take minutes.")
 _PRECISION = flags.DEFINE_bool("precision", False, "float32 beside float64 at n = 10,000 instead.")
 _SCALE = flags.DEFINE_bool("scale", True, "Also the rows of benchmarks.dependence_scale.")
 _ROUNDS = flags.DEFINE_integer("rounds", 5, "Counted runs of each side.", lower_bound=1)
@@ -251,7 +250,7 @@ def main(_: list[str]) -> None:
         return
     result = rows()
     if _SCALE.value and importlib.util.find_spec("benchmarks.dependence_scale"):
-        result += importlib.import_module("benchmarks.dependence_scale").rows(large=_LARGE.value)
+        result += importlib.import_module("benchmarks.dependence_scale").rows()
     harness.write(result, _JSON.value)
 
 
