@@ -23,6 +23,7 @@ import numpy as np
 
 from causal_iqa import _checks
 from causal_iqa.backbones import checkpoints, networks
+from causal_iqa.backbones import layers as convolutions
 
 _CLASSES = 1001
 _STEM = 32
@@ -88,6 +89,12 @@ _PREPROCESSING = networks.Preprocessing(
 )
 
 
+def _same(x: jax.Array, stride: int) -> jax.Array:
+    """Pads [B, H, W, C] as TensorFlow's SAME does for a 3x3 kernel."""
+    totals = (max((-(-side // stride) - 1) * stride + 3 - side, 0) for side in x.shape[1:3])
+    return jnp.pad(x, ((0, 0), *((total // 2, total - total // 2) for total in totals), (0, 0)))
+
+
 def depthwise(x: jax.Array, kernel: jax.Array, stride: int) -> jax.Array:
     """Depthwise 3x3 convolution with SAME padding, as nine shifted multiply-adds.
 
@@ -103,10 +110,7 @@ def depthwise(x: jax.Array, kernel: jax.Array, stride: int) -> jax.Array:
     """
     batch, height, width, channels = x.shape
     rows, columns = -(-height // stride), -(-width // stride)
-    pad_rows = max((rows - 1) * stride + 3 - height, 0)
-    pad_columns = max((columns - 1) * stride + 3 - width, 0)
-    pads = ((0, 0), *((p // 2, p - p // 2) for p in (pad_rows, pad_columns)), (0, 0))
-    x = jnp.pad(x, pads)
+    x = _same(x, stride)
     total = jnp.zeros((batch, rows, columns, channels), x.dtype)
     for i in range(3):
         for j in range(3):
@@ -137,9 +141,8 @@ class _Conv(nn.Module):
         elif layer.kind == "depthwise":
             x = depthwise(x, kernel, layer.stride)
         else:
-            x = jax.lax.conv_general_dilated(
-                x, kernel, (layer.stride,) * 2, "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"), precision="highest"
-            )
+            shape = convolutions.Shape(layer.before, layer.after, 3, layer.stride, padding=0)
+            x = convolutions.convolve(_same(x, layer.stride), kernel, shape)
         x = x + bias.reshape(1, 1, 1, layer.after)
         return jnp.clip(x, 0.0, 6.0) if layer.relu else x
 
