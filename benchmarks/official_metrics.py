@@ -27,6 +27,7 @@ from absl import app, flags, logging
 from benchmarks.peers import torch_peer
 from causal_iqa import images, metrics
 from tests import shared
+from tests.metrics import ilniqe_cases
 
 _OUTPUT = flags.DEFINE_string("output", "docs/metrics.md", "Where the page goes.")
 _PEERS = flags.DEFINE_bool("peers", False, "Whether to score the twenty pairs with the peers too.")
@@ -74,6 +75,7 @@ class Peer:
       grey: whether the pairs are made grey, where the peer weighs luma by fewer digits or does not round it.
       other: what it does otherwise, where its convention is not ours.
       multiple: of which both sides are in the pairs it is given, where it treats other sides otherwise.
+      limit: how many pairs it is given; fewer of the very slow.
     """
 
     package: str
@@ -81,6 +83,7 @@ class Peer:
     grey: bool = False
     other: str = ""
     multiple: int = 1
+    limit: int = 20
 
 
 def _read(path: pathlib.Path) -> np.ndarray:
@@ -120,7 +123,9 @@ def _piq(name: str, *, other: str = "", **options: Any) -> Peer:
     return Peer("piq", score, other=other)
 
 
-def _pyiqa(name: str, *, other: str = "", multiple: int = 1, **options: Any) -> Peer:
+def _pyiqa(
+    name: str, *, other: str = "", multiple: int = 1, limit: int = 20, grey: bool = True, **options: Any
+) -> Peer:
     torch, fn = torch_peer("torch"), torch_peer("pyiqa").create_metric(name, device="cpu", **options)
     alone = fn.metric_mode == "NR"
 
@@ -128,7 +133,7 @@ def _pyiqa(name: str, *, other: str = "", multiple: int = 1, **options: Any) -> 
         image, reference = (_tensor(part, torch.float32) for part in (b, a))
         return (fn(image) if alone else fn(image, reference)).item()
 
-    return Peer("pyiqa", score, True, other, multiple)
+    return Peer("pyiqa", score, grey, other, multiple, limit)
 
 
 def _skimage_ssim(a: np.ndarray, b: np.ndarray, **options: Any) -> float:
@@ -168,7 +173,8 @@ def _peers(folder: str) -> dict[str, Peer]:
     arrays = {
         f"{start}_prisparam": next(model[k] for k in model.files if k.startswith(start)) for start in ("mu", "cov")
     }
-    scipy.io.savemat(f"{folder}/niqe.mat", arrays)
+    scipy.io.savemat(f"{folder}/original.mat", arrays)
+    ilniqe_cases.write_mat(pathlib.Path(folder, "drawn.mat"))
     return {
         "mse": Peer("scikit-image", of_skimage(skimage.metrics.mean_squared_error)),
         "psnr": Peer("scikit-image", of_skimage(skimage.metrics.peak_signal_noise_ratio, data_range=1.0)),
@@ -202,10 +208,17 @@ def _peers(folder: str) -> dict[str, Peer]:
         "entropy": Peer("scikit-image", lambda _, b: skimage.measure.shannon_entropy(b[..., 0]), grey=True),
         "piqe": _pyiqa(
             "piqe",
-            other="odd rests are padded by mirroring, by their length, ours as MATLAB's piqe to whole blocks",
+            other="float64; sides are padded by as much as they exceed whole blocks, ours to whole blocks",
             multiple=16,
         ),
-        "niqe@niqe_utlive_pris_params": _pyiqa("niqe", pretrained_model_path=f"{folder}/niqe.mat"),
+        f"niqe@{folder}/original.mat": _pyiqa("niqe", pretrained_model_path=f"{folder}/original.mat", other="float64"),
+        f"ilniqe@{folder}/drawn.mat": _pyiqa(
+            "ilniqe",
+            pretrained_model_path=f"{folder}/drawn.mat",
+            other="float64: a shape between two of the grid may go to either",
+            limit=3,
+            grey=False,
+        ),
     }
 
 
@@ -228,31 +241,33 @@ def _pairs() -> list[tuple[np.ndarray, np.ndarray]]:
     raise FileNotFoundError(f"twenty photographs of at least {_CROPS} under {folder}, found {len(pairs)}")
 
 
-def _spec(name: str) -> metrics.MetricSpec:
-    """A row of the table, or the metric that reads the shared parameters of that name."""
-    if "@" in name:
-        family, _, stem = name.partition("@")
-        return metrics.resolve(f"{family}@{shared.path_or_skip('data', 'iqa_params', f'{stem}.npz')}")
-    return metrics.TABLE[name]
-
-
 def _peer_rows() -> Iterator[str]:
     pairs = _pairs()
     with tempfile.TemporaryDirectory() as folder:
         for name, peer in _peers(folder).items():
-            score, differences = jax.jit(functools.partial(metrics.evaluate, _spec(name))), []
+            spec = metrics.resolve(name)
+            score, values, differences = jax.jit(functools.partial(metrics.evaluate, spec)), [], []
             used = [pair for pair in pairs if not any(side % peer.multiple for side in pair[0].shape[:2])]
-            for pair in used:
+            for pair in used[: peer.limit]:
                 if peer.grey:
                     pair = tuple(np.repeat(part[..., 1:2], 3, axis=-1) for part in pair)
-                differences.append(abs(float(score(*map(images.from_uint8, pair))) - peer.score(*pair)))
+                values.append(float(score(*map(images.from_uint8, pair))))
+                differences.append(abs(values[-1] - peer.score(*pair)))
             largest, middle = max(differences), np.median(differences)
-            logging.info("%s: %.2g from %s", name, largest, peer.package)
-            kind = f"{len(used)}, {'green channel as grey' if peer.grey else 'colour'}"
+            logging.info("%s: %.2g from %s", spec.name, largest, peer.package)
+            kind = f"{len(values)}, {'green channel as grey' if peer.grey else 'colour'}"
             if peer.multiple > 1:
                 kind += f", sides multiples of {peer.multiple}"
             other = peer.other or ("" if largest <= _TOLERANCE else "unexplained")
-            yield f"| `{name}` | {peer.package} | {kind} | {largest:.1e} | {middle:.1e} | {other} |"
+            cells = (
+                f"`{spec.name}`",
+                peer.package,
+                kind,
+                f"{np.median(values):.4g}",
+                f"{largest:.1e}",
+                f"{middle:.1e}",
+            )
+            yield "| " + " | ".join((*cells, other)) + " |"
 
 
 def _passport_rows() -> Iterator[str]:
@@ -322,11 +337,11 @@ _PEER_TABLE = """Largest and median absolute difference over twenty damaged phot
 Where the peer means another number its row says what it does; elsewhere the aim is 1e-4. Pairs that a peer treats
 otherwise by their sides alone are left out of its row, which says so. Not here, as none of pyiqa,
 piq, scikit-image and torchmetrics has them: `vsi` (at the image's own size), the focus, contrast, colour, clipping,
-noise, blockiness and spectrum statistics. LPIPS, DISTS, CLIP-IQA, BRISQUE and IL-NIQE are held by golden values in the
-tests.
+noise, blockiness and spectrum statistics. LPIPS, DISTS, CLIP-IQA and BRISQUE are held by golden values in the tests.
+The original parameters of IL-NIQE were not at hand: both sides read one file of drawn ones, in the authors' layout.
 
-| metric | peer | pairs | largest | median | the peer's other convention |
-|---|---|---|---|---|---|
+| metric | peer | pairs | median score | largest | median | the peer's other convention |
+|---|---|---|---|---|---|---|
 {rows}"""
 
 

@@ -9,11 +9,13 @@ import json
 import jax
 import jax.numpy as jnp
 import numpy as np
+import PIL.Image
 import pytest
 import scipy.ndimage
 
 from causal_iqa import images, metrics
 from causal_iqa.metrics import spec as specs
+from tests import shared
 from tests.golden import photographs
 
 TABLE = {name: spec for name, spec in metrics.TABLE.items() if spec.suite == "classical"}
@@ -144,6 +146,32 @@ def test_symmetry(name):
 def test_more_degradation_is_worse(name, degradation):
     means = [np.mean([_score(name, (degradation, level, seed)) for seed in SEEDS]) for level in LEVELS]
     assert np.all(np.diff(means) * (1 if TABLE[name].higher_is_better else -1) < 0), means
+
+
+@functools.cache
+def _photos(side):
+    """Three real photographs, uint8 [side, side + 3, 3] from their middles."""
+    found = []
+    for path in sorted(shared.path_or_skip("data", "imagenet_sample", "validation").glob("*/*"))[::40]:
+        with PIL.Image.open(path) as file:
+            photo = np.asarray(file.convert("RGB"))
+        top, left = ((length - wanted) // 2 for length, wanted in zip(photo.shape, (side, side + 3), strict=False))
+        if min(top, left) >= 0 and len(found) < 3:
+            found.append(photo[top : top + side, left : left + side + 3])
+    return found
+
+
+# The drawn photographs of the test above compile once with the rest; these are for the slow suite.
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
+def test_more_degradation_of_real_photographs_is_worse(name):
+    spec, photos = TABLE[name], _photos(max(96, _side(name)))
+    order = [(d, level, i) for d in spec.worse_with for level in LEVELS for i in range(len(photos))]
+    pairs = [(photos[i], _damaged(photos[i], i, degradation, level)) for degradation, level, i in order]
+    batch = (images.from_uint8(np.stack(part)) for part in zip(*pairs, strict=True))
+    values = jax.jit(jax.vmap(functools.partial(metrics.evaluate, spec)), compiler_options=_QUICK)(*batch)
+    means = np.asarray(values, np.float64).reshape(len(spec.worse_with), len(LEVELS), len(photos)).mean(axis=-1)
+    assert np.all(np.diff(means) * (1 if spec.higher_is_better else -1) < 0), means
 
 
 @pytest.mark.parametrize("name", NAMES)
