@@ -2,7 +2,7 @@
 
 from causal_iqa.causal.adjustment import METHODS, ArmMeans, Assignment, arm_means, assign, estimate_arms
 from causal_iqa.causal.clustered_test import clustered_test
-from causal_iqa.causal.desiderata import SMALLEST_P, Desiderata, Evidence, Verdict, judge
+from causal_iqa.causal.desiderata import SMALLEST_P, UNDEFINED, Desiderata, Evidence, Verdict, judge
 from causal_iqa.causal.dose_alignment import DoseAlignment, Trend, align_doses, falling_trend
 from causal_iqa.causal.effects import (
     DoseResponse,
@@ -49,6 +49,7 @@ __all__ = [
     "METHODS",
     "RIVALS",
     "SMALLEST_P",
+    "UNDEFINED",
     "ArmMeans",
     "Assignment",
     "Column",

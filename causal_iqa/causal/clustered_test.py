@@ -15,7 +15,7 @@ from causal_iqa.causal.graph_tests import LEAST_ROWS, IndependenceTest
 
 _MOST_LEVELS = 12
 # From here on the normal law of the permuted sums stands in for the permutations.
-_LEAST_NORMAL_IMAGES = 200
+_LEAST_NORMAL_IMAGES = 100
 # More features than images over this have no covariance worth inverting: their squares are summed instead.
 _IMAGES_PER_FEATURE = 10
 _RANK = 1e-9
@@ -32,7 +32,7 @@ def clustered_test(
     statistic is T' S^-1 T with S its exact covariance under permutations of whole images (with more features than a
     tenth of the images: |T|^2). Numbers are seen as the first three Hermite polynomials of their normal scores within
     the condition, labels and columns of at most 12 values as indicators. It sees dependence that does not cancel over
-    the conditions. T' S^-1 T is referred to its chi-square law from 200 images on, otherwise to drawn permutations.
+    the conditions. T' S^-1 T is referred to its chi-square law from 100 images on, otherwise to drawn permutations.
 
     Args:
       key: random key of the permutations.

@@ -47,6 +47,7 @@ class Desiderata(NamedTuple):
     prior: Verdict
 
 
+UNDEFINED = "no score that is defined"
 # Below this no law of a test is known to be right.
 SMALLEST_P = 1e-16
 _NO_EVIDENCE = Evidence()
@@ -94,7 +95,7 @@ def judge(
 
 def _sensitive(effects: Effect, doses: Mapping[str, DoseResponse], evidence: Evidence, alpha: float) -> Verdict:
     if not np.isfinite(effects.effect).any():
-        return Verdict(False, "no score that is defined")
+        return Verdict(False, UNDEFINED)
     moved = int(((effects.low > 0) | (effects.high < 0)).sum())
     falling = sum(dose.trend < 0 for dose in doses.values())
     holds = 2 * moved >= effects.effect.size > 0 and 2 * falling >= len(doses) > 0
@@ -112,7 +113,7 @@ def _sensitive(effects: Effect, doses: Mapping[str, DoseResponse], evidence: Evi
 
 def _aligned(alignment: Alignment, evidence: Evidence, alpha: float) -> Verdict:
     if all(math.isnan(x.rho) for x in alignment):
-        return Verdict(False, "no score that is defined")
+        return Verdict(False, UNDEFINED)
     parts = [
         f"{name} undefined" if math.isnan(x.rho) else f"{name} {x.rho:.2f} [{x.low:.2f}, {x.high:.2f}]"
         for name, x in alignment._asdict().items()

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from causal_iqa import causal
 from causal_iqa.report import audit_markdown as words
 
 # So many metrics are named in a cell, more are counted.
@@ -20,11 +21,11 @@ def desiderata(audited: Mapping[str, Any]) -> str:
     rows, undefined = [], []
     for metric, one in audited["desiderata"].items():
         sensitive, aligned = one["sensitive"], one["aligned"]
-        falling = [p for p in sensitive["falling"].values() if p is not None]
-        if sensitive["p_value"] is None or not falling:
+        if sensitive["evidence"].startswith(causal.UNDEFINED):
             undefined.append(metric)
             continue
-        falls = f"{_yes(sensitive)}, falls in {sum(p < alpha for p in falling)} of {len(falling)}"
+        falling = [p is not None and p < alpha for p in sensitive["falling"].values()]
+        falls = f"{_yes(sensitive)}, falls in {sum(falling)} of {len(falling)}"
         given = "" if aligned["p_value"] is None else f", p {_p(aligned['p_value'])}"
         family = families[metric].replace("_", " ")
         rows.append(

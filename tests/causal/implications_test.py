@@ -1,5 +1,6 @@
 """Testable implications against brute force, and the tests of independence against simulations with known truth."""
 
+import importlib
 import itertools
 
 import jax
@@ -158,13 +159,13 @@ def test_what_cannot_be_tested_says_why(key):
         causal.Column()
 
 
-def _tables(seed, related):
+def _tables(seed, related, n=60):
     """Scores and correctness of every image under every condition; related images share their scene."""
     rng = np.random.default_rng(seed)
-    scene, other = rng.normal(size=(2, 60))
+    scene, other = rng.normal(size=(2, n))
     shift = -np.arange(6.0)[:, None]
-    scores = shift + (scene if related else other) + rng.normal(size=(6, 60))
-    return scores, (shift / 2 + scene + rng.normal(size=(6, 60)) > -1.5).astype(float), scene
+    scores = shift + (scene if related else other) + rng.normal(size=(6, n))
+    return scores, (shift / 2 + scene + rng.normal(size=(6, n)) > -1.5).astype(float), scene
 
 
 def test_clustered_test_is_calibrated_where_rows_are_copies_of_scenes(key):
@@ -180,6 +181,18 @@ def test_clustered_test_is_calibrated_where_rows_are_copies_of_scenes(key):
     assert naive > 24
     found = [causal.clustered_test(key, *_tables(s, True)[:2], num_permutations=99).p_value for s in range(5)]
     assert max(found) <= 0.05
+
+
+def test_the_law_of_permuted_images_is_that_of_drawn_permutations(key, monkeypatch):
+    module = importlib.import_module("causal_iqa.causal.clustered_test")
+    weak = [_tables(seed, False, 120) for seed in range(6)]
+    weak = [(q + 0.3 * scene, m) for q, m, scene in weak]
+    law = [causal.clustered_test(key, *tables, num_permutations=0) for tables in weak]
+    assert {one.method for one in law} == {"covariance of features, law of permuted images"}
+    monkeypatch.setattr(module, "_LEAST_NORMAL_IMAGES", 1000)
+    drawn = [causal.clustered_test(key, *tables, num_permutations=999).p_value for tables in weak]
+    np.testing.assert_allclose([one.p_value for one in law], drawn, atol=0.05)
+    assert min(drawn) < 0.2 < max(drawn)
 
 
 def test_clustered_statistic_counts_as_a_loop_does(key):

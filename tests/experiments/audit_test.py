@@ -5,15 +5,17 @@ import json
 import numpy as np
 import pytest
 
-from causal_iqa import pipeline
+from causal_iqa import InputError, pipeline
 from causal_iqa.report import audit as audit_report
+from causal_iqa.report import record
 from tests.experiments.binaries import error_of, run
 
 _IMAGES = 128
+_APART = "--graph=apart = C -> Q, C -> M, clean_rms_contrast"
 _NETWORK = pipeline.NetworkChoice("scene_cnn_a", "scene_cnn_a")
 
 
-def _write_run(folder):
+def _write_run(folder, seed=0):
     """A finished run, drawn from C -> X, S -> X, X -> ssim, S -> rms_contrast, X -> M."""
     config = pipeline.StudyConfig(
         networks=(_NETWORK,),
@@ -23,7 +25,7 @@ def _write_run(folder):
         metrics=("ssim", "rms_contrast"),
         num_resamples=60,
     )
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(seed)
     scene = rng.normal(size=_IMAGES)
     slopes = {"gaussian_noise": 0.5, "fog": 0.3}
     shift = np.array([[slopes.get(one.degradation, 0.0) * one.severity] for one in config.conditions])
@@ -56,7 +58,8 @@ def audited(tmp_path_factory):
     folder = _write_run(tmp_path_factory.mktemp("run"))
     graphs = folder / "graphs.txt"
     graphs.write_text("# One on each line.\nscreen=C -> Q -> M, Q -> Y  # Q carries all\nC -> ssim -> M\n")
-    run("audit", f"--run={folder}", f"--graph={graphs}", "--graph=apart = C -> Q, C -> M, clean_rms_contrast")
+    other = _write_run(tmp_path_factory.mktemp("other"), seed=1)
+    run("audit", f"--run={folder}", f"--graph={graphs}", _APART, f"--transfer_from={other}")
     return folder, json.loads((folder / "audit.json").read_text())
 
 
@@ -132,10 +135,44 @@ def test_files_are_complete_and_the_same_again(audited):
         assert f"figures/{name}.png" in text
         assert (folder / "figures" / f"{name}.png").stat().st_size > 5000
     before = (folder / "audit.json").read_bytes()
-    run(
-        "audit", f"--run={folder}", f"--graph={folder}/graphs.txt", "--graph=apart = C -> Q, C -> M, clean_rms_contrast"
-    )
-    assert (folder / "audit.json").read_bytes() == before
+    run("audit", f"--run={folder}", f"--graph={folder}/graphs.txt", _APART)
+    again = json.loads((folder / "audit.json").read_bytes())
+    assert again == {**json.loads(before), "transfer": []}
+
+
+def test_maps_of_another_run_of_the_same_law_predict_this_one(audited):
+    (found,) = audited[1]["transfer"]
+    scores = {(one["score"], one["learned_with"]): one for one in found["scores"]}
+    assert set(scores) == {(name, name) for name in ("ssim", "rms_contrast", "confidence")}
+    of_ssim, blind = scores["ssim", "ssim"], scores["rms_contrast", "rms_contrast"]
+    assert of_ssim["as_is"]["mean_absolute"] < 0.06 < blind["as_is"]["mean_absolute"]
+    # Clean images have one SSIM, so nothing is relative to its spread.
+    assert of_ssim["relative_to_clean"] is None and blind["relative_to_clean"] is not None
+    # Two degradations say nothing of how errors vary over degradations.
+    assert of_ssim["as_is"]["conditions"]["fog/3"]["low"] is None and of_ssim["as_is"]["coverage"] is None
+    errors = [abs(x["predicted"] - x["truth"]) for x in of_ssim["as_is"]["conditions"].values()]
+    assert of_ssim["as_is"]["mean_absolute"] == pytest.approx(np.mean(errors))
+    beside = {one["score"]: one["labels"] for one in found["beside"]}
+    assert beside == {"average_confidence": "nothing", "doc": "clean images", "atc_confidence": "clean images"}
+
+
+def test_tables_of_the_record_say_what_the_audit_says(audited):
+    places = ("desiderata", "implications", "carried", "observational", "transfer")
+    page = "".join(f"<!-- run/{name} -->\n<!-- end -->\n" for name in places)
+    recorded = record.Recorded({}, {}, audited[1])
+    text = record.fill(page, {"run": recorded})
+    assert "| `ssim` | full reference | yes, falls in 2 of 2 | " in text
+    assert "| `rms_contrast` | no reference | no, falls in 0 of 2 | " in text
+    kept = next(line for line in text.splitlines() if line.startswith("| C and clean_rms_contrast |"))
+    assert kept.endswith("| apart | HSIC, gamma | yes | - |")
+    rejected = next(line for line in text.splitlines() if line.startswith("| C and Q | "))
+    assert rejected.endswith("| blind | HSIC, gamma | - | 2: `ssim`, `confidence` |")
+    share = audited[1]["mediation"]["ssim"]["surrogate_share"]
+    assert f"| {share['value']:.2f} [{share['low']:.2f}, {share['high']:.2f}] |" in text
+    assert "| doubly_robust | " in text and "E-value" in text
+    assert "| `average_confidence` | no map; nothing | " in text
+    with pytest.raises(InputError, match="needs an audit"):
+        record.fill(page, {"run": recorded._replace(audit=None)})
 
 
 @pytest.mark.parametrize(
