@@ -72,14 +72,17 @@ def test_jackknife_intervals_cover_the_measure_of_the_distribution():
         first, second = dependence.hsic_jackknife(K, L, level=0.95), dependence.cka_jackknife(K, L, level=0.95)
         return first, second, dependence.hsic_unbiased(K, K), dependence.hsic_unbiased(L, L)
 
-    hsic, cka, within_x, within_y = jax.jit(jax.vmap(draw))(jax.random.split(jax.random.key(3), 1500))
+    hsic, cka, within_x, within_y = jax.jit(lambda keys: jax.lax.map(draw, keys, batch_size=20))(
+        jax.random.split(jax.random.key(3), 600)
+    )
     # The unbiased estimates' means over all draws are the truth, to a tenth of an interval's width.
     truths = jnp.mean(hsic.estimate), jnp.mean(hsic.estimate) / jnp.sqrt(jnp.mean(within_x) * jnp.mean(within_y))
     for result, truth in zip((hsic, cka), truths, strict=True):
         coverage = float(jnp.mean((result.lower <= truth) & (truth <= result.upper)))
-        assert 0.92 < coverage < 0.97
+        # Of .95 or a little more, less four standard errors of a share over the draws.
+        assert 0.915 < coverage < 0.98
         # The jackknife errs upwards (Efron, Stein 1981), here by a sixth.
-        assert 0.9 < jnp.mean(result.variance) / jnp.var(result.estimate) < 1.3
+        assert 0.85 < jnp.mean(result.variance) / jnp.var(result.estimate) < 1.5
 
 
 def test_intervals_of_a_constant_are_undefined():

@@ -94,7 +94,7 @@ def test_large_samples_keep_float32_digits():
     f_x, f_y, f_z = _features(3, 5_000, (4, 4, 30))
     single = randomised_test(f_x + 100.0, f_y, f_z, ridge=1e-3)
     with jax.enable_x64(True):
-        double = randomised.randomised_test(
+        double = jax.jit(randomised.randomised_test)(
             *(jnp.asarray(np.asarray(f, np.float64)) for f in (f_x + 100.0, f_y, f_z)), ridge=1e-3
         )
     np.testing.assert_allclose(single.statistic, double.statistic, rtol=2e-3)

@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.sharding import NamedSharding, PartitionSpec
 
 from causal_iqa import dependence
 from causal_iqa.dependence import feature_maps, sharded, sketches, streaming
@@ -43,14 +44,10 @@ def test_exact_hsic_over_devices(mesh):
     mask = jnp.arange(101) % 5 != 0
     sizes = {"block": 16, "num_anchors": 10}
     one = jax.jit(lambda x, y: streaming.hsic_streamed(x, y, KERNEL, KERNEL, mask, **sizes))(x, y)
-    all_devices = jax.make_mesh((8,), ("rows",))
-    for devices in (mesh, all_devices):
-        many = jax.jit(
-            lambda x, y, devices=devices: sharded.hsic_sharded(
-                x, y, KERNEL, KERNEL, mask, mesh=devices, axis="rows", **sizes
-            )
-        )(x, y)
-        np.testing.assert_allclose(many, one, rtol=1e-5)
+    # One axis of two here, of all devices in the gradient below.
+    run = jax.jit(lambda x, y: sharded.hsic_sharded(x, y, KERNEL, KERNEL, mask, mesh=mesh, axis="rows", **sizes))
+    many = run(x, y)
+    np.testing.assert_allclose(many, one, rtol=1e-5)
     assert many.cka.sharding.device_set == set(jax.devices())
 
 
@@ -59,7 +56,8 @@ def test_sketch_over_devices():
     mask = jnp.arange(101) % 5 != 0
     mesh = jax.make_mesh((8,), ("rows",))
     run = jax.jit(lambda s, x, y: sharded.sketch_sharded(s, x, y, mask, mesh=mesh, axis="rows", chunk=5))
-    many = run(_empty(), x, y)
+    # Placed as the result is, so that the second call needs no other program.
+    many = run(jax.device_put(_empty(), NamedSharding(mesh, PartitionSpec())), x, y)
     one = jax.jit(functools.partial(sketches.update_all, chunk=101))(_empty(), x, y, mask)
     np.testing.assert_allclose(sketches.finalize(many), sketches.finalize(one), rtol=1e-4, atol=1e-6)
     # A second part joins the first.
@@ -72,9 +70,16 @@ def test_gradient_over_devices():
     x, y = (jnp.asarray(v) for v in _samples(40))
     mesh = jax.make_mesh((8,), ("rows",))
     sizes = {"block": 8, "num_anchors": 10}
-    one = jax.grad(lambda x: streaming.hsic_streamed(x, y, KERNEL, KERNEL, **sizes).hsic_biased)
-    many = jax.grad(lambda x: sharded.hsic_sharded(x, y, KERNEL, KERNEL, mesh=mesh, axis="rows", **sizes).hsic_biased)
-    np.testing.assert_allclose(jax.jit(many)(x), jax.jit(one)(x), rtol=1e-4, atol=1e-7)
+
+    def one(x):
+        return streaming.hsic_streamed(x, y, KERNEL, KERNEL, **sizes).hsic_biased
+
+    def many(x):
+        return sharded.hsic_sharded(x, y, KERNEL, KERNEL, mesh=mesh, axis="rows", **sizes).hsic_biased
+
+    (value, gradient), (expected, slope) = (jax.jit(jax.value_and_grad(f))(x) for f in (many, one))
+    np.testing.assert_allclose(value, expected, rtol=1e-5)
+    np.testing.assert_allclose(gradient, slope, rtol=1e-4, atol=1e-7)
 
 
 def _free_port():
@@ -116,9 +121,10 @@ def test_two_processes_give_what_one_gives():
     assert results[0] == results[1] and results[0]["devices"] == 4
     x, y = (jnp.asarray(v) for v in _samples(96))
     mask = jnp.arange(96) % 7 != 0
-    exact = streaming.hsic_streamed(x, y, KERNEL, KERNEL, mask, block=16, num_anchors=10)
+    sizes = {"block": 16, "num_anchors": 10}
+    exact = jax.jit(lambda x, y: streaming.hsic_streamed(x, y, KERNEL, KERNEL, mask, **sizes))(x, y)
     np.testing.assert_allclose(results[0]["exact"], exact, rtol=1e-5)
-    sketch = sketches.finalize(sketches.update(_empty(), x, y, mask))
+    sketch = jax.jit(lambda x, y: sketches.finalize(sketches.update(_empty(), x, y, mask)))(x, y)
     np.testing.assert_allclose(results[0]["sketch"], sketch, rtol=1e-4, atol=1e-6)
 
 
