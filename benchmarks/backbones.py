@@ -1,17 +1,20 @@
 """Networks beside PyTorch (channels_last, inference mode), with the same weights and images, in one process.
 
 From the repository root, with the bench extra:
-    python -m benchmarks.backbones --json=results/backbones.json [--photos=FOLDER]
+    python -m benchmarks.backbones --json=results/backbones.json [--photos=FOLDER] [--one_core]
 
 Both sides get the same batch. Ours works through it in blocks of eight images, as the pipeline does, compiled with the
-options the pipeline uses; small networks are also timed one image at a time.
+options the pipeline uses; small networks are also timed one image at a time. With --one_core both have one thread on
+one core and the time is the processor's, which other work on the machine disturbs little.
 
 Where JAX sees an accelerator, ResNet-50 and ViT-B/16 also run there at batch 256, in float32 and bfloat16, against the
 matrix products the machine reaches.
 """
 
 import functools
+import os
 import pathlib
+import statistics
 import tempfile
 import time
 from collections.abc import Callable
@@ -30,6 +33,7 @@ _JSON = flags.DEFINE_string("json", None, "Where to write the rows.")
 _NETWORKS = flags.DEFINE_list("networks", ["all"], "Rows to run, or all.")
 _BATCH = flags.DEFINE_integer("batch", None, "Images per batch (default: those of each row).")
 _ROUNDS = flags.DEFINE_integer("rounds", 5, "Counted runs of each side.")
+_ONE_CORE = flags.DEFINE_bool("one_core", False, "Time the processor on one core instead of the wall clock on all.")
 _PHOTOS = flags.DEFINE_string("photos", None, "Folder of photographs to compare logits on (default: noise).")
 _BLOCK = 8  # program.BLOCK_IMAGES of the pipeline.
 # Multiply-adds of one image, in 10^9, of the papers.
@@ -129,7 +133,8 @@ def _row(name: str, batch: int, rounds: int) -> harness.Row:
     print(f"{name}, {batch} images: logits within {worst:.1e} of the largest", flush=True)
     if not worst < 1e-4:
         raise ValueError(f"{name}: logits differ from PyTorch's by {worst:.1e} of the largest")
-    return harness.compare(
+    compare = _compare_on_one_core if _ONE_CORE.value else harness.compare
+    row = compare(
         name,
         f"{batch}x{side}",
         lambda: apply(params, on_device),
@@ -138,6 +143,22 @@ def _row(name: str, batch: int, rounds: int) -> harness.Row:
         images=batch,
         rounds=rounds,
     )
+    print(f"{name}, {batch} images: {1e3 / row.ours_ms:.1f} images/s, {row.peer} {1e3 / row.peer_ms:.1f}", flush=True)
+    return row
+
+
+def _compare_on_one_core(
+    name: str, size: str, ours: Callable[[], Any], peer: Callable[[], Any], *, peer_name: str, images: int, rounds: int
+) -> harness.Row:
+    """As harness.compare, in processor time."""
+    times: tuple[list[float], list[float]] = ([], [])
+    for _ in range(rounds + 1):
+        for side, run in zip(times, (ours, peer), strict=True):
+            start = time.process_time()
+            jax.block_until_ready(run())
+            side.append(1e3 * (time.process_time() - start) / images)
+    medians = (statistics.median(side[1:]) for side in times)
+    return harness.Row(name, size, next(medians), peer_name, next(medians))
 
 
 def _seconds(run: Callable[[], Any], rounds: int = 10) -> float:
@@ -170,6 +191,10 @@ def _accelerator() -> None:
 
 def main(_: list[str]) -> None:
     """Rows -> table and JSON."""
+    if _ONE_CORE.value:
+        # Before JAX starts its threads.
+        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+        peers.torch_peer("torch").set_num_threads(1)
     names = list(NETWORKS) if _NETWORKS.value == ["all"] else _NETWORKS.value
     sizes = [(name, batch) for name in names for batch in ((_BATCH.value,) if _BATCH.value else NETWORKS[name][3])]
     harness.write([_row(name, batch, _ROUNDS.value) for name, batch in sizes], _JSON.value)

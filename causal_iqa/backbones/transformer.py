@@ -163,12 +163,14 @@ class Blocks(nn.Module):
             return x, every, x[:, :1]
         stacked = self.variables["params"]["blocks"]
         block = Block(self.size, parent=None)
+
+        def step(tokens: jax.Array, number: jax.Array) -> tuple[jax.Array, jax.Array]:
+            # Taken one by one: a slice of all but the last would copy the weights of the whole tower.
+            params = jax.tree.map(lambda leaf: jax.lax.dynamic_index_in_dim(leaf, number, keepdims=False), stacked)
+            return block.apply({"params": params}, tokens, mask)
+
+        x, every = jax.lax.scan(step, x, jnp.arange(self.size.depth - 1))
         last = jax.tree.map(lambda leaf: leaf[-1], stacked)
-        x, every = jax.lax.scan(
-            lambda tokens, params: block.apply({"params": params}, tokens, mask),
-            x,
-            jax.tree.map(lambda leaf: leaf[:-1], stacked),
-        )
         first, _ = block.apply({"params": last}, x, None, 1) if mask is None else (None, None)
         x, _ = block.apply({"params": last}, x, mask)
         return x, jnp.concatenate([every, x[None]]), x[:, :1] if first is None else first
