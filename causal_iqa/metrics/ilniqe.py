@@ -33,6 +33,8 @@ _HALVING = _filters.gaussian(6, 0.9)
 _LARGEST = 10000.0
 # Of Newton's method; it starts near and each step doubles the digits.
 _WEIBULL_STEPS = 6
+# Variance of logarithms that float32 rounding alone can make.
+_EQUAL = 1e-10
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,7 +112,9 @@ def fit_weibull(x: jax.Array, side: int) -> Weibull:
     log = settle(log - spread(mean))
     held = jax.lax.stop_gradient(log)
     variance = total(jnp.square(held)) / (count - 1)
-    defined = variance > 0
+    defined = variance > _EQUAL
+    log = jnp.where(spread(defined), log, 0.0)
+    held = jnp.where(spread(defined), held, 0.0)
 
     def step(k: jax.Array, log: jax.Array) -> jax.Array:
         power = settle(jnp.exp(spread(k) * log))
