@@ -11,6 +11,7 @@ import pathlib
 
 import jax
 import jax.numpy as jnp
+import matplotlib.cbook
 import numpy as np
 import PIL.Image
 import PIL.ImageDraw
@@ -18,15 +19,15 @@ import PIL.ImageFont
 from absl import app, flags
 
 from causal_iqa import InputError, data, degradations, images
-from causal_iqa.data import decoding, scenes
+from causal_iqa.data import decoding
 from experiments import common
 
 _SETS = ("imagenet_c", "camera")
-# One with texture, distractors and strong colours.
-_SCENE = 23
+# A portrait in the public domain (US Navy) that comes with matplotlib.
+_PHOTO = "grace_hopper.jpg"
 _LABEL_WIDTH, _HEAD, _GAP, _FONT_SIZE = 138, 18, 2, 12
 
-_IMAGE = flags.DEFINE_string("image", None, "Photograph to degrade (default: a rendered scene).")
+_IMAGE = flags.DEFINE_string("image", None, "Photograph to degrade (default: the one that comes with matplotlib).")
 _DEGRADATIONS = flags.DEFINE_list(
     "degradations",
     list(_SETS),
@@ -45,10 +46,10 @@ _OUTPUT_DIR = flags.DEFINE_string("output_dir", "docs", "Folder of the sheets.")
 
 
 def read_image(path: str | None, side: int) -> np.ndarray:
-    """Returns a square photograph, or a rendered scene without a path.
+    """Returns a square photograph.
 
     Args:
-      path: of the image file.
+      path: of the image file; without one, the photograph that comes with matplotlib.
       side: in pixels.
 
     Returns:
@@ -58,7 +59,7 @@ def read_image(path: str | None, side: int) -> np.ndarray:
       InputError: when the file cannot be read.
     """
     if path is None:
-        return scenes.SceneSource(size=side)[_SCENE].image
+        path = str(matplotlib.cbook.get_sample_data(_PHOTO, asfileobj=False))
     try:
         decoded = decoding.decode(pathlib.Path(path).read_bytes(), path)
     except OSError as error:

@@ -52,6 +52,13 @@ def _table(seed=0):
     )
 
 
+@pytest.fixture(scope="module", autouse=True)
+def few_halves():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rivals, "_PAIRS", 4)
+        yield
+
+
 @pytest.fixture(scope="module")
 def config():
     networks = tuple(pipeline.NetworkChoice(name, "scene_cnn_a") for name in ("one", "two"))
