@@ -57,6 +57,17 @@ def test_unfit_models_are_refused(change, message):
         ilniqe.from_arrays(arrays)
 
 
+def test_in_a_batch_scores_stay_and_gradients_are_finite(spec):
+    pixels = ilniqe_cases.images()["odd"]
+    flat_corner = pixels.copy()
+    flat_corner[:100, :100] = 90
+    batch = images.from_uint8(np.stack([flat_corner, pixels]))
+    values, gradients = jax.jit(jax.vmap(jax.value_and_grad(spec.fn)))(batch)
+    golden = json.loads(ilniqe_cases.GOLDEN.read_text())["scores"]
+    np.testing.assert_allclose(values[1], golden["odd"], rtol=1e-4)
+    assert np.all(np.isfinite(gradients)) and np.all(np.abs(gradients).max(axis=(1, 2, 3)) > 0)
+
+
 def test_weibull_fit_is_that_of_scipy_and_its_gradient_that_of_the_solution():
     sample = np.stack([scipy.stats.weibull_min.rvs(c, scale=s, size=(12, 24), random_state=3) for c, s in _WEIBULL])
     found = jax.jit(lambda x: ilniqe.fit_weibull(x, 12))(jnp.asarray(sample, jnp.float32))
