@@ -220,7 +220,7 @@ def _peers(folder: str) -> dict[str, Peer]:
         f"ilniqe@{folder}/drawn.mat": _pyiqa(
             "ilniqe",
             pretrained_model_path=f"{folder}/drawn.mat",
-            other="float64: a shape between two of the grid may go to either",
+            other="float64: a shape between two of the grid may go to either; scores about 240",
             limit=3,
             grey=False,
         ),
@@ -353,7 +353,7 @@ def main(_: list[str]) -> None:
         crops = ", ".join(f"{h} x {w}" for h, w in _CROPS)
         peers = _PEER_TABLE.format(crops=crops, rows="\n".join(_peer_rows()))
     page = _PAGE.format(
-        flag=" --peers" if _PEERS.value else "",
+        flag=" --peers" * _PEERS.value + " --speed=JSON" * bool(_SPEED.value),
         official="\n".join(_official_rows()),
         peers=peers,
         speed=_speed(_SPEED.value) if _SPEED.value else _NO_SPEED,
