@@ -71,13 +71,26 @@ def _distance(key: jax.Array, x: jax.Array, y: jax.Array) -> jax.Array:
     return dependence.hsic_permutation_test(key, K, L, num_permutations=_PERMUTATIONS).p_value
 
 
-# Name -> vmappable f(key, x, y) -> p. Every row of dependence.TESTS, and distance covariance by permutation.
+def _kci_gamma(key: jax.Array, x: jax.Array, y: jax.Array) -> jax.Array:
+    del key
+    return dependence.kci_unconditional_gamma_test(gram(x), gram(y)).p_value
+
+
+def _kci_spectral(key: jax.Array, x: jax.Array, y: jax.Array) -> jax.Array:
+    settings = {"num_eigenvalues": 32, "num_simulations": _SPECTRAL_SAMPLES - 1}
+    return dependence.kci_unconditional_spectral_test(key, gram(x), gram(y), **settings).p_value
+
+
+# Name -> vmappable f(key, x, y) -> p. Every row of dependence.TESTS, distance covariance by permutation, and the
+# published unconditional forms of KCI.
 TESTS: dict[str, PValue] = {
     "permutation": _permutation,
     "gamma": _gamma,
     "spectral": _spectral,
     "aggregated": _aggregated,
     "distance permutation": _distance,
+    "kci unconditional, gamma": _kci_gamma,
+    "kci unconditional, spectral": _kci_spectral,
 }
 
 

@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from causal_iqa import dependence
 from causal_iqa.dependence import residuals
+from tests.dependence.compiled import compiled, dependence
 
 RIDGE = 1e-3
 
@@ -27,7 +27,7 @@ def _exact(K, L, M):
 
 
 def _single(grams):
-    return [jnp.asarray(g, jnp.float32) for g in grams]
+    return [np.asarray(g, np.float32) for g in grams]
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def test_every_form_is_that_of_the_inverse(small, width, ranks):
     grams = _grams(48, width)
     taken = []
     for rank in (6, 20):
-        found = residuals._range(dependence.centre(_single(grams)[2]), rank)
+        found = compiled(residuals._range)(dependence.centre(_single(grams)[2]), rank)
         tolerance = 0.01 * RIDGE + 16 * np.finfo(np.float32).eps * float(found.norm)
         taken.append(float(found.missed) <= tolerance)
     assert tuple(taken) == ranks
@@ -59,7 +59,7 @@ def test_derivatives_are_those_of_the_cholesky_form(small, monkeypatch):
             left = residuals.residuals(K, grams[1], M, ridge=0.1)
             return jnp.sum(left.x * left.y)
 
-        return jax.jit(jax.grad(statistic, argnums=(0, 1)))(grams[0], grams[2])
+        return compiled(jax.grad(statistic, argnums=(0, 1)))(grams[0], grams[2])
 
     by_rank = gradients()
     monkeypatch.setattr(residuals, "_DENSE_SAMPLES", 64)
@@ -82,16 +82,16 @@ def test_derivatives_are_those_of_the_cholesky_form(small, monkeypatch):
 
 def test_a_condition_that_is_constant_takes_nothing(small):
     K, L, _ = _single(_grams(20, 1.0))
-    left = jax.jit(lambda *grams: residuals.residuals(*grams, ridge=RIDGE))(K, L, jnp.ones((20, 20)))
+    left = compiled(lambda *grams: residuals.residuals(*grams, ridge=RIDGE))(K, L, np.ones((20, 20)))
     np.testing.assert_allclose(left.x, dependence.centre(K), atol=1e-6)
     np.testing.assert_allclose(left.squared, np.eye(20) - 1 / 20, atol=1e-6)
 
 
 def test_maker_and_gram_are_their_definitions():
     K, _, M = _grams(30, 0.7)
-    R = dependence.residual_maker(jnp.asarray(M, jnp.float32), ridge=0.01)
+    R = dependence.residual_maker(np.asarray(M, np.float32), ridge=0.01)
     H = np.eye(30) - 1 / 30
     exact = 0.01 * np.linalg.inv(H @ M @ H + 0.01 * np.eye(30))
     np.testing.assert_allclose(R, exact, atol=1e-4)
-    gram = dependence.residual_gram(jnp.asarray(K, jnp.float32), R)
+    gram = dependence.residual_gram(np.asarray(K, np.float32), R)
     np.testing.assert_allclose(gram, exact @ H @ K @ H @ exact, atol=1e-4)

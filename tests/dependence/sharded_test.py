@@ -27,10 +27,14 @@ def _samples(n=101):
     return x, y
 
 
+@jax.jit
 def _empty():
     keys = jax.random.split(jax.random.key(0))
     maps = [feature_maps.fourier_map(k, d, num_frequencies=8, bandwidth=1.0) for k, d in zip(keys, (3, 2), strict=True)]
-    return sketches.init(*maps, *_samples(1), within=True)
+    return sketches.init(*maps, *(jnp.asarray(v) for v in _samples(1)), within=True)
+
+
+finalize = jax.jit(sketches.finalize)
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +45,7 @@ def mesh():
 
 def test_exact_hsic_over_devices(mesh):
     x, y = (jnp.asarray(v) for v in _samples())
-    mask = jnp.arange(101) % 5 != 0
+    mask = np.arange(101) % 5 != 0
     sizes = {"block": 16, "num_anchors": 10}
     one = jax.jit(lambda x, y: streaming.hsic_streamed(x, y, KERNEL, KERNEL, mask, **sizes))(x, y)
     # One axis of two here, of all devices in the gradient below.
@@ -53,17 +57,17 @@ def test_exact_hsic_over_devices(mesh):
 
 def test_sketch_over_devices():
     x, y = (jnp.asarray(v) for v in _samples())
-    mask = jnp.arange(101) % 5 != 0
+    mask = np.arange(101) % 5 != 0
     mesh = jax.make_mesh((8,), ("rows",))
     run = jax.jit(lambda s, x, y: sharded.sketch_sharded(s, x, y, mask, mesh=mesh, axis="rows", chunk=5))
     # Placed as the result is, so that the second call needs no other program.
     many = run(jax.device_put(_empty(), NamedSharding(mesh, PartitionSpec())), x, y)
     one = jax.jit(functools.partial(sketches.update_all, chunk=101))(_empty(), x, y, mask)
-    np.testing.assert_allclose(sketches.finalize(many), sketches.finalize(one), rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(finalize(many), finalize(one), rtol=1e-4, atol=1e-6)
     # A second part joins the first.
     twice = run(many, x, y)
     assert float(sketches.values(twice).count) == 2 * float(sketches.values(one).count)
-    np.testing.assert_allclose(sketches.finalize(twice).cka, sketches.finalize(one).cka, rtol=1e-4)
+    np.testing.assert_allclose(finalize(twice).cka, finalize(one).cka, rtol=1e-4)
 
 
 def test_gradient_over_devices():

@@ -3,18 +3,18 @@
 import functools
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from causal_iqa import dependence
 from causal_iqa.dependence import feature_maps, sketches
 from tests.dependence import streaming_test
+from tests.dependence.compiled import compiled, dependence
 
-update = jax.jit(sketches.update)
-merge = jax.jit(sketches.merge)
-finalize = jax.jit(sketches.finalize)
-update_all = jax.jit(sketches.update_all, static_argnames="chunk")
+init = compiled(sketches.init)
+update = compiled(sketches.update)
+merge = compiled(sketches.merge)
+finalize = compiled(sketches.finalize)
+update_all = compiled(sketches.update_all)
 NAMES = ("hsic_biased", "hsic_unbiased", "cka", "cka_debiased")
 
 
@@ -22,17 +22,23 @@ def _samples(seed, n):
     rng = np.random.default_rng(seed)
     x = rng.standard_normal((n, 3))
     y = 0.6 * x[:, :2] + rng.standard_normal((n, 2))
-    return jnp.asarray(x, jnp.float32), jnp.asarray(y, jnp.float32)
+    return np.asarray(x, np.float32), np.asarray(y, np.float32)
 
 
+apply = compiled(lambda feature_map, x: feature_map(x))
+nystrom_map = compiled(feature_maps.nystrom_map)
+
+
+@functools.cache
 def _maps(num_frequencies=8):
     keys = jax.random.split(jax.random.key(0))
     sizes = {"num_frequencies": num_frequencies, "bandwidth": 1.3}
-    return feature_maps.fourier_map(keys[0], 3, **sizes), feature_maps.fourier_map(keys[1], 2, **sizes)
+    return jax.jit(lambda keys: [feature_maps.fourier_map(keys[i], d, **sizes) for i, d in enumerate((3, 2))])(keys)
 
 
+@functools.cache
 def _empty(within=True):
-    return sketches.init(*_maps(), *_samples(0, 1), within=within)
+    return init(*_maps(), *_samples(0, 1), within=within)
 
 
 def _exact(phi, psi):
@@ -49,12 +55,12 @@ def test_estimates_are_those_of_the_features_grams():
     x, y = _samples(1, 60)
     maps = _maps()
     sketch = update_all(_empty(), x, y, chunk=16)
-    np.testing.assert_allclose(_values(sketch), _exact(maps[0](x), maps[1](y)), rtol=2e-4)
+    np.testing.assert_allclose(_values(sketch), _exact(apply(maps[0], x), apply(maps[1], y)), rtol=2e-4)
     assert float(finalize(sketch).count) == 60
     # A map whose features have unequal norms.
-    landmarks = feature_maps.nystrom_map(x[:12], bandwidth=1.0, ridge=1e-4)
-    sketch = sketches.init(landmarks, feature_maps.linear_map(), x, y, within=True)
-    np.testing.assert_allclose(_values(update(sketch, x, y)), _exact(landmarks(x), y), rtol=2e-4)
+    landmarks = nystrom_map(x[:12], bandwidth=1.0, ridge=1e-4)
+    sketch = init(landmarks, feature_maps.linear_map(), x, y, within=True)
+    np.testing.assert_allclose(_values(update(sketch, x, y)), _exact(apply(landmarks, x), y), rtol=2e-4)
     assert finalize(update(_empty(within=False), x, y)).cka is None
 
 
@@ -73,22 +79,22 @@ def test_merge_is_associative_and_any_split_gives_the_same():
 
 def test_hidden_rows_do_not_count():
     x, y = _samples(3, 40)
-    mask = jnp.asarray(np.random.default_rng(0).uniform(size=40) < 0.6)
-    hidden = jnp.where(mask[:, None], x, 1e3)
+    mask = np.random.default_rng(0).uniform(size=40) < 0.6
+    hidden = np.where(mask[:, None], x, np.float32(1e3))
     expected = _values(update(_empty(), x[mask], y[mask]))
     np.testing.assert_allclose(_values(update(_empty(), hidden, y, mask)), expected, rtol=1e-4)
     np.testing.assert_allclose(_values(update_all(_empty(), hidden, y, mask, chunk=7)), expected, rtol=1e-4)
     # A chunk of padding alone changes nothing.
     before = update(_empty(), x, y)
-    np.testing.assert_allclose(_values(update(before, x, y, jnp.zeros(40, bool))), _values(before), rtol=1e-6)
+    np.testing.assert_allclose(_values(update(before, x, y, np.zeros(40, bool))), _values(before), rtol=1e-6)
 
 
 def test_an_offset_costs_no_digits():
     rng = np.random.default_rng(4)
     x = (rng.standard_normal((6400, 2)) + 1e4).astype(np.float32)
     y = (0.1 * (x - 1e4) + rng.standard_normal((6400, 2)) - 3e3).astype(np.float32)
-    empty = sketches.init(feature_maps.linear_map(), feature_maps.linear_map(), x, y, within=True)
-    sketch = update_all(empty, jnp.asarray(x), jnp.asarray(y), chunk=64)
+    empty = init(feature_maps.linear_map(), feature_maps.linear_map(), x, y, within=True)
+    sketch = update_all(empty, x, y, chunk=64)
     covariance = np.cov(x.astype(np.float64).T, y.astype(np.float64).T, ddof=0)[:2, 2:]
     np.testing.assert_allclose(finalize(sketch).hsic_biased, np.sum(covariance**2), rtol=1e-4)
     # The textbook form, sums of products less products of sums, in float32.
@@ -99,14 +105,14 @@ def test_an_offset_costs_no_digits():
 def test_a_long_stream_costs_no_digits():
     x, y = _samples(5, 5)
     steps = 10_000
-    sketch = jax.jit(lambda s: jax.lax.fori_loop(0, steps, lambda _, s: sketches.update(s, x, y), s))(_empty())
+    sketch = compiled(lambda s: jax.lax.fori_loop(0, steps, lambda _, s: sketches.update(s, x, y), s))(_empty())
     once = sketches.values(update(_empty(), x, y))
     long = sketches.values(sketch)
     assert float(long.count) == 5 * steps
     np.testing.assert_allclose(long.mean_x, once.mean_x, atol=3e-7)
     np.testing.assert_allclose(long.cross / steps, once.cross, rtol=1e-5, atol=1e-6)
-    plain = jax.jit(
-        lambda: jax.lax.fori_loop(0, steps, lambda _, total: total + once.cross, jnp.zeros_like(once.cross))
+    plain = compiled(
+        lambda: jax.lax.fori_loop(0, steps, lambda _, total: total + once.cross, np.zeros_like(once.cross))
     )
     assert np.max(np.abs(plain() / steps - once.cross)) > 10 * np.max(np.abs(long.cross / steps - once.cross))
 
@@ -123,14 +129,14 @@ def test_fourier_features_have_the_kernel_as_expectation():
         gram = maps[0](x) @ maps[0](x).T
         return sketches.finalize(sketch), sketches.frequency_error(sketch), gram
 
-    estimates, errors, grams = jax.jit(lambda keys: jax.lax.map(draw, keys))(jax.random.split(jax.random.key(1), 600))
-    spread = float(jnp.std(estimates.hsic_unbiased))
-    assert abs(float(jnp.mean(estimates.hsic_unbiased)) - exact) < 4 * spread / np.sqrt(600)
+    estimates, errors, grams = compiled(lambda keys: jax.lax.map(draw, keys))(jax.random.split(jax.random.key(1), 600))
+    spread = float(np.std(estimates.hsic_unbiased))
+    assert abs(float(np.mean(estimates.hsic_unbiased)) - exact) < 4 * spread / np.sqrt(600)
     # The stated error is on the side of caution, and the residual of |phi| = 1 is rounding.
-    assert 0.95 * float(jnp.std(estimates.hsic_biased)) < float(jnp.sqrt(jnp.mean(errors**2))) < 1.6 * spread
-    assert float(jnp.max(jnp.abs(estimates.residual_x))) < 1e-5
+    assert 0.95 * float(np.std(estimates.hsic_biased)) < float(np.sqrt(np.mean(errors**2))) < 1.6 * spread
+    assert float(np.max(np.abs(estimates.residual_x))) < 1e-5
     np.testing.assert_allclose(
-        jnp.mean(grams, axis=0), dependence.rbf(x, x, bandwidth=1.3), atol=4 / np.sqrt(2 * 16 * 600)
+        np.mean(grams, axis=0), dependence.rbf(x, x, bandwidth=1.3), atol=4 / np.sqrt(2 * 16 * 600)
     )
 
 
@@ -140,26 +146,26 @@ def test_nystrom_is_below_the_kernel_by_no_more_than_its_residuals():
     exact = float(dependence.hsic_biased(K, L))
     gaps = []
     for m in (8, 50):
-        maps = [feature_maps.nystrom_map(v[:m], bandwidth=1.0, ridge=1e-4) for v in (x, y)]
-        estimate = finalize(update(sketches.init(*maps, x, y, within=False), x, y))
+        maps = [nystrom_map(v[:m], bandwidth=1.0, ridge=1e-4) for v in (x, y)]
+        estimate = finalize(update(init(*maps, x, y, within=False), x, y))
         gaps.append(exact - float(estimate.hsic_biased))
         bound = float(estimate.residual_x + estimate.residual_y)
         assert -1e-6 < gaps[-1] < bound
-        features = np.asarray(maps[0](x), np.float64)
-        assert np.linalg.eigvalsh(np.asarray(K, np.float64) - features @ features.T).min() > -1e-4
+        features = np.asarray(apply(maps[0], x), np.float64)
+        assert np.linalg.eigvalsh(np.asarray(K, np.float64) - features @ features.T).min() > -3e-4
     assert gaps[0] > gaps[1] and gaps[1] < 1e-4
 
 
 def test_labels_by_indicators_are_the_delta_kernel():
     x, _ = _samples(8, 30)
-    labels = jnp.asarray(np.random.default_rng(1).integers(0, 4, 30))
-    sketch = sketches.init(feature_maps.linear_map(), feature_maps.delta_map(4), x, labels, within=True)
+    labels = np.random.default_rng(1).integers(0, 4, 30)
+    sketch = init(feature_maps.linear_map(), feature_maps.delta_map(4), x, labels, within=True)
     np.testing.assert_allclose(_values(update_all(sketch, x, labels, chunk=8)), _exact(x, np.eye(4)[labels]), rtol=2e-4)
 
 
 def test_a_constant_variable_has_no_alignment():
     x, y = _samples(10, 20)
-    estimate = finalize(update(_empty(), x, jnp.full_like(y, 0.3)))
+    estimate = finalize(update(_empty(), x, np.full_like(y, 0.3)))
     assert abs(float(estimate.hsic_biased)) < 1e-9
     assert np.isnan(estimate.cka) and np.isnan(estimate.cka_debiased)
 
@@ -167,18 +173,22 @@ def test_a_constant_variable_has_no_alignment():
 def test_cosine_of_turns():
     t = np.concatenate([np.linspace(-3, 3, 4001), [0.25, 0.5, 0.75, 1e4 + 0.125, -1e4 - 0.25]]).astype(np.float32)
     expected = np.cos(2 * np.pi * t.astype(np.float64))
-    np.testing.assert_allclose(jax.jit(feature_maps.cosine_of_turns)(jnp.asarray(t)), expected, atol=2.5e-7)
-    slope = jax.vmap(jax.grad(feature_maps.cosine_of_turns))(jnp.asarray(t))
+    np.testing.assert_allclose(compiled(feature_maps.cosine_of_turns)(t), expected, atol=2.5e-7)
+    slope = compiled(jax.vmap(jax.grad(feature_maps.cosine_of_turns)))(t)
     np.testing.assert_allclose(slope, -2 * np.pi * np.sin(2 * np.pi * t.astype(np.float64)), atol=2e-5)
 
 
 def test_a_centre_keeps_the_digits_of_samples_far_from_zero():
     x, _ = _samples(9, 30)
-    far = x + 1e4
+    far = x + np.float32(1e4)
     gram = dependence.rbf(far, far, bandwidth=0.5)
-    make = functools.partial(feature_maps.fourier_map, jax.random.key(0), 3, num_frequencies=4096, bandwidth=0.5)
-    phi = make(centre=jnp.full(3, 1e4))(far)
-    near = make()(far - 1e4)
+
+    @compiled
+    def features(x, centre):
+        sizes = {"num_frequencies": 4096, "bandwidth": 0.5, "centre": centre}
+        return feature_maps.fourier_map(jax.random.key(0), 3, **sizes)(x)
+
+    phi, near = features(far, np.full(3, 1e4)), features(far - np.float32(1e4), np.zeros(3))
     np.testing.assert_allclose(phi, near, atol=1e-5)
     assert np.max(np.abs(phi @ phi.T - gram)) < 0.1
 
@@ -194,7 +204,7 @@ def test_bad_input_is_named():
     with pytest.raises(ValueError, match="num_frequencies: expected at least 1, got 0"):
         feature_maps.fourier_map(jax.random.key(0), 3, num_frequencies=0, bandwidth=1.0)
     with pytest.raises(ValueError, match=r"centre: expected shape \(3,\), got \(2,\)"):
-        feature_maps.fourier_map(jax.random.key(0), 3, num_frequencies=2, bandwidth=1.0, centre=jnp.zeros(2))
+        feature_maps.fourier_map(jax.random.key(0), 3, num_frequencies=2, bandwidth=1.0, centre=np.zeros(2))
     with pytest.raises(ValueError, match="two Fourier maps"):
         linear = feature_maps.linear_map()
         sketches.frequency_error(sketches.update(sketches.init(linear, linear, x, y, within=False), x, y))

@@ -3,16 +3,16 @@
 import itertools
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from causal_iqa import dependence
 from causal_iqa.dependence import stratified
+from tests.dependence.compiled import compiled, dependence
 
-conditional_permutation_test = jax.jit(
-    stratified.conditional_permutation_test, static_argnames=("num_strata", "largest", "num_permutations")
-)
+conditional_permutation_test = compiled(stratified.conditional_permutation_test)
+stratify = compiled(stratified.stratify)
+stratified_permutation_test = compiled(stratified.stratified_permutation_test)
+quantile_cells = compiled(stratified.quantile_cells)
 
 
 def _grams(seed, n):
@@ -33,7 +33,7 @@ def _naive(K, L, labels):
 
 
 def _single(*arrays):
-    return [jnp.asarray(a, jnp.float32) for a in arrays]
+    return [np.asarray(a, np.float32) for a in arrays]
 
 
 def test_null_is_that_of_all_permutations_within_strata():
@@ -47,7 +47,7 @@ def test_null_is_that_of_all_permutations_within_strata():
             order[rows[0]], order[rows[1]] = first, second
             null.append(_naive(K, L[np.ix_(order, order)], labels))
     result = conditional_permutation_test(
-        jax.random.key(0), *_single(K, L), jnp.asarray(labels), num_strata=2, largest=5, num_permutations=6000
+        jax.random.key(0), *_single(K, L), labels, num_strata=2, largest=5, num_permutations=6000
     )
     statistic = _naive(K, L, labels)
     np.testing.assert_allclose(result.statistic, statistic, rtol=1e-5)
@@ -61,26 +61,26 @@ def test_null_is_that_of_all_permutations_within_strata():
 def test_samples_never_leave_their_stratum():
     K, L = _grams(1, 6)
     alone = conditional_permutation_test(
-        jax.random.key(0), *_single(K, L), jnp.arange(6), num_strata=6, largest=1, num_permutations=19
+        jax.random.key(0), *_single(K, L), np.arange(6), num_strata=6, largest=1, num_permutations=19
     )
     assert float(alone.p_value) == 1.0 and float(alone.statistic) == 0.0
     # One stratum is the plain permutation test.
     whole = conditional_permutation_test(
-        jax.random.key(0), *_single(K, L), jnp.zeros(6, int), num_strata=1, largest=6, num_permutations=19
+        jax.random.key(0), *_single(K, L), np.zeros(6, int), num_strata=1, largest=6, num_permutations=19
     )
     np.testing.assert_allclose(whole.statistic, dependence.hsic_biased(*_single(K, L)), rtol=1e-5)
 
 
 def test_padding_is_never_seen():
     K, L = _grams(2, 9)
-    mask = jnp.asarray([[True] * 6, [True] * 4 + [False] * 2])
+    mask = np.array([[True] * 6, [True] * 4 + [False] * 2])
     rows = np.array([[0, 1, 2, 3, 4, 5], [6, 7, 8, 0, 1, 2]])
     blocks = rows[:, :, None], rows[:, None, :]
 
     def run(filler):
         pairs = mask[:, :, None] & mask[:, None, :]
-        stacked = [jnp.where(pairs, jnp.asarray(G[blocks], jnp.float32), filler) for G in (K, L)]
-        return stratified.stratified_permutation_test(jax.random.key(1), *stacked, mask, num_permutations=39)
+        stacked = [np.where(pairs, G[blocks], filler).astype(np.float32) for G in (K, L)]
+        return stratified_permutation_test(jax.random.key(1), *stacked, mask, num_permutations=39)
 
     for value, other in zip(run(0.0), run(1e6), strict=True):
         assert np.isfinite(value) and float(value) == float(other)
@@ -89,7 +89,7 @@ def test_padding_is_never_seen():
 def test_level_under_strong_confounding_and_power():
     def p_values(key):
         key_e, key_f, key_test = jax.random.split(key, 3)
-        labels = jnp.arange(40) % 3
+        labels = np.arange(40) % 3
         e, f = jax.random.normal(key_e, (40, 1)), jax.random.laplace(key_f, (40, 1))
         x, y = e + 3.0 * labels[:, None], f + 3.0 * labels[:, None]
 
@@ -100,18 +100,18 @@ def test_level_under_strong_confounding_and_power():
 
         return test(y), test(y + 1.5 * e)
 
-    null, alternative = jax.jit(lambda keys: jax.lax.map(p_values, keys, batch_size=25))(
+    null, alternative = compiled(lambda keys: jax.lax.map(p_values, keys, batch_size=25))(
         jax.random.split(jax.random.key(2), 400)
     )
     for alpha in (0.05, 0.5):
         # Exact at multiples of 1/40; four standard errors of a share over 400 draws.
-        assert abs(float(jnp.mean(null <= alpha + 1e-6)) - alpha) < 4 * np.sqrt(alpha * (1 - alpha) / 400)
-    assert float(jnp.mean(alternative <= 0.05 + 1e-6)) > 0.9
+        assert abs(float(np.mean(null <= alpha + 1e-6)) - alpha) < 4 * np.sqrt(alpha * (1 - alpha) / 400)
+    assert float(np.mean(alternative <= 0.05 + 1e-6)) > 0.9
 
 
 def test_cells_are_ranks_within_ranks():
     z = np.random.default_rng(3).standard_normal((23, 2)).astype(np.float32)
-    labels = np.asarray(jax.jit(stratified.quantile_cells, static_argnames="cells")(jnp.asarray(z), cells=(3, 2)))
+    labels = quantile_cells(z, cells=(3, 2))
     rank = np.argsort(np.argsort(z[:, 0]))
     first = rank * 3 // 23
     np.testing.assert_array_equal(labels // 2, first)
@@ -121,13 +121,13 @@ def test_cells_are_ranks_within_ranks():
         np.testing.assert_array_equal(labels[rows] % 2, within * 2 // len(rows))
     sizes = np.bincount(labels, minlength=6)
     assert sizes.max() <= 4 and sizes.min() >= 3
-    tied = stratified.quantile_cells(jnp.zeros((10, 1)), cells=(5,))
+    tied = quantile_cells(np.zeros((10, 1)), cells=(5,))
     np.testing.assert_array_equal(tied, np.arange(10) // 2)
 
 
 def test_strata_hold_every_sample_once_or_say_so():
     labels = np.array([2, 0, 2, 2, 1, 0, 7, -1])
-    strata = stratified.stratify(jnp.asarray(labels), num_strata=3, largest=3)
+    strata = stratify(labels, num_strata=3, largest=3)
     for stratum in range(3):
         found = np.asarray(strata.indices[stratum])[np.asarray(strata.mask[stratum])]
         np.testing.assert_array_equal(np.sort(found), np.flatnonzero(labels == stratum))
@@ -135,27 +135,27 @@ def test_strata_hold_every_sample_once_or_say_so():
     K, L = _single(*_grams(4, 8))
     for largest, classes in ((3, 3), (2, 8)):
         result = conditional_permutation_test(
-            jax.random.key(0), K, L, jnp.asarray(labels), num_strata=classes, largest=largest, num_permutations=9
+            jax.random.key(0), K, L, labels, num_strata=classes, largest=largest, num_permutations=9
         )
         assert np.isnan(result.p_value) and np.isnan(result.statistic)
 
 
 def test_bad_input_is_named():
-    K = jnp.eye(4)
+    K = np.eye(4)
     sizes = {"num_strata": 2, "largest": 2, "num_permutations": 9}
     with pytest.raises(ValueError, match=r"labels: expected shape \(4,\) to go with K, got \(3,\)"):
-        stratified.conditional_permutation_test(jax.random.key(0), K, K, jnp.zeros(3, int), **sizes)
+        stratified.conditional_permutation_test(jax.random.key(0), K, K, np.zeros(3, int), **sizes)
     with pytest.raises(ValueError, match="num_permutations: expected at least 1, got 0"):
         stratified.conditional_permutation_test(
-            jax.random.key(0), K, K, jnp.zeros(4, int), **(sizes | {"num_permutations": 0})
+            jax.random.key(0), K, K, np.zeros(4, int), **(sizes | {"num_permutations": 0})
         )
     with pytest.raises(ValueError, match=r"one Gram matrix a stratum, shape \[s, m, m\]"):
-        stratified.stratified_permutation_test(jax.random.key(0), K, K, jnp.ones(4, bool), num_permutations=9)
+        stratified.stratified_permutation_test(jax.random.key(0), K, K, np.ones(4, bool), num_permutations=9)
     with pytest.raises(ValueError, match=r"mask: expected shape \(1, 4\)"):
         stratified.stratified_permutation_test(
-            jax.random.key(0), K[None], K[None], jnp.ones((1, 3), bool), num_permutations=9
+            jax.random.key(0), K[None], K[None], np.ones((1, 3), bool), num_permutations=9
         )
     with pytest.raises(ValueError, match="largest: expected at least 1, got 0"):
-        stratified.stratify(jnp.zeros(4, int), num_strata=2, largest=0)
+        stratified.stratify(np.zeros(4, int), num_strata=2, largest=0)
     with pytest.raises(ValueError, match="cells: expected 2 numbers of at least 1"):
-        stratified.quantile_cells(jnp.zeros((4, 2)), cells=(3,))
+        stratified.quantile_cells(np.zeros((4, 2)), cells=(3,))

@@ -3,12 +3,11 @@
 import functools
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from causal_iqa import dependence
 from causal_iqa.dependence import streaming
+from tests.dependence.compiled import compiled, dependence
 
 K_X, K_Y = functools.partial(dependence.rbf, bandwidth=1.2), functools.partial(dependence.rbf, bandwidth=0.8)
 
@@ -45,9 +44,9 @@ def naive(K, L):
 
 
 def _streamed(x, y, *masks, block, num_anchors=7, kernels=(K_X, K_Y)):
-    samples = (jnp.asarray(x, jnp.float32), jnp.asarray(y, jnp.float32))
+    samples = (np.asarray(x, np.float32), np.asarray(y, np.float32))
     run = functools.partial(streaming.hsic_streamed, kernel_x=kernels[0], kernel_y=kernels[1])
-    return jax.jit(
+    return compiled(
         lambda x, y, *masks: run(x, y, mask=masks[0] if masks else None, block=block, num_anchors=num_anchors)
     )(*samples, *masks)
 
@@ -61,7 +60,7 @@ def test_equals_the_formulas_whatever_the_block(block):
 def test_hidden_samples_do_not_count():
     x, y = _samples(2, 50)
     mask = np.random.default_rng(0).uniform(size=50) < 0.7
-    seen = _streamed(np.where(mask[:, None], x, 9.0), np.where(mask[:, None], y, -9.0), jnp.asarray(mask), block=16)
+    seen = _streamed(np.where(mask[:, None], x, 9.0), np.where(mask[:, None], y, -9.0), np.asarray(mask), block=16)
     np.testing.assert_allclose(seen, naive(_gram(x[mask], 1.2), _gram(y[mask], 0.8)), rtol=2e-5)
 
 
@@ -69,11 +68,11 @@ def test_labels_and_linear_kernels_with_an_offset():
     x, _ = _samples(3, 45)
     labels = np.random.default_rng(1).integers(0, 3, 45) + (x[:, 0] > 0)
     linear = lambda a, b: dependence.linear(a, b) + 300.0  # noqa: E731
-    run = jax.jit(
+    run = compiled(
         lambda x, labels: streaming.hsic_streamed(x, labels, linear, dependence.delta, block=16, num_anchors=9)
     )
     expected = naive(x @ x.T, (labels[:, None] == labels[None]).astype(float))
-    np.testing.assert_allclose(run(jnp.asarray(x, jnp.float32), jnp.asarray(labels)), expected, rtol=2e-4)
+    np.testing.assert_allclose(run(np.asarray(x, np.float32), labels), expected, rtol=2e-4)
 
 
 def test_small_values_of_independent_samples_keep_their_digits():
@@ -88,7 +87,7 @@ def test_small_values_of_independent_samples_keep_their_digits():
 
 
 def test_gradient_is_that_of_the_whole_matrices():
-    x, y = (jnp.asarray(v, jnp.float32) for v in _samples(5, 30))
+    x, y = (np.asarray(v, np.float32) for v in _samples(5, 30))
 
     def blocks(x):
         result = streaming.hsic_streamed(x, y, K_X, K_Y, block=8, num_anchors=5)
@@ -97,11 +96,11 @@ def test_gradient_is_that_of_the_whole_matrices():
     def whole(x):
         return dependence.hsic_unbiased(K_X(x, x), K_Y(y, y)) + dependence.cka(K_X(x, x), K_Y(y, y))
 
-    np.testing.assert_allclose(jax.jit(jax.grad(blocks))(x), jax.jit(jax.grad(whole))(x), rtol=1e-3, atol=2e-6)
+    np.testing.assert_allclose(compiled(jax.grad(blocks))(x), compiled(jax.grad(whole))(x), rtol=1e-3, atol=2e-6)
 
 
 def test_memory_grows_with_samples_not_their_square():
-    x = jax.ShapeDtypeStruct((8192, 4), jnp.float32)
+    x = jax.ShapeDtypeStruct((8192, 4), np.float32)
 
     def needed(function):
         return jax.jit(function).lower(x, x).compile().memory_analysis().temp_size_in_bytes
@@ -120,11 +119,11 @@ def test_a_constant_variable_has_no_alignment():
 
 
 def test_bad_input_is_named():
-    x = jnp.zeros((6, 2))
+    x = np.zeros((6, 2))
     with pytest.raises(ValueError, match="x, y: expected the same samples, got 6 and 5"):
         streaming.hsic_streamed(x, x[:5], K_X, K_Y, block=2, num_anchors=2)
     with pytest.raises(ValueError, match=r"a mask of shape \(5,\)"):
-        streaming.hsic_streamed(x, x, K_X, K_Y, jnp.ones(5, bool), block=2, num_anchors=2)
+        streaming.hsic_streamed(x, x, K_X, K_Y, np.ones(5, bool), block=2, num_anchors=2)
     with pytest.raises(ValueError, match="block: expected at least 1, got 0"):
         streaming.hsic_streamed(x, x, K_X, K_Y, block=0, num_anchors=2)
     with pytest.raises(ValueError, match="num_anchors: expected 1 to n = 6, got 7"):
