@@ -3,9 +3,11 @@
 From the repository root, with the bench extra:
     python -m benchmarks.backbones --json=results/backbones.json [--photos=FOLDER] [--one_core]
 
-Both sides get the same batch. Ours works through it in blocks of eight images, as the pipeline does, compiled with the
-options the pipeline uses; small networks are also timed one image at a time. With --one_core both have one thread on
-one core and the time is the processor's, which other work on the machine disturbs little.
+Both sides get the same batch. Ours spreads it over the devices, which are one for each core here (in other programs
+JAX_NUM_CPU_DEVICES says how many; --devices=1 leaves the cores to XLA), and works through its share in blocks of eight
+images, as the pipeline does, compiled with the options the pipeline uses; small networks are also timed one image at a
+time. With --one_core both have one thread on one core and the time is the processor's, which other work on the machine
+disturbs little.
 
 Where JAX sees an accelerator, ResNet-50 and ViT-B/16 also run there at batch 256, in float32 and bfloat16, against the
 matrix products the machine reaches.
@@ -28,12 +30,14 @@ from absl import app, flags
 
 from benchmarks import harness, peers
 from causal_iqa import backbones, data
+from causal_iqa.backbones import compilation
 
 _JSON = flags.DEFINE_string("json", None, "Where to write the rows.")
 _NETWORKS = flags.DEFINE_list("networks", ["all"], "Rows to run, or all.")
 _BATCH = flags.DEFINE_integer("batch", None, "Images per batch (default: those of each row).")
 _ROUNDS = flags.DEFINE_integer("rounds", 5, "Counted runs of each side.")
 _ONE_CORE = flags.DEFINE_bool("one_core", False, "Time the processor on one core instead of the wall clock on all.")
+_DEVICES = flags.DEFINE_integer("devices", None, "CPU devices (default: as many as there are cores).", lower_bound=1)
 _PHOTOS = flags.DEFINE_string("photos", None, "Folder of photographs to compare logits on (default: noise).")
 _BLOCK = 8  # program.BLOCK_IMAGES of the pipeline.
 # Multiply-adds of one image, in 10^9, of the papers.
@@ -107,6 +111,24 @@ def _images(batch: int, side: int) -> np.ndarray:
     return np.stack(photos).astype(np.float32) / 255.0
 
 
+def _ours(network: backbones.Network, images: np.ndarray) -> tuple[Callable[..., jax.Array], Any, jax.Array]:
+    """(compiled function to logits, its parameters, its images), spread over the devices as in the pipeline."""
+    devices = jax.local_devices()
+    devices = devices if len(images) % len(devices) == 0 else devices[:1]
+    mesh, spec = jax.sharding.Mesh(np.asarray(devices), ("images",)), jax.sharding.PartitionSpec
+    block = min(_BLOCK, len(images) // len(devices))
+    mapped = jax.shard_map(
+        lambda params, x: jax.lax.map(lambda image: network.apply(params, image)[0], x, batch_size=block),
+        mesh=mesh,
+        in_specs=(spec(), spec("images")),
+        out_specs=spec("images"),
+        check_vma=False,
+    )
+    apply = jax.jit(mapped, compiler_options=backbones.compiler_options(devices[0].platform, len(devices)))
+    params = jax.device_put(network.params, jax.sharding.NamedSharding(mesh, spec()))
+    return apply, params, jax.device_put(images, jax.sharding.NamedSharding(mesh, spec("images")))
+
+
 def _row(name: str, batch: int, rounds: int) -> harness.Row:
     torch = peers.torch_peer("torch")
     architecture, make, side, _ = NETWORKS[name]
@@ -118,11 +140,7 @@ def _row(name: str, batch: int, rounds: int) -> harness.Row:
     # Normalisation is inside our program and outside PyTorch's.
     pixels = torch.tensor(((images - mean) / std).transpose(0, 3, 1, 2)).contiguous(memory_format=torch.channels_last)
     model = model.to(memory_format=torch.channels_last)
-    apply = jax.jit(
-        lambda params, x: jax.lax.map(lambda image: network.apply(params, image)[0], x, batch_size=min(_BLOCK, batch)),
-        compiler_options=backbones.compiler_options(jax.local_devices()[0].platform),
-    )
-    params, on_device = jax.device_put(network.params), jax.device_put(images)
+    apply, params, on_device = _ours(network, images)
 
     def peer():
         with torch.inference_mode():
@@ -195,6 +213,7 @@ def main(_: list[str]) -> None:
         # Before JAX starts its threads.
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
         peers.torch_peer("torch").set_num_threads(1)
+    jax.config.update("jax_num_cpu_devices", _DEVICES.value or compilation.cores())
     names = list(NETWORKS) if _NETWORKS.value == ["all"] else _NETWORKS.value
     sizes = [(name, batch) for name in names for batch in ((_BATCH.value,) if _BATCH.value else NETWORKS[name][3])]
     harness.write([_row(name, batch, _ROUNDS.value) for name, batch in sizes], _JSON.value)
