@@ -71,14 +71,19 @@ def _distance(key: jax.Array, x: jax.Array, y: jax.Array) -> jax.Array:
     return dependence.hsic_permutation_test(key, K, L, num_permutations=_PERMUTATIONS).p_value
 
 
+def _unless_constant(result: dependence.KCITest) -> jax.Array:
+    # Undefined where a variable of the draw has one value: that rejects nothing.
+    return jnp.where(result.null_mean > 0, result.p_value, 1.0)
+
+
 def _kci_gamma(key: jax.Array, x: jax.Array, y: jax.Array) -> jax.Array:
     del key
-    return dependence.kci_unconditional_gamma_test(gram(x), gram(y)).p_value
+    return _unless_constant(dependence.kci_unconditional_gamma_test(gram(x), gram(y)))
 
 
 def _kci_spectral(key: jax.Array, x: jax.Array, y: jax.Array) -> jax.Array:
     settings = {"num_eigenvalues": 32, "num_simulations": _SPECTRAL_SAMPLES - 1}
-    return dependence.kci_unconditional_spectral_test(key, gram(x), gram(y), **settings).p_value
+    return _unless_constant(dependence.kci_unconditional_spectral_test(key, gram(x), gram(y), **settings))
 
 
 # Name -> vmappable f(key, x, y) -> p. Every row of dependence.TESTS, distance covariance by permutation, and the

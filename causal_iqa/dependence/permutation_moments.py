@@ -113,24 +113,25 @@ def leading_subspace(apply: Callable[[jax.Array], jax.Array], n: int, count: int
 def orthonormal(vectors: jax.Array, *, rounding_units: float = 1e2) -> jax.Array:
     """Gram-Schmidt, every column twice; zero columns where no more than rounding tells them from those before.
 
-    In plain operations: side by side in one program, calls of a linear algebra library wait for each other on a CPU.
+    Without a linear algebra library, whose calls wait for each other on a CPU when side by side in one program.
 
     References:
       [1] Giraud, Langou, Rozloznik, "The loss of orthogonality in the Gram-Schmidt process", Computers and Mathematics
           with Applications 2005: twice is enough.
     """
+    # As rows, which lie together in memory.
+    rows = vectors.T
 
     def add(i: jax.Array, basis: jax.Array) -> jax.Array:
-        column = vectors[:, i]
+        row = rows[i]
         for _ in range(2):
-            # Sums over products, not two matrix products, whose calls cost more than they compute.
-            shares = jnp.sum(basis * column[:, None], axis=0)
-            column = column - jnp.sum(basis * shares[None, :], axis=1)
-        norm, before = jnp.sqrt(jnp.sum(column**2)), jnp.sqrt(jnp.sum(vectors[:, i] ** 2))
+            shares = jnp.matmul(basis, row, precision=_PRECISION)
+            row = row - jnp.matmul(shares, basis, precision=_PRECISION)
+        norm, before = jnp.sqrt(jnp.sum(row**2)), jnp.sqrt(jnp.sum(rows[i] ** 2))
         new = norm > rounding_units * jnp.finfo(vectors.dtype).eps * before
-        return basis.at[:, i].set(jnp.where(new, column / jnp.where(new, norm, 1.0), 0.0))
+        return basis.at[i].set(jnp.where(new, row / jnp.where(new, norm, 1.0), 0.0))
 
-    return jax.lax.fori_loop(0, vectors.shape[1], add, jnp.zeros_like(vectors))
+    return jax.lax.fori_loop(0, len(rows), add, jnp.zeros_like(rows)).T
 
 
 class Traceless(NamedTuple):
@@ -181,9 +182,20 @@ class Traceless(NamedTuple):
         whole = self.entries / self.unit - self.rows[:, None] - self._columns()[None, :]
         return jnp.where(jnp.eye(len(self.rows), dtype=bool), self.diagonal[:, None], whole)
 
+    def row(self, i: jax.Array) -> jax.Array:
+        """Row i of it; by symmetry its column."""
+        row = jax.lax.dynamic_index_in_dim(self.entries, i, keepdims=False)
+        whole = row / self.unit - self.rows[i] - self._columns()
+        return jnp.where(jnp.arange(len(self.rows)) == i, self.diagonal, whole)
+
     def product(self, other: "Traceless") -> jax.Array:
         """Its inner product with another."""
-        return jnp.sum(self.matrix() * other.matrix())
+
+        def add(i: jax.Array, totals: jax.Array) -> jax.Array:
+            return totals + self.row(i) * other.row(i)
+
+        # Row onto row, which a CPU adds in vectors, as it does not the entries of one row.
+        return jnp.sum(jax.lax.fori_loop(0, len(self.rows), add, jnp.zeros_like(self.rows)))
 
 
 def _column_shares(rows: jax.Array, trace: jax.Array) -> jax.Array:
@@ -210,11 +222,12 @@ def traceless(K: jax.Array) -> Traceless:
     # Stored, or each of the passes below would compute the kernel anew.
     entries = settle(K - corner)
 
-    def means(largest: jax.Array, row: jax.Array) -> tuple[jax.Array, jax.Array]:
-        return jnp.maximum(largest, jnp.abs(row + corner)), jnp.mean(row)
+    # Sums of rows are sums over rows of a symmetric matrix, which a CPU adds in vectors.
+    def add(totals: tuple[jax.Array, jax.Array], row: jax.Array) -> tuple[tuple[jax.Array, jax.Array], None]:
+        return (jnp.maximum(totals[0], jnp.abs(row + corner)), totals[1] + row), None
 
-    largest, rows = jax.lax.scan(means, jnp.zeros(n, K.dtype), entries)
-    largest = jnp.max(largest)
+    (largest, rows), _ = jax.lax.scan(add, (jnp.zeros(n, K.dtype),) * 2, entries)
+    largest, rows = jnp.max(largest), rows / n
     # A power of two rounds nothing.
     unit = jnp.ldexp(jnp.ones((), K.dtype), jnp.frexp(jnp.where(jnp.isfinite(largest), largest, 1.0))[1])
     rows = rows / unit
@@ -224,12 +237,13 @@ def traceless(K: jax.Array) -> Traceless:
     left = diagonal + trace / (n - 1) / n - trace / (n - 1)
     columns, places = _column_shares(rows, trace), jnp.arange(n)
 
-    def powers(cubes: jax.Array, row: tuple[jax.Array, ...]) -> tuple[jax.Array, jax.Array]:
+    def powers(totals: tuple[jax.Array, jax.Array], row: tuple) -> tuple[tuple[jax.Array, jax.Array], None]:
         values, mean, own, i = row
         rest = jnp.where(places == i, own, values / unit - mean - columns)
-        return cubes + rest * rest * rest, jnp.sum(rest * rest)
+        square = rest * rest
+        return (totals[0] + square * rest, totals[1] + square), None
 
-    cubes, squares = jax.lax.scan(powers, jnp.zeros(n, K.dtype), (entries, rows, left, places))
+    (cubes, squares), _ = jax.lax.scan(powers, (jnp.zeros(n, K.dtype),) * 2, (entries, rows, left, places))
     # Not "greater", which NaN is not.
     varies = ~(jnp.sqrt(jnp.max(squares) / n) <= hsic.ROUNDING_UNITS * jnp.finfo(K.dtype).eps)
     norm = jnp.sqrt(jnp.sum(squares))

@@ -185,4 +185,4 @@ def residuals(K_x: jax.Array, K_y: jax.Array, K_z: jax.Array, *, ridge: jax.Arra
     """
     check_grams(K_x, K_y, 4)
     check_grams(K_x, K_z, 4)
-    return _residuals(K_x, K_y, K_z, jnp.asarray(ridge, K_z.dtype))
+    return _residuals(K_x, K_y, K_z, jnp.asarray(ridge, jnp.result_type(K_z)))
