@@ -8,12 +8,9 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax.scipy.special import gammaincc, ndtr
 
-from causal_iqa.dependence import hsic, permutation_moments, permutations
+from causal_iqa.dependence import hsic, permutation_moments, permutations, weighted_chi_square
 
-# Below this skewness float32 loses digits of the incomplete gamma function, and the cube root is normal to 1e-4.
-_LITTLE_SKEWNESS = 0.15
 # Values closer than so many rounding units of the largest possible one are ties.
 TIE_UNITS = 4
 # Leading eigenvalues of each variable whose products are ranked, and vectors sought beyond, so that these are near.
@@ -118,34 +115,6 @@ def check_resamples(count: int, name: str) -> None:
         raise ValueError(f"{name}: expected at least 1, got {count}")
 
 
-def pearson3_survival(z: jax.Array, skewness: jax.Array) -> jax.Array:
-    """P(Z > z) for a shifted gamma distribution of mean 0, variance 1 and a given skewness: Pearson's type III.
-
-    Args:
-      z: standardised value.
-      skewness: of either sign, or zero.
-
-    Returns:
-      In [0, 1], to 1e-4.
-
-    References:
-      [1] Wilson, Hilferty, "The distribution of chi-square", PNAS 1931: the cube root, used for little skewness.
-    """
-    # A negative skewness mirrors the distribution.
-    sign = jnp.where(skewness < 0, -1.0, 1.0)
-    z, skewness = sign * z, jnp.abs(skewness)
-    little = skewness < _LITTLE_SKEWNESS
-    safe = jnp.where(little, 1.0, skewness)
-    shape = 4.0 / safe**2
-    gamma = gammaincc(shape, jnp.maximum(shape + jnp.sqrt(shape) * z, 0.0))
-    tiny = skewness < 1e-4
-    safe = jnp.where(little & ~tiny, skewness, 1.0)
-    root = jnp.expm1(jnp.log1p(jnp.maximum(safe * z / 2.0, -1.0 + 1e-6)) / 3.0)
-    normal = ndtr(-jnp.where(tiny, z, 6.0 / safe * (root + safe**2 / 36.0)))
-    above = jnp.where(little, normal, gamma)
-    return jnp.where(sign < 0, 1.0 - above, above)
-
-
 class HSICGammaTest(NamedTuple):
     """Result of `hsic_gamma_test`; every field a scalar."""
 
@@ -183,7 +152,9 @@ def hsic_gamma_test(K: jax.Array, L: jax.Array) -> HSICGammaTest:
     std = permutation_moments.permutation_std(both.M, both.N)
     skewness = permutation_moments.permutation_skewness(both.M, both.N)
     varies = std > 0
-    p_value = pearson3_survival(both.product / jnp.where(varies, std, 1.0), jnp.where(varies, skewness, 0.0))
+    p_value = weighted_chi_square.pearson3_survival(
+        both.product / jnp.where(varies, std, 1.0), jnp.where(varies, skewness, 0.0)
+    )
     return HSICGammaTest(
         statistic=(both.product + both.shift) * both.scale,
         p_value=settle(jnp.where(varies, p_value, 1.0), both),
