@@ -1,7 +1,8 @@
 """Type-I error and power of the unconditional tests: python -m benchmarks.calibration --json=PATH --markdown=PATH
 
-`--power` measures power on hyppo's simulations instead, beside hyppo's Hsic (the bench extra). The conditional tests
-have their own study, benchmarks.calibration_conditional. Draws are mapped: one program a test, scenario and size.
+`--power` measures power on hyppo's simulations instead, beside hyppo's Hsic and causal-learn's KCI (the bench extra).
+The conditional tests have their own study, benchmarks.calibration_conditional. Draws are mapped: one program a test,
+scenario and size.
 """
 
 import importlib
@@ -23,7 +24,7 @@ _SIZES = flags.DEFINE_list("sizes", ["50", "100", "300"], "Numbers of samples.")
 _ONLY = flags.DEFINE_list("tests", [], "Names of tests; all when empty.")
 _SCENARIOS = flags.DEFINE_list("scenarios", [], "Names of scenarios; all when empty.")
 _BATCH = flags.DEFINE_integer("batch", 25, "Draws mapped at once.", lower_bound=1)
-_POWER = flags.DEFINE_bool("power", False, "Power beside hyppo's Hsic instead of the level.")
+_POWER = flags.DEFINE_bool("power", False, "Power beside the peers' instead of the level.")
 _JSON = flags.DEFINE_string("json", None, "Where the figures go.")
 _MARKDOWN = flags.DEFINE_string("markdown", None, "Where the table goes.")
 
@@ -182,9 +183,10 @@ def _mapped(p_value: PValue, batch: int) -> Callable[..., np.ndarray]:
 
 
 def power_study(tests: Sequence[str], sizes: Sequence[int], draws: int, batch: int) -> list:
-    """Returns one row a simulation and size: the share rejected at .05 by each test and by hyppo's Hsic."""
+    """Returns one row a simulation and size: the share rejected at .05 by each test, hyppo's Hsic and causal-learn."""
     simulations = importlib.import_module("hyppo.tools")
     hsic = importlib.import_module("hyppo.independence").Hsic
+    kci = importlib.import_module("causallearn.utils.KCI.KCI").KCI_UInd
     rows = []
     for name in _SIMULATIONS:
         for n in sizes:
@@ -203,6 +205,8 @@ def power_study(tests: Sequence[str], sizes: Sequence[int], draws: int, batch: i
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 powers["hyppo Hsic"] = float(np.mean([hsic().test(a, b)[1] <= _ALPHA for a, b in samples]))
+                found = [kci().compute_pvalue(a.copy(), b.copy())[0] <= _ALPHA for a, b in samples]
+            powers["causal-learn KCI"] = float(np.mean(found))
             rows.append({"simulation": name, "n": n, "draws": draws, **powers})
             print(f"{name:22s} {n:4d}  " + "  ".join(f"{k} {v:.3f}" for k, v in powers.items()), flush=True)
     return rows
@@ -225,7 +229,9 @@ def main(_: list[str]) -> None:
     sizes = [int(n) for n in _SIZES.value]
     if _POWER.value:
         rows = power_study(tests, sizes, _DRAWS.value, _BATCH.value)
-        table = _table(rows, ("simulation", "n"), (*tests, "hyppo Hsic"), lambda row, c: f"{row[c]:.2f}")
+        table = _table(
+            rows, ("simulation", "n"), (*tests, "hyppo Hsic", "causal-learn KCI"), lambda row, c: f"{row[c]:.2f}"
+        )
     else:
         rows = level_study(tests, _SCENARIOS.value or list(SCENARIOS), sizes, _DRAWS.value, _BATCH.value)
         bold = {True: "{:.3f}", False: "**{:.3f}**"}
