@@ -18,6 +18,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from causal_iqa._settle import settle
 from causal_iqa.backbones import checkpoints, layers, networks
 
 # Blocks per stage, n of [1].
@@ -51,7 +52,8 @@ class _Block(nn.Module):
     def __call__(self, x: jax.Array) -> jax.Array:
         y = layers.Conv(layers.Shape(self.before, self.features, 3, self.stride), "relu", name="conv1")(x)
         y = layers.Conv(layers.Shape(self.features, self.features), name="conv2")(y)
-        return nn.relu(y + _shortcut(x, self.features, self.stride))
+        # Kept, not computed again with every block before it by each of its readers.
+        return settle(nn.relu(y + _shortcut(x, self.features, self.stride)))
 
 
 class CifarResNet(nn.Module):

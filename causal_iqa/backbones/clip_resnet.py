@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from causal_iqa._settle import settle
 from causal_iqa.backbones import checkpoints, clip, formats, layers, networks, transformer
 
 
@@ -87,7 +88,7 @@ class Block(nn.Module):
         if self.stride > 1 or self.before != 4 * self.inner:
             shortcut = layers.Shape(self.before, 4 * self.inner, 1)
             x = layers.Conv(shortcut, name="shortcut")(layers.average_pool(x, self.stride))
-        return nn.relu(x + y)
+        return settle(nn.relu(x + y))  # See cifar_resnet.
 
 
 class VisionTower(nn.Module):

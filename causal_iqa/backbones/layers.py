@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from causal_iqa.backbones import formats
+from causal_iqa.backbones import formats, winograd
 
 _BATCH_NORM = ("weight", "bias", "running_mean", "running_var")
 IMAGENET_PIXELS = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
@@ -104,10 +104,12 @@ def convolve(x: jax.Array, kernel: jax.Array, shape: Shape) -> jax.Array:
     if shape.size == 1 and shape.pad == 0:
         x = x[:, :: shape.stride, :: shape.stride]
         return jnp.einsum("bhwc,cd->bhwd", x, kernel[0, 0], precision="highest")
-    width = (x.shape[2] + 2 * shape.pad - shape.size) // shape.stride + 1
+    height, width = ((side + 2 * shape.pad - shape.size) // shape.stride + 1 for side in x.shape[1:3])
     columns = _columns_at_once(shape, width)
     if columns > 1:
         on_cpu = functools.partial(_convolve_columns, shape=shape, columns=columns)
+    elif _minimal(shape, height):
+        on_cpu = functools.partial(winograd.convolve, pad=shape.pad)
     elif shape.after >= _WIDE:
         on_cpu = functools.partial(_convolve_patches, shape=shape)
     else:
@@ -118,6 +120,12 @@ def convolve(x: jax.Array, kernel: jax.Array, shape: Shape) -> jax.Array:
 
 # From so many output channels on, a matrix product of patches beats XLA's convolution on a CPU (AVX-512, JAX 0.10).
 _WIDE = 512
+
+
+def _minimal(shape: Shape, height: int) -> bool:
+    """Whether Winograd's form pays on a CPU: where products and not the transforms of rows take the time."""
+    wide = min(shape.before, shape.after) >= 32
+    return shape.size == 3 and shape.stride == 1 and wide and height >= 8 and height % winograd.ROWS == 0
 
 
 def _columns_at_once(shape: Shape, width: int) -> int:

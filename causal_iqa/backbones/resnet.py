@@ -16,6 +16,7 @@ import flax.linen as nn
 import jax
 import numpy as np
 
+from causal_iqa._settle import settle
 from causal_iqa.backbones import checkpoints, formats, layers, networks
 
 _WIDTHS = (64, 128, 256, 512)
@@ -105,7 +106,7 @@ class Block(nn.Module):
             y = layers.Conv(shape, "none" if i == len(self.branch) - 1 else "relu", name=name)(y)
         if self.shortcut is not None:
             x = layers.Conv(self.shortcut, name="shortcut")(x)
-        return nn.relu(x + y)
+        return settle(nn.relu(x + y))  # See cifar_resnet.
 
 
 class ResNet(nn.Module):

@@ -10,7 +10,7 @@ import scipy.signal
 import scipy.stats
 
 from causal_iqa import backbones
-from causal_iqa.backbones import compilation, layers, transformer
+from causal_iqa.backbones import compilation, layers, transformer, winograd
 
 
 def correlated(x: np.ndarray, kernel: np.ndarray, shape: layers.Shape) -> np.ndarray:
@@ -50,12 +50,31 @@ def test_narrow_and_wide_convolutions_are_the_definition(shape, side, columns):
     np.testing.assert_allclose(found, expected, atol=2e-6 * np.abs(expected).max())
 
 
-@pytest.mark.parametrize("shape", [layers.Shape(16, 16), layers.Shape(4, 512)])
+def test_where_winograds_form_pays():
+    pays = [
+        layers._minimal(layers.Shape(32, 64, *more), rows) for more, rows in (((), 8), ((3, 2), 8), ((), 14), ((), 4))
+    ]
+    assert pays == [True, False, False, False]
+    assert not layers._minimal(layers.Shape(16, 32), 8)
+
+
+@pytest.mark.parametrize(("pad", "side"), [(1, (8, 5)), (0, (6, 7)), (1, (7, 4))])
+def test_winograds_form_is_the_definition(pad, side):
+    shape = layers.Shape(6, 4, padding=pad)
+    rng = np.random.default_rng(4)
+    x = rng.normal(size=(2, *side, 6)).astype(np.float32)
+    kernel = rng.normal(size=(3, 3, 6, 4)).astype(np.float32)
+    expected = correlated(x, kernel, shape)
+    found = jax.jit(functools.partial(winograd.convolve, pad=pad))(x, kernel)
+    np.testing.assert_allclose(found, expected, atol=5e-6 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("shape", [layers.Shape(16, 16), layers.Shape(4, 512), layers.Shape(32, 32)])
 def test_their_gradients_are_those_of_the_direct_form(shape):
     rng = np.random.default_rng(1)
-    x = jnp.float32(rng.normal(size=(2, 4, 6, shape.before)))
+    x = jnp.float32(rng.normal(size=(2, 8, 6, shape.before)))
     kernel = jnp.float32(rng.normal(size=(3, 3, shape.before, shape.after)))
-    weight = jnp.float32(rng.normal(size=(2, 4, 6, shape.after)))
+    weight = jnp.float32(rng.normal(size=(2, 8, 6, shape.after)))
     both = [
         jax.jit(jax.grad(lambda a, b, form=form: (form(a, b, shape) * weight).sum(), (0, 1)))(x, kernel)
         for form in (layers.convolve, layers._convolve_directly)
