@@ -85,7 +85,7 @@ def learned_width_seconds(n: int = 1000) -> float:
     return time.perf_counter() - start
 
 
-def stream_row(n: int = 262_144, chunk: int = 2048) -> harness.Row:
+def stream_row(n: int = 262_144, chunk: int = 8192) -> harness.Row:
     """RFF stream, d = 64 and 256 features on each side, against its three matrix products alone.
 
     Floor: 2 (64 * 256 * 2 + 256 * 256) = 0.197 MFLOP a row.
