@@ -13,6 +13,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.experimental import buffer_callback
 
 from causal_iqa import _checks
 from causal_iqa.backbones import checkpoints, networks
@@ -104,7 +105,8 @@ def host_network(
     Args:
       name: of the network.
       run: float32 images [B, S, S, 3] in [0, 1] -> (logits [B, num_classes], penultimate features [B, num_features]).
-        It must not depend on the batch an image comes in, and be deterministic.
+        It must not depend on the batch an image comes in, and be deterministic. Where a program runs on several
+        devices, each calls it in a thread of its own.
       preprocessing: what the study needs to prepare images.
       num_classes: of `run`.
       num_features: of `run`.
@@ -125,9 +127,20 @@ def host_network(
         found = run(image.reshape(-1, side, side, 3))
         return tuple(np.asarray(value, np.float32).reshape(*lead, -1) for value in found)
 
+    def into(_: Any, out: tuple[Any, ...], image: Any) -> None:
+        # A copy, for `run` may keep or change what it is given.
+        for buffer, value in zip(out, on_host(np.asarray(image).copy()), strict=True):
+            np.asarray(buffer)[...] = value
+
     def apply(params: Any, image: jax.Array) -> tuple[jax.Array, dict[str, jax.Array]]:
         del params  # They stay with `run`.
-        logits, features = jax.pure_callback(on_host, shapes, image, vmap_method="expand_dims")
+        # On a CPU pure_callback copies its arguments with the threads that wait for it: with a program on every one of
+        # them, or a single core, that never ends.
+        logits, features = jax.lax.platform_dependent(
+            image,
+            cpu=buffer_callback.buffer_callback(into, shapes, vmap_method="expand_dims"),
+            default=lambda x: jax.pure_callback(on_host, shapes, x, vmap_method="expand_dims"),
+        )
         return logits, {networks.PENULTIMATE: features}
 
     return networks.Network(

@@ -113,6 +113,24 @@ def test_a_model_on_the_host_is_called_with_whole_batches():
     assert sizes == [5]
 
 
+def test_a_model_on_the_host_is_called_from_every_device():
+    side = 256  # Large enough for JAX to copy arguments in its own threads, all of which wait here.
+    preprocessing = backbones.Preprocessing(side, 1.0, (0.5,) * 3, (0.5,) * 3, side, fixed_size=True)
+
+    def run(images):
+        features = images.mean(axis=(1, 2))
+        return features, features
+
+    network = backbones.host_network("host", run, preprocessing, num_classes=3, num_features=3, weights=np.ones(1))
+    mesh = jax.sharding.Mesh(np.asarray(jax.devices()), ("images",))
+    spec = jax.sharding.PartitionSpec("images")
+    images = np.random.default_rng(1).random((2 * len(jax.devices()), side, side, 3), np.float32)
+    every = jax.shard_map(
+        lambda x: jax.vmap(network.apply, (None, 0))({}, x)[0], mesh=mesh, in_specs=spec, out_specs=spec
+    )
+    np.testing.assert_allclose(jax.jit(every)(images), images.mean(axis=(1, 2)), rtol=1e-5)
+
+
 def test_how_it_is_written_on_the_command_line(file):
     parse = pipeline.NetworkChoice.parse
     assert dataclasses.astuple(parse(f"mine={file}:make")) == ("mine", f"{file}:make", None)
