@@ -10,7 +10,7 @@ from causal_iqa import dependence
 SETTINGS = {"num_strata": 2, "num_permutations": 39, "num_simulations": 99}
 NAMES = tuple(dependence.CONDITIONAL_TESTS)
 
-# Minutes of compilation: run by `pytest -m slow`.
+# Some twenty seconds of compilation: run by `pytest -m slow`.
 pytestmark = pytest.mark.slow
 
 
