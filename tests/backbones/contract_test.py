@@ -1,10 +1,12 @@
 """What every row of the table promises, on random weights and the smallest images it takes."""
 
+import functools
 import json
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import PIL.Image
 import pytest
 import safetensors.numpy
 
@@ -102,13 +104,26 @@ def test_geometry_resizes_and_does_not_crop(network):
     assert float(out[:, 0].min()) > 0.4
 
 
+@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
+@pytest.mark.parametrize("shape", [(61, 40), (7, 9)])
+def test_geometry_is_pillows_resize(shape, interpolation):
+    image = np.random.default_rng(5).random((*shape, 3), np.float32)
+    preprocessing = networks.Preprocessing(24, 1.0, (0.5,) * 3, (0.5,) * 3, smallest=8, interpolation=interpolation)
+    found = jax.jit(lambda x: backbones.geometry(preprocessing, x))(image)
+    kind = PIL.Image.Resampling[interpolation.upper()]
+    # In planes of float numbers, where Pillow does not round.
+    expected = np.stack([PIL.Image.fromarray(image[..., c]).resize((24, 24), kind) for c in range(3)], axis=-1)
+    np.testing.assert_allclose(found, np.clip(expected, 0, 1), atol=2e-6)
+
+
 @pytest.mark.parametrize("name", ["scene_cnn_b", "cifar_resnet20"])
 def test_probabilities_do_not_depend_on_the_batch(name, tmp_path):
     path = tmp_path / "net.safetensors"
     safetensors.numpy.save_file(synthetic.tensors(backbones.TABLE[name].layout({}), seed=3), path)
     network = backbones.load(name, path)
     images = synthetic.images(32, network.preprocessing.size)
-    predict = jax.jit(jax.vmap(lambda image: jax.nn.softmax(network.apply(network.params, image)[0])))
+    mapped = jax.jit(jax.vmap(lambda params, image: jax.nn.softmax(network.apply(params, image)[0]), (None, 0)))
+    predict = functools.partial(mapped, network.params)
     whole = predict(images)
     assert float(whole.max(axis=0).min()) > 1e-4
     for size in (1, 7):
