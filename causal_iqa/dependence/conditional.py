@@ -166,7 +166,8 @@ def kci_test(K_x: jax.Array, K_y: jax.Array, K_z: jax.Array, *, ridge: jax.Array
 def kci_unconditional_gamma_test(K_x: jax.Array, K_y: jax.Array) -> KCITest:
     """The unconditional KCI test with its gamma approximation: causal-learn's test of independence.
 
-    Statistic tr(K~x K~y) of the centred matrices, null mean tr K~x tr K~y / n, variance 2 |K~x|^2 |K~y|^2 / n^2.
+    Statistic tr(K~x K~y) of the centred matrices, null mean tr K~x tr K~y / n, variance 2 |K~x|^2 |K~y|^2 / n^2. Few
+    samples of many dimensions it rejects too seldom: `hsic_gamma_test` has the exact moments.
 
     Args:
       K_x: Gram matrix of X [n, n], n at least 4.
