@@ -126,17 +126,6 @@ def compile_seconds(program: Callable[..., Any], *arguments: Any) -> tuple[Calla
     return program.lower(*arguments).compile(), time.perf_counter() - start
 
 
-def median_ms(run: Callable[[], Any], num: int, rounds: int) -> float:
-    """Median milliseconds per image of `rounds` runs, after one that is not counted."""
-    jax.block_until_ready(run())
-    times = []
-    for _ in range(rounds):
-        start = time.perf_counter()
-        jax.block_until_ready(run())
-        times.append(1e3 * (time.perf_counter() - start) / num)
-    return float(np.median(times))
-
-
 def bench_side(side: int, num: int, names: Sequence[str]) -> tuple[list[harness.Row], dict[str, Any]]:
     """Times every degradation at one size.
 
@@ -157,7 +146,7 @@ def bench_side(side: int, num: int, names: Sequence[str]) -> tuple[list[harness.
         compiled_s[name] = round(seconds, 2)
         ours = functools.partial(program, key, pixels)
         if not has_peer:
-            own[name] = round(median_ms(ours, len(pixels), _ROUNDS.value), 3)
+            own[name] = round(harness.median_ms(ours, images=len(pixels), rounds=_ROUNDS.value), 3)
             print(f"{name:<20} {side:>3} px   ours {own[name]:8.3f} ms   compile {seconds:.1f} s", flush=True)
             continue
         np.random.seed(0)  # noqa: NPY002 (the peer draws from the global generator)
@@ -203,14 +192,16 @@ def by_size(side: int, num: int, names: Sequence[str]) -> float:
     """Milliseconds per image of the sweep with the parameters of the images' own size, and Hendrycks's elastic."""
     key, pixels = jax.random.key(0), read_images(side, num)
     programs = [make_ours(name, family=None) for name in names if TABLE[name].published]
-    return sum(median_ms(functools.partial(p, key, pixels), len(pixels), _ROUNDS.value) for p in programs)
+    return sum(
+        harness.median_ms(functools.partial(p, key, pixels), images=len(pixels), rounds=_ROUNDS.value) for p in programs
+    )
 
 
 def throughput(side: int, names: Sequence[str]) -> dict[str, float]:
     """Image-conditions per second of the sweep on the accelerator, and its share of the memory bandwidth."""
     key, pixels = jax.random.key(0), jax.device_put(np.resize(read_images(side, 8), (64, side, side, 3)))
     programs = [make_ours(name) for name in names if TABLE[name].published]
-    seconds = sum(median_ms(functools.partial(p, key, pixels), 1, 5) for p in programs) / 1e3
+    seconds = sum(harness.median_ms(functools.partial(p, key, pixels), images=1, rounds=5) for p in programs) / 1e3
     rate = len(pixels) * len(programs) * len(_SEVERITIES) / seconds
     # At the least every image is read and every result written once, in 8 bits.
     moved = (len(pixels) * len(programs) * (1 + len(_SEVERITIES))) * side * side * 3

@@ -30,15 +30,23 @@ class Row:
         return None if self.peer_ms is None else self.peer_ms / self.ours_ms
 
 
-def median_ms(run: Callable[[], Any], *, images: int, rounds: int) -> float:
-    """Milliseconds per image of something without a peer: the median of `rounds` runs after one that is not counted."""
-    jax.block_until_ready(run())
-    times = []
-    for _ in range(rounds):
-        start = time.perf_counter()
+# One run of a few milliseconds, after something else had the processor, times its waking up and cold caches.
+_LEAST_S = 0.2
+
+
+def _ms(run: Callable[[], Any]) -> float:
+    """Milliseconds of one run: the mean over as many as fill a fifth of a second."""
+    start, runs = time.perf_counter(), 0
+    while not runs or time.perf_counter() - start < _LEAST_S:
         jax.block_until_ready(run())
-        times.append(1e3 * (time.perf_counter() - start) / images)
-    return statistics.median(times)
+        runs += 1
+    return 1e3 * (time.perf_counter() - start) / runs
+
+
+def median_ms(run: Callable[[], Any], *, images: int, rounds: int) -> float:
+    """Milliseconds per image of something without a peer: the median of `rounds` times after one that does not count."""
+    jax.block_until_ready(run())
+    return statistics.median(_ms(run) / images for _ in range(rounds))
 
 
 def compare(
@@ -60,7 +68,7 @@ def compare(
       peer: runs the peer once.
       peer_name: name and version.
       images: in one run.
-      rounds: counted runs of each, after one that is not.
+      rounds: counted times of each, after a run that is not; each the mean of as many runs as fill a fifth of a second.
 
     Returns:
       The row.
@@ -70,9 +78,7 @@ def compare(
     times: tuple[list[float], list[float]] = ([], [])
     for _ in range(rounds):
         for side, run in zip(times, (ours, peer), strict=True):
-            start = time.perf_counter()
-            jax.block_until_ready(run())
-            side.append(1e3 * (time.perf_counter() - start) / images)
+            side.append(_ms(run) / images)
     return Row(name, size, statistics.median(times[0]), peer_name, statistics.median(times[1]))
 
 
