@@ -44,7 +44,7 @@ def _ms(run: Callable[[], Any]) -> float:
 
 
 def median_ms(run: Callable[[], Any], *, images: int, rounds: int) -> float:
-    """Milliseconds per image of something without a peer: the median of `rounds` times after one that does not count."""
+    """Milliseconds per image of something without a peer: the median of `rounds`, after one run that does not count."""
     jax.block_until_ready(run())
     return statistics.median(_ms(run) / images for _ in range(rounds))
 
