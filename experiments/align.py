@@ -118,7 +118,9 @@ _LEVEL = flags.DEFINE_float("level", _D.level, "Level of the intervals, between 
 _OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "Folder of the results (default: results/DATASET-ID).")
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", None, "Images per step (default: what fits the memory).")
 _MEMORY_GB = flags.DEFINE_float("memory_gb", None, "Memory in GB that a step may use per device (default: a quarter).")
-_NUM_DEVICES = flags.DEFINE_integer("num_devices", None, "Local devices to use (default: all).")
+_NUM_DEVICES = flags.DEFINE_integer(
+    "num_devices", None, "Local devices to use (default: all; a CPU has one per core, at most 8)."
+)
 _WORKERS = flags.DEFINE_integer("workers", 2, "Threads that decode images.")
 _DOWNLOAD = flags.DEFINE_bool("download", False, "Let TFDS download and prepare the dataset.")
 _LIST_DEGRADATIONS = flags.DEFINE_bool("list_degradations", False, "Print what defines every degradation, and stop.")
@@ -185,6 +187,7 @@ def main(_: list[str]) -> None:
         if wanted:
             print(json.dumps({name: spec.passport() for name, spec in table.items()}, indent=1))
             return
+    common.one_device_per_core()
     config = config_from_flags()
     execution = pipeline.Execution(
         _BATCH_SIZE.value, _MEMORY_GB.value, _NUM_DEVICES.value, _WORKERS.value, _DOWNLOAD.value

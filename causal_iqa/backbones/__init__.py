@@ -2,7 +2,7 @@
 
 from causal_iqa.backbones.architectures import TABLE, ArchitectureSpec, load, load_packaged, open_network
 from causal_iqa.backbones.checkpoints import Checkpoint, MismatchError, read, save_safetensors
-from causal_iqa.backbones.compilation import compiler_options
+from causal_iqa.backbones.compilation import compiler_options, cores
 from causal_iqa.backbones.networks import PENULTIMATE, Network, Preprocessing, TextTower, geometry, normalise
 from causal_iqa.backbones.tokenizers import Tokenizer
 from causal_iqa.backbones.transformer import EMBEDDING
@@ -23,6 +23,7 @@ __all__ = [
     "Tokenizer",
     "class_embeddings",
     "compiler_options",
+    "cores",
     "embed_prompts",
     "geometry",
     "host_network",

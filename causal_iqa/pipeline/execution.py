@@ -18,7 +18,8 @@ class Execution(NamedTuple):
 
     Attributes:
       batch_size: images per step over all devices, worked off in blocks that fit memory_gb.
-      memory_gb: what a block may use per device; None: a quarter of the machine's memory, or 60 % of an accelerator's.
+      memory_gb: what a block may use per device; None: a quarter of the machine's memory (half of it shared out among
+        more than two CPU devices), or 60 % of an accelerator's.
       num_devices: of the local devices; None: all.
       workers: decoding threads.
       download: whether TFDS may download.
@@ -40,7 +41,9 @@ def _memory_bytes(device: jax.Device, memory_gb: float | None) -> float:
     stats = device.memory_stats() if device.platform != "cpu" else None
     if stats and "bytes_limit" in stats:
         return 0.6 * stats["bytes_limit"]
-    return 0.25 * os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    # The devices of a CPU share one memory.
+    share = min(0.25, 0.5 / len(jax.local_devices(backend=device.platform)))
+    return share * os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def choose_block(

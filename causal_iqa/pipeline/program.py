@@ -324,7 +324,7 @@ def make_program(
         out_specs=spec(None, _AXIS),
         check_vma=False,
     )
-    return jax.jit(mapped, compiler_options=backbones.compiler_options(devices[0].platform))
+    return jax.jit(mapped, compiler_options=backbones.compiler_options(devices[0].platform, len(devices)))
 
 
 def metric_scorer(spec: metrics.MetricSpec, side: int, for_networks: tuple[str, ...], suffix: str = "") -> Scorer:
