@@ -24,7 +24,12 @@ _FLAGS = (
 
 
 def _start(folder, **kwargs):
-    environment = {**os.environ, "PYTHONPATH": str(_ROOT), "XLA_FLAGS": "", "JAX_PLATFORMS": "cpu"}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(_ROOT),
+        "XLA_FLAGS": "--xla_backend_optimization_level=0",
+        "JAX_PLATFORMS": "cpu",
+    }
     command = [sys.executable, "-m", "experiments.align", *_FLAGS, f"--output_dir={folder}"]
     return subprocess.Popen(command, cwd=folder.parent, env=environment, text=True, **kwargs)
 
