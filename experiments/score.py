@@ -56,7 +56,9 @@ _CROP_FRACTION = flags.DEFINE_float(
 _OUTPUT = flags.DEFINE_string("output", "scores.csv", "File to write, ending in .csv or .parquet.")
 _SEED = flags.DEFINE_integer("seed", _D.seed, "Seed of the choice of anchors.")
 _MEMORY_GB = flags.DEFINE_float("memory_gb", None, "Memory in GB that a step may use per device (default: a quarter).")
-_NUM_DEVICES = flags.DEFINE_integer("num_devices", None, "Local devices to use (default: all).")
+_NUM_DEVICES = flags.DEFINE_integer(
+    "num_devices", None, "Local devices to use (default: all; a CPU has one per core, at most 8)."
+)
 _WORKERS = flags.DEFINE_integer("workers", 2, "Threads that decode images.")
 
 
@@ -80,6 +82,7 @@ def config_from_flags() -> scoring.ScoringConfig:
 
 def main(_: list[str]) -> None:
     """Flags -> config -> scores, file and summary."""
+    common.one_device_per_core()
     config = config_from_flags()
     output = pathlib.Path(_OUTPUT.value)
     scoring.check_output(output)

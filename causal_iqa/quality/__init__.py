@@ -1,6 +1,17 @@
 """The new metrics: how much of the task a frozen backbone still finds in an image, measured against clean anchors."""
 
 from causal_iqa.quality.dataset import DATASET_TABLE, DatasetSpec, contributions, evaluate_dataset
+from causal_iqa.quality.readings import (
+    evidence,
+    largest_mean_share,
+    margin,
+    mean_share_of_label,
+    negative_entropy,
+    peak,
+    share_of_label,
+    shares,
+    spread,
+)
 from causal_iqa.quality.stages import (
     StageFeatures,
     StagesWitness,
@@ -23,20 +34,11 @@ from causal_iqa.quality.witness import (
     ClassVectors,
     ClassVectorWitness,
     Witness,
-    evidence,
     fit_class_vectors,
     fit_regularised_witness,
     fit_witness,
-    largest_mean_share,
     leave_one_out_errors,
     leave_one_out_losses,
-    margin,
-    mean_share_of_label,
-    negative_entropy,
-    peak,
-    share_of_label,
-    shares,
-    spread,
 )
 
 __all__ = [

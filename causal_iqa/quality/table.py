@@ -7,7 +7,7 @@ from typing import Any
 
 import jax
 
-from causal_iqa.quality import stages, witness
+from causal_iqa.quality import readings, stages
 
 WITNESSES = ("plain", "regularised", "stages", "head")
 
@@ -87,7 +87,7 @@ _SPECS = (
     QualitySpec(
         "witness_free",
         "plain",
-        witness.peak,
+        readings.peak,
         "label_free",
         "HSIC witness, RBF kernel with the median heuristic: evidence of the best class",
         f"{_PAPER}; Gretton et al. 2005",
@@ -95,7 +95,7 @@ _SPECS = (
     QualitySpec(
         "witness_guided",
         "plain",
-        witness.margin,
+        readings.margin,
         "task_guided",
         "HSIC witness, RBF kernel with the median heuristic: evidence of the label less that of the best other class",
         f"{_PAPER}; Gretton et al. 2005",
@@ -103,7 +103,7 @@ _SPECS = (
     QualitySpec(
         "ridge_free",
         "regularised",
-        witness.negative_entropy,
+        readings.negative_entropy,
         "label_free",
         "conditional mean embedding, width and ridge by leave-one-out on the anchors: negative entropy of the shares",
         f"{_PAPER}; Song et al. 2009",
@@ -111,7 +111,7 @@ _SPECS = (
     QualitySpec(
         "ridge_guided",
         "regularised",
-        witness.share_of_label,
+        readings.share_of_label,
         "task_guided",
         "conditional mean embedding, width and ridge by leave-one-out on the anchors: share of the label",
         f"{_PAPER}; Song et al. 2009",
@@ -144,7 +144,7 @@ _SPECS = (
     QualitySpec(
         "head_free",
         "head",
-        witness.largest_mean_share,
+        readings.largest_mean_share,
         "label_free",
         "softmax of the backbone's own class vectors, averaged over its glances: largest share",
         _PAPER,
@@ -152,7 +152,7 @@ _SPECS = (
     QualitySpec(
         "head_guided",
         "head",
-        witness.mean_share_of_label,
+        readings.mean_share_of_label,
         "task_guided",
         "softmax of the backbone's own class vectors, averaged over its glances: share of the label",
         _PAPER,

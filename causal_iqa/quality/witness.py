@@ -3,7 +3,7 @@
 For anchors (a_j, y_j), j = 1..m, with feature kernel k~ and label kernel l~ both centred on the anchors, the witness
 function of their dependence is h(x, y) = (1/m) sum_j k~(phi(x), phi(a_j)) l~(y, y_j). Its mean over a labelled set is
 the cross-HSIC of that set with the anchors. Both forms here are linear in the kernel row of x:
-evidence(x) = k(x, anchors) @ coefficients + offset.
+evidence(x) = k(x, anchors) @ coefficients + offset. `readings` turns that into scores of an image.
 
 References:
   [1] Gretton, Bousquet, Smola, Schoelkopf. Measuring statistical dependence with Hilbert-Schmidt norms. ALT 2005.
@@ -12,7 +12,7 @@ References:
 """
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -23,8 +23,6 @@ from causal_iqa import _checks, dependence
 # Grid of the regularised witness: multiples of the median distance, and ridges relative to the number of anchors.
 BANDWIDTHS = (0.25, 0.5, 1.0, 2.0)
 RIDGES = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
-# Shares below this count as this: the logarithm of a share stays finite.
-_SMALLEST_SHARE = 1e-4
 
 
 class Anchors(NamedTuple):
@@ -260,146 +258,3 @@ def fit_class_vectors(class_vectors: ClassVectors, *, temperature: float = 1.0) 
         raise ValueError(f"class_vectors.bias: expected shape {expected}, got {got}")
     scaled = (jnp.asarray(x, jnp.float32) / temperature for x in (class_vectors.vectors, class_vectors.bias))
     return ClassVectorWitness(*scaled)
-
-
-def evidence(witness: Any, features: jax.Array) -> jax.Array:
-    """Value of the witness at every class.
-
-    Args:
-      witness: a Witness or ClassVectorWitness.
-      features: of one image, float32 [d].
-
-    Returns:
-      float32 [C], larger where the anchors find more of that class; -inf for a class without anchors.
-    """
-    if isinstance(witness, ClassVectorWitness):
-        return jnp.matmul(witness.vectors, features, precision="highest") + witness.bias
-    row = dependence.rbf(features[None], witness.anchors, bandwidth=witness.bandwidth)[0]
-    values = jnp.matmul(row, witness.coefficients, precision="highest") + witness.offset
-    return jnp.where(witness.present, values, -jnp.inf)
-
-
-def shares(witness: Any, features: jax.Array) -> jax.Array:
-    """Evidence as a distribution over classes.
-
-    Class vectors: softmax. Images: the evidence, at least 1e-4, divided by its sum; meant for the regularised witness,
-    whose evidence estimates probabilities.
-
-    Args:
-      witness: a Witness or ClassVectorWitness.
-      features: of one image, float32 [d].
-
-    Returns:
-      float32 [C], not negative, summing to 1.
-    """
-    values = evidence(witness, features)
-    if isinstance(witness, ClassVectorWitness):
-        return jax.nn.softmax(values)
-    values = jnp.where(witness.present, jnp.maximum(values, _SMALLEST_SHARE), 0.0)
-    return values / values.sum()
-
-
-def margin(witness: Any, features: jax.Array, label: jax.Array) -> jax.Array:
-    """Evidence of the true class less that of the best other class. Higher is better.
-
-    Args:
-      witness: a Witness or ClassVectorWitness.
-      features: of one image, float32 [d].
-      label: int scalar.
-
-    Returns:
-      Scalar; NaN when the label's class has no anchors.
-    """
-    values = evidence(witness, features)
-    own = values[label]
-    others = jnp.where(jnp.arange(values.shape[0]) == label, -jnp.inf, values)
-    return jnp.where(jnp.isfinite(own), own - others.max(), jnp.nan)
-
-
-def peak(witness: Any, features: jax.Array) -> jax.Array:
-    """Evidence of the best class. Higher is better; needs no label.
-
-    Args:
-      witness: a Witness or ClassVectorWitness.
-      features: of one image, float32 [d].
-
-    Returns:
-      Scalar.
-    """
-    return evidence(witness, features).max()
-
-
-def spread(witness: Any, features: jax.Array) -> jax.Array:
-    """Evidence of the best class less that of the second. Higher is better; needs no label.
-
-    Args:
-      witness: a Witness or ClassVectorWitness.
-      features: of one image, float32 [d].
-
-    Returns:
-      Scalar, not negative.
-    """
-    values = evidence(witness, features)
-    best = jnp.argmax(values)
-    return values[best] - jnp.where(jnp.arange(values.shape[0]) == best, -jnp.inf, values).max()
-
-
-def share_of_label(witness: Any, features: jax.Array, label: jax.Array) -> jax.Array:
-    """Share of the true class. Higher is better.
-
-    Args:
-      witness: a Witness or ClassVectorWitness.
-      features: of one image, float32 [d].
-      label: int scalar.
-
-    Returns:
-      Scalar in [0, 1]; NaN when the label's class has no anchors.
-    """
-    share = shares(witness, features)[label]
-    if isinstance(witness, ClassVectorWitness):
-        return share
-    return jnp.where(witness.present[label], share, jnp.nan)
-
-
-def _mean_shares(witness: ClassVectorWitness, glances: Sequence[jax.Array]) -> jax.Array:
-    return sum(shares(witness, features) for features in glances) / len(glances)
-
-
-def largest_mean_share(witness: ClassVectorWitness, glances: Sequence[jax.Array]) -> jax.Array:
-    """Largest share of a class, shares averaged over glances. Higher is better; needs no label.
-
-    Args:
-      witness: of class vectors.
-      glances: features [d] of one image seen at several sides.
-
-    Returns:
-      Scalar in [1 / C, 1].
-    """
-    return _mean_shares(witness, glances).max()
-
-
-def mean_share_of_label(witness: ClassVectorWitness, glances: Sequence[jax.Array], label: jax.Array) -> jax.Array:
-    """Share of the true class, averaged over glances. Higher is better.
-
-    Args:
-      witness: of class vectors.
-      glances: features [d] of one image seen at several sides.
-      label: int scalar.
-
-    Returns:
-      Scalar in [0, 1].
-    """
-    return _mean_shares(witness, glances)[label]
-
-
-def negative_entropy(witness: Any, features: jax.Array) -> jax.Array:
-    """Sum of p log p over the shares p, in nats. Higher is better; needs no label.
-
-    Args:
-      witness: a Witness or ClassVectorWitness.
-      features: of one image, float32 [d].
-
-    Returns:
-      Scalar in [-log C, 0].
-    """
-    return -jax.scipy.special.entr(shares(witness, features)).sum()

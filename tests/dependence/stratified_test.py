@@ -93,12 +93,12 @@ def test_level_under_strong_confounding_and_power():
         e, f = jax.random.normal(key_e, (40, 1)), jax.random.laplace(key_f, (40, 1))
         x, y = e + 3.0 * labels[:, None], f + 3.0 * labels[:, None]
 
-        def test(y):
+        def p_value(y):
             K, L = dependence.rbf(x, x, bandwidth=2.0), dependence.rbf(y, y, bandwidth=2.0)
             sizes = {"num_strata": 3, "largest": 14, "num_permutations": 39}
             return stratified.conditional_permutation_test(key_test, K, L, labels, **sizes).p_value
 
-        return test(y), test(y + 1.5 * e)
+        return p_value(y), p_value(y + 1.5 * e)
 
     null, alternative = compiled(lambda keys: jax.lax.map(p_values, keys, batch_size=25))(
         jax.random.split(jax.random.key(2), 400)
