@@ -15,6 +15,7 @@ from absl import flags
 from absl import logging as absl_logging
 
 from causal_iqa import InputError, backbones, metrics
+from experiments import interrupts
 
 _MOST_CPU_DEVICES = 8
 
@@ -37,12 +38,10 @@ def reporting_user_errors(main: Callable[[list[str]], Any]) -> Callable[[list[st
         try:
             if len(argv) > 1:
                 raise InputError(f"unexpected argument {argv[1]!r}: flags are written --name=value (see --help)")
-            return main(argv)
+            with interrupts.interruptible():
+                return main(argv)
         except InputError as error:
             print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-        except KeyboardInterrupt:
-            print("interrupted", file=sys.stderr)
-            sys.exit(130)
         sys.exit(1)
 
     return wrapped
@@ -109,7 +108,7 @@ def integer_or_all(value: str, flag: str) -> int | None:
     """Returns a count, None for "all"; InputError for anything else."""
     if value == "all":
         return None
-    if not value.isdigit() or int(value) == 0:
+    if not (value.isascii() and value.isdecimal()) or int(value) == 0:
         raise InputError(f"--{flag}: expected a positive whole number or all, got {value!r}")
     return int(value)
 

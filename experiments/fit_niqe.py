@@ -5,6 +5,7 @@
 Prints how many photographs and blocks it used. Score with it as the metric niqe@niqe_mine.npz.
 """
 
+import io
 import json
 
 import jax
@@ -12,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from absl import app, flags
 
-from causal_iqa import InputError, data, images
+from causal_iqa import InputError, _files, data, images
 from causal_iqa.metrics import niqe
 from experiments import common
 
@@ -58,7 +59,9 @@ def main(_: list[str]) -> None:
             progress(index + 1, len(source) if limit is None else min(limit, len(source)))
     common.print_skipped(skipped, used, "used")
     model = niqe.fit(np.concatenate(rows) if rows else np.zeros((0, niqe.FEATURES)))
-    np.savez(_OUTPUT.value, mean=model.mean, covariance=model.covariance)
+    content = io.BytesIO()
+    np.savez(content, mean=model.mean, covariance=model.covariance)
+    _files.write_atomically(_OUTPUT.value, content.getvalue())
     print(json.dumps({"output": _OUTPUT.value, "photographs": used, "blocks": sum(map(len, rows))}))
 
 

@@ -12,8 +12,7 @@ import pathlib
 
 from absl import app, flags
 
-from causal_iqa._checks import InputError
-from causal_iqa.pipeline import write_atomically
+from causal_iqa import InputError, _files
 from causal_iqa.report import record
 from experiments import common
 
@@ -37,7 +36,7 @@ def main(_: list[str]) -> None:
         text = page.read_text("utf-8")
     except OSError as error:
         raise InputError(f"page: {page} cannot be read ({error.strerror})") from error
-    write_atomically(page, record.fill(text, runs).encode())
+    _files.write_text(page, record.fill(text, runs))
     print(f"tables of {', '.join(runs)} written to {page}")
 
 

@@ -7,6 +7,7 @@ Two sheets for each set of degradations: the photograph, and the same at 32 pixe
 """
 
 import functools
+import io
 import pathlib
 
 import jax
@@ -18,7 +19,7 @@ import PIL.ImageDraw
 import PIL.ImageFont
 from absl import app, flags
 
-from causal_iqa import InputError, data, degradations, images
+from causal_iqa import InputError, _files, data, degradations, images
 from causal_iqa.data import decoding
 from experiments import common
 
@@ -150,7 +151,9 @@ def main(_: list[str]) -> None:
         smooth = len(clean) > _SHOWN.value
         shown = _SHOWN.value if smooth else _SHOWN.value // len(clean) * len(clean)
         path = pathlib.Path(_OUTPUT_DIR.value) / f"degradations_{name}_{len(clean)}.jpg"
-        draw(clean, rows, severities, shown, smooth).save(path, quality=_QUALITY.value, optimize=True)
+        content = io.BytesIO()
+        draw(clean, rows, severities, shown, smooth).save(content, "JPEG", quality=_QUALITY.value, optimize=True)
+        _files.write_atomically(path, content.getvalue())
         print(path)
 
 

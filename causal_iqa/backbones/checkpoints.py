@@ -15,7 +15,7 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
-from causal_iqa import _checks
+from causal_iqa import _checks, _files
 from causal_iqa.backbones import torch_files
 
 _TORCH_SUFFIXES = (".pt", ".pth", ".th", ".bin")
@@ -210,6 +210,5 @@ def save_safetensors(path: str | os.PathLike[str], params: Any, metadata: Mappin
     """
     check_name(path)
     path = pathlib.Path(path)
-    part = path.with_suffix(".part")
-    part.write_bytes(safetensors.numpy.save({k: np.asarray(v) for k, v in flatten(params).items()}, dict(metadata)))
-    part.replace(path)
+    arrays = {k: np.asarray(v) for k, v in flatten(params).items()}
+    _files.write_atomically(path, safetensors.numpy.save(arrays, dict(metadata)))

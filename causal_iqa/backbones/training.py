@@ -13,7 +13,7 @@ import numpy as np
 import optax
 import tqdm
 
-from causal_iqa import _checks, data, images
+from causal_iqa import _checks, _files, data, images
 from causal_iqa.backbones import checkpoints, objectives, scene_cnn
 from causal_iqa.data import scenes
 
@@ -239,7 +239,8 @@ class _Checkpoints:
         changed = [f"{k} ({found.get(k)!r} there, {v!r} now)" for k, v in settings.items() if found.get(k) != v]
         if changed:
             raise _checks.InputError(f"checkpoint_dir: {path} holds another run: {', '.join(changed[:4])}")
-        note.write_text(json.dumps(settings, indent=1) + "\n")
+        if not note.exists():
+            _files.write_json(note, settings)
         self.saving = ocp.args.StandardSave
         self.restoring = ocp.args.StandardRestore
         # Written before training goes on, so that a kill can cost no more than the steps since.

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from causal_iqa import _checks
+from causal_iqa._files import write_atomically, write_json
 from causal_iqa.pipeline.config import Condition, StudyConfig
 from causal_iqa.pipeline.program import Column
 
@@ -43,21 +44,6 @@ class Run(NamedTuple):
     config: StudyConfig
     columns: tuple[Column, ...]  # score columns
     table: ScoreTable
-
-
-def write_atomically(path: pathlib.Path, content: bytes) -> None:
-    """Writes a file so that it is there whole or not at all, even after a crash."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with open(temporary, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-
-
-def write_json(path: pathlib.Path, value: Any) -> None:
-    """Writes JSON atomically, in one fixed layout."""
-    write_atomically(path, (json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n").encode())
 
 
 def undefined_reasons(scores: Mapping[str, np.ndarray], passports: Mapping[str, Any], num_rows: int) -> pa.Array:

@@ -4,7 +4,7 @@ import pathlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from causal_iqa import _checks, causal, pipeline
+from causal_iqa import _checks, _files, causal, pipeline
 from causal_iqa.report import audit_doses, audit_figures, audit_graphs, audit_markdown, audit_observational, findings
 from causal_iqa.report.audit_data import AuditData, Progress, gather, number
 
@@ -104,10 +104,10 @@ def write(folder: pathlib.Path, audited: Mapping[str, Any], found: findings.Find
     drawn = audit_figures.render(audited, found)
     (folder / "figures").mkdir(exist_ok=True)
     for name, png in drawn.items():
-        pipeline.write_atomically(folder / "figures" / f"{name}.png", png)
-    pipeline.write_json(folder / "audit.json", audited)
+        _files.write_atomically(folder / "figures" / f"{name}.png", png, root=folder)
+    _files.write_json(folder / "audit.json", audited, root=folder)
     text = audit_markdown.markdown(audited, [f"figures/{name}.png" for name in drawn])
-    pipeline.write_atomically(folder / "audit.md", text.encode())
+    _files.write_text(folder / "audit.md", text, root=folder)
 
 
 def verdicts(audited: Mapping[str, Any]) -> dict[str, causal.Desiderata]:

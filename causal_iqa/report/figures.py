@@ -15,6 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from causal_iqa import _files
 from causal_iqa.alignment import Interval
 from causal_iqa.causal import DoseResponse
 from causal_iqa.report.tables import Row, cut, sort_rows
@@ -221,20 +222,22 @@ def png(figure: Figure) -> bytes:
     return out.getvalue()
 
 
-def save(figure: Figure, path: str | pathlib.Path) -> None:
+def save(figure: Figure, path: str | pathlib.Path, *, root: pathlib.Path | None = None) -> None:
     """Writes a figure as PNG.
 
     Args:
       figure: the figure.
       path: of the file, ending in .png; its folder exists.
+      root: a folder above the file that no link may lead out of.
 
     Raises:
       ValueError: for another ending.
+      InputError: when the file cannot be written; nothing of it is left.
     """
     path = pathlib.Path(path)
     if path.suffix != ".png":
         raise ValueError(f"path: expected a name that ends in .png, got {str(path)!r}")
-    path.write_bytes(png(figure))
+    _files.write_atomically(path, png(figure), root=root)
 
 
 def _figure(width: float, height: float) -> Figure:

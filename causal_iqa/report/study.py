@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from causal_iqa import pipeline
+from causal_iqa import _files, pipeline
 from causal_iqa.report import accuracy, figures, html, summary, tables
 from causal_iqa.report.findings import Findings, analyse
 
@@ -93,7 +93,7 @@ def write(
     text = tables.alignment_table(tables.rows_of(found.alignments, found.families), level=config.level)
     drawn = render(found, level=config.level)
     for name, figure in drawn.items():
-        figures.save(figure, folder / "figures" / f"{name}.png")
+        figures.save(figure, folder / "figures" / f"{name}.png", root=folder)
     shown = {name: figures.png(figure) for name, figure in drawn.items()}
     content = html.page(
         f"Quality and accuracy on {config.dataset}",
@@ -114,8 +114,8 @@ def write(
             html.Section("Settings", [html.Text(_settings(config, details), fixed=True)]),
         ],
     )
-    (folder / "report.html").write_text(content, encoding="utf-8")
-    pipeline.write_json(folder / "summary.json", summary.summary(config, table, found))
+    _files.write_text(folder / "report.html", content, root=folder)
+    _files.write_json(folder / "summary.json", summary.summary(config, table, found), root=folder)
     conflicts = [(metric, one) for metric, own in summary.warnings(found).items() for one in own if one.certain]
     return text + "".join(f"warning: {metric}: {one.message}\n" for metric, one in conflicts)
 

@@ -1,0 +1,60 @@
+"""Ctrl-C and SIGTERM end a binary with one line and the exit code that shells expect, whenever they come.
+
+Imports nothing slow: the package calls `quiet_until_main` before JAX and the like are imported, which takes seconds.
+"""
+
+import contextlib
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from types import FrameType
+from typing import NoReturn
+
+_SIGNALS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
+
+
+class Interrupted(KeyboardInterrupt):
+    """A signal came; its notes say what is kept."""
+
+    def __init__(self, number: int):
+        """Keeps the number of the signal."""
+        super().__init__(_SIGNALS[number])
+        self.number = number
+
+
+def quiet_until_main() -> None:
+    """Until `interruptible` begins, a signal ends the process with one line: nothing has been begun."""
+    for number in _SIGNALS:
+        signal.signal(number, _end_at_once)
+
+
+def _end_at_once(number: int, frame: FrameType | None) -> NoReturn:
+    os.write(2, f"{_SIGNALS[number]} before anything was begun\n".encode())
+    os._exit(128 + number)
+
+
+def _raise(number: int, frame: FrameType | None) -> NoReturn:
+    raise Interrupted(number)
+
+
+@contextlib.contextmanager
+def interruptible() -> Iterator[None]:
+    """Turns a signal into one line that says what is kept, and an exit with the signal's code.
+
+    Whoever has work to keep adds a note to the exception (`BaseException.add_note`) as it passes.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield  # Only the main thread is told of signals.
+        return
+    before = {number: signal.signal(number, _raise) for number in _SIGNALS}
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        notes = getattr(error, "__notes__", ["what was written is whole; give the same command again"])
+        print(f"{error or 'interrupted'}: {'; '.join(notes)}", file=sys.stderr)
+        sys.exit(128 + getattr(error, "number", signal.SIGINT))
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,55 @@
+"""A signal ends a binary with one line and its exit code, during import as well as in its main."""
+
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from experiments import common, interrupts
+
+_ROOT = pathlib.Path(__file__).parents[2]
+_SIGNALS = ("SIGINT", "SIGTERM")
+
+
+@pytest.mark.parametrize("name", _SIGNALS)
+@pytest.mark.parametrize("binary", ["align", "score", "audit", "record"])
+def test_a_signal_during_import_is_one_line(tmp_path, name, binary):
+    (tmp_path / "jax").mkdir()
+    (tmp_path / "jax" / "__init__.py").write_text(f"import os, signal\nos.kill(os.getpid(), signal.{name})\n")
+    process = subprocess.run(
+        [sys.executable, "-m", f"experiments.{binary}"],
+        cwd=_ROOT,
+        env={**os.environ, "PYTHONPATH": f"{tmp_path}:{_ROOT}"},
+        text=True,
+        capture_output=True,
+        timeout=60,
+    )
+    word = {"SIGINT": "interrupted", "SIGTERM": "terminated"}[name]
+    assert process.stderr == f"{word} before anything was begun\n"
+    assert process.returncode == 128 + getattr(signal, name)
+
+
+@pytest.mark.parametrize("name", _SIGNALS)
+def test_a_signal_in_main_says_what_is_kept(capsys, name):
+    number = getattr(signal, name)
+    before = signal.getsignal(number)
+
+    def main(_):
+        try:
+            os.kill(os.getpid(), number)
+        except interrupts.Interrupted as error:
+            error.add_note("3 of 5 parts are kept")
+            raise
+
+    with pytest.raises(SystemExit) as end:
+        common.reporting_user_errors(main)(["binary"])
+    word = {"SIGINT": "interrupted", "SIGTERM": "terminated"}[name]
+    assert capsys.readouterr().err == f"{word}: 3 of 5 parts are kept\n"
+    assert end.value.code == 128 + number and signal.getsignal(number) is before
+
+
+def test_importing_the_binaries_changes_no_handler():
+    assert signal.getsignal(signal.SIGINT) is not interrupts._end_at_once
