@@ -1,7 +1,6 @@
 """What the graph of a metric says must hold, and what interventions on the imaging condition did."""
 
 from causal_iqa.causal.adjustment import METHODS, ArmMeans, Assignment, arm_means, assign, estimate_arms
-from causal_iqa.causal.clustered_test import clustered_test
 from causal_iqa.causal.desiderata import SMALLEST_P, UNDEFINED, Desiderata, Evidence, Verdict, judge
 from causal_iqa.causal.dose_alignment import DoseAlignment, Trend, align_doses, falling_trend
 from causal_iqa.causal.effects import (
@@ -11,14 +10,6 @@ from causal_iqa.causal.effects import (
     dose_response,
 )
 from causal_iqa.causal.estimates import Estimate
-from causal_iqa.causal.graph_tests import (
-    Column,
-    IndependenceTest,
-    independence_test,
-    numeric_column,
-    one_row_per_image,
-    statement_tests,
-)
 from causal_iqa.causal.graphs import (
     FAMILIES,
     Graph,
@@ -31,6 +22,14 @@ from causal_iqa.causal.graphs import (
     parse,
 )
 from causal_iqa.causal.implications import RIVALS, Distinction, Implication, distinctions, implications
+from causal_iqa.causal.independence import (
+    Column,
+    IndependenceTest,
+    independence_test,
+    numeric_column,
+    one_row_per_image,
+    statement_tests,
+)
 from causal_iqa.causal.mediation import Mediation, mediate
 from causal_iqa.causal.observational import (
     Overlap,
@@ -43,6 +42,7 @@ from causal_iqa.causal.observational import (
 )
 from causal_iqa.causal.refutations import Refutation, refute
 from causal_iqa.causal.sensitivity import Robustness, e_value, robustness
+from causal_iqa.causal.within_conditions import clustered_test
 
 __all__ = [
     "FAMILIES",

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from causal_iqa import causal
-from causal_iqa.causal import graph_tests
+from causal_iqa.causal import independence
 
 OBSERVED = ("C", "M", "Q", "Y")
 
@@ -128,7 +128,7 @@ def test_large_strata_go_to_the_regression(key):
     given = [causal.Column(label)]
     alone = causal.independence_test(key, causal.Column(numbers=x), causal.Column(numbers=y))
     assert alone.p_value < 1e-4
-    kept = [graph_tests._by_regression(key, *(causal.Column(numbers=v) for v in (x, y)), given)]
+    kept = [independence._by_regression(key, *(causal.Column(numbers=v) for v in (x, y)), given)]
     kept.append(causal.independence_test(key, *(causal.Column(numbers=v) for v in (x, y)), given, num_permutations=199))
     assert [one.method for one in kept] == ["KCI", "HSIC, permutations within strata"]
     assert kept[0].p_value > 0.05
@@ -137,7 +137,7 @@ def test_large_strata_go_to_the_regression(key):
 
 def test_many_rows_go_to_random_features(key, monkeypatch):
     world = _world(0)
-    monkeypatch.setattr(graph_tests, "_MOST_KCI_ROWS", 100)
+    monkeypatch.setattr(independence, "_MOST_KCI_ROWS", 100)
     result = causal.independence_test(key, world["P"], world["C"], [world["Q"]])
     assert result.method == "RCIT"
     assert result.p_value > 0.01
@@ -184,7 +184,7 @@ def test_clustered_test_is_calibrated_where_rows_are_copies_of_scenes(key):
 
 
 def test_the_law_of_permuted_images_is_that_of_drawn_permutations(key, monkeypatch):
-    module = importlib.import_module("causal_iqa.causal.clustered_test")
+    module = importlib.import_module("causal_iqa.causal.within_conditions")
     weak = [_tables(seed, False, 120) for seed in range(6)]
     weak = [(q + 0.3 * scene, m) for q, m, scene in weak]
     law = [causal.clustered_test(key, *tables, num_permutations=0) for tables in weak]

@@ -11,7 +11,7 @@ import jax
 import numpy as np
 from scipy import special, stats
 
-from causal_iqa.causal.graph_tests import LEAST_ROWS, IndependenceTest
+from causal_iqa.causal.independence import LEAST_ROWS, IndependenceTest
 
 _MOST_LEVELS = 12
 # From here on the normal law of the permuted sums stands in for the permutations.
