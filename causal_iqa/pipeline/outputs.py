@@ -1,14 +1,17 @@
 """A judged network's outputs for one image: what is kept of them, and how stable they are over changed views of it."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from causal_iqa import backbones, rivals
 
-# Most probable classes kept of every image.
+# Most probable classes kept of every image, and penultimate features of the network that is judged.
 KEPT_CLASSES = 32
+KEPT_EMBEDDING = 128
 # Of the views: largest shift as a fraction of the side, and the deviation of the noise, two grey levels of 255.
 _SHIFT, _NOISE = 1 / 16, 2 / 255
 
@@ -23,15 +26,16 @@ def performance(network: backbones.Network, params: Any, image: jax.Array, label
       label: scalar int.
 
     Returns:
-      "correct", "p_true", "confidence", "prediction", "entropy" (nats), "margin" (of the two largest probabilities) and
-      "energy" (log-sum-exp of the logits), scalars; the KEPT_CLASSES largest "probabilities" float16 and their
-      "classes" uint16.
+      "correct", "p_true", "confidence", "prediction", "entropy" (nats), "margin" (of the two largest probabilities),
+      "energy" (log-sum-exp of the logits) and the three `rivals.MatrixNormTerms`, scalars; the KEPT_CLASSES largest
+      "log_probabilities" float16 and their "classes" uint16; "power_sums", `rivals.log_power_sums`, where there are
+      more classes than are kept; "embedding", `kept_embedding` float16, of a network that gives features.
     """
-    logits, _ = network.apply(params, backbones.geometry(network.preprocessing, image))
-    probabilities = jax.nn.softmax(logits)
-    likely, classes = jax.lax.top_k(probabilities, min(KEPT_CLASSES, network.num_classes))
+    logits, features = network.apply(params, backbones.geometry(network.preprocessing, image))
+    probabilities, log_probabilities = jax.nn.softmax(logits), jax.nn.log_softmax(logits)
+    likely, _ = jax.lax.top_k(probabilities, 2)
     prediction = jnp.argmax(logits)
-    return {
+    found = {
         "correct": prediction == label,
         "p_true": probabilities[label],
         "confidence": likely[0],
@@ -39,9 +43,58 @@ def performance(network: backbones.Network, params: Any, image: jax.Array, label
         "entropy": jax.scipy.special.entr(probabilities).sum(),
         "margin": likely[0] - likely[1],
         "energy": jax.nn.logsumexp(logits),
-        "probabilities": likely.astype(jnp.float16),
-        "classes": classes.astype(jnp.uint16),
+        **rivals.matrix_norm_terms(logits)._asdict(),
+        **_most_likely(log_probabilities),
     }
+    if network.num_classes > KEPT_CLASSES:
+        found["power_sums"] = rivals.log_power_sums(log_probabilities)
+    if backbones.PENULTIMATE in features:
+        found["embedding"] = kept_embedding(features[backbones.PENULTIMATE])
+    return found
+
+
+def _most_likely(log_probabilities: jax.Array) -> dict[str, jax.Array]:
+    kept, classes = jax.lax.top_k(log_probabilities, min(KEPT_CLASSES, log_probabilities.shape[0]))
+    return {"log_probabilities": kept.astype(jnp.float16), "classes": classes.astype(jnp.uint16)}
+
+
+def kept_embedding(features: jax.Array) -> jax.Array:
+    """Keeps KEPT_EMBEDDING penultimate features, the same ones for every image: all of them where there are no more.
+
+    Sums over features are then estimated without bias by those kept, times d over their number.
+
+    Args:
+      features: [d].
+
+    Returns:
+      float16 [min(d, KEPT_EMBEDDING)], in their order.
+    """
+    d = features.shape[0]
+    chosen = np.sort(np.random.default_rng(d).permutation(d)[:KEPT_EMBEDDING])
+    return features[chosen].astype(jnp.float16)
+
+
+def second_opinion(
+    backbone: backbones.Network, params: Any, glances: Sequence[jax.Array], num_classes: int
+) -> dict[str, jax.Array]:
+    """What a backbone's own classifier says of one image, where it is a network for the same classes.
+
+    Args:
+      backbone: gives the features.
+      params: its parameters.
+      glances: penultimate features [d] of the image at several sides; their class probabilities are averaged.
+      num_classes: of the task.
+
+    Returns:
+      The KEPT_CLASSES largest "head_log_probabilities" float16 and their "head_classes" uint16; nothing without such a
+      classifier.
+    """
+    if backbone.classifier is None or backbone.num_classes != num_classes:
+        return {}
+    kernel, bias = backbone.classifier(params)
+    each = [jax.nn.log_softmax(jnp.matmul(x, kernel, precision="highest") + bias) for x in glances]
+    mean = jax.nn.logsumexp(jnp.stack(each), axis=0) - np.log(len(each))
+    return {f"head_{field}": value for field, value in _most_likely(mean).items()}
 
 
 def changed_view(key: jax.Array, image: jax.Array, number: jax.Array) -> jax.Array:
@@ -77,7 +130,8 @@ def stability(
       num_views: passes, static int, at least 2.
 
     Returns:
-      "prediction_agreement", "prediction_information" and "ser_fiq" of `rivals.TABLE`, scalars, higher is better.
+      "prediction_agreement", "neighbourhood_invariance", "prediction_information" and "ser_fiq" of `rivals.TABLE`,
+      scalars, higher is better.
     """
     seen = backbones.geometry(network.preprocessing, image)
 
@@ -89,6 +143,7 @@ def stability(
     logits, embeddings = jax.lax.map(one, jnp.arange(num_views))
     return {
         "prediction_agreement": rivals.prediction_agreement(logits),
+        "neighbourhood_invariance": rivals.neighbourhood_invariance(logits),
         "prediction_information": rivals.prediction_information(logits),
         "ser_fiq": rivals.ser_fiq(embeddings),
     }

@@ -259,10 +259,13 @@ def make_program(
     Returns:
       `program(state, pixels uint8 [B, S, S, 3], labels int32 [B], salts uint32 [B]) -> {column: [C, B]}` with
       `<network>/correct` and what else `outputs.performance` and `outputs.stability` give beside the score columns,
-      and the vectors [C, B, K] `<network>/probabilities`, `<network>/classes` and `<backbone>/features`, under
-      `keeping_projections`; with several views `<backbone>@<side>px/features`. B is the same at every call, a multiple
-      of the number of devices. `state` holds the parameters: {"networks", "backbones", "witnesses", "projections"}.
+      and the vectors [C, B, K] that `outputs.performance` gives, `<backbone>/features`, under `keeping_projections`,
+      and what `outputs.second_opinion` gives; with several views `<backbone>@<side>px/features` and so on. B is the
+      same at every call, a multiple of the number of devices. `state` holds the parameters: {"networks", "backbones",
+      "witnesses", "projections"}.
     """
+
+    num_classes = next((network.num_classes for network in networks.values()), 0)
 
     def features_at(state, image, view):
         found = {
@@ -285,6 +288,10 @@ def make_program(
             suffix = f"@{view.side}px" if len(views) > 1 else ""
             for name in view.backbone_sides:
                 row[f"{name}{suffix}/features"] = _kept(features[name].final, state["projections"][name])
+                opinion = outputs.second_opinion(
+                    feature_backbones[name], state["backbones"][name], features[name].glances, num_classes
+                )
+                row |= {f"{name}{suffix}/{field}": value for field, value in opinion.items()}
             for scorer in scorers:
                 if scorer.column.side == view.side:
                     clean = clean_features[view.side]

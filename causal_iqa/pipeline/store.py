@@ -32,7 +32,7 @@ class ScoreTable(NamedTuple):
     labels: np.ndarray  # int32 [N]
     conditions: tuple[Condition, ...]  # C
     columns: Mapping[str, np.ndarray]  # name -> [C, N], NaN where undefined
-    vectors: Mapping[str, np.ndarray]  # name -> float16 or uint16 [C, N, K]: class probabilities, features
+    vectors: Mapping[str, np.ndarray]  # name -> float or uint16 [C, N, K]: class log probabilities, features
     skipped: tuple[tuple[str, str], ...]  # (id, reason) of unreadable images
     metadata: Mapping[str, Any]  # passports
 

@@ -153,13 +153,17 @@ def _classes(vectors: Mapping[str, np.ndarray], labels: np.ndarray, num_classes:
     return max([int(labels.max()), *seen]) + 1
 
 
+def _log_probabilities(vectors: Mapping[str, np.ndarray], name: str, c: int) -> np.ndarray:
+    return vectors[f"{name}/log_probabilities"][c].astype(np.float64)
+
+
 def _set_scores(
     networks: Sequence[str], vectors: Mapping[str, np.ndarray], labels: np.ndarray, num_classes: int | None
 ) -> list[_SetScore]:
     """Scores that are one number per condition; those that read labels need a few images of every class."""
     found: list[_SetScore] = []
     labelled = len(labels) >= _LEAST_PER_CLASS * len(np.unique(labels))
-    if all(f"{name}/probabilities" in vectors for name in networks):
+    if all(f"{name}/log_probabilities" in vectors for name in networks):
         size = _classes(vectors, labels, num_classes)
         scores: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {}
         if min(len(labels), size) <= _MOST_SINGULAR_VALUES:
@@ -169,7 +173,7 @@ def _set_scores(
         for name in networks:
 
             def dense(c: int, name: str = name) -> np.ndarray:
-                return rivals.dense(vectors[f"{name}/probabilities"][c], vectors[f"{name}/classes"][c], size)
+                return rivals.dense(np.exp(_log_probabilities(vectors, name, c)), vectors[f"{name}/classes"][c], size)
 
             found += [_SetScore(rival, (name,), rivals.FAMILY, dense, score) for rival, score in scores.items()]
     for name, features in vectors.items():
@@ -201,7 +205,7 @@ def _on_halves(one: _SetScore, labels: np.ndarray, halves: np.ndarray, num_condi
 def _transport_rows(
     networks: Sequence[str], vectors: Mapping[str, Any], labels: np.ndarray, num_classes: int | None, folds: np.ndarray
 ) -> dict[str, np.ndarray]:
-    if not all(f"{name}/probabilities" in vectors for name in networks):
+    if not all(f"{name}/log_probabilities" in vectors for name in networks):
         return {}
     size = _classes(vectors, labels, num_classes)
     parts = [
@@ -211,15 +215,15 @@ def _transport_rows(
     ]
     out = {}
     for name in networks:
-        probabilities, classes = vectors[f"{name}/probabilities"], vectors[f"{name}/classes"]
-        rows = np.full(probabilities.shape[:2], np.nan)
+        classes = vectors[f"{name}/classes"]
+        rows = np.full(classes.shape[:2], np.nan)
         for part in parts:
             others = labels[folds != folds[part[0]]]
             shares = np.full(size, 1 / size)
             if len(others) >= _LABELS_PER_CLASS * size:
                 shares = np.bincount(others, minlength=size) / len(others)
             for c in range(len(rows)):
-                dense = rivals.dense(probabilities[c, part], classes[c, part], size)
+                dense = rivals.dense(np.exp(_log_probabilities(vectors, name, c)[part]), classes[c, part], size)
                 rows[c, part] = rivals.optimal_transport(dense, shares).probability
         out[name] = rows
     return out

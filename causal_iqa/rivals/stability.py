@@ -26,6 +26,25 @@ def prediction_agreement(logits: jax.Array) -> jax.Array:
     return ((votes * votes).sum() - passes) / (passes * (passes - 1))
 
 
+def neighbourhood_invariance(logits: jax.Array) -> jax.Array:
+    """Share of the passes that predict the most frequent class.
+
+    Args:
+      logits: float [A, K] of A passes over changed views, A at least 2.
+
+    Returns:
+      Scalar in [1 / min(A, K), 1], higher is better; its mean over images is the score of a set.
+
+    Raises:
+      ValueError: for another rank or fewer than two passes.
+
+    References:
+      [1] N. Ng et al. (2023), Predicting out-of-domain generalization with neighborhood invariance.
+    """
+    passes, classes = _check_passes(logits, "logits")
+    return jax.nn.one_hot(jnp.argmax(logits, axis=-1), classes).sum(axis=0).max() / passes
+
+
 def prediction_information(logits: jax.Array) -> jax.Array:
     """Negative mutual information of prediction and pass: mean entropy of a pass less entropy of the mean prediction.
 

@@ -8,7 +8,7 @@ import pytest
 from scipy import special
 
 import causal_iqa
-from causal_iqa import backbones, data, degradations, images, pipeline
+from causal_iqa import backbones, data, degradations, images, pipeline, rivals
 from causal_iqa.pipeline import outputs, program
 
 _VIEWS = 3
@@ -61,9 +61,65 @@ def test_stability_columns_are_those_of_a_loop_over_views(tmp_path):
     votes = p.argmax(axis=1)
     agree = np.mean([a == b for a, b in itertools.combinations(votes, 2)])
     assert table.columns["scene_cnn_a/prediction_agreement"][1, n] == pytest.approx(agree)
+    most = max(np.mean(votes == vote) for vote in votes)
+    assert table.columns["scene_cnn_a/neighbourhood_invariance"][1, n] == pytest.approx(most)
     assert all(np.ptp(values) > 0 for values in found.values())
 
 
 def test_one_view_is_refused():
     with pytest.raises(causal_iqa.InputError, match="stability_views: expected 0, or at least 2, got 1"):
         pipeline.StudyConfig(networks=_CONFIG.networks, stability_views=1)
+
+
+def _network(num_classes, d):
+    rng = np.random.default_rng(num_classes)
+    kernel = rng.normal(size=(d, num_classes)).astype(np.float32)
+    bias = rng.normal(size=num_classes).astype(np.float32)
+
+    def apply(params, image):
+        features = image.reshape(-1)[:d]
+        return features @ params[0] + params[1], {"penultimate": features}
+
+    preprocessing = backbones.Preprocessing(16, 1.0, (0.0,) * 3, (1.0,) * 3, 16)
+    return backbones.Network(
+        "fake", apply, (kernel, bias), preprocessing, num_classes, ("penultimate",), "", lambda params: params
+    )
+
+
+@pytest.mark.parametrize("num_classes, d", [(5, 20), (50, 200)])
+def test_kept_outputs_are_those_of_the_logits(num_classes, d):
+    network = _network(num_classes, d)
+    image = np.random.default_rng(1).uniform(size=(16, 16, 3)).astype(np.float32)
+    found = jax.jit(lambda image: outputs.performance(network, network.params, image, 3))(image)
+    logits, features = network.apply(network.params, image)
+    log_p = np.asarray(jax.nn.log_softmax(logits), np.float64)
+    kept = min(num_classes, outputs.KEPT_CLASSES)
+    assert found["log_probabilities"].shape == found["classes"].shape == (kept,)
+    np.testing.assert_array_equal(found["classes"], np.argsort(-log_p)[:kept])
+    np.testing.assert_allclose(found["log_probabilities"], log_p[found["classes"]], rtol=1e-3, atol=1e-3)
+    terms = rivals.matrix_norm_terms(logits)
+    for name, value in terms._asdict().items():
+        assert found[name] == pytest.approx(float(value), rel=1e-5)
+    assert ("power_sums" in found) == (num_classes > kept)
+    if "power_sums" in found:
+        for temperature, value in zip(rivals.TEMPERATURES, found["power_sums"], strict=True):
+            assert value == pytest.approx(special.logsumexp(log_p / temperature), abs=1e-4)
+    embedding = np.asarray(found["embedding"], np.float32)
+    assert embedding.shape == (min(d, outputs.KEPT_EMBEDDING),)
+    values = np.asarray(features["penultimate"])
+    assert set(embedding) <= set(values.astype(np.float16).astype(np.float32))
+    if d <= outputs.KEPT_EMBEDDING:
+        np.testing.assert_allclose(embedding, values, rtol=1e-3)
+
+
+def test_second_opinion_averages_the_classifier_over_glances():
+    backbone = _network(6, 20)
+    glances = tuple(np.random.default_rng(2).normal(size=(2, 20)).astype(np.float32))
+    found = outputs.second_opinion(backbone, backbone.params, glances, 6)
+    kernel, bias = backbone.params
+    mean = np.mean([special.softmax(x @ kernel + bias) for x in glances], axis=0)
+    np.testing.assert_array_equal(found["head_classes"], np.argsort(-mean))
+    np.testing.assert_allclose(
+        np.exp(found["head_log_probabilities"].astype(np.float32)), np.sort(mean)[::-1], rtol=0.01
+    )
+    assert outputs.second_opinion(backbone, backbone.params, glances, 7) == {}

@@ -41,7 +41,10 @@ def _table(seed=0):
             f"{name}/margin": top[..., 0] - top[..., 1],
             f"{name}/energy": special.logsumexp(logits, axis=2),
         }
-        vectors |= {f"{name}/probabilities": top.astype(np.float16), f"{name}/classes": classes.astype(np.uint16)}
+        vectors |= {
+            f"{name}/log_probabilities": np.log(top).astype(np.float16),
+            f"{name}/classes": classes.astype(np.uint16),
+        }
     vectors["net/features"] = rng.normal(size=(len(_CONDITIONS), _IMAGES, 4)).astype(np.float16)
     noise = rng.normal(size=(3, len(_CONDITIONS), _IMAGES))
     columns |= {"ours": ease + 0.3 * noise[0], "psnr": ease + noise[1], "blur": -noise[2] * ease}

@@ -1,0 +1,74 @@
+"""MaNo: accuracy from the norm of a matrix of normalised logits."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.scipy import special
+
+# The norm's order and the criterion above which the softmax is trusted, as published.
+_ORDER, _CERTAIN = 4, 5.0
+
+
+class MatrixNormTerms(NamedTuple):
+    """What one image adds to MaNo; arrays [...].
+
+    softmax_power: sum over classes of the softmax to the fourth power.
+    taylor_power: the same of the logits under the second-order Taylor normalisation.
+    divergence: mean over classes of the negative log softmax, the cross-entropy from the uniform distribution, nats.
+    """
+
+    softmax_power: jax.Array
+    taylor_power: jax.Array
+    divergence: jax.Array
+
+
+def matrix_norm_terms(logits: jax.Array) -> MatrixNormTerms:
+    """What every image adds to `matrix_norm`.
+
+    Args:
+      logits: float [..., K].
+
+    Returns:
+      The terms, [...] each.
+
+    References:
+      [1] R. Xie et al. (2024), MaNo: exploiting matrix norm for unsupervised accuracy estimation under distribution
+        shifts, equations 5 and 6.
+    """
+    log_p = jax.nn.log_softmax(logits)
+    series = 1 + logits + jnp.square(logits) / 2
+    series = series - series.min(axis=-1, keepdims=True)
+    total = series.sum(axis=-1, keepdims=True)
+    shares = jnp.where(total > 0, series / jnp.where(total > 0, total, 1.0), 0.0)
+    return MatrixNormTerms(
+        jnp.exp(special.logsumexp(_ORDER * log_p, axis=-1)), (shares**_ORDER).sum(axis=-1), -log_p.mean(axis=-1)
+    )
+
+
+def matrix_norm(terms: MatrixNormTerms, num_classes: int) -> float:
+    """MaNo of a set of images: (mean over images and classes of the normalised logits to the fourth power)^(1/4).
+
+    Logits are normalised by the softmax where the set's mean cross-entropy from the uniform distribution is above 5,
+    else by (1 + z + z^2 / 2) less its smallest, divided by the sum.
+
+    Args:
+      terms: of N images, [N] each.
+      num_classes: K.
+
+    Returns:
+      In [0, 1], higher is better.
+
+    Raises:
+      ValueError: when the terms are not three equally long vectors.
+
+    References:
+      [1] R. Xie et al. (2024), MaNo: exploiting matrix norm for unsupervised accuracy estimation under distribution
+        shifts.
+    """
+    softmax, taylor, divergence = (np.asarray(term, np.float64) for term in terms)
+    if softmax.ndim != 1 or not softmax.size or taylor.shape != softmax.shape or divergence.shape != softmax.shape:
+        raise ValueError(f"terms: expected [N] each, got {softmax.shape}, {taylor.shape} and {divergence.shape}")
+    power = softmax if divergence.mean() > _CERTAIN else taylor
+    return float((power.mean() / num_classes) ** (1 / _ORDER))
