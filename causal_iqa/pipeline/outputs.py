@@ -46,16 +46,18 @@ def performance(network: backbones.Network, params: Any, image: jax.Array, label
         **rivals.matrix_norm_terms(logits)._asdict(),
         **_most_likely(log_probabilities),
     }
-    if network.num_classes > KEPT_CLASSES:
-        found["power_sums"] = rivals.log_power_sums(log_probabilities)
     if backbones.PENULTIMATE in features:
         found["embedding"] = kept_embedding(features[backbones.PENULTIMATE])
     return found
 
 
 def _most_likely(log_probabilities: jax.Array) -> dict[str, jax.Array]:
-    kept, classes = jax.lax.top_k(log_probabilities, min(KEPT_CLASSES, log_probabilities.shape[0]))
-    return {"log_probabilities": kept.astype(jnp.float16), "classes": classes.astype(jnp.uint16)}
+    num_classes = log_probabilities.shape[0]
+    kept, classes = jax.lax.top_k(log_probabilities, min(KEPT_CLASSES, num_classes))
+    found = {"log_probabilities": kept.astype(jnp.float16), "classes": classes.astype(jnp.uint16)}
+    if num_classes > KEPT_CLASSES:
+        found["power_sums"] = rivals.log_power_sums(log_probabilities)
+    return found
 
 
 def kept_embedding(features: jax.Array) -> jax.Array:
@@ -86,8 +88,8 @@ def second_opinion(
       num_classes: of the task.
 
     Returns:
-      The KEPT_CLASSES largest "head_log_probabilities" float16 and their "head_classes" uint16; nothing without such a
-      classifier.
+      "head_log_probabilities", "head_classes" and, with more classes than are kept, "head_power_sums", as `performance`
+      has them; nothing without such a classifier.
     """
     if backbone.classifier is None or backbone.num_classes != num_classes:
         return {}

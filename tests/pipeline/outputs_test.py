@@ -123,3 +123,7 @@ def test_second_opinion_averages_the_classifier_over_glances():
         np.exp(found["head_log_probabilities"].astype(np.float32)), np.sort(mean)[::-1], rtol=0.01
     )
     assert outputs.second_opinion(backbone, backbone.params, glances, 7) == {}
+    many = _network(50, 20)
+    assert outputs.second_opinion(many, many.params, glances, 50)["head_power_sums"].shape == (
+        len(rivals.TEMPERATURES),
+    )
