@@ -1,25 +1,49 @@
 """Images in: TFDS data sources, class folders, the embedded scenes, and the one batcher."""
 
-from causal_iqa.data.batches import CROP_FRACTION, Batch, batches, choose, fit
-from causal_iqa.data.folder import FolderSource, open_folder, open_images, read_classes
+from causal_iqa.data.batches import (
+    CROP_FRACTION,
+    Batch,
+    LabelledImages,
+    batches,
+    choose,
+    choose_labelled,
+    fit,
+    labels_of,
+)
+from causal_iqa.data.budget import MAX_PIXELS
+from causal_iqa.data.classes import CLASS_ORDERS, read_classes
+from causal_iqa.data.folder import FolderSource, open_folder, open_images
+from causal_iqa.data.identity import copies, place, shared_ids
 from causal_iqa.data.open import open_source
-from causal_iqa.data.sources import Example, Source, UnreadableImage
+from causal_iqa.data.sources import UNLABELLED, Example, Source, UnreadableImage, remarks
 from causal_iqa.data.tfds_source import TfdsSource, open_tfds
+from causal_iqa.data.walk import PassedOver
 
 __all__ = [
+    "CLASS_ORDERS",
     "CROP_FRACTION",
+    "MAX_PIXELS",
+    "UNLABELLED",
     "Batch",
     "Example",
     "FolderSource",
+    "LabelledImages",
+    "PassedOver",
     "Source",
     "TfdsSource",
     "UnreadableImage",
     "batches",
     "choose",
+    "choose_labelled",
+    "copies",
     "fit",
+    "labels_of",
     "open_folder",
     "open_images",
     "open_source",
     "open_tfds",
+    "place",
     "read_classes",
+    "remarks",
+    "shared_ids",
 ]

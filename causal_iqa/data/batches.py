@@ -16,7 +16,8 @@ import numpy as np
 import PIL.Image
 
 from causal_iqa import _checks
-from causal_iqa.data.sources import Example, Source, UnreadableImage
+from causal_iqa.data import budget
+from causal_iqa.data.sources import UNLABELLED, Example, Source, UnreadableImage
 
 CROP_FRACTION = 0.875
 
@@ -77,11 +78,73 @@ def choose(
     return chosen
 
 
+def labels_of(source: Source, indices: Sequence[int] | np.ndarray) -> np.ndarray:
+    """Reads labels without decoding images.
+
+    Args:
+      source: the images.
+      indices: positions in it.
+
+    Returns:
+      int32 [n], UNLABELLED where the label is unknown or cannot be read.
+    """
+    return np.fromiter((_label(source, int(i)) for i in indices), np.int32, len(indices))
+
+
+def _label(source: Source, index: int) -> int:
+    try:
+        return source.label(index)
+    except UnreadableImage:
+        return UNLABELLED
+
+
+class LabelledImages(NamedTuple):
+    """Images chosen for their labels."""
+
+    indices: np.ndarray  # int64 [num], positions in the source
+    num_unlabelled: int  # images that would have been chosen, had they labels
+
+
+def choose_labelled(source: Source, num: int | None, *, seed: int) -> LabelledImages:
+    """Chooses labelled images as `choose` does; where all are labelled the choice is the same.
+
+    Args:
+      source: the images. Labels are read of no more than it takes.
+      num: how many; None: all that are labelled.
+      seed: of the choice.
+
+    Returns:
+      The choice, and how many unlabelled images it passed over.
+
+    Raises:
+      InputError: when fewer are labelled, or none.
+    """
+    order = choose(source, None, seed=seed)
+    chosen, passed_over = [], 0
+    for index in order:
+        if num is not None and len(chosen) == num:
+            break
+        if _label(source, int(index)) == UNLABELLED:
+            passed_over += 1
+        else:
+            chosen.append(index)
+    where = f"of {source.name} (split {source.split})"
+    if not chosen:
+        raise _checks.InputError(
+            f"labels: none of the {len(source)} images {where} has one; a network is judged on labelled images"
+        )
+    if num is not None and len(chosen) < num:
+        raise _checks.InputError(
+            f"num: expected {num} images {where}, but only {len(chosen)} labelled are there ({len(source)} in all)"
+        )
+    return LabelledImages(np.asarray(chosen, np.int64), passed_over)
+
+
 def _take_turns(source: Source, order: np.ndarray, rng: np.random.Generator) -> Iterator[int]:
     by_class: dict[int, list[int]] = collections.defaultdict(list)
     for i in order:
-        by_class[source.label(int(i))].append(int(i))
-    by_class.pop(-1, None)
+        by_class[_label(source, int(i))].append(int(i))
+    by_class.pop(UNLABELLED, None)
     queues = [by_class[label] for label in rng.permutation(sorted(by_class))]
     rounds = itertools.zip_longest(*queues)
     return (i for turn in rounds for i in turn if i is not None)
@@ -110,7 +173,8 @@ def fit(image: np.ndarray, size: int, *, crop_fraction: float = CROP_FRACTION) -
     top, left = (height - side) // 2, (width - side) // 2
     square = image[top : top + side, left : left + side]
     if side == size:
-        return square
+        # Not a view of the whole, which would stay in memory as long as the square.
+        return square if square.size == image.size else square.copy()
     return np.asarray(PIL.Image.fromarray(square).resize((size, size), PIL.Image.Resampling.BILINEAR))
 
 
@@ -164,11 +228,12 @@ def _iterate(source, chunks, batch_size, size, fraction, workers, prefetch) -> I
     whole = hasattr(source, "batch")
 
     def read_one(index: int) -> Example | UnreadableImage:
-        try:
-            example = source[index]
-        except UnreadableImage as error:
-            return error
-        return example._replace(image=fit(example.image, size, crop_fraction=fraction))
+        with budget.held_until_used():
+            try:
+                example = source[index]
+            except UnreadableImage as error:
+                return error
+            return example._replace(image=fit(example.image, size, crop_fraction=fraction))
 
     def read_chunk(chunk: list[int]) -> list[Example]:
         return [e._replace(image=fit(e.image, size, crop_fraction=fraction)) for e in source.batch(chunk)]
@@ -183,20 +248,31 @@ def _iterate(source, chunks, batch_size, size, fraction, workers, prefetch) -> I
         for chunk in chunks:
             pending.append((chunk, submit(chunk)))
             if len(pending) > prefetch:
-                yield _next_batch(pending, whole, batch_size, size, seen)
+                yield _next_batch(pending, source, whole, batch_size, size, seen)
         while pending:
-            yield _next_batch(pending, whole, batch_size, size, seen)
+            yield _next_batch(pending, source, whole, batch_size, size, seen)
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _next_batch(pending, whole: bool, batch_size: int, size: int, seen: dict[str, int]) -> Batch:
+def _next_batch(pending, source: Source, whole: bool, batch_size: int, size: int, seen: dict[str, int]) -> Batch:
     chunk, futures = pending.popleft()
     results = futures[0].result() if whole else [future.result() for future in futures]
     for index, result in zip(chunk, results, strict=True):
+        if isinstance(result, Example):
+            _check_label(result, source)
         if seen.setdefault(result.id, index) != index:
             raise _checks.InputError(f"id {result.id!r} names images {seen[result.id]} and {index}; ids must be unique")
     return _assemble(results, batch_size, size)
+
+
+def _check_label(example: Example, source: Source) -> None:
+    num_classes = len(source.class_names)
+    if example.label != UNLABELLED and not 0 <= example.label < (num_classes or np.inf):
+        raise _checks.InputError(
+            f"label: expected a class from 0 to {num_classes - 1}, or {UNLABELLED} for unlabelled, got {example.label} "
+            f"of {example.id!r} in {source.name}"
+        )
 
 
 def _assemble(results: Sequence[Example | UnreadableImage], batch_size: int, size: int) -> Batch:
@@ -205,7 +281,7 @@ def _assemble(results: Sequence[Example | UnreadableImage], batch_size: int, siz
     valid = np.isin(np.arange(batch_size), readable)
     if not readable:
         images = np.zeros((batch_size, size, size, 3), np.uint8)
-        return Batch(images, np.full(batch_size, -1, np.int32), ("",) * batch_size, valid, skipped)
+        return Batch(images, np.full(batch_size, UNLABELLED, np.int32), ("",) * batch_size, valid, skipped)
     filled = [results[slot if valid[slot] else readable[-1]] for slot in range(batch_size)]
     return Batch(
         images=np.stack([example.image for example in filled]),

@@ -2,17 +2,20 @@
 
 import dataclasses
 import functools
+import hashlib
 import os
 import pathlib
+import stat
 from collections.abc import Sequence
 
-from causal_iqa import _checks
-from causal_iqa.data import decoding
+from causal_iqa import _checks, _reading
+from causal_iqa.data import budget, decoding, formats, names, walk
+from causal_iqa.data.classes import CLASS_ORDERS, class_list
 from causal_iqa.data.sources import Example, UnreadableImage
 
-EXTENSIONS = (".jpg", ".jpeg", ".jpe", ".png", ".webp", ".bmp")
-
 _SHOWN = 5
+# Headers looked at to say which files have several frames.
+_MOST_LOOKED_AT = 256
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,10 +25,13 @@ class FolderSource:
     Attributes:
       name: "folder:PATH" as given.
       root: the folder that ids are relative to.
-      paths: ids, i.e. paths relative to the root with forward slashes.
+      paths: ids, i.e. paths relative to the root with forward slashes, as `names.text_of` writes them.
       labels: one class index per path, -1 where unknown.
       class_names: the classes in label order; empty when unlabelled.
       split: the subfolder read, None when the root itself is.
+      max_pixels: the most pixels of an image that is decoded.
+      passed_over: what lies in the folder and is not read.
+      remarks: lines that a user should read before the images are used.
     """
 
     name: str
@@ -34,13 +40,16 @@ class FolderSource:
     labels: tuple[int, ...]
     class_names: tuple[str, ...]
     split: str | None = None
+    max_pixels: int = budget.MAX_PIXELS
+    passed_over: walk.PassedOver = walk.NOTHING
+    remarks: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.paths)
 
     def __getitem__(self, index: int) -> Example:
         id = self.id(index)
-        return Example(decoding.decode(self._read(id), id), self.label(index), id)
+        return Example(decoding.read(self.file(index), id, max_pixels=self.max_pixels), self.label(index), id)
 
     def id(self, index: int) -> str:
         """Returns the path relative to the root."""
@@ -50,14 +59,41 @@ class FolderSource:
         """Returns the class of the folder the image lies in."""
         return self.labels[index]
 
+    def file(self, index: int) -> pathlib.Path:
+        """Returns the file of an image."""
+        return self.root / names.name_of(self.paths[index])
+
+    def place(self, index: int) -> tuple:
+        """Returns what tells the file from all others, whatever path leads to it."""
+        try:
+            status = _reading.stat_of(self.file(index))
+        except OSError:
+            return "file", os.fspath(self.file(index))
+        return "file", status.st_dev, status.st_ino
+
+    def encoded_size(self, index: int) -> int:
+        """Returns the size of the file in bytes; raises UnreadableImage when there is none."""
+        try:
+            return _reading.stat_of(self.file(index)).st_size
+        except OSError as error:
+            raise UnreadableImage(self.id(index), _reading.reason_of(error)) from error
+
+    def content(self, index: int) -> bytes:
+        """Returns a digest of the encoded image; raises UnreadableImage when the file cannot be read."""
+        try:
+            with _reading.open_regular(self.file(index)) as file:
+                return hashlib.file_digest(file, "sha256").digest()
+        except OSError as error:
+            raise UnreadableImage(self.id(index), _reading.reason_of(error)) from error
+
     @functools.cached_property
     def image_shape(self) -> tuple[int, int] | None:
         """(height, width) when all readable images agree, else None; reads headers until two disagree."""
         found = None
-        for path in self.paths:
+        for index in range(len(self)):
             try:
-                with open(self.root / path, "rb") as file:
-                    shape = decoding.upright_size(file)
+                with _reading.open_regular(self.file(index)) as file:
+                    shape = decoding.upright_size(file, self.id(index))
             except OSError:
                 continue
             if shape is not None and found is not None and shape != found:
@@ -65,88 +101,59 @@ class FolderSource:
             found = found or shape
         return found
 
-    def _read(self, id: str) -> bytes:
-        try:
-            return (self.root / id).read_bytes()
-        except OSError as error:
-            raise UnreadableImage(id, error.strerror or str(error)) from error
-
-
-def read_classes(path: str | os.PathLike) -> tuple[str, ...]:
-    """Reads a class list: one class per line, label = line number from 0.
-
-    Args:
-      path: a UTF-8 text file.
-
-    Returns:
-      The class names in label order.
-
-    Raises:
-      InputError: when the file is missing, empty, not text, or has an empty line or a class twice.
-    """
-    try:
-        names = [line.strip() for line in pathlib.Path(path).read_text("utf-8-sig").rstrip().splitlines()]
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "not a UTF-8 text file"
-        raise _checks.InputError(f"classes: cannot read {os.fspath(path)!r}: {reason}") from error
-    return _check_classes(names, os.fspath(path))
-
-
-def _check_classes(names: Sequence[str], origin: str) -> tuple[str, ...]:
-    names = tuple(names)
-    if not names:
-        raise _checks.InputError(f"classes: {origin!r} names no class; write one class per line")
-    lines: dict[str, int] = {}
-    for line, name in enumerate(names, 1):
-        if not name:
-            raise _checks.InputError(f"classes: line {line} of {origin!r} is empty; it would shift every later label")
-        if name in lines:
-            raise _checks.InputError(f"classes: {name!r} is on lines {lines[name]} and {line} of {origin!r}")
-        lines[name] = line
-    return names
-
-
-def _is_image(name: str) -> bool:
-    return not name.startswith(".") and name.lower().endswith(EXTENSIONS)
-
-
-def _image_files(folder: pathlib.Path) -> list[pathlib.Path]:
-    found = []
-    for parent, folders, files in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        found += [pathlib.Path(parent, name) for name in files if _is_image(name)]
-    return found
-
 
 def _check_folder(root: str | os.PathLike, split: str | None) -> pathlib.Path:
-    path = pathlib.Path(root).expanduser()
-    if not path.exists():
-        raise _checks.InputError(f"folder: {os.fspath(root)!r} does not exist")
-    if not path.is_dir():
-        raise _checks.InputError(f"folder: {os.fspath(root)!r} is not a folder")
-    if split is None:
-        return path
-    parts = [entry.name for entry in path.iterdir() if entry.is_dir() and not entry.name.startswith(".")]
+    shown = os.fspath(root)
+    try:
+        path = pathlib.Path(root).expanduser()
+        if not stat.S_ISDIR(_reading.stat_of(path).st_mode):
+            raise _checks.InputError(f"folder: {shown!r} is not a folder")
+        if split is None:
+            return path
+        parts = [entry.name for entry in os.scandir(path) if entry.is_dir() and not entry.name.startswith(".")]
+    except FileNotFoundError as error:
+        raise _checks.InputError(f"folder: {shown!r} does not exist") from error
+    except (OSError, RuntimeError) as error:  # RuntimeError: the home folder of an unknown user.
+        raise _checks.InputError(f"folder: {shown!r} cannot be read: {_reading.reason_of(error)}") from error
     if split not in parts:
         raise _checks.InputError(
-            f"split: {os.fspath(root)!r} has no subfolder {split!r}; {_checks.closest(split, parts)} "
+            f"split: {shown!r} has no subfolder {split!r}; {_checks.closest(split, parts)} "
             "(leave the split out when the class folders lie directly in it)"
         )
     return path / split
 
 
+def _class_folders(path: pathlib.Path, tally: walk.Tally) -> list[str]:
+    found = walk.look(os.fspath(path), "", tally)
+    if found is None:
+        reason = tally.result().named[0][1]
+        raise _checks.InputError(f"folder: {os.fspath(path)!r} cannot be read: {reason}")
+    for file in found.files:
+        tally.add_file(file)
+    return sorted(found.folders + found.linked_folders)
+
+
 def open_folder(
-    root: str | os.PathLike, *, classes: str | os.PathLike | Sequence[str] | None = None, split: str | None = None
+    root: str | os.PathLike,
+    *,
+    classes: str | os.PathLike | Sequence[str] | None = None,
+    split: str | None = None,
+    class_order: str | None = None,
+    max_pixels: int = budget.MAX_PIXELS,
 ) -> FolderSource:
     """Opens a folder with one subfolder per class; images may lie at any depth below their class folder.
 
-    Hidden files and files with other extensions are passed over; so are images that lie in no class folder.
+    Links are followed. Hidden files, files that are no images by their ending, special files and images that lie in no
+    class folder are passed over and counted.
 
     Args:
       root: the folder.
       classes: the class list in label order, or a file with one class per line. Folders of some classes may be
-        absent. None: the sorted folder names are the classes.
+        absent. None: the folder names are the classes.
       split: a subfolder of the root that holds the class folders; None: the root does.
+      class_order: of the folder names, one of CLASS_ORDERS: "text" ("10" before "2") or "natural". None: text, with a
+        remark where it matters.
+      max_pixels: the most pixels of an image that is decoded; all threads together decode no more at a time.
 
     Returns:
       The source; ids are paths relative to the root (within the split).
@@ -154,16 +161,16 @@ def open_folder(
     Raises:
       InputError: when the root is missing or holds no image, or a folder with images is not in the class list.
     """
+    budget.check_max_pixels(max_pixels)
+    if class_order is not None:
+        _checks.check_choice(class_order, CLASS_ORDERS, "class_order")
     path = _check_folder(root, split)
-    folders = sorted(entry.name for entry in path.iterdir() if entry.is_dir() and not entry.name.startswith("."))
-    if classes is None:
-        names = tuple(folders)
-    elif isinstance(classes, str | os.PathLike):
-        names = read_classes(classes)
-    else:
-        names = _check_classes(classes, "the given list")
-    files = {folder: _image_files(path / folder) for folder in folders}
-    label_of = {name: label for label, name in enumerate(names)}
+    tally = walk.Tally()
+    folders = _class_folders(path, tally)
+    class_names, remarks = class_list(classes, folders, class_order)
+    # A class may be a link to a folder that another class has, too; within one, every folder is read once.
+    files = {folder: walk.image_files(os.fspath(path), [folder], tally) for folder in folders}
+    label_of = {name: label for label, name in enumerate(class_names)}
     unknown = [folder for folder in folders if files[folder] and folder not in label_of]
     if unknown:
         shown = ", ".join(map(repr, unknown[:_SHOWN])) + (
@@ -171,24 +178,28 @@ def open_folder(
         )
         raise _checks.InputError(
             f"classes: {len(unknown)} of {len(folders)} folders of {str(path)!r} not in the class list: {shown}; "
-            f"for {unknown[0]!r} {_checks.closest(unknown[0], names)}"
+            f"for {unknown[0]!r} {_checks.closest(unknown[0], class_names)}"
         )
-    found = sorted(
-        (file.relative_to(path).as_posix(), label_of[folder]) for folder in folders for file in files[folder]
-    )
+    found = sorted((file, label_of[folder]) for folder in folders for file in files[folder])
+    passed_over = tally.result()
     if not found:
-        flat = any(entry.is_file() and _is_image(entry.name) for entry in path.iterdir())
-        mend = "its images lie in no class folder" if flat else f"expected class folders with {' '.join(EXTENSIONS)}"
-        raise _checks.InputError(f"folder: no labelled image below {str(path)!r}: {mend}")
-    ids, labels = zip(*found, strict=True)
-    return FolderSource(f"folder:{os.fspath(root)}", path, ids, labels, names, split)
+        mend = "its images lie in no class folder" if passed_over.outside else "expected class folders with images"
+        raise _checks.InputError(
+            "; ".join([f"folder: no labelled image below {str(path)!r}: {mend}", *passed_over.lines()])
+        )
+    paths, labels = zip(*found, strict=True)
+    shown_names = tuple(map(names.text_of, class_names)) if classes is None else class_names
+    return _source(
+        f"folder:{os.fspath(root)}", path, paths, labels, shown_names, split, max_pixels, passed_over, remarks
+    )
 
 
-def open_images(path: str | os.PathLike) -> FolderSource:
+def open_images(path: str | os.PathLike, *, max_pixels: int = budget.MAX_PIXELS) -> FolderSource:
     """Opens unlabelled images: one file, or all below a folder; every label is -1.
 
     Args:
       path: an image file or a folder.
+      max_pixels: as for `open_folder`.
 
     Returns:
       The source, sorted by path; ids are relative to the folder.
@@ -196,11 +207,66 @@ def open_images(path: str | os.PathLike) -> FolderSource:
     Raises:
       InputError: when the path is missing or holds no image.
     """
-    given = pathlib.Path(path).expanduser()
-    if given.is_file():
-        return FolderSource(f"images:{os.fspath(path)}", given.parent, (given.name,), (-1,), ())
-    root = _check_folder(path, None)
-    ids = tuple(sorted(file.relative_to(root).as_posix() for file in _image_files(root)))
-    if not ids:
-        raise _checks.InputError(f"images: none below {os.fspath(path)!r}; expected {' '.join(EXTENSIONS)}")
-    return FolderSource(f"images:{os.fspath(path)}", root, ids, (-1,) * len(ids), ())
+    budget.check_max_pixels(max_pixels)
+    name = f"images:{os.fspath(path)}"
+    try:
+        given = pathlib.Path(path).expanduser()
+        mode = _reading.stat_of(given).st_mode
+    except FileNotFoundError as error:
+        raise _checks.InputError(f"images: {os.fspath(path)!r} does not exist") from error
+    except (OSError, RuntimeError) as error:
+        raise _checks.InputError(f"images: {os.fspath(path)!r} cannot be read: {_reading.reason_of(error)}") from error
+    if not stat.S_ISDIR(mode):
+        if not stat.S_ISREG(mode):
+            raise _checks.InputError(f"images: {os.fspath(path)!r} is {_reading.kind_of(mode)}, not a file or a folder")
+        return _source(name, given.parent, (given.name,), (-1,), (), None, max_pixels, walk.NOTHING, ())
+    tally = walk.Tally()
+    paths = sorted(walk.image_files(os.fspath(given), [""], tally))
+    passed_over = tally.result()
+    if not paths:
+        raise _checks.InputError("; ".join([f"images: none below {os.fspath(path)!r}", *passed_over.lines()]))
+    return _source(name, given, paths, (-1,) * len(paths), (), None, max_pixels, passed_over, ())
+
+
+def _source(
+    name: str,
+    root: pathlib.Path,
+    paths: Sequence[str],
+    labels: Sequence[int],
+    class_names: Sequence[str],
+    split: str | None,
+    max_pixels: int,
+    passed_over: walk.PassedOver,
+    remarks: tuple[str, ...],
+) -> FolderSource:
+    return FolderSource(
+        name=names.text_of(name),
+        root=root,
+        paths=tuple(map(names.text_of, paths)),
+        labels=tuple(labels),
+        class_names=tuple(class_names),
+        split=split,
+        max_pixels=max_pixels,
+        passed_over=passed_over,
+        remarks=(*remarks, *_frames(root, paths), *passed_over.lines()),
+    )
+
+
+def _frames(root: pathlib.Path, paths: Sequence[str]) -> tuple[str, ...]:
+    """Says of how many files with several frames only the first is read."""
+    candidates = [path for path in paths if formats.ending_of(path) in formats.SEVERAL_FRAMES]
+    looked_at = candidates[:: max(1, -(-len(candidates) // _MOST_LOOKED_AT))]
+    several = []
+    for path in looked_at:
+        try:
+            with _reading.open_regular(root / path) as file:
+                if decoding.has_several_frames(file, path):
+                    several.append(path)
+        except OSError:
+            continue  # Reported as unreadable when its turn comes.
+    if not several:
+        return ()
+    most = "" if len(looked_at) == len(candidates) else f" of {len(looked_at)} looked at"
+    return (
+        f"only the first frame is read of {len(several)} files{most} with several, e.g. {names.text_of(several[0])}",
+    )

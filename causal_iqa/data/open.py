@@ -4,7 +4,7 @@ import os
 from collections.abc import Sequence
 
 from causal_iqa import _checks
-from causal_iqa.data import folder, tfds_source
+from causal_iqa.data import budget, folder, tfds_source
 from causal_iqa.data.sources import Source
 
 SCHEMES = ("scenes", "tfds", "folder")
@@ -18,6 +18,8 @@ def open_source(
     classes: str | os.PathLike | Sequence[str] | None = None,
     download: bool = False,
     seed: int = 0,
+    class_order: str | None = None,
+    max_pixels: int = budget.MAX_PIXELS,
 ) -> Source:
     """Opens the images that a dataset specification names.
 
@@ -28,6 +30,8 @@ def open_source(
       classes: the class list; for folders only, see `open_folder`.
       download: whether a missing TFDS dataset may be downloaded.
       seed: of the scenes.
+      class_order: of a folder's class folders, see `open_folder`.
+      max_pixels: the most pixels of an image that is decoded; all threads together decode no more at a time.
 
     Returns:
       The source.
@@ -52,5 +56,5 @@ def open_source(
             f"dataset: {spec!r} names nothing after {scheme!r}; expected scenes, tfds:NAME or folder:PATH"
         )
     if scheme == "tfds":
-        return tfds_source.open_tfds(rest, data_dir=data_dir, split=split, download=download)
-    return folder.open_folder(rest, classes=classes, split=split)
+        return tfds_source.open_tfds(rest, data_dir=data_dir, split=split, download=download, max_pixels=max_pixels)
+    return folder.open_folder(rest, classes=classes, split=split, class_order=class_order, max_pixels=max_pixels)

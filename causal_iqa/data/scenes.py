@@ -276,6 +276,10 @@ class SceneSource:
         """Returns the image's class without rendering it."""
         return int(index) % len(CLASS_NAMES)
 
+    def place(self, index: int) -> tuple:
+        """Returns what tells the scene from all others; renders nothing."""
+        return "scenes", self.seed, self.size, self.split, int(index)
+
     def __getitem__(self, index: int) -> Example:
         return self.batch([index])[0]
 

@@ -4,9 +4,12 @@ from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
+# The label of an image whose class the source does not know.
+UNLABELLED = -1
+
 
 class Example(NamedTuple):
-    """One labelled image. The label is -1 where the source knows none."""
+    """One image with its label, UNLABELLED where the source knows none."""
 
     image: np.ndarray  # uint8 [H, W, 3], sRGB
     label: int
@@ -35,8 +38,10 @@ class UnreadableImage(ValueError):
 class Source(Protocol):
     """Random access to images; every source of this room has this shape.
 
-    A source that makes many images faster together than one by one also has `batch(indices) -> list[Example]`, which
-    the batcher then uses.
+    A source may have more, used where it is there: `batch(indices) -> list[Example]` when it makes many images faster
+    together than one by one; `place(index)`, a value that tells a stored image from all others (`identity.place`);
+    `encoded_size(index)` and `content(index)`, size and digest of the encoded image (`identity.copies`); `remarks`,
+    lines that a user should read before the images are used.
 
     Attributes:
       name: where the images come from, e.g. "tfds:cifar10".
@@ -60,4 +65,13 @@ class Source(Protocol):
         """Returns the id of an image without decoding it; ids are unique within a source."""
 
     def label(self, index: int) -> int:
-        """Returns the label of an image without decoding it, -1 when unknown."""
+        """Returns the label of an image without decoding it, UNLABELLED when unknown."""
+
+
+def remarks(source: Source) -> tuple[str, ...]:
+    """Returns what a user should read before a source's images are used, line by line.
+
+    Args:
+      source: any.
+    """
+    return tuple(getattr(source, "remarks", ()))

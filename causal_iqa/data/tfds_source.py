@@ -6,6 +6,7 @@ version serves. Images are decoded by this package, not by tfds, whose decoder d
 
 import bisect
 import dataclasses
+import hashlib
 import itertools
 import os
 import pathlib
@@ -14,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from causal_iqa import _checks
-from causal_iqa.data import decoding
+from causal_iqa.data import budget, decoding, names
 from causal_iqa.data.sources import Example, UnreadableImage
 
 _ID_FEATURES = ("id", "file_name")
@@ -35,6 +36,8 @@ class TfdsSource:
       label_key: feature that holds the class label.
       id_key: feature that holds the id, None when the position is the id.
       spans: (first row, split name, position in that split) of each stretch of consecutive rows.
+      full_name: what was opened, e.g. "cifar10/3.0.2".
+      max_pixels: the most pixels of an image that is decoded.
     """
 
     name: str
@@ -46,6 +49,8 @@ class TfdsSource:
     label_key: str
     id_key: str | None
     spans: tuple[tuple[int, str, int], ...]
+    full_name: str
+    max_pixels: int = budget.MAX_PIXELS
 
     def __len__(self) -> int:
         return len(self.records)
@@ -54,7 +59,7 @@ class TfdsSource:
         record = self._record(index)
         id = self._id(index, record)
         # tfds and TensorFlow ignore EXIF, and a fixed image shape would break if it were applied.
-        image = decoding.decode(record[self.image_key], id, orient=False)
+        image = decoding.decode(record[self.image_key], id, orient=False, max_pixels=self.max_pixels)
         return Example(image, int(record[self.label_key]), id)
 
     def id(self, index: int) -> str:
@@ -64,6 +69,18 @@ class TfdsSource:
     def label(self, index: int) -> int:
         """Returns the class label; reads the record, decodes no image."""
         return int(self._record(index)[self.label_key])
+
+    def place(self, index: int) -> tuple:
+        """Returns the dataset with its version, the split and the position in it; reads nothing."""
+        return "tfds", self.full_name, *self._span(self._check_index(index))
+
+    def encoded_size(self, index: int) -> int:
+        """Returns the size of the encoded image in bytes; reads the record."""
+        return len(self._record(index)[self.image_key])
+
+    def content(self, index: int) -> bytes:
+        """Returns a digest of the encoded image; reads the record."""
+        return hashlib.sha256(self._record(index)[self.image_key]).digest()
 
     def _record(self, index: int) -> dict[str, Any]:
         index = self._check_index(index)
@@ -81,12 +98,16 @@ class TfdsSource:
     def _id(self, index: int, record: dict[str, Any] | None) -> str:
         if self.id_key:
             value = record[self.id_key]
-            return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+            return names.text_of(value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else str(value))
         return self._position(self._check_index(index))
 
     def _position(self, index: int) -> str:
+        split, position = self._span(index)
+        return f"{split}/{position}"
+
+    def _span(self, index: int) -> tuple[str, int]:
         first, split, position = self.spans[bisect.bisect_right(self.spans, index, key=lambda span: span[0]) - 1]
-        return f"{split}/{position + index - first}"
+        return split, position + index - first
 
 
 def _first_line(error: Exception) -> str:
@@ -221,7 +242,12 @@ def _spans(info: Any, instructions: list[Any]) -> tuple[tuple[int, str, int], ..
 
 
 def open_tfds(
-    name: str, *, data_dir: str | os.PathLike | None = None, split: str | None = None, download: bool = False
+    name: str,
+    *,
+    data_dir: str | os.PathLike | None = None,
+    split: str | None = None,
+    download: bool = False,
+    max_pixels: int = budget.MAX_PIXELS,
 ) -> TfdsSource:
     """Opens one split of a dataset prepared by TensorFlow Datasets in the array_record format.
 
@@ -230,6 +256,7 @@ def open_tfds(
       data_dir: the folder that holds prepared datasets; None: $TFDS_DATA_DIR, else ~/tensorflow_datasets.
       split: in the syntax of tfds, e.g. "test", "train[:10%]"; None: "test", else "validation", else the only one.
       download: whether a dataset that is not there may be downloaded and prepared. Otherwise the network is never used.
+      max_pixels: the most pixels of an image that is decoded; all threads together decode no more at a time.
 
     Returns:
       The source. Ids are the dataset's feature `id`, else `file_name`, else "<split>/<position>".
@@ -240,6 +267,7 @@ def open_tfds(
     """
     import tensorflow_datasets as tfds
 
+    budget.check_max_pixels(max_pixels)
     if data_dir is None:
         data_dir = os.environ.get("TFDS_DATA_DIR") or os.path.join("~", "tensorflow_datasets")
     data_dir = os.path.expanduser(os.fspath(data_dir))
@@ -265,4 +293,6 @@ def open_tfds(
         label_key=label_key,
         id_key=id_key,
         spans=_spans(info, instructions),
+        full_name=info.full_name,
+        max_pixels=max_pixels,
     )

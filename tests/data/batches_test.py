@@ -116,6 +116,34 @@ def test_choice_reads_only_the_ids_it_needs():
     assert source.decoded == []
 
 
+def test_labelled_choice_passes_over_the_unlabelled():
+    source = FakeSource(36)  # labels: six -1
+    everything = data.choose(source, None, seed=4)
+    chosen, passed_over = data.choose_labelled(source, None, seed=4)
+    np.testing.assert_array_equal(chosen, [i for i in everything if source.label(i) >= 0])
+    assert passed_over == 6 and chosen.dtype == np.int64
+    for k in (1, 7, 30):
+        first = data.choose_labelled(source, k, seed=4)
+        np.testing.assert_array_equal(first.indices, chosen[:k])
+        assert first.num_unlabelled <= 6
+    labelled = dataclasses.replace(source)
+    labelled.label = lambda index: 1
+    np.testing.assert_array_equal(data.choose_labelled(labelled, 9, seed=4).indices, data.choose(source, 9, seed=4))
+    with pytest.raises(InputError, match=r"31 images of fake .* only 30 labelled are there \(36 in all\)"):
+        data.choose_labelled(source, 31, seed=4)
+    labelled.label = lambda index: -1
+    with pytest.raises(InputError, match="labels: none of the 36 images of fake"):
+        data.choose_labelled(labelled, None, seed=4)
+
+
+@pytest.mark.parametrize("label", [3, -2])
+def test_a_label_that_is_no_class_is_refused(label):
+    source = FakeSource(4)
+    source.label = lambda index: label
+    with pytest.raises(InputError, match=f"label: expected a class from 0 to 2, or -1 for unlabelled, got {label} of"):
+        _read(source, range(4))
+
+
 def test_too_many_or_no_images_is_said():
     with pytest.raises(InputError, match=r"expected 21 images of fake .* only 20 are there"):
         data.choose(FakeSource(20), 21, seed=0)

@@ -1,12 +1,15 @@
 """Class folders: which files are read, which label each gets, and what the user is told when something is wrong."""
 
+import os
 import pathlib
+import socket
 
 import numpy as np
 import PIL.Image
 import pytest
 
 from causal_iqa import InputError, data
+from causal_iqa.data.classes import natural_order
 
 
 def _write(path: pathlib.Path, value: int = 0, shape: tuple[int, int] = (6, 8)) -> None:
@@ -154,6 +157,194 @@ def test_damaged_files_raise_with_their_id(root):
     (root / "dog" / "b.png").unlink()
     with pytest.raises(data.UnreadableImage, match="No such file"):
         source[source.paths.index("dog/b.png")]
+
+
+def test_every_format_with_an_ending_is_read_and_the_rest_is_counted(root):
+    for name in ("a.tiff", "b.GIF", "c.jp2", "d.tga", "e.ppm"):
+        _write(root / "cat" / name, 7)
+    for name in ("x.mp4", "y.mp4", "README", "z.TXT"):
+        (root / "cat" / name).write_text("")
+    source = data.open_folder(root)
+    for name in ("a.tiff", "b.GIF", "c.jp2", "d.tga", "e.ppm"):
+        index = source.paths.index(f"cat/{name}")
+        np.testing.assert_array_equal(source[index].image, np.full((6, 8, 3), 7, np.uint8))
+    assert source.passed_over.endings == {".txt": 2, ".mp4": 2, "": 1}
+    assert (source.passed_over.hidden, source.passed_over.outside, source.passed_over.named) == (3, 1, ())
+    assert data.remarks(source) == (
+        "passed over: 2 .mp4, 2 .txt, 1 without an ending, 1 images in no class folder, 3 hidden",
+    )
+    assert data.open_images(root).passed_over.endings == {".txt": 2, ".mp4": 2, "": 1}
+
+
+def test_heic_without_its_reader_is_counted_with_the_mend(root, monkeypatch):
+    monkeypatch.setattr("causal_iqa.data.formats.is_readable", lambda format: format != "HEIF")
+    (root / "cat" / "phone.HEIC").write_bytes(b"x")
+    lines = data.open_folder(root).passed_over.lines()
+    assert lines[0].startswith("passed over: 1 .txt, 1 .heic") or lines[0].startswith("passed over: 1 .heic, 1 .txt")
+    assert lines[1] == ".heic needs the extra `formats`: pip install 'causal_iqa[formats]'"
+    for other in ("deep/er/c.webp",):
+        (root / "cat" / other).unlink()
+    (root / "only").mkdir()
+    (root / "only" / "a.heic").write_bytes(b"x")
+    with pytest.raises(InputError, match=r"none below.*1 \.heic.*causal_iqa\[formats\]"):
+        data.open_images(root / "only")
+
+
+def test_several_frames_are_said_and_the_first_is_read(root):
+    frames = [PIL.Image.fromarray(np.full((6, 8, 3), value, np.uint8)) for value in (10, 200)]
+    for name in ("two.gif", "two.tiff", "two.webp", "two.apng"):
+        frames[0].save(root / "cat" / name, save_all=True, append_images=frames[1:], lossless=True)
+    source = data.open_folder(root)
+    said = "only the first frame is read of 4 files with several, e.g. cat/two.apng"
+    assert said in data.remarks(source)
+    for name in ("two.gif", "two.tiff", "two.webp", "two.apng"):
+        np.testing.assert_array_equal(source[source.paths.index(f"cat/{name}")].image, np.full((6, 8, 3), 10))
+
+
+@pytest.fixture
+def unprivileged(root):
+    """Whoever runs the tests may not read everything."""
+    if os.geteuid() != 0:
+        yield
+        return
+    for folder in (root, *root.parents[:3]):
+        folder.chmod(0o755)
+    os.seteuid(65534)
+    yield
+    os.seteuid(0)
+
+
+def test_folder_without_permission_is_named(root, request):
+    (root / "owl").chmod(0)
+    request.getfixturevalue("unprivileged")
+    for open_any in (data.open_folder, data.open_images):
+        source = open_any(root)
+        assert source.passed_over.named == (("owl", "Permission denied"),)
+        assert "passed over: owl: Permission denied" in data.remarks(source)
+    assert data.open_folder(root).class_names == ("cat", "dog", "owl")
+    for open_any in (data.open_folder, data.open_images):
+        with pytest.raises(InputError, match="Permission denied"):
+            open_any(root / "owl")
+
+
+def test_links_are_followed_by_every_way_in_and_loops_end(root, tmp_path_factory):
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    _write(elsewhere / "more" / "far.png", 9)
+    (root / "fox").symlink_to(elsewhere, target_is_directory=True)
+    (root / "cat" / "linked.png").symlink_to(elsewhere / "more" / "far.png")
+    (root / "cat" / "again").symlink_to(root / "cat" / "deep", target_is_directory=True)
+    (root / "cat" / "up").symlink_to(root, target_is_directory=True)
+    (elsewhere / "more" / "loop").symlink_to(elsewhere, target_is_directory=True)
+    (root / "dog" / "itself").symlink_to(root / "dog" / "itself")
+    (root / "dog" / "gone.png").symlink_to(root / "nowhere.png")
+    expected = ("cat/deep/er/c.webp", "cat/linked.png", "dog/a.JPEG", "dog/b.png", "fox/more/far.png", "owl/d.BMP")
+    labelled, unlabelled = data.open_folder(root), data.open_images(root)
+    assert labelled.paths == expected
+    assert set(unlabelled.paths) == {*expected, "loose.png"}
+    named = dict(labelled.passed_over.named)
+    assert set(named) == {"cat/again", "cat/up", "fox/more/loop", "dog/itself", "dog/gone.png"}
+    assert named["dog/gone.png"] == "a link: No such file or directory"
+    assert "Too many levels" in named["dog/itself"]
+    assert dict(unlabelled.passed_over.named) == named
+
+
+def test_only_regular_files_are_opened(root):
+    os.mkfifo(root / "dog" / "pipe.jpg")
+    (root / "dog" / "zero.png").symlink_to("/dev/zero")
+    (root / "dog" / "device.txt").symlink_to("/dev/null")
+    server = socket.socket(socket.AF_UNIX)
+    server.bind(str(root / "dog" / "s.png"))
+    source = data.open_folder(root)
+    assert dict(source.passed_over.named) == {
+        "dog/pipe.jpg": "a pipe",
+        "dog/zero.png": "a link to a device",
+        "dog/device.txt": "a link to a device",
+        "dog/s.png": "a socket",
+    }
+    assert len(source) == 4
+    server.close()
+    # A file that turned into a pipe after the folder was listed.
+    (root / "dog" / "b.png").unlink()
+    os.mkfifo(root / "dog" / "b.png")
+    with pytest.raises(data.UnreadableImage, match="a pipe, not a regular file"):
+        source[source.paths.index("dog/b.png")]
+    assert source.image_shape == (6, 8)
+    for refused, said in ((root / "dog" / "pipe.jpg", "is a pipe"), ("/dev/zero", "is a device")):
+        with pytest.raises(InputError, match=said):
+            data.open_images(refused)
+    with pytest.raises(InputError, match=r"classes: cannot read .*a device"):
+        data.open_folder(root, classes="/dev/zero")
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("nu\0l", "null"),
+        ("x" * 5000, "name too long"),
+        ("~no_such_user_here/x", "home directory|does not exist"),
+        ("loop", "symbolic links"),
+        ("file/below", "Not a directory"),
+    ],
+)
+def test_paths_that_cannot_be_are_one_line(tmp_path, monkeypatch, path, said):
+    monkeypatch.chdir(tmp_path)
+    os.symlink("loop", "loop")
+    pathlib.Path("file").write_text("")
+    for open_any in (data.open_folder, data.open_images):
+        with pytest.raises(InputError, match=f"(?i){said}") as raised:
+            open_any(path)
+        assert "\n" not in str(raised.value)
+    with pytest.raises(InputError, match="classes: cannot read"):
+        data.open_folder(tmp_path, classes=path)
+
+
+def test_deleted_working_directory_is_an_input_error(tmp_path, monkeypatch):
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    for path in ("images", "."):
+        with pytest.raises(InputError):
+            data.open_images(path)
+        with pytest.raises(InputError):
+            data.open_folder(path)
+
+
+def test_names_that_are_not_utf8_have_ids_that_are(tmp_path):
+    root = os.fsencode(tmp_path) + b"/r\xe9sultats"
+    for name in (b"ch\xe4t", b"dog"):
+        os.makedirs(root + b"/" + name)
+    for i, name in enumerate((b"ch\xe4t/\xff\n.png", b"ch\xe4t/\\xff.png", b"dog/a.png")):
+        _write(pathlib.Path(os.fsdecode(root + b"/" + name)), i)
+    source = data.open_folder(os.fsdecode(root))
+    assert source.class_names == ("ch\\xe4t", "dog")
+    assert set(source.paths) == {"ch\\xe4t/\\xff\\x0a.png", "ch\\xe4t/\\\\xff.png", "dog/a.png"}
+    assert source.name.endswith("r\\xe9sultats")
+    for text in (*source.paths, *source.class_names, source.name, *data.remarks(source)):
+        text.encode("utf-8")
+    values = {source.id(i): int(source[i].image[0, 0, 0]) for i in range(3)}
+    assert values == {"ch\\xe4t/\\xff\\x0a.png": 0, "ch\\xe4t/\\\\xff.png": 1, "dog/a.png": 2}
+
+
+def test_numeric_folders_are_remarked_and_can_be_counted(tmp_path):
+    for name in ("1", "2", "10"):
+        _write(tmp_path / name / "a.png")
+    source = data.open_folder(tmp_path)
+    assert source.class_names == ("1", "10", "2")
+    (said,) = data.remarks(source)
+    assert "label 1 is '10', where counting gives '2'" in said and "class_order=natural" in said
+    counted = data.open_folder(tmp_path, class_order="natural")
+    assert counted.class_names == ("1", "2", "10") and data.remarks(counted) == ()
+    assert dict(zip(counted.paths, counted.labels, strict=True)) == {"1/a.png": 0, "2/a.png": 1, "10/a.png": 2}
+    for quiet in ({"class_order": "text"}, {"classes": ["1", "10", "2"]}):
+        assert data.remarks(data.open_folder(tmp_path, **quiet)) == ()
+    with pytest.raises(InputError, match="class_order"):
+        data.open_folder(tmp_path, class_order="nature")
+
+
+def test_natural_order():
+    mixed = ["class10", "9", "class9", "08", "class1", "b", "007", "a"]
+    assert sorted(mixed, key=natural_order) == ["007", "08", "9", "a", "b", "class1", "class9", "class10"]
 
 
 def test_imagenet_labels_are_the_lines_of_the_list(shared_data):

@@ -23,8 +23,9 @@ def test_folder(root):
 def test_tfds_passes_version_and_options_through(monkeypatch):
     seen = {}
     monkeypatch.setattr("causal_iqa.data.open.tfds_source.open_tfds", lambda name, **rest: seen.update(rest, name=name))
-    data.open_source("tfds:cifar10:3.0.2", split="train", data_dir="somewhere", download=True)
-    assert seen == {"name": "cifar10:3.0.2", "split": "train", "data_dir": "somewhere", "download": True}
+    data.open_source("tfds:cifar10:3.0.2", split="train", data_dir="somewhere", download=True, max_pixels=99)
+    expected = {"name": "cifar10:3.0.2", "split": "train", "data_dir": "somewhere", "download": True, "max_pixels": 99}
+    assert seen == expected
 
 
 @pytest.mark.parametrize("split", [None, "train"])

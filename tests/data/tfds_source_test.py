@@ -74,6 +74,14 @@ class TinyFiles(TinyGrey):
             yield i, {"photo": _png(np.zeros((3 + i, 4, 3), np.uint8)), "kind": i % 2, "file_name": f"{split}{i}.png"}
 
 
+class TinyHalf(TinyGrey):
+    """Every second row has no label, as in the test splits of challenges."""
+
+    def _generate_examples(self, split):
+        for i, row in super()._generate_examples(split):
+            yield i, row | {"label": -1 if i % 2 else 0}
+
+
 class TinyUnlabelled(TinyGrey):
     """Has no label."""
 
@@ -84,7 +92,7 @@ class TinyUnlabelled(TinyGrey):
 def data_dir(tmp_path_factory):
     folder = tmp_path_factory.mktemp("tfds")
     shards = tfds.download.DownloadConfig(num_shards=3)
-    for builder in (TinyGrey, TinyIds, TinyFiles, TinyUnlabelled):
+    for builder in (TinyGrey, TinyIds, TinyFiles, TinyHalf, TinyUnlabelled):
         builder(data_dir=folder, file_format="array_record").download_and_prepare(download_config=shards)
     return folder
 
@@ -106,6 +114,30 @@ def test_ids_name_the_image_not_the_slice(data_dir):
     assert [source.id(i) for i in range(len(source))] == [f"{split}/{i}" for split, i in expected]
     for i, (split, position) in enumerate(expected):
         np.testing.assert_array_equal(source[i].image[..., 0], _image(split, position))
+
+
+def test_the_same_dataset_in_another_spelling_is_the_same(data_dir, tmp_path):
+    source = data.open_tfds("tiny_grey", data_dir=data_dir, split="test")
+    for name in ("tiny_grey:1.2.0", "tiny_grey:1.*.*"):
+        other = data.open_tfds(name, data_dir=data_dir, split="train+test[2:]")
+        assert data.shared_ids(other, source, range(7)) == {f"test/{i}" for i in range(2, 7)}
+    linked = tmp_path / "linked"
+    linked.symlink_to(data_dir)
+    other = data.open_tfds("tiny_grey", data_dir=f"{linked}/", split="test")
+    assert data.shared_ids(other, source, [4]) == {"test/4"}
+    # Another dataset of the same ids holds other images, which here are copies.
+    ids = data.open_tfds("tiny_files", data_dir=data_dir, split="test")
+    assert data.shared_ids(ids, source, range(7)) == frozenset()
+    named = data.open_tfds("tiny_ids", data_dir=data_dir, split="test")
+    assert data.shared_ids(named, source, range(7)) == frozenset()
+    assert data.copies(named, range(7), source, range(7)) == tuple((f"test-{i}", f"test/{i}") for i in range(7))
+
+
+def test_unlabelled_rows_are_left_out_of_the_choice(data_dir):
+    source = data.open_tfds("tiny_half", data_dir=data_dir, split="test")
+    assert data.labels_of(source, range(7)).tolist() == [0, -1, 0, -1, 0, -1, 0]
+    chosen, passed_over = data.choose_labelled(source, None, seed=0)
+    assert sorted(chosen) == [0, 2, 4, 6] and passed_over == 3
 
 
 def test_ids_come_from_the_dataset_when_it_has_them(data_dir):

@@ -1,0 +1,123 @@
+"""Which files are images: endings, the format each stands for, and what reads it.
+
+Every format is listed that Pillow decodes by itself. Left out are those it only recognises (BUFR, GRIB, HDF5, MPEG,
+WMF) and PostScript, which it hands to another program. HEIC and HEIF are read with the extra `formats`.
+"""
+
+import functools
+import importlib.util
+import types
+from collections.abc import Mapping
+
+import PIL.features
+import PIL.Image
+
+# Recognised by their content, whatever the ending. JPEG takes in MPO, what many cameras write.
+COMMON = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "AVIF", "HEIF", "JPEG2000")
+
+_ENDINGS_OF = {
+    "JPEG": ".jpg .jpeg .jpe .jfif .mpo",
+    "PNG": ".png .apng",
+    "WEBP": ".webp",
+    "BMP": ".bmp",
+    "GIF": ".gif",
+    "TIFF": ".tif .tiff",
+    "AVIF": ".avif .avifs",
+    "HEIF": ".heic .heif .hif .heics .heifs",
+    "JPEG2000": ".jp2 .j2k .j2c .jpc .jpf .jpx",
+    "BLP": ".blp",
+    "CUR": ".cur",
+    "DCX": ".dcx",
+    "DDS": ".dds",
+    "DIB": ".dib",
+    "FITS": ".fit .fits",
+    "FLI": ".fli .flc",
+    "FTEX": ".ftc .ftu",
+    "GBR": ".gbr",
+    "ICNS": ".icns",
+    "ICO": ".ico",
+    "IM": ".im",
+    "MSP": ".msp",
+    "PCD": ".pcd",
+    "PCX": ".pcx",
+    "PIXAR": ".pxr",
+    "PPM": ".ppm .pgm .pbm .pnm .pfm",
+    "PSD": ".psd",
+    "QOI": ".qoi",
+    "SGI": ".sgi .rgb .rgba .bw",
+    "SUN": ".ras",
+    "TGA": ".tga .icb .vda .vst",
+    "XBM": ".xbm",
+    "XPM": ".xpm",
+}
+# Ending -> format of Pillow.
+ENDINGS: Mapping[str, str] = types.MappingProxyType(
+    {ending: name for name, endings in _ENDINGS_OF.items() for ending in endings.split()}
+)
+# Files of these may hold several pictures that are each other's equals; the first is read.
+SEVERAL_FRAMES = frozenset(
+    ending
+    for name in ("GIF", "PNG", "WEBP", "TIFF", "AVIF", "HEIF", "DCX", "FLI")
+    for ending in _ENDINGS_OF[name].split()
+)
+_MENDS = {
+    "AVIF": "needs Pillow 11.3 or later: pip install -U pillow",
+    "HEIF": "needs the extra `formats`: pip install 'causal_iqa[formats]'",
+    "JPEG2000": "needs Pillow with OpenJPEG: pip install -U pillow",
+    "WEBP": "needs Pillow with libwebp: pip install -U pillow",
+}
+_FEATURES = {"AVIF": "avif", "JPEG2000": "jpg_2000", "WEBP": "webp"}
+
+
+def ending_of(name: str) -> str:
+    """Returns the ending of a file's name in small letters, with its dot; "" without one."""
+    stem, dot, ending = name.rpartition(".")
+    return f".{ending.lower()}" if dot and stem and "/" not in ending else ""
+
+
+def is_image(name: str) -> bool:
+    """Whether a file of this name is read as an image here: by its ending, and whether something reads the format."""
+    format = ENDINGS.get(ending_of(name))
+    return format is not None and is_readable(format)
+
+
+def mend(ending: str) -> str | None:
+    """Says what it takes to read files of an ending; None when nothing is missing, or nothing would help."""
+    format = ENDINGS.get(ending)
+    return None if format is None or is_readable(format) else _MENDS.get(format, "needs another Pillow")
+
+
+@functools.cache
+def is_readable(format: str) -> bool:
+    """Whether what is installed reads a format of Pillow."""
+    if format == "HEIF":
+        return importlib.util.find_spec("pillow_heif") is not None
+    load_plugins()
+    feature = _FEATURES.get(format)
+    return format in PIL.Image.OPEN and (feature is None or bool(PIL.features.check(feature)))
+
+
+@functools.cache
+def load_plugins() -> None:
+    """Makes every installed format known to Pillow."""
+    PIL.Image.init()
+    if importlib.util.find_spec("pillow_heif") is not None:
+        import pillow_heif
+
+        pillow_heif.register_heif_opener()
+
+
+def tried(name: str) -> tuple[str, ...]:
+    """The formats that a file may have: its ending's first, then the common ones.
+
+    Formats without a mark of their own (TGA and others) are only tried on files that say so: a damaged photo could be
+    taken for one.
+
+    Args:
+      name: of the file, or an id that ends like one.
+
+    Returns:
+      Formats of Pillow.
+    """
+    own = ENDINGS.get(ending_of(name))
+    return COMMON if own is None or own in COMMON else (own, *COMMON)
