@@ -1,6 +1,6 @@
 """Networks whose accuracy is judged and networks that give features, with import of real weight files."""
 
-from causal_iqa.backbones.architectures import TABLE, ArchitectureSpec, load, load_packaged, open_network
+from causal_iqa.backbones.architectures import TABLE, ArchitectureSpec, bundled, load, load_packaged, open_network
 from causal_iqa.backbones.checkpoints import Checkpoint, MismatchError, read, save_safetensors
 from causal_iqa.backbones.compilation import compiler_options, cores
 from causal_iqa.backbones.networks import PENULTIMATE, Network, Preprocessing, TextTower, geometry, normalise
@@ -21,6 +21,7 @@ __all__ = [
     "Preprocessing",
     "TextTower",
     "Tokenizer",
+    "bundled",
     "class_embeddings",
     "compiler_options",
     "cores",

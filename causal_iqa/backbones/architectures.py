@@ -2,8 +2,8 @@
 
 import dataclasses
 import functools
-import importlib.resources
 import os
+import pathlib
 import types
 from collections.abc import Callable, Mapping
 
@@ -19,6 +19,7 @@ from causal_iqa.backbones import (
     convnext,
     efficientnet,
     hub,
+    installed,
     mobilenet,
     networks,
     resnet,
@@ -97,13 +98,13 @@ def _network(name: str, checkpoint: checkpoints.Checkpoint, input_size: int | No
     return spec.build(checkpoint, input_size)
 
 
-def load(name: str, path: str | os.PathLike[str], *, input_size: int | None = None) -> networks.Network:
+def load(name: str, path: str | os.PathLike[str] | None = None, *, input_size: int | None = None) -> networks.Network:
     """Makes a network of an architecture and a weight file.
 
     Args:
       name: a row of TABLE.
       path: a .safetensors, .npz or PyTorch file, see `checkpoints.read`, or an address on the Hugging Face hub, see
-        `hub.fetch`.
+        `hub.fetch`; None for weights that are installed, see `bundled`.
       input_size: side in pixels of the network's input; by default what the file or the architecture says.
 
     Returns:
@@ -111,34 +112,45 @@ def load(name: str, path: str | os.PathLike[str], *, input_size: int | None = No
 
     Raises:
       InputError: for an unknown name, an unusable file, tensors that are not those of the architecture (all listed,
-        with the architecture they do fit), or a side the network does not take.
+        with the architecture they do fit), no weights at hand, or a side the network does not take.
     """
     _checks.lookup(TABLE, name, "architecture")
-    if hub.is_address(str(path)):
+    if path is None:
+        path = installed.bundled(name)
+    elif hub.is_address(str(path)):
         path = hub.fetch(str(path))
     return _network(name, checkpoints.read(path), input_size)
 
 
-def load_packaged(name: str) -> networks.Network:
-    """Makes a network of the weights that come with the library.
+def bundled(name: str) -> pathlib.Path:
+    """Finds the weights of an architecture that are installed: with this library, or with the extra `imagenet`.
 
     Args:
-      name: an architecture with such weights.
+      name: a row of TABLE.
+
+    Returns:
+      The path of its weight file.
+
+    Raises:
+      InputError: for an unknown name, or when no weights of it are installed; it says which extra has them.
+    """
+    _checks.lookup(TABLE, name, "architecture")
+    return installed.bundled(name)
+
+
+def load_packaged(name: str) -> networks.Network:
+    """Makes a network of the weights that are installed.
+
+    Args:
+      name: an architecture with such weights, see `bundled`.
 
     Returns:
       The network.
 
     Raises:
-      InputError: for an unknown name, or when no weights of it come with the library.
+      InputError: for an unknown name, or when no weights of it are installed.
     """
-    _checks.lookup(TABLE, name, "architecture")
-    folder = importlib.resources.files("causal_iqa.backbones") / "weights"
-    found = [entry.name for entry in folder.iterdir()] if folder.is_dir() else []
-    if f"{name}.safetensors" not in found:
-        held = ", ".join(sorted(f.removesuffix(".safetensors") for f in found if f.endswith(".safetensors")))
-        raise _checks.InputError(f"no weights of {name} come with the library (those that do: {held or 'none'})")
-    with importlib.resources.as_file(folder / f"{name}.safetensors") as path:
-        return load(name, path)
+    return load(name)
 
 
 def open_network(name: str, path: str | os.PathLike[str] | None = None) -> networks.Network:
@@ -146,14 +158,12 @@ def open_network(name: str, path: str | os.PathLike[str] | None = None) -> netwo
 
     Args:
       name: a row of TABLE, or a user's function "package.module:function" or "path/to/file.py:function".
-      path: of the weight file, see `load`; None for packaged weights and for a user's function.
+      path: of the weight file, see `load`; None for installed weights and for a user's function.
 
     Returns:
       The network.
 
     Raises:
-      InputError: from `load`, `load_packaged` or `user.load_function`.
+      InputError: from `load` or `user.load_function`.
     """
-    if user.is_reference(name):
-        return user.load_function(name)
-    return load_packaged(name) if path is None else load(name, path)
+    return user.load_function(name) if user.is_reference(name) else load(name, path)

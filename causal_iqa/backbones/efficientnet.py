@@ -1,217 +1,16 @@
-"""EfficientNet-B0, MobileNet V3 and PyTorch's MobileNet V2: inverted residuals, batch norm folded in.
+"""EfficientNet-B0 and -Lite, MobileNet V3 and PyTorch's MobileNet V2: weight files turned into networks.
 
-References:
-  [1] Tan, Le. EfficientNet: rethinking model scaling for convolutional neural networks. ICML 2019, table 1.
-  [2] Howard et al. Searching for MobileNetV3. ICCV 2019, tables 1 and 2.
-  [3] Sandler et al. MobileNetV2: inverted residuals and linear bottlenecks. CVPR 2018, table 2; mobilenet.py has the
-      one with TensorFlow's padding.
+efficientnet_variants.py has the networks as data and their references, inverted_residuals.py the modules.
 """
 
-import dataclasses
-import functools
-import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import NamedTuple
 
-import flax.linen as nn
-import jax
 import numpy as np
 
 from causal_iqa.backbones import checkpoints, formats, layers, networks
-
-
-class Row(NamedTuple):
-    """One block: kernel size, expanded and output channels, squeezed channels (0: none), activation and stride."""
-
-    size: int
-    expanded: int
-    after: int
-    squeezed: int
-    activation: str
-    stride: int
-
-
-# PyTorch's default, which timm trains all of them with; torchvision's MobileNet V3 has its own.
-_TIMM_EPSILON = 1e-5
-
-
-@dataclasses.dataclass(frozen=True)
-class Variant:
-    """A published network.
-
-    Attributes:
-      stem: channels of the first convolution.
-      stages: blocks, grouped by stage.
-      last: channels of the last convolution.
-      hidden: units of a hidden layer of the classifier, None without.
-      activation: of stem, last convolution and hidden layer.
-      gate: of squeeze and excitation, "sigmoid" or "hard_sigmoid", after `squeeze_activation`; "none": not used.
-      squeeze_activation: between its two layers.
-      epsilon: of batch norm, of torchvision's weights.
-      interpolation: of the resize, of torchvision's weights; timm's are bicubic.
-    """
-
-    stem: int
-    stages: tuple[tuple[Row, ...], ...]
-    last: int
-    hidden: int | None
-    activation: str
-    gate: str
-    squeeze_activation: str
-    epsilon: float
-    interpolation: str
-
-
-def _stages(
-    rows: Sequence[tuple[int, int, int, int, int]], before: int, squeezes: bool, activation: str
-) -> tuple[tuple[Row, ...], ...]:
-    """Stages of rows (expansion, kernel, stride of the first block, output channels, blocks)."""
-    stages = []
-    for expansion, size, stride, after, count in rows:
-        stage = []
-        for block in range(count):
-            squeezed = before // 4 if squeezes else 0
-            stage.append(Row(size, expansion * before, after, squeezed, activation, 1 if block else stride))
-            before = after
-        stages.append(tuple(stage))
-    return tuple(stages)
-
-
-_EFFICIENTNET_B0 = (  # [1], table 1
-    (1, 3, 1, 16, 1), (6, 3, 2, 24, 2), (6, 5, 2, 40, 2), (6, 3, 2, 80, 3), (6, 5, 1, 112, 3), (6, 5, 2, 192, 4),
-    (6, 3, 1, 320, 1),
-)  # fmt: skip
-_MOBILENET_V2 = (  # [3], table 2
-    (1, 3, 1, 16, 1), (6, 3, 2, 24, 2), (6, 3, 2, 32, 3), (6, 3, 2, 64, 4), (6, 3, 1, 96, 3), (6, 3, 2, 160, 3),
-    (6, 3, 1, 320, 1),
-)  # fmt: skip
-
-
-def _mobilenet_v3(rows: tuple[tuple[int, int, int, bool, str, int], ...], last: int, hidden: int) -> Variant:
-    stages: list[list[Row]] = [[]]
-    for size, expanded, after, squeeze, letter, stride in rows:
-        if stride == 2 and stages[-1]:
-            stages.append([])
-        squeezed = _divisible(expanded // 4) if squeeze else 0
-        activation = "hard_swish" if letter == "h" else "relu"
-        stages[-1].append(Row(size, expanded, after, squeezed, activation, stride))
-    return Variant(16, tuple(map(tuple, stages)), last, hidden, "hard_swish", "hard_sigmoid", "relu", 1e-3, "bilinear")
-
-
-def _divisible(channels: int) -> int:
-    """The multiple of 8 nearest to `channels`, at least 8 and not below nine tenths of it."""
-    rounded = max(8, (channels + 4) // 8 * 8)
-    return rounded + 8 if rounded < 0.9 * channels else rounded
-
-
-VARIANTS: Mapping[str, Variant] = types.MappingProxyType(
-    {
-        "efficientnet_b0": Variant(
-            32, _stages(_EFFICIENTNET_B0, 32, True, "silu"), 1280, None, "silu", "sigmoid", "silu", 1e-5, "bicubic"
-        ),
-        "mobilenet_v2_torch": Variant(
-            32, _stages(_MOBILENET_V2, 32, False, "relu6"), 1280, None, "relu6", "none", "none", 1e-5, "bilinear"
-        ),
-        "mobilenet_v3_large": _mobilenet_v3(
-            (
-                (3, 16, 16, False, "r", 1), (3, 64, 24, False, "r", 2), (3, 72, 24, False, "r", 1),
-                (5, 72, 40, True, "r", 2), (5, 120, 40, True, "r", 1), (5, 120, 40, True, "r", 1),
-                (3, 240, 80, False, "h", 2), (3, 200, 80, False, "h", 1), (3, 184, 80, False, "h", 1),
-                (3, 184, 80, False, "h", 1), (3, 480, 112, True, "h", 1), (3, 672, 112, True, "h", 1),
-                (5, 672, 160, True, "h", 2), (5, 960, 160, True, "h", 1), (5, 960, 160, True, "h", 1),
-            ),
-            960,
-            1280,
-        ),
-        "mobilenet_v3_small": _mobilenet_v3(
-            (
-                (3, 16, 16, True, "r", 2), (3, 72, 24, False, "r", 2), (3, 88, 24, False, "r", 1),
-                (5, 96, 40, True, "h", 2), (5, 240, 40, True, "h", 1), (5, 240, 40, True, "h", 1),
-                (5, 120, 48, True, "h", 1), (5, 144, 48, True, "h", 1), (5, 288, 96, True, "h", 2),
-                (5, 576, 96, True, "h", 1), (5, 576, 96, True, "h", 1),
-            ),
-            576,
-            1024,
-        ),
-    }
-)  # fmt: skip
-
-
-class BlockShapes(NamedTuple):
-    """Convolutions of a block; `expand` is None where nothing is expanded."""
-
-    expand: layers.Shape | None
-    depthwise: layers.Shape
-    project: layers.Shape
-
-
-def block_shapes(row: Row, before: int) -> BlockShapes:
-    """Sizes of a block with `before` input channels."""
-    expand = layers.Shape(before, row.expanded, 1) if row.expanded != before else None
-    depthwise = layers.Shape(row.expanded, row.expanded, row.size, row.stride, row.expanded)
-    return BlockShapes(expand, depthwise, layers.Shape(row.expanded, row.after, 1))
-
-
-class SqueezeExcite(nn.Module):
-    """Scales channels by a gate computed from their means."""
-
-    channels: int
-    squeezed: int
-    activation: str
-    gate: str
-
-    @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
-        means = x.mean(axis=(1, 2), keepdims=True)
-        down, up = layers.Shape(self.channels, self.squeezed, 1), layers.Shape(self.squeezed, self.channels, 1)
-        gate = layers.Conv(up, name="up")(layers.Conv(down, self.activation, name="down")(means))
-        return x * (layers.hard_sigmoid(gate) if self.gate == "hard_sigmoid" else jax.nn.sigmoid(gate))
-
-
-class Block(nn.Module):
-    """Expand, filter every channel, gate, project; added to the input where shapes match."""
-
-    variant: Variant
-    row: Row
-    before: int
-
-    @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
-        row, shapes, y = self.row, block_shapes(self.row, self.before), x
-        if shapes.expand is not None:
-            y = layers.Conv(shapes.expand, row.activation, name="expand")(y)
-        y = layers.Conv(shapes.depthwise, row.activation, name="depthwise")(y)
-        if row.squeezed:
-            variant = self.variant
-            squeeze = (row.expanded, row.squeezed, variant.squeeze_activation, variant.gate)
-            y = SqueezeExcite(*squeeze, name="squeeze")(y)
-        y = layers.Conv(shapes.project, name="project")(y)
-        return x + y if row.stride == 1 and self.before == row.after else y
-
-
-class EfficientNet(nn.Module):
-    """Images [B, H, W, 3] in [0, 1] -> (logits [B, num_classes], {stage: features})."""
-
-    variant: Variant
-    preprocessing: networks.Preprocessing
-    num_classes: int
-
-    @nn.compact
-    def __call__(self, images: jax.Array) -> tuple[jax.Array, dict[str, jax.Array]]:
-        variant = self.variant
-        x = jax.vmap(functools.partial(networks.normalise, self.preprocessing))(images)
-        x = layers.Conv(layers.Shape(3, variant.stem, 3, 2), variant.activation, name="stem")(x)
-        features, before = {"stem": x}, variant.stem
-        for stage, rows in enumerate(variant.stages, start=1):
-            for block, row in enumerate(rows):
-                x = Block(variant, row, before, name=f"stage{stage}_block{block}")(x)
-                before = row.after
-            features[f"stage{stage}"] = x
-        x = layers.Conv(layers.Shape(before, variant.last, 1), variant.activation, name="last")(x).mean(axis=(1, 2))
-        if variant.hidden:
-            x = layers.ACTIVATIONS[variant.activation](nn.Dense(variant.hidden, precision="highest", name="hidden")(x))
-        features[networks.PENULTIMATE] = x
-        return nn.Dense(self.num_classes, precision="highest", name="head")(x), features
+from causal_iqa.backbones.efficientnet_variants import EFFICIENTNET_PYTORCH, TIMM, TORCHVISION, VARIANTS, Variant
+from causal_iqa.backbones.inverted_residuals import EfficientNet, block_shapes
 
 
 class _Names(NamedTuple):
@@ -268,8 +67,22 @@ def _timm_names(variant: Variant, stage: int, block: int, expands: bool) -> _Nam
     return _Names(expand, depthwise, squeeze, project)
 
 
-def _is_timm(tensors: Mapping[str, np.ndarray]) -> bool:
-    return "conv_stem.weight" in tensors
+def _efficientnet_pytorch_names(variant: Variant, stage: int, block: int, expands: bool) -> _Names:
+    del expands  # Names do not depend on it.
+    root = f"_blocks.{sum(map(len, variant.stages[: stage - 1])) + block}"
+    squeeze = (f"{root}._se_reduce", f"{root}._se_expand")
+    parts = (("_expand_conv", "_bn0"), ("_depthwise_conv", "_bn1"), ("_project_conv", "_bn2"))
+    expand, depthwise, project = (tuple(f"{root}.{name}" for name in part) for part in parts)
+    return _Names(expand, depthwise, squeeze, project)
+
+
+_STEMS = {"conv_stem.weight": TIMM, "_conv_stem.weight": EFFICIENTNET_PYTORCH, "features.0.0.weight": TORCHVISION}
+
+
+def format_of(variant: Variant, tensors: Mapping[str, np.ndarray]) -> str:
+    """The format of a file by its names; where it is none that the variant comes in, the first of those."""
+    found = next((name for stem, name in _STEMS.items() if stem in tensors), None)
+    return found if found in variant.formats else variant.formats[0]
 
 
 def _pointwise_dense(here: str, there: str, before: int, after: int) -> list[formats.Entry]:
@@ -280,27 +93,27 @@ def _pointwise_dense(here: str, there: str, before: int, after: int) -> list[for
 
 
 def entries_of(variant: Variant, tensors: Mapping[str, np.ndarray]) -> list[formats.Entry]:
-    """Returns the entries of a network, in timm's names or torchvision's, as the file has it."""
-    timm = _is_timm(tensors)
+    """Returns the entries of a network, in the names of the file's format."""
+    kind = format_of(variant, tensors)
     second = variant.gate == "none"
-    names_of = _timm_names if timm else _torchvision_v2_names if second else _torchvision_names
-    number = 1 + (sum(map(len, variant.stages)) if variant.hidden or second else len(variant.stages))
-    stem, last, head = (
-        ("features.0.0", "features.0.1"),
-        (f"features.{number}.0", f"features.{number}.1"),
-        "classifier.1",
-    )
-    if timm:
-        stem, last, head = ("conv_stem", "bn1"), ("conv_head", "bn2"), "classifier"
+    if kind == TIMM:
+        names_of, stem, last, head = _timm_names, ("conv_stem", "bn1"), ("conv_head", "bn2"), "classifier"
         if variant.hidden:
             root = f"blocks.{_timm_places(variant)[-1][0] + 1}.0"
             last = (f"{root}.conv", f"{root}.bn1")
-    epsilon = _TIMM_EPSILON if timm else variant.epsilon
+    elif kind == EFFICIENTNET_PYTORCH:
+        names_of, stem, last, head = _efficientnet_pytorch_names, ("_conv_stem", "_bn0"), ("_conv_head", "_bn1"), "_fc"
+    else:
+        names_of = _torchvision_v2_names if second else _torchvision_names
+        number = 1 + (sum(map(len, variant.stages)) if variant.hidden or second else len(variant.stages))
+        stem, last = ("features.0.0", "features.0.1"), (f"features.{number}.0", f"features.{number}.1")
+        head = "classifier.3" if variant.hidden else "classifier.1"
+    epsilon = variant.epsilon_in(kind)
     entries = layers.folded("stem", *stem, layers.Shape(3, variant.stem, 3, 2), epsilon)
     before = variant.stem
     for stage, rows in enumerate(variant.stages, start=1):
         for block, row in enumerate(rows):
-            here, shapes = f"stage{stage}_block{block}", block_shapes(row, before)
+            here, shapes = f"stage{stage}_block{block}", block_shapes(row, before, variant.same)
             names = names_of(variant, stage, block, shapes.expand is not None)
             if shapes.expand is not None:
                 entries += layers.folded(f"{here}.expand", *names.expand, shapes.expand, epsilon)
@@ -312,11 +125,10 @@ def entries_of(variant: Variant, tensors: Mapping[str, np.ndarray]) -> list[form
             entries += layers.folded(f"{here}.project", *names.project, shapes.project, epsilon)
             before = row.after
     entries += layers.folded("last", *last, layers.Shape(before, variant.last, 1), epsilon)
-    if variant.hidden and timm:
+    if variant.hidden and kind == TIMM:
         entries += _pointwise_dense("hidden", "conv_head", variant.last, variant.hidden)
     elif variant.hidden:
         entries += formats.dense("hidden", "classifier.0", variant.last, variant.hidden)
-        head = "classifier.3"
     classes = layers.num_classes(tensors, f"{head}.bias")
     return entries + formats.dense("head", head, variant.hidden or variant.last, classes)
 
@@ -340,16 +152,20 @@ def build(name: str, checkpoint: checkpoints.Checkpoint, input_size: int | None)
     Args:
       name: a variant of VARIANTS.
       checkpoint: the file.
-      input_size: side of the input in pixels when not 224.
+      input_size: side of the input in pixels when not the variant's.
 
     Returns:
       The network.
     """
-    variant, (mean, std) = VARIANTS[name], layers.IMAGENET_PIXELS
-    interpolation = "bicubic" if _is_timm(checkpoint.tensors) else variant.interpolation
-    preprocessing = networks.with_size(
-        networks.Preprocessing(224, 0.875, mean, std, smallest=64, interpolation=interpolation), input_size
+    variant = VARIANTS[name]
+    preprocessing = networks.Preprocessing(
+        variant.size,
+        variant.crop_fraction,
+        *variant.pixels,
+        smallest=64,
+        interpolation=variant.interpolation_in(format_of(variant, checkpoint.tensors)),
     )
+    preprocessing = networks.with_size(preprocessing, input_size)
     params = formats.convert(entries_of(variant, checkpoint.tensors), checkpoint.tensors)
     num_classes = len(params["head"]["bias"])
     return networks.Network(

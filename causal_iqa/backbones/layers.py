@@ -40,7 +40,10 @@ ACTIVATIONS: Mapping[str, Callable[[jax.Array], jax.Array]] = {
 
 
 class Shape(NamedTuple):
-    """A convolution as PyTorch has it: odd kernel, symmetric zero padding of half of it unless `padding` says other."""
+    """A convolution as PyTorch has it: odd kernel, symmetric zero padding of half of it unless `padding` says other.
+
+    With `same` it pads as TensorFlow does: ceil(side / stride) outputs, and the odd zero goes after.
+    """
 
     before: int
     after: int
@@ -48,11 +51,18 @@ class Shape(NamedTuple):
     stride: int = 1
     groups: int = 1
     padding: int | None = None
+    same: bool = False
 
     @property
     def pad(self) -> int:
         """Zeros on every side."""
         return self.size // 2 if self.padding is None else self.padding
+
+
+def pad_same(x: jax.Array, size: int, stride: int) -> jax.Array:
+    """Pads [B, H, W, C] with zeros as TensorFlow's SAME does for a kernel of this size and stride."""
+    totals = (max((-(-side // stride) - 1) * stride + size - side, 0) for side in x.shape[1:3])
+    return jnp.pad(x, ((0, 0), *((total // 2, total - total // 2) for total in totals), (0, 0)))
 
 
 def _taps(x: jax.Array, shape: Shape):
@@ -83,6 +93,8 @@ def convolve(x: jax.Array, kernel: jax.Array, shape: Shape) -> jax.Array:
     Returns:
       float32 [B, h, w, after].
     """
+    if shape.same and shape.stride > 1:  # At stride 1 it is the symmetric padding of an odd kernel.
+        x, shape = pad_same(x, shape.size, shape.stride), shape._replace(padding=0, same=False)
     if shape.groups == shape.before == shape.after:
         # One product and one sum per tap, which fuse into a single loop.
         parts = [view * kernel[i, j].reshape(1, 1, 1, -1) for i, j, view in _taps(x, shape)]

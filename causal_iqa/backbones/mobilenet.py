@@ -89,12 +89,6 @@ _PREPROCESSING = networks.Preprocessing(
 )
 
 
-def _same(x: jax.Array, stride: int) -> jax.Array:
-    """Pads [B, H, W, C] as TensorFlow's SAME does for a 3x3 kernel."""
-    totals = (max((-(-side // stride) - 1) * stride + 3 - side, 0) for side in x.shape[1:3])
-    return jnp.pad(x, ((0, 0), *((total // 2, total - total // 2) for total in totals), (0, 0)))
-
-
 def depthwise(x: jax.Array, kernel: jax.Array, stride: int) -> jax.Array:
     """Depthwise 3x3 convolution with SAME padding, as nine shifted multiply-adds.
 
@@ -110,7 +104,7 @@ def depthwise(x: jax.Array, kernel: jax.Array, stride: int) -> jax.Array:
     """
     batch, height, width, channels = x.shape
     rows, columns = -(-height // stride), -(-width // stride)
-    x = _same(x, stride)
+    x = convolutions.pad_same(x, 3, stride)
     total = jnp.zeros((batch, rows, columns, channels), x.dtype)
     for i in range(3):
         for j in range(3):
@@ -141,8 +135,8 @@ class _Conv(nn.Module):
         elif layer.kind == "depthwise":
             x = depthwise(x, kernel, layer.stride)
         else:
-            shape = convolutions.Shape(layer.before, layer.after, 3, layer.stride, padding=0)
-            x = convolutions.convolve(_same(x, layer.stride), kernel, shape)
+            shape = convolutions.Shape(layer.before, layer.after, 3, layer.stride, same=True)
+            x = convolutions.convolve(x, kernel, shape)
         x = x + bias.reshape(1, 1, 1, layer.after)
         return jnp.clip(x, 0.0, 6.0) if layer.relu else x
 

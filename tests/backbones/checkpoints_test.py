@@ -1,7 +1,6 @@
 """Weight files: every way one can be wrong is said in one readable error."""
 
 import hashlib
-import importlib.resources
 
 import jax
 import numpy as np
@@ -104,17 +103,3 @@ def test_weights_that_are_not_finite(tmp_path):
     tensors["bn1.bias"][3] = np.nan
     with pytest.raises(_checks.InputError, match=r"not finite: bn1\.bias"):
         backbones.load("cifar_resnet20", saved(tmp_path / "net.safetensors", tensors))
-
-
-@pytest.mark.parametrize("name", sorted(scene_cnn.VARIANTS))
-def test_packaged_weights_load(name):
-    if not (importlib.resources.files("causal_iqa.backbones") / "weights").is_dir():
-        pytest.skip("no weights come with the library yet")
-    network = backbones.load_packaged(name)
-    assert network.name == name
-    assert network.preprocessing.size == 48
-
-
-def test_packaged_weights_that_are_not_there():
-    with pytest.raises(_checks.InputError, match="no weights of cifar_resnet110 come with the library"):
-        backbones.load_packaged("cifar_resnet110")

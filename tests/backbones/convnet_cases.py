@@ -37,6 +37,11 @@ CASES = {
     "mobilenet_v3_large": (65, 75),
     "mobilenet_v3_small_timm": (65, 75),
     "mobilenet_v3_large_timm": (65, 75),
+    "tf_efficientnet_timm": (65, 74),
+    "tf_lite_timm": (65, 74),
+    "lite_timm": (65, 75),
+    "tf_mobilenet_v3_small_timm": (65, 74),
+    "tf_mobilenet_v3_large_timm": (65, 74),
     "convnext_torchvision": (65, 75),
     "convnext_timm": (65, 75),
     "clip_resnet": (64, 64),
@@ -51,15 +56,29 @@ _TELLING = {
     "mobilenet_v3_large": {"classifier.3.bias": (CLASSES,)},
     "mobilenet_v3_small_timm": {"conv_stem.weight": (16, 3, 3, 3), "classifier.bias": (CLASSES,)},
     "mobilenet_v3_large_timm": {"conv_stem.weight": (16, 3, 3, 3), "classifier.bias": (CLASSES,)},
+    "tf_efficientnet_timm": {"conv_stem.weight": (32, 3, 3, 3), "classifier.bias": (CLASSES,)},
+    "tf_lite_timm": {"conv_stem.weight": (32, 3, 3, 3), "classifier.bias": (CLASSES,)},
+    "lite_timm": {"conv_stem.weight": (32, 3, 3, 3), "classifier.bias": (CLASSES,)},
+    "tf_mobilenet_v3_small_timm": {"conv_stem.weight": (16, 3, 3, 3), "classifier.bias": (CLASSES,)},
+    "tf_mobilenet_v3_large_timm": {"conv_stem.weight": (16, 3, 3, 3), "classifier.bias": (CLASSES,)},
     "convnext_torchvision": {"classifier.2.bias": (CLASSES,)},
     "convnext_timm": {"stages.0.blocks.0.gamma": (16,), "head.fc.bias": (CLASSES,)},
 }
 
 
+_ARCHITECTURES = {
+    "efficientnet_torchvision": "efficientnet_b0",
+    "efficientnet_timm": "efficientnet_b0",
+    "tf_efficientnet_timm": "tf_efficientnet_b0",
+    "tf_lite_timm": "efficientnet_lite1",
+    "lite_timm": "timm_efficientnet_lite0",
+    "mobilenet_v2_torchvision": "mobilenet_v2_torch",
+    "mobilenet_v2_timm": "mobilenet_v2_torch",
+}
+
+
 def _architecture(case: str) -> str:
-    if case.startswith("mobilenet_v2"):
-        return "mobilenet_v2_torch"
-    return "efficientnet_b0" if case.startswith("efficientnet") else case.removesuffix("_timm")
+    return _ARCHITECTURES.get(case, case.removesuffix("_timm"))
 
 
 def layout(case: str) -> dict[str, tuple[int, ...]]:
@@ -102,6 +121,8 @@ def network(case: str, path: str) -> networks.Network:
 
 def pixels(case: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Mean and standard deviation the peer's image is normalised by."""
+    if case in _ARCHITECTURES or "mobilenet_v3" in case:
+        return efficientnet.VARIANTS[_architecture(case)].pixels
     imagenet = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
     return {"wide_resnet": _WIDE.pixels, "clip_resnet": clip_resnet.clip.CLIP_PIXELS}.get(case, imagenet)
 
