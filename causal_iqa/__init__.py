@@ -5,7 +5,7 @@ says what to expect, `pipeline` compiles the flow and `report` shows it. Each ro
 (`from causal_iqa import metrics`), so importing the package costs nothing.
 """
 
-from causal_iqa._checks import InputError
+from causal_iqa._errors import InputError
 
 __version__ = "0.1.0"
 __all__ = ["InputError", "__version__"]

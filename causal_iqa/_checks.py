@@ -10,11 +10,9 @@ from typing import Any, TypeVar
 
 import jax.numpy as jnp
 
+from causal_iqa._errors import InputError
+
 T = TypeVar("T")
-
-
-class InputError(ValueError):
-    """What the user gave cannot be used; the message names the thing and the mend."""
 
 
 def closest(name: str, known: Iterable[str]) -> str:

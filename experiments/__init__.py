@@ -1,8 +1,8 @@
-"""Thin binaries: flags -> frozen config -> library call."""
+"""Thin binaries: `python -m experiments.NAME` in a checkout is `causal-iqa NAME`."""
 
 import sys
 
-from experiments import interrupts
+from causal_iqa.cli import interrupts
 
 if sys.argv[0] == "-m":  # A binary is being started, not imported by somebody's program.
     interrupts.quiet_until_main()

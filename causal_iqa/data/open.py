@@ -1,6 +1,7 @@
 """One way in: a dataset named on the command line becomes a source."""
 
 import os
+import pathlib
 from collections.abc import Sequence
 
 from causal_iqa import _checks
@@ -39,22 +40,49 @@ def open_source(
     Raises:
       InputError: when the scheme is unknown or the images cannot be opened.
     """
+    check_spec(spec)
     scheme, _, rest = spec.partition(":")
-    if scheme not in SCHEMES:
-        raise _checks.InputError(
-            f"dataset: unknown kind {scheme!r} in {spec!r}; expected scenes, tfds:NAME or folder:PATH; "
-            f"{_checks.closest(scheme, SCHEMES)}"
-        )
     if scheme == "scenes":
-        if rest:
-            raise _checks.InputError(f"dataset: scenes takes no {rest!r}; choose the part by the split")
         from causal_iqa.data import scenes
 
         return scenes.SceneSource(split=split or "test", seed=seed)
-    if not rest:
-        raise _checks.InputError(
-            f"dataset: {spec!r} names nothing after {scheme!r}; expected scenes, tfds:NAME or folder:PATH"
-        )
     if scheme == "tfds":
         return tfds_source.open_tfds(rest, data_dir=data_dir, split=split, download=download, max_pixels=max_pixels)
     return folder.open_folder(rest, classes=classes, split=split, class_order=class_order, max_pixels=max_pixels)
+
+
+def check_spec(spec: str, name: str = "dataset") -> None:
+    """Checks what can be known of a dataset specification before anything is opened.
+
+    Args:
+      spec: see `open_source`.
+      name: of the argument, for the message.
+
+    Raises:
+      InputError: when the scheme is unknown, names nothing, or a folder does not exist; a path without `folder:` is
+        answered with what to write.
+    """
+    scheme, _, rest = spec.partition(":")
+    if scheme in SCHEMES:
+        if scheme == "scenes" and rest:
+            raise _checks.InputError(f"{name}: scenes takes no {rest!r}; choose the part by the split")
+        if scheme != "scenes" and not rest:
+            raise _checks.InputError(
+                f"{name}: {spec!r} names nothing after {scheme!r}; expected scenes, tfds:NAME or folder:PATH"
+            )
+        if scheme == "folder" and not pathlib.Path(rest).expanduser().exists():
+            raise _checks.InputError(f"{name}: {rest!r} does not exist")
+        return
+    path = pathlib.Path(spec).expanduser()
+    if spec and path.is_dir():
+        raise _checks.InputError(f"{name}: {spec!r} is a folder; write --{name}=folder:{spec}")
+    if spec and path.exists():
+        raise _checks.InputError(f"{name}: {spec!r} is a file; expected scenes, tfds:NAME or folder:PATH")
+    if os.sep in spec or spec.startswith("."):
+        raise _checks.InputError(
+            f"{name}: {spec!r} does not exist; expected scenes, tfds:NAME or folder:PATH of an existing folder"
+        )
+    raise _checks.InputError(
+        f"{name}: unknown kind {scheme!r}, and no folder {spec!r} here; expected scenes, tfds:NAME or folder:PATH; "
+        f"{_checks.closest(scheme, SCHEMES)}"
+    )

@@ -19,7 +19,7 @@ from causal_iqa.metrics.photographic import (
     spectral_slope,
     tenengrad,
 )
-from causal_iqa.metrics.resolve import FileMetricSpec, check_name, clip_iqa_spec, resolve
+from causal_iqa.metrics.resolve import FileMetricSpec, check_name, clip_iqa_spec, resolve, usage
 from causal_iqa.metrics.saliency_similarity import sr_sim, vsi, vsi_256
 from causal_iqa.metrics.spec import MetricSpec, evaluate
 from causal_iqa.metrics.structural_similarity import (
@@ -76,6 +76,7 @@ __all__ = [
     "tenengrad",
     "total_variation",
     "uqi",
+    "usage",
     "variance_of_laplacian",
     "vif",
     "vifp",

@@ -43,8 +43,8 @@ def test_scenes_go_through_the_batcher(split):
 @pytest.mark.parametrize(
     ("spec", "said"),
     [
-        ("fodler:x", "unknown kind 'fodler' .*did you mean folder"),
-        ("cifar10", "unknown kind 'cifar10' .*expected scenes, tfds:NAME or folder:PATH"),
+        ("fodler:x", "unknown kind 'fodler', .*did you mean folder"),
+        ("cifar10", "unknown kind 'cifar10', .*expected scenes, tfds:NAME or folder:PATH"),
         ("", "unknown kind ''"),
         ("tfds:", "names nothing"),
         ("folder", "names nothing"),

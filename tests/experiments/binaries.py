@@ -7,15 +7,14 @@ from collections.abc import Iterator
 
 from absl import flags
 
-from experiments import common
-
-_NAMES = ("align", "audit", "fit_niqe", "score", "sheet", "train")
+from causal_iqa import cli
+from causal_iqa.cli import running
 
 
 @contextlib.contextmanager
-def _flags_of(name: str) -> Iterator[types.ModuleType]:
+def flags_of(name: str) -> Iterator[types.ModuleType]:
     """Puts aside the flags of all binaries, brings in those of one, and restores what was there."""
-    modules = tuple(f"experiments.{other}" for other in _NAMES)
+    modules = tuple(cli.module_name(other) for other in cli.COMMANDS)
     before = {
         flag.name: (module, flag)
         for module, own in flags.FLAGS.flags_by_module_dict().items()
@@ -24,7 +23,8 @@ def _flags_of(name: str) -> Iterator[types.ModuleType]:
     }
     _remove(before)
     try:
-        module = importlib.import_module(f"experiments.{name}")
+        name = cli.module_name(name)
+        module = importlib.import_module(name)
         if name not in _OWN:
             defined = flags.FLAGS.flags_by_module_dict().get(module.__name__, [])
             known = [flag for owner, flag in before.values() if owner == module.__name__]
@@ -60,12 +60,13 @@ def run(name: str, *arguments: str) -> None:
       SystemExit: when the binary ends with a user error, shown on stderr.
       flags.Error: when absl refuses a flag; from a shell that ends with the usage and exit code 1.
     """
-    with _flags_of(name) as module:
+    with flags_of(name) as module:
         try:
             rest = flags.FLAGS([name, *arguments])
-            common.reporting_user_errors(module.main)(rest)
+            takes_arguments = getattr(module, "TAKES_ARGUMENTS", False)
+            running.reporting_user_errors(module.main, takes_arguments=takes_arguments)(rest)
         finally:
-            for _, flag in _OWN[name].values():
+            for _, flag in _OWN[module.__name__].values():
                 flag.unparse()
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from causal_iqa import backbones
 
-_COUNT = "from experiments import common; common.one_device_per_core(); import jax; print(jax.local_device_count())"
+_COUNT = "from causal_iqa.cli import common; common.one_device_per_core(); import jax; print(jax.local_device_count())"
 
 
 @pytest.mark.parametrize(

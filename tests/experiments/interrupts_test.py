@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from experiments import common, interrupts
+from causal_iqa.cli import interrupts, running
 
 _ROOT = pathlib.Path(__file__).parents[2]
 _SIGNALS = ("SIGINT", "SIGTERM")
@@ -45,7 +45,7 @@ def test_a_signal_in_main_says_what_is_kept(capsys, name):
             raise
 
     with pytest.raises(SystemExit) as end:
-        common.reporting_user_errors(main)(["binary"])
+        running.reporting_user_errors(main)(["binary"])
     word = {"SIGINT": "interrupted", "SIGTERM": "terminated"}[name]
     assert capsys.readouterr().err == f"{word}: 3 of 5 parts are kept\n"
     assert end.value.code == 128 + number and signal.getsignal(number) is before

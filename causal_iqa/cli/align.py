@@ -1,0 +1,242 @@
+"""How well does each quality metric predict the accuracy of these networks, under changing imaging conditions?
+
+  causal-iqa align
+  causal-iqa align --dataset=tfds:cifar10 --data_dir=DIR --network=cifar_resnet32=FILE \\
+    --backbone=cifar_resnet20=FILE --num_images=1000 --output_dir=results/cifar10
+
+Without --dataset the study runs on scenes rendered here, with small networks that come with the library. A run that
+was interrupted goes on where it stopped when it is given the same flags.
+"""
+
+import pathlib
+
+from absl import flags
+
+from causal_iqa import backbones, data, degradations, pipeline
+from causal_iqa.cli import common, listing
+from causal_iqa.report import study as study_report
+
+_D = pipeline.StudyConfig(networks=(pipeline.NetworkChoice("default", "default"),))
+_SCENE_NETWORKS = ("scene_cnn_a", "scene_cnn_b", "scene_cnn_c")
+_SCENE_BACKBONES = ("scene_features",)
+
+FLAG_GROUPS = {
+    "Main flags": (
+        "dataset",
+        "data_dir",
+        "network",
+        "backbone",
+        "metrics",
+        "degradations",
+        "severities",
+        "num_images",
+        "output_dir",
+    ),
+    "Judged images": ("split", "classes", "image_size", "crop_fraction"),
+    "Conditions": ("condition", "family", "quantise", "stored"),
+    "Scores": ("metric", "score_at", "stability_views"),
+    "Anchors of the new metrics": (
+        "anchors",
+        "anchor_dataset",
+        "anchor_data_dir",
+        "anchor_split",
+        "num_anchors",
+        "anchor_counts",
+        "templates",
+        "class_names",
+        "tokenizer",
+    ),
+    "Statistics": ("seed", "num_resamples", "level"),
+    "Machine": ("batch_size", "memory_gb", "num_devices", "workers", "download"),
+    "Lists": ("list_metrics", "list_degradations", "format"),
+}
+
+_DATASET = flags.DEFINE_string(
+    "dataset", _D.dataset, "Judged images: scenes, tfds:NAME or folder:PATH (class folders)."
+)
+_DATA_DIR = flags.DEFINE_string("data_dir", None, "Folder of the prepared TFDS datasets.")
+_SPLIT = flags.DEFINE_string("split", None, "Split of the judged images (default: the dataset's test split).")
+_CLASSES = flags.DEFINE_string("classes", None, "File with one class per line in label order, for a folder dataset.")
+_NETWORK = flags.DEFINE_multi_string(
+    "network",
+    [],
+    "Network whose accuracy is predicted, repeat for more: ARCHITECTURE=PATH, NAME=ARCHITECTURE=PATH, or your own as "
+    "NAME=package.module:function or NAME=file.py:function. PATH may be hf://OWNER/REPOSITORY@REVISION/FILE.",
+)
+_BACKBONE = flags.DEFINE_multi_string(
+    "backbone", [], "Network whose features score quality, written like --network; repeat for more."
+)
+_METRICS = flags.DEFINE_list(
+    "metrics", ["standard"], "Conventional metrics by name, comma separated, or standard, or all (see --list_metrics)."
+)
+_METRIC = flags.DEFINE_multi_string(
+    "metric", [], "One more metric that reads files, e.g. niqe@MODEL or lpips_alex@ALEXNET,LINEAR; repeat for more."
+)
+_DEGRADATIONS = flags.DEFINE_list(
+    "degradations",
+    ["imagenet_c"],
+    "Degradations, comma separated, by name (options in brackets, NAME[OPTION=VALUE]) or set: imagenet_c (the 19 of "
+    "ImageNet-C and CIFAR-10-C), imagenet_c15 (the 15 of the benchmark proper), camera (all others), all.",
+)
+_SEVERITIES = flags.DEFINE_list(
+    "severities", ["1", "2", "3", "4", "5"], "Severities in (0, 5], comma separated, fractions allowed."
+)
+_CONDITION = flags.DEFINE_multi_string(
+    "condition",
+    [],
+    "A further condition, e.g. --condition='defocus_blur/2+gaussian_noise/3'; its steps happen in this order; repeat "
+    "for more.",
+)
+_FAMILY = flags.DEFINE_enum(
+    "family", None, list(degradations.FAMILIES), "Parameters of the degradations (default: by the size of the images)."
+)
+_QUANTISE = flags.DEFINE_enum(
+    "quantise",
+    _D.quantise,
+    degradations.QUANTISE,
+    "Degraded images in 8 bits: none keeps fractions, round rounds, truncate cuts them off as the code of ImageNet-C.",
+)
+_STORED = flags.DEFINE_integer(
+    "stored",
+    None,
+    f"Degraded images as JPEG of this quality, 4:2:0; the released ImageNet-C has {degradations.IMAGENET_C_QUALITY}.",
+)
+_NUM_IMAGES = flags.DEFINE_string("num_images", str(_D.num_images), "Number of judged images, or all.")
+_IMAGE_SIZE = flags.DEFINE_integer(
+    "image_size", None, "Side in pixels of the images that are degraded (default: the dataset's, or the largest input)."
+)
+_CROP_FRACTION = flags.DEFINE_float(
+    "crop_fraction", _D.crop_fraction, "Central square cut from photos of varying size, fraction of the shorter side."
+)
+_SCORE_AT = flags.DEFINE_enum(
+    "score_at", _D.score_at, pipeline.SCORE_AT, "Score quality at each network's input size, or at image_size."
+)
+_ANCHORS = flags.DEFINE_enum(
+    "anchors",
+    _D.anchors,
+    pipeline.ANCHOR_KINDS,
+    "What the witness compares with: clean labelled images, the class vectors of the backbone's head, or prompts of "
+    "the class names in its text tower; auto: images when every judged class has some, else head.",
+)
+_TEMPLATES = flags.DEFINE_enum(
+    "templates", _D.templates, list(backbones.TEMPLATES), "Prompts around the class names, for --anchors=text."
+)
+_CLASS_NAMES = flags.DEFINE_string(
+    "class_names",
+    None,
+    "File with a name in words per class in label order, for --anchors=text (default: the dataset's).",
+)
+_TOKENIZER = flags.DEFINE_string(
+    "tokenizer", None, "Vocabulary of the text towers, file or folder (default: looked for beside the weight file)."
+)
+_ANCHOR_DATASET = flags.DEFINE_string("anchor_dataset", None, "Where anchor images come from (default: --dataset).")
+_ANCHOR_DATA_DIR = flags.DEFINE_string("anchor_data_dir", None, "Its folder of TFDS datasets (default: --data_dir).")
+_ANCHOR_SPLIT = flags.DEFINE_string("anchor_split", None, "Its split (default: train; for a folder, --split).")
+_NUM_ANCHORS = flags.DEFINE_integer("num_anchors", _D.num_anchors, "Number of anchor images, at most.")
+_ANCHOR_COUNTS = flags.DEFINE_list(
+    "anchor_counts", [], "Smaller numbers of anchors to score stages_* with besides, comma separated: learning curves."
+)
+_STABILITY_VIEWS = flags.DEFINE_integer(
+    "stability_views",
+    _D.stability_views,
+    "Run every judged network on so many changed views of every image as well (mirrored, shifted, slight noise), for "
+    "the rivals that ask how stable its outputs are; 0: not at all.",
+)
+_SEED = flags.DEFINE_integer("seed", _D.seed, "Seed of the choice of images, the degradations and the resamples.")
+_NUM_RESAMPLES = flags.DEFINE_integer("num_resamples", _D.num_resamples, "Bootstrap resamples of the images.")
+_LEVEL = flags.DEFINE_float("level", _D.level, "Level of the intervals, between 0 and 1.")
+_OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "Folder of the results (default: results/DATASET-ID).")
+_BATCH_SIZE = flags.DEFINE_integer("batch_size", None, "Images per step (default: what fits the memory).")
+_MEMORY_GB = flags.DEFINE_float("memory_gb", None, "Memory in GB that a step may use per device (default: a quarter).")
+_NUM_DEVICES = flags.DEFINE_integer(
+    "num_devices", None, "Local devices to use (default: all; a CPU has one per core, at most 8)."
+)
+_WORKERS = flags.DEFINE_integer("workers", 2, "Threads that decode images.")
+_DOWNLOAD = flags.DEFINE_bool("download", False, "Let TFDS download and prepare the dataset.")
+_LIST_METRICS = flags.DEFINE_bool("list_metrics", False, "Print the metrics, one line each, and stop.")
+_LIST_DEGRADATIONS = flags.DEFINE_bool("list_degradations", False, "Print the degradations, one line each, and stop.")
+_FORMAT = flags.DEFINE_enum("format", "table", list(listing.FORMATS), "Of these lists; json: all that defines each.")
+
+
+def _choices(given: list[str], packaged: tuple[str, ...]) -> tuple[pipeline.NetworkChoice, ...]:
+    texts = given or (packaged if _DATASET.value == "scenes" and not _NETWORK.value else ())
+    return tuple(pipeline.NetworkChoice.parse(text) for text in texts)
+
+
+def _labels(given: list[str]) -> tuple[str, ...]:
+    """Names of degradations with the sets written out."""
+    return tuple(
+        label for name in given for label in (degradations.named_set(name) if name in degradations.SETS else (name,))
+    )
+
+
+def config_from_flags() -> pipeline.StudyConfig:
+    """Turns the flags into the one config of the study."""
+    return pipeline.StudyConfig(
+        dataset=_DATASET.value,
+        data_dir=_DATA_DIR.value,
+        split=_SPLIT.value,
+        classes=_CLASSES.value,
+        num_images=common.integer_or_all(_NUM_IMAGES.value, "num_images"),
+        image_size=_IMAGE_SIZE.value,
+        crop_fraction=_CROP_FRACTION.value,
+        networks=_choices(_NETWORK.value, _SCENE_NETWORKS),
+        backbones=_choices(_BACKBONE.value, _SCENE_BACKBONES),
+        degradations=_labels(_DEGRADATIONS.value),
+        severities=common.numbers(_SEVERITIES.value, "severities"),
+        extra_conditions=tuple(_CONDITION.value),
+        family=_FAMILY.value,
+        quantise=_QUANTISE.value,
+        stored=_STORED.value,
+        metrics=common.metric_names(_METRICS.value) + tuple(_METRIC.value),
+        score_at=_SCORE_AT.value,
+        anchors=_ANCHORS.value,
+        anchor_dataset=_ANCHOR_DATASET.value,
+        anchor_data_dir=_ANCHOR_DATA_DIR.value,
+        anchor_split=_ANCHOR_SPLIT.value,
+        num_anchors=_NUM_ANCHORS.value,
+        anchor_counts=common.integers(_ANCHOR_COUNTS.value, "anchor_counts"),
+        templates=_TEMPLATES.value,
+        class_names=_CLASS_NAMES.value,
+        tokenizer=_TOKENIZER.value,
+        stability_views=_STABILITY_VIEWS.value,
+        seed=_SEED.value,
+        num_resamples=_NUM_RESAMPLES.value,
+        level=_LEVEL.value,
+    )
+
+
+def _output_dir(study: pipeline.Study) -> pathlib.Path:
+    if _OUTPUT_DIR.value:
+        return pathlib.Path(_OUTPUT_DIR.value)
+    return pathlib.Path("results") / f"{study.source.name.replace(':', '-').replace('/', '-')}-{study.fingerprint[:8]}"
+
+
+def main(_: list[str]) -> None:
+    """Flags -> config -> study -> table, figures and page."""
+    wanted = {"metrics": _LIST_METRICS.value, "degradations": _LIST_DEGRADATIONS.value}
+    if any(wanted.values()):
+        print("\n".join(listing.text(kind, _FORMAT.value) for kind, said in wanted.items() if said), end="")
+        return
+    common.one_device_per_core()
+    for flag in (_DATASET, _ANCHOR_DATASET):
+        if flag.value is not None:
+            data.check_spec(flag.value, flag.name)
+    config = config_from_flags()
+    execution = pipeline.Execution(
+        _BATCH_SIZE.value, _MEMORY_GB.value, _NUM_DEVICES.value, _WORKERS.value, _DOWNLOAD.value
+    )
+    if _OUTPUT_DIR.value:
+        common.check_writable(f"{_OUTPUT_DIR.value}/summary.json", "output_dir")
+    study = pipeline.prepare(config, execution)
+    output = pipeline.Store(_output_dir(study), config, study.fingerprint, study.details)
+    with output.locked():
+        with common.progress_bar(f"{len(config.conditions)} conditions", "image") as progress:
+            table = pipeline.run(study, output, execution, progress=progress)
+        columns = [scorer.column for scorer in study.scorers]
+        with common.progress_bar("intervals", "metric") as progress:
+            found = study_report.analyse(config, columns, table, progress=progress)
+        text = study_report.write(output.folder, config, table, found, study.details)
+    common.print_skipped(table.skipped, len(table.image_ids), "judged")
+    print(text)
+    print(f"results: {output.folder}")

@@ -1,0 +1,28 @@
+"""Shows what there is: metrics, degradations, networks or rivals, one line each.
+
+  causal-iqa list metrics
+  causal-iqa list degradations --format=json
+
+A rival estimates accuracy from the outputs of the judged network itself.
+"""
+
+from absl import flags
+
+from causal_iqa import InputError, _checks
+from causal_iqa.cli import listing
+
+FLAG_GROUPS = {"Flags": ("format",)}
+TAKES_ARGUMENTS = True
+
+_FORMAT = flags.DEFINE_enum("format", "table", list(listing.FORMATS), "One line each, or everything that defines each.")
+
+
+def main(argv: list[str]) -> None:
+    """Words and flags -> tables on stdout."""
+    kinds = argv[1:]
+    if not kinds:
+        raise InputError(f"expected what to list: {', '.join(listing.KINDS)}")
+    for kind in kinds:
+        if kind not in listing.KINDS:
+            raise InputError(f"unknown list {kind!r}: {_checks.closest(kind, listing.KINDS)}")
+    print("\n".join(listing.text(kind, _FORMAT.value) for kind in kinds), end="")

@@ -1,0 +1,112 @@
+"""How a command starts and ends: grouped help, one line for whatever the user gave wrong, quiet libraries."""
+
+import functools
+import logging
+import os
+import re
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+from absl import app, flags
+from absl import logging as absl_logging
+
+from causal_iqa._errors import InputError
+from causal_iqa.cli import help as command_help
+from causal_iqa.cli import interrupts
+
+HELP = ("--help", "-help", "-h", "-?", "--helpshort", "-helpshort")
+_UNKNOWN = re.compile(r"Unknown command line flag '(?P<name>[^']*)'\.(?: Did you mean: (?P<near>.*?) ?\?)?")
+_MISSING = re.compile(r"flag --(?P<name>\w+)=None: Flag --\w+ must have a value other than None\.")
+
+
+class Command(Protocol):
+    """A module that is a command: its documentation is the help, with the flags in groups.
+
+    A command that takes words besides its flags says `TAKES_ARGUMENTS = True`.
+    """
+
+    FLAG_GROUPS: command_help.Groups
+
+    def main(self, argv: list[str]) -> Any:
+        """Takes what is left of the command line, the program's name first."""
+        ...
+
+
+def run(command: Command, argv: Sequence[str] | None = None) -> None:
+    """Parses the command line, runs a command and exits; a user's mistake is one line on stderr and exit code 1.
+
+    Args:
+      command: its module.
+      argv: the command line, the program's name first; by default that of this process.
+    """
+    wrapped = reporting_user_errors(command.main, takes_arguments=getattr(command, "TAKES_ARGUMENTS", False))
+    groups = getattr(command, "FLAG_GROUPS", None)
+    if groups is None:
+        own = flags.FLAGS.flags_by_module_dict().get(command.__name__, [])
+        groups = {"Flags": tuple(flag.name for flag in own)}
+    parse = functools.partial(_parse, groups, command.__doc__ or "")
+    app.run(wrapped, list(sys.argv if argv is None else argv), parse)
+
+
+def quiet_xla() -> None:
+    """Keeps XLA from calling long compilations bugs to report: they show as progress, and real errors are exceptions.
+
+    To be called before JAX is imported; the environment may say otherwise.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+
+def reporting_user_errors(
+    main: Callable[[list[str]], Any], *, takes_arguments: bool = False
+) -> Callable[[list[str]], Any]:
+    """Wraps a command's main: an InputError ends it with one line on stderr and exit code 1, no traceback.
+
+    Args:
+      main: takes the command line's remaining arguments.
+      takes_arguments: whether words that are no flags are the command's.
+
+    Returns:
+      The wrapped main. Other exceptions are bugs and keep their traceback.
+    """
+
+    @functools.wraps(main)
+    def wrapped(argv: list[str]) -> Any:
+        logging.getLogger("jax").setLevel(logging.WARNING)  # At INFO it tells which backends it did not find.
+        if not flags.FLAGS["verbosity"].present:
+            absl_logging.set_verbosity(absl_logging.WARNING)
+        try:
+            if len(argv) > 1 and not takes_arguments:
+                raise InputError(f"unexpected argument {argv[1]!r}: flags are written --name=value (see --help)")
+            with interrupts.interruptible():
+                return main(argv)
+        except InputError as error:
+            print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        sys.exit(1)
+
+    return wrapped
+
+
+def _parse(groups: command_help.Groups, description: str, argv: list[str]) -> list[str]:
+    """Parses the flags; prints the help and exits with 0, or one line on a mistake and exits with 1."""
+    given = argv[1 : argv.index("--")] if "--" in argv else argv[1:]
+    if any(word in HELP for word in given):
+        print(command_help.help_text(description, groups, flags.FLAGS), end="")
+        sys.exit(0)
+    if "--helpfull" in given:
+        print(description.strip() + "\n" + flags.FLAGS.get_help())
+        sys.exit(0)
+    try:
+        return flags.FLAGS(argv)
+    except flags.Error as error:
+        print(f"error: {_in_one_line(str(error))} (see --help)", file=sys.stderr)
+        sys.exit(1)
+
+
+def _in_one_line(message: str) -> str:
+    if found := _UNKNOWN.search(message):
+        near = [f"--{name.strip()}" for name in (found["near"] or "").split(",") if name.strip()]
+        return f"unknown flag --{found['name']}" + (f": did you mean {' or '.join(near)}?" if near else "")
+    if found := _MISSING.search(message):
+        return f"--{found['name']} must be given"
+    return " ".join(message.split())

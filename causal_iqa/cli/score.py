@@ -1,0 +1,106 @@
+"""Scores the quality of images, without labels and without references.
+
+  causal-iqa score --images=DIR
+  causal-iqa score --images=DIR --backbone=mobilenet_v2=FILE --anchors=head --output=scores.parquet
+  causal-iqa score --images=DIR --backbone=cifar_resnet20=FILE --anchor_dataset=tfds:cifar10 \\
+    --anchor_data_dir=DIR
+
+Gives one row per image: the no-reference metrics, and with a backbone how much of the task it still finds there.
+"""
+
+import pathlib
+
+from absl import flags
+
+from causal_iqa import data, pipeline
+from causal_iqa.cli import common
+from causal_iqa.pipeline import scoring
+
+_D = scoring.ScoringConfig(images="")
+
+FLAG_GROUPS = {
+    "Main flags": ("images", "metrics", "backbone", "anchors", "anchor_dataset", "output"),
+    "Anchors of the new metrics": ("anchor_data_dir", "anchor_split", "classes", "num_anchors", "seed"),
+    "Images": ("image_size", "crop_fraction"),
+    "Scores": ("metric",),
+    "Machine": ("memory_gb", "num_devices", "workers"),
+}
+
+_IMAGES = flags.DEFINE_string("images", None, "An image, or a folder with images at any depth.", required=True)
+_METRICS = flags.DEFINE_list(
+    "metrics", ["all"], "No-reference metrics by name, comma separated, or all. Empty: none, with a backbone."
+)
+_METRIC = flags.DEFINE_multi_string(
+    "metric", [], "One more metric that reads files, e.g. niqe@MODEL or brisque@LIBSVM_MODEL; repeat for more."
+)
+_BACKBONE = flags.DEFINE_multi_string(
+    "backbone",
+    [],
+    "Network whose features score quality, ARCHITECTURE=PATH or NAME=ARCHITECTURE=PATH, or ARCHITECTURE alone for "
+    "weights that come with the library; repeat for more.",
+)
+_ANCHORS = flags.DEFINE_enum(
+    "anchors",
+    _D.anchors,
+    scoring.ANCHOR_KINDS,
+    "What the witness compares with: images of --anchor_dataset, or the class vectors of the backbone's own head.",
+)
+_ANCHOR_DATASET = flags.DEFINE_string(
+    "anchor_dataset", None, "Clean labelled images of the task: scenes, tfds:NAME or folder:PATH (class folders)."
+)
+_ANCHOR_DATA_DIR = flags.DEFINE_string("anchor_data_dir", None, "Its folder of prepared TFDS datasets.")
+_ANCHOR_SPLIT = flags.DEFINE_string("anchor_split", None, "Its split (default: train; for a folder, the folder).")
+_CLASSES = flags.DEFINE_string("classes", None, "File with one class per line in label order, for an anchor folder.")
+_NUM_ANCHORS = flags.DEFINE_integer("num_anchors", _D.num_anchors, "Number of anchor images, at most.")
+_IMAGE_SIZE = flags.DEFINE_integer(
+    "image_size",
+    None,
+    "Side in pixels at which images are scored (default: their own where all are square and of one size, else "
+    f"{scoring.DEFAULT_SIZE}: photos are cropped and resized to it).",
+)
+_CROP_FRACTION = flags.DEFINE_float(
+    "crop_fraction", _D.crop_fraction, "Central square cut from photos of varying size, fraction of the shorter side."
+)
+_OUTPUT = flags.DEFINE_string("output", "scores.csv", "File to write, ending in .csv or .parquet.")
+_SEED = flags.DEFINE_integer("seed", _D.seed, "Seed of the choice of anchors.")
+_MEMORY_GB = flags.DEFINE_float("memory_gb", None, "Memory in GB that a step may use per device (default: a quarter).")
+_NUM_DEVICES = flags.DEFINE_integer(
+    "num_devices", None, "Local devices to use (default: all; a CPU has one per core, at most 8)."
+)
+_WORKERS = flags.DEFINE_integer("workers", 2, "Threads that decode images.")
+
+
+def config_from_flags() -> scoring.ScoringConfig:
+    """Turns the flags into one config."""
+    return scoring.ScoringConfig(
+        images=_IMAGES.value,
+        metrics=(scoring.NO_REFERENCE if _METRICS.value == ["all"] else tuple(_METRICS.value)) + tuple(_METRIC.value),
+        backbones=tuple(pipeline.NetworkChoice.parse(text) for text in _BACKBONE.value),
+        anchors=_ANCHORS.value,
+        anchor_dataset=_ANCHOR_DATASET.value,
+        anchor_data_dir=_ANCHOR_DATA_DIR.value,
+        anchor_split=_ANCHOR_SPLIT.value,
+        classes=_CLASSES.value,
+        num_anchors=_NUM_ANCHORS.value,
+        image_size=_IMAGE_SIZE.value,
+        crop_fraction=_CROP_FRACTION.value,
+        seed=_SEED.value,
+    )
+
+
+def main(_: list[str]) -> None:
+    """Flags -> config -> scores, file and summary."""
+    common.one_device_per_core()
+    if _ANCHOR_DATASET.value is not None:
+        data.check_spec(_ANCHOR_DATASET.value, "anchor_dataset")
+    config = config_from_flags()
+    output = pathlib.Path(_OUTPUT.value)
+    scoring.check_output(output)
+    common.check_writable(_OUTPUT.value, "output")
+    execution = pipeline.Execution(memory_gb=_MEMORY_GB.value, num_devices=_NUM_DEVICES.value, workers=_WORKERS.value)
+    with common.progress_bar("scores", "image") as progress:
+        scores = scoring.score_images(config, execution, progress=progress)
+    scoring.write_scores(output, scores)
+    common.print_skipped(scores.skipped, len(scores.image_ids), "scored")
+    print(scoring.summary_table(scores))
+    print(f"{len(scores.image_ids)} images at {scores.image_size} pixels: {output}")

@@ -1,0 +1,163 @@
+"""Shows every degradation at every severity: a row of pictures for each, mild to severe.
+
+  causal-iqa sheet --output_dir=docs
+  causal-iqa sheet --image=photo.jpg --degradations=camera --output_dir=sheets
+
+Two sheets for each set of degradations: the photograph, and the same at 32 pixels, enlarged without smoothing.
+"""
+
+import functools
+import io
+import pathlib
+
+import jax
+import jax.numpy as jnp
+import matplotlib.cbook
+import numpy as np
+import PIL.Image
+import PIL.ImageDraw
+import PIL.ImageFont
+from absl import flags
+
+from causal_iqa import InputError, _files, data, degradations, images
+from causal_iqa.cli import common
+from causal_iqa.data import decoding
+
+_SETS = ("imagenet_c", "camera")
+# A portrait in the public domain (US Navy) that comes with matplotlib.
+_PHOTO = "grace_hopper.jpg"
+_LABEL_WIDTH, _HEAD, _GAP, _FONT_SIZE = 138, 18, 2, 12
+
+FLAG_GROUPS = {
+    "Main flags": ("image", "degradations", "severities", "output_dir"),
+    "Pictures": ("side", "small_side", "shown", "quality"),
+    "Degradations": ("family", "seed"),
+}
+
+_IMAGE = flags.DEFINE_string("image", None, "Photograph to degrade (default: the one that comes with matplotlib).")
+_DEGRADATIONS = flags.DEFINE_list(
+    "degradations",
+    list(_SETS),
+    f"Names or sets ({', '.join(degradations.SETS)}), comma separated; sheets for each set.",
+)
+_SEVERITIES = flags.DEFINE_list("severities", ["1", "2", "3", "4", "5"], "Severities in [0, 5], comma separated.")
+_SIDE = flags.DEFINE_integer("side", 224, "Side in pixels of the photograph, and of the family of its degradations.")
+_SMALL_SIDE = flags.DEFINE_integer("small_side", 32, "Side in pixels of the small image.")
+_SHOWN = flags.DEFINE_integer("shown", 112, "Side in pixels at which a picture is shown on a sheet.")
+_QUALITY = flags.DEFINE_integer("quality", 82, "JPEG quality of the sheets.")
+_FAMILY = flags.DEFINE_enum(
+    "family", None, list(degradations.FAMILIES), "Parameters of the degradations (default: by the size of each image)."
+)
+_SEED = flags.DEFINE_integer("seed", 0, "Seed of the degradations.")
+_OUTPUT_DIR = flags.DEFINE_string("output_dir", "docs", "Folder of the sheets.")
+
+
+def read_image(path: str | None, side: int) -> np.ndarray:
+    """Returns a square photograph.
+
+    Args:
+      path: of the image file; without one, the photograph that comes with matplotlib.
+      side: in pixels.
+
+    Returns:
+      uint8 [side, side, 3].
+
+    Raises:
+      InputError: when the file cannot be read.
+    """
+    if path is None:
+        path = str(matplotlib.cbook.get_sample_data(_PHOTO, asfileobj=False))
+    try:
+        decoded = decoding.decode(pathlib.Path(path).read_bytes(), path)
+    except OSError as error:
+        raise InputError(f"--image: {path} cannot be read: {error.strerror}") from error
+    except data.UnreadableImage as error:
+        raise InputError(f"--image: {error}") from error
+    return data.fit(decoded, side)
+
+
+def degrade(label: str, image: jax.Array, severities: tuple[float, ...], family: str | None, seed: int) -> np.ndarray:
+    """Puts an image under one degradation at several severities, one draw for all.
+
+    Args:
+      label: name of the degradation, options in brackets.
+      image: float32 [H, W, 3] in [0, 1].
+      severities: K of them.
+      family: of the parameters, or None for the image's size.
+      seed: of the draw.
+
+    Returns:
+      uint8 [K, H, W, 3].
+    """
+    graded = degradations.do_graded(degradations.Condition([degradations.parse_label(label)], family=family))
+    ladder = jax.jit(jax.vmap(functools.partial(graded, jax.random.key(seed), image)))
+    return np.asarray(images.to_uint8(ladder(jnp.asarray(severities, jnp.float32)[:, None])))
+
+
+def draw(
+    clean: np.ndarray, rows: dict[str, np.ndarray], severities: tuple[float, ...], shown: int, smooth: bool
+) -> PIL.Image.Image:
+    """Lays out a sheet: a row for each degradation, the clean image first.
+
+    Args:
+      clean: uint8 [H, W, 3].
+      rows: label -> uint8 [K, H, W, 3].
+      severities: K of them.
+      shown: side in pixels of a picture on the sheet.
+      smooth: whether pictures are resized with smoothing.
+
+    Returns:
+      The sheet.
+    """
+    cell = shown + _GAP
+    size = (_LABEL_WIDTH + cell * (len(severities) + 1), _HEAD + cell * len(rows))
+    sheet = PIL.Image.new("RGB", size, "white")
+    pen = PIL.ImageDraw.Draw(sheet)
+    font = PIL.ImageFont.load_default(_FONT_SIZE)
+    how = PIL.Image.Resampling.LANCZOS if smooth else PIL.Image.Resampling.NEAREST
+    for column, head in enumerate(("clean", *(f"severity {severity:g}" for severity in severities))):
+        pen.text((_LABEL_WIDTH + cell * column + shown // 2, _HEAD // 2), head, "black", font, anchor="mm")
+    for row, (label, pictures) in enumerate(rows.items()):
+        top = _HEAD + cell * row
+        pen.text((_LABEL_WIDTH - 6, top + shown // 2), label, "black", font, anchor="rm", align="right")
+        for column, picture in enumerate((clean, *pictures)):
+            small = PIL.Image.fromarray(picture).resize((shown, shown), how)
+            sheet.paste(small, (_LABEL_WIDTH + cell * column, top))
+    return sheet
+
+
+def _sheets(given: list[str]) -> dict[str, tuple[str, ...]]:
+    """Name of the sheet -> degradations on it."""
+    sheets = {name: degradations.named_set(name) for name in given if name in degradations.SETS}
+    others = tuple(name for name in given if name not in sheets)
+    others = tuple(degradations.parse_label(name).label for name in others)
+    return sheets | ({"chosen": others} if others else {})
+
+
+def main(_: list[str]) -> None:
+    """Flags -> two sheets for each set."""
+    severities = common.numbers(_SEVERITIES.value, "severities")
+    for severity in severities:
+        degradations.check_severity(severity)
+    for name, flag in (("side", _SIDE), ("small_side", _SMALL_SIDE), ("shown", _SHOWN)):
+        if flag.value < 16:
+            raise InputError(f"--{name}: expected at least 16 pixels, got {flag.value}")
+    sheets = _sheets(_DEGRADATIONS.value)
+    common.check_writable(f"{_OUTPUT_DIR.value}/degradations.jpg", "output_dir")
+    photo = read_image(_IMAGE.value, _SIDE.value)
+    small = data.fit(photo, _SMALL_SIDE.value, crop_fraction=1.0)
+    for (name, members), clean in ((item, clean) for item in sheets.items() for clean in (photo, small)):
+        with common.progress_bar(f"{name} at {len(clean)} pixels", "degradation") as progress:
+            rows = {}
+            for i, member in enumerate(members):
+                label = f"{member}\n{degradations.TABLE[degradations.parse_label(member).name].group}"
+                rows[label] = degrade(member, images.from_uint8(clean), severities, _FAMILY.value, _SEED.value)
+                progress(i + 1, len(members))
+        # Small images are enlarged a whole number of times.
+        smooth = len(clean) > _SHOWN.value
+        shown = _SHOWN.value if smooth else _SHOWN.value // len(clean) * len(clean)
+        path = pathlib.Path(_OUTPUT_DIR.value) / f"degradations_{name}_{len(clean)}.jpg"
+        content = io.BytesIO()
+        draw(clean, rows, severities, shown, smooth).save(content, "JPEG", quality=_QUALITY.value, optimize=True)
+        _files.write_atomically(path, content.getvalue())
+        print(path)
