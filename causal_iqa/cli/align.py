@@ -10,152 +10,129 @@ was interrupted goes on where it stopped when it is given the same flags.
 
 import pathlib
 
-from absl import flags
-
 from causal_iqa import backbones, data, degradations, pipeline
-from causal_iqa.cli import common, listing
+from causal_iqa.cli import common, flagset, listing
 from causal_iqa.report import study as study_report
 
 _D = pipeline.StudyConfig(networks=(pipeline.NetworkChoice("default", "default"),))
 _SCENE_NETWORKS = ("scene_cnn_a", "scene_cnn_b", "scene_cnn_c")
 _SCENE_BACKBONES = ("scene_features",)
 
-FLAG_GROUPS = {
-    "Main flags": (
-        "dataset",
-        "data_dir",
-        "network",
-        "backbone",
-        "metrics",
-        "degradations",
-        "severities",
-        "num_images",
-        "output_dir",
-    ),
-    "Judged images": ("split", "classes", "image_size", "crop_fraction"),
-    "Conditions": ("condition", "family", "quantise", "stored"),
-    "Scores": ("metric", "score_at", "stability_views"),
-    "Anchors of the new metrics": (
-        "anchors",
-        "anchor_dataset",
-        "anchor_data_dir",
-        "anchor_split",
-        "num_anchors",
-        "anchor_counts",
-        "templates",
-        "class_names",
-        "tokenizer",
-    ),
-    "Statistics": ("seed", "num_resamples", "level"),
-    "Machine": ("batch_size", "memory_gb", "num_devices", "workers", "download"),
-    "Lists": ("list_metrics", "list_degradations", "format"),
-}
+FLAGS = flagset.FlagSet()
 
-_DATASET = flags.DEFINE_string(
-    "dataset", _D.dataset, "Judged images: scenes, tfds:NAME or folder:PATH (class folders)."
-)
-_DATA_DIR = flags.DEFINE_string("data_dir", None, "Folder of the prepared TFDS datasets.")
-_SPLIT = flags.DEFINE_string("split", None, "Split of the judged images (default: the dataset's test split).")
-_CLASSES = flags.DEFINE_string("classes", None, "File with one class per line in label order, for a folder dataset.")
-_NETWORK = flags.DEFINE_multi_string(
+_DATASET = FLAGS.string("dataset", _D.dataset, "Judged images: scenes, tfds:NAME or folder:PATH (class folders).")
+_DATA_DIR = FLAGS.string("data_dir", None, "Folder of the prepared TFDS datasets.")
+_NETWORK = FLAGS.repeated(
     "network",
-    [],
     "Network whose accuracy is predicted, repeat for more: ARCHITECTURE=PATH, NAME=ARCHITECTURE=PATH, or your own as "
     "NAME=package.module:function or NAME=file.py:function. PATH may be hf://OWNER/REPOSITORY@REVISION/FILE.",
 )
-_BACKBONE = flags.DEFINE_multi_string(
-    "backbone", [], "Network whose features score quality, written like --network; repeat for more."
-)
-_METRICS = flags.DEFINE_list(
+_BACKBONE = FLAGS.repeated("backbone", "Network whose features score quality, written like --network; repeat for more.")
+_METRICS = FLAGS.several(
     "metrics", ["standard"], "Conventional metrics by name, comma separated, or standard, or all (see --list_metrics)."
 )
-_METRIC = flags.DEFINE_multi_string(
-    "metric", [], "One more metric that reads files, e.g. niqe@MODEL or lpips_alex@ALEXNET,LINEAR; repeat for more."
-)
-_DEGRADATIONS = flags.DEFINE_list(
+_DEGRADATIONS = FLAGS.several(
     "degradations",
     ["imagenet_c"],
     "Degradations, comma separated, by name (options in brackets, NAME[OPTION=VALUE]) or set: imagenet_c (the 19 of "
     "ImageNet-C and CIFAR-10-C), imagenet_c15 (the 15 of the benchmark proper), camera (all others), all.",
 )
-_SEVERITIES = flags.DEFINE_list(
+_SEVERITIES = FLAGS.several(
     "severities", ["1", "2", "3", "4", "5"], "Severities in (0, 5], comma separated, fractions allowed."
 )
-_CONDITION = flags.DEFINE_multi_string(
+_NUM_IMAGES = FLAGS.string("num_images", str(_D.num_images), "Number of judged images, or all.")
+_OUTPUT_DIR = FLAGS.string("output_dir", None, "Folder of the results (default: results/DATASET-ID).")
+
+FLAGS.group("Judged images")
+_SPLIT = FLAGS.string("split", None, "Split of the judged images (default: the dataset's test split).")
+_CLASSES = FLAGS.string("classes", None, "File with one class per line in label order, for a folder dataset.")
+_IMAGE_SIZE = FLAGS.integer(
+    "image_size", None, "Side in pixels of the images that are degraded (default: the dataset's, or the largest input)."
+)
+_CROP_FRACTION = FLAGS.number(
+    "crop_fraction", _D.crop_fraction, "Central square cut from photos of varying size, fraction of the shorter side."
+)
+
+FLAGS.group("Conditions")
+_CONDITION = FLAGS.repeated(
     "condition",
-    [],
     "A further condition, e.g. --condition='defocus_blur/2+gaussian_noise/3'; its steps happen in this order; repeat "
     "for more.",
 )
-_FAMILY = flags.DEFINE_enum(
+_FAMILY = FLAGS.choice(
     "family", None, list(degradations.FAMILIES), "Parameters of the degradations (default: by the size of the images)."
 )
-_QUANTISE = flags.DEFINE_enum(
+_QUANTISE = FLAGS.choice(
     "quantise",
     _D.quantise,
     degradations.QUANTISE,
     "Degraded images in 8 bits: none keeps fractions, round rounds, truncate cuts them off as the code of ImageNet-C.",
 )
-_STORED = flags.DEFINE_integer(
+_STORED = FLAGS.integer(
     "stored",
     None,
     f"Degraded images as JPEG of this quality, 4:2:0; the released ImageNet-C has {degradations.IMAGENET_C_QUALITY}.",
 )
-_NUM_IMAGES = flags.DEFINE_string("num_images", str(_D.num_images), "Number of judged images, or all.")
-_IMAGE_SIZE = flags.DEFINE_integer(
-    "image_size", None, "Side in pixels of the images that are degraded (default: the dataset's, or the largest input)."
+
+FLAGS.group("Scores")
+_METRIC = FLAGS.repeated(
+    "metric", "One more metric that reads files, e.g. niqe@MODEL or lpips_alex@ALEXNET,LINEAR; repeat for more."
 )
-_CROP_FRACTION = flags.DEFINE_float(
-    "crop_fraction", _D.crop_fraction, "Central square cut from photos of varying size, fraction of the shorter side."
-)
-_SCORE_AT = flags.DEFINE_enum(
+_SCORE_AT = FLAGS.choice(
     "score_at", _D.score_at, pipeline.SCORE_AT, "Score quality at each network's input size, or at image_size."
 )
-_ANCHORS = flags.DEFINE_enum(
+_STABILITY_VIEWS = FLAGS.integer(
+    "stability_views",
+    _D.stability_views,
+    "Run every judged network on so many changed views of every image as well (mirrored, shifted, slight noise), for "
+    "the rivals that ask how stable its outputs are; 0: not at all.",
+)
+
+FLAGS.group("Anchors of the new metrics")
+_ANCHORS = FLAGS.choice(
     "anchors",
     _D.anchors,
     pipeline.ANCHOR_KINDS,
     "What the witness compares with: clean labelled images, the class vectors of the backbone's head, or prompts of "
     "the class names in its text tower; auto: images when every judged class has some, else head.",
 )
-_TEMPLATES = flags.DEFINE_enum(
+_ANCHOR_DATASET = FLAGS.string("anchor_dataset", None, "Where anchor images come from (default: --dataset).")
+_ANCHOR_DATA_DIR = FLAGS.string("anchor_data_dir", None, "Its folder of TFDS datasets (default: --data_dir).")
+_ANCHOR_SPLIT = FLAGS.string("anchor_split", None, "Its split (default: train; for a folder, --split).")
+_NUM_ANCHORS = FLAGS.integer("num_anchors", _D.num_anchors, "Number of anchor images, at most.")
+_ANCHOR_COUNTS = FLAGS.several(
+    "anchor_counts", [], "Smaller numbers of anchors to score stages_* with besides, comma separated: learning curves."
+)
+_TEMPLATES = FLAGS.choice(
     "templates", _D.templates, list(backbones.TEMPLATES), "Prompts around the class names, for --anchors=text."
 )
-_CLASS_NAMES = flags.DEFINE_string(
+_CLASS_NAMES = FLAGS.string(
     "class_names",
     None,
     "File with a name in words per class in label order, for --anchors=text (default: the dataset's).",
 )
-_TOKENIZER = flags.DEFINE_string(
+_TOKENIZER = FLAGS.string(
     "tokenizer", None, "Vocabulary of the text towers, file or folder (default: looked for beside the weight file)."
 )
-_ANCHOR_DATASET = flags.DEFINE_string("anchor_dataset", None, "Where anchor images come from (default: --dataset).")
-_ANCHOR_DATA_DIR = flags.DEFINE_string("anchor_data_dir", None, "Its folder of TFDS datasets (default: --data_dir).")
-_ANCHOR_SPLIT = flags.DEFINE_string("anchor_split", None, "Its split (default: train; for a folder, --split).")
-_NUM_ANCHORS = flags.DEFINE_integer("num_anchors", _D.num_anchors, "Number of anchor images, at most.")
-_ANCHOR_COUNTS = flags.DEFINE_list(
-    "anchor_counts", [], "Smaller numbers of anchors to score stages_* with besides, comma separated: learning curves."
-)
-_STABILITY_VIEWS = flags.DEFINE_integer(
-    "stability_views",
-    _D.stability_views,
-    "Run every judged network on so many changed views of every image as well (mirrored, shifted, slight noise), for "
-    "the rivals that ask how stable its outputs are; 0: not at all.",
-)
-_SEED = flags.DEFINE_integer("seed", _D.seed, "Seed of the choice of images, the degradations and the resamples.")
-_NUM_RESAMPLES = flags.DEFINE_integer("num_resamples", _D.num_resamples, "Bootstrap resamples of the images.")
-_LEVEL = flags.DEFINE_float("level", _D.level, "Level of the intervals, between 0 and 1.")
-_OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "Folder of the results (default: results/DATASET-ID).")
-_BATCH_SIZE = flags.DEFINE_integer("batch_size", None, "Images per step (default: what fits the memory).")
-_MEMORY_GB = flags.DEFINE_float("memory_gb", None, "Memory in GB that a step may use per device (default: a quarter).")
-_NUM_DEVICES = flags.DEFINE_integer(
+
+FLAGS.group("Statistics")
+_SEED = FLAGS.integer("seed", _D.seed, "Seed of the choice of images, the degradations and the resamples.")
+_NUM_RESAMPLES = FLAGS.integer("num_resamples", _D.num_resamples, "Bootstrap resamples of the images.")
+_LEVEL = FLAGS.number("level", _D.level, "Level of the intervals, between 0 and 1.")
+
+FLAGS.group("Machine")
+_BATCH_SIZE = FLAGS.integer("batch_size", None, "Images per step (default: what fits the memory).")
+_MEMORY_GB = FLAGS.number("memory_gb", None, "Memory in GB that a step may use per device (default: a quarter).")
+_NUM_DEVICES = FLAGS.integer(
     "num_devices", None, "Local devices to use (default: all; a CPU has one per core, at most 8)."
 )
-_WORKERS = flags.DEFINE_integer("workers", 2, "Threads that decode images.")
-_DOWNLOAD = flags.DEFINE_bool("download", False, "Let TFDS download and prepare the dataset.")
-_LIST_METRICS = flags.DEFINE_bool("list_metrics", False, "Print the metrics, one line each, and stop.")
-_LIST_DEGRADATIONS = flags.DEFINE_bool("list_degradations", False, "Print the degradations, one line each, and stop.")
-_FORMAT = flags.DEFINE_enum("format", "table", list(listing.FORMATS), "Of these lists; json: all that defines each.")
+_WORKERS = FLAGS.integer("workers", 2, "Threads that decode images.")
+_DOWNLOAD = FLAGS.switch("download", False, "Let TFDS download and prepare the dataset.")
+
+FLAGS.group("Lists")
+_LIST_METRICS = FLAGS.switch("list_metrics", False, "Print the metrics, one line each, and stop.")
+_LIST_DEGRADATIONS = FLAGS.switch("list_degradations", False, "Print the degradations, one line each, and stop.")
+_FORMAT = FLAGS.choice("format", "table", list(listing.FORMATS), "Of these lists; json: all that defines each.")
 
 
 def _choices(given: list[str], packaged: tuple[str, ...]) -> tuple[pipeline.NetworkChoice, ...]:

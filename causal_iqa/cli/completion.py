@@ -31,13 +31,14 @@ def bash(commands: Iterable[str]) -> str:
 
 
 def flag_names(command: str) -> tuple[str, ...]:
-    """Returns the flags of a command, read from its source: two commands cannot be imported into one process.
+    """Returns the flags of a command, read from its source: importing it takes seconds.
 
     Args:
       command: its name.
     """
     file = importlib.resources.files("causal_iqa.cli").joinpath(f"{command.replace('-', '_')}.py")
-    for node in ast.parse(file.read_text("utf-8")).body if file.is_file() else ():
-        if isinstance(node, ast.Assign) and any(getattr(one, "id", None) == "FLAG_GROUPS" for one in node.targets):
-            return tuple(name for names in ast.literal_eval(node.value).values() for name in names)
-    return ()
+    if not file.is_file():
+        return ()
+    calls = [node for node in ast.walk(ast.parse(file.read_text("utf-8"))) if isinstance(node, ast.Call)]
+    defining = [one for one in calls if isinstance(one.func, ast.Attribute) and ast.unparse(one.func.value) == "FLAGS"]
+    return tuple(ast.literal_eval(one.args[0]) for one in defining if one.func.attr != "group")

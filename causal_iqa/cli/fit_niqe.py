@@ -11,20 +11,21 @@ import json
 import jax
 import jax.numpy as jnp
 import numpy as np
-from absl import flags
 
 from causal_iqa import InputError, _files, data, images
-from causal_iqa.cli import common
+from causal_iqa.cli import common, flagset
 from causal_iqa.metrics import niqe
 
-FLAG_GROUPS = {"Main flags": ("dataset", "output"), "Photographs": ("data_dir", "split", "num_images", "blocks")}
+FLAGS = flagset.FlagSet()
 
-_DATASET = flags.DEFINE_string("dataset", None, "Photographs: folder:PATH or tfds:NAME.", required=True)
-_DATA_DIR = flags.DEFINE_string("data_dir", None, "Folder of the prepared TFDS datasets.")
-_SPLIT = flags.DEFINE_string("split", None, "Split to read, if the dataset has splits.")
-_OUTPUT = flags.DEFINE_string("output", None, "File to write, ending in .npz.", required=True)
-_NUM_IMAGES = flags.DEFINE_string("num_images", "all", "Photographs at most, or all.")
-_BLOCKS = flags.DEFINE_integer(
+_DATASET = FLAGS.string("dataset", None, "Photographs: folder:PATH or tfds:NAME.", required=True)
+_OUTPUT = FLAGS.string("output", None, "File to write, ending in .npz.", required=True)
+
+FLAGS.group("Photographs")
+_DATA_DIR = FLAGS.string("data_dir", None, "Folder of the prepared TFDS datasets.")
+_SPLIT = FLAGS.string("split", None, "Split to read, if the dataset has splits.")
+_NUM_IMAGES = FLAGS.string("num_images", "all", "Photographs at most, or all.")
+_BLOCKS = FLAGS.integer(
     "blocks", 12, "Blocks of 96 pixels read in the middle of a photograph, 3 x 4 by default.", lower_bound=1
 )
 

@@ -6,15 +6,13 @@
 A rival estimates accuracy from the outputs of the judged network itself.
 """
 
-from absl import flags
-
 from causal_iqa import InputError, _checks
-from causal_iqa.cli import listing
+from causal_iqa.cli import flagset, listing
 
-FLAG_GROUPS = {"Flags": ("format",)}
+FLAGS = flagset.FlagSet("Flags")
 TAKES_ARGUMENTS = True
 
-_FORMAT = flags.DEFINE_enum("format", "table", list(listing.FORMATS), "One line each, or everything that defines each.")
+_FORMAT = FLAGS.choice("format", "table", list(listing.FORMATS), "One line each, or everything that defines each.")
 
 
 def main(argv: list[str]) -> None:

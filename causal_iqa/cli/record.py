@@ -10,16 +10,14 @@ and causal-iqa audit for the latter.
 
 import pathlib
 
-from absl import flags
-
 from causal_iqa import InputError, _files
-from causal_iqa.cli import common
+from causal_iqa.cli import common, flagset
 from causal_iqa.report import record
 
-FLAG_GROUPS = {"Main flags": ("page", "study")}
+FLAGS = flagset.FlagSet()
 
-_PAGE = flags.DEFINE_string("page", None, "The Markdown page, with a place for each table.")
-_STUDY = flags.DEFINE_multi_string("study", [], "NAME=FOLDER of a finished study; repeat for more.")
+_PAGE = FLAGS.string("page", None, "The Markdown page, with a place for each table.")
+_STUDY = FLAGS.repeated("study", "NAME=FOLDER of a finished study; repeat for more.")
 
 
 def main(_: list[str]) -> None:

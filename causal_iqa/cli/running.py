@@ -12,8 +12,8 @@ from absl import app, flags
 from absl import logging as absl_logging
 
 from causal_iqa._errors import InputError
+from causal_iqa.cli import flagset, interrupts
 from causal_iqa.cli import help as command_help
-from causal_iqa.cli import interrupts
 
 HELP = ("--help", "-help", "-h", "-?", "--helpshort", "-helpshort")
 _UNKNOWN = re.compile(r"Unknown command line flag '(?P<name>[^']*)'\.(?: Did you mean: (?P<near>.*?) ?\?)?")
@@ -21,12 +21,12 @@ _MISSING = re.compile(r"flag --(?P<name>\w+)=None: Flag --\w+ must have a value 
 
 
 class Command(Protocol):
-    """A module that is a command: its documentation is the help, with the flags in groups.
+    """A module that is a command: its documentation and its flags make the help.
 
     A command that takes words besides its flags says `TAKES_ARGUMENTS = True`.
     """
 
-    FLAG_GROUPS: command_help.Groups
+    FLAGS: flagset.FlagSet
 
     def main(self, argv: list[str]) -> Any:
         """Takes what is left of the command line, the program's name first."""
@@ -41,12 +41,7 @@ def run(command: Command, argv: Sequence[str] | None = None) -> None:
       argv: the command line, the program's name first; by default that of this process.
     """
     wrapped = reporting_user_errors(command.main, takes_arguments=getattr(command, "TAKES_ARGUMENTS", False))
-    groups = getattr(command, "FLAG_GROUPS", None)
-    if groups is None:
-        own = flags.FLAGS.flags_by_module_dict().get(command.__name__, [])
-        groups = {"Flags": tuple(flag.name for flag in own)}
-    parse = functools.partial(_parse, groups, command.__doc__ or "")
-    app.run(wrapped, list(sys.argv if argv is None else argv), parse)
+    app.run(wrapped, list(sys.argv if argv is None else argv), functools.partial(_parse, command))
 
 
 def quiet_xla() -> None:
@@ -87,20 +82,26 @@ def reporting_user_errors(
     return wrapped
 
 
-def _parse(groups: command_help.Groups, description: str, argv: list[str]) -> list[str]:
+def _parse(command: Command, argv: list[str]) -> list[str]:
     """Parses the flags; prints the help and exits with 0, or one line on a mistake and exits with 1."""
+    own = getattr(command, "FLAGS", None)
+    if own is not None:
+        flags.FLAGS.append_flag_values(own.values)
     given = argv[1 : argv.index("--")] if "--" in argv else argv[1:]
-    if any(word in HELP for word in given):
-        print(command_help.help_text(description, groups, flags.FLAGS), end="")
+    if any(word in HELP for word in given) and own is not None:
+        print(command_help.help_text(command.__doc__ or "", own.groups, own.values), end="")
         sys.exit(0)
-    if "--helpfull" in given:
-        print(description.strip() + "\n" + flags.FLAGS.get_help())
+    if any(word in (*HELP, "--helpfull") for word in given):
+        print((command.__doc__ or "").strip() + "\n" + flags.FLAGS.get_help())
         sys.exit(0)
     try:
-        return flags.FLAGS(argv)
+        rest = flags.FLAGS(argv)
     except flags.Error as error:
         print(f"error: {_in_one_line(str(error))} (see --help)", file=sys.stderr)
         sys.exit(1)
+    if own is not None:
+        own.values.mark_as_parsed()
+    return rest
 
 
 def _in_one_line(message: str) -> str:

@@ -10,64 +10,63 @@ Gives one row per image: the no-reference metrics, and with a backbone how much 
 
 import pathlib
 
-from absl import flags
-
 from causal_iqa import data, pipeline
-from causal_iqa.cli import common
+from causal_iqa.cli import common, flagset
 from causal_iqa.pipeline import scoring
 
 _D = scoring.ScoringConfig(images="")
 
-FLAG_GROUPS = {
-    "Main flags": ("images", "metrics", "backbone", "anchors", "anchor_dataset", "output"),
-    "Anchors of the new metrics": ("anchor_data_dir", "anchor_split", "classes", "num_anchors", "seed"),
-    "Images": ("image_size", "crop_fraction"),
-    "Scores": ("metric",),
-    "Machine": ("memory_gb", "num_devices", "workers"),
-}
+FLAGS = flagset.FlagSet()
 
-_IMAGES = flags.DEFINE_string("images", None, "An image, or a folder with images at any depth.", required=True)
-_METRICS = flags.DEFINE_list(
+_IMAGES = FLAGS.string("images", None, "An image, or a folder with images at any depth.", required=True)
+_METRICS = FLAGS.several(
     "metrics", ["all"], "No-reference metrics by name, comma separated, or all. Empty: none, with a backbone."
 )
-_METRIC = flags.DEFINE_multi_string(
-    "metric", [], "One more metric that reads files, e.g. niqe@MODEL or brisque@LIBSVM_MODEL; repeat for more."
-)
-_BACKBONE = flags.DEFINE_multi_string(
+_BACKBONE = FLAGS.repeated(
     "backbone",
-    [],
     "Network whose features score quality, ARCHITECTURE=PATH or NAME=ARCHITECTURE=PATH, or ARCHITECTURE alone for "
     "weights that come with the library; repeat for more.",
 )
-_ANCHORS = flags.DEFINE_enum(
+_ANCHORS = FLAGS.choice(
     "anchors",
     _D.anchors,
     scoring.ANCHOR_KINDS,
     "What the witness compares with: images of --anchor_dataset, or the class vectors of the backbone's own head.",
 )
-_ANCHOR_DATASET = flags.DEFINE_string(
+_ANCHOR_DATASET = FLAGS.string(
     "anchor_dataset", None, "Clean labelled images of the task: scenes, tfds:NAME or folder:PATH (class folders)."
 )
-_ANCHOR_DATA_DIR = flags.DEFINE_string("anchor_data_dir", None, "Its folder of prepared TFDS datasets.")
-_ANCHOR_SPLIT = flags.DEFINE_string("anchor_split", None, "Its split (default: train; for a folder, the folder).")
-_CLASSES = flags.DEFINE_string("classes", None, "File with one class per line in label order, for an anchor folder.")
-_NUM_ANCHORS = flags.DEFINE_integer("num_anchors", _D.num_anchors, "Number of anchor images, at most.")
-_IMAGE_SIZE = flags.DEFINE_integer(
+_OUTPUT = FLAGS.string("output", "scores.csv", "File to write, ending in .csv or .parquet.")
+
+FLAGS.group("Anchors of the new metrics")
+_ANCHOR_DATA_DIR = FLAGS.string("anchor_data_dir", None, "Its folder of prepared TFDS datasets.")
+_ANCHOR_SPLIT = FLAGS.string("anchor_split", None, "Its split (default: train; for a folder, the folder).")
+_CLASSES = FLAGS.string("classes", None, "File with one class per line in label order, for an anchor folder.")
+_NUM_ANCHORS = FLAGS.integer("num_anchors", _D.num_anchors, "Number of anchor images, at most.")
+_SEED = FLAGS.integer("seed", _D.seed, "Seed of the choice of anchors.")
+
+FLAGS.group("Images")
+_IMAGE_SIZE = FLAGS.integer(
     "image_size",
     None,
     "Side in pixels at which images are scored (default: their own where all are square and of one size, else "
     f"{scoring.DEFAULT_SIZE}: photos are cropped and resized to it).",
 )
-_CROP_FRACTION = flags.DEFINE_float(
+_CROP_FRACTION = FLAGS.number(
     "crop_fraction", _D.crop_fraction, "Central square cut from photos of varying size, fraction of the shorter side."
 )
-_OUTPUT = flags.DEFINE_string("output", "scores.csv", "File to write, ending in .csv or .parquet.")
-_SEED = flags.DEFINE_integer("seed", _D.seed, "Seed of the choice of anchors.")
-_MEMORY_GB = flags.DEFINE_float("memory_gb", None, "Memory in GB that a step may use per device (default: a quarter).")
-_NUM_DEVICES = flags.DEFINE_integer(
+
+FLAGS.group("Scores")
+_METRIC = FLAGS.repeated(
+    "metric", "One more metric that reads files, e.g. niqe@MODEL or brisque@LIBSVM_MODEL; repeat for more."
+)
+
+FLAGS.group("Machine")
+_MEMORY_GB = FLAGS.number("memory_gb", None, "Memory in GB that a step may use per device (default: a quarter).")
+_NUM_DEVICES = FLAGS.integer(
     "num_devices", None, "Local devices to use (default: all; a CPU has one per core, at most 8)."
 )
-_WORKERS = flags.DEFINE_integer("workers", 2, "Threads that decode images.")
+_WORKERS = FLAGS.integer("workers", 2, "Threads that decode images.")
 
 
 def config_from_flags() -> scoring.ScoringConfig:

@@ -17,10 +17,9 @@ import numpy as np
 import PIL.Image
 import PIL.ImageDraw
 import PIL.ImageFont
-from absl import flags
 
 from causal_iqa import InputError, _files, data, degradations, images
-from causal_iqa.cli import common
+from causal_iqa.cli import common, flagset
 from causal_iqa.data import decoding
 
 _SETS = ("imagenet_c", "camera")
@@ -28,28 +27,28 @@ _SETS = ("imagenet_c", "camera")
 _PHOTO = "grace_hopper.jpg"
 _LABEL_WIDTH, _HEAD, _GAP, _FONT_SIZE = 138, 18, 2, 12
 
-FLAG_GROUPS = {
-    "Main flags": ("image", "degradations", "severities", "output_dir"),
-    "Pictures": ("side", "small_side", "shown", "quality"),
-    "Degradations": ("family", "seed"),
-}
+FLAGS = flagset.FlagSet()
 
-_IMAGE = flags.DEFINE_string("image", None, "Photograph to degrade (default: the one that comes with matplotlib).")
-_DEGRADATIONS = flags.DEFINE_list(
+_IMAGE = FLAGS.string("image", None, "Photograph to degrade (default: the one that comes with matplotlib).")
+_DEGRADATIONS = FLAGS.several(
     "degradations",
     list(_SETS),
     f"Names or sets ({', '.join(degradations.SETS)}), comma separated; sheets for each set.",
 )
-_SEVERITIES = flags.DEFINE_list("severities", ["1", "2", "3", "4", "5"], "Severities in [0, 5], comma separated.")
-_SIDE = flags.DEFINE_integer("side", 224, "Side in pixels of the photograph, and of the family of its degradations.")
-_SMALL_SIDE = flags.DEFINE_integer("small_side", 32, "Side in pixels of the small image.")
-_SHOWN = flags.DEFINE_integer("shown", 112, "Side in pixels at which a picture is shown on a sheet.")
-_QUALITY = flags.DEFINE_integer("quality", 82, "JPEG quality of the sheets.")
-_FAMILY = flags.DEFINE_enum(
+_SEVERITIES = FLAGS.several("severities", ["1", "2", "3", "4", "5"], "Severities in [0, 5], comma separated.")
+_OUTPUT_DIR = FLAGS.string("output_dir", "docs", "Folder of the sheets.")
+
+FLAGS.group("Pictures")
+_SIDE = FLAGS.integer("side", 224, "Side in pixels of the photograph, and of the family of its degradations.")
+_SMALL_SIDE = FLAGS.integer("small_side", 32, "Side in pixels of the small image.")
+_SHOWN = FLAGS.integer("shown", 112, "Side in pixels at which a picture is shown on a sheet.")
+_QUALITY = FLAGS.integer("quality", 82, "JPEG quality of the sheets.")
+
+FLAGS.group("Degradations")
+_FAMILY = FLAGS.choice(
     "family", None, list(degradations.FAMILIES), "Parameters of the degradations (default: by the size of each image)."
 )
-_SEED = flags.DEFINE_integer("seed", 0, "Seed of the degradations.")
-_OUTPUT_DIR = flags.DEFINE_string("output_dir", "docs", "Folder of the sheets.")
+_SEED = FLAGS.integer("seed", 0, "Seed of the degradations.")
 
 
 def read_image(path: str | None, side: int) -> np.ndarray:

@@ -12,9 +12,9 @@ from causal_iqa.cli import running
 
 
 @contextlib.contextmanager
-def flags_of(name: str) -> Iterator[types.ModuleType]:
+def _flags_of(name: str) -> Iterator[types.ModuleType]:
     """Puts aside the flags of all binaries, brings in those of one, and restores what was there."""
-    modules = tuple(cli.module_name(other) for other in cli.COMMANDS)
+    modules = tuple(cli.module_name(other) for other in ("audit", "train"))
     before = {
         flag.name: (module, flag)
         for module, own in flags.FLAGS.flags_by_module_dict().items()
@@ -60,7 +60,16 @@ def run(name: str, *arguments: str) -> None:
       SystemExit: when the binary ends with a user error, shown on stderr.
       flags.Error: when absl refuses a flag; from a shell that ends with the usage and exit code 1.
     """
-    with flags_of(name) as module:
+    module = importlib.import_module(cli.module_name(name))
+    if hasattr(module, "FLAGS"):
+        try:
+            rest = module.FLAGS.values([name, *arguments])
+            takes_arguments = getattr(module, "TAKES_ARGUMENTS", False)
+            running.reporting_user_errors(module.main, takes_arguments=takes_arguments)(rest)
+        finally:
+            module.FLAGS.values.unparse_flags()
+        return
+    with _flags_of(name) as module:
         try:
             rest = flags.FLAGS([name, *arguments])
             takes_arguments = getattr(module, "TAKES_ARGUMENTS", False)
