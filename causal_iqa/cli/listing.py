@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from causal_iqa import backbones, degradations, metrics, quality, rivals
+from causal_iqa.backbones import installed
 
 FORMATS = ("table", "json")
 _READS = {
@@ -104,9 +105,9 @@ def _degradation_rows() -> Iterable[Sequence[str]]:
 
 
 def _network_rows() -> Iterable[Sequence[str]]:
-    packaged = backbones.packaged_names()
+    where = dict.fromkeys(installed.own(), "with the library") | dict.fromkeys(installed.PACKAGES, "extra imagenet")
     for name, spec in backbones.TABLE.items():
-        yield name, spec.kind, "come with the library" if name in packaged else f"{name}=FILE", spec.reference
+        yield name, spec.kind, where.get(name, f"{name}=FILE"), spec.reference
 
 
 def _rival_rows() -> Iterable[Sequence[str]]:
