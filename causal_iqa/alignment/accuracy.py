@@ -130,7 +130,8 @@ def held_out_accuracy(
       num_bins: quantile bins of the score.
 
     Returns:
-      Predictions for the conditions with a group. Intervals are NaN with fewer than three groups.
+      Predictions for the conditions with a group; NaN where no other group leaves anything to learn from. The truth is
+      the mean over all images with known performance. Intervals are NaN with fewer than three groups.
 
     Raises:
       ValueError: when shapes do not fit, or there are fewer than two groups or folds, or level is out of range.
@@ -139,6 +140,7 @@ def held_out_accuracy(
       [1] R. Barber, E. Candès, A. Ramdas, R. Tibshirani (2021), Predictive inference with the jackknife+.
       [2] R. Dunn, L. Wasserman, A. Ramdas (2022), Distribution-free prediction sets for two-layer hierarchical models.
     """
+    true_accuracy = correlation.condition_means(correlation.check_tables(q, m)[1], np.ones((1, np.shape(m)[1])))[0]
     q, m = _defined(q, m)
     members, folds = _check_design(q, groups, folds, level)
     bins = _bin(q, m, folds, num_bins)
@@ -151,10 +153,10 @@ def held_out_accuracy(
             held[j, first] = out[first]
     own = np.argmax(members, axis=0)
     predicted = np.where(members.any(axis=0), held[own, np.arange(len(q))], np.nan)
-    with np.errstate(invalid="ignore"):
-        truth = np.where(np.isfinite(predicted), bins.total.sum((1, 2)) / bins.count.sum((1, 2)), np.nan)
+    truth = np.where(np.isfinite(predicted), true_accuracy, np.nan)
     half = np.full(len(q), np.nan)
-    for i, member in enumerate(members):
+    # With two groups the errors would be those of a map learned without either: from clean images, or from nothing.
+    for i, member in enumerate(members if len(members) > 2 else ()):
         others = members.any(axis=0) & ~member & np.isfinite(held[i])
         half[member] = _error_quantile(np.abs(held[i] - truth)[others], level)
     return HeldOut(predicted, np.clip(predicted - half, 0, 1), np.clip(predicted + half, 0, 1), truth)
@@ -258,8 +260,11 @@ class _LeaveOut:
                 every[fold] - grouped[fold, left_out].sum(axis=0)
                 for every, grouped in zip(self.all, self.groups, strict=True)
             )
-            probability = _first_stage(mass, hits)
             trained = ~tested & (self.rest_size[fold] > 0)
+            if not trained.any():
+                weighted[size[:, fold] > 0] = np.nan
+                continue
+            probability = _first_stage(mass, hits)
             used = self.rest_size[fold, trained]
             mean, accuracy = _second_stage(
                 (self.rest[fold, trained] @ probability) / used, self.rest_total[fold, trained] / used, used

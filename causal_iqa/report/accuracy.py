@@ -57,7 +57,7 @@ def predict(
         for network, q in by_network.items():
             q = np.concatenate([q, clean[metric][network][None]])
             m = np.concatenate([performance[network], clean_performance[network][None]])
-            if not np.isfinite(q).any():
+            if not (np.isfinite(q) & np.isfinite(m)).any():
                 continue
             held = alignment.held_out_accuracy(q, m, names, folds, level=level)
             held = alignment.HeldOut(*(values[:-1] for values in held))

@@ -138,6 +138,29 @@ def test_undefined_conditions_have_no_prediction():
     assert np.isnan(alignment.predict_accuracy(fitted, q)[2])
 
 
+def test_two_degradations_leave_something_to_learn_from_or_nothing():
+    """Where the clean images have no score, as PSNR's, leaving both degradations out leaves nothing."""
+    rng = np.random.default_rng(7)
+    q, m = _study(rng, images=40, names=_NAMES[:8])
+    names, folds = [*_NAMES[:8], None], alignment.image_folds(40)
+    clean_m = np.concatenate([m, np.ones((1, 40))])
+    found = alignment.held_out_accuracy(np.concatenate([q, np.full((1, 40), np.nan)]), clean_m, names, folds)
+    assert np.isfinite(found.predicted[:-1]).all()
+    assert np.isnan(found.low).all() and np.isnan(found.high).all()
+    # One degradation alone has a score: the other's map has only the clean images, or nothing.
+    alone = np.where(np.arange(9)[:, None] < 4, np.concatenate([q, q[:1]]), np.nan)
+    found = alignment.held_out_accuracy(alone, clean_m, names, folds)
+    assert np.isnan(found.predicted).all()
+
+
+def test_truth_is_the_mean_over_all_images_with_known_performance():
+    rng = np.random.default_rng(8)
+    q, m = _study(rng, images=40, names=_NAMES[:12])
+    q[rng.random(q.shape) < 0.2] = np.nan
+    found = alignment.held_out_accuracy(q, m, _NAMES[:12], alignment.image_folds(40))
+    np.testing.assert_allclose(found.truth, m.mean(axis=1))
+
+
 def test_refuses_designs_that_hold_nothing_out():
     q, m = np.zeros((4, 6)), np.zeros((4, 6))
     folds = np.arange(6) % 2
