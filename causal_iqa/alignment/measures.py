@@ -28,6 +28,9 @@ _BINS_WITHIN, _BINS_POOLED = 32, 256
 class Measures(NamedTuple):
     """Measures of one score, floats or `Interval`s; higher is better, NaN where undefined.
 
+    One rule for undefined entries: what is over condition means takes each mean over its table's own defined entries,
+    as `between` does; what is over rows takes those defined in both.
+
     kendall_*: tau-b, over condition means, mean over conditions, and over all rows.
     auroc_*: share of the pairs of different performance that the score orders as performance does, ties half: for one
       network the area under the curve of correctness; of pairs inside a condition, and of all rows.
@@ -145,6 +148,8 @@ class _Prepared:
         if severities.shape != q.shape[:1]:
             raise ValueError(f"severities: expected [C] = [{len(q)}], got {severities.shape}")
         self.defined = np.isfinite(q) & np.isfinite(m)
+        # Means over a condition are each over its own defined entries, as in `between`; rows need both.
+        self.own_q, self.own_m = q, m
         self.q, self.m = np.where(self.defined, q, np.nan), np.where(self.defined, m, np.nan)
         values, level = np.unique(m[self.defined], return_inverse=True)
         if len(values) > _MAX_LEVELS:
@@ -152,11 +157,11 @@ class _Prepared:
         self.num_levels, self.level = max(len(values), 1), np.zeros(q.shape, np.int64)
         self.level[self.defined] = level
         self.severity = severities
-        self.fitted = _monotone_fit(self.q, self.m, np.asarray(folds))
+        self.fitted = _monotone_fit(self.own_q, self.m, np.asarray(folds))
 
     def evaluate(self, counts: np.ndarray, *, coarse: bool = False) -> np.ndarray:
         """Values [B, 10] in the order of the fields for weights [B, N]; `coarse` ranks scores by quantile bin."""
-        q, m = (correlation.condition_means(x, counts) for x in (self.q, self.m))
+        q, m = (correlation.condition_means(x, counts) for x in (self.own_q, self.own_m))
         severity = np.broadcast_to(self.severity, q.shape)
         partial = _partial(*(correlation.masked_spearman(*x) for x in ((q, m), (q, severity), (m, severity))))
         kendall_within, auroc_within = _pairs(self._apart(counts, _BINS_WITHIN if coarse else None))
@@ -169,6 +174,7 @@ class _Prepared:
                 kendall_pooled,
                 auroc_within,
                 auroc_pooled,
+                _pearson_between(self.fitted, self.own_m, counts),
                 *_pearson(self.fitted, self.m, counts),
                 partial,
                 _partial_pooled(joint),
@@ -264,21 +270,27 @@ def _monotone_fit(q: np.ndarray, m: np.ndarray, folds: np.ndarray) -> np.ndarray
     return np.where(np.isfinite(q), fitted, np.nan)
 
 
-def _pearson(x: np.ndarray, y: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Weighted Pearson correlations between, within and pooled for every row of weights, each [B]."""
+def _pearson_between(x: np.ndarray, y: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Pearson correlation of condition means, each over its own defined entries, for every row of weights [B]."""
+    means = [correlation.condition_means(z, counts) for z in (x, y)]
+    defined = np.isfinite(means[0]) & np.isfinite(means[1])
+    return correlation.rank_correlation(*(_centred(np.where(defined, z, np.nan)) for z in means))
+
+
+def _pearson(x: np.ndarray, y: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Weighted Pearson correlations within and pooled for every row of weights, each [B]."""
     defined = np.isfinite(x) & np.isfinite(y)
     x, y = (np.where(defined, z - z[defined].mean() if defined.any() else z, 0.0) for z in (x, y))
     mass, sx, sy, xx, yy, xy = (counts @ z.T.astype(np.float64) for z in (defined, x, y, x * x, y * y, x * y))
     with np.errstate(invalid="ignore", divide="ignore"):
         within = correlation.ratio(xy - sx * sy / mass, *_variances(xx, yy, sx, sy, mass))
-        means = sx / mass, sy / mass
     n = mass.sum(axis=1)
     sums = [z.sum(axis=1) for z in (xx, yy, sx, sy, xy)]
     with np.errstate(invalid="ignore", divide="ignore"):
         pooled = correlation.ratio(sums[4] - sums[2] * sums[3] / n, *_variances(*sums[:4], n))
         defined = np.isfinite(within)
         inside = np.where(defined.any(axis=1), np.nansum(within, axis=1) / defined.sum(axis=1), np.nan)
-    return correlation.rank_correlation(*(_centred(z) for z in means)), inside, pooled
+    return inside, pooled
 
 
 def _centred(x: np.ndarray) -> np.ndarray:

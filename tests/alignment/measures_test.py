@@ -32,7 +32,7 @@ def test_pairs_are_counted_as_scipy_and_a_loop_count_them(levels):
     found = alignment.measures(q, m, _SEVERITIES, folds=np.arange(40) % 2)
     rows = [(a[np.isfinite(a)], b[np.isfinite(a)]) for a, b in zip(q, m, strict=True)]
     flat = q[np.isfinite(q)], m[np.isfinite(q)]
-    means = np.array([(a.mean(), b.mean()) for a, b in rows]).T
+    means = np.array([(a.mean(), b.mean()) for (a, _), b in zip(rows, m, strict=True)]).T
     assert found.kendall_pooled == pytest.approx(stats.kendalltau(*flat).statistic)
     assert found.kendall_within == pytest.approx(np.mean([stats.kendalltau(*row).statistic for row in rows]))
     assert found.kendall_between == pytest.approx(stats.kendalltau(*means).statistic)
@@ -55,7 +55,7 @@ def test_partial_is_the_correlation_of_what_severity_leaves():
     assert found.partial_pooled == pytest.approx(np.corrcoef(*flat)[0, 1])
     means = (
         residual(np.nanmean(q, axis=1), _SEVERITIES),
-        residual(np.nanmean(np.where(np.isfinite(q), m, np.nan), axis=1), _SEVERITIES),
+        residual(m.mean(axis=1), _SEVERITIES),
     )
     assert found.partial_between == pytest.approx(np.corrcoef(*means)[0, 1])
     assert abs(found.partial_pooled) < abs(alignment.pooled(q, m))
@@ -80,8 +80,28 @@ def test_pearson_after_the_monotone_fit_of_other_images():
     assert found.isotonic_pooled == pytest.approx(np.corrcoef(fitted[use], m[use])[0, 1])
     rows = [np.corrcoef(a[u], b[u])[0, 1] for a, b, u in zip(fitted, m, use, strict=True)]
     assert found.isotonic_within == pytest.approx(np.mean(rows))
-    means = [[x[u].mean() for x, u in zip(table, use, strict=True)] for table in (fitted, m)]
+    means = [np.nanmean(fitted, axis=1), m.mean(axis=1)]
     assert found.isotonic_between == pytest.approx(np.corrcoef(*means)[0, 1])
+
+
+def test_one_rule_for_undefined_scores_in_everything_over_condition_means():
+    """A condition's performance is that of all its images, also of those without a score, in every between number."""
+    rng = np.random.default_rng(4)
+    ease = np.linspace(-0.6, 0.6, 18)[:, None]
+    scene = rng.normal(size=(1, 30))
+    m = (ease + scene + rng.normal(size=(18, 30)) > 0).astype(float)
+    q = ease + rng.normal(size=(18, 30))
+    q[scene.repeat(18, axis=0) + 0.5 * rng.normal(size=q.shape) > 1.2] = np.nan
+    means = np.nanmean(q, axis=1), m.mean(axis=1)
+    found = alignment.measures(q, m, np.tile([1, 2, 3], 6), folds=np.arange(30) % 2)
+    rho = alignment.between(q, m)
+    assert rho == pytest.approx(stats.spearmanr(*means).statistic)
+    assert found.kendall_between == pytest.approx(stats.kendalltau(*means).statistic)
+    severities = np.tile([1, 2, 3], 6)
+    qs, ms = (stats.spearmanr(x, severities).statistic for x in means)
+    assert found.partial_between == pytest.approx((rho - qs * ms) / np.sqrt((1 - qs**2) * (1 - ms**2)))
+    both = np.where(np.isfinite(q), m, np.nan)
+    assert found.kendall_between != pytest.approx(stats.kendalltau(means[0], np.nanmean(both, axis=1)).statistic)
 
 
 def test_any_increasing_score_gives_the_same_measures():
