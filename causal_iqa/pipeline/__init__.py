@@ -8,21 +8,14 @@ from causal_iqa.pipeline.config import (
     Condition,
     NetworkChoice,
     StudyConfig,
-    fingerprint,
 )
 from causal_iqa.pipeline.execution import Execution
+from causal_iqa.pipeline.finished import Run, read_run
+from causal_iqa.pipeline.parts import ScoreTable
 from causal_iqa.pipeline.program import Column, Scorer, View, make_program
+from causal_iqa.pipeline.provenance import Provenance
 from causal_iqa.pipeline.scoring import ImageScores, ScoringConfig, score_images, summary_table, write_scores
-from causal_iqa.pipeline.store import (
-    PART_IMAGES,
-    Run,
-    ScoreTable,
-    Store,
-    read_parts,
-    read_run,
-    write_atomically,
-    write_json,
-)
+from causal_iqa.pipeline.store import PART_IMAGES, Store, lock
 from causal_iqa.pipeline.study import Study, choose_batch, prepare, quality_and_performance, run
 
 __all__ = [
@@ -36,6 +29,7 @@ __all__ = [
     "Execution",
     "ImageScores",
     "NetworkChoice",
+    "Provenance",
     "Run",
     "ScoreTable",
     "Scorer",
@@ -45,16 +39,13 @@ __all__ = [
     "StudyConfig",
     "View",
     "choose_batch",
-    "fingerprint",
+    "lock",
     "make_program",
     "prepare",
     "quality_and_performance",
-    "read_parts",
     "read_run",
     "run",
     "score_images",
     "summary_table",
-    "write_atomically",
-    "write_json",
     "write_scores",
 ]

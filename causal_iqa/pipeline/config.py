@@ -2,14 +2,13 @@
 
 import dataclasses
 import functools
-import hashlib
 import json
 import types
 import typing
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from causal_iqa import __version__, _checks, backbones, degradations, metrics
+from causal_iqa import _checks, backbones, degradations, metrics
 from causal_iqa.backbones.user import is_reference
 from causal_iqa.degradations import CLEAN, Condition
 
@@ -259,17 +258,3 @@ def check_network_names(kind: str, choices: Sequence[NetworkChoice]) -> None:
     for choice in choices:
         if choice.name == ALL_NETWORKS or set(choice.name) & set("/@+"):
             raise _checks.InputError(f"{kind}: {choice.name!r} cannot be a name; choose one without /, @ and +")
-
-
-def fingerprint(config: StudyConfig, weights: Mapping[str, str]) -> str:
-    """Names a study exactly: the config, the hashes of its weight files and the version of this library.
-
-    Args:
-      config: the study.
-      weights: name -> sha256 of the weight file, for every network and backbone.
-
-    Returns:
-      A sha256 in hexadecimal.
-    """
-    content = {"config": config.to_json(), "weights": dict(weights), "version": __version__}
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

@@ -14,8 +14,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from causal_iqa import _checks, data, metrics, quality
-from causal_iqa.pipeline import anchors, program, store, study
+from causal_iqa import _checks, _files, data, metrics, quality
+from causal_iqa.pipeline import anchors, parts, program, study
 from causal_iqa.pipeline.config import CLEAN, Condition, NetworkChoice, check_network_names, check_unique
 from causal_iqa.pipeline.execution import DEFAULT_EXECUTION, Execution, check_execution, choose_block, local_devices
 
@@ -238,21 +238,21 @@ def write_scores(path: pathlib.Path, scores: ImageScores) -> None:
     check_output(path)
     sink = io.BytesIO() if path.suffix == ".parquet" else io.StringIO(newline="")
     records = {column.name: column.record() for column in scores.columns}
-    reasons = store.undefined_reasons(scores.values, records, len(scores.image_ids))
+    reasons = parts.undefined_reasons(scores.values, records, len(scores.image_ids))
     if path.suffix == ".parquet":
         table = {"image_id": pa.array(scores.image_ids, pa.string())}
         table |= {name: pa.array(v, pa.float32(), mask=~np.isfinite(v)) for name, v in scores.values.items()}
         table["undefined"] = reasons
         metadata = {"causal_iqa": json.dumps({"columns": records, "skipped": scores.skipped}, sort_keys=True)}
         pq.write_table(pa.table(table).replace_schema_metadata(metadata), sink, compression="zstd")
-        store.write_atomically(path, sink.getvalue())
+        _files.write_atomically(path, sink.getvalue())
         return
     writer = csv.writer(sink)
     writer.writerow(["image_id", *scores.values, "undefined"])
     for i, (name, reason) in enumerate(zip(scores.image_ids, reasons.to_pylist(), strict=True)):
         row = [values[i] for values in scores.values.values()]
         writer.writerow([name, *(str(value) if np.isfinite(value) else "" for value in row), reason or ""])
-    store.write_atomically(path, sink.getvalue().encode())
+    _files.write_text(path, sink.getvalue())
 
 
 def summary_table(scores: ImageScores) -> str:

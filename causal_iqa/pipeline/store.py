@@ -1,126 +1,171 @@
-"""The score table on disk: Parquet parts written atomically, so that a killed run loses at most the part in work."""
+"""The output folder of a study: one process at a time, parts written atomically, and nothing believed that is damaged.
+
+A killed run loses at most the part in work. What a run depends on is fixed when it begins: `config.json` holds it as
+digests, `images.parquet` lists the images that every part must hold.
+"""
 
 import contextlib
+import errno
 import fcntl
 import json
-import math
 import os
 import pathlib
+import re
+import stat
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from causal_iqa import _checks
-from causal_iqa._files import write_atomically, write_json
+from causal_iqa import _checks, _files
+from causal_iqa.pipeline import parts, provenance
 from causal_iqa.pipeline.config import Condition, StudyConfig
-from causal_iqa.pipeline.program import Column
+from causal_iqa.pipeline.parts import ScoreTable
 
 # Images per part: what a kill can cost, and the most that are scored in one step.
 PART_IMAGES = 64
-_METADATA_KEY = b"causal_iqa"
-# Columns of every table that are no scores; "undefined" names the scores a row lacks, and why.
-_ROW_COLUMNS = ("image_id", "label", "condition", "degradation", "severity", "undefined")
-
-
-class ScoreTable(NamedTuple):
-    """A finished score table as arrays: C conditions, N images."""
-
-    image_ids: tuple[str, ...]  # N
-    labels: np.ndarray  # int32 [N]
-    conditions: tuple[Condition, ...]  # C
-    columns: Mapping[str, np.ndarray]  # name -> [C, N], NaN where undefined
-    vectors: Mapping[str, np.ndarray]  # name -> float or uint16 [C, N, K]: class log probabilities, features
-    skipped: tuple[tuple[str, str], ...]  # (id, reason) of unreadable images
-    metadata: Mapping[str, Any]  # passports
-
-
-class Run(NamedTuple):
-    """A finished run, read back from its folder."""
-
-    folder: pathlib.Path
-    config: StudyConfig
-    columns: tuple[Column, ...]  # score columns
-    table: ScoreTable
-
-
-def undefined_reasons(scores: Mapping[str, np.ndarray], passports: Mapping[str, Any], num_rows: int) -> pa.Array:
-    """Says which scores a row lacks, and why.
-
-    Args:
-      scores: column -> [num_rows], not finite where undefined.
-      passports: column -> its passport, whose "undefined" is the reason.
-      num_rows: of the table.
-
-    Returns:
-      Strings [num_rows], "column: reason; ..." of the scores that are not finite in a row, null where all are.
-    """
-    if not scores:
-        return pa.nulls(num_rows, pa.string())
-    missing = np.stack([~np.isfinite(values) for values in scores.values()], axis=1)
-    # Rows fall into few patterns, and each is put into words once.
-    patterns, pattern_of_row = np.unique(missing, axis=0, return_inverse=True)
-    reasons = [f"{name}: {passports[name].get('undefined', 'not a finite number')}" for name in scores]
-    words = ["; ".join(np.asarray(reasons)[pattern]) or None for pattern in patterns]
-    return pa.array(words, pa.string()).take(pa.array(pattern_of_row.reshape(-1)))
+CONFIG_FILE, IMAGES_FILE = "config.json", "images.parquet"
+_SUBFOLDERS = ("scores", "figures")
+# What a killed write leaves behind, by this version and by older ones.
+_LEFTOVER = re.compile(r"\.([0-9a-f]{16}|.+\.\d+)\.tmp")
 
 
 class Store:
-    """One output folder: the config that made it, and its parts."""
+    """One output folder: the config that made it, and its parts. Nothing is touched before `locked`."""
 
     def __init__(
-        self, folder: str | os.PathLike[str], config: StudyConfig, fingerprint: str, details: Mapping[str, Any]
+        self,
+        folder: str | os.PathLike[str],
+        config: StudyConfig,
+        origin: provenance.Provenance | str,
+        details: Mapping[str, Any],
     ):
-        """Opens an output folder, or starts it.
+        """Keeps what the folder must hold.
 
         Args:
           folder: made when missing.
           config: of the study.
-          fingerprint: names the study exactly.
+          origin: what its numbers depend on; a text names a table that no study made.
           details: written beside the config, JSON values.
-
-        Raises:
-          InputError: when the folder cannot be written, or holds another study.
         """
         self.folder = pathlib.Path(folder)
-        self.fingerprint = fingerprint
+        self.config = config
+        self.provenance = provenance.Provenance.named(origin) if isinstance(origin, str) else origin
+        self.details = dict(details)
         self._degradations = {k: v for k, v in details.get("degradations", {}).items() if k != "passports"}
-        try:
-            (self.folder / "scores").mkdir(parents=True, exist_ok=True)
-            (self.folder / "figures").mkdir(exist_ok=True)
-        except OSError as error:
-            raise _checks.InputError(f"output_dir: {self.folder} cannot be made: {error.strerror}") from error
-        path = self.folder / "config.json"
-        if path.exists():
-            _check_same(path, config, fingerprint, details)
-        elif any((self.folder / "scores").glob("*.parquet")):
-            raise _checks.InputError(
-                f"output_dir: {self.folder} holds scores without a config.json; choose another folder"
-            )
-        else:
-            write_json(path, {"config": config.to_json(), "fingerprint": fingerprint, **details})
+        self._is_locked = False
+
+    @property
+    def fingerprint(self) -> str:
+        """Names the study exactly."""
+        return self.provenance.fingerprint
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Holds the folder for this process; InputError when another run works in it."""
-        with open(self.folder / ".lock", "w") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                raise _checks.InputError(f"output_dir: another run is working in {self.folder}") from error
-            for leftover in (*self.folder.glob(".*.tmp"), *(self.folder / "scores").glob(".*.tmp")):
-                leftover.unlink(missing_ok=True)
+        """Holds the folder for this process, and only then looks at it: begins the run, or goes on with it.
+
+        Within itself it does nothing. What ends the work early, a signal or a full disk, leaves with a note of what is
+        kept.
+
+        Raises:
+          InputError: when the folder cannot be written, another run works in it, or it holds another study.
+        """
+        if self._is_locked:
             yield
+            return
+        with lock(self.folder, make=True) as descriptor:
+            _check_subfolders(self.folder, descriptor)
+            _remove_leftovers(self.folder)
+            self._begin()
+            self._is_locked = True
+            try:
+                yield
+            except KeyboardInterrupt as error:
+                error.add_note(self._kept())
+                raise
+            except _files.OutputError as error:
+                raise _files.OutputError(f"{error}; {self._kept()}") from error
+            finally:
+                self._is_locked = False
+
+    def _kept(self) -> str:
+        written = len(list((self.folder / "scores").glob("part-*.parquet")))
+        return f"{written} parts of the scores are kept in {self.folder}, and the same command goes on from there"
+
+    def _begin(self) -> None:
+        """Checks that the folder holds this study, or writes down what it will hold."""
+        found = _look(self.folder / CONFIG_FILE)
+        if isinstance(found, dict):
+            self._check_same(found)
+            if not self._lists_the_images():
+                self._write_images()
+            return
+        written = sorted((self.folder / "scores").glob("*.parquet"))
+        own = sum(self._is_own(path) for path in written)
+        # Parts that are whole say what they are of; the config of a run that is none may be anybody's file.
+        if own < len(written) or (found is not None and not own):
+            raise _checks.InputError(
+                f"output_dir: {self.folder} holds "
+                + (f"scores without a {CONFIG_FILE}" if found is None else f"a {CONFIG_FILE} that {found}")
+                + "; choose another folder"
+            )
+        # The config comes last: with it the run has begun.
+        self._write_images()
+        config = {
+            "config": self.config.to_json(),
+            "fingerprint": self.fingerprint,
+            "provenance": dict(self.provenance.parts),
+            **self.details,
+        }
+        _files.write_json(self.folder / CONFIG_FILE, config, root=self.folder, sealed=True)
+
+    def _is_own(self, path: pathlib.Path) -> bool:
+        number = re.fullmatch(r"part-(\d{5,})\.parquet", path.name)
+        return number is not None and self.has_part(int(number[1]))
+
+    def _check_same(self, found: Mapping[str, Any]) -> None:
+        try:
+            if found["fingerprint"] == self.fingerprint:
+                return
+            if "provenance" not in found:
+                raise _checks.InputError(
+                    f"output_dir: {self.folder} holds a run of an older version, which did not record what its numbers "
+                    "depend on, so it cannot go on; start a new --output_dir"
+                )
+            there = provenance.Provenance(found["fingerprint"], found["provenance"], *read_listings(self.folder))
+            changed = provenance.differences(there, found["config"], self.provenance, self.config.to_json())
+        except (KeyError, TypeError, AttributeError) as error:
+            raise _checks.InputError(
+                f"output_dir: {self.folder / CONFIG_FILE} is not of a run; choose another folder"
+            ) from error
+        raise _checks.InputError(
+            f"output_dir: {self.folder} holds a run that differs in {'; '.join(changed[:4])}; start a new --output_dir "
+            "or restore it"
+        )
+
+    def _lists_the_images(self) -> bool:
+        return read_listings(self.folder) == (self.provenance.images, self.provenance.anchors)
+
+    def _write_images(self) -> None:
+        if self.provenance.images.ids:
+            write_listings(self.folder, self.provenance.images, self.provenance.anchors)
 
     def part(self, number: int) -> pathlib.Path:
         """Returns the path of a part."""
-        return _part(self.folder, number)
+        return part_path(self.folder, number)
+
+    def _expected(self, number: int) -> parts.Expected:
+        return expected_part(self.fingerprint, self.provenance.images, number)
 
     def has_part(self, number: int) -> bool:
-        """Whether a part is there, whole and of this study."""
-        return _is_part(self.part(number), self.fingerprint)
+        """Whether a part is there, whole, of this study and in its place."""
+        try:
+            parts.open_part(self.part(number), self._expected(number))
+        except _checks.InputError:
+            return False
+        return True
 
     def write_part(
         self,
@@ -144,40 +189,11 @@ class Store:
           skipped: (id, reason) of unreadable images of this part.
           passports: what defines each column, JSON values.
         """
-        n, c = len(image_ids), len(conditions)
-        table = {
-            "image_id": pa.array(np.repeat(np.asarray(image_ids, object), c), pa.string()),
-            "label": pa.array(np.repeat(np.asarray(labels, np.int32), c)),
-            "condition": pa.array([condition.name for condition in conditions] * n, pa.string()),
-            "degradation": pa.array([condition.degradation for condition in conditions] * n, pa.string()),
-            "severity": pa.array(np.tile(np.asarray([x.severity for x in conditions], np.float32), n)),
-            "undefined": undefined_reasons(
-                {name: np.asarray(columns[name], np.float32).T.reshape(-1) for name in passports if name in columns},
-                passports,
-                n * c,
-            ),
-        }
-        for name, values in columns.items():
-            if np.ndim(values) == 3:
-                flat = np.ascontiguousarray(np.asarray(values).swapaxes(0, 1)).reshape(-1)
-                table[name] = pa.FixedSizeListArray.from_arrays(pa.array(flat), values.shape[2])
-                continue
-            flat = np.asarray(values).T.reshape(-1)
-            if flat.dtype == bool:
-                table[name] = pa.array(flat)
-            else:
-                flat = flat.astype(np.float32)
-                table[name] = pa.array(flat, mask=~np.isfinite(flat))
-        metadata = {
-            "fingerprint": self.fingerprint,
-            "columns": dict(passports),
-            "degradations": self._degradations,
-            "skipped": [list(s) for s in skipped],
-        }
-        rows = pa.table(table).replace_schema_metadata({_METADATA_KEY: json.dumps(metadata, sort_keys=True).encode()})
-        sink = pa.BufferOutputStream()
-        pq.write_table(rows, sink, compression="zstd")
-        write_atomically(self.part(number), sink.getvalue().to_pybytes())
+        content = parts.encode(
+            self._expected(number), image_ids, labels, conditions, columns, skipped, passports, self._degradations
+        )
+        with self.locked():
+            _files.write_atomically(self.part(number), content, root=self.folder)
 
     def read(self, num_parts: int, conditions: Sequence[Condition]) -> ScoreTable:
         """Reads the finished table.
@@ -192,125 +208,136 @@ class Store:
         Raises:
           InputError: when no image could be read at all.
         """
-        return read_parts([self.part(i) for i in range(num_parts)], conditions)
+        numbers = range(num_parts)
+        return parts.read_parts([self.part(i) for i in numbers], [self._expected(i) for i in numbers], conditions)
 
 
-def read_parts(paths: Sequence[pathlib.Path], conditions: Sequence[Condition]) -> ScoreTable:
-    """Reads parts of one study as arrays.
-
-    Args:
-      paths: of the parts, in order.
-      conditions: of the study, in order: every image has one row for each.
-
-    Returns:
-      The table.
-
-    Raises:
-      InputError: when there is no row.
-    """
-    tables = [pq.ParquetFile(path).read() for path in paths]
-    metadata = [_metadata(table.schema) for table in tables]
-    skipped = tuple((name, reason) for one in metadata for name, reason in one["skipped"])
-    rows = pa.concat_tables([table.replace_schema_metadata(None) for table in tables])
-    c = len(conditions)
-    if rows.num_rows == 0:
-        reasons = "; ".join(f"{name}: {reason}" for name, reason in skipped[:3])
-        raise _checks.InputError(f"none of the {len(skipped)} chosen images can be read ({reasons})")
-    columns, vectors = {}, {}
-    for name in rows.column_names:
-        if name in _ROW_COLUMNS:
-            continue
-        if pa.types.is_fixed_size_list(rows.schema.field(name).type):
-            flat = rows[name].combine_chunks().flatten().to_numpy(zero_copy_only=False)
-            width = rows.schema.field(name).type.list_size
-            vectors[name] = np.ascontiguousarray(flat.reshape(-1, c, width).swapaxes(0, 1))
-            continue
-        values = rows[name].to_numpy(zero_copy_only=False)
-        columns[name] = np.ascontiguousarray(values.astype(np.float32).reshape(-1, c).T)
-    return ScoreTable(
-        image_ids=tuple(rows["image_id"].to_pylist()[::c]),
-        labels=rows["label"].to_numpy()[::c],
-        conditions=tuple(conditions),
-        columns=columns,
-        vectors=vectors,
-        skipped=skipped,
-        metadata=metadata[0],
-    )
-
-
-def read_run(folder: str | os.PathLike[str]) -> Run:
-    """Reads a finished run from its folder alone; computes no score.
+@contextlib.contextmanager
+def lock(folder: pathlib.Path, *, make: bool = False, flag: str = "output_dir") -> Iterator[int]:
+    """Holds an output folder for this process.
 
     Args:
-      folder: what a study wrote: config.json and scores/*.parquet.
+      folder: to hold.
+      make: whether to make it when it is missing.
+      flag: names the folder in an error.
 
-    Returns:
-      The config, the score columns and the score table.
+    Yields:
+      The folder's descriptor.
 
     Raises:
-      InputError: when the folder holds no run, an unfinished one, or one of a version that stored less.
+      InputError: when the folder cannot be made or written, another process holds it, or its .lock is no plain file.
     """
-    folder = pathlib.Path(folder)
-    path = folder / "config.json"
-    try:
-        found = json.loads(path.read_text())
-        config, fingerprint, size = (
-            StudyConfig.from_json(found["config"]),
-            found["fingerprint"],
-            found["dataset"]["size"],
-        )
-    except FileNotFoundError as error:
-        raise _checks.InputError(f"run: no {path}; expected the output folder of experiments.align") from error
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise _checks.InputError(f"run: {path} cannot be read: {type(error).__name__} {error}") from error
-    num_parts = math.ceil((config.num_images or size) / PART_IMAGES)
-    parts = [_part(folder, number) for number in range(num_parts)]
-    missing = [part.name for part in parts if not _is_part(part, fingerprint)]
-    if missing:
-        raise _checks.InputError(
-            f"run: {folder} is not finished: {len(missing)} of {num_parts} parts missing or damaged, first "
-            f"{missing[0]}; give experiments.align the same flags again to finish it"
-        )
-    table = read_parts(parts, config.conditions)
-    try:
-        columns = tuple(Column.from_record(name, record) for name, record in table.metadata["columns"].items())
-    except KeyError as error:
-        raise _checks.InputError(
-            f"run: {folder} was written by an older version, without {error}; run it again"
-        ) from error
-    return Run(folder, config, columns, table)
+    with contextlib.ExitStack() as stack:
+        try:
+            if make:
+                folder.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+            stack.callback(os.close, descriptor)
+            flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
+            file = os.open(".lock", flags, 0o666, dir_fd=descriptor)
+            stack.callback(os.close, file)
+            if not stat.S_ISREG(os.fstat(file).st_mode):
+                raise OSError(errno.ELOOP, "no plain file")
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise _checks.InputError(f"{flag}: another run is working in {folder}") from error
+        except OSError as error:
+            if error.errno in (errno.ELOOP, errno.EISDIR, errno.ENXIO):
+                raise _checks.InputError(f"{flag}: {folder / '.lock'} is a link or no plain file; remove it") from error
+            raise _checks.InputError(
+                f"{flag}: {folder} cannot be made or written: {error.strerror or error}"
+            ) from error
+        yield descriptor
 
 
-def _part(folder: pathlib.Path, number: int) -> pathlib.Path:
+def _check_subfolders(folder: pathlib.Path, descriptor: int) -> None:
+    for name in _SUBFOLDERS:
+        try:
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(name, dir_fd=descriptor)
+            mode = os.stat(name, dir_fd=descriptor, follow_symlinks=False).st_mode
+        except OSError as error:
+            raise _checks.InputError(f"output_dir: {folder / name} cannot be made: {error.strerror}") from error
+        if not stat.S_ISDIR(mode):
+            raise _checks.InputError(
+                f"output_dir: {folder / name} is a link or no folder; nothing is written through it, remove it"
+            )
+
+
+def _remove_leftovers(folder: pathlib.Path) -> None:
+    for place in (folder, *(folder / name for name in _SUBFOLDERS)):
+        for path in place.glob(".*.tmp"):
+            if _LEFTOVER.fullmatch(path.name):
+                path.unlink(missing_ok=True)
+
+
+def _look(path: pathlib.Path) -> dict[str, Any] | str | None:
+    """The content of a config.json; what is wrong with it; None where there is none."""
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        return f"cannot be read ({error.strerror})"
+    if _files.is_sealed(content) and not _files.is_whole(content):
+        return "is damaged"
+    try:
+        found = json.loads(content)
+    except (ValueError, RecursionError):
+        return "is no JSON"
+    if not isinstance(found, dict) or ("provenance" in found and not _files.is_sealed(content)):
+        return "is damaged or not of a run"
+    return found
+
+
+def write_listings(folder: pathlib.Path, images: provenance.Listing, anchors: provenance.Listing) -> None:
+    """Writes down which images a run judges and which are its anchors, as the sealed images.parquet.
+
+    Args:
+      folder: of the run.
+      images: the judged images, in order.
+      anchors: the anchor images.
+    """
+    roles = ["judged"] * len(images.ids) + ["anchor"] * len(anchors.ids)
+    table = {
+        "role": pa.array(roles, pa.string()),
+        "image_id": pa.array(images.ids + anchors.ids, pa.string()),
+        "label": pa.array(images.labels + anchors.labels, pa.int32()),
+        "content": pa.array(images.stamps + anchors.stamps, pa.string()),
+    }
+    content = parts.sealed_parquet(pa.table(table), {})
+    _files.write_atomically(folder / IMAGES_FILE, content, root=folder)
+
+
+def read_listings(folder: pathlib.Path) -> tuple[provenance.Listing, provenance.Listing]:
+    """Reads what `write_listings` wrote.
+
+    Args:
+      folder: of the run.
+
+    Returns:
+      The judged images and the anchors; empty where there is no whole images.parquet.
+    """
+    try:
+        content = parts.read_whole(folder / IMAGES_FILE)
+        table = pq.read_table(pa.BufferReader(content))
+        rows = [table[name].to_pylist() for name in ("role", "image_id", "label", "content")]
+    except (_checks.InputError, *parts.UNREADABLE):
+        return provenance.Listing(), provenance.Listing()
+    found = {}
+    for wanted in ("judged", "anchor"):
+        own = [row for row in zip(*rows, strict=True) if row[0] == wanted]
+        found[wanted] = provenance.Listing(*(tuple(row[i] for row in own) for i in (1, 2, 3)))
+    return found["judged"], found["anchor"]
+
+
+def expected_part(fingerprint: str, images: provenance.Listing, number: int) -> parts.Expected:
+    """Says what a part must be; its images are left open where they were not recorded."""
+    first = number * PART_IMAGES
+    own = images.ids[first : first + PART_IMAGES] if images.ids else None
+    return parts.Expected(fingerprint, number, own)
+
+
+def part_path(folder: pathlib.Path, number: int) -> pathlib.Path:
+    """Returns the path of a part."""
     return folder / "scores" / f"part-{number:05d}.parquet"
-
-
-def _is_part(path: pathlib.Path, fingerprint: str) -> bool:
-    try:
-        metadata = _metadata(pq.read_schema(path))
-        pq.ParquetFile(path).close()
-        return metadata["fingerprint"] == fingerprint
-    except (OSError, pa.ArrowException, KeyError, ValueError):
-        return False
-
-
-def _metadata(schema: pa.Schema) -> dict[str, Any]:
-    return json.loads(schema.metadata[_METADATA_KEY]) if schema.metadata else {}
-
-
-def _check_same(path: pathlib.Path, config: StudyConfig, fingerprint: str, details: Mapping[str, Any]) -> None:
-    try:
-        found = json.loads(path.read_text())
-        if found["fingerprint"] == fingerprint:
-            return
-        other, ours = found["config"], config.to_json()
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise _checks.InputError(f"output_dir: {path} cannot be read ({error}); choose another folder") from error
-    changed = [f"{k} ({other.get(k)!r} there, {v!r} now)" for k, v in ours.items() if other.get(k) != v]
-    if not changed:
-        changed = [f"{k} changed" for k, v in details.items() if found.get(k) != v] or [
-            "another version of this library"
-        ]
-    raise _checks.InputError(
-        f"output_dir: {path.parent} holds a run of another config: {'; '.join(changed[:4])}; choose another folder"
-    )

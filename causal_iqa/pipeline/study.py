@@ -9,7 +9,7 @@ import jax
 import numpy as np
 
 from causal_iqa import _checks, backbones, data, metrics, quality
-from causal_iqa.pipeline import program, store
+from causal_iqa.pipeline import parts, program, provenance, store
 from causal_iqa.pipeline.anchors import (
     anchor_kind,
     choose_anchors,
@@ -19,7 +19,7 @@ from causal_iqa.pipeline.anchors import (
     read_anchors,
     with_text_anchors,
 )
-from causal_iqa.pipeline.config import NetworkChoice, StudyConfig, check_unique, degradation_details, fingerprint
+from causal_iqa.pipeline.config import NetworkChoice, StudyConfig, check_unique, degradation_details
 from causal_iqa.pipeline.execution import DEFAULT_EXECUTION, Execution, check_execution, choose_block, local_devices
 
 _BATCH = 16
@@ -39,8 +39,13 @@ class Study:
     scorers: tuple[program.Scorer, ...]
     anchors: Mapping[str, Any]  # kind, ids and classes of the anchors, JSON values
     witnesses: Mapping[str, Any]
-    fingerprint: str
+    provenance: provenance.Provenance
     details: Mapping[str, Any]
+
+    @property
+    def fingerprint(self) -> str:
+        """Names everything that the numbers depend on."""
+        return self.provenance.fingerprint
 
     @property
     def num_parts(self) -> int:
@@ -154,9 +159,9 @@ def _quality_scorers(config, view, backbone, suffix, details, witnesses) -> list
 
 
 def _fit_witnesses(config, source, indices, image_size, views, feature_backbones, execution):
-    """What the anchors are, as JSON values, and the witnesses fitted on them."""
+    """What the anchors are, as JSON values, the witnesses fitted on them, and the listing of the anchor images."""
     if not feature_backbones:
-        return {"kind": "none", "num": 0}, {}
+        return {"kind": "none", "num": 0}, {}, provenance.Listing()
     num_classes = len(source.class_names)
     anchor_source, chosen = choose_anchors(config, source, indices, execution.download)
     labels = np.asarray([source.label(int(i)) for i in indices])
@@ -165,20 +170,22 @@ def _fit_witnesses(config, source, indices, image_size, views, feature_backbones
     kind = anchor_kind(config, labels, anchor_labels, heads)
     if kind in ("head", "text"):
         found = {"kind": kind, "num": num_classes} | ({"templates": config.templates} if kind == "text" else {})
-        return found, fit_on_heads(num_classes, views, feature_backbones)
+        return found, fit_on_heads(num_classes, views, feature_backbones), provenance.Listing()
+    listing = provenance.list_images(anchor_source, chosen)
     read = read_anchors(anchor_source, chosen, image_size, config.crop_fraction)
     for count in config.anchor_counts:
         if count >= len(read.ids):
             raise _checks.InputError(f"anchor_counts: expected fewer than the {len(read.ids)} anchors, got {count}")
     witnesses, notes = fit_on_images(read, num_classes, views, feature_backbones, config.anchor_counts)
-    return {
+    found = {
         "kind": kind,
         "num": len(read.ids),
         "dataset": anchor_source.name,
         "split": anchor_source.split,
         "classes": len(np.unique(read.labels)),
         "chosen_by_leave_one_out": notes,
-    }, witnesses
+    }
+    return found, witnesses, listing
 
 
 def prepare(config: StudyConfig, execution: Execution = DEFAULT_EXECUTION) -> Study:
@@ -208,7 +215,10 @@ def prepare(config: StudyConfig, execution: Execution = DEFAULT_EXECUTION) -> St
     conditions = degradation_details(config, image_size)
     # Before the anchors, which take time.
     choose_block(image_size, views, len(config.conditions), execution, local_devices(execution)[0])
-    anchors, witnesses = _fit_witnesses(config, source, indices, image_size, views, feature_backbones, execution)
+    judged = provenance.list_images(source, indices)
+    anchors, witnesses, listing = _fit_witnesses(
+        config, source, indices, image_size, views, feature_backbones, execution
+    )
     every = {
         **{f"network {k}": v for k, v in networks.items()},
         **{f"backbone {k}": v for k, v in feature_backbones.items()},
@@ -236,10 +246,8 @@ def prepare(config: StudyConfig, execution: Execution = DEFAULT_EXECUTION) -> St
         scorers=_scorers(config, conventional, views, feature_backbones, anchors, witnesses),
         anchors=anchors,
         witnesses=witnesses,
-        fingerprint=fingerprint(
-            config,
-            {name: network.weights_sha256 for name, network in every.items()}
-            | {spec.name: sha256 for spec in conventional for _, sha256 in getattr(spec, "files", ())},
+        provenance=provenance.of_study(
+            config, networks, feature_backbones, conventional, source.class_names, image_size, judged, listing
         ),
         details=details,
     )
@@ -272,7 +280,7 @@ def run(
     execution: Execution = DEFAULT_EXECUTION,
     *,
     progress: Callable[[int, int], None] | None = None,
-) -> store.ScoreTable:
+) -> parts.ScoreTable:
     """Scores every image under every condition, part by part; parts already there are kept.
 
     Args:
@@ -287,43 +295,46 @@ def run(
     Raises:
       InputError: when no image can be read.
     """
-    parts = range(study.num_parts)
-    pending = [number for number in parts if not output.has_part(number)]
+    with output.locked():
+        _score_missing(study, output, execution, progress)
+        return output.read(study.num_parts, study.config.conditions)
+
+
+def _score_missing(
+    study: Study, output: store.Store, execution: Execution, progress: Callable[[int, int], None] | None
+) -> None:
+    pending = [number for number in range(study.num_parts) if not output.has_part(number)]
     total = len(study.indices)
-
-    def size_of(number):
-        return min(store.PART_IMAGES, total - number * store.PART_IMAGES)
-
-    done = total - sum(size_of(number) for number in pending)
+    done = total - sum(min(store.PART_IMAGES, total - number * store.PART_IMAGES) for number in pending)
     if progress:
         progress(done, total)
-    if pending:
-        step, batch_size = _make_step(study, execution)
-        passports = {scorer.column.name: scorer.column.record() for scorer in study.scorers}
-        for number in pending:
-            first = number * store.PART_IMAGES
-            chosen = study.indices[first : first + store.PART_IMAGES]
-            ids, labels, rows, skipped = [], [], [], []
-            for batch in data.batches(
-                study.source,
-                chosen,
-                batch_size=batch_size,
-                size=study.image_size,
-                crop_fraction=study.config.crop_fraction,
-                workers=execution.workers,
-            ):
-                skipped.extend(batch.skipped)
-                ids.extend(name for name, valid in zip(batch.ids, batch.valid, strict=True) if valid)
-                labels.extend(batch.labels[batch.valid])
-                rows.append({name: values[:, batch.valid] for name, values in step(batch).items()})
-                done += int(batch.valid.sum()) + len(batch.skipped)
-                if progress:
-                    progress(done, total)
-            columns = {name: np.concatenate([row[name] for row in rows], axis=1) for name in rows[0]}
-            output.write_part(
-                number, ids, np.asarray(labels, np.int32), study.config.conditions, columns, skipped, passports
-            )
-    return output.read(study.num_parts, study.config.conditions)
+    if not pending:
+        return
+    step, batch_size = _make_step(study, execution)
+    passports = {scorer.column.name: scorer.column.record() for scorer in study.scorers}
+    for number in pending:
+        first = number * store.PART_IMAGES
+        chosen = study.indices[first : first + store.PART_IMAGES]
+        ids, labels, rows, skipped = [], [], [], []
+        for batch in data.batches(
+            study.source,
+            chosen,
+            batch_size=batch_size,
+            size=study.image_size,
+            crop_fraction=study.config.crop_fraction,
+            workers=execution.workers,
+        ):
+            skipped.extend(batch.skipped)
+            ids.extend(name for name, valid in zip(batch.ids, batch.valid, strict=True) if valid)
+            labels.extend(batch.labels[batch.valid])
+            rows.append({name: values[:, batch.valid] for name, values in step(batch).items()})
+            done += int(batch.valid.sum()) + len(batch.skipped)
+            if progress:
+                progress(done, total)
+        columns = {name: np.concatenate([row[name] for row in rows], axis=1) for name in rows[0]}
+        output.write_part(
+            number, ids, np.asarray(labels, np.int32), study.config.conditions, columns, skipped, passports
+        )
 
 
 def _make_step(study: Study, execution: Execution) -> tuple[Callable[[data.Batch], dict[str, np.ndarray]], int]:
@@ -363,7 +374,7 @@ def _make_step(study: Study, execution: Execution) -> tuple[Callable[[data.Batch
 
 
 def quality_and_performance(
-    study_columns: Sequence[program.Column], table: store.ScoreTable, networks: Sequence[str]
+    study_columns: Sequence[program.Column], table: parts.ScoreTable, networks: Sequence[str]
 ) -> tuple[dict[str, dict[str, np.ndarray]], dict[str, np.ndarray]]:
     """Arranges a score table for `alignment.align`: degraded conditions only, higher always better.
 

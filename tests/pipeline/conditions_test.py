@@ -36,7 +36,7 @@ def _graded(structure: degradations.Condition):
 def finished(tmp_path_factory):
     study = pipeline.prepare(_CONFIG)
     folder = tmp_path_factory.mktemp("run")
-    output = pipeline.Store(folder, _CONFIG, study.fingerprint, study.details)
+    output = pipeline.Store(folder, _CONFIG, study.provenance, study.details)
     return study, pipeline.run(study, output, pipeline.Execution(num_devices=1)), folder
 
 
@@ -76,7 +76,7 @@ def test_the_table_and_the_config_say_how(finished):
         assert told == list(_CONFIG.interventions) and told[0] == degradations.Condition()
     assert recorded["degradations"]["passports"]["contrast"]["parameters"]["cifar32"][0] == 0.75
     assert pipeline.StudyConfig.from_json(recorded["config"]) == _CONFIG
-    again = store.read_run(folder)
+    again = pipeline.read_run(folder)
     assert again.table.conditions == _CONFIG.conditions
     np.testing.assert_array_equal(again.table.columns["mse"], table.columns["mse"])
     rows = store.pq.read_table(folder / "scores" / "part-00000.parquet")

@@ -39,7 +39,7 @@ def test_a_view_is_a_shift_of_the_image_or_its_mirror_with_slight_noise(key, num
 
 def test_stability_columns_are_those_of_a_loop_over_views(tmp_path):
     study = pipeline.prepare(_CONFIG)
-    output = pipeline.Store(tmp_path, study.config, study.fingerprint, study.details)
+    output = pipeline.Store(tmp_path, study.config, study.provenance, study.details)
     table = pipeline.run(study, output, pipeline.Execution(num_devices=1))
     network, source = backbones.load_packaged("scene_cnn_a"), data.open_source("scenes")
     n = 3

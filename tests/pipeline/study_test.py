@@ -11,7 +11,7 @@ import pytest
 
 import causal_iqa
 from causal_iqa import backbones, data, degradations, images, metrics, pipeline, quality
-from causal_iqa.pipeline import anchors, program, store
+from causal_iqa.pipeline import anchors, parts, program, provenance, store
 from causal_iqa.pipeline import study as study_module
 
 _CONFIG = pipeline.StudyConfig(
@@ -33,7 +33,7 @@ def study():
 
 
 def _run(study, folder, **execution):
-    output = pipeline.Store(folder, study.config, study.fingerprint, study.details)
+    output = pipeline.Store(folder, study.config, study.provenance, study.details)
     return pipeline.run(study, output, pipeline.Execution(**execution))
 
 
@@ -195,13 +195,13 @@ def test_every_undefined_score_has_its_reason_in_its_row():
         "ms_ssim": np.asarray([np.nan, np.nan, 0.5, 0.5]),
         "mse": np.asarray([1.0, 2.0, 3.0, np.nan]),
     }
-    assert store.undefined_reasons(scores, passports, 4).to_pylist() == [
+    assert parts.undefined_reasons(scores, passports, 4).to_pylist() == [
         "psnr: equal images; ms_ssim: too small",
         "ms_ssim: too small",
         None,
         "psnr: equal images; mse: not a finite number",
     ]
-    assert store.undefined_reasons({}, passports, 2).to_pylist() == [None, None]
+    assert parts.undefined_reasons({}, passports, 2).to_pylist() == [None, None]
 
 
 @pytest.mark.usefixtures("table")
@@ -222,11 +222,11 @@ def test_direction_is_turned_so_that_higher_is_better(table):
 def test_an_interrupted_run_goes_on_and_gives_the_same_bytes(study, tmp_path, monkeypatch):
     monkeypatch.setattr(store, "PART_IMAGES", 8)
 
-    def parts(folder):
+    def written(folder):
         return {path.name: path.read_bytes() for path in sorted((folder / "scores").glob("*.parquet"))}
 
     _run(study, tmp_path / "whole", num_devices=1)
-    whole = parts(tmp_path / "whole")
+    whole = written(tmp_path / "whole")
     assert len(whole) == 5
 
     class Killed(Exception):
@@ -236,29 +236,29 @@ def test_an_interrupted_run_goes_on_and_gives_the_same_bytes(study, tmp_path, mo
         if done >= 20:
             raise Killed
 
-    output = pipeline.Store(tmp_path / "cut", study.config, study.fingerprint, study.details)
+    output = pipeline.Store(tmp_path / "cut", study.config, study.provenance, study.details)
     with pytest.raises(Killed):
         pipeline.run(study, output, pipeline.Execution(num_devices=1), progress=kill)
-    left = parts(tmp_path / "cut")
+    left = written(tmp_path / "cut")
     assert 0 < len(left) < 5
     # A part torn by a crash of the machine is not taken for a whole one.
     first = tmp_path / "cut" / "scores" / "part-00000.parquet"
     first.write_bytes(first.read_bytes()[:-10])
     seen = []
-    output = pipeline.Store(tmp_path / "cut", study.config, study.fingerprint, study.details)
+    output = pipeline.Store(tmp_path / "cut", study.config, study.provenance, study.details)
     pipeline.run(study, output, pipeline.Execution(num_devices=1), progress=lambda *at: seen.append(at))
     assert seen[0] == (8 * (len(left) - 1), 33) and seen[-1] == (33, 33)
-    assert parts(tmp_path / "cut") == whole
+    assert written(tmp_path / "cut") == whole
 
 
 def test_another_config_and_another_run_at_once_are_refused(study, tmp_path):
-    output = pipeline.Store(tmp_path, study.config, study.fingerprint, study.details)
-    second = pipeline.Store(tmp_path, study.config, study.fingerprint, study.details)
+    output = pipeline.Store(tmp_path, study.config, study.provenance, study.details)
+    second = pipeline.Store(tmp_path, study.config, study.provenance, study.details)
     with output.locked(), pytest.raises(causal_iqa.InputError, match="another run"), second.locked():
         pass
     other = dataclasses.replace(_CONFIG, seed=1)
     with pytest.raises(causal_iqa.InputError, match=r"seed \(0 there, 1 now\)"):
-        pipeline.Store(tmp_path, other, pipeline.fingerprint(other, {}), {})
+        pipeline.run(study, pipeline.Store(tmp_path, other, provenance.Provenance.of({}, provenance.Listing()), {}))
 
 
 def test_config_goes_through_json():

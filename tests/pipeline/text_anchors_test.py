@@ -50,7 +50,7 @@ def config(tmp_path):
 def test_scores_are_zero_shot_probabilities(config, tmp_path):
     study = pipeline.prepare(config)
     assert study.details["anchors"] == {"kind": "text", "num": 10, "templates": "plain"}
-    output = pipeline.Store(tmp_path / "run", study.config, study.fingerprint, study.details)
+    output = pipeline.Store(tmp_path / "run", study.config, study.provenance, study.details)
     table = pipeline.run(study, output, pipeline.Execution(num_devices=1))
     # The same by hand: normalised embeddings of image and prompts, and the temperature.
     clip = backbones.open_network(config.backbones[0].architecture)

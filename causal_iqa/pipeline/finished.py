@@ -1,0 +1,96 @@
+"""A finished run, read back from its folder alone; what is damaged, missing or another's is refused by name."""
+
+import json
+import os
+import pathlib
+from typing import NamedTuple
+
+from causal_iqa import _checks, _files
+from causal_iqa.pipeline import parts, provenance, store
+from causal_iqa.pipeline.config import StudyConfig
+from causal_iqa.pipeline.program import Column
+
+
+class Run(NamedTuple):
+    """A finished run, read back from its folder."""
+
+    folder: pathlib.Path
+    config: StudyConfig
+    columns: tuple[Column, ...]  # score columns
+    table: parts.ScoreTable
+    warnings: tuple[str, ...] = ()  # lines that a reader of its numbers should see
+
+
+def read_run(folder: str | os.PathLike[str]) -> Run:
+    """Reads a finished run from its folder alone; computes no score.
+
+    Args:
+      folder: what a study wrote: config.json, images.parquet and scores/*.parquet.
+
+    Returns:
+      The config, the score columns and the score table.
+
+    Raises:
+      InputError: when the folder holds no run or an unfinished one, one of a version that stored less, or a file that
+        is damaged, of another run or of other images, by its name.
+    """
+    folder = pathlib.Path(folder)
+    path = folder / store.CONFIG_FILE
+    try:
+        content = path.read_bytes()
+        if _files.is_sealed(content) and not _files.is_whole(content):
+            raise _checks.InputError("it is damaged or was changed: its content is not what was written")
+        found = json.loads(content)
+        if "provenance" in found and not _files.is_sealed(content):
+            raise _checks.InputError("it is damaged: its seal is gone")
+        config = StudyConfig.from_json(found["config"])
+        size = found["dataset"]["size"]
+        if isinstance(size, bool) or not isinstance(size, int) or size < 1:
+            raise _checks.InputError(f"a dataset of {size!r} images")
+        origin = provenance.Provenance(
+            str(found["fingerprint"]), dict(found.get("provenance", {})), *store.read_listings(folder)
+        )
+    except FileNotFoundError as error:
+        raise _checks.InputError(f"run: no {path}; expected the output folder of experiments.align") from error
+    except _checks.InputError as error:
+        raise _checks.InputError(f"run: {path} cannot be used: {error}") from error
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise _checks.InputError(f"run: {path} cannot be read: {type(error).__name__} {error}") from error
+    if not origin.is_consistent:
+        raise _checks.InputError(
+            f"run: {folder / store.IMAGES_FILE} is missing, damaged or of another run; give experiments.align the same "
+            "flags again to restore it"
+        )
+    is_sealed = "provenance" in found
+    table = _table(origin, config, folder, is_sealed, config.num_images or size)
+    try:
+        columns = tuple(Column.from_record(name, record) for name, record in table.metadata["columns"].items())
+    except (KeyError, TypeError, AttributeError) as error:
+        raise _checks.InputError(
+            f"run: {folder} was written by an older version, without {error}; run it again"
+        ) from error
+    old = f"{folder} was written by an older version: whether its scores are damaged or of changed data is not known"
+    return Run(folder, config, columns, table, () if is_sealed else (old,))
+
+
+def _table(
+    origin: provenance.Provenance, config: StudyConfig, folder: pathlib.Path, is_sealed: bool, num_images: int
+) -> parts.ScoreTable:
+    images = origin.images if origin.records_images else provenance.Listing()
+    num_parts = -(-(len(images.ids) or num_images) // store.PART_IMAGES)
+    # As many as there are and one more: a damaged number asks for no more work than that.
+    written = sum(1 for _ in (folder / "scores").glob("part-*.parquet"))
+    paths = [store.part_path(folder, number) for number in range(min(num_parts, written + 1))]
+    missing = [path.name for path in paths if not path.exists()]
+    if missing:
+        there = len(paths) - len(missing)
+        raise _checks.InputError(
+            f"run: {folder} is not finished: {num_parts - there} of {num_parts} parts missing, first {missing[0]}; "
+            "give experiments.align the same flags again to finish it"
+        )
+    expected = [store.expected_part(origin.fingerprint, images, number) for number in range(num_parts)]
+    try:
+        return parts.read_parts(paths, expected, config.conditions, must_be_sealed=is_sealed)
+    except _checks.InputError as error:
+        mend = "give experiments.align the same flags again to score it anew" if is_sealed else "run it again"
+        raise _checks.InputError(f"run: {folder}: {error}; {mend}") from error

@@ -1,0 +1,310 @@
+"""What the numbers of a study depend on, as digests, and what differs between two of them in words."""
+
+import dataclasses
+import functools
+import hashlib
+import json
+import os
+import pathlib
+import stat
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+import PIL
+import PIL.features
+
+from causal_iqa import __version__, _files, backbones, data, metrics
+from causal_iqa.backbones import tokenizers, user
+from causal_iqa.pipeline import user_code
+from causal_iqa.pipeline.config import NetworkChoice, StudyConfig
+
+UNREADABLE = "unreadable"
+# Above this many bytes in all, image files are told apart by size and time of change instead of their content.
+MOST_BYTES = 2**31
+_LARGEST_FILE = 2**30
+_DIGITS = 16
+# Rooms that read a finished score table: what they do changes no score.
+_READERS = ("alignment", "analysis", "causal", "cli", "report")
+_VERSIONS = ("library", "jax", "numpy", "pillow")
+_IMAGES, _ANCHORS = "judged images", "anchor images"
+
+
+class Listing(NamedTuple):
+    """Images that were chosen, in order: ids, labels, and stamps that change with their content."""
+
+    ids: tuple[str, ...] = ()
+    labels: tuple[int, ...] = ()
+    stamps: tuple[str, ...] = ()
+
+    def digest(self) -> str:
+        """Returns a digest of all three."""
+        return digest(json.dumps([self.ids, self.labels, self.stamps]))
+
+
+_NONE = Listing()
+
+
+@dataclasses.dataclass(frozen=True)
+class Provenance:
+    """Everything the numbers of a study depend on.
+
+    Attributes:
+      fingerprint: a name for all of it; equal names, equal numbers.
+      parts: name -> digest or version: "flags", "library", "network NAME" and so on.
+      images: the judged images; empty when they were not recorded.
+      anchors: the anchor images.
+    """
+
+    fingerprint: str
+    parts: Mapping[str, str]
+    images: Listing = _NONE
+    anchors: Listing = _NONE
+
+    @classmethod
+    def of(cls, parts: Mapping[str, str], images: Listing, anchors: Listing = _NONE) -> "Provenance":
+        """Makes the provenance of its parts and of the images."""
+        parts = {**parts, _IMAGES: images.digest(), _ANCHORS: anchors.digest()}
+        whole = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+        return cls(whole, parts, images, anchors)
+
+    @classmethod
+    def named(cls, name: str) -> "Provenance":
+        """Makes the provenance of a table that no study made: a name says all there is to say."""
+        return cls(name, {"name": name})
+
+    @property
+    def records_images(self) -> bool:
+        """Whether it says which images there must be."""
+        return _IMAGES in self.parts
+
+    @property
+    def is_consistent(self) -> bool:
+        """Whether the images it lists are those it says there must be."""
+        told = (self.parts.get(_IMAGES), self.parts.get(_ANCHORS))
+        return not self.records_images or told == (self.images.digest(), self.anchors.digest())
+
+
+def digest(*pieces: bytes | str) -> str:
+    """Returns the first 64 bits of a SHA-256 of the pieces, each with its length, in hexadecimal."""
+    whole = hashlib.sha256()
+    for piece in pieces:
+        content = piece if isinstance(piece, bytes) else piece.encode("utf-8", "surrogatepass")
+        whole.update(b"%d:" % len(content) + content)
+    return whole.hexdigest()[:_DIGITS]
+
+
+def digest_json(value: Any) -> str:
+    """Returns a digest of JSON values; what is none is taken at its `str`."""
+    return digest(json.dumps(value, sort_keys=True, default=str))
+
+
+def list_images(source: data.Source, indices: Sequence[int] | np.ndarray, *, most_bytes: int = MOST_BYTES) -> Listing:
+    """Lists chosen images of a source with stamps of their content, decoding none.
+
+    Args:
+      source: of the images. One that draws them has no stamps, for there the image follows from its id.
+      indices: positions in it.
+      most_bytes: of files whose content is read; when all chosen files together are larger, their sizes and times of
+        change are taken.
+
+    Returns:
+      The listing; the stamp of what cannot be read is UNREADABLE.
+    """
+    chosen = [int(i) for i in indices]
+    by_content = True
+    if hasattr(source, "file"):
+        by_content = sum(_size(source.file(i)) for i in chosen) <= most_bytes
+    stamps = [_stamp(source, i, by_content) for i in chosen]
+    return Listing(
+        tuple(_files.readable(source.id(i)) for i in chosen), tuple(int(source.label(i)) for i in chosen), tuple(stamps)
+    )
+
+
+def _size(path: pathlib.Path) -> int:
+    try:
+        return os.stat(path).st_size
+    except (OSError, ValueError):
+        return 0
+
+
+def _stamp(source: data.Source, index: int, by_content: bool) -> str:
+    if not hasattr(source, "content"):
+        return ""
+    try:
+        if by_content:
+            return source.content(index).hex()[:_DIGITS]
+        status = os.stat(source.file(index))
+        return f"{status.st_size} bytes of {status.st_mtime_ns}"
+    except (data.UnreadableImage, OSError, ValueError):
+        return UNREADABLE
+
+
+def digest_path(path: str | os.PathLike[str]) -> str:
+    """Returns a digest of a file, or of the regular files that lie in a folder, with their names.
+
+    Args:
+      path: of the file or folder. Larger files than a gigabyte are taken at their size and time of change.
+
+    Returns:
+      The digest, UNREADABLE where there is nothing to read.
+    """
+    path = pathlib.Path(path).expanduser()
+    try:
+        if not path.is_dir():
+            return _digest_file(path)
+        files = sorted(entry for entry in path.iterdir() if not entry.name.startswith("."))
+        return digest(*(piece for file in files for piece in (file.name, _digest_file(file))))
+    except (OSError, ValueError):
+        return UNREADABLE
+
+
+def _digest_file(path: pathlib.Path) -> str:
+    status = os.stat(path)
+    if not stat.S_ISREG(status.st_mode):
+        return UNREADABLE
+    if status.st_size > _LARGEST_FILE:
+        return f"{status.st_size} bytes of {status.st_mtime_ns}"
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:_DIGITS]
+
+
+@functools.cache
+def of_library() -> dict[str, str]:
+    """Returns what stands for the code that makes scores: this library's own, and what it computes and decodes with."""
+    root = pathlib.Path(__file__).parents[1]
+    files = (
+        file
+        for file in sorted(root.rglob("*"))
+        if file.is_file() and file.suffix != ".pyc" and file.relative_to(root).parts[0] not in _READERS
+    )
+    code = digest(*(piece for file in files for piece in (file.relative_to(root).as_posix(), file.read_bytes())))
+    return {
+        "library": f"{__version__} {code}",
+        "jax": f"{jax.__version__} on {jax.default_backend()}",
+        "numpy": np.__version__,
+        "pillow": f"{PIL.__version__} with libjpeg {PIL.features.version('jpg')}",
+    }
+
+
+def of_network(choice: NetworkChoice, network: backbones.Network) -> str:
+    """Returns what stands for a network: its weights, its preprocessing and, where a user wrote it, its code.
+
+    Args:
+      choice: how it was named.
+      network: what was loaded.
+    """
+    code = user_code.digest_code(choice.architecture) if user.is_reference(choice.architecture) else ""
+    return digest(digest_json(network.passport()), code)
+
+
+def of_study(
+    config: StudyConfig,
+    networks: Mapping[str, backbones.Network],
+    feature_backbones: Mapping[str, backbones.Network],
+    conventional: Sequence[metrics.MetricSpec],
+    class_names: Sequence[str],
+    image_size: int,
+    images: Listing,
+    anchors: Listing,
+) -> Provenance:
+    """Gathers everything the numbers of a study depend on.
+
+    Args:
+      config: the study.
+      networks: name -> network that is judged.
+      feature_backbones: name -> network that gives features.
+      conventional: the metrics.
+      class_names: of the judged images.
+      image_size: side in pixels of the images that are degraded.
+      images: the judged images.
+      anchors: the anchor images.
+
+    Returns:
+      The provenance.
+    """
+    parts = {"flags": digest_json(config.to_json()), **of_library()}
+    parts |= {"list of classes": digest_json(list(class_names)), "size of the images": str(image_size)}
+    for kind, choices, found in (
+        ("network", config.networks, networks),
+        ("backbone", config.backbones, feature_backbones),
+    ):
+        parts |= {f"{kind} {choice.name}": of_network(choice, found[choice.name]) for choice in choices}
+    parts |= {f"file of {spec.name}": digest_json(spec.files) for spec in conventional if hasattr(spec, "files")}
+    parts |= {f"file {path}": digest_path(path) for path in _files_of(config, feature_backbones)}
+    return Provenance.of(parts, images, anchors)
+
+
+def _files_of(config: StudyConfig, feature_backbones: Mapping[str, backbones.Network]) -> list[pathlib.Path]:
+    """Files that a study reads beside its images and weights: textures, vocabularies, lists of names."""
+    options = [
+        value
+        for condition in config.conditions
+        for step in condition.steps
+        for keyword, value in step.options
+        if keyword == "textures"
+    ]
+    options += [text.rpartition("=")[2] for name in config.metrics for text in name.partition("@")[2].split(",")]
+    found = [pathlib.Path(value).expanduser() for value in options if isinstance(value, str) and value]
+    found = [path for path in found if path.exists()]
+    if config.anchors == "text":
+        files = {choice.name: choice.path for choice in config.backbones}
+        kinds = {name: backbone.text.tokenizer for name, backbone in feature_backbones.items() if backbone.text}
+        found += [pathlib.Path(config.tokenizer or tokenizers.find(kind, files[name])) for name, kind in kinds.items()]
+        found += [path.with_name("merges.txt") for path in found if path.name == "vocab.json"]
+        found += [pathlib.Path(config.class_names)] if config.class_names else []
+    return sorted(set(found))
+
+
+def differences(
+    there: Provenance, config_there: Mapping[str, Any], now: Provenance, config_now: Mapping[str, Any]
+) -> list[str]:
+    """Says what differs between two studies, each in a few words.
+
+    Args:
+      there: of the study that came first.
+      config_there: its config, JSON values.
+      now: of the other.
+      config_now: its config.
+
+    Returns:
+      Phrases such as "seed (0 there, 1 now)" and "the judged images changed: 40 added (first: x.png)"; empty when the
+      fingerprints are equal.
+    """
+    if there.fingerprint == now.fingerprint:
+        return []
+    fields = {**config_there, **config_now}
+    found = [
+        f"{name} ({config_there.get(name)!r} there, {config_now.get(name)!r} now)"
+        for name in fields
+        if config_there.get(name) != config_now.get(name)
+    ]
+    for name in {**there.parts, **now.parts}:
+        before, after = there.parts.get(name), now.parts.get(name)
+        if before == after or name == "flags":
+            continue
+        if name in (_IMAGES, _ANCHORS):
+            listings = (one.images if name == _IMAGES else one.anchors for one in (there, now))
+            found.append(f"the {name} changed: {_listing_difference(*listings)}")
+        elif before is None or after is None:
+            found.append(f"the {name} {'is new' if before is None else 'is gone'}")
+        elif name in _VERSIONS:
+            found.append(f"the {name} changed ({before} there, {after} now)")
+        else:
+            found.append(f"the {name} changed")
+    return found or ["what it depends on"]
+
+
+def _listing_difference(there: Listing, now: Listing) -> str:
+    before = {name: place for place, name in enumerate(there.ids)}
+    after = {name: place for place, name in enumerate(now.ids)}
+    both = [name for name in now.ids if name in before]
+    kinds = {
+        "added": [name for name in now.ids if name not in before],
+        "gone": [name for name in there.ids if name not in after],
+        "of another class": [name for name in both if there.labels[before[name]] != now.labels[after[name]]],
+        "of other content": [name for name in both if there.stamps[before[name]] != now.stamps[after[name]]],
+    }
+    words = [f"{len(names)} {kind} (first: {names[0]})" for kind, names in kinds.items() if names]
+    return ", ".join(words) or ("they come in another order" if there.ids else "they were not recorded")
