@@ -5,7 +5,7 @@ import os
 import pathlib
 from typing import NamedTuple
 
-from causal_iqa import _checks, _files
+from causal_iqa import _checks, _files, _reading
 from causal_iqa.pipeline import parts, provenance, store
 from causal_iqa.pipeline.config import StudyConfig
 from causal_iqa.pipeline.program import Column
@@ -37,7 +37,8 @@ def read_run(folder: str | os.PathLike[str]) -> Run:
     folder = pathlib.Path(folder)
     path = folder / store.CONFIG_FILE
     try:
-        content = path.read_bytes()
+        with _reading.open_regular(path) as file:
+            content = file.read()
         if _files.is_sealed(content) and not _files.is_whole(content):
             raise _checks.InputError("it is damaged or was changed: its content is not what was written")
         found = json.loads(content)

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from causal_iqa import _checks, _files
+from causal_iqa import _checks, _files, _reading
 from causal_iqa.pipeline.config import Condition
 
 _METADATA_KEY = b"causal_iqa"
@@ -152,9 +152,10 @@ def read_whole(path: pathlib.Path, *, must_be_sealed: bool = True) -> bytes:
       InputError: when it is damaged, not sealed or cannot be read.
     """
     try:
-        content = path.read_bytes()
+        with _reading.open_regular(path) as file:
+            content = file.read()
     except OSError as error:
-        raise _checks.InputError(f"{path.name}: cannot be read ({error.strerror or error})") from error
+        raise _checks.InputError(f"{path.name}: cannot be read ({_reading.reason_of(error)})") from error
     if (must_be_sealed or _files.is_sealed(content)) and not _files.is_whole(content):
         raise _checks.InputError(f"{path.name}: damaged, its content is not what was written")
     return content

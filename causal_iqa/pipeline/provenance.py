@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import pathlib
-import stat
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -15,7 +14,7 @@ import numpy as np
 import PIL
 import PIL.features
 
-from causal_iqa import __version__, _files, backbones, data, metrics
+from causal_iqa import __version__, _files, _reading, backbones, data, metrics
 from causal_iqa.backbones import tokenizers, user
 from causal_iqa.pipeline import user_code
 from causal_iqa.pipeline.config import NetworkChoice, StudyConfig
@@ -161,13 +160,14 @@ def digest_path(path: str | os.PathLike[str]) -> str:
 
 
 def _digest_file(path: pathlib.Path) -> str:
-    status = os.stat(path)
-    if not stat.S_ISREG(status.st_mode):
+    try:
+        with _reading.open_regular(path) as file:
+            status = os.fstat(file.fileno())
+            if status.st_size > _LARGEST_FILE:
+                return f"{status.st_size} bytes of {status.st_mtime_ns}"
+            return hashlib.file_digest(file, "sha256").hexdigest()[:_DIGITS]
+    except OSError:
         return UNREADABLE
-    if status.st_size > _LARGEST_FILE:
-        return f"{status.st_size} bytes of {status.st_mtime_ns}"
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:_DIGITS]
 
 
 @functools.cache

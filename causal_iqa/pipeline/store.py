@@ -19,7 +19,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from causal_iqa import _checks, _files
+from causal_iqa import _checks, _files, _reading
 from causal_iqa.pipeline import parts, provenance
 from causal_iqa.pipeline.config import Condition, StudyConfig
 from causal_iqa.pipeline.parts import ScoreTable
@@ -274,11 +274,12 @@ def _remove_leftovers(folder: pathlib.Path) -> None:
 def _look(path: pathlib.Path) -> dict[str, Any] | str | None:
     """The content of a config.json; what is wrong with it; None where there is none."""
     try:
-        content = path.read_bytes()
+        with _reading.open_regular(path) as file:
+            content = file.read()
     except FileNotFoundError:
         return None
     except OSError as error:
-        return f"cannot be read ({error.strerror})"
+        return f"cannot be read ({_reading.reason_of(error)})"
     if _files.is_sealed(content) and not _files.is_whole(content):
         return "is damaged"
     try:
