@@ -206,7 +206,7 @@ def main(_: list[str]) -> None:
     if _OUTPUT_DIR.value:
         common.check_writable(f"{_OUTPUT_DIR.value}/summary.json", "output_dir")
     study = pipeline.prepare(config, execution)
-    output = pipeline.Store(_output_dir(study), config, study.fingerprint, study.details)
+    output = pipeline.Store(_output_dir(study), config, study.provenance, study.details)
     with output.locked():
         with common.progress_bar(f"{len(config.conditions)} conditions", "image") as progress:
             table = pipeline.run(study, output, execution, progress=progress)
