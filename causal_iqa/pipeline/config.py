@@ -1,8 +1,11 @@
 """What a study is: one frozen value, checked, that fixes every number it will give."""
 
+import collections
 import dataclasses
 import functools
 import json
+import math
+import numbers
 import types
 import typing
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,6 +18,8 @@ from causal_iqa.degradations import CLEAN, Condition
 ANCHOR_KINDS = ("auto", "images", "head", "text")
 SCORE_AT = ("task", "image")
 ALL_NETWORKS = "all"
+# More of these would fill the memory or never end.
+_MOST = {"num_resamples": 100_000, "stability_views": 1000}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,6 +51,16 @@ class NetworkChoice:
         if len(parts) == 2:
             return cls(parts[0], parts[0], parts[1])
         return cls(*parts)
+
+    @classmethod
+    def from_json(cls, kind: str, values: Mapping[str, Any]) -> "NetworkChoice":
+        """Makes the choice of its fields; InputError names the kind of network where they are others."""
+        fields = _type_hints(cls)
+        if not {"name", "architecture"} <= set(values) <= set(fields):
+            raise _checks.InputError(f"{kind}: expected {', '.join(fields)}, got {dict(values)!r}")
+        found = cls(**values)
+        check_types(found)
+        return found
 
 
 @dataclasses.dataclass(frozen=True)
@@ -119,6 +134,7 @@ class StudyConfig:
     level: float = 0.95
 
     def __post_init__(self) -> None:
+        check_types(self)
         if not self.networks:
             raise _checks.InputError("networks: expected at least one (--network=ARCHITECTURE=PATH)")
         for kind, choices in (("networks", self.networks), ("backbones", self.backbones)):
@@ -145,6 +161,9 @@ class StudyConfig:
             value = getattr(self, name)
             if value is not None and value < least:
                 raise _checks.InputError(f"{name}: expected at least {least}, got {value}")
+        for name, most in _MOST.items():
+            if getattr(self, name) > most:
+                raise _checks.InputError(f"{name}: expected at most {most}, got {getattr(self, name)}")
         if self.stability_views < 0 or self.stability_views == 1:
             raise _checks.InputError(f"stability_views: expected 0, or at least 2, got {self.stability_views}")
         check_unique("anchor_counts", self.anchor_counts)
@@ -200,17 +219,17 @@ class StudyConfig:
         """Inverse of `to_json`.
 
         Raises:
-          InputError: when a field is unknown.
+          InputError: when a field is unknown or of another type.
         """
-        hints = typing.get_type_hints(cls)
+        hints = _type_hints(cls)
         fields = {}
         for name, value in values.items():
             if name not in hints:
                 raise _checks.InputError(f"config: unknown field {name!r}; {_checks.closest(name, hints)}")
-            if name in ("networks", "backbones"):
-                value = tuple(NetworkChoice(**choice) for choice in value)
-            elif isinstance(hints[name], types.GenericAlias):
-                value = tuple(value)
+            if isinstance(hints[name], types.GenericAlias):
+                if not isinstance(value, list | tuple):
+                    raise _checks.InputError(f"{name}: expected a list, got {value!r}")
+                value = tuple(NetworkChoice.from_json(name, x) if isinstance(x, Mapping) else x for x in value)
             fields[name] = value
         return cls(**fields)
 
@@ -244,10 +263,35 @@ def degradation_details(config: StudyConfig, image_size: int) -> dict[str, Any]:
     }
 
 
+def check_types(config: Any) -> None:
+    """Raises InputError unless every field of a dataclass has the type that it is declared with.
+
+    A whole number serves as a float, True and False as no number, and floats are finite.
+    """
+    for name, hint in _type_hints(type(config)).items():
+        value = getattr(config, name)
+        if not _is_of(value, hint):
+            expected = hint.__name__ if isinstance(hint, type) and not typing.get_args(hint) else hint
+            raise _checks.InputError(f"{name}: expected {expected}, got {value!r}")
+
+
+_type_hints = functools.cache(typing.get_type_hints)
+
+
+def _is_of(value: Any, hint: Any) -> bool:
+    if isinstance(hint, types.UnionType):
+        return any(_is_of(value, one) for one in typing.get_args(hint))
+    if typing.get_origin(hint) is tuple:
+        return isinstance(value, tuple) and all(_is_of(one, typing.get_args(hint)[0]) for one in value)
+    if hint in (int, float):
+        is_whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+        return is_whole or (hint is float and isinstance(value, float) and math.isfinite(value))
+    return isinstance(value, hint)
+
+
 def check_unique(kind: str, names: Iterable[Any], mend: str = "give each once") -> None:
     """Raises InputError when a name is given twice."""
-    names = list(names)
-    twice = sorted({str(name) for name in names if names.count(name) > 1})
+    twice = sorted(str(name) for name, count in collections.Counter(names).items() if count > 1)
     if twice:
         raise _checks.InputError(f"{kind}: {', '.join(twice)} given twice; {mend}")
 

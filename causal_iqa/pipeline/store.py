@@ -102,10 +102,10 @@ class Store:
             if not self._lists_the_images():
                 self._write_images()
             return
-        written = sorted((self.folder / "scores").glob("*.parquet"))
-        own = sum(self._is_own(path) for path in written)
-        # Parts that are whole say what they are of; the config of a run that is none may be anybody's file.
-        if own < len(written) or (found is not None and not own):
+        # A config that cannot be read may be anybody's, unless what lies beside it is of this study.
+        states = [self._whose(path) for path in sorted((self.folder / "scores").glob("*.parquet"))]
+        is_own = "own" in states or (self.provenance.records_images and self._lists_the_images())
+        if "another's" in states or (not is_own and (found is not None or states)):
             raise _checks.InputError(
                 f"output_dir: {self.folder} holds "
                 + (f"scores without a {CONFIG_FILE}" if found is None else f"a {CONFIG_FILE} that {found}")
@@ -121,9 +121,15 @@ class Store:
         }
         _files.write_json(self.folder / CONFIG_FILE, config, root=self.folder, sealed=True)
 
-    def _is_own(self, path: pathlib.Path) -> bool:
+    def _whose(self, path: pathlib.Path) -> str:
         number = re.fullmatch(r"part-(\d{5,})\.parquet", path.name)
-        return number is not None and self.has_part(int(number[1]))
+        if number is not None and self.has_part(int(number[1])):
+            return "own"
+        try:
+            parts.read_whole(path)
+        except _checks.InputError:
+            return "unreadable"
+        return "another's"
 
     def _check_same(self, found: Mapping[str, Any]) -> None:
         try:

@@ -226,7 +226,7 @@ def test_align_refuses_the_output_folder_of_another_config(align_flags, finished
     message = error_of(capsys, "align", *align_flags, "--seed=7", f"--output_dir={finished}")
     assert str(finished) in message
     assert "seed (0 there, 7 now)" in message
-    assert "choose another folder" in message
+    assert "start a new --output_dir or restore it" in message
     assert before == {path: path.stat().st_mtime_ns for path in before}
 
 
@@ -264,13 +264,16 @@ def test_audit_refuses_what_is_no_finished_run(finished, capsys, tmp_path):
     assert "experiments.align" in message
     unfinished = tmp_path / "unfinished"
     (unfinished / "scores").mkdir(parents=True)
-    (unfinished / "config.json").write_bytes((finished / "config.json").read_bytes())
+    for name in ("config.json", "images.parquet"):
+        (unfinished / name).write_bytes((finished / name).read_bytes())
     message = error_of(capsys, "audit", f"--run={unfinished}")
     assert "1 of 1 parts missing" in message
     assert "finish it" in message
     part = next((finished / "scores").glob("*.parquet"))
     (unfinished / "scores" / part.name).write_bytes(part.read_bytes()[:-40])
     assert "part-00000.parquet" in error_of(capsys, "audit", f"--run={unfinished}")
+    (unfinished / "images.parquet").unlink()
+    assert "images.parquet is missing" in error_of(capsys, "audit", f"--run={unfinished}")
     (unfinished / "config.json").write_text("{}")
     assert "cannot be read" in error_of(capsys, "audit", f"--run={unfinished}")
 
