@@ -11,12 +11,15 @@ import secrets
 from collections.abc import Iterator
 from typing import Any
 
-from causal_iqa import _checks
+from causal_iqa import _checks, _reading
 
 # Stands in a sealed file's JSON; the digest is that of the file with zeros in its place.
 SEAL = "content_sha256"
 _BLANK = "0" * 64
 _MARK = f'"{SEAL}": "'.encode()
+# A second mark: a file that lost one of the two is damaged, not an unsealed one.
+_SEALED = "sealed"
+_SECOND_MARK = f'"{_SEALED}": true'.encode()
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
 
@@ -114,9 +117,32 @@ def write_json(
     write_atomically(path, seal(content) if sealed else content, root=root)
 
 
+def read_json(path: str | os.PathLike[str]) -> Any:
+    """Reads what `write_json` wrote, sealed or not.
+
+    Args:
+      path: of the file.
+
+    Returns:
+      The value, without what seals it.
+
+    Raises:
+      OSError: when it cannot be read.
+      ValueError: when it is no JSON; InputError, one of them, when it is sealed and was changed or damaged.
+    """
+    with _reading.open_regular(path) as file:
+        content = file.read()
+    if is_sealed(content) and not is_whole(content):
+        raise _checks.InputError(f"{path} is damaged or was changed: its content is not what was written")
+    value = json.loads(content)
+    if isinstance(value, dict):
+        value = {name: own for name, own in value.items() if name not in (SEAL, _SEALED)}
+    return value
+
+
 def with_blank_seal(value: dict[str, Any]) -> dict[str, Any]:
     """Returns the dictionary with the place that `seal` fills in once it is part of a file's JSON."""
-    return {**value, SEAL: _BLANK}
+    return {**value, _SEALED: True, SEAL: _BLANK}
 
 
 def seal(content: bytes) -> bytes:
@@ -128,7 +154,7 @@ def seal(content: bytes) -> bytes:
 
 def is_sealed(content: bytes) -> bool:
     """Whether the content of a file carries a seal, true or not."""
-    return _MARK in content
+    return _MARK in content or _SECOND_MARK in content
 
 
 def is_whole(content: bytes) -> bool:

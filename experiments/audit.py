@@ -9,6 +9,7 @@ Computes no score again. Writes audit.md, audit.json and figures/audit_*.png int
 """
 
 import contextlib
+import sys
 
 from absl import app, flags
 
@@ -40,6 +41,8 @@ def main(_: list[str]) -> None:
     run = pipeline.read_run(_RUN.value)
     common.check_writable(str(run.folder / "audit.json"), "run")
     others = [pipeline.read_run(folder) for folder in _TRANSFER_FROM.value]
+    for warning in (line for one in (run, *others) for line in one.warnings):
+        print(f"warning: {warning}", file=sys.stderr)
     rows = findings.image_rows(run.config, run.columns, run.table, whole=False)
     with common.progress_bar("intervals", "metric") as progress:
         found = findings.analyse_images(run.config, rows, progress=progress)
@@ -62,7 +65,8 @@ def main(_: list[str]) -> None:
         )
         for other in others
     ]
-    audit_report.write(run.folder, audited, found)
+    with pipeline.lock(run.folder, flag="run"):
+        audit_report.write(run.folder, audited, found)
     print(study_report.desiderata_table(found._replace(desiderata=audit_report.verdicts(audited))))
     print(f"audit: {run.folder / 'audit.md'}")
 

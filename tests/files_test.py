@@ -87,6 +87,11 @@ def test_every_flipped_bit_breaks_the_seal(tmp_path):
             damaged = bytearray(content)
             damaged[place] ^= 1 << bit
             assert not _files.is_whole(bytes(damaged))
+    assert _files.read_json(path) == {"schema": 1, "numbers": [0.5, None], "weights_sha256": "0" * 64}
+    for place in range(0, len(content), 3):
+        path.write_bytes(content[:place] + bytes([content[place] ^ 4]) + content[place + 1 :])
+        with pytest.raises(ValueError):
+            _files.read_json(path)
     for other in (content[:-1], content + b"\n", content + content, b"", content.replace(b"0.5", b"0.6")):
         assert not _files.is_whole(other)
 

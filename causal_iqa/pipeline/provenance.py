@@ -26,7 +26,7 @@ _LARGEST_FILE = 2**30
 _DIGITS = 16
 # Rooms that read a finished score table: what they do changes no score.
 _READERS = ("alignment", "analysis", "causal", "cli", "report")
-_VERSIONS = ("library", "jax", "numpy", "pillow")
+_VERSIONS = ("library", "version of JAX", "version of NumPy", "version of Pillow")
 _IMAGES, _ANCHORS = "judged images", "anchor images"
 
 
@@ -182,9 +182,9 @@ def of_library() -> dict[str, str]:
     code = digest(*(piece for file in files for piece in (file.relative_to(root).as_posix(), file.read_bytes())))
     return {
         "library": f"{__version__} {code}",
-        "jax": f"{jax.__version__} on {jax.default_backend()}",
-        "numpy": np.__version__,
-        "pillow": f"{PIL.__version__} with libjpeg {PIL.features.version('jpg')}",
+        "version of JAX": f"{jax.__version__} on {jax.default_backend()}",
+        "version of NumPy": np.__version__,
+        "version of Pillow": f"{PIL.__version__} with libjpeg {PIL.features.version('jpg')}",
     }
 
 

@@ -105,7 +105,7 @@ def write(folder: pathlib.Path, audited: Mapping[str, Any], found: findings.Find
     (folder / "figures").mkdir(exist_ok=True)
     for name, png in drawn.items():
         _files.write_atomically(folder / "figures" / f"{name}.png", png, root=folder)
-    _files.write_json(folder / "audit.json", audited, root=folder)
+    _files.write_json(folder / "audit.json", audited, root=folder, sealed=True)
     text = audit_markdown.markdown(audited, [f"figures/{name}.png" for name in drawn])
     _files.write_text(folder / "audit.md", text, root=folder)
 

@@ -1,12 +1,11 @@
 """The tables of finished runs as Markdown, put into the places a page keeps for them."""
 
-import json
 import pathlib
 import re
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from causal_iqa._checks import InputError
+from causal_iqa import InputError, _files
 from causal_iqa.report import record_audit
 
 _NUMBERS = ("between", "within", "pooled")
@@ -127,14 +126,14 @@ def read(folder: pathlib.Path) -> Recorded:
       folder: of the run.
 
     Raises:
-      InputError: when the folder holds no finished run.
+      InputError: when the folder holds no finished run, or a file of it is damaged.
     """
     try:
-        summary = json.loads((folder / "summary.json").read_text())
-        config = json.loads((folder / "config.json").read_text())["config"]
+        summary = _files.read_json(folder / "summary.json")
+        config = _files.read_json(folder / "config.json")["config"]
         path = folder / "audit.json"
-        return Recorded(summary, config, json.loads(path.read_text()) if path.exists() else None)
-    except (OSError, ValueError, KeyError) as error:
+        return Recorded(summary, config, _files.read_json(path) if path.exists() else None)
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"run: {folder} holds no finished run ({error})") from error
 
 

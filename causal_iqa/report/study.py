@@ -115,7 +115,7 @@ def write(
         ],
     )
     _files.write_text(folder / "report.html", content, root=folder)
-    _files.write_json(folder / "summary.json", summary.summary(config, table, found), root=folder)
+    _files.write_json(folder / "summary.json", summary.summary(config, table, found), root=folder, sealed=True)
     conflicts = [(metric, one) for metric, own in summary.warnings(found).items() for one in own if one.certain]
     return text + "".join(f"warning: {metric}: {one.message}\n" for metric, one in conflicts)
 

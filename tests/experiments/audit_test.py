@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from causal_iqa import InputError, pipeline
+from causal_iqa import InputError, _files, pipeline
 from causal_iqa.report import audit as audit_report
 from causal_iqa.report import record
 from tests.experiments.binaries import error_of, run
@@ -134,10 +134,9 @@ def test_files_are_complete_and_the_same_again(audited):
     for name in names:
         assert f"figures/{name}.png" in text
         assert (folder / "figures" / f"{name}.png").stat().st_size > 5000
-    before = (folder / "audit.json").read_bytes()
+    before = _files.read_json(folder / "audit.json")
     run("audit", f"--run={folder}", f"--graph={folder}/graphs.txt", _APART)
-    again = json.loads((folder / "audit.json").read_bytes())
-    assert again == {**json.loads(before), "transfer": []}
+    assert _files.read_json(folder / "audit.json") == {**before, "transfer": []}
 
 
 def test_maps_of_another_run_of_the_same_law_predict_this_one(audited):
