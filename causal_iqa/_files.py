@@ -1,14 +1,17 @@
 """Files written whole or not at all, with a seal that shows damage, and never through a link that leads elsewhere."""
 
 import contextlib
+import csv
 import errno
 import hashlib
+import io
 import json
+import math
 import os
 import pathlib
 import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from causal_iqa import _checks, _reading
@@ -20,6 +23,7 @@ _MARK = f'"{SEAL}": "'.encode()
 # A second mark: a file that lost one of the two is damaged, not an unsealed one.
 _SEALED = "sealed"
 _SECOND_MARK = f'"{_SEALED}": true'.encode()
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
 
@@ -167,6 +171,28 @@ def is_whole(content: bytes) -> bool:
     for piece in (memoryview(content)[:start], _BLANK.encode(), memoryview(content)[end:]):
         digest.update(piece)
     return content[start:end] == digest.hexdigest().encode()
+
+
+def csv_text(rows: Iterable[Sequence[str | float | None]]) -> str:
+    """Returns rows as CSV in which no cell is a formula to a spreadsheet.
+
+    Args:
+      rows: of cells. Text that begins with = + - @ is written with an apostrophe before it, numbers in their shortest
+        form, those that are not finite and None as empty cells.
+
+    Examples:
+      >>> csv_text([["=1+1", -0.5, None]])
+      "'=1+1,-0.5,\\r\\n"
+    """
+    out = io.StringIO(newline="")
+    csv.writer(out).writerows([_csv_cell(cell) for cell in row] for row in rows)
+    return out.getvalue()
+
+
+def _csv_cell(cell: str | float | None) -> str:
+    if isinstance(cell, str):
+        return f"'{cell}" if cell.startswith(_FORMULA) else cell
+    return str(cell) if cell is not None and math.isfinite(cell) else ""
 
 
 def readable(text: str) -> str:

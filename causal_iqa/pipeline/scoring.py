@@ -1,9 +1,6 @@
 """Quality of any images, without labels or references: what the no-reference metrics and the witness say of each."""
 
-import csv
 import dataclasses
-import io
-import json
 import pathlib
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -12,7 +9,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from causal_iqa import _checks, _files, data, metrics, quality
 from causal_iqa.pipeline import anchors, parts, program, study
@@ -229,30 +225,28 @@ def write_scores(path: pathlib.Path, scores: ImageScores) -> None:
     """Writes one row per image, atomically; what is undefined is left empty, and the last column says why.
 
     Args:
-      path: ending in .csv or .parquet. Parquet carries the columns' passports as metadata.
+      path: ending in .csv or .parquet. Parquet carries the columns' passports as metadata and a digest of its content.
+        In CSV an image whose name begins with = + - @ has "./" before it, for else a spreadsheet would run it.
       scores: of the images.
 
     Raises:
-      InputError: for another ending.
+      InputError: for another ending, or when the file cannot be written.
     """
     check_output(path)
-    sink = io.BytesIO() if path.suffix == ".parquet" else io.StringIO(newline="")
     records = {column.name: column.record() for column in scores.columns}
     reasons = parts.undefined_reasons(scores.values, records, len(scores.image_ids))
+    ids = [_files.readable(name) for name in scores.image_ids]
     if path.suffix == ".parquet":
-        table = {"image_id": pa.array(scores.image_ids, pa.string())}
+        table = {"image_id": pa.array(ids, pa.string())}
         table |= {name: pa.array(v, pa.float32(), mask=~np.isfinite(v)) for name, v in scores.values.items()}
         table["undefined"] = reasons
-        metadata = {"causal_iqa": json.dumps({"columns": records, "skipped": scores.skipped}, sort_keys=True)}
-        pq.write_table(pa.table(table).replace_schema_metadata(metadata), sink, compression="zstd")
-        _files.write_atomically(path, sink.getvalue())
+        skipped = [[_files.readable(name), reason] for name, reason in scores.skipped]
+        content = parts.sealed_parquet(pa.table(table), {"columns": records, "skipped": skipped})
+        _files.write_atomically(path, content)
         return
-    writer = csv.writer(sink)
-    writer.writerow(["image_id", *scores.values, "undefined"])
-    for i, (name, reason) in enumerate(zip(scores.image_ids, reasons.to_pylist(), strict=True)):
-        row = [values[i] for values in scores.values.values()]
-        writer.writerow([name, *(str(value) if np.isfinite(value) else "" for value in row), reason or ""])
-    _files.write_text(path, sink.getvalue())
+    ids = [f"./{name}" if name[:1] in "=+-@" else name for name in ids]
+    rows = zip(ids, *scores.values.values(), reasons.to_pylist(), strict=True)
+    _files.write_text(path, _files.csv_text([("image_id", *scores.values, "undefined"), *rows]))
 
 
 def summary_table(scores: ImageScores) -> str:
