@@ -16,6 +16,8 @@ import numpy as np
 from causal_iqa.backbones import checkpoints, formats, layers, networks, transformer
 
 _EPSILON = 1e-6
+# Of the last stage: without padding, nothing is left of smaller images.
+_STRIDE = 32
 
 
 @dataclasses.dataclass(frozen=True)
@@ -162,7 +164,7 @@ def network_of(
     num_classes = len(params["head"]["bias"])
     return networks.Network(
         name=name,
-        apply=networks.applier(ConvNeXt(variant, preprocessing, num_classes), preprocessing),
+        apply=networks.applier(ConvNeXt(variant, preprocessing, num_classes), preprocessing, smallest_inner=_STRIDE),
         params=params,
         preprocessing=preprocessing,
         num_classes=num_classes,

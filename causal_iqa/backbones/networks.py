@@ -129,6 +129,38 @@ class Network:
     classifier: Callable[[Any], tuple[jax.Array, jax.Array]] | None
     text: TextTower | None = None
 
+    @property
+    def smallest_inner(self) -> int:
+        """Smallest side in pixels at which `stages_of` gives inner stages.
+
+        Below `preprocessing.smallest`, where the last features mean little, inner stages still tell a blurred image
+        from a sharp one. A function of the user's is never asked below the side it promises to take.
+        """
+        if self.preprocessing.fixed_size:
+            return self.preprocessing.size
+        return self.apply.smallest_inner if isinstance(self.apply, Applier) else self.preprocessing.smallest
+
+    def stages_of(self, params: Any, image: jax.Array) -> dict[str, jax.Array]:
+        """Returns the stages that `apply` gives, also of images below `preprocessing.smallest`.
+
+        Args:
+          params: as for `apply`.
+          image: float32 [H, W, 3] in [0, 1], sides of at least `smallest_inner`.
+
+        Returns:
+          {stage: features}.
+
+        Raises:
+          InputError: when a side is too small.
+        """
+        if not isinstance(self.apply, Applier) or self.preprocessing.fixed_size:
+            return self.apply(params, image)[1]
+        if min(image.shape[:2]) < self.smallest_inner:
+            raise _checks.InputError(
+                f"image: inner stages of this network need a side of {self.smallest_inner} pixels, got {image.shape}"
+            )
+        return self.apply.unchecked(params, image)[1]
+
     def head(self) -> tuple[jax.Array, jax.Array] | None:
         """Returns the linear classifier on the penultimate features, (kernel [d, num_classes], bias), or None."""
         return None if self.classifier is None else self.classifier(self.params)
@@ -147,27 +179,46 @@ class Network:
         }
 
 
-def applier(
-    module: nn.Module, preprocessing: Preprocessing
-) -> Callable[[Any, jax.Array], tuple[jax.Array, dict[str, jax.Array]]]:
+@dataclasses.dataclass(frozen=True, eq=False)
+class Applier:
+    """A Flax module on batches as the `apply` of a Network: a pure function of (params, one image).
+
+    Attributes:
+      module: takes images [B, H, W, 3] in [0, 1], gives (logits [B, num_classes], {stage: [B, ...]}).
+      preprocessing: the network's; smaller images are refused.
+      smallest_inner: smallest side in pixels at which the module runs at all.
+    """
+
+    module: nn.Module
+    preprocessing: Preprocessing
+    smallest_inner: int
+
+    def __call__(self, params: Any, image: jax.Array) -> tuple[jax.Array, dict[str, jax.Array]]:
+        """Runs the network on one image."""
+        _checks.check_image(image)
+        for side in image.shape[:2]:
+            check_side(self.preprocessing, side, "image")
+        return self.unchecked(params, image)
+
+    def unchecked(self, params: Any, image: jax.Array) -> tuple[jax.Array, dict[str, jax.Array]]:
+        """Runs the network on one image of any side it has pixels left for."""
+        logits, features = self.module.apply({"params": params}, image[None])
+        return logits[0], {stage: value[0] for stage, value in features.items()}
+
+
+def applier(module: nn.Module, preprocessing: Preprocessing, *, smallest_inner: int = 1) -> Applier:
     """Wraps a Flax module on batches as the `apply` of a Network.
 
     Args:
       module: takes images [B, H, W, 3] in [0, 1], gives (logits [B, num_classes], {stage: [B, ...]}).
       preprocessing: the network's.
+      smallest_inner: smallest side in pixels at which the module runs at all. Padded convolutions run on any; without
+        padding, nothing is left of a small image.
 
     Returns:
       A pure function of (params, one image).
     """
-
-    def apply(params: Any, image: jax.Array) -> tuple[jax.Array, dict[str, jax.Array]]:
-        _checks.check_image(image)
-        for side in image.shape[:2]:
-            check_side(preprocessing, side, "image")
-        logits, features = module.apply({"params": params}, image[None])
-        return logits[0], {stage: value[0] for stage, value in features.items()}
-
-    return apply
+    return Applier(module, preprocessing, smallest_inner)
 
 
 def classifier_of(tree: Mapping[str, Any], *path: str) -> tuple[jax.Array, jax.Array]:

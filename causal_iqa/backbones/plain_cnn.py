@@ -243,7 +243,7 @@ def build(name: str, chain: Chain, checkpoint: checkpoints.Checkpoint, input_siz
     module = PlainCNN(chain, widths(chain, checkpoint.tensors), hidden)
     return networks.Network(
         name=name,
-        apply=networks.applier(module, prepared),
+        apply=networks.applier(module, prepared, smallest_inner=prepared.smallest),
         params=convert(chain, checkpoint.tensors),
         preprocessing=prepared,
         num_classes=hidden[-1],

@@ -129,7 +129,7 @@ def build(name: str, checkpoint: checkpoints.Checkpoint, input_size: int | None)
     num_classes = checkpoint.tensors["classifier.1.bias"].shape[0]
     return networks.Network(
         name=name,
-        apply=networks.applier(SqueezeNet(num_classes), preprocessing),
+        apply=networks.applier(SqueezeNet(num_classes), preprocessing, smallest_inner=preprocessing.smallest),
         params=convert(checkpoint.tensors),
         preprocessing=preprocessing,
         num_classes=num_classes,

@@ -42,30 +42,41 @@ def _decompose(plane: jax.Array, basis: np.ndarray) -> jax.Array:
     height, width = (side // _BLOCK for side in plane.shape)
     blocks = plane[: height * _BLOCK, : width * _BLOCK].reshape(height, _BLOCK, width, _BLOCK)
     blocks = blocks.transpose(1, 3, 0, 2).reshape(_BLOCK * _BLOCK, height * width)
+    # About a pixel of the block: a flat one has exactly no coefficients but the constant one.
+    corner = blocks[:1]
     matrix = jnp.asarray(basis.reshape(-1, _BLOCK * _BLOCK), plane.dtype)
-    return jnp.matmul(matrix, blocks, precision="highest").reshape(-1, height, width)
+    found = jnp.matmul(matrix, blocks - corner, precision="highest")
+    return found.at[:1].add(_BLOCK * corner).reshape(-1, height, width)
 
 
 def _moments(x: jax.Array, y: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
     """Local variances and covariance E[x y] - E[x] E[y] under the 3 x 3 Gaussian, zero border, each [K, h, w].
 
-    Taken about each subband's mean, or the constant one would cancel in float32. With x = c + u, y = d + v and W the
+    Taken about the middle of each window: the difference of two large moments has no digits left in float32 where
+    blocks hardly differ, and a root makes that visible. With x = c + u, y = d + v, c and d in the middle, and W the
     part of the window inside the image: E[u v] - E[u] E[v] + (1 - W) (c d W + c E[v] + d E[u]).
     """
     window = _filters.gaussian(_WINDOW_SIZE, _WINDOW_SIGMA)
-    local = functools.partial(_filters.separable, rows=window, columns=window, border="zero")
-    inside = local(jnp.ones((1, *x.shape[1:]), x.dtype))
-    c, d = jnp.mean(x, axis=(1, 2), keepdims=True), jnp.mean(y, axis=(1, 2), keepdims=True)
-    x, y = x - c, y - d
-    mean_x, mean_y = local(x), local(y)
+    height, width = x.shape[1:]
+    reach = (_WINDOW_SIZE // 2,) * 2
+    padded = [_filters.pad(part, reach, reach, "zero") for part in (x, y)]
+    inside = _filters.pad(jnp.ones((1, height, width), x.dtype), reach, reach, "zero")
+    whole = mean_u = mean_v = square_u = square_v = product = 0.0
+    for i, j in np.ndindex(_WINDOW_SIZE, _WINDOW_SIZE):
+        other_x, other_y, there = (part[:, i : i + height, j : j + width] for part in (*padded, inside))
+        weight = window[i] * window[j] * there
+        u, v = other_x - x, other_y - y
+        whole += weight
+        mean_u, mean_v = mean_u + weight * u, mean_v + weight * v
+        square_u, square_v, product = square_u + weight * u * u, square_v + weight * v * v, product + weight * u * v
 
-    def moment(u: jax.Array, v: jax.Array, a: jax.Array, b: jax.Array, mean_u: jax.Array, mean_v: jax.Array):
-        return local(u * v) - mean_u * mean_v + (1.0 - inside) * (a * b * inside + a * mean_v + b * mean_u)
+    def moment(second: jax.Array, a: jax.Array, b: jax.Array, mean_a: jax.Array, mean_b: jax.Array) -> jax.Array:
+        return second - mean_a * mean_b + (1.0 - whole) * (a * b * whole + a * mean_b + b * mean_a)
 
     return (
-        moment(x, x, c, c, mean_x, mean_x),
-        moment(y, y, d, d, mean_y, mean_y),
-        moment(x, y, c, d, mean_x, mean_y),
+        moment(square_u, x, x, mean_u, mean_u),
+        moment(square_v, y, y, mean_v, mean_v),
+        moment(product, x, y, mean_u, mean_v),
     )
 
 

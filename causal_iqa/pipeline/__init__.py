@@ -1,5 +1,6 @@
 """The compiled flow and the main job built on it: config -> score table, resumable and sharded over devices."""
 
+from causal_iqa.pipeline.columns import Column, Scorer
 from causal_iqa.pipeline.config import (
     ALL_NETWORKS,
     ANCHOR_KINDS,
@@ -12,11 +13,12 @@ from causal_iqa.pipeline.config import (
 from causal_iqa.pipeline.execution import Execution
 from causal_iqa.pipeline.finished import Run, read_run
 from causal_iqa.pipeline.parts import ScoreTable
-from causal_iqa.pipeline.program import Column, Scorer, View, make_program
+from causal_iqa.pipeline.program import make_program
 from causal_iqa.pipeline.provenance import Provenance
 from causal_iqa.pipeline.scoring import ImageScores, ScoringConfig, score_images, summary_table, write_scores
 from causal_iqa.pipeline.store import PART_IMAGES, Store, lock
 from causal_iqa.pipeline.study import Study, choose_batch, prepare, quality_and_performance, run
+from causal_iqa.pipeline.views import View
 
 __all__ = [
     "ALL_NETWORKS",

@@ -10,8 +10,9 @@ import numpy as np
 
 from causal_iqa import _checks, backbones, data, images, quality
 from causal_iqa.backbones import tokenizers
-from causal_iqa.pipeline import program
+from causal_iqa.pipeline.columns import count_variant, joined_name, witness_key
 from causal_iqa.pipeline.config import StudyConfig
+from causal_iqa.pipeline.views import View
 
 _ANCHOR_BATCH = 32
 
@@ -134,14 +135,12 @@ def read_anchors(
     return AnchorImages(pixels, labels, ids)
 
 
-def _anchor_features(
-    name: str, backbone: backbones.Network, pixels: np.ndarray, view: program.View
-) -> quality.StageFeatures:
+def _anchor_features(name: str, backbone: backbones.Network, pixels: np.ndarray, view: View) -> quality.StageFeatures:
     # The witnesses fitted on images read no glances.
     view = dataclasses.replace(view, glances={})
 
     def one(params, image):
-        return view.features(name, backbone, params, program.resized(images.from_uint8(image), view.side))
+        return view.features(name, backbone, params, view.see(images.from_uint8(image)))
 
     apply = jax.jit(jax.vmap(one, in_axes=(None, 0)))
     padded = np.concatenate([pixels, pixels[:1].repeat(-len(pixels) % _ANCHOR_BATCH, axis=0)])
@@ -153,7 +152,7 @@ def _anchor_features(
 def fit_on_images(
     anchors: AnchorImages,
     num_classes: int,
-    views: Sequence[program.View],
+    views: Sequence[View],
     feature_backbones: Mapping[str, backbones.Network],
     counts: Sequence[int] = (),
 ) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -167,7 +166,7 @@ def fit_on_images(
       counts: sizes of the first anchors on which the witness over stages is fitted besides.
 
     Returns:
-      ({`program.witness_key`: witness}, {"BACKBONE@SIDE": what leave-one-out chose, JSON values}). A backbone with a
+      ({`witness_key`: witness}, {"BACKBONE@VIEW": what leave-one-out chose, JSON values}). A backbone with a
       head for these classes has a witness of it, too; two backbones and more, one over all of them.
     """
     witnesses, notes = {}, {}
@@ -176,21 +175,21 @@ def fit_on_images(
         for name in view.backbone_sides:
             features[name] = _anchor_features(name, feature_backbones[name], anchors.pixels, view)
             fitted = quality.Anchors(features[name].final, anchors.labels, num_classes)
-            witnesses[program.witness_key("plain", name, view.side)] = quality.fit_witness(fitted)
-            key = program.witness_key("regularised", name, view.side)
+            witnesses[witness_key("plain", name, view.name)] = quality.fit_witness(fitted)
+            key = witness_key("regularised", name, view.name)
             witnesses[key], choice = quality.fit_regularised_witness(fitted)
-            notes[f"{name}@{view.side}"] = choice._asdict()
+            notes[f"{name}@{view.name}"] = choice._asdict()
             if has_head(feature_backbones[name], num_classes):
-                witnesses[program.witness_key("head", name, view.side)] = _head(feature_backbones[name])
+                witnesses[witness_key("head", name, view.name)] = _head(feature_backbones[name])
         if len(features) > 1:
-            features[program.joined_name(features)] = quality.joined(tuple(features.values()))
+            features[joined_name(features)] = quality.joined(tuple(features.values()))
         for name, found in features.items():
             for count in (None, *counts):
-                variant = program.count_variant(count)
+                variant = count_variant(count)
                 first = jax.tree.map(lambda x, count=count: x[:count], found)
                 witness, choice = quality.fit_stages_witness(first, anchors.labels[:count], num_classes)
-                witnesses[program.witness_key("stages", name, view.side, variant)] = witness
-                notes[f"stages@{name}@{view.side}{variant}"] = choice._asdict()
+                witnesses[witness_key("stages", name, view.name, variant)] = witness
+                notes[f"stages@{name}@{view.name}{variant}"] = choice._asdict()
     return witnesses, notes
 
 
@@ -205,7 +204,7 @@ def _head(backbone: backbones.Network) -> quality.ClassVectorWitness:
 
 
 def fit_on_heads(
-    num_classes: int, views: Sequence[program.View], feature_backbones: Mapping[str, backbones.Network]
+    num_classes: int, views: Sequence[View], feature_backbones: Mapping[str, backbones.Network]
 ) -> dict[str, Any]:
     """Takes the class vectors of the backbones' own heads as anchors.
 
@@ -215,7 +214,7 @@ def fit_on_heads(
       feature_backbones: name -> network that gives features.
 
     Returns:
-      {`program.witness_key`: witness}; the witnesses that read one layer are the same.
+      {`witness_key`: witness}; the witnesses that read one layer are the same.
 
     Raises:
       InputError: when a backbone has no head for so many classes.
@@ -229,7 +228,7 @@ def fit_on_heads(
         fitted = _head(backbone)
         for view in views:
             for witness in ("plain", "regularised", "head"):
-                witnesses[program.witness_key(witness, name, view.side)] = fitted
+                witnesses[witness_key(witness, name, view.name)] = fitted
     return witnesses
 
 

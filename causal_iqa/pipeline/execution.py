@@ -8,6 +8,7 @@ import jax
 
 from causal_iqa import _checks
 from causal_iqa.pipeline import program
+from causal_iqa.pipeline.views import View
 
 # Room for the images of all conditions twice, and for the arrays of one degradation and of the networks' first layers.
 _COPIES, _SCRATCH_IMAGES = 2, 120
@@ -47,7 +48,7 @@ def _memory_bytes(device: jax.Device, memory_gb: float | None) -> float:
 
 
 def choose_block(
-    image_size: int, views: Sequence[program.View], num_conditions: int, execution: Execution, device: jax.Device
+    image_size: int, views: Sequence[View], num_conditions: int, execution: Execution, device: jax.Device
 ) -> int:
     """Chooses how many images a device works on at a time: program.BLOCK_IMAGES unless memory demands fewer.
 

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from causal_iqa import _checks, _files, _reading
 from causal_iqa.pipeline import parts, provenance, store
+from causal_iqa.pipeline.columns import Column
 from causal_iqa.pipeline.config import StudyConfig
-from causal_iqa.pipeline.program import Column
 
 
 class Run(NamedTuple):

@@ -12,8 +12,10 @@ import pyarrow as pa
 
 from causal_iqa import _checks, _files, data, metrics, quality
 from causal_iqa.pipeline import anchors, parts, program, study
+from causal_iqa.pipeline.columns import Column, Scorer, metric_scorer, quality_scorer, witness_key
 from causal_iqa.pipeline.config import CLEAN, Condition, NetworkChoice, check_network_names, check_unique
 from causal_iqa.pipeline.execution import DEFAULT_EXECUTION, Execution, check_execution, choose_block, local_devices
+from causal_iqa.pipeline.views import View, backbone_side, enlarged_for
 
 NO_REFERENCE = tuple(name for name, spec in metrics.TABLE.items() if not spec.needs_reference)
 LABEL_FREE = tuple(name for name, spec in quality.TABLE.items() if spec.family == "label_free")
@@ -86,7 +88,7 @@ class ImageScores(NamedTuple):
     """Scores of N images."""
 
     image_ids: tuple[str, ...]
-    columns: tuple[program.Column, ...]  # direction and passport of each column of `values`
+    columns: tuple[Column, ...]  # direction and passport of each column of `values`
     values: Mapping[str, np.ndarray]  # column -> float32 [N], NaN where undefined
     skipped: tuple[tuple[str, str], ...]  # (id, reason) of unreadable images
     image_size: int  # side in pixels at which they were scored
@@ -132,16 +134,16 @@ def _witnesses(config: ScoringConfig, scored, view, feature_backbones) -> tuple[
     return witnesses, details
 
 
-def _scorers(config: ScoringConfig, view, feature_backbones, anchors, witnesses) -> tuple[program.Scorer, ...]:
+def _scorers(config: ScoringConfig, view, feature_backbones, anchors, witnesses) -> tuple[Scorer, ...]:
     conventional = study.resolve_metrics(config.metrics)
-    scorers = [program.metric_scorer(spec, view.side, ()) for spec in conventional]
-    for backbone, side in view.backbone_sides.items():
-        weights = feature_backbones[backbone].weights_sha256
-        details = {"backbone_side": side, "weights_sha256": weights, **anchors[backbone]}
+    scorers = [metric_scorer(spec, view) for spec in conventional]
+    for backbone in view.backbone_sides:
+        parts = {backbone: feature_backbones[backbone]}
+        details = {"weights_sha256": parts[backbone].weights_sha256, **anchors[backbone]}
         for name in LABEL_FREE:
-            if program.witness_key(quality.TABLE[name].witness, backbone, view.side) not in witnesses:
+            if witness_key(quality.TABLE[name].witness, backbone, view.name) not in witnesses:
                 continue
-            scorers.append(program.quality_scorer(name, backbone, view.side, f"{name}@{backbone}", (), details))
+            scorers.append(quality_scorer(name, backbone, view, parts, f"{name}@{backbone}", details))
     return tuple(scorers)
 
 
@@ -168,9 +170,9 @@ def score_images(
     source = data.open_images(config.images)
     feature_backbones = {choice.name: study.load_network(choice) for choice in config.backbones}
     size = _image_size(config, source)
-    sides = {k: program.backbone_side(b.preprocessing, size, at_task=False) for k, b in feature_backbones.items()}
-    enlarged = program.enlarged_for(feature_backbones, size, at_task=False)
-    view = program.View(size, (), sides, enlarged_for=enlarged)
+    sides = {k: backbone_side(b.preprocessing, size, at_task=False) for k, b in feature_backbones.items()}
+    enlarged = enlarged_for(feature_backbones, size, at_task=False)
+    view = View(size, (), sides, enlarged_for=enlarged)
     witnesses, anchors = _witnesses(config, source, view, feature_backbones)
     scorers = _scorers(config, view, feature_backbones, anchors, witnesses)
 

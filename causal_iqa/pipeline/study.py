@@ -19,8 +19,18 @@ from causal_iqa.pipeline.anchors import (
     read_anchors,
     with_text_anchors,
 )
+from causal_iqa.pipeline.columns import (
+    Column,
+    Scorer,
+    count_variant,
+    joined_name,
+    metric_scorer,
+    quality_scorer,
+    witness_key,
+)
 from causal_iqa.pipeline.config import NetworkChoice, StudyConfig, check_unique, degradation_details
 from causal_iqa.pipeline.execution import DEFAULT_EXECUTION, Execution, check_execution, choose_block, local_devices
+from causal_iqa.pipeline.views import View, backbone_side, enlarged_for
 
 _BATCH = 16
 
@@ -35,8 +45,8 @@ class Study:
     image_size: int
     networks: Mapping[str, backbones.Network]
     feature_backbones: Mapping[str, backbones.Network]
-    views: tuple[program.View, ...]
-    scorers: tuple[program.Scorer, ...]
+    views: tuple[View, ...]
+    scorers: tuple[Scorer, ...]
     anchors: Mapping[str, Any]  # kind, ids and classes of the anchors, JSON values
     witnesses: Mapping[str, Any]
     provenance: provenance.Provenance
@@ -94,17 +104,20 @@ def _views(
     networks: Mapping[str, backbones.Network],
     feature_backbones: Mapping[str, backbones.Network],
     num_classes: int,
-) -> tuple[program.View, ...]:
+) -> tuple[View, ...]:
     at_task = config.score_at == "task"
-    by_side: dict[int, list[str]] = {}
+    # One view for the networks that see one and the same image.
+    seen: dict[tuple[int, str | None], list[str]] = {}
     for name, network in networks.items():
-        by_side.setdefault(network.preprocessing.size if at_task else image_size, []).append(name)
+        side = network.preprocessing.size if at_task else image_size
+        interpolation = network.preprocessing.interpolation if side != image_size else None
+        seen.setdefault((side, interpolation), []).append(name)
     return tuple(
-        program.View(
+        View(
             side,
             tuple(names),
             {
-                name: program.backbone_side(backbone.preprocessing, side, at_task)
+                name: backbone_side(backbone.preprocessing, side, at_task)
                 for name, backbone in feature_backbones.items()
             },
             {
@@ -112,49 +125,48 @@ def _views(
                 for name, backbone in feature_backbones.items()
                 if at_task and backbone.num_classes == num_classes and _enlarges(backbone.preprocessing, side)
             },
-            program.enlarged_for(feature_backbones, side, at_task),
+            enlarged_for(feature_backbones, side, at_task),
+            interpolation,
         )
-        for side, names in sorted(by_side.items())
+        for (side, interpolation), names in sorted(seen.items(), key=lambda item: (item[0][0], item[0][1] or ""))
     )
 
 
 def _enlarges(preprocessing: backbones.Preprocessing, side: int) -> bool:
     """Whether a backbone that looks at `side` pixels has a larger side of its own that its classifier is better at."""
-    return program.backbone_side(preprocessing, side, at_task=True) < preprocessing.size
+    return backbone_side(preprocessing, side, at_task=True) < preprocessing.size
 
 
-def _scorers(config, conventional, views, feature_backbones, anchors, witnesses) -> tuple[program.Scorer, ...]:
+def _scorers(config, conventional, every_view, feature_backbones, anchors, witnesses) -> tuple[Scorer, ...]:
     scorers = []
-    for view in views:
-        suffix = f"@{view.side}px" if len(views) > 1 else ""
-        scorers += [program.metric_scorer(spec, view.side, view.networks, suffix) for spec in conventional]
+    for view in every_view:
+        suffix = view.suffix if len(every_view) > 1 else ""
+        scorers += [metric_scorer(spec, view, suffix) for spec in conventional]
         names = tuple(view.backbone_sides)
-        for backbone in names + ((program.joined_name(names),) if len(names) > 1 else ()):
-            parts = names if backbone not in view.backbone_sides else (backbone,)
+        for backbone in names + ((joined_name(names),) if len(names) > 1 else ()):
+            parts = {part: feature_backbones[part] for part in (names if backbone not in names else (backbone,))}
             details = {
-                "backbone_side": {part: [view.backbone_sides[part], *view.glances.get(part, ())] for part in parts},
-                "inner_stages_also_at": {part: view.side for part in parts if part in view.enlarged_for},
                 "anchors": anchors["kind"],
                 "num_anchors": anchors["num"],
-                "weights_sha256": {part: feature_backbones[part].weights_sha256 for part in parts},
+                "weights_sha256": {part: network.weights_sha256 for part, network in parts.items()},
             }
-            scorers += _quality_scorers(config, view, backbone, suffix, details, witnesses)
+            scorers += _quality_scorers(config, view, backbone, parts, suffix, details, witnesses)
     return tuple(scorers)
 
 
-def _quality_scorers(config, view, backbone, suffix, details, witnesses) -> list[program.Scorer]:
+def _quality_scorers(config, view, backbone, parts, suffix, details, witnesses) -> list[Scorer]:
     scorers = []
     for name, spec in quality.TABLE.items():
         for count in (None, *config.anchor_counts):
-            variant = program.count_variant(count)
+            variant = count_variant(count)
             if spec.witness == "none":
                 there = backbone in view.backbone_sides
             else:
-                there = program.witness_key(spec.witness, backbone, view.side, variant) in witnesses
+                there = witness_key(spec.witness, backbone, view.name, variant) in witnesses
             if there and (count is None or not spec.needs_reference):
                 own = details if count is None else {**details, "num_anchors": count}
                 column = f"{name}@{backbone}{variant}{suffix}"
-                scorers.append(program.quality_scorer(name, backbone, view.side, column, view.networks, own, variant))
+                scorers.append(quality_scorer(name, backbone, view, parts, column, own, variant))
     return scorers
 
 
@@ -374,7 +386,7 @@ def _make_step(study: Study, execution: Execution) -> tuple[Callable[[data.Batch
 
 
 def quality_and_performance(
-    study_columns: Sequence[program.Column], table: parts.ScoreTable, networks: Sequence[str]
+    study_columns: Sequence[Column], table: parts.ScoreTable, networks: Sequence[str]
 ) -> tuple[dict[str, dict[str, np.ndarray]], dict[str, np.ndarray]]:
     """Arranges a score table for `alignment.align`: degraded conditions only, higher always better.
 

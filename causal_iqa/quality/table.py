@@ -38,6 +38,12 @@ class QualitySpec:
     higher_is_better: bool = True
 
     @property
+    def reads(self) -> tuple[str, ...]:
+        """Fields of StageFeatures that it reads."""
+        inner = ("final", "inner", "early")
+        return {"stages": inner, "head": ("glances",), "none": ("glances",)}.get(self.witness, ("final",))
+
+    @property
     def needs_reference(self) -> bool:
         """Whether `score` takes the features of the clean image."""
         return self.family == "feature_reference"

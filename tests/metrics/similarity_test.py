@@ -1,6 +1,7 @@
 """The gradient, phase, saliency, wavelet and DCT metrics against float64 formulas, peers and official values."""
 
 import csv
+import io
 import json
 import pathlib
 
@@ -219,3 +220,24 @@ def test_noise_alone_has_little_phase_congruency():
 def test_names_of_the_specs_are_their_functions():
     rows = feature_similarity.SPECS
     assert [row.name for row in rows] == [row.fn.__name__ for row in rows] == ["fsim", "fsimc"]
+
+
+def _flat_blocks(side, quality):
+    """A photograph-like half of noise below flat sky, and the same through JPEG: many blocks hardly differ."""
+    rng = np.random.default_rng(0)
+    rows, columns = np.mgrid[:side, :side]
+    reference = np.stack([170 + 40 * (rows < side // 2), 190 + 20 * (columns < side // 3), 200 + 0 * rows], -1)
+    reference[side // 2 :, side // 2 :] = rng.normal(120, 40, (side - side // 2, side - side // 2, 3)).clip(0, 255)
+    stored = io.BytesIO()
+    PIL.Image.fromarray(reference.astype(np.uint8)).save(stored, "jpeg", quality=quality)
+    return reference.astype(np.uint8), np.asarray(PIL.Image.open(stored))
+
+
+@pytest.mark.parametrize(("side", "quality"), [(192, 10), (200, 5)])
+def test_dss_of_flat_blocks_has_all_digits_compiled_or_not(side, quality):
+    # Root of a product of variances: what float32 left of E[x^2] - E[x]^2 gave 1e-4.
+    pair = _flat_blocks(side, quality)
+    expected = oracles.dss(*pair)
+    arguments = [images.from_uint8(part) for part in pair]
+    for fn in (metrics.TABLE["dss"].fn, jax.jit(metrics.TABLE["dss"].fn)):
+        assert float(fn(*arguments)) == pytest.approx(expected, abs=1e-6)

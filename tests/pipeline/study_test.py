@@ -13,6 +13,7 @@ import causal_iqa
 from causal_iqa import backbones, data, degradations, images, metrics, pipeline, quality
 from causal_iqa.pipeline import anchors, parts, program, provenance, store
 from causal_iqa.pipeline import study as study_module
+from causal_iqa.pipeline.columns import metric_scorer
 
 _CONFIG = pipeline.StudyConfig(
     num_images=33,
@@ -150,34 +151,6 @@ def test_a_classifier_glances_at_its_own_side_too(monkeypatch):
     assert not any(scorer.column.metric.startswith("stages") for scorer in study.scorers)
 
 
-def test_inner_stages_read_an_enlarged_image_at_its_own_side_too():
-    backbone = backbones.load_packaged("scene_features")
-    demanding = dataclasses.replace(backbone.preprocessing, smallest=40)
-    backbone = dataclasses.replace(backbone, preprocessing=demanding)
-    named = {"b": backbone}
-    assert program.enlarged_for(named, 24, at_task=True) == ("b",)
-    assert program.enlarged_for(named, 40, at_task=True) == ()
-    fixed = dataclasses.replace(backbone, preprocessing=dataclasses.replace(demanding, fixed_size=True))
-    assert program.enlarged_for({"b": fixed}, 24, at_task=True) == ()
-    refuses = dataclasses.replace(backbone, apply=lambda params, image: (None, {}) if len(image) > 30 else 1 // 0)
-    assert program.enlarged_for({"b": refuses}, 24, at_task=True) == ()
-
-    image = jax.random.uniform(jax.random.key(0), (24, 24, 3))
-    view = program.View(24, (), {"b": 40}, enlarged_for=("b",))
-    found = view.features("b", backbone, backbone.params, image)
-    large, small = (
-        quality.stage_features(
-            backbone.apply(backbone.params, images.resize(image, side, side, demanding.interpolation))[1],
-            backbone.stages,
-            "penultimate",
-        )
-        for side in (40, 24)
-    )
-    expected = quality.with_inner_of(large._replace(glances=(large.final,)), small)
-    jax.tree.map(np.testing.assert_array_equal, found, expected)
-    assert len(found.inner) == 2 * len(large.inner) and not np.array_equal(found.early, large.early)
-
-
 def test_undefined_scores_are_null_and_stay_out_of_the_numbers(study, table):
     assert np.isnan(table.columns["psnr"][0]).all()
     assert np.isfinite(table.columns["psnr"][1:]).all()
@@ -214,7 +187,7 @@ def test_the_table_on_disk_says_why_a_score_is_missing(folder):
 
 
 def test_direction_is_turned_so_that_higher_is_better(table):
-    column = program.Column("entropy", "entropy", "no_reference", False, 48, ("scene_cnn_a",), {})
+    column = pipeline.Column("entropy", "entropy", "no_reference", False, 48, ("scene_cnn_a",), {})
     scores, _ = pipeline.quality_and_performance([column], table, ["scene_cnn_a"])
     np.testing.assert_array_equal(scores["entropy"]["all"], -table.columns["entropy"][1:])
 
@@ -316,7 +289,7 @@ def test_networks_of_two_input_sizes_have_their_own_scores(tmp_path, monkeypatch
 
 
 def test_metrics_that_images_are_too_small_for_are_undefined_with_a_reason():
-    scorer = program.metric_scorer(metrics.TABLE["ssim"], 8, ("n",))
+    scorer = metric_scorer(metrics.TABLE["ssim"], pipeline.View(8, ("n",), {}))
     assert "smallest side, 11" in scorer.column.passport["undefined"]
     assert np.isnan(scorer.fn({}, None, None, {}, {}, 0))
 
@@ -336,7 +309,7 @@ def test_the_program_compiles_once(study):
         conditions=study.config.conditions[:2],
         networks={},
         feature_backbones={},
-        views=(program.View(48, (), {}),),
+        views=(pipeline.View(48, (), {}),),
         scorers=tuple(s for s in study.scorers if s.column.metric == "ssim"),
         devices=jax.local_devices()[:1],
     )

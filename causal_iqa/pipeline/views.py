@@ -1,0 +1,160 @@
+"""Views: the image that quality is scored on, and at which sides the backbones read it."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from causal_iqa import backbones, images, quality
+
+
+@dataclasses.dataclass(frozen=True)
+class View:
+    """An image as quality is scored on it, for which networks, and the backbones that look at it.
+
+    Attributes:
+      side: side in pixels.
+      networks: names.
+      backbone_sides: backbone name -> side of its input.
+      glances: backbone name -> further sides at which it looks at the same view, for its own class vectors.
+      enlarged_for: the backbones that look at the view enlarged and whose inner stages read it as it is, too.
+      interpolation: of the resize to `side`, one of `images.INTERPOLATIONS`; None: images have this side already.
+    """
+
+    side: int
+    networks: tuple[str, ...]
+    backbone_sides: Mapping[str, int]
+    glances: Mapping[str, tuple[int, ...]] = dataclasses.field(default_factory=dict)
+    enlarged_for: tuple[str, ...] = ()
+    interpolation: str | None = None
+
+    @property
+    def name(self) -> str:
+        """Its name in witnesses and notes: the side, and the interpolation where it is not bilinear."""
+        return f"{self.side}" if self.interpolation in (None, "bilinear") else f"{self.side}_{self.interpolation}"
+
+    @property
+    def suffix(self) -> str:
+        """What tells its columns from those of another view: "@32px", "@224px_bicubic"."""
+        side, *interpolation = self.name.split("_")
+        return "_".join((f"@{side}px", *interpolation))
+
+    def see(self, image: jax.Array) -> jax.Array:
+        """Makes the view of one image.
+
+        Args:
+          image: float32 [S, S, 3] in [0, 1], as it was degraded.
+
+        Returns:
+          float32 [side, side, 3]: for the networks of the view exactly what `backbones.geometry` gives them, when
+          quality is scored at the task's resolution.
+
+        Raises:
+          ValueError: when the image has another side and the view no interpolation.
+        """
+        if self.interpolation is None:
+            if image.shape[:2] != (self.side, self.side):
+                raise ValueError(f"image: expected {self.side} x {self.side} pixels, got {image.shape[:2]}")
+            return image
+        return images.resize(image, self.side, self.side, self.interpolation)
+
+    def features(self, name: str, backbone: backbones.Network, params: Any, view: jax.Array) -> quality.StageFeatures:
+        """What the witnesses read of one image through one of the view's backbones.
+
+        Args:
+          name: of the backbone.
+          backbone: the network.
+          params: its parameters.
+          view: float32 [side, side, 3], from `see`.
+
+        Returns:
+          The features: of the view at the backbone's side; inner stages of the view as it is, too, where the backbone
+          is in `enlarged_for`.
+        """
+
+        def stages_at(side: int) -> dict[str, jax.Array]:
+            resized = images.resize(view, side, side, backbone.preprocessing.interpolation)
+            return backbone.stages_of(params, resized)
+
+        def read(stages: dict[str, jax.Array]) -> quality.StageFeatures:
+            return quality.stage_features(stages, backbone.stages, backbones.PENULTIMATE)
+
+        found = read(stages_at(self.backbone_sides[name]))
+        others = (stages_at(side)[backbones.PENULTIMATE] for side in self.glances.get(name, ()))
+        found = found._replace(glances=(found.final, *others))
+        return quality.with_inner_of(found, read(stages_at(self.side))) if name in self.enlarged_for else found
+
+    def reads(self, name: str, backbone: backbones.Network, fields: Sequence[str]) -> dict[str, Any]:
+        """Says what a metric reads through one of the view's backbones, from the shapes of its stages.
+
+        Args:
+          name: of the backbone.
+          backbone: the network.
+          fields: of StageFeatures that the metric reads.
+
+        Returns:
+          JSON values: "interpolation" of the resize to the backbone's sides; "penultimate_at" which sides; "inner_at",
+          side -> stages whose means and deviations are read; "familiarity_at", side -> stage. Only what is read.
+        """
+        largest = self.backbone_sides[name]
+        inner_sides = [largest, self.side] if name in self.enlarged_for else [largest]
+        inner = {str(side): list(inner_stages_at(backbone, side)) for side in inner_sides}
+        earliest = inner[str(inner_sides[-1])][:1] or [backbones.PENULTIMATE]
+        every = {
+            "final": {"penultimate_at": [largest]},
+            "glances": {"penultimate_at": [largest, *self.glances.get(name, ())]},
+            "inner": {"inner_at": inner},
+            "early": {"familiarity_at": {str(inner_sides[-1]): earliest[0]}},
+        }
+        found: dict[str, Any] = {"interpolation": backbone.preprocessing.interpolation}
+        for field in fields:
+            found |= every[field]
+        return found
+
+
+def inner_stages_at(backbone: backbones.Network, side: int) -> tuple[str, ...]:
+    """Returns the inner stages that a backbone gives of an image of `side` pixels, of those that have any places."""
+    image = jax.ShapeDtypeStruct((side, side, 3), jnp.float32)
+    shapes = {name: value.shape for name, value in jax.eval_shape(backbone.stages_of, backbone.params, image).items()}
+    inner = quality.inner_stages(shapes, backbone.stages)
+    return inner if all(0 not in shapes[name] for name in inner) else ()
+
+
+def backbone_side(preprocessing: backbones.Preprocessing, side: int, at_task: bool) -> int:
+    """Side of a backbone's input when quality is scored at `side` pixels.
+
+    At the task's resolution a fully convolutional backbone reads what the task network reads, enlarged only when that
+    is smaller than it can use; otherwise, and for networks of one fixed size, it takes its own input size.
+
+    Args:
+      preprocessing: of the backbone.
+      side: of the images that are scored, in pixels.
+      at_task: whether this is a task network's input.
+
+    Returns:
+      A side in pixels.
+    """
+    if preprocessing.fixed_size or not at_task:
+        return preprocessing.size
+    return max(side, preprocessing.smallest)
+
+
+def enlarged_for(feature_backbones: Mapping[str, backbones.Network], side: int, at_task: bool) -> tuple[str, ...]:
+    """The backbones that are given images of `side` pixels enlarged, and whose inner stages can read them as they are.
+
+    Args:
+      feature_backbones: name -> network that gives features.
+      side: of the images that are scored, in pixels.
+      at_task: whether this is a task network's input.
+
+    Returns:
+      Their names.
+    """
+    return tuple(
+        name
+        for name, backbone in feature_backbones.items()
+        if backbone.smallest_inner <= side < backbone_side(backbone.preprocessing, side, at_task)
+        and inner_stages_at(backbone, side)
+    )

@@ -1,0 +1,190 @@
+"""What each score really reads: which resize, which sides, which stages, and that the record says so."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import safetensors.numpy
+
+import causal_iqa
+from causal_iqa import backbones, data, images, metrics, pipeline, quality
+from causal_iqa.backbones import mobilenet, networks
+from causal_iqa.pipeline import columns, views
+from causal_iqa.pipeline import study as study_module
+from tests.backbones import synthetic
+
+_BLOCKS = ("block02", "block05", "block12")
+
+
+@pytest.fixture(scope="module")
+def mobile(tmp_path_factory):
+    path = tmp_path_factory.mktemp("weights") / "thin.safetensors"
+    layout = mobilenet.layout("mobilenet_v2", synthetic.thin("mobilenet_v2", 0.25))
+    safetensors.numpy.save_file(synthetic.tensors(layout, seed=3), path)
+    return backbones.load("mobilenet_v2", path)
+
+
+def _with_preprocessing(network, **changes):
+    return dataclasses.replace(network, preprocessing=dataclasses.replace(network.preprocessing, **changes))
+
+
+def test_a_network_that_refuses_small_images_still_reads_them_with_its_inner_stages(mobile):
+    named = {"m": mobile}
+    with pytest.raises(causal_iqa.InputError, match="at least 96 pixels, got 32"):
+        mobile.apply(mobile.params, jnp.zeros((32, 32, 3)))
+    assert views.enlarged_for(named, 32, at_task=True) == ("m",)
+    assert views.enlarged_for(named, 96, at_task=True) == ()
+    assert views.enlarged_for({"m": _with_preprocessing(mobile, fixed_size=True)}, 32, at_task=True) == ()
+
+    image = jax.random.uniform(jax.random.key(0), (32, 32, 3))
+    view = pipeline.View(32, (), {"m": 96}, enlarged_for=("m",))
+    found = view.features("m", mobile, mobile.params, image)
+    module = mobile.apply.module  # It has no check of the side.
+    own = {name: x[0] for name, x in module.apply({"params": mobile.params}, image[None])[1].items()}
+    large = mobile.apply(mobile.params, images.resize(image, 96, 96))[1]
+    np.testing.assert_allclose(found.early, own["block02"].mean((0, 1)), rtol=1e-6)
+    expected = [f((0, 1)) for stages in (large, own) for name in _BLOCKS for f in (stages[name].mean, stages[name].std)]
+    assert len(found.inner) == len(expected) == 12
+    for value, other in zip(found.inner, expected, strict=True):
+        np.testing.assert_allclose(value, other, rtol=1e-5)
+
+
+def test_the_record_says_what_a_score_reads(mobile):
+    view = pipeline.View(32, ("n",), {"m": 96}, {"m": (224,)}, ("m",), "bicubic")
+    scorer = columns.quality_scorer("stages_free", "m", view, {"m": mobile}, "stages_free@m", {})
+    assert scorer.column.record()["reads"] == {
+        "image": {"side": 32, "interpolation": "bicubic"},
+        "clean_image": False,
+        "label": False,
+        "backbones": {
+            "m": {
+                "interpolation": "bilinear",
+                "penultimate_at": [96],
+                "inner_at": {"96": list(_BLOCKS), "32": list(_BLOCKS)},
+                "familiarity_at": {"32": "block02"},
+            }
+        },
+    }
+    scorer = columns.quality_scorer("clean_cosine", "m", view, {"m": mobile}, "clean_cosine@m", {})
+    reads = scorer.column.record()["reads"]
+    assert reads["clean_image"] and reads["backbones"]["m"]["penultimate_at"] == [96, 224]
+    assert set(reads["backbones"]["m"]) == {"interpolation", "penultimate_at"}
+    reads = columns.metric_scorer(metrics.TABLE["ssim"], pipeline.View(32, (), {})).column.record()["reads"]
+    assert reads == {"image": {"side": 32, "interpolation": "none"}}
+
+
+@pytest.mark.parametrize("name", quality.TABLE)
+def test_a_metric_reads_the_features_it_says_and_no_others(name):
+    spec = quality.TABLE[name]
+    rng = np.random.default_rng(0)
+    anchors = quality.StageFeatures(*(rng.normal(size=(12, d)).astype(np.float32) for d in (5, 4)), ())
+    anchors = anchors._replace(inner=(anchors.early, anchors.early**2))
+    labels = np.arange(12) % 3
+    vectors = quality.ClassVectors(rng.normal(size=(3, 5)).astype(np.float32), np.zeros(3, np.float32))
+    witness = {
+        "plain": lambda: quality.fit_witness(quality.Anchors(anchors.final, labels, 3)),
+        "regularised": lambda: quality.fit_regularised_witness(quality.Anchors(anchors.final, labels, 3))[0],
+        "stages": lambda: quality.fit_stages_witness(anchors, labels, 3)[0],
+        "head": lambda: quality.fit_class_vectors(vectors),
+        "none": lambda: None,
+    }[spec.witness]()
+    seen = jax.tree.map(lambda x: jnp.asarray(x[0] * 0.7 + 0.2), anchors)
+    seen = seen._replace(glances=(seen.final, seen.final + 0.3))
+    clean = jax.tree.map(lambda x: x + 0.1, seen)
+    gradient = jax.grad(lambda x: quality.evaluate(spec, witness, x, jnp.int32(0), clean))(seen)
+    read = {
+        field for field in seen._fields if any(np.any(leaf != 0) for leaf in jax.tree.leaves(getattr(gradient, field)))
+    }
+    assert read == set(spec.reads)
+
+
+def test_networks_say_from_which_side_their_inner_stages_can_be_read(tmp_path):
+    path = tmp_path / "squeezenet.safetensors"
+    layout = backbones.TABLE["squeezenet1_1"].layout({})
+    safetensors.numpy.save_file(synthetic.tensors(layout, seed=3), path)
+    unpadded = backbones.load("squeezenet1_1", path)
+    assert unpadded.smallest_inner == unpadded.preprocessing.smallest == 17
+    # `score` enlarges to the backbone's own side.
+    assert views.enlarged_for({"s": unpadded}, 17, at_task=False) == ("s",)
+    assert views.enlarged_for({"s": unpadded}, 16, at_task=False) == ()
+    with pytest.raises(causal_iqa.InputError, match="need a side of 17 pixels"):
+        unpadded.stages_of(unpadded.params, jnp.zeros((16, 16, 3)))
+
+
+def test_a_users_function_is_not_asked_below_its_smallest_side_and_its_errors_are_not_hidden():
+    own = backbones.load_packaged("scene_features")
+
+    def apply(params, image):
+        if len(image) == 20:
+            raise ZeroDivisionError("of the user's")
+        return own.apply(params, image)
+
+    preprocessing = dataclasses.replace(own.preprocessing, smallest=20)
+    network = backbones.make_network("mine", apply, own.params, preprocessing)
+    assert network.smallest_inner == 20
+    assert views.enlarged_for({"n": network}, 19, at_task=False) == ()
+    assert views.enlarged_for({"n": network}, 24, at_task=False) == ("n",)
+    with pytest.raises(ZeroDivisionError, match="of the user's"):
+        views.enlarged_for({"n": network}, 20, at_task=False)
+
+
+def test_a_view_is_exactly_what_its_networks_see(tmp_path, monkeypatch):
+    filters = {"scene_cnn_a": (24, "bilinear"), "scene_cnn_b": (24, "bicubic"), "scene_cnn_c": (48, "bicubic")}
+
+    def load(choice):
+        network = backbones.load_packaged(choice.architecture)
+        side, interpolation = filters.get(choice.name, (48, "bilinear"))
+        return _with_preprocessing(network, size=side, interpolation=interpolation)
+
+    monkeypatch.setattr(study_module, "load_network", load)
+    config = pipeline.StudyConfig(
+        num_images=8,
+        networks=tuple(pipeline.NetworkChoice.parse(name) for name in filters),
+        backbones=(pipeline.NetworkChoice.parse("scene_features"),),
+        degradations=("contrast",),
+        severities=(3.0,),
+        metrics=("entropy", "mse"),
+        num_anchors=20,
+    )
+    study = pipeline.prepare(config)
+    assert [(view.name, view.interpolation, view.networks) for view in study.views] == [
+        ("24_bicubic", "bicubic", ("scene_cnn_b",)),
+        ("24", "bilinear", ("scene_cnn_a",)),
+        ("48", None, ("scene_cnn_c",)),  # The images have 48 pixels: no filter is used.
+    ]
+    source = data.open_source("scenes")
+    image = images.from_uint8(source[int(study.indices[0])].image)
+    for view in study.views:
+        for name in view.networks:
+            seen = backbones.geometry(study.networks[name].preprocessing, image)
+            np.testing.assert_array_equal(view.see(image), seen)
+    assert not np.array_equal(study.views[0].see(image), study.views[1].see(image))
+
+    output = pipeline.Store(tmp_path, study.config, study.fingerprint, study.details)
+    table = pipeline.run(study, output, pipeline.Execution(num_devices=1))
+    suffixes = {"scene_cnn_a": "@24px", "scene_cnn_b": "@24px_bicubic", "scene_cnn_c": "@48px"}
+    assert {f"stages_free@scene_features{suffix}" for suffix in suffixes.values()} <= set(table.columns)
+    assert {f"scene_features{suffix}/features" for suffix in suffixes.values()} <= set(table.vectors)
+    for name, suffix in suffixes.items():
+        seen = backbones.geometry(study.networks[name].preprocessing, image)
+        expected = metrics.TABLE["entropy"].fn(seen)
+        assert table.columns[f"entropy{suffix}"][0, 0] == pytest.approx(float(expected), abs=1e-5)
+    passports = {scorer.column.name: scorer.column.record() for scorer in study.scorers}
+    assert passports["mse@24px_bicubic"]["reads"]["image"] == {"side": 24, "interpolation": "bicubic"}
+    assert passports["mse@24px_bicubic"]["networks"] == ["scene_cnn_b"]
+    # The bicubic network's own scores are those of its own view.
+    scores, _ = pipeline.quality_and_performance([s.column for s in study.scorers], table, list(filters))
+    np.testing.assert_array_equal(scores["mse"]["scene_cnn_b"], -table.columns["mse@24px_bicubic"][1:])
+
+
+def test_a_view_without_a_resize_refuses_another_side():
+    with pytest.raises(ValueError, match=r"expected 24 x 24 pixels, got \(48, 48\)"):
+        pipeline.View(24, (), {}).see(jnp.zeros((48, 48, 3)))
+
+
+def test_stages_below_the_smallest_side_need_a_network_of_this_package():
+    network = backbones.load_packaged("scene_features")
+    assert isinstance(network.apply, networks.Applier) and network.smallest_inner == 1
+    assert set(network.stages_of(network.params, jnp.zeros((8, 8, 3)))) == set(network.stages)
