@@ -1,6 +1,14 @@
 """What the graph of a metric says must hold, and what interventions on the imaging condition did."""
 
 from causal_iqa.causal.adjustment import METHODS, ArmMeans, Assignment, arm_means, assign, estimate_arms
+from causal_iqa.causal.claims import (
+    RELEVANT_CORRELATION,
+    RELEVANT_FALL,
+    Answer,
+    Claim,
+    CorrectedTest,
+    fall_claim,
+)
 from causal_iqa.causal.desiderata import SMALLEST_P, UNDEFINED, Desiderata, Evidence, Verdict, judge
 from causal_iqa.causal.dose_alignment import DoseAlignment, Trend, align_doses, falling_trend
 from causal_iqa.causal.effects import (
@@ -9,7 +17,7 @@ from causal_iqa.causal.effects import (
     average_effects,
     dose_response,
 )
-from causal_iqa.causal.estimates import Estimate
+from causal_iqa.causal.estimates import LEAST_IMAGES, Estimate
 from causal_iqa.causal.graphs import (
     FAMILIES,
     Graph,
@@ -40,19 +48,33 @@ from causal_iqa.causal.observational import (
     severity_propensities,
     true_means,
 )
+from causal_iqa.causal.ordered_means import StepFalls, falls_by_degradation, step_falls
 from causal_iqa.causal.refutations import Refutation, refute
 from causal_iqa.causal.sensitivity import Robustness, e_value, robustness
-from causal_iqa.causal.within_conditions import clustered_test
+from causal_iqa.causal.within_conditions import (
+    CommonSignTest,
+    common_sign_test,
+    within_condition_independence_test,
+)
+
+clustered_test = within_condition_independence_test
 
 __all__ = [
     "FAMILIES",
+    "LEAST_IMAGES",
     "METHODS",
+    "RELEVANT_CORRELATION",
+    "RELEVANT_FALL",
     "RIVALS",
     "SMALLEST_P",
     "UNDEFINED",
+    "Answer",
     "ArmMeans",
     "Assignment",
+    "Claim",
     "Column",
+    "CommonSignTest",
+    "CorrectedTest",
     "Desiderata",
     "Distinction",
     "DoseAlignment",
@@ -68,6 +90,7 @@ __all__ = [
     "Overlap",
     "Refutation",
     "Robustness",
+    "StepFalls",
     "Trend",
     "Verdict",
     "adjustment_set",
@@ -77,6 +100,7 @@ __all__ = [
     "at_task_input",
     "average_effects",
     "clustered_test",
+    "common_sign_test",
     "covariates",
     "d_separated",
     "distinctions",
@@ -84,7 +108,9 @@ __all__ = [
     "dose_response",
     "e_value",
     "estimate_arms",
+    "fall_claim",
     "falling_trend",
+    "falls_by_degradation",
     "implications",
     "implied_independences",
     "independence_test",
@@ -100,5 +126,7 @@ __all__ = [
     "robustness",
     "severity_propensities",
     "statement_tests",
+    "step_falls",
     "true_means",
+    "within_condition_independence_test",
 ]

@@ -11,9 +11,12 @@ import numpy as np
 
 from causal_iqa.alignment import resample_counts
 
+# Of fewer images no interval is given: their resamples hold too few different samples.
+LEAST_IMAGES = 8
+
 
 class Estimate(NamedTuple):
-    """A number with its percentile interval; NaN where undefined. Fields may be arrays of one shape."""
+    """A number with its interval; NaN where undefined. Fields may be arrays of one shape."""
 
     value: np.ndarray | float
     low: np.ndarray | float

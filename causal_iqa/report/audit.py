@@ -6,9 +6,9 @@ from typing import Any
 
 from causal_iqa import _checks, _files, causal, pipeline
 from causal_iqa.report import audit_doses, audit_figures, audit_graphs, audit_markdown, audit_observational, findings
-from causal_iqa.report.audit_data import AuditData, Progress, gather, number
+from causal_iqa.report.audit_data import AuditData, Progress, gather, interval, number
 
-SCHEMA = 2
+SCHEMA = 3
 
 
 def read_graphs(texts: tuple[str, ...] | list[str]) -> dict[str, causal.Graph]:
@@ -65,7 +65,7 @@ def audit(
       progress: called with the name of a part, its work done so far and all of it.
 
     Returns:
-      {"schema": 2, "desiderata", "families", "graph_tests", "effects", "trends", "dose_alignment", "observational",
+      {"schema": 3, "desiderata", "families", "graph_tests", "effects", "trends", "dose_alignment", "observational",
       "mediation", ...}. Effects are E[value | do(condition)] - E[value | do(clean)], higher always better, "accuracy"
       the mean over the networks; a metric without a score on clean images is compared with the mildest conditions.
     """
@@ -117,7 +117,9 @@ def verdicts(audited: Mapping[str, Any]) -> dict[str, causal.Desiderata]:
       audited: what `audit` gave.
     """
     return {
-        metric: causal.Desiderata(*(causal.Verdict(one["holds"], one["evidence"]) for one in by.values()))
+        metric: causal.Desiderata(
+            *(causal.Verdict(*(one[name] for name in causal.Verdict._fields)) for one in by.values())
+        )
         for metric, by in audited["desiderata"].items()
     }
 
@@ -127,20 +129,38 @@ def _desiderata(
 ) -> dict[str, dict[str, Any]]:
     judged = {}
     for metric in data.metrics:
+        own, falls = evidence[metric], audit_graphs.falls(data, metric)
         verdicts = causal.judge(
             findings.family_graph(data.config, data.families[metric]),
             found.effects[metric],
-            found.doses[metric],
+            falls,
             found.alignments[metric][pipeline.ALL_NETWORKS],
-            evidence=evidence[metric],
+            num_images=len(data.labels),
+            evidence=own,
             alpha=audit_graphs.ALPHA,
+            level=data.config.level,
         )
-        own = evidence[metric]
         judged[metric] = {name: verdict._asdict() for name, verdict in verdicts._asdict().items()}
-        judged[metric]["sensitive"]["p_value"] = number(own.depends)
-        judged[metric]["sensitive"]["falling"] = {name: number(p) for name, p in own.falling.items()}
-        judged[metric]["aligned"]["p_value"] = number(own.informs)
+        judged[metric]["sensitive"] |= {
+            "independent_of_condition": _test(own.depends),
+            "degradations": {name: _fall(one, own, name, data.config.level) for name, one in falls.items()},
+        }
+        judged[metric]["aligned"] |= {"independence": _test(own.informs), "common_sign": _test(own.common_sign)}
     return judged
+
+
+def _fall(one: causal.StepFalls, own: causal.Evidence, name: str, level: float) -> dict[str, Any]:
+    return {
+        "answer": causal.fall_claim(one, own.falling[name], alpha=audit_graphs.ALPHA, level=level).answer,
+        "smallest_fall": interval(one.smallest),
+        "unit": number(one.unit),
+        "falls_at_every_step": _test(own.falling[name]),
+        "page": _test(own.page[name]),
+    }
+
+
+def _test(one: causal.CorrectedTest) -> dict[str, float | None]:
+    return {"p_value": number(one.p_value), "holm": number(one.corrected), "z": number(one.z)}
 
 
 def _families(data: AuditData) -> dict[str, dict[str, Any]]:

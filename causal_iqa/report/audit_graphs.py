@@ -18,6 +18,8 @@ ALPHA = 0.05
 _PER_CONDITION = 8
 # Images drawn for the tests that take one row of each: their time grows with the square and the cube.
 _MOST_IMAGES = 1000
+# Rows drawn, as images with all their conditions, for each test given the condition.
+_MOST_ROWS = 200_000
 _BLIND = causal.Independence("C", "Q", frozenset())
 _IRRELEVANT = causal.Independence("M", "Q", frozenset({"C"}))
 
@@ -47,28 +49,28 @@ def graph_tests(
     conditions, images = causal.one_row_per_image(
         key, len(data.labels), len(data.names), per_condition=_PER_CONDITION, most=_MOST_IMAGES
     )
+    some = _whole_images(data)
     columns = _columns(data, conditions, images)
     observed = {*columns, "Q"}
     implied = {name: causal.implications(graph, observed & set(graph.nodes)) for name, graph in graphs.items()}
     wanted = _statements(data, graphs, implied, own)
-    num_permutations = math.ceil(1.5 * sum(map(len, wanted.values())) / ALPHA)
+    num_permutations = max(1000, math.ceil(1.5 * sum(map(len, wanted.values())) / ALPHA))
     tests = []
     for done, (metric, statements) in enumerate(wanted.items(), 1):
         seen = dict(columns)
         if metric is not None:
             seen["Q"] = causal.numeric_column(data.outcomes[metric][conditions, images])
+        tables = _tables(data, metric)
         # The same key for all metrics: they meet the same permutations.
         for one in statements:
-            tests.append(
-                (metric, one, _test(key, one, seen, data, metric, (conditions, images), max(1000, num_permutations)))
-            )
+            tests.append((metric, one, _test(key, one, seen, tables, (conditions, images), some, num_permutations)))
         if progress is not None:
             progress(done, len(wanted))
     rows = _adjusted(tests)
     return {
         "design": (
             f"one row per image, {len(images)} images, each under one of {len(set(conditions.tolist()))} conditions "
-            "dealt out at random; given C alone, all rows, with images permuted whole"
+            f"dealt out at random; given C alone, all rows of {_counted(some, data)}, with images permuted whole"
         ),
         "alpha": ALPHA,
         "graphs": {name: _graph_record(graphs[name], implied[name]) for name in graphs},
@@ -79,31 +81,81 @@ def graph_tests(
 
 
 def evidence(tested: Mapping[str, Any], data: AuditData) -> dict[str, causal.Evidence]:
-    """The tests behind the desiderata of every metric, corrected by Holm.
+    """The tests behind the desiderata of every metric, each kind corrected by Holm over all metrics.
 
     Args:
       tested: what `graph_tests` gave.
       data: of the run.
     """
-    p_values = {(row["metric"], row["x"], row["y"], tuple(row["given"])): row["holm"] for row in tested["tests"]}
-    trends = {}
+    place = {(row["metric"], row["x"], row["y"], tuple(row["given"])): row for row in tested["tests"]}
+    key = jax.random.fold_in(data.key, zlib.crc32(b"common sign"))
+    some = _whole_images(data)
+    num_permutations = max(1000, math.ceil(1.5 * len(data.metrics) / ALPHA))
+    falling, page, signs = {}, {}, {}
     for metric in data.metrics:
+        for name, one in falls(data, metric).items():
+            falling[metric, name] = one.p_value
         for name in dict.fromkeys(data.degradations):
             at = np.flatnonzero(np.array(data.degradations) == name)
             at = at[np.argsort(data.severities[at], kind="stable")]
-            trends[metric, name] = causal.falling_trend(data.outcomes[metric][at]).p_value
-    falling = dict(zip(trends, alignment.adjust(np.array(list(trends.values())), "holm"), strict=True))
+            page[metric, name] = causal.falling_trend(data.outcomes[metric][at]).p_value
+        signs[metric] = causal.common_sign_test(
+            key,
+            data.outcomes[metric][:, some],
+            data.outcomes[ACCURACY][:, some],
+            num_permutations=num_permutations,
+        )
+    falling, page = _corrected(falling), _corrected(page)
+    sign = _corrected({metric: one.p_value for metric, one in signs.items()})
     found = {}
     for metric in data.metrics:
         depends, informs = (
-            p_values.get((metric, one.x, one.y, tuple(sorted(one.given)))) for one in (_BLIND, _IRRELEVANT)
+            place.get((metric, one.x, one.y, tuple(sorted(one.given)))) for one in (_BLIND, _IRRELEVANT)
         )
         found[metric] = causal.Evidence(
-            depends=math.nan if depends is None else depends,
-            falling={name: float(p) for (of, name), p in falling.items() if of == metric},
-            informs=math.nan if informs is None else informs,
+            depends=_of_row(depends),
+            falling={name: one for (of, name), one in falling.items() if of == metric},
+            page={name: one for (of, name), one in page.items() if of == metric},
+            informs=_of_row(informs),
+            common_sign=sign[metric]._replace(z=signs[metric].z),
         )
     return found
+
+
+def falls(data: AuditData, metric: str) -> Mapping[str, causal.StepFalls]:
+    """Returns how the mean of a metric falls from severity to severity, degradation by degradation."""
+    return causal.falls_by_degradation(
+        data.outcomes[metric],
+        data.degradations,
+        data.severities,
+        clean=data.clean[metric],
+        level=data.config.level,
+    )
+
+
+def _corrected(p_values: Mapping[Any, float]) -> dict[Any, causal.CorrectedTest]:
+    values = np.array(list(p_values.values()), np.float64)
+    rows = zip(p_values, values, alignment.adjust(values, "holm"), strict=True)
+    return {name: causal.CorrectedTest(float(p), float(holm)) for name, p, holm in rows}
+
+
+def _of_row(row: Mapping[str, Any] | None) -> causal.CorrectedTest:
+    if row is None or row["holm"] is None:
+        return causal.CorrectedTest()
+    return causal.CorrectedTest(row["p_value"], row["holm"])
+
+
+def _whole_images(data: AuditData) -> np.ndarray:
+    """Places of the images that a test given the condition takes with all their rows."""
+    num_images, most = len(data.labels), max(1, _MOST_ROWS // len(data.names))
+    if num_images <= most:
+        return np.arange(num_images)
+    key = jax.random.fold_in(data.key, zlib.crc32(b"whole images"))
+    return np.sort(np.asarray(jax.random.permutation(key, num_images))[:most])
+
+
+def _counted(some: np.ndarray, data: AuditData) -> str:
+    return "all images" if len(some) == len(data.labels) else f"{len(some)} images drawn at random"
 
 
 def _columns(data: AuditData, conditions: np.ndarray, images: np.ndarray) -> dict[str, causal.Column]:
@@ -122,20 +174,24 @@ def _columns(data: AuditData, conditions: np.ndarray, images: np.ndarray) -> dic
     }
 
 
-def _test(key, one, columns, data, metric, rows, num_permutations) -> causal.IndependenceTest:
-    """Given C alone every row of the table counts; other tests take one row per image.
+def _tables(data: AuditData, metric: str | None) -> dict[str, np.ndarray]:
+    """Node -> [C, N], or [N] where the condition does not change it."""
+    tables = {node_name(name): values for name, values in {**data.rows, **data.outcomes}.items()}
+    tables |= {f"clean_{node_name(name)}": values for name, values in data.clean.items()}
+    tables |= {"M": data.outcomes[ACCURACY], "Y": np.asarray(data.labels)}
+    return tables if metric is None else tables | {"Q": data.outcomes[metric]}
+
+
+def _test(key, one, columns, tables, rows, some, num_permutations) -> causal.IndependenceTest:
+    """Given C alone every row of some images counts; other tests take one row per image.
 
     Against C itself that row is taken relative to the image's own mean over the conditions: where C has no effect the
     conditions of an image are exchangeable, and what the scene adds to all of them is noise to this test.
     """
-    tables = {node_name(name): values for name, values in {**data.rows, **data.outcomes}.items()}
-    tables |= {f"clean_{node_name(name)}": values for name, values in data.clean.items()}
-    tables |= {"M": data.outcomes[ACCURACY], "Y": np.asarray(data.labels)}
-    if metric is not None:
-        tables["Q"] = data.outcomes[metric]
     if one.given == {"C"} and {one.x, one.y} <= set(tables):
+        x, y = (tables[name][..., some] for name in (one.x, one.y))
         labels = {"x_is_label": one.x == "Y", "y_is_label": one.y == "Y"}
-        return causal.clustered_test(key, tables[one.x], tables[one.y], num_permutations=num_permutations, **labels)
+        return causal.within_condition_independence_test(key, x, y, num_permutations=num_permutations, **labels)
     other = one.y if one.x == "C" else one.x
     if "C" in (one.x, one.y) and not one.given and np.ndim(tables.get(other)) == 2:
         columns = {**columns, other: causal.Column(numbers=_relative(tables[other])[rows])}

@@ -1,9 +1,10 @@
 """The audit as Markdown."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from causal_iqa import causal
+from causal_iqa.report.audit_text import escaped, name, names, table
 
 _ACCURACY = "accuracy"
 _REPEATED = ("mean_absolute_bias", "monte_carlo_error", "root_mean_square_error")
@@ -20,7 +21,7 @@ def markdown(audited: Mapping[str, Any], figures: Sequence[str] = ()) -> str:
     lines = [
         "# Audit",
         "",
-        f"{audited['num_images']} images, networks {', '.join(audited['networks'])}. Every score is turned so that "
+        f"{audited['num_images']} images, networks {names(audited['networks'])}. Every score is turned so that "
         f"higher is better; intervals of {level} resample the images.",
         "",
         *_desiderata(audited),
@@ -33,23 +34,40 @@ def markdown(audited: Mapping[str, Any], figures: Sequence[str] = ()) -> str:
         *_effects(audited),
     ]
     if figures:
-        lines += ["", "## Figures", "", *(f"![{path}]({path})" for path in figures)]
+        lines += ["", "## Figures", "", *(f"![{escaped(path)}](<{path}>)" for path in figures)]
     return "\n".join(lines) + "\n"
 
 
 def statement(one: Mapping[str, Any]) -> str:
     """Says an independence in words: "Q and M given C"."""
-    given = f" given {', '.join(one['given'])}" if one["given"] else ""
-    return f"{one['x']} and {one['y']}{given}"
+    given = f" given {', '.join(map(escaped, one['given']))}" if one["given"] else ""
+    return f"{escaped(one['x'])} and {escaped(one['y'])}{given}"
 
 
 def _desiderata(audited: Mapping[str, Any]) -> list[str]:
+    num_images = audited["num_images"]
     rows = [
-        [metric, *(f"{'yes' if one['holds'] else 'no'}: {one['evidence']}" for one in verdicts.values())]
+        [name(metric), *(f"{answer(one, num_images)}: {one['evidence']}" for one in verdicts.values())]
         for metric, verdicts in audited["desiderata"].items()
     ]
-    tests = "p-values by Holm over all tests of the audit; Page's trend test by Holm over metrics and degradations."
+    tests = (
+        "Yes: shown at these images. No: an interval excludes every effect that would matter (a correlation of "
+        f"{causal.RELEVANT_CORRELATION:g}, a fall of {causal.RELEVANT_FALL:g} standard deviations from one severity to "
+        "the next). Not shown: neither, and about how many images would decide with probability .8, were the "
+        "estimates the truth. p-values by Holm: of independence over all tests of the audit, of falling means and "
+        "Page's trend test over metrics and degradations, of the common sign over metrics."
+    )
     return ["## Desiderata", "", tests, "", *table(["metric", *causal.Desiderata._fields], rows), ""]
+
+
+def answer(one: Mapping[str, Any], num_images: int) -> str:
+    """Returns yes, no, or not shown with so many images.
+
+    Args:
+      one: a verdict of an audit.
+      num_images: of the audit.
+    """
+    return causal.Verdict(*(one[field] for field in causal.Verdict._fields)).in_words(num_images)
 
 
 def _graphs(audited: Mapping[str, Any]) -> list[str]:
@@ -63,13 +81,13 @@ def _graphs(audited: Mapping[str, Any]) -> list[str]:
     ]
     lines += table(["graph", "metrics", "rejected for", "by"], _by_graph(tested["verdicts"]))
     lines += ["", "### p-values", "", *_by_statement(tested["tests"]), "", "### What tells the graphs apart", ""]
-    apart = [[statement(one), ", ".join(one["holds_in"]), ", ".join(one["fails_in"])] for one in tested["distinctions"]]
+    apart = [[statement(one), names(one["holds_in"]), names(one["fails_in"])] for one in tested["distinctions"]]
     lines += table(["independent", "must be in", "need not be in"], apart)
     lines += ["", *_alike(tested), "### Not testable", ""]
-    for name, graph in tested["graphs"].items():
-        hidden = [one for one in graph["implications"] if one["reason"]]
+    for graph, about in tested["graphs"].items():
+        hidden = [f"{statement(one)} ({escaped(one['reason'])})" for one in about["implications"] if one["reason"]]
         if hidden:
-            lines.append(f"- {name}: " + "; ".join(f"{statement(one)} ({one['reason']})" for one in hidden))
+            lines.append(f"- {name(graph)}: " + "; ".join(hidden))
     return [*lines, ""]
 
 
@@ -82,9 +100,9 @@ def _by_graph(verdicts: Mapping[str, Any]) -> list[list[str]]:
             if counts["rejected"]:
                 rejected.setdefault("; ".join(statement(one) for one in counts["by"]), []).append(metric)
         for by, metrics in rejected.items():
-            rows.append([graph, str(len(by_metric)), f"{len(metrics)}: {', '.join(metrics)}", by])
+            rows.append([name(graph), str(len(by_metric)), f"{len(metrics)}: {names(metrics)}", by])
         if not rejected:
-            rows.append([graph, str(len(by_metric)), "none", "-"])
+            rows.append([name(graph), str(len(by_metric)), "none", "-"])
     return rows
 
 
@@ -96,21 +114,21 @@ def _by_statement(tests: Sequence[Mapping[str, Any]]) -> list[str]:
     for one in of_score:
         mark = {"rejected": " *", "kept": ""}.get(one["verdict"], "")
         cells.setdefault(one["metric"], {})[statement(one)] = (
-            p_value(one["holm"]) + mark if one["holm"] is not None else one["reason"]
+            p_value(one["holm"]) + mark if one["holm"] is not None else escaped(one["reason"])
         )
     lines = [
         "Corrected by Holm; * rejected. Tests: "
         + "; ".join(
-            f"{name}: {', '.join(sorted({one['method'] for one in tests if statement(one) == name and one['method']}))}"
-            for name in dict.fromkeys(map(statement, tests))
+            f"{said}: {', '.join(sorted({one['method'] for one in tests if statement(one) == said and one['method']}))}"
+            for said in dict.fromkeys(map(statement, tests))
         )
         + ".",
         "",
     ]
-    rows = [[metric, *(by.get(name, "") for name in statements)] for metric, by in cells.items()]
+    rows = [[name(metric), *(by.get(said, "") for said in statements)] for metric, by in cells.items()]
     lines += table(["metric (Q)", *statements], rows)
     alone = [
-        [statement(one), p_value(one["p_value"]), p_value(one["holm"]), one["verdict"], one["reason"]]
+        [statement(one), p_value(one["p_value"]), p_value(one["holm"]), one["verdict"], escaped(one["reason"])]
         for one in tests
         if one["metric"] is None
     ]
@@ -118,11 +136,10 @@ def _by_statement(tests: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _alike(tested: Mapping[str, Any]) -> list[str]:
-    sides = {name: tuple(name in one["holds_in"] for one in tested["distinctions"]) for name in tested["graphs"]}
     groups: dict[tuple[bool, ...], list[str]] = {}
-    for name, side in sides.items():
-        groups.setdefault(side, []).append(name)
-    alike = [", ".join(names) for names in groups.values() if len(names) > 1]
+    for graph in tested["graphs"]:
+        groups.setdefault(tuple(graph in one["holds_in"] for one in tested["distinctions"]), []).append(graph)
+    alike = [names(graphs) for graphs in groups.values() if len(graphs) > 1]
     if not alike:
         return []
     return [f"No independence of observed columns tells these apart: {'; '.join(alike)}.", ""]
@@ -130,7 +147,7 @@ def _alike(tested: Mapping[str, Any]) -> list[str]:
 
 def _doses(found: Mapping[str, Any]) -> list[str]:
     fields = causal.DoseAlignment._fields
-    rows = [[metric, *(interval(one["mean"][name]) for name in fields)] for metric, one in found.items()]
+    rows = [[name(metric), *(interval(one["mean"][field]) for field in fields)] for metric, one in found.items()]
     text = (
         "Mean over the degradations of: Pearson correlation and Kendall's tau of the curve of the score with the curve "
         "of accuracy over severity, and the mean distance of the two curves, scaled by their ranges over all "
@@ -141,7 +158,13 @@ def _doses(found: Mapping[str, Any]) -> list[str]:
 
 def _mediation(found: Mapping[str, Any]) -> list[str]:
     rows = [
-        [metric, one["base"], shown(one["total"], ".3f"), interval(one["share"]), interval(one["surrogate_share"])]
+        [
+            name(metric),
+            one["base"],
+            shown(one["total"], ".3f"),
+            interval(one["share"]),
+            interval(one["surrogate_share"]),
+        ]
         for metric, one in found.items()
     ]
     text = (
@@ -157,9 +180,9 @@ def _mediation(found: Mapping[str, Any]) -> list[str]:
 def _observational(found: Mapping[str, Any]) -> list[str]:
     title = ["## Effects from observational data, against the known truth", ""]
     if "reason" in found:
-        return [*title, f"Not done: {found['reason']}.", ""]
+        return [*title, f"Not done: {escaped(found['reason'])}.", ""]
     scores = [
-        [metric, *(shown(one["methods"][method]["mean_absolute_error"], ".3g") for method in causal.METHODS)]
+        [name(metric), *(shown(one["methods"][method]["mean_absolute_error"], ".3g") for method in causal.METHODS)]
         for metric, one in found["metrics"].items()
     ]
     lines = [*title, *observed_effects(found), "Mean absolute error of the effects on the scores:", ""]
@@ -172,23 +195,23 @@ def observed_effects(found: Mapping[str, Any]) -> list[str]:
     Args:
       found: the observational study of an audit, done.
     """
-    adjusted = "no set" if found["adjustment_set"] is None else ", ".join(found["adjustment_set"]) or "nothing"
+    adjusted = "no set" if found["adjustment_set"] is None else names(found["adjustment_set"]) or "nothing"
     overlap = found["overlap"]
     accuracy, arms = found["accuracy"], found["arms"]
     truth = accuracy["truth"]
     rows = [["truth", *(f"{one - truth[0]:.3f}" for one in truth[1:]), "", "", "", ""]]
     for method, one in accuracy["methods"].items():
         again = found["repeats"]["methods"].get(method, {})
-        repeated = [shown(again.get(name), ".3f") for name in _REPEATED]
+        repeated = [shown(again.get(field), ".3f") for field in _REPEATED]
         rows.append([method, *(interval(effect) for effect in one["effect"][1:]), f"{one['covered']}", *repeated])
     if incomplete := found["repeats"]["methods"].get("incomplete"):
-        repeated = [shown(incomplete[name], ".3f") for name in _REPEATED]
+        repeated = [shown(incomplete[field], ".3f") for field in _REPEATED]
         rows.append(["incomplete adjustment", *[""] * len(arms[1:]), "", *repeated])
     draws = found["repeats"]["draws"]
     head = ["method", *(f"severity {arm}" for arm in arms[1:]), "covered", f"bias ({draws} draws)", "± draws", "RMSE"]
     return [
-        f"Each image is seen under one condition; hard scenes meet severe ones ({', '.join(found['factors'])}). Graph "
-        f"`{found['graph']}`; to adjust for: {adjusted}. Smallest propensity {overlap['smallest']:.3f}, effective "
+        f"Each image is seen under one condition; hard scenes meet severe ones ({names(found['factors'])}). Graph "
+        f"{name(found['graph'])}; to adjust for: {adjusted}. Smallest propensity {overlap['smallest']:.3f}, effective "
         f"share of the images in each arm {', '.join(shown(one, '.2f') for one in overlap['effective_share'])}, "
         f"largest standardised difference {overlap['imbalance']:.2f}, after weighting "
         f"{overlap['imbalance_weighted']:.2f}.",
@@ -214,10 +237,10 @@ def doubts(found: Mapping[str, Any]) -> list[str]:
     lines += [*table(["change", "expected", "found", "passed"], rows), ""]
     one = found["sensitivity"]
     if "reason" in one:
-        return [*lines, f"No sensitivity bound: {one['reason']}.", ""]
+        return [*lines, f"No sensitivity bound: {escaped(one['reason'])}.", ""]
     return [
         *lines,
-        f"Sensitivity: to bring the effect {one['effect']:.3f} of severity {one['arm']} to 0, an unobserved "
+        f"Sensitivity: to bring the effect {one['effect']:.3f} of severity {escaped(one['arm'])} to 0, an unobserved "
         f"confounder must explain {100 * one['value']:.0f} % of what is left of both severity and correctness, "
         f"{100 * one['value_significance']:.0f} % to make it insignificant. One as strong as the strongest observed "
         f"covariate biases it by at most {one['benchmark_bias']:.3f}. E-value {shown(one['e_value'], '.2f')}.",
@@ -238,7 +261,7 @@ def transferred(found: Mapping[str, Any]) -> list[str]:
     """
     clean = found["clean_accuracy"]
     text = (
-        f"Learned on `{found['source']}` (clean accuracy {100 * clean['source']:.1f} %), applied here "
+        f"Learned on {name(found['source'])} (clean accuracy {100 * clean['source']:.1f} %), applied here "
         f"({100 * clean['target']:.1f} %). Errors in points: of the map applied to the score as it is, which reads no "
         "label here, and to scores in units of the clean images' spread, with accuracy in proportion to the clean one; "
         f"share of the {100 * found['level']:g} % intervals that hold the truth."
@@ -254,13 +277,13 @@ def _transfer_rows(found: Mapping[str, Any]) -> list[tuple[float, list[str]]]:
     for one in found["scores"]:
         ways = [one["as_is"], one["relative_to_clean"]]
         same = one["learned_with"] == one["score"]
-        cells = [f"`{one['score']}`", "" if same else f"`{one['learned_with']}`", *_errors(ways[0]), *_errors(ways[1])]
+        cells = [name(one["score"]), "" if same else name(one["learned_with"]), *_errors(ways[0]), *_errors(ways[1])]
         rows.append((min(way["mean_absolute"] for way in ways if way is not None), cells))
     for one in found["beside"]:
         if one["mean_absolute"] is not None:
             error, bias, _ = _errors(one)
             rows.append(
-                (one["mean_absolute"], [f"`{one['score']}`", f"no map; {one['labels']}", error, bias, "", "", "", ""])
+                (one["mean_absolute"], [name(one["score"]), f"no map; {one['labels']}", error, bias, "", "", "", ""])
             )
     return rows
 
@@ -276,7 +299,8 @@ def _errors(one: Mapping[str, Any] | None) -> list[str]:
 def _families(families: Mapping[str, Any]) -> list[str]:
     lines = ["## Families"]
     for family, about in families.items():
-        lines += ["", f"### {family}", "", f"Metrics: {', '.join(about['metrics'])}", "", f"Graph: `{about['graph']}`"]
+        lines += ["", f"### {escaped(family)}", "", f"Metrics: {names(about['metrics'])}", ""]
+        lines += [f"Graph: {name(about['graph'])}"]
         lines += ["", "The graph says these must be independent:", ""]
         lines += [f"- {statement(one)}" for one in about["independences"]]
     return lines
@@ -284,13 +308,16 @@ def _families(families: Mapping[str, Any]) -> list[str]:
 
 def _effects(audited: Mapping[str, Any]) -> list[str]:
     effects, trends = audited["effects"], audited["trends"]
-    rows = [[name, *(interval(by[name], "effect", ".3g") for by in effects.values())] for name in effects[_ACCURACY]]
-    falls = [[name, *(shown(by[name], ".2f") for by in trends.values())] for name in trends[_ACCURACY]]
+    rows = [
+        [name(condition), *(interval(by[condition], "effect", ".3g") for by in effects.values())]
+        for condition in effects[_ACCURACY]
+    ]
+    falls = [[name(one), *(shown(by[one], ".2f") for by in trends.values())] for one in trends[_ACCURACY]]
     return [
         "",
         "## Average causal effect of every condition, against clean",
         "",
-        *table(["condition", *effects], rows),
+        *table(["condition", *map(name, effects)], rows),
         "",
         "A metric without a score on clean images (PSNR) is compared with the mildest conditions.",
         "",
@@ -298,7 +325,7 @@ def _effects(audited: Mapping[str, Any]) -> list[str]:
         "",
         "Spearman correlation of severity and mean: -1 falls at every step.",
         "",
-        *table(["degradation", *trends], falls),
+        *table(["degradation", *map(name, trends)], falls),
     ]
 
 
@@ -322,9 +349,3 @@ def interval(row: Mapping[str, float | None], field: str = "value", form: str = 
     """
     value, low, high = (shown(row[name], form) for name in (field, "low", "high"))
     return "-" if row[field] is None else f"{value} [{low}, {high}]"
-
-
-def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    """Returns the lines of a Markdown table."""
-    cells = [head, ["---"] * len(head), *rows]
-    return ["| " + " | ".join(text.replace("|", "\\|") for text in row) + " |" for row in cells]

@@ -245,7 +245,15 @@ def _judge(config, rows: ImageRows, alignments):
         base = start if np.isfinite(start).any() else _mildest(values, severities)
         effects[metric] = causal.average_effects(key, values, base, **options)
         graph = family_graph(config, rows.families[metric])
-        desiderata[metric] = causal.judge(graph, effects[metric], doses[metric], alignments[metric][_ALL])
+        falls = causal.falls_by_degradation(values, names, severities, clean=start, level=config.level)
+        desiderata[metric] = causal.judge(
+            graph,
+            effects[metric],
+            falls,
+            alignments[metric][_ALL],
+            num_images=values.shape[1],
+            level=config.level,
+        )
     return doses, effects, desiderata
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from causal_iqa import causal
 from causal_iqa.report import audit_markdown as words
+from causal_iqa.report.audit_text import escaped, name, names, table
 
 # So many metrics are named in a cell, more are counted.
 _NAMED = 12
@@ -17,25 +18,34 @@ def desiderata(audited: Mapping[str, Any]) -> str:
       audited: audit.json.
     """
     families = {metric: family for family, about in audited["families"].items() for metric in about["metrics"]}
-    alpha = audited["graph_tests"]["alpha"]
+    alpha, num_images = audited["graph_tests"]["alpha"], audited["num_images"]
     rows, undefined = [], []
     for metric, one in audited["desiderata"].items():
         sensitive, aligned = one["sensitive"], one["aligned"]
         if sensitive["evidence"].startswith(causal.UNDEFINED):
             undefined.append(metric)
             continue
-        falling = [p is not None and p < alpha for p in sensitive["falling"].values()]
-        falls = f"{_yes(sensitive)}, falls in {sum(falling)} of {len(falling)}"
-        given = "" if aligned["p_value"] is None else f", p {_p(aligned['p_value'])}"
-        family = families[metric].replace("_", " ")
+        answers = {field: words.answer(one[field], num_images) for field in causal.Desiderata._fields}
+        degradations = sensitive["degradations"].values()
+        falls = sum(fall["answer"] == "yes" for fall in degradations)
+        page = sum((fall["page"]["holm"] or 0.0) < alpha for fall in degradations if fall["page"]["holm"] is not None)
         rows.append(
-            [f"`{metric}`", family, falls, _yes(aligned) + given, _yes(one["free_standing"]), _yes(one["prior"])]
+            [
+                name(metric),
+                families[metric].replace("_", " "),
+                f"{answers['sensitive']}; falls in {falls} of {len(degradations)} (Page {page})",
+                answers["aligned"],
+                words.p_value(aligned["independence"]["holm"]),
+                _signed(aligned["common_sign"]),
+                answers["free_standing"],
+                answers["prior"],
+            ]
         )
     rows.sort(key=lambda row: (row[1], row[0]))
-    head = ["metric", "family", "D1 sensitive", "D2 aligned", "D3 free-standing", "D4 prior"]
-    lines = words.table(head, rows)
+    head = ["metric", "family", "D1 sensitive", "D2 aligned", "p, independence", "p, common sign"]
+    lines = table([*head, "D3 free-standing", "D4 prior"], rows)
     if undefined:
-        lines += ["", f"No score to judge: {_names(undefined, most=len(undefined))}."]
+        lines += ["", f"No score to judge: {names(undefined)}."]
     return "\n".join(lines)
 
 
@@ -50,7 +60,7 @@ def implications(audited: Mapping[str, Any]) -> str:
     for graph, about in tested["graphs"].items():
         for one in about["implications"]:
             if not one["reason"]:
-                holders.setdefault(words.statement(one), []).append(graph.replace("_", " "))
+                holders.setdefault(words.statement(one), []).append(escaped(graph.replace("_", " ")))
     found: dict[str, dict[str, list[str]]] = {}
     methods: dict[str, set[str]] = {}
     for one in tested["tests"]:
@@ -59,13 +69,13 @@ def implications(audited: Mapping[str, Any]) -> str:
         methods.setdefault(words.statement(one), set()).update({one["method"]} - {""})
     every = len(tested["graphs"])
     rows = []
-    for name, by in found.items():
-        graphs = holders.get(name, [])
+    for said, by in found.items():
+        graphs = holders.get(said, [])
         implied = "all graphs" if len(graphs) == every else ", ".join(graphs) or "-"
         cells = [_verdict(by[verdict]) for verdict in ("kept", "rejected")]
-        rows.append([name, implied, ", ".join(sorted(methods[name])), *cells])
+        rows.append([said, implied, ", ".join(sorted(methods[said])), *cells])
     head = ["independent", "must be in", "test", "kept for", "rejected for"]
-    return "\n".join([f"Tests take {tested['design']}.", "", *words.table(head, rows)])
+    return "\n".join([f"Tests take {tested['design']}.", "", *table(head, rows)])
 
 
 def carried(audited: Mapping[str, Any]) -> str:
@@ -79,13 +89,13 @@ def carried(audited: Mapping[str, Any]) -> str:
         dose = audited["dose_alignment"][metric]["mean"]
         if one["share"]["value"] is None and dose["order"]["value"] is None:
             continue
-        shares = [words.interval(one[name]) for name in ("share", "surrogate_share")]
-        curves = [words.interval(dose[name]) for name in ("correlation", "order", "area", "shape_area")]
+        shares = [words.interval(one[field]) for field in ("share", "surrogate_share")]
+        curves = [words.interval(dose[field]) for field in ("correlation", "order", "area", "shape_area")]
         surrogate = one["surrogate_share"]["value"]
-        rows.append((-1e9 if surrogate is None else surrogate, [f"`{metric}`", one["base"], *shares, *curves]))
+        rows.append((-1e9 if surrogate is None else surrogate, [name(metric), one["base"], *shares, *curves]))
     rows.sort(key=lambda row: -row[0])
     head = ["metric", "against", "carried", "surrogate", "correlation", "order", "area", "area within"]
-    return "\n".join(words.table(head, [cells for _, cells in rows]))
+    return "\n".join(table(head, [cells for _, cells in rows]))
 
 
 def observational(audited: Mapping[str, Any]) -> str:
@@ -96,7 +106,7 @@ def observational(audited: Mapping[str, Any]) -> str:
     """
     found = audited["observational"]
     if "reason" in found:
-        return f"Not done: {found['reason']}."
+        return f"Not done: {escaped(found['reason'])}."
     return "\n".join([*words.observed_effects(found), *words.doubts(found)]).rstrip()
 
 
@@ -112,23 +122,13 @@ def transfer(audited: Mapping[str, Any]) -> str:
     return "\n\n".join(parts).rstrip()
 
 
-def _yes(one: Mapping[str, Any]) -> str:
-    return "yes" if one["holds"] else "no"
-
-
-def _p(value: float) -> str:
-    text = words.p_value(value)
-    return text if text.startswith("<") else f"= {text}"
-
-
-def _names(metrics: Sequence[str], *, most: int = _NAMED) -> str:
-    if len(metrics) > most:
-        return str(len(metrics))
-    return ", ".join(f"`{metric}`" for metric in metrics)
+def _signed(test: Mapping[str, float | None]) -> str:
+    text = words.p_value(test["holm"])
+    return text if test["z"] is None else f"{text} ({'+' if test['z'] > 0 else '-'})"
 
 
 def _verdict(metrics: Sequence[str]) -> str:
     """Which metrics: names where they are few; the statement itself where it reads no score."""
     if not any(metrics):
         return "yes" if metrics else "-"
-    return f"{len(metrics)}: {_names(metrics)}" if len(metrics) <= _NAMED else str(len(metrics))
+    return f"{len(metrics)}: {names(metrics)}" if len(metrics) <= _NAMED else str(len(metrics))

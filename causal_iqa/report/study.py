@@ -147,11 +147,11 @@ def desiderata_table(found: Findings) -> str:
     Args:
       found: what `analyse` gave.
     """
-    lines = []
+    lines, num_images = [], found.performance[_ALL].shape[1]
     for metric, verdicts in found.desiderata.items():
         lines.append(f"{metric} ({found.families[metric]})")
         for name, verdict in verdicts._asdict().items():
-            lines.append(f"  {'yes' if verdict.holds else 'no ':<4} {name:<14} {verdict.evidence}")
+            lines.append(f"  {name + ':':<15} {verdict.in_words(num_images)}: {verdict.evidence}")
     return "\n".join(lines)
 
 

@@ -1,6 +1,5 @@
 """Testable implications against brute force, and the tests of independence against simulations with known truth."""
 
-import importlib
 import itertools
 
 import jax
@@ -157,60 +156,3 @@ def test_what_cannot_be_tested_says_why(key):
         causal.independence_test(key, world["Q"], causal.Column(np.zeros(3, int)))
     with pytest.raises(ValueError, match="labels, numbers"):
         causal.Column()
-
-
-def _tables(seed, related, n=60):
-    """Scores and correctness of every image under every condition; related images share their scene."""
-    rng = np.random.default_rng(seed)
-    scene, other = rng.normal(size=(2, n))
-    shift = -np.arange(6.0)[:, None]
-    scores = shift + (scene if related else other) + rng.normal(size=(6, n))
-    return scores, (shift / 2 + scene + rng.normal(size=(6, n)) > -1.5).astype(float), scene
-
-
-def test_clustered_test_is_calibrated_where_rows_are_copies_of_scenes(key):
-    """Counted as independent draws the rows reject far too often; images permuted whole do not."""
-    rejected, naive = 0, 0
-    for seed in range(200):
-        scores, correct, _ = _tables(seed, related=False)
-        p_value = causal.clustered_test(jax.random.fold_in(key, seed), scores, correct, num_permutations=99).p_value
-        rejected += p_value <= 0.05
-        q, m = (x - x.mean(axis=1, keepdims=True) for x in (scores, correct))
-        naive += abs(np.corrcoef(q.ravel(), m.ravel())[0, 1]) * np.sqrt(360) > 1.96
-    assert 2 <= rejected <= 20
-    assert naive > 24
-    found = [causal.clustered_test(key, *_tables(s, True)[:2], num_permutations=99).p_value for s in range(5)]
-    assert max(found) <= 0.05
-
-
-def test_the_law_of_permuted_images_is_that_of_drawn_permutations(key, monkeypatch):
-    module = importlib.import_module("causal_iqa.causal.within_conditions")
-    weak = [_tables(seed, False, 120) for seed in range(6)]
-    weak = [(q + 0.3 * scene, m) for q, m, scene in weak]
-    law = [causal.clustered_test(key, *tables, num_permutations=0) for tables in weak]
-    assert {one.method for one in law} == {"covariance of features, law of permuted images"}
-    monkeypatch.setattr(module, "_LEAST_NORMAL_IMAGES", 1000)
-    drawn = [causal.clustered_test(key, *tables, num_permutations=999).p_value for tables in weak]
-    np.testing.assert_allclose([one.p_value for one in law], drawn, atol=0.05)
-    assert min(drawn) < 0.2 < max(drawn)
-
-
-def test_clustered_statistic_counts_as_a_loop_does(key):
-    scores, correct, scene = _tables(3, related=True)
-    label = (scene > 0).astype(int)
-    given = causal.clustered_test(key, scores, label, num_permutations=199, y_is_label=True)
-    assert given.p_value == pytest.approx(1 / 200)
-    assert given.num_rows == 360
-    # A brute-force p-value with its own permutations, from ranks alone.
-    rng = np.random.default_rng(0)
-    q = scores.argsort(axis=1).argsort(axis=1) - 29.5
-    observed = abs((q * (correct - correct.mean(axis=1, keepdims=True))).sum())
-    null = [
-        abs((q * (correct - correct.mean(axis=1, keepdims=True))[:, rng.permutation(60)]).sum()) for _ in range(500)
-    ]
-    brute = (1 + (np.array(null) >= observed).sum()) / 501
-    assert abs(causal.clustered_test(key, scores, correct, num_permutations=499).p_value - brute) < 0.02
-    assert "never varies" in causal.clustered_test(key, scores, np.ones(60), num_permutations=9).reason
-    assert "fewer than" in causal.clustered_test(key, scores[:, :9], correct[:, :9], num_permutations=9).reason
-    with pytest.raises(ValueError, match="one table"):
-        causal.clustered_test(key, scores, correct[:4], num_permutations=9)

@@ -1,13 +1,14 @@
 """The audit of a run whose truth is known: one score that follows what the network sees, one that sees no condition."""
 
 import json
+import re
 
 import numpy as np
 import pytest
 
 from causal_iqa import InputError, _files, pipeline
 from causal_iqa.report import audit as audit_report
-from causal_iqa.report import record
+from causal_iqa.report import audit_markdown, record
 from tests.experiments.binaries import error_of, run
 
 _IMAGES = 128
@@ -72,14 +73,20 @@ def _test_of(audited, metric, x, y, given):
 
 def test_desiderata_know_the_blind_score(audited):
     desiderata = audited[1]["desiderata"]
-    holds = {name: verdict["holds"] for name, verdict in desiderata["ssim"].items()}
-    assert (holds["sensitive"], holds["free_standing"], holds["prior"]) == (True, False, True)
-    assert desiderata["ssim"]["aligned"]["p_value"] < 0.05
-    assert desiderata["ssim"]["sensitive"]["p_value"] < 1e-4
-    assert max(desiderata["ssim"]["sensitive"]["falling"].values()) < 1e-4
-    assert not desiderata["rms_contrast"]["sensitive"]["holds"]
-    assert desiderata["rms_contrast"]["aligned"]["p_value"] < 0.05
-    assert "independent of M given C: p = " in desiderata["rms_contrast"]["aligned"]["evidence"]
+    answers = {name: verdict["answer"] for name, verdict in desiderata["ssim"].items()}
+    assert (answers["sensitive"], answers["free_standing"], answers["prior"]) == ("yes", "no", "yes")
+    assert desiderata["ssim"]["aligned"]["independence"]["holm"] < 0.05
+    assert desiderata["ssim"]["aligned"]["common_sign"]["z"] > 3
+    assert desiderata["ssim"]["sensitive"]["independent_of_condition"]["holm"] < 1e-4
+    for fall in desiderata["ssim"]["sensitive"]["degradations"].values():
+        assert fall["answer"] == "yes" and fall["falls_at_every_step"]["holm"] < 1e-4 and fall["page"]["holm"] < 1e-4
+        assert fall["smallest_fall"]["low"] > 0
+    blind = desiderata["rms_contrast"]
+    assert blind["sensitive"]["answer"] == "no"
+    # Dependent on performance within a condition, which no condition changes: the correlation between is undefined.
+    assert blind["aligned"]["answer"] == "not shown"
+    assert blind["aligned"]["independence"]["holm"] < 0.05
+    assert "independent of M given C: p " in blind["aligned"]["evidence"]
 
 
 def test_graphs_are_rejected_by_what_they_imply(audited):
@@ -160,8 +167,8 @@ def test_tables_of_the_record_say_what_the_audit_says(audited):
     page = "".join(f"<!-- run/{name} -->\n<!-- end -->\n" for name in places)
     recorded = record.Recorded({}, {}, audited[1])
     text = record.fill(page, {"run": recorded})
-    assert "| `ssim` | full reference | yes, falls in 2 of 2 | " in text
-    assert "| `rms_contrast` | no reference | no, falls in 0 of 2 | " in text
+    assert "| `ssim` | full reference | yes; falls in 2 of 2 (Page 2) | " in text
+    assert "| `rms_contrast` | no reference | no; falls in 0 of 2 (Page 0) | not shown with 128 images" in text
     kept = next(line for line in text.splitlines() if line.startswith("| C and clean_rms_contrast |"))
     assert kept.endswith("| apart | HSIC, gamma | yes | - |")
     rejected = next(line for line in text.splitlines() if line.startswith("| C and Q | "))
@@ -172,6 +179,20 @@ def test_tables_of_the_record_say_what_the_audit_says(audited):
     assert "| `average_confidence` | no map; nothing | " in text
     with pytest.raises(InputError, match="needs an audit"):
         record.fill(page, {"run": recorded._replace(audit=None)})
+
+
+@pytest.mark.parametrize("name", ["<script>alert(1)</script>", "![x](http://y)", "a|b`c", "# heading", "__init__"])
+def test_no_name_is_more_than_text(audited, name):
+    given = json.dumps(audited[1]).replace("rms_contrast", json.dumps(name)[1:-1])
+    renamed = json.loads(given.replace("scene_cnn_a", json.dumps(name)[1:-1]).replace("screen", json.dumps(name)[1:-1]))
+    places = ("desiderata", "implications", "carried", "observational", "transfer")
+    page = "".join(f"<!-- run/{place} -->\n<!-- end -->\n" for place in places)
+    plain = audit_markdown.markdown(audited[1]) + record.fill(page, {"run": record.Recorded({}, {}, audited[1])})
+    text = audit_markdown.markdown(renamed) + record.fill(page, {"run": record.Recorded({}, {}, renamed)})
+    assert not re.search(r"(?<!\\)" + re.escape(name), re.sub(r"`[^`\n]*`", "", text))
+    # Every table keeps its cells.
+    bars = [[len(re.findall(r"(?<!\\)\|", line)) for line in one.splitlines()] for one in (plain, text)]
+    assert sorted(bars[0]) == sorted(bars[1])
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,164 @@
+"""Does the mean of a score fall at every step of severity? A test of ordered means with images as blocks."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from scipy import stats
+
+from causal_iqa.causal.estimates import LEAST_IMAGES, Estimate, check_level
+
+
+class StepFalls(NamedTuple):
+    """The falls of a mean from each severity of one degradation to the next.
+
+    severity: [S], rising.
+    fall: mean at a severity less the mean at the next [S - 1], positive where it falls, each with its interval.
+    smallest: the smallest of the falls; the upper bound of its interval is corrected for the number of steps.
+    p_value: of the test that every step falls; small when all do. NaN for fewer than `LEAST_IMAGES` images.
+    unit: mean standard deviation of the value over the images of a condition, in which falls can be compared.
+    num_images: with a value at every severity.
+    """
+
+    severity: np.ndarray
+    fall: Estimate
+    smallest: Estimate
+    p_value: float
+    unit: float
+    num_images: int
+
+
+def step_falls(values: np.ndarray, severities: Sequence[float], *, level: float = 0.95) -> StepFalls:
+    """Tests that the mean falls from every severity to the next.
+
+    Each step is a paired t test on the images, one-sided, with Hall's correction for skewness; the intersection-union
+    test rejects "some step does not fall" where all of them reject, so that its p-value is the largest. No spread that
+    grows with severity, and no trend of ranks, can stand in for a step that does not fall. Under a mean that never
+    changes the test rejects far below its level, under one step that does not fall at its level.
+
+    Args:
+      values: [S, N] in any order of severity, at least two; images with an undefined value are left out.
+      severities: [S], all different.
+      level: of the intervals, in (0, 1).
+
+    Returns:
+      `StepFalls`; p-values are at least 2^-N, what flipping the signs of N images can give.
+
+    Raises:
+      ValueError: for fewer than two severities, two that are equal, or a level out of range.
+
+    Examples:
+      >>> table = np.linspace(0, 1, 50) - np.array([[0.0], [1.0], [2.0]])
+      >>> step_falls(table, [0, 1, 2]).smallest.value
+      1.0
+
+    References:
+      [1] R. Berger (1982), Multiparameter hypothesis testing and acceptance sampling, Technometrics 24: the
+        intersection-union test.
+      [2] P. Hall (1992), On the removal of skewness by transformation, JRSS B 54.
+    """
+    check_level(level)
+    values, severities = np.asarray(values, np.float64), np.asarray(severities, np.float64)
+    if values.ndim != 2 or len(values) != len(severities) or len(values) < 2:
+        raise ValueError(
+            f"values, severities: expected [S, N] and [S], S at least 2, got {values.shape}, {severities.shape}"
+        )
+    if len(np.unique(severities)) != len(severities):
+        raise ValueError(f"severities: expected all different, got {severities.tolist()}")
+    order = np.argsort(severities)
+    values = values[order][:, np.isfinite(values).all(axis=0)]
+    severity, num_images = severities[order], values.shape[1]
+    if num_images < LEAST_IMAGES:
+        nothing = np.full(len(severity) - 1, np.nan)
+        return StepFalls(severity, Estimate(*[nothing] * 3), Estimate(*[math.nan] * 3), math.nan, math.nan, num_images)
+    falls = values[:-1] - values[1:]
+    tails = _Tails(falls)
+    low, high = tails.bound((1 - level) / 2), tails.bound((1 + level) / 2)
+    least = int(tails.mean.argmin())
+    # Above the smallest fall lie all the others, but the least of several upper bounds is low by chance.
+    highest = tails.bound(1 - (1 - level) / 2 / len(falls)).min()
+    return StepFalls(
+        severity,
+        Estimate(tails.mean, low, high),
+        Estimate(float(tails.mean[least]), float(low.min()), float(highest)),
+        float(max(tails.p_values().max(), 2.0**-num_images)),
+        float(values.std(axis=1).mean()),
+        num_images,
+    )
+
+
+def falls_by_degradation(
+    values: np.ndarray,
+    degradations: Sequence[str],
+    severities: Sequence[float],
+    *,
+    clean: np.ndarray | None = None,
+    level: float = 0.95,
+) -> Mapping[str, StepFalls]:
+    """`step_falls` of every degradation.
+
+    Args:
+      values: scores under each condition [C, N], higher is better; NaN or infinite where undefined.
+      degradations: name of each condition's degradation, C of them.
+      severities: severity of each condition, C of them.
+      clean: scores [N] of the clean images, severity 0 of every degradation; left out where fewer than half have one.
+      level: of the intervals, in (0, 1).
+
+    Returns:
+      degradation -> falls, in order of appearance, those with one severity alone left out.
+
+    Raises:
+      ValueError: when the lengths differ.
+    """
+    values = np.asarray(values, np.float64)
+    if values.ndim != 2 or not len(values) == len(degradations) == len(severities):
+        raise ValueError(
+            "values, degradations, severities: expected [C, N], C and C, "
+            f"got {values.shape}, {len(degradations)} and {len(severities)}"
+        )
+    start = clean is not None and 2 * np.isfinite(clean).sum() > np.size(clean)
+    found = {}
+    for name in dict.fromkeys(degradations):
+        at = [i for i, own in enumerate(degradations) if own == name]
+        table, doses = values[at], [float(severities[i]) for i in at]
+        if start:
+            table, doses = np.vstack([clean, table]), [0.0, *doses]
+        if len(doses) > 1:
+            found[name] = step_falls(table, doses, level=level)
+    return found
+
+
+class _Tails:
+    """Means [S] of rows [S, N] with tails corrected for skewness.
+
+    g(W) = W + A W^2 + A^2 W^3 / 3 + G / (6 n) with A = G / 3, G the skewness, is monotone in W = (mean - mu) / sd, and
+    sqrt(n) g(W) is normal up to 1 / n where sqrt(n) W is so up to 1 / sqrt(n). Of a mean of rows, skewed to the left by
+    their own skewness.
+    """
+
+    def __init__(self, rows: np.ndarray) -> None:
+        self.num_images = rows.shape[1]
+        self.mean, self.spread = rows.mean(axis=1), rows.std(axis=1, ddof=1)
+        # Rounding of equal differences is no spread.
+        self.varies = self.spread > 1e-9 * np.abs(rows).max(axis=1, initial=0.0)
+        safe = np.where(self.varies, self.spread, 1.0)
+        third = (((rows - self.mean[:, None]) / safe[:, None]) ** 3).mean(axis=1)
+        self.skewness = np.where(self.varies, third, 0.0)
+
+    def p_values(self) -> np.ndarray:
+        """Of "the mean is not positive" [S], one-sided."""
+        n, skewness = self.num_images, self.skewness
+        w = self.mean / np.where(self.varies, self.spread, 1.0)
+        corrected = w + skewness / 3 * w**2 + skewness**2 / 27 * w**3 + skewness / (6 * n)
+        p_values = stats.t.sf(math.sqrt(n) * corrected, n - 1)
+        return np.where(self.varies, p_values, np.where(self.mean > 0, 0.0, 1.0))
+
+    def bound(self, tail: float) -> np.ndarray:
+        """The upper confidence bound [S] of the mean with probability `tail`; a lower one where that is below 1/2."""
+        n, skewness = self.num_images, self.skewness
+        x = stats.t.ppf(1 - tail, n - 1) / math.sqrt(n)
+        some = np.abs(skewness) > 1e-8
+        safe = np.where(some, skewness, 1.0)
+        w = np.where(some, 3 / safe * (np.cbrt(1 + safe * (x - safe / (6 * n))) - 1), x)
+        return self.mean - np.where(self.varies, self.spread, 0.0) * w
