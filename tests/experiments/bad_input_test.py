@@ -239,7 +239,7 @@ def test_audit_judges_a_finished_run_without_scoring(finished, capsys):
     audited = json.loads((finished / "audit.json").read_text())
     assert audited["families"]["no_reference"]["metrics"] == ["rms_contrast"]
     assert set(audited["desiderata"]) >= {"rms_contrast", "confidence"}
-    assert audited["desiderata"]["rms_contrast"]["free_standing"]["holds"] is True
+    assert audited["desiderata"]["rms_contrast"]["free_standing"]["answer"] == "yes"
     assert "X_in -> Q" in audited["families"]["no_reference"]["graph"]
     assert {"x": "C", "y": "S", "given": []} in audited["families"]["no_reference"]["independences"]
     assert set(audited["effects"]) == set(audited["trends"]) >= {"accuracy", "rms_contrast"}
