@@ -34,7 +34,7 @@ def markdown(audited: Mapping[str, Any], figures: Sequence[str] = ()) -> str:
         *_effects(audited),
     ]
     if figures:
-        lines += ["", "## Figures", "", *(f"![{escaped(path)}](<{path}>)" for path in figures)]
+        lines += ["", "## Figures", "", *(f"![{path}]({path})" for path in figures)]
     return "\n".join(lines) + "\n"
 
 

@@ -253,7 +253,7 @@ def test_audit_judges_a_finished_run_without_scoring(finished, capsys):
     assert effect["effect"] == pytest.approx(np.mean(by_severity[5.0]) - np.mean(by_severity[0.0]), abs=1e-6)
     assert effect["low"] <= effect["effect"] <= effect["high"]
     text = (finished / "audit.md").read_text()
-    assert "| brightness/5 |" in text
+    assert "| `brightness/5` |" in text
     assert "C and Q given X" in text
     assert scores == {path: path.read_bytes() for path in (finished / "scores").glob("*")}
 
