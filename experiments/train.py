@@ -26,6 +26,15 @@ _DEFAULTS = training.TrainConfig(network="scene_cnn_a")
 _DATASET = flags.DEFINE_string("dataset", "scenes", "Where images come from: scenes, tfds:NAME or folder:PATH.")
 _DATA_DIR = flags.DEFINE_string("data_dir", None, "Folder of the prepared TFDS datasets.")
 _CLASSES = flags.DEFINE_string("classes", None, "File with one class name per line, in label order, for a folder.")
+_CLASS_ORDER = flags.DEFINE_enum(
+    "class_order",
+    None,
+    data.CLASS_ORDERS,
+    "Order of the class folders without --classes: text (10 before 2) or natural (default: text, with a remark).",
+)
+_MAX_PIXELS = flags.DEFINE_integer(
+    "max_pixels", data.MAX_PIXELS, "Larger images are not decoded and count as unreadable; bounds the memory."
+)
 _SPLIT = flags.DEFINE_string("split", "train", "Split to train on.")
 _EVALUATION_SPLIT = flags.DEFINE_string("evaluation_split", "test", "Split to evaluate on.")
 _OUTPUT = flags.DEFINE_string("output", None, "File to write, ending in .safetensors.", required=True)
@@ -55,7 +64,17 @@ _CHECKPOINT_EVERY = flags.DEFINE_integer("checkpoint_every", 500, "Steps between
 
 
 def _open(split: str) -> data.Source:
-    return data.open_source(_DATASET.value, split=split, data_dir=_DATA_DIR.value, classes=_CLASSES.value)
+    source = data.open_source(
+        _DATASET.value,
+        split=split,
+        data_dir=_DATA_DIR.value,
+        classes=_CLASSES.value,
+        class_order=_CLASS_ORDER.value,
+        max_pixels=_MAX_PIXELS.value,
+    )
+    for line in data.remarks(source):
+        print(line)
+    return source
 
 
 def main(_: list[str]) -> None:

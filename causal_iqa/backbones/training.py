@@ -91,7 +91,10 @@ def _check(config: TrainConfig, sources: tuple[Any, ...]) -> None:
 
 def _load(source: Any, num: int, size: int, config: TrainConfig) -> tuple[np.ndarray, np.ndarray]:
     """Images [n, views, S, S, 3] (two views where they are rendered, else one) and labels [n]."""
-    indices = data.choose(source, num, seed=config.seed)
+    if config.objective == "label":
+        indices, _ = data.choose_labelled(source, num, seed=config.seed)
+    else:
+        indices = data.choose(source, num, seed=config.seed)
     if objectives.OBJECTIVES[config.objective].renders:
         return source.views(indices), np.zeros(len(indices), np.int32)
     rows = list(data.batches(source, indices, batch_size=_EVALUATION_BATCH, size=size))

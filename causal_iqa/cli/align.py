@@ -46,6 +46,12 @@ _OUTPUT_DIR = FLAGS.string("output_dir", None, "Folder of the results (default: 
 FLAGS.group("Judged images")
 _SPLIT = FLAGS.string("split", None, "Split of the judged images (default: the dataset's test split).")
 _CLASSES = FLAGS.string("classes", None, "File with one class per line in label order, for a folder dataset.")
+_CLASS_ORDER = FLAGS.choice(
+    "class_order",
+    None,
+    list(data.CLASS_ORDERS),
+    "Order of the class folders without --classes: text (10 before 2) or natural (default: text, with a remark).",
+)
 _IMAGE_SIZE = FLAGS.integer(
     "image_size", None, "Side in pixels of the images that are degraded (default: the dataset's, or the largest input)."
 )
@@ -127,6 +133,9 @@ _NUM_DEVICES = FLAGS.integer(
     "num_devices", None, "Local devices to use (default: all; a CPU has one per core, at most 8)."
 )
 _WORKERS = FLAGS.integer("workers", 2, "Threads that decode images.")
+_MAX_PIXELS = FLAGS.integer(
+    "max_pixels", data.MAX_PIXELS, "Larger images are not decoded and count as unreadable; bounds the memory."
+)
 _DOWNLOAD = FLAGS.switch("download", False, "Let TFDS download and prepare the dataset.")
 
 FLAGS.group("Lists")
@@ -154,6 +163,8 @@ def config_from_flags() -> pipeline.StudyConfig:
         data_dir=_DATA_DIR.value,
         split=_SPLIT.value,
         classes=_CLASSES.value,
+        class_order=_CLASS_ORDER.value,
+        max_pixels=_MAX_PIXELS.value,
         num_images=common.integer_or_all(_NUM_IMAGES.value, "num_images"),
         image_size=_IMAGE_SIZE.value,
         crop_fraction=_CROP_FRACTION.value,
@@ -206,6 +217,8 @@ def main(_: list[str]) -> None:
     if _OUTPUT_DIR.value:
         common.check_writable(f"{_OUTPUT_DIR.value}/summary.json", "output_dir")
     study = pipeline.prepare(config, execution)
+    for line in study.remarks:
+        print(line)
     output = pipeline.Store(_output_dir(study), config, study.provenance, study.details)
     with output.locked():
         with common.progress_bar(f"{len(config.conditions)} conditions", "image") as progress:

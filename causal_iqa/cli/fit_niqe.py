@@ -25,6 +25,7 @@ FLAGS.group("Photographs")
 _DATA_DIR = FLAGS.string("data_dir", None, "Folder of the prepared TFDS datasets.")
 _SPLIT = FLAGS.string("split", None, "Split to read, if the dataset has splits.")
 _NUM_IMAGES = FLAGS.string("num_images", "all", "Photographs at most, or all.")
+_MAX_PIXELS = FLAGS.integer("max_pixels", data.MAX_PIXELS, "Larger photographs are not decoded; bounds the memory.")
 _BLOCKS = FLAGS.integer(
     "blocks", 12, "Blocks of 96 pixels read in the middle of a photograph, 3 x 4 by default.", lower_bound=1
 )
@@ -44,7 +45,11 @@ def main(_: list[str]) -> None:
     if not _OUTPUT.value.endswith(".npz"):
         raise InputError(f"--output: expected a name ending in .npz, got {_OUTPUT.value!r}")
     common.check_writable(_OUTPUT.value, "output")
-    source = data.open_source(_DATASET.value, split=_SPLIT.value, data_dir=_DATA_DIR.value)
+    source = data.open_source(
+        _DATASET.value, split=_SPLIT.value, data_dir=_DATA_DIR.value, max_pixels=_MAX_PIXELS.value
+    )
+    for line in data.remarks(source):
+        print(line)
     limit = common.integer_or_all(_NUM_IMAGES.value, "num_images")
     sharp = jax.jit(niqe.sharp_features)
     rows, used, skipped = [], 0, []

@@ -42,6 +42,12 @@ FLAGS.group("Anchors of the new metrics")
 _ANCHOR_DATA_DIR = FLAGS.string("anchor_data_dir", None, "Its folder of prepared TFDS datasets.")
 _ANCHOR_SPLIT = FLAGS.string("anchor_split", None, "Its split (default: train; for a folder, the folder).")
 _CLASSES = FLAGS.string("classes", None, "File with one class per line in label order, for an anchor folder.")
+_CLASS_ORDER = FLAGS.choice(
+    "class_order",
+    None,
+    list(data.CLASS_ORDERS),
+    "Order of the class folders without --classes: text (10 before 2) or natural (default: text, with a remark).",
+)
 _NUM_ANCHORS = FLAGS.integer("num_anchors", _D.num_anchors, "Number of anchor images, at most.")
 _SEED = FLAGS.integer("seed", _D.seed, "Seed of the choice of anchors.")
 
@@ -67,6 +73,9 @@ _NUM_DEVICES = FLAGS.integer(
     "num_devices", None, "Local devices to use (default: all; a CPU has one per core, at most 8)."
 )
 _WORKERS = FLAGS.integer("workers", 2, "Threads that decode images.")
+_MAX_PIXELS = FLAGS.integer(
+    "max_pixels", data.MAX_PIXELS, "Larger images are not decoded and count as unreadable; bounds the memory."
+)
 
 
 def config_from_flags() -> scoring.ScoringConfig:
@@ -80,6 +89,8 @@ def config_from_flags() -> scoring.ScoringConfig:
         anchor_data_dir=_ANCHOR_DATA_DIR.value,
         anchor_split=_ANCHOR_SPLIT.value,
         classes=_CLASSES.value,
+        class_order=_CLASS_ORDER.value,
+        max_pixels=_MAX_PIXELS.value,
         num_anchors=_NUM_ANCHORS.value,
         image_size=_IMAGE_SIZE.value,
         crop_fraction=_CROP_FRACTION.value,
@@ -98,7 +109,7 @@ def main(_: list[str]) -> None:
     common.check_writable(_OUTPUT.value, "output")
     execution = pipeline.Execution(memory_gb=_MEMORY_GB.value, num_devices=_NUM_DEVICES.value, workers=_WORKERS.value)
     with common.progress_bar("scores", "image") as progress:
-        scores = scoring.score_images(config, execution, progress=progress)
+        scores = scoring.score_images(config, execution, progress=progress, announce=print)
     scoring.write_scores(output, scores)
     common.print_skipped(scores.skipped, len(scores.image_ids), "scored")
     print(scoring.summary_table(scores))

@@ -36,6 +36,8 @@ def _open_anchors(config: StudyConfig, source: data.Source, download: bool) -> d
         data_dir=config.anchor_data_dir or config.data_dir,
         classes=config.classes,
         download=download,
+        class_order=config.class_order,
+        max_pixels=config.max_pixels,
     )
     if anchor_source.class_names != source.class_names:
         raise _checks.InputError(
@@ -43,23 +45,6 @@ def _open_anchors(config: StudyConfig, source: data.Source, download: bool) -> d
             f"({len(anchor_source.class_names)} against {len(source.class_names)}, or in another order)"
         )
     return anchor_source
-
-
-def own_ids(anchor_source: data.Source, judged: data.Source, indices: Sequence[int] | np.ndarray) -> set[str]:
-    """Ids of the anchor source that are judged images: an image is never its own anchor.
-
-    Args:
-      anchor_source: where anchors come from.
-      judged: where judged images come from.
-      indices: positions of the judged images in it.
-
-    Returns:
-      Ids; images of two folders are the same when their files are, images of one dataset when their ids are.
-    """
-    if isinstance(anchor_source, data.FolderSource) and isinstance(judged, data.FolderSource):
-        files = {(judged.root / judged.paths[int(i)]).resolve() for i in indices}
-        return {path for path in anchor_source.paths if (anchor_source.root / path).resolve() in files}
-    return {judged.id(int(i)) for i in indices} if anchor_source.name == judged.name else set()
 
 
 def choose_anchors(
@@ -80,7 +65,7 @@ def choose_anchors(
       InputError: when the anchors cannot be opened or have other classes.
     """
     anchor_source = _open_anchors(config, source, download)
-    judged = own_ids(anchor_source, source, indices)
+    judged = data.shared_ids(anchor_source, source, indices)
     available = sum(anchor_source.id(i) not in judged for i in range(len(anchor_source)))
     num = min(config.num_anchors, available)
     if num < 2:

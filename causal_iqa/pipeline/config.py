@@ -11,7 +11,7 @@ import typing
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from causal_iqa import _checks, backbones, degradations, metrics
+from causal_iqa import _checks, backbones, data, degradations, metrics
 from causal_iqa.backbones.user import is_reference
 from causal_iqa.degradations import CLEAN, Condition
 
@@ -72,6 +72,8 @@ class StudyConfig:
       data_dir: folder of the prepared TFDS datasets.
       split: of the judged images; None: the source's test split.
       classes: file with one class per line, in label order, for a folder.
+      class_order: of a folder's class folders without such a file, one of `data.CLASS_ORDERS`; None: "text".
+      max_pixels: the most pixels of an image that is decoded; larger ones count as unreadable.
       num_images: judged images; None: all.
       image_size: side in pixels of the images that are degraded; None: the dataset's, or the largest a network wants.
       crop_fraction: side of the central square cut from photos of varying size, as a fraction of the shorter side.
@@ -106,6 +108,8 @@ class StudyConfig:
     data_dir: str | None = None
     split: str | None = None
     classes: str | None = None
+    class_order: str | None = None
+    max_pixels: int = data.MAX_PIXELS
     num_images: int | None = 300
     image_size: int | None = None
     crop_fraction: float = 0.875
@@ -157,7 +161,10 @@ class StudyConfig:
         _checks.check_choice(self.anchors, ANCHOR_KINDS, "anchors")
         _checks.check_choice(self.templates, backbones.TEMPLATES, "templates")
         _checks.check_choice(self.score_at, SCORE_AT, "score_at")
-        for name, least in (("num_images", 2), ("image_size", 16), ("num_anchors", 2), ("num_resamples", 1)):
+        if self.class_order is not None:
+            _checks.check_choice(self.class_order, data.CLASS_ORDERS, "class_order")
+        leasts = {"num_images": 2, "image_size": 16, "num_anchors": 2, "num_resamples": 1, "max_pixels": 1}
+        for name, least in leasts.items():
             value = getattr(self, name)
             if value is not None and value < least:
                 raise _checks.InputError(f"{name}: expected at least {least}, got {value}")

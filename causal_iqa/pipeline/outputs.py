@@ -23,21 +23,22 @@ def performance(network: backbones.Network, params: Any, image: jax.Array, label
       network: the network that is judged.
       params: its parameters.
       image: [S, S, 3] in [0, 1], of any side.
-      label: scalar int.
+      label: scalar int; negative: unlabelled, "correct" and "p_true" are NaN.
 
     Returns:
-      "correct", "p_true", "confidence", "prediction", "entropy" (nats), "margin" (of the two largest probabilities),
-      "energy" (log-sum-exp of the logits) and the three `rivals.MatrixNormTerms`, scalars; the KEPT_CLASSES largest
-      "log_probabilities" float16 and their "classes" uint16; "power_sums", `rivals.log_power_sums`, where there are
-      more classes than are kept; "embedding", `kept_embedding` float16, of a network that gives features.
+      "correct" (0 or 1), "p_true", "confidence", "prediction", "entropy" (nats), "margin" (of the two largest
+      probabilities), "energy" (log-sum-exp of the logits) and the three `rivals.MatrixNormTerms`, scalars; the
+      KEPT_CLASSES largest "log_probabilities" float16 and their "classes" uint16; "power_sums",
+      `rivals.log_power_sums`, where there are more classes than are kept; "embedding", `kept_embedding` float16, of a
+      network that gives features.
     """
     logits, features = network.apply(params, backbones.geometry(network.preprocessing, image))
     probabilities, log_probabilities = jax.nn.softmax(logits), jax.nn.log_softmax(logits)
     likely, _ = jax.lax.top_k(probabilities, 2)
     prediction = jnp.argmax(logits)
     found = {
-        "correct": prediction == label,
-        "p_true": probabilities[label],
+        "correct": jnp.where(label >= 0, (prediction == label).astype(jnp.float32), jnp.nan),
+        "p_true": jnp.where(label >= 0, probabilities[label], jnp.nan),
         "confidence": likely[0],
         "prediction": prediction,
         "entropy": jax.scipy.special.entr(probabilities).sum(),

@@ -116,9 +116,8 @@ def list_images(source: data.Source, indices: Sequence[int] | np.ndarray, *, mos
     if hasattr(source, "file"):
         by_content = sum(_size(source.file(i)) for i in chosen) <= most_bytes
     stamps = [_stamp(source, i, by_content) for i in chosen]
-    return Listing(
-        tuple(_files.readable(source.id(i)) for i in chosen), tuple(int(source.label(i)) for i in chosen), tuple(stamps)
-    )
+    labels = data.labels_of(source, chosen).tolist()
+    return Listing(tuple(_files.readable(source.id(i)) for i in chosen), tuple(labels), tuple(stamps))
 
 
 def _size(path: pathlib.Path) -> int:

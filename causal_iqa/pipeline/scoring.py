@@ -39,6 +39,8 @@ class ScoringConfig:
       anchor_data_dir: folder of the prepared TFDS datasets.
       anchor_split: None: "train", and for a folder the folder itself.
       classes: file with one class per line, for an anchor folder.
+      class_order: of an anchor folder's class folders without such a file, one of `data.CLASS_ORDERS`; None: "text".
+      max_pixels: the most pixels of an image that is decoded; larger ones count as unreadable.
       num_anchors: at most so many, classes in turn.
       image_size: side in pixels at which images are scored; None: their own where all are square and equal, else 224.
       crop_fraction: central square cut from photos of varying size, fraction of the shorter side.
@@ -53,6 +55,8 @@ class ScoringConfig:
     anchor_data_dir: str | None = None
     anchor_split: str | None = None
     classes: str | None = None
+    class_order: str | None = None
+    max_pixels: int = data.MAX_PIXELS
     num_anchors: int = 1000
     image_size: int | None = None
     crop_fraction: float = data.CROP_FRACTION
@@ -76,7 +80,7 @@ class ScoringConfig:
                 "anchors: a backbone needs clean labelled images to compare with: give --anchor_dataset, or "
                 "--anchors=head where the backbone is a classifier"
             )
-        for name, least in (("image_size", 16), ("num_anchors", 2), ("seed", 0)):
+        for name, least in (("image_size", 16), ("num_anchors", 2), ("seed", 0), ("max_pixels", 1)):
             value = getattr(self, name)
             if value is not None and value < least:
                 raise _checks.InputError(f"{name}: expected at least {least}, got {value}")
@@ -108,8 +112,10 @@ def _anchor_images(config: ScoringConfig, scored: data.FolderSource, image_size:
         split=config.anchor_split or (None if is_folder else "train"),
         data_dir=config.anchor_data_dir,
         classes=config.classes,
+        class_order=config.class_order,
+        max_pixels=config.max_pixels,
     )
-    exclude = anchors.own_ids(source, scored, range(len(scored)))
+    exclude = data.shared_ids(source, scored, range(len(scored)))
     num = min(config.num_anchors, len(source) - len(exclude))
     chosen = (
         data.choose(source, num, seed=config.seed, exclude_ids=exclude, balanced=True) if num else np.zeros(0, np.int64)
@@ -152,6 +158,7 @@ def score_images(
     execution: Execution = DEFAULT_EXECUTION,
     *,
     progress: Callable[[int, int], None] | None = None,
+    announce: Callable[[str], None] | None = None,
 ) -> ImageScores:
     """Scores every image of a folder.
 
@@ -159,6 +166,7 @@ def score_images(
       config: what to score, and how.
       execution: changes no number; batch_size is not read, a step is one block.
       progress: called with (images done, images in all).
+      announce: called with every line that a user should read before scoring begins.
 
     Returns:
       The scores, in the metrics' own directions; the same whatever the batch size.
@@ -167,7 +175,9 @@ def score_images(
       InputError: for anything missing or contradictory, or when no image can be read.
     """
     check_execution(execution)
-    source = data.open_images(config.images)
+    source = data.open_images(config.images, max_pixels=config.max_pixels)
+    for line in data.remarks(source) if announce else ():
+        announce(line)
     feature_backbones = {choice.name: study.load_network(choice) for choice in config.backbones}
     size = _image_size(config, source)
     sides = {k: backbone_side(b.preprocessing, size, at_task=False) for k, b in feature_backbones.items()}

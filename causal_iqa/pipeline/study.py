@@ -58,6 +58,11 @@ class Study:
         return self.provenance.fingerprint
 
     @property
+    def remarks(self) -> tuple[str, ...]:
+        """Lines that a user should read before the study runs: what of the data is left out, and what is odd in it."""
+        return (*self.details["dataset"]["remarks"], *self.anchors.get("remarks", ()))
+
+    @property
     def num_parts(self) -> int:
         """Parts of the score table."""
         return math.ceil(len(self.indices) / store.PART_IMAGES)
@@ -77,7 +82,13 @@ def resolve_metrics(names: Sequence[str]) -> tuple[metrics.MetricSpec, ...]:
 
 def _open_judged(config: StudyConfig, download: bool) -> data.Source:
     return data.open_source(
-        config.dataset, split=config.split, data_dir=config.data_dir, classes=config.classes, download=download
+        config.dataset,
+        split=config.split,
+        data_dir=config.data_dir,
+        classes=config.classes,
+        download=download,
+        class_order=config.class_order,
+        max_pixels=config.max_pixels,
     )
 
 
@@ -176,8 +187,7 @@ def _fit_witnesses(config, source, indices, image_size, views, feature_backbones
         return {"kind": "none", "num": 0}, {}, provenance.Listing()
     num_classes = len(source.class_names)
     anchor_source, chosen = choose_anchors(config, source, indices, execution.download)
-    labels = np.asarray([source.label(int(i)) for i in indices])
-    anchor_labels = np.asarray([anchor_source.label(int(i)) for i in chosen])
+    labels, anchor_labels = data.labels_of(source, indices), data.labels_of(anchor_source, chosen)
     heads = all(has_head(backbone, num_classes) for backbone in feature_backbones.values())
     kind = anchor_kind(config, labels, anchor_labels, heads)
     if kind in ("head", "text"):
@@ -189,15 +199,41 @@ def _fit_witnesses(config, source, indices, image_size, views, feature_backbones
         if count >= len(read.ids):
             raise _checks.InputError(f"anchor_counts: expected fewer than the {len(read.ids)} anchors, got {count}")
     witnesses, notes = fit_on_images(read, num_classes, views, feature_backbones, config.anchor_counts)
+    copies = data.copies(anchor_source, chosen, source, indices)
     found = {
         "kind": kind,
         "num": len(read.ids),
+        "copies_of_judged": len(copies),
+        "remarks": _anchor_remarks(anchor_source, source, copies),
         "dataset": anchor_source.name,
         "split": anchor_source.split,
         "classes": len(np.unique(read.labels)),
         "chosen_by_leave_one_out": notes,
     }
     return found, witnesses, listing
+
+
+def _remarks(source: data.Source, indices: np.ndarray, num_unlabelled: int) -> list[str]:
+    """What to say of the judged images before they are judged."""
+    found = list(data.remarks(source))
+    if num_unlabelled:
+        found.append(f"{num_unlabelled} images are left out for having no label: a network is judged on labelled ones")
+    copies = data.copies(source, indices, source, indices)
+    if copies:
+        found.append(f"{len(copies)} judged images are copies of others among them, e.g. {' = '.join(copies[0])}")
+    return found
+
+
+def _anchor_remarks(anchor_source: data.Source, source: data.Source, copies: Sequence[tuple[str, str]]) -> list[str]:
+    """What to say of the anchors."""
+    own = () if anchor_source.name == source.name else data.remarks(anchor_source)
+    found = [f"anchors: {line}" for line in own]
+    if copies:
+        found.append(
+            f"anchors: {len(copies)} are copies of judged images, e.g. {' = '.join(copies[0])}; scores of those "
+            "are too high: remove one of each pair"
+        )
+    return found
 
 
 def prepare(config: StudyConfig, execution: Execution = DEFAULT_EXECUTION) -> Study:
@@ -221,7 +257,7 @@ def prepare(config: StudyConfig, execution: Execution = DEFAULT_EXECUTION) -> St
     _check_classes(source, networks)
     if config.anchors == "text":
         feature_backbones = with_text_anchors(config, source.class_names, feature_backbones)
-    indices = data.choose(source, config.num_images, seed=config.seed)
+    indices, num_unlabelled = data.choose_labelled(source, config.num_images, seed=config.seed)
     image_size = _image_size(config, source, networks)
     views = _views(config, image_size, networks, feature_backbones, len(source.class_names))
     conditions = degradation_details(config, image_size)
@@ -241,6 +277,8 @@ def prepare(config: StudyConfig, execution: Execution = DEFAULT_EXECUTION) -> St
             "split": source.split,
             "num_classes": len(source.class_names),
             "size": len(source),
+            "unlabelled": num_unlabelled,
+            "remarks": _remarks(source, indices, num_unlabelled),
         },
         "image_size": image_size,
         "degradations": conditions,

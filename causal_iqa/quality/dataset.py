@@ -176,5 +176,8 @@ def bandwidth_of(clean: np.ndarray) -> jax.Array:
 
 
 def _label_gram(labels: np.ndarray) -> jax.Array:
+    unlabelled = int((np.asarray(labels) < 0).sum())
+    if unlabelled:
+        raise _checks.InputError(f"labels: {unlabelled} of {len(labels)} are negative, for unlabelled; leave those out")
     labels = jnp.asarray(labels)
     return dependence.centre(dependence.delta(labels, labels))

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 
 from causal_iqa.quality import readings, stages
 
@@ -71,7 +72,7 @@ def evaluate(
       spec: a row of TABLE.
       fitted: the witness; not read where there is none.
       features: of the image.
-      label: int scalar, read by task-guided metrics only.
+      label: int scalar, read by task-guided metrics only; negative: unlabelled, their score is NaN.
       clean_features: of the clean image, read by feature-reference metrics only.
 
     Returns:
@@ -85,7 +86,9 @@ def evaluate(
     arguments += (seen(features),)
     if spec.needs_reference:
         arguments += (seen(clean_features),)
-    return spec.score(*arguments, label) if spec.needs_label else spec.score(*arguments)
+    if not spec.needs_label:
+        return spec.score(*arguments)
+    return jnp.where(label >= 0, spec.score(*arguments, label), jnp.nan)
 
 
 _PAPER = "Drenkow, Unberath 2025 (arXiv 2503.02797)"

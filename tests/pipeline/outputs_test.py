@@ -127,3 +127,13 @@ def test_second_opinion_averages_the_classifier_over_glances():
     assert outputs.second_opinion(many, many.params, glances, 50)["head_power_sums"].shape == (
         len(rivals.TEMPERATURES),
     )
+
+
+def test_an_unlabelled_image_has_no_correctness():
+    network, source = backbones.load_packaged("scene_cnn_a"), data.open_source("scenes")
+    image = source[0].image.astype(np.float32) / 255
+    run = jax.jit(lambda label: outputs.performance(network, network.params, image, label))
+    labelled, unlabelled = run(np.int32(0)), run(np.int32(data.UNLABELLED))
+    for field in ("correct", "p_true"):
+        assert np.isfinite(labelled[field]) and np.isnan(unlabelled[field])
+    np.testing.assert_array_equal(labelled["confidence"], unlabelled["confidence"])

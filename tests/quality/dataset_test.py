@@ -57,5 +57,13 @@ def test_undefined_and_bad_input():
         quality.evaluate_dataset(spec, _WORSE, _CLEAN, _LABELS, np.ones((2, 3)))
     with pytest.raises(InputError, match="blind"):
         quality.evaluate_dataset(spec, _WORSE, np.ones_like(_CLEAN), _LABELS)
+    unlabelled = np.where(np.arange(len(_LABELS)) < 3, -1, _LABELS)
+    assert np.isfinite(quality.evaluate_dataset(spec, _WORSE, _CLEAN, unlabelled)).all()
+    for guided in (
+        lambda: quality.evaluate_dataset(quality.DATASET_TABLE["hsic_labels"], _WORSE, _CLEAN, unlabelled),
+        lambda: quality.contributions(_WORSE, _CLEAN, unlabelled),
+    ):
+        with pytest.raises(InputError, match=r"labels: 3 of \d+ are negative"):
+            guided()
     with pytest.raises(ValueError, match="target"):
         quality.contributions(_WORSE, _CLEAN, _LABELS, target="x")

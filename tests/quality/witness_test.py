@@ -149,6 +149,8 @@ def test_contract_of_the_table(name):
     mapped = np.asarray(jax.jit(jax.vmap(score))(queries, labels))
     assert mapped.shape == (len(queries),) and np.isfinite(mapped).all()
     np.testing.assert_allclose(mapped, [score(q, y) for q, y in zip(queries, labels, strict=True)], atol=1e-5)
+    unlabelled = np.asarray(score(queries[0], -1))
+    assert np.isnan(unlabelled) if spec.needs_label else unlabelled == np.float32(score(queries[0], 0))
     if spec.witness not in (
         "head",
         "none",
