@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from causal_iqa import backbones, metrics, quality
+from causal_iqa import _reads, backbones, metrics, quality
 from causal_iqa.pipeline.views import View
 
 
@@ -22,7 +22,8 @@ class Column:
       higher_is_better: direction of quality.
       side: side in pixels at which it is scored.
       networks: the networks it is meant for.
-      passport: everything that defines the numbers, JSON values; "reads" says which image it reads, and how.
+      passport: everything that defines the numbers, JSON values; "reads" says which image it reads, and how,
+        "reads_beside" what else.
     """
 
     name: str
@@ -32,6 +33,11 @@ class Column:
     side: int
     networks: tuple[str, ...]
     passport: Mapping[str, Any]
+
+    @property
+    def reads_beside(self) -> tuple[str, ...]:
+        """Identifiers of what it reads beside the judged image; by the family where nothing more exact is recorded."""
+        return _reads.ordered(self.passport.get("reads_beside", _reads.OF_FAMILY[self.family]))
 
     def record(self) -> dict[str, Any]:
         """Returns the passport with the column's own fields in it: all that `from_record` needs, JSON values."""
@@ -84,7 +90,12 @@ def metric_scorer(spec: metrics.MetricSpec, view: View, suffix: str = "") -> Sco
     Returns:
       The scorer; NaN throughout, with the reason in its passport, when the side is below the metric's smallest.
     """
-    passport = {**spec.passport(), "side": view.side, "reads": {"image": _image_of(view)}}
+    passport = {
+        **spec.passport(),
+        "side": view.side,
+        "reads": {"image": _image_of(view)},
+        "reads_beside": ["clean_image"] if spec.family == "full_reference" else [],
+    }
     if view.side < spec.smallest_side:
         passport["undefined"] = f"images of {view.side} pixels are below the smallest side, {spec.smallest_side}"
 
@@ -136,7 +147,15 @@ def quality_scorer(
         "label": spec.needs_label,
         "backbones": {part: view.reads(part, network, spec.reads) for part, network in parts.items()},
     }
-    passport = {**spec.passport(), "backbone": backbone, "side": view.side, "reads": reads, **details}
+    beside = list(spec.reads_beside(details.get("anchors", "images")))
+    passport = {
+        **spec.passport(),
+        "backbone": backbone,
+        "side": view.side,
+        "reads": reads,
+        "reads_beside": beside,
+        **details,
+    }
     metric = f"{name}@{backbone}{variant}"
     found = Column(column, metric, spec.family, spec.higher_is_better, view.side, view.networks, passport)
     return Scorer(found, fn, view.name, spec.needs_reference)

@@ -45,6 +45,11 @@ class DatasetSpec:
     reference: str
     higher_is_better: bool = True
 
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """What it reads beside the judged images; the clean ones set the kernel's width in any case."""
+        return ("clean_image", "image_label") if self.target == "labels" else ("clean_image",)
+
     def passport(self) -> dict[str, Any]:
         """Returns the fields as JSON values."""
         return dataclasses.asdict(self)

@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from causal_iqa import _reads
 from causal_iqa.quality import readings, stages
 
 WITNESSES = ("plain", "regularised", "stages", "head")
@@ -53,6 +54,23 @@ class QualitySpec:
     def needs_label(self) -> bool:
         """Whether `score` takes the label."""
         return self.family == "task_guided"
+
+    def reads_beside(self, anchors: str = "images") -> tuple[str, ...]:
+        """What it reads beside the judged image, identifiers.
+
+        Args:
+          anchors: what the anchors are, "images", "head" or "text".
+
+        Returns:
+          Among "clean_image", "image_label", "anchor_labels", "class_vectors" and "class_names".
+        """
+        found = ["clean_image"] if self.needs_reference else []
+        found += ["image_label"] if self.needs_label else []
+        if self.witness != "none":
+            # The witness of a head is there beside anchor images, too.
+            own_head = self.witness == "head" and anchors == "images"
+            found.append("class_vectors" if own_head else _reads.OF_ANCHORS[anchors])
+        return _reads.ordered(found)
 
     def passport(self) -> dict[str, Any]:
         """Returns everything but the function as JSON values."""

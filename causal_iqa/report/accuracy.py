@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from causal_iqa import alignment, pipeline, rivals
+from causal_iqa import _reads, alignment, pipeline
 from causal_iqa.report import rivals as study_rivals
 from causal_iqa.report.tables import cut
 
@@ -13,12 +13,12 @@ from causal_iqa.report.tables import cut
 class Predicted(NamedTuple):
     """Predicted accuracy of the C degraded conditions by one score or rival for one network.
 
-    learned_on: whose labels it reads: "degradations" other than the predicted one, "clean images", or "nothing".
+    reads: identifiers of all that is read for it beside the judged images.
     """
 
     held_out: alignment.HeldOut
     errors: alignment.Errors
-    learned_on: str
+    reads: tuple[str, ...]
 
 
 def predict(
@@ -29,6 +29,7 @@ def predict(
     degradations: Sequence[str],
     folds: np.ndarray,
     own: study_rivals.RivalTables,
+    reads: Mapping[str, Sequence[str]],
     *,
     level: float,
 ) -> dict[str, dict[str, Predicted]]:
@@ -42,6 +43,7 @@ def predict(
       degradations: of the C conditions.
       folds: int [N], fold of every image.
       own: the rivals, whose accuracies stand beside.
+      reads: metric -> identifiers of what it reads.
       level: of the intervals.
 
     Returns:
@@ -64,16 +66,18 @@ def predict(
             errors = alignment.accuracy_errors(
                 held.predicted, held.truth, degradations, low=held.low, high=held.high, level=level
             )
-            found[metric][network] = Predicted(held, errors, "degradations")
-    for rival, by_network in own.accuracy.items():
+            found[metric][network] = Predicted(held, errors, _reads.ordered((*reads[metric], "other_performance")))
+    estimates = {
+        rival: ({network: rows[:-1].mean(axis=1) for network, rows in by.items()}, own.reads[rival])
+        for rival, by in own.accuracy.items()
+    } | {rival: (by, _reads.ordered((*own.reads[rival], "other_performance"))) for rival, by in own.regressed.items()}
+    for rival, (by_network, read) in estimates.items():
         found[rival] = {}
-        learned = "clean images" if rivals.TABLE[rival].needs_clean_labels else "nothing"
-        for network, rows in by_network.items():
-            predicted = rows[:-1].mean(axis=1)
+        for network, predicted in by_network.items():
             unknown = np.full(len(predicted), np.nan)
             errors = alignment.accuracy_errors(predicted, truth[network], degradations, level=level)
             held = alignment.HeldOut(predicted, unknown, unknown, truth[network])
-            found[rival][network] = Predicted(held, errors, learned)
+            found[rival][network] = Predicted(held, errors, read)
     return found
 
 
@@ -89,7 +93,7 @@ def as_dict(predicted: Predicted, names: Sequence[str]) -> dict[str, Any]:
         name: {field: _number(getattr(predicted.held_out, field)[i]) for field in fields}
         for i, name in enumerate(names)
     }
-    return {**predicted.errors.as_dict(), "learned_on": predicted.learned_on, "conditions": conditions}
+    return {**predicted.errors.as_dict(), "reads": list(predicted.reads), "conditions": conditions}
 
 
 def accuracy_table(
@@ -99,7 +103,7 @@ def accuracy_table(
     network: str = pipeline.ALL_NETWORKS,
     level: float = 0.95,
 ) -> str:
-    """Renders the errors of predicted accuracy as text, in points, smallest first.
+    """Renders the errors of predicted accuracy as text, in points, smallest first; what is read by a letter each.
 
     Args:
       found: what `predict` gave.
@@ -111,9 +115,7 @@ def accuracy_table(
     rows.sort(key=lambda row: row[1].errors.mean_absolute)
     width = min(34, max([6, *(len(name) for name, _ in rows)]))
     interval = f"error [{100 * level:g} %]"
-    head = (
-        f"{'metric':<{width}}  {'family':<14}  {'learned on':<12}  {interval:<19}{'bias':>6}{'worst':>7}{'covered':>9}"
-    )
+    head = f"{'metric':<{width}}  {'family':<14}  {'reads':<6}  {interval:<19}{'bias':>6}{'worst':>7}{'covered':>9}"
     lines = [head, "-" * len(head)]
     for name, one in rows:
         e = one.errors
@@ -121,8 +123,10 @@ def accuracy_table(
         covered = "-" if np.isnan(e.coverage) else f"{100 * e.coverage:.0f} %"
         family = cut(families.get(name, "").replace("_", " "), 14)
         error = f"{100 * e.mean_absolute:>4.1f} {bounds:<14}{100 * e.bias:>+6.1f}{100 * e.worst:>7.1f}"
-        lines.append(f"{cut(name, width):<{width}}  {family:<14}  {one.learned_on:<12}  {error}{covered:>9}")
-    return "\n".join(lines) + "\n"
+        lines.append(
+            f"{cut(name, width):<{width}}  {family:<14}  {_reads.in_letters(one.reads):<6}  {error}{covered:>9}"
+        )
+    return "\n".join(lines) + "\n\n" + _reads.legend(name for _, one in rows for name in one.reads)
 
 
 def _number(value: float) -> float | None:

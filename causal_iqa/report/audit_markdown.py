@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from causal_iqa import causal
+from causal_iqa import _reads, causal
 from causal_iqa.report.audit_text import escaped, name, names, table
 
 _ACCURACY = "accuracy"
@@ -262,11 +262,12 @@ def transferred(found: Mapping[str, Any]) -> list[str]:
     clean = found["clean_accuracy"]
     text = (
         f"Learned on {name(found['source'])} (clean accuracy {100 * clean['source']:.1f} %), applied here "
-        f"({100 * clean['target']:.1f} %). Errors in points: of the map applied to the score as it is, which reads no "
-        "label here, and to scores in units of the clean images' spread, with accuracy in proportion to the clean one; "
+        f"({100 * clean['target']:.1f} %). Errors in points: of the map applied to the score as it is, which reads "
+        "nothing here but what the score reads, and to scores in units of the clean images' spread, with accuracy in "
+        "proportion to the clean one, which reads the labels of the clean images besides; "
         f"share of the {100 * found['level']:g} % intervals that hold the truth."
     )
-    head = ["score", "learned with", "as it is", "bias", "held", "relative to clean", "bias", "held"]
+    head = ["score", "learned with", "reads here", "as it is", "bias", "held", "relative to clean", "bias", "held"]
     rows = sorted(_transfer_rows(found), key=lambda row: row[0])
     return [text, "", *table(head, [cells for _, cells in rows]), ""]
 
@@ -277,13 +278,17 @@ def _transfer_rows(found: Mapping[str, Any]) -> list[tuple[float, list[str]]]:
     for one in found["scores"]:
         ways = [one["as_is"], one["relative_to_clean"]]
         same = one["learned_with"] == one["score"]
-        cells = [name(one["score"]), "" if same else name(one["learned_with"]), *_errors(ways[0]), *_errors(ways[1])]
+        of_row = [name(one["score"]), "" if same else name(one["learned_with"]), _reads.in_words(one["reads"])]
+        cells = [*of_row, *_errors(ways[0]), *_errors(ways[1])]
         rows.append((min(way["mean_absolute"] for way in ways if way is not None), cells))
     for one in found["beside"]:
         if one["mean_absolute"] is not None:
             error, bias, _ = _errors(one)
             rows.append(
-                (one["mean_absolute"], [name(one["score"]), f"no map; {one['labels']}", error, bias, "", "", "", ""])
+                (
+                    one["mean_absolute"],
+                    [name(one["score"]), "no map", _reads.in_words(one["reads"]), error, bias, "", "", "", ""],
+                )
             )
     return rows
 

@@ -14,7 +14,6 @@ from causal_iqa.report import accuracy, rivals, sets
 # Resamples of the further measures, whose intervals need a standard error only, and permutations of the null.
 _MEASURE_RESAMPLES, _PERMUTATIONS = 100, 999
 _OURS = ("label_free", "task_guided", "feature_reference")
-_RANKED_SETS = ("atc_confidence", "atc_entropy", "cot")
 _FEWER_ANCHORS = re.compile(r"\[m=\d+\]$")
 _ALL = pipeline.ALL_NETWORKS
 _EMPTY: Mapping[str, Any] = types.MappingProxyType({})
@@ -26,6 +25,7 @@ class ImageRows(NamedTuple):
 
     conditions: the degraded ones.
     families: metric or rival -> family.
+    reads: metric or rival -> identifiers of what it reads beside the judged images.
     scores: metric or rival -> network -> [C, N].
     clean: metric or rival -> network -> [N] of the clean images; NaN where undefined.
     performance: network -> [C, N].
@@ -37,6 +37,7 @@ class ImageRows(NamedTuple):
 
     conditions: tuple[pipeline.Condition, ...]
     families: Mapping[str, str]
+    reads: Mapping[str, tuple[str, ...]]
     scores: Mapping[str, Mapping[str, np.ndarray]]
     clean: Mapping[str, Mapping[str, np.ndarray]]
     performance: Mapping[str, np.ndarray]
@@ -64,6 +65,7 @@ class Findings(NamedTuple):
     gains: Mapping[str, Mapping[str, alignment.Gains]] = _EMPTY  # of the new metrics -> yardstick
     comparisons: tuple[alignment.Comparison, ...] = ()  # of every metric with the best conventional one
     predicted: Mapping[str, Mapping[str, accuracy.Predicted]] = _EMPTY  # metric or rival -> network
+    reads: Mapping[str, tuple[str, ...]] = _EMPTY  # metric or rival -> identifiers of what it reads
 
 
 def image_rows(
@@ -89,17 +91,19 @@ def image_rows(
     folds = alignment.image_folds(len(table.image_ids), seed=config.seed)
     own = rivals.gather(config, table, folds, whole=whole)
     # One number per condition, though made of rows that resample: within and pooled would not be theirs.
-    of_sets = {name: rows for name, rows in own.accuracy.items() if name not in own.rows and name in _RANKED_SETS}
+    of_sets = {name: rows for name, rows in own.accuracy.items() if name in own.ranked}
     of_sets = of_sets if whole else {}
     for name, by_network in {**own.rows, **of_sets}.items():
         scores[name] = {network: rows[:-1] for network, rows in by_network.items()}
         clean[name] = {network: rows[-1] for network, rows in by_network.items()}
     shares, clean_shares, of_shares = sets.image_shares(table, tuple(performance))
+    reads = {column.metric: column.reads_beside for column in columns}
     row = table.conditions.index(pipeline.Condition(pipeline.CLEAN, 0.0))
     correct = {name: table.columns[f"{name}/correct"][row] for name in networks}
     return ImageRows(
         conditions=tuple(condition for condition in table.conditions if condition.severity > 0),
         families={column.metric: column.family for column in columns} | dict(own.families) | of_shares,
+        reads=reads | dict(own.reads) | {name: sets.reads_of(name) for name in of_shares},
         scores=scores | shares,
         clean=clean | {metric: dict.fromkeys(performance, values) for metric, values in clean_shares.items()},
         performance=performance,
@@ -138,6 +142,7 @@ def analyse(
     names = [condition.degradation for condition in rows.conditions]
     return found._replace(
         families={**rows.families, **of_families},
+        reads={**rows.reads, **{name: sets.reads_of(name) for name in of_families}},
         alignments=rivals.add_alignments(found.alignments, rows.own, rows.performance, level=config.level) | whole_sets,
         measures=alignment.measure_intervals(
             key,
@@ -162,6 +167,7 @@ def analyse(
             names,
             rows.folds,
             rows.own,
+            rows.reads,
             level=config.level,
         ),
     )

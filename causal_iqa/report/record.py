@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from causal_iqa import InputError, _files
+from causal_iqa import InputError, _files, _reads
 from causal_iqa.report import record_audit
 
 _NUMBERS = ("between", "within", "pooled")
@@ -86,8 +86,10 @@ def _accuracy(summary: Mapping[str, Any], config: Mapping[str, Any]) -> str:
     for name, one in sorted(found, key=lambda row: row[1]["mean_absolute"]):
         family = summary["metrics"].get(name, {"family": "network_output"})["family"].replace("_", " ")
         bounds = "" if one["low"] is None else f" [{100 * one['low']:.1f}, {100 * one['high']:.1f}]"
-        rows.append([f"`{name}`", family, one["learned_on"], f"{100 * one['mean_absolute']:.1f}{bounds}"])
-    return _table(["score", "family", "labels read", "error in points"], rows)
+        if "reads" not in one:
+            raise InputError("run: summary.json was written by an older version; run experiments.align on it again")
+        rows.append([f"`{name}`", family, _reads.in_words(one["reads"]), f"{100 * one['mean_absolute']:.1f}{bounds}"])
+    return _table(["score", "family", "reads beside the images", "error in points"], rows)
 
 
 def _settings(summary: Mapping[str, Any], config: Mapping[str, Any]) -> str:

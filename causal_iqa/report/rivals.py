@@ -1,21 +1,15 @@
-"""The rivals of a study, from the networks' own outputs in its score table."""
+"""The rivals of a study, from the networks' own outputs in its score table: image by image, and as accuracies."""
 
-import functools
 import itertools
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import jax
 import numpy as np
 
-from causal_iqa import alignment, pipeline, rivals
+from causal_iqa import _reads, alignment, pipeline, rivals
+from causal_iqa.report import rival_sets
 
-# Images of one transport problem, and images per class from which the classes of other images tell the shares.
-_TRANSPORT_IMAGES = 500
-_LABELS_PER_CLASS = 10
-# Images per class that scores of labelled features need, and the side of the largest matrix whose norm is taken.
-_LEAST_PER_CLASS, _MOST_SINGULAR_VALUES = 5, 500
-_SHRINKAGE = 0.1
 # Pairs of halves of the images behind the intervals of what is one number per condition.
 _PAIRS, _LEAST_HALVED = 20, 20
 # Columns of the score table: rival -> (column, sign).
@@ -25,9 +19,12 @@ _COLUMNS = {
     "margin": ("margin", 1.0),
     "energy": ("energy", 1.0),
     "prediction_agreement": ("prediction_agreement", 1.0),
+    "neighbourhood_invariance": ("neighbourhood_invariance", 1.0),
     "prediction_information": ("prediction_information", 1.0),
     "ser_fiq": ("ser_fiq", 1.0),
 }
+# Accuracies whose order of the conditions is not that of a score in `rows`.
+_RANKED = ("atc_confidence", "atc_entropy", "cot", "cot_scaled", "fused_reference")
 
 
 class RivalTables(NamedTuple):
@@ -38,6 +35,9 @@ class RivalTables(NamedTuple):
     values: rival -> network -> [1 + H, C], one number per condition: of all images, then of each half.
     halves: int [H, N // 2], the images of every half.
     families: rival -> family.
+    regressed: rival -> network -> [C], the accuracy that `values` predict by a line through the other degradations.
+    ranked: the rivals of `accuracy` that order conditions otherwise than any of `rows`.
+    reads: rival -> identifiers of what is read beside the judged images, `regressed` apart.
     """
 
     rows: Mapping[str, Mapping[str, np.ndarray]]
@@ -45,16 +45,14 @@ class RivalTables(NamedTuple):
     values: Mapping[str, Mapping[str, np.ndarray]]
     halves: np.ndarray
     families: Mapping[str, str]
+    regressed: Mapping[str, Mapping[str, np.ndarray]]
+    ranked: tuple[str, ...]
+    reads: Mapping[str, tuple[str, ...]]
 
 
-class _SetScore(NamedTuple):
-    """A score of a set: name, networks it is meant for, family, arrays [C, N, K] and their score (values, labels)."""
-
-    name: str
-    networks: tuple[str, ...]
-    family: str
-    values: Callable[[int], np.ndarray]
-    score: Callable[[np.ndarray, np.ndarray], float]
+def spec_of(rival: str) -> rivals.RivalSpec:
+    """The row of `rivals.TABLE` behind a rival of a report, whose name may add a backbone."""
+    return rivals.TABLE[rival.partition("@")[0]]
 
 
 def gather(
@@ -67,14 +65,14 @@ def gather(
 ) -> RivalTables:
     """Computes every rival that the score table has the outputs for.
 
-    Thresholds, offsets and class shares come from the clean images of other folds.
+    Thresholds, offsets, lines and temperatures come from images of other folds; class shares from all clean images.
 
     Args:
       config: of the study.
-      table: its finished table; older ones hold confidences alone.
+      table: its finished table; older ones hold fewer outputs.
       folds: int [N], fold of every image.
-      num_classes: of the dataset; by default the largest label or predicted class says.
-      whole: False leaves out what reads the vectors of whole sets: optimal transport and `values`.
+      num_classes: of the dataset; by default what is kept says, or the largest label or predicted class.
+      whole: False leaves out what takes long: transport, fusion with a second network and `values`.
 
     Returns:
       The rivals; methods without their columns are left out.
@@ -82,6 +80,7 @@ def gather(
     networks = [choice.name for choice in config.networks]
     clean = next(i for i, condition in enumerate(table.conditions) if condition.severity == 0)
     order = [*(i for i, condition in enumerate(table.conditions) if condition.severity > 0), clean]
+    degradations = [table.conditions[i].degradation for i in order[:-1]]
     columns = {name: np.asarray(values, np.float64)[order] for name, values in table.columns.items() if "/" in name}
     rows: dict[str, dict[str, np.ndarray]] = {}
     for rival, (column, sign) in _COLUMNS.items():
@@ -89,26 +88,43 @@ def gather(
             rows[rival] = {name: sign * columns[f"{name}/{column}"] for name in networks}
     if len(networks) > 1 and all(f"{name}/prediction" in columns for name in networks):
         rows["agreement"] = _agreement({name: columns[f"{name}/prediction"] for name in networks})
-    accuracy = _predicted_rows(rows, {name: columns[f"{name}/correct"][-1] for name in networks}, folds)
-    vectors = {name: np.asarray(values)[order] for name, values in table.vectors.items()} if whole else {}
     labels = np.asarray(table.labels)
+    kept = rival_sets.kept_outputs(table.vectors, order, labels, num_classes)
+    correct = {name: columns[f"{name}/correct"] for name in networks}
+    temperatures = _temperatures(networks, kept, columns, folds)
+    accuracy = _predicted_rows(rows, correct, folds, degradations, "")
+    if temperatures:
+        scaled = _scaled_rows(kept, temperatures, folds)
+        accuracy |= _predicted_rows(scaled, correct, folds, degradations, "_scaled")
+    if "agreement" in rows:
+        accuracy["gde"] = dict(rows["agreement"])
     halves = np.empty((0, 0), int)
     if len(labels) >= _LEAST_HALVED:
         halves = alignment.half_samples(jax.random.key(config.seed), len(labels), _PAIRS)
     values: dict[str, dict[str, np.ndarray]] = {}
     families: dict[str, str] = {}
-    for one in _set_scores(networks, vectors, labels, num_classes):
-        found = _on_halves(one, labels, halves, len(order) - 1)
-        values.setdefault(one.name, {}).update(dict.fromkeys(one.networks, found))
-        families[one.name] = one.family
-    shares = _transport_rows(networks, vectors, labels, num_classes, folds)
-    if shares:
-        accuracy["cot"] = shares
+    if whole:
+        for one in rival_sets.set_scores(networks, table, order, kept, labels):
+            found = rival_sets.on_halves(one, halves, len(order) - 1)
+            values.setdefault(one.name, {}).update(dict.fromkeys(one.networks, found))
+            families[one.name] = one.family
+        accuracy |= _transport_rows(networks, kept, labels, temperatures, folds)
+        accuracy |= _fused_rows(networks, kept)
     for by_network in (*rows.values(), *accuracy.values(), *values.values()):
         if set(by_network) == set(networks):
             by_network[pipeline.ALL_NETWORKS] = np.mean([by_network[name] for name in networks], axis=0)
+    performance = {**correct, pipeline.ALL_NETWORKS: np.mean(list(correct.values()), axis=0)}
     families |= dict.fromkeys((*rows, *accuracy), rivals.FAMILY)
-    return RivalTables(rows, accuracy, values, halves, families)
+    return RivalTables(
+        rows,
+        accuracy,
+        values,
+        halves,
+        families,
+        rival_sets.regressed(values, halves, {name: m[:-1] for name, m in performance.items()}, degradations),
+        tuple(name for name in accuracy if name.partition("@")[0] in _RANKED),
+        {name: _reads.ordered(spec_of(name).reads) for name in (*rows, *accuracy, *values)},
+    )
 
 
 def _agreement(predictions: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -124,109 +140,138 @@ def _pairs(predictions: Mapping[str, np.ndarray]) -> list[tuple[tuple[str, str],
     return [((a, b), (predictions[a], predictions[b])) for a, b in itertools.combinations(predictions, 2)]
 
 
-def _predicted_rows(
-    rows: Mapping[str, Mapping[str, np.ndarray]], correct: Mapping[str, np.ndarray], folds: np.ndarray
+def _temperatures(
+    networks: Sequence[str],
+    kept: Mapping[str, rivals.KeptOutputs],
+    columns: Mapping[str, np.ndarray],
+    folds: np.ndarray,
+) -> dict[str, dict[int, float]]:
+    """Network -> fold -> the temperature that suits the clean images of the other folds."""
+    names = np.unique(folds)
+    if len(names) < 2 or not all(name in kept and f"{name}/p_true" in columns for name in networks):
+        return {}
+    found: dict[str, dict[int, float]] = {}
+    for name in networks:
+        p_true = columns[f"{name}/p_true"][-1]
+        finite = np.isfinite(kept[name].log_probabilities[-1]).any(axis=1) & np.isfinite(p_true)
+        if any(not (finite & (folds != fold)).any() for fold in names):
+            return {}
+        found[name] = {
+            int(fold): rivals.fit_temperature(
+                rival_sets.part_of(kept[name], -1, finite & (folds != fold)), p_true[finite & (folds != fold)]
+            )
+            for fold in names
+        }
+    return found
+
+
+def _scaled_rows(
+    kept: Mapping[str, rivals.KeptOutputs], temperatures: Mapping[str, Mapping[int, float]], folds: np.ndarray
 ) -> dict[str, dict[str, np.ndarray]]:
+    """The largest probability and the negative entropy at the temperature of each image's fold."""
+    out: dict[str, dict[str, np.ndarray]] = {"confidence": {}, "negative_entropy": {}}
+    for name, by_fold in temperatures.items():
+        confidence, entropy = np.empty((2, *kept[name].classes.shape[:2]))
+        for fold, temperature in by_fold.items():
+            own = rival_sets.part_of(kept[name], slice(None), folds == fold)
+            confidence[:, folds == fold] = np.exp(rivals.tempered(own, temperature)[..., 0])
+            entropy[:, folds == fold] = rivals.tempered_negative_entropy(own, temperature)
+        out["confidence"][name], out["negative_entropy"][name] = confidence, entropy
+    return out
+
+
+def _predicted_rows(
+    rows: Mapping[str, Mapping[str, np.ndarray]],
+    correct: Mapping[str, np.ndarray],
+    folds: np.ndarray,
+    degradations: Sequence[str],
+    suffix: str,
+) -> dict[str, dict[str, np.ndarray]]:
+    """Accuracies from confidence and entropy, as they are or after temperature scaling."""
     out: dict[str, dict[str, np.ndarray]] = {}
-    methods: tuple[tuple[str, str, Callable[..., np.ndarray]], ...] = (
-        ("doc", "confidence", rivals.difference_of_confidences),
+    methods = (
+        ("difference_of_confidences", "confidence", rivals.difference_of_confidences),
         ("atc_confidence", "confidence", rivals.average_thresholded_confidence),
         ("atc_entropy", "negative_entropy", rivals.average_thresholded_confidence),
     )
     if "confidence" in rows:
-        out["average_confidence"] = {k: rivals.average_confidence(v) for k, v in rows["confidence"].items()}
+        out[f"average_confidence{suffix}"] = {k: rivals.average_confidence(v) for k, v in rows["confidence"].items()}
+    if len(np.unique(folds)) < 2:
+        return out
     for name, source, method in methods:
-        if source in rows and len(np.unique(folds)) > 1:
-            out[name] = {
-                network: rivals.cross_fitted(method, values, values[-1], correct[network], folds)
+        if source in rows:
+            out[name + suffix] = {
+                network: rivals.cross_fitted(method, values, values[-1], correct[network][-1], folds)
                 for network, values in rows[source].items()
             }
-    if "agreement" in rows:
-        out["gde"] = dict(rows["agreement"])
-    return out
-
-
-def _classes(vectors: Mapping[str, np.ndarray], labels: np.ndarray, num_classes: int | None) -> int:
-    if num_classes is not None:
-        return num_classes
-    seen = [int(values.max()) for name, values in vectors.items() if name.endswith("/classes")]
-    return max([int(labels.max()), *seen]) + 1
-
-
-def _log_probabilities(vectors: Mapping[str, np.ndarray], name: str, c: int) -> np.ndarray:
-    return vectors[f"{name}/log_probabilities"][c].astype(np.float64)
-
-
-def _set_scores(
-    networks: Sequence[str], vectors: Mapping[str, np.ndarray], labels: np.ndarray, num_classes: int | None
-) -> list[_SetScore]:
-    """Scores that are one number per condition; those that read labels need a few images of every class."""
-    found: list[_SetScore] = []
-    labelled = len(labels) >= _LEAST_PER_CLASS * len(np.unique(labels))
-    if all(f"{name}/log_probabilities" in vectors for name in networks):
-        size = _classes(vectors, labels, num_classes)
-        scores: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {}
-        if min(len(labels), size) <= _MOST_SINGULAR_VALUES:
-            scores["nuclear_norm"] = lambda p, labels: rivals.nuclear_norm(p)
-        if labelled:
-            scores["leep"] = rivals.leep
-        for name in networks:
-
-            def dense(c: int, name: str = name) -> np.ndarray:
-                return rivals.dense(np.exp(_log_probabilities(vectors, name, c)), vectors[f"{name}/classes"][c], size)
-
-            found += [_SetScore(rival, (name,), rivals.FAMILY, dense, score) for rival, score in scores.items()]
-    for name, features in vectors.items():
-        backbone, _, kind = name.rpartition("/")
-        if kind != "features" or not labelled:
-            continue
-
-        def of(c: int, features: np.ndarray = features) -> np.ndarray:
-            return features[c].astype(np.float64)
-
-        # The same features whatever the network; they read labels, and no network that is judged.
-        meant = (*networks, pipeline.ALL_NETWORKS)
-        found.append(_SetScore(f"log_me@{backbone}", meant, "task_guided", of, rivals.log_me))
-        shrunk = functools.partial(rivals.h_score, shrinkage=_SHRINKAGE)
-        found.append(_SetScore(f"h_score@{backbone}", meant, "task_guided", of, shrunk))
-    return found
-
-
-def _on_halves(one: _SetScore, labels: np.ndarray, halves: np.ndarray, num_conditions: int) -> np.ndarray:
-    """The score of every condition on all images and on every half [1 + H, C]."""
-    out = np.empty((1 + len(halves), num_conditions))
-    for c in range(num_conditions):
-        values = one.values(c)
-        out[0, c] = one.score(values, labels)
-        out[1:, c] = [one.score(values[half], labels[half]) for half in halves]
+    if "confidence" in rows and len(set(degradations)) > 1:
+        out[f"doc_regression{suffix}"] = {
+            # The clean images are a group of their own, on which every line may be fitted but their own.
+            network: rivals.regressed_difference_of_confidences(
+                values, correct[network], values[-1], correct[network][-1], [*degradations, pipeline.CLEAN], folds
+            )
+            for network, values in rows["confidence"].items()
+        }
     return out
 
 
 def _transport_rows(
-    networks: Sequence[str], vectors: Mapping[str, Any], labels: np.ndarray, num_classes: int | None, folds: np.ndarray
-) -> dict[str, np.ndarray]:
-    if not all(f"{name}/log_probabilities" in vectors for name in networks):
-        return {}
-    size = _classes(vectors, labels, num_classes)
-    parts = [
-        part
-        for fold in np.unique(folds)
-        for part in np.array_split(np.flatnonzero(folds == fold), -(-(folds == fold).sum() // _TRANSPORT_IMAGES))
-    ]
-    out = {}
+    networks: Sequence[str],
+    kept: Mapping[str, rivals.KeptOutputs],
+    labels: np.ndarray,
+    temperatures: Mapping[str, Mapping[int, float]],
+    folds: np.ndarray,
+) -> dict[str, dict[str, np.ndarray]]:
+    """Transport of all images at once onto the class shares of the clean ones, as they are and temperature-scaled."""
+    out: dict[str, dict[str, np.ndarray]] = {}
+    if not all(name in kept for name in networks):
+        return out
     for name in networks:
-        classes = vectors[f"{name}/classes"]
-        rows = np.full(classes.shape[:2], np.nan)
-        for part in parts:
-            others = labels[folds != folds[part[0]]]
-            shares = np.full(size, 1 / size)
-            if len(others) >= _LABELS_PER_CLASS * size:
-                shares = np.bincount(others, minlength=size) / len(others)
-            for c in range(len(rows)):
-                dense = rivals.dense(np.exp(_log_probabilities(vectors, name, c)[part]), classes[c, part], size)
-                rows[c, part] = rivals.optimal_transport(dense, shares).probability
-        out[name] = rows
+        own = kept[name]
+        shares = np.bincount(labels, minlength=own.num_classes) / len(labels)
+        log_p = {"cot": own.log_probabilities}
+        if temperatures:
+            log_p["cot_scaled"] = np.empty(own.log_probabilities.shape)
+            for fold, temperature in temperatures[name].items():
+                part = rival_sets.part_of(own, slice(None), folds == fold)
+                log_p["cot_scaled"][:, folds == fold] = rivals.tempered(part, temperature)
+        for rival, values in log_p.items():
+            rows = np.full(values.shape[:2], np.nan)
+            for c in range(len(values)):
+                there = np.isfinite(values[c]).any(axis=1)
+                if there.any():
+                    dense = rivals.dense(np.exp(values[c, there]), own.classes[c, there], own.num_classes)
+                    rows[c, there] = rivals.optimal_transport(dense, shares).rows
+            out.setdefault(rival, {})[name] = rows
     return out
+
+
+def _fused_rows(networks: Sequence[str], kept: Mapping[str, rivals.KeptOutputs]) -> dict[str, dict[str, np.ndarray]]:
+    """Agreement with a reference fused with a second network: other judged ones, or a backbone for these classes."""
+    if not all(name in kept for name in networks):
+        return {}
+    out: dict[str, dict[str, np.ndarray]] = {}
+    if len(networks) > 1:
+        out["fused_reference"] = {
+            name: np.mean([_fused(kept[name], kept[other]) for other in networks if other != name], axis=0)
+            for name in networks
+        }
+    for other in kept:
+        if other in networks or any(kept[name].num_classes != kept[other].num_classes for name in networks):
+            continue
+        backbone = other.removesuffix(rival_sets.HEAD)
+        out[f"fused_reference@{backbone}"] = {name: _fused(kept[name], kept[other]) for name in networks}
+    return out
+
+
+def _fused(own: rivals.KeptOutputs, second: rivals.KeptOutputs) -> np.ndarray:
+    rows = np.full(own.classes.shape[:2], np.nan)
+    for c in range(len(rows)):
+        there = np.isfinite(own.log_probabilities[c]).any(axis=1) & np.isfinite(second.log_probabilities[c]).any(axis=1)
+        if there.any():
+            one, other = rival_sets.part_of(own, c, there), rival_sets.part_of(second, c, there)
+            rows[c, there] = rivals.fused_reference(one, other, rivals.alignment_temperature(one, other))
+    return rows
 
 
 def add_alignments(

@@ -30,6 +30,12 @@ def _targets(labels: np.ndarray) -> tuple[str, ...]:
     return ("labels", "clean") if enough else ("clean",)
 
 
+def reads_of(metric: str) -> tuple[str, ...]:
+    """Identifiers of what a score of this file reads beside the judged images; its name may add a backbone."""
+    name = metric.partition("@")[0]
+    return quality.DATASET_TABLE[name.replace("hsic_share_", "hsic_")].reads
+
+
 def image_shares(
     table: pipeline.ScoreTable, networks: Sequence[str]
 ) -> tuple[dict[str, dict[str, np.ndarray]], dict[str, np.ndarray], dict[str, str]]:

@@ -126,8 +126,8 @@ def _accuracy_sections(found: Findings, level: float) -> list[html.Section]:
         text = accuracy.accuracy_table(found.predicted, found.families, level=level)
         words = (
             "Accuracy of each condition, mean over the networks, predicted without its degradation and without its "
-            "images; errors in points. Rivals of the family network output run the networks that are judged; average "
-            "confidence, agreement, DoC, ATC and COT read no label of a degraded image."
+            "images; errors in points. Rivals of the family network output run the networks that are judged. The "
+            "letters say all that is read beside the judged images, for the score and for the map to accuracy."
         )
         sections.append(html.Section("Accuracy predicted", [html.Text(words), html.Text(text, fixed=True)]))
     if found.gains:

@@ -25,8 +25,8 @@ def summary(config: pipeline.StudyConfig, table: pipeline.ScoreTable, found: "Fi
     Returns:
       {"schema": 1, "networks", "metrics", "predicted_accuracy", "num_images", "conditions", "skipped", "undefined"};
       "clean/0" is among the conditions and accuracies, and is left out of the alignment numbers. A metric has "family",
-      "alignment", "desiderata", "trend" and "warnings", and where they exist "measures", "null", "gains" and
-      "against_best_conventional", all for the mean over the networks.
+      "reads" (identifiers), "alignment", "desiderata", "trend" and "warnings", and where they exist "measures", "null",
+      "gains" and "against_best_conventional", all for the mean over the networks.
     """
     networks = {}
     for choice in config.networks:
@@ -75,6 +75,7 @@ def warnings(found: "Findings") -> dict[str, tuple[alignment.SignConflict, ...]]
 def _metric(found: "Findings", metric: str) -> dict[str, Any]:
     entry: dict[str, Any] = {
         "family": found.families[metric],
+        "reads": list(found.reads.get(metric, ())),
         "alignment": {name: value.as_dict() for name, value in found.alignments[metric].items()},
         "desiderata": {},
         "trend": {},

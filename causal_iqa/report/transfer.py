@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from causal_iqa import alignment, pipeline, rivals
+from causal_iqa import alignment, pipeline
 from causal_iqa.report import findings
 from causal_iqa.report.audit_data import number
 
@@ -69,16 +69,21 @@ def transfer(source: Side, target: Side, *, level: float = 0.95) -> dict[str, An
 
     Returns:
       {"source", "target", "level", "clean_accuracy", "scores": [...], "beside": [...]}, JSON values. A score has
-      "score", "learned_with" (the source's), "family", and for each of `WAYS` its errors and "conditions", name ->
-      {"predicted", "low", "high", "truth"}, or None where undefined. `as_is` applies the map to the score itself: no
-      label of the target is read; `relative_to_clean` takes scores in units of the clean images' spread, and accuracy
-      in proportion to the clean one. "beside" has the errors of average confidence and its kin, which read the outputs
-      of the target's networks, with the labels they read.
+      "score", "learned_with" (the source's), "family", "reads" (identifiers), and for each of `WAYS` its errors and
+      "conditions", name -> {"predicted", "low", "high", "truth"}, or None where undefined. `as_is` applies the map to
+      the score itself: of the target nothing is read but what the score reads; `relative_to_clean` takes scores in
+      units of the clean images' spread, and accuracy in proportion to the clean one. "beside" has the errors of average
+      confidence and its kin, which read the outputs of the target's networks, with identifiers of what they read.
     """
     names = [condition.name for condition in target.rows.conditions]
     scores = []
     for ours, theirs in pairs(source, target):
-        row: dict[str, Any] = {"score": theirs, "learned_with": ours, "family": target.rows.families[theirs]}
+        row: dict[str, Any] = {
+            "score": theirs,
+            "learned_with": ours,
+            "family": target.rows.families[theirs],
+            "reads": list(target.rows.reads[theirs]),
+        }
         for way in WAYS:
             row[way] = _errors(_predicted(source, target, ours, theirs, way, level), names, level)
         if any(row[way] is not None for way in WAYS):
@@ -138,7 +143,7 @@ def _beside(target: Side, level: float) -> list[dict[str, Any]]:
     return [
         {
             "score": rival,
-            "labels": "clean images" if rivals.TABLE[rival].needs_clean_labels else "nothing",
+            "reads": list(target.rows.own.reads[rival]),
             **alignment.accuracy_errors(by[_ALL][:-1].mean(axis=1), truth, names, level=level).as_dict(),
         }
         for rival, by in accuracy.items()

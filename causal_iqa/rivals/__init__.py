@@ -6,13 +6,36 @@ from causal_iqa.rivals.accuracy import (
     average_thresholded_confidence,
     cross_fitted,
     difference_of_confidences,
+    left_out_lines,
+    regressed_difference_of_confidences,
 )
-from causal_iqa.rivals.dataset import Transport, dense, nuclear_norm, optimal_transport
-from causal_iqa.rivals.matrix_norm import MatrixNormTerms, matrix_norm, matrix_norm_terms
+from causal_iqa.rivals.dataset import (
+    Transport,
+    dense,
+    dispersion,
+    negative_gradient_norm,
+    nuclear_norm,
+    optimal_transport,
+    pseudo_labels,
+)
+from causal_iqa.rivals.fusion import alignment_temperature, fused_reference
+from causal_iqa.rivals.norms import MatrixNormTerms, matrix_norm, matrix_norm_terms
 from causal_iqa.rivals.outputs import agreement, confidence, energy, margin, negative_entropy
-from causal_iqa.rivals.stability import neighbourhood_invariance, prediction_agreement, prediction_information, ser_fiq
+from causal_iqa.rivals.stability import (
+    neighbourhood_invariance,
+    prediction_agreement,
+    prediction_information,
+    ser_fiq,
+)
 from causal_iqa.rivals.table import FAMILY, LEVELS, TABLE, RivalSpec
-from causal_iqa.rivals.temperature import TEMPERATURES, log_power_sums
+from causal_iqa.rivals.temperature import (
+    TEMPERATURES,
+    KeptOutputs,
+    fit_temperature,
+    log_power_sums,
+    tempered,
+    tempered_negative_entropy,
+)
 from causal_iqa.rivals.transferability import h_score, leep, log_me
 
 __all__ = [
@@ -20,10 +43,12 @@ __all__ = [
     "LEVELS",
     "TABLE",
     "TEMPERATURES",
+    "KeptOutputs",
     "MatrixNormTerms",
     "RivalSpec",
     "Transport",
     "agreement",
+    "alignment_temperature",
     "atc_threshold",
     "average_confidence",
     "average_thresholded_confidence",
@@ -31,19 +56,28 @@ __all__ = [
     "cross_fitted",
     "dense",
     "difference_of_confidences",
+    "dispersion",
     "energy",
+    "fit_temperature",
+    "fused_reference",
     "h_score",
     "leep",
+    "left_out_lines",
     "log_me",
     "log_power_sums",
     "margin",
     "matrix_norm",
     "matrix_norm_terms",
     "negative_entropy",
+    "negative_gradient_norm",
     "neighbourhood_invariance",
     "nuclear_norm",
     "optimal_transport",
     "prediction_agreement",
     "prediction_information",
+    "pseudo_labels",
+    "regressed_difference_of_confidences",
     "ser_fiq",
+    "tempered",
+    "tempered_negative_entropy",
 ]

@@ -5,7 +5,7 @@ that images can be resampled afterwards. Where clean labels are read, an image n
 images are either a split of their own, or folds of the same images (`cross_fitted`).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -42,11 +42,97 @@ def difference_of_confidences(
       ValueError: when shapes do not fit.
 
     References:
-      [1] D. Guillory et al. (2021), Predicting with confidence on unseen distributions.
+      [1] D. Guillory et al. (2021), Predicting with confidence on unseen distributions: the difference.
+      [2] S. Garg et al. (2022), Leveraging unlabeled data to predict out-of-distribution performance: the difference
+        taken for the drop in accuracy itself, without a regression.
     """
     confidence = _table(confidence, "confidence")
     clean_confidence, clean_correct = _validation(clean_confidence, clean_correct)
     return confidence + (clean_correct.mean() - clean_confidence.mean())
+
+
+def regressed_difference_of_confidences(
+    confidence: np.ndarray,
+    correct: np.ndarray,
+    clean_confidence: np.ndarray,
+    clean_correct: np.ndarray,
+    degradations: Sequence[str],
+    folds: np.ndarray,
+) -> np.ndarray:
+    """Clean accuracy less the drop that a line through other degradations expects from the drop in mean confidence.
+
+    The line is fitted by least squares over conditions, drop in accuracy on drop in confidence, without the degradation
+    that is predicted and without the images that are.
+
+    Args:
+      confidence: [C, N] in [0, 1].
+      correct: [C, N] performance of the same images.
+      clean_confidence: [N] of the same images, clean.
+      clean_correct: [N].
+      degradations: of the C conditions, at least two different ones.
+      folds: int [N], fold of every image, two folds at least.
+
+    Returns:
+      float64 [C, N]; the mean over a condition is the predicted accuracy. A row may lie outside [0, 1].
+
+    Raises:
+      ValueError: when shapes do not fit or there are too few degradations or folds.
+
+    References:
+      [1] D. Guillory et al. (2021), Predicting with confidence on unseen distributions.
+    """
+    confidence, correct = _table(confidence, "confidence"), _table(correct, "correct")
+    clean_confidence, clean_correct = _validation(clean_confidence, clean_correct)
+    folds = _folds(folds, confidence.shape[1])
+    if correct.shape != confidence.shape or clean_correct.shape != folds.shape:
+        raise ValueError(
+            f"correct, clean_correct: expected {confidence.shape} and {folds.shape}, got {correct.shape} and "
+            f"{clean_correct.shape}"
+        )
+    out = np.empty(confidence.shape)
+    for fold in np.unique(folds):
+        own = folds == fold
+        start, accuracy = clean_confidence[~own].mean(), clean_correct[~own].mean()
+        drop = start - confidence[:, ~own].mean(axis=1)
+        slope, intercept = left_out_lines(drop, accuracy - correct[:, ~own].mean(axis=1), degradations)
+        out[:, own] = accuracy - (slope[:, None] * (start - confidence[:, own]) + intercept[:, None])
+    return out
+
+
+def left_out_lines(score: np.ndarray, target: np.ndarray, groups: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Least-squares lines from a score to a target, one for every condition, fitted without the condition's group.
+
+    Args:
+      score: [C].
+      target: [C].
+      groups: of the C conditions, at least two different ones.
+
+    Returns:
+      (slopes [C], intercepts [C]). Where all scores left are equal the slope is 0; NaN where fewer than two pairs are
+      finite.
+
+    Raises:
+      ValueError: when shapes do not fit or there is one group only.
+    """
+    x, y = np.asarray(score, np.float64), np.asarray(target, np.float64)
+    if x.ndim != 1 or y.shape != x.shape or len(groups) != len(x) or len(set(groups)) < 2:
+        raise ValueError(
+            f"score, target, groups: expected [C] each and two groups or more, got {x.shape}, {y.shape} and "
+            f"{len(groups)} of {len(set(groups))} groups"
+        )
+    slope, intercept = np.full(x.shape, np.nan), np.full(x.shape, np.nan)
+    names = np.asarray(groups, object)
+    finite = np.isfinite(x) & np.isfinite(y)
+    for group in set(groups):
+        own = names == group
+        left = finite & ~own
+        if left.sum() < 2:
+            continue
+        a, b = x[left], y[left]
+        variance = a.var()
+        slope[own] = ((a - a.mean()) * (b - b.mean())).mean() / variance if variance > 0 else 0.0
+        intercept[own] = b.mean() - slope[own][0] * a.mean()
+    return slope, intercept
 
 
 def average_thresholded_confidence(score: np.ndarray, clean_score: np.ndarray, clean_correct: np.ndarray) -> np.ndarray:
@@ -114,12 +200,10 @@ def cross_fitted(
     Raises:
       ValueError: when shapes do not fit or there is one fold only.
     """
-    score, folds = _table(score, "score"), np.asarray(folds)
-    if folds.shape != score.shape[1:] or np.shape(clean_score) != folds.shape or len(np.unique(folds)) < 2:
-        raise ValueError(
-            f"folds, clean_score: expected [N] = [{score.shape[1]}] and two folds or more, got {folds.shape}, "
-            f"{np.shape(clean_score)} and {len(np.unique(folds))} folds"
-        )
+    score = _table(score, "score")
+    folds = _folds(folds, score.shape[1])
+    if np.shape(clean_score) != folds.shape:
+        raise ValueError(f"clean_score: expected [N] = [{score.shape[1]}], got {np.shape(clean_score)}")
     clean_score, clean_correct = np.asarray(clean_score), np.asarray(clean_correct)
     out = np.empty(score.shape)
     for fold in np.unique(folds):
@@ -133,6 +217,16 @@ def _table(values: np.ndarray, name: str) -> np.ndarray:
     if values.ndim != 2 or values.size == 0:
         raise ValueError(f"{name}: expected a table [C, N], got shape {values.shape}")
     return values
+
+
+def _folds(folds: np.ndarray, num_images: int) -> np.ndarray:
+    folds = np.asarray(folds)
+    if folds.shape != (num_images,) or len(np.unique(folds)) < 2:
+        raise ValueError(
+            f"folds: expected [N] = [{num_images}] and two folds or more, got {folds.shape} and "
+            f"{len(np.unique(folds))} folds"
+        )
+    return folds
 
 
 def _validation(score: np.ndarray, correct: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

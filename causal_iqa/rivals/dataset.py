@@ -1,16 +1,23 @@
-"""Scores of a whole unlabelled set from the probabilities a network gives it: dispersion and optimal transport."""
+"""Scores of a whole unlabelled set from the outputs of a network: norms, dispersion, gradients, optimal transport."""
 
 from typing import NamedTuple
 
 import numpy as np
-from scipy import optimize, sparse
+from scipy import optimize
+
+# Smoothing of the largest gain in the dual of optimal transport, one after the other.
+_SMOOTHINGS = (0.1, 0.02, 0.004, 0.001)
 
 
 class Transport(NamedTuple):
-    """accuracy: predicted, in [0, 1]. probability: [N], what each image gives the labels it is assigned to."""
+    """accuracy: predicted, in [0, 1]. rows: [N], what each image adds; accuracy is their mean.
+
+    A row is the image's probability of the label it is given, less that label's price, plus the mean price: how the
+    accuracy changes with the weight of the image, as a resample needs it.
+    """
 
     accuracy: float
-    probability: np.ndarray
+    rows: np.ndarray
 
 
 def dense(top: np.ndarray, classes: np.ndarray, num_classes: int) -> np.ndarray:
@@ -65,37 +72,137 @@ def nuclear_norm(probabilities: np.ndarray) -> float:
 def optimal_transport(probabilities: np.ndarray, marginal: np.ndarray) -> Transport:
     """COT: accuracy = 1 - least mean cost of moving the predictions onto labels with the given marginal.
 
-    The cost of giving an image of predictions p the label y is |p - e_y|_inf = 1 - p_y. The linear program is solved
-    exactly; probabilities of 0 need no variable, since an image left over costs 1 under any label.
+    The cost of giving an image of predictions p the label y is |p - e_y|_inf = 1 - p_y. The dual problem has one price
+    v_y per label: the accuracy is the least value of sum_y marginal_y v_y + mean_i max_y (p_iy - v_y). It is solved by
+    quasi-Newton steps with the largest smoothed ever less; what is returned is the value itself without smoothing, an
+    upper bound of the least one by some 10^-6.
 
     Args:
       probabilities: [N, K], rows sum to 1 at most.
       marginal: [K] shares of the labels in the clean data, sum 1.
 
     Returns:
-      The predicted accuracy, and the probability of every image's assigned labels, whose mean it is.
+      The predicted accuracy, and what every image adds to it.
 
     Raises:
       ValueError: when shapes do not fit or the marginal does not sum to 1.
-      RuntimeError: when the solver finds no optimum.
 
     References:
       [1] Y. Lu et al. (2023), Characterizing out-of-distribution error via optimal transport.
+      [2] G. Peyré, M. Cuturi (2019), Computational optimal transport, section 5.3.
     """
     p, marginal = _probabilities(probabilities), np.asarray(marginal, np.float64)
     if marginal.shape != p.shape[1:] or (marginal < 0).any() or not np.isclose(marginal.sum(), 1, atol=1e-6):
         raise ValueError(f"marginal: expected shares [{p.shape[1]}] that sum to 1, got {marginal.shape}")
-    n = len(p)
-    image, label = np.nonzero(p)
-    gain = p[image, label]
-    places = (np.concatenate([image, n + label]), np.tile(np.arange(gain.size), 2))
-    limits = sparse.csr_array((np.ones(2 * gain.size), places), shape=(n + len(marginal), gain.size))
-    # In units of images: an image is given once, a label as often as its share.
-    found = optimize.linprog(-gain, A_ub=limits, b_ub=np.concatenate([np.ones(n), n * marginal]), method="highs")
-    if not found.success:
-        raise RuntimeError(f"optimal transport: {found.message}")
-    own = np.bincount(image, gain * found.x, minlength=n)
-    return Transport(float(own.mean()), own)
+    prices = np.zeros(len(marginal))
+    for smoothing in _SMOOTHINGS:
+
+        def dual(v: np.ndarray, smoothing: float = smoothing) -> tuple[float, np.ndarray]:
+            z = (p - v) / smoothing
+            top = z.max(axis=1, keepdims=True)
+            weight = np.exp(z - top)
+            total = weight.sum(axis=1, keepdims=True)
+            value = marginal @ v + smoothing * float((top + np.log(total)).mean())
+            return value, marginal - (weight / total).mean(axis=0)
+
+        # Gains lie in [0, 1], and so do the prices of some optimum.
+        found = optimize.minimize(dual, prices, jac=True, method="L-BFGS-B", bounds=[(0.0, 1.0)] * len(prices))
+        prices = found.x
+    rows = marginal @ prices + (p - prices).max(axis=1)
+    return Transport(float(rows.mean()), rows)
+
+
+def dispersion(features: np.ndarray, predictions: np.ndarray) -> float:
+    """Dispersion score: log of the scatter of the predicted classes' mean features, weighted by their sizes.
+
+    log(sum_k n_k |mean_k - mean|^2 / (K - 1)) over the K classes that are predicted.
+
+    Args:
+      features: [N, D] penultimate features of the network.
+      predictions: int [N], its classes.
+
+    Returns:
+      Unbounded, higher is better; -inf when all means agree, NaN when one class is predicted throughout.
+
+    Raises:
+      ValueError: when shapes do not fit.
+
+    References:
+      [1] R. Xie et al. (2023), On the importance of feature separability in predicting out-of-distribution error.
+    """
+    f, predictions = np.asarray(features, np.float64), np.asarray(predictions)
+    if f.ndim != 2 or not f.size or predictions.shape != f.shape[:1]:
+        raise ValueError(f"features, predictions: expected [N, D] and [N], got {f.shape} and {predictions.shape}")
+    _, y, counts = np.unique(predictions, return_inverse=True, return_counts=True)
+    if len(counts) < 2:
+        return np.nan
+    sums = np.zeros((len(counts), f.shape[1]))
+    np.add.at(sums, y, f)
+    scatter = (counts * np.square(sums / counts[:, None] - f.mean(axis=0)).sum(axis=1)).sum()
+    with np.errstate(divide="ignore"):
+        return float(np.log(scatter / (len(counts) - 1)))
+
+
+def pseudo_labels(seed: int, probabilities: np.ndarray, *, threshold: float = 0.5) -> np.ndarray:
+    """Labels for `negative_gradient_norm`: the predicted class where its probability reaches the threshold, else any.
+
+    Args:
+      seed: of the random labels.
+      probabilities: [N, K].
+      threshold: least probability of a predicted class that is believed.
+
+    Returns:
+      int [N].
+
+    Raises:
+      ValueError: for another rank.
+
+    References:
+      [1] R. Xie et al. (2024), Leveraging gradients for unsupervised accuracy estimation under distribution shift.
+    """
+    p = _probabilities(probabilities)
+    drawn = np.random.default_rng(seed).integers(0, p.shape[1], len(p))
+    return np.where(p.max(axis=1) >= threshold, p.argmax(axis=1), drawn)
+
+
+def negative_gradient_norm(
+    features: np.ndarray, probabilities: np.ndarray, labels: np.ndarray, *, order: float = 0.3
+) -> float:
+    """GdScore with its sign turned: what one step on pseudo-labels would change in the last layer.
+
+    The gradient of the mean cross-entropy by the classifier's kernel is G = mean_i f_i (p_i - e_{y_i})'; its norm is
+    (sum_dk |G_dk|^order)^(1/order). A network that generalises poorly has a large one.
+
+    Args:
+      features: [N, D] penultimate features of the network.
+      probabilities: [N, K].
+      labels: int [N], from `pseudo_labels`; no true label is read.
+      order: of the norm, above 0.
+
+    Returns:
+      At most 0, higher is better.
+
+    Raises:
+      ValueError: when shapes do not fit or order is not above 0.
+
+    References:
+      [1] R. Xie et al. (2024), Leveraging gradients for unsupervised accuracy estimation under distribution shift.
+    """
+    f, p, labels = np.asarray(features, np.float64), _probabilities(probabilities), np.asarray(labels)
+    if f.ndim != 2 or len(f) != len(p) or labels.shape != p.shape[:1]:
+        raise ValueError(
+            f"features, probabilities, labels: expected [N, D], [N, K] and [N], got {f.shape}, {p.shape} and "
+            f"{labels.shape}"
+        )
+    if not order > 0:
+        raise ValueError(f"order: expected a number above 0, got {order!r}")
+    residual = p.copy()
+    residual[np.arange(len(p)), labels] -= 1
+    gradient = np.abs(f.T @ residual / len(f))
+    largest = gradient.max()
+    if not largest > 0:
+        return 0.0
+    return -float(largest * ((gradient / largest) ** order).sum() ** (1 / order))
 
 
 def _probabilities(probabilities: np.ndarray) -> np.ndarray:

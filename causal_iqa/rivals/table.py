@@ -5,7 +5,7 @@ import types
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from causal_iqa.rivals import accuracy, dataset, outputs, stability, transferability
+from causal_iqa.rivals import accuracy, dataset, fusion, norms, outputs, stability, transferability
 
 FAMILY = "network_output"
 LEVELS = ("image", "dataset")
@@ -16,11 +16,12 @@ class RivalSpec:
     """One rival. All of them run the network that is judged, which the new metrics never do.
 
     Attributes:
-      name: its key in the table.
+      name: its key in the table; where the features are a backbone's, or the second opinion, a report adds `@BACKBONE`.
       fn: the function; its arguments are `needs`.
       level: "image": a score per image; "dataset": one number, or rows whose mean over a condition is the number.
       needs: arguments of fn in order.
       predicts_accuracy: whether the number is an accuracy, in the same units.
+      reads: what the study reads for it beside the judged image, identifiers.
       convention: the formula in words.
       reference: where it comes from.
       family: always FAMILY.
@@ -32,71 +33,71 @@ class RivalSpec:
     level: str
     needs: tuple[str, ...]
     predicts_accuracy: bool
+    reads: tuple[str, ...]
     convention: str
     reference: str
     family: str = FAMILY
     higher_is_better: bool = True
 
-    @property
-    def needs_clean_labels(self) -> bool:
-        """Whether it reads the labels of clean images (thresholds, offsets, class shares)."""
-        return any(name in ("clean_correct", "marginal") for name in self.needs)
-
-    @property
-    def needs_labels(self) -> bool:
-        """Whether it reads the labels of the degraded images themselves."""
-        return "labels" in self.needs
-
     def passport(self) -> dict[str, Any]:
         """Returns everything but the function as JSON values."""
         fields = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name != "fn"}
-        return {**fields, "needs": list(self.needs)}
+        return {**fields, "needs": list(self.needs), "reads": list(self.reads)}
 
 
+_OWN = ("own_outputs",)
+_WITH_CLEAN = ("own_outputs", "clean_labels")
+_WITH_OTHERS = ("own_outputs", "clean_labels", "other_performance")
+_WITH_SECOND = ("own_outputs", "second_outputs")
 _CLEAN = ("clean_score", "clean_correct")
+_DIFFERENCE = ("confidence", "clean_confidence", "clean_correct")
+_REGRESSION = ("confidence", "correct", "clean_confidence", "clean_correct", "degradations", "folds")
+_SCALED = "after temperature scaling on clean images: "
+
+
+def _per_image(name: str, fn: Callable[..., Any], needs: str, convention: str, reference: str) -> RivalSpec:
+    return RivalSpec(name, fn, "image", (needs,), False, _OWN, convention, reference)
+
+
+def _both(
+    name: str,
+    fn: Callable[..., Any],
+    needs: tuple[str, ...],
+    reads: tuple[str, ...],
+    convention: str,
+    reference: str,
+) -> tuple[RivalSpec, RivalSpec]:
+    """An estimate of accuracy from the outputs as they are and after temperature scaling."""
+    scaled_reads = (*reads, "clean_labels") if "clean_labels" not in reads else reads
+    return (
+        RivalSpec(name, fn, "dataset", needs, True, reads, convention, reference),
+        RivalSpec(
+            f"{name}_scaled",
+            fn,
+            "dataset",
+            needs,
+            True,
+            scaled_reads,
+            _SCALED + convention,
+            f"{reference}; Guo et al. 2017",
+        ),
+    )
+
+
 _SPECS = (
-    RivalSpec(
-        "confidence",
-        outputs.confidence,
-        "image",
-        ("logits",),
-        False,
-        "largest softmax probability",
-        "Hendrycks, Gimpel 2017",
+    _per_image("confidence", outputs.confidence, "logits", "largest softmax probability", "Hendrycks, Gimpel 2017"),
+    _per_image("negative_entropy", outputs.negative_entropy, "logits", "of the softmax, nats", "Shannon 1948"),
+    _per_image(
+        "margin", outputs.margin, "logits", "largest less second largest softmax probability", "Scheffer et al. 2001"
     ),
-    RivalSpec(
-        "negative_entropy",
-        outputs.negative_entropy,
-        "image",
-        ("logits",),
-        False,
-        "of the softmax, nats",
-        "Shannon 1948",
-    ),
-    RivalSpec(
-        "margin",
-        outputs.margin,
-        "image",
-        ("logits",),
-        False,
-        "largest less second largest softmax probability",
-        "Scheffer et al. 2001",
-    ),
-    RivalSpec(
-        "energy",
-        outputs.energy,
-        "image",
-        ("logits",),
-        False,
-        "log sum of exponentials of the logits",
-        "Liu et al. 2020",
-    ),
+    _per_image("energy", outputs.energy, "logits", "log sum of exponentials of the logits", "Liu et al. 2020"),
     RivalSpec(
         "agreement",
         outputs.agreement,
         "image",
         ("prediction", "other"),
         False,
+        _WITH_SECOND,
         "1 where two networks predict one class",
         "Jiang et al. 2022",
     ),
@@ -106,71 +107,92 @@ _SPECS = (
         "dataset",
         ("prediction", "other"),
         True,
+        _WITH_SECOND,
         "generalisation disagreement equality: share of images for which two networks predict one class",
         "Jiang et al. 2022",
     ),
     RivalSpec(
+        "fused_reference",
+        fusion.fused_reference,
+        "dataset",
+        ("own", "second", "temperature"),
+        True,
+        _WITH_SECOND,
+        "probability of the predicted class under the outputs of two networks, aligned in temperature without labels "
+        "and fused by confidence",
+        "Li et al. 2026 (FRAP), from its description",
+    ),
+    _per_image(
         "prediction_agreement",
         stability.prediction_agreement,
-        "image",
-        ("logits",),
-        False,
+        "logits",
         "share of pairs of augmented or dropped-out passes with one prediction",
         "Bahat, Shakhnarovich 2018",
     ),
-    RivalSpec(
+    _per_image(
+        "neighbourhood_invariance",
+        stability.neighbourhood_invariance,
+        "logits",
+        "share of augmented passes that predict the most frequent class",
+        "Ng et al. 2023",
+    ),
+    _per_image(
         "prediction_information",
         stability.prediction_information,
-        "image",
-        ("logits",),
-        False,
+        "logits",
         "negative mutual information of prediction and pass",
         "Houlsby et al. 2011",
     ),
-    RivalSpec(
-        "ser_fiq",
-        stability.ser_fiq,
-        "image",
-        ("embeddings",),
-        False,
-        "stability of the embedding over passes",
-        "Terhörst et al. 2020",
+    _per_image(
+        "ser_fiq", stability.ser_fiq, "embeddings", "stability of the embedding over passes", "Terhörst et al. 2020"
     ),
-    RivalSpec(
+    *_both(
         "average_confidence",
         accuracy.average_confidence,
-        "dataset",
         ("confidence",),
-        True,
+        _OWN,
         "mean of the largest softmax probability",
         "Hendrycks, Gimpel 2017",
     ),
-    RivalSpec(
-        "doc",
+    *_both(
+        "difference_of_confidences",
         accuracy.difference_of_confidences,
-        "dataset",
-        ("confidence", "clean_confidence", "clean_correct"),
-        True,
+        _DIFFERENCE,
+        _WITH_CLEAN,
         "clean accuracy less the drop in mean confidence",
+        "Guillory et al. 2021 as used by Garg et al. 2022",
+    ),
+    *_both(
+        "doc_regression",
+        accuracy.regressed_difference_of_confidences,
+        _REGRESSION,
+        _WITH_OTHERS,
+        "clean accuracy less a line of the drop in mean confidence, fitted on the other degradations",
         "Guillory et al. 2021",
     ),
-    RivalSpec(
+    *_both(
         "atc_confidence",
         accuracy.average_thresholded_confidence,
-        "dataset",
         ("score", *_CLEAN),
-        True,
+        _WITH_CLEAN,
         "share of images above the threshold of the largest probability that clean accuracy sets",
         "Garg et al. 2022",
     ),
-    RivalSpec(
+    *_both(
         "atc_entropy",
         accuracy.average_thresholded_confidence,
-        "dataset",
         ("score", *_CLEAN),
-        True,
+        _WITH_CLEAN,
         "share of images above the threshold of the negative entropy that clean accuracy sets",
         "Garg et al. 2022",
+    ),
+    *_both(
+        "cot",
+        dataset.optimal_transport,
+        ("probabilities", "marginal"),
+        ("own_outputs", "class_shares"),
+        "one less the transport cost from the predictions to the class shares of the clean images",
+        "Lu et al. 2023",
     ),
     RivalSpec(
         "nuclear_norm",
@@ -178,17 +200,39 @@ _SPECS = (
         "dataset",
         ("probabilities",),
         False,
+        _OWN,
         "nuclear norm of the predictions over sqrt(N min(N, K))",
         "Deng et al. 2023",
     ),
     RivalSpec(
-        "cot",
-        dataset.optimal_transport,
+        "mano",
+        norms.matrix_norm,
         "dataset",
-        ("probabilities", "marginal"),
-        True,
-        "one less the transport cost from the predictions to the clean label shares",
-        "Lu et al. 2023",
+        ("terms", "num_classes"),
+        False,
+        _OWN,
+        "mean fourth power of the normalised logits, to the power 1/4",
+        "Xie et al. 2024 (MaNo)",
+    ),
+    RivalSpec(
+        "dispersion",
+        dataset.dispersion,
+        "dataset",
+        ("features", "predictions"),
+        False,
+        _OWN,
+        "log of the scatter of the predicted classes' mean features",
+        "Xie et al. 2023",
+    ),
+    RivalSpec(
+        "gd_score",
+        dataset.negative_gradient_norm,
+        "dataset",
+        ("features", "probabilities", "labels"),
+        False,
+        _OWN,
+        "negative norm (order .3) of the last layer's gradient on pseudo-labels",
+        "Xie et al. 2024 (GdScore)",
     ),
     RivalSpec(
         "leep",
@@ -196,6 +240,7 @@ _SPECS = (
         "dataset",
         ("probabilities", "labels"),
         False,
+        ("image_label", "own_outputs"),
         "log expected empirical prediction of the labels",
         "Nguyen et al. 2020",
     ),
@@ -205,7 +250,8 @@ _SPECS = (
         "dataset",
         ("features", "labels"),
         False,
-        "log evidence per image of a Bayesian linear model of the labels",
+        ("image_label",),
+        "log evidence per image of a Bayesian linear model of the labels, given a backbone's features",
         "You et al. 2021",
     ),
     RivalSpec(
@@ -214,7 +260,8 @@ _SPECS = (
         "dataset",
         ("features", "labels"),
         False,
-        "trace of between-class over total covariance",
+        ("image_label",),
+        "trace of between-class over total covariance of a backbone's features",
         "Bao et al. 2019",
     ),
 )

@@ -174,3 +174,16 @@ def test_bad_anchors_are_refused():
         quality.fit_witness(anchors._replace(features=anchors.features * np.nan))
     with pytest.raises(ValueError, match="bias"):
         quality.fit_class_vectors(quality.ClassVectors(np.ones((3, 2)), np.ones(2)))
+
+
+def test_every_row_says_what_it_reads_beside_the_image():
+    found = {name: spec.reads_beside() for name, spec in quality.TABLE.items()}
+    assert found["stages_free"] == found["ridge_free"] == ("anchor_labels",)
+    assert found["stages_guided"] == ("image_label", "anchor_labels")
+    assert found["stages_clean"] == ("clean_image", "anchor_labels")
+    assert found["head_free"] == ("class_vectors",) and found["head_guided"] == ("image_label", "class_vectors")
+    assert found["clean_cosine"] == ("clean_image",)
+    assert quality.TABLE["ridge_guided"].reads_beside("head") == ("image_label", "class_vectors")
+    assert quality.TABLE["head_free"].reads_beside("text") == ("class_names",)
+    for spec in quality.DATASET_TABLE.values():
+        assert spec.reads == (("clean_image", "image_label") if spec.target == "labels" else ("clean_image",))

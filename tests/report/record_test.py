@@ -17,6 +17,10 @@ def _entry(family, *rhos):
     return {"family": family, "alignment": {"all": numbers}}
 
 
+def _predicted(error, low, high, *reads):
+    return {"all": {"mean_absolute": error, "low": low, "high": high, "reads": list(reads)}}
+
+
 _SUMMARY = {
     "num_images": 12,
     "conditions": ["clean/0", "fog/1", "fog/2"],
@@ -27,8 +31,8 @@ _SUMMARY = {
         "stages_free@b[m=10]": _entry("label_free", _interval(0.7), _interval(0.2), _interval(0.25)),
     },
     "predicted_accuracy": {
-        "ssim": {"all": {"mean_absolute": 0.08, "low": 0.07, "high": 0.095, "learned_on": "degradations"}},
-        "gde": {"all": {"mean_absolute": 0.05, "low": None, "high": None, "learned_on": "nothing"}},
+        "ssim": _predicted(0.08, 0.07, 0.095, "clean_image", "other_performance"),
+        "gde": _predicted(0.05, None, None, "own_outputs", "second_outputs"),
     },
 }
 _CONFIG = {"dataset": "d", "backbones": [{"name": "b"}], "anchors": "images", "num_anchors": 50, "seed": 0} | {
@@ -50,8 +54,11 @@ def test_tables_hold_the_numbers_and_the_rest_stays():
     assert lines[ours + 1] == "| `ssim` | full reference | 0.500 [0.40, 0.60] | 0.100 | - |"
     assert "| `stages_free@b` | 10 | 0.700 | 0.200 | 0.250 |" in lines
     assert "| `stages_free@b` | 50 | 0.912 [0.90, 0.93] | 0.300 | 0.400 |" in lines
-    accuracy = lines.index("| `gde` | network output | nothing | 5.0 |")
-    assert lines[accuracy + 1] == "| `ssim` | full reference | degradations | 8.0 [7.0, 9.5] |"
+    accuracy = lines.index(
+        "| `gde` | network output | outputs of the judged network; outputs of another network of the task | 5.0 |"
+    )
+    reads = "pristine reference of each judged image; performance under the other degradations"
+    assert lines[accuracy + 1] == f"| `ssim` | full reference | {reads} | 8.0 [7.0, 9.5] |"
     assert any("12 images" in line and "net (91.5 % clean)" in line for line in lines)
     assert record.fill(page, {"run": record.Recorded(_SUMMARY, _CONFIG)}) == page
 

@@ -7,6 +7,7 @@ import pytest
 from scipy import special
 
 from causal_iqa import alignment, pipeline
+from causal_iqa import rivals as estimators
 from causal_iqa.pipeline import Column
 from causal_iqa.report import accuracy, rivals, study, summary, tables
 
@@ -21,6 +22,10 @@ def _outputs(rng, labels, ease):
     logits = rng.normal(size=(len(_CONDITIONS), _IMAGES, _CLASSES))
     logits += (2 * ease + rng.normal(size=(1, _IMAGES)))[..., None] * np.eye(_CLASSES)[labels]
     return logits
+
+
+def _terms(logits):
+    return estimators.matrix_norm_terms(logits.astype(np.float32))._asdict().items()
 
 
 def _table(seed=0):
@@ -41,10 +46,16 @@ def _table(seed=0):
             f"{name}/margin": top[..., 0] - top[..., 1],
             f"{name}/energy": special.logsumexp(logits, axis=2),
         }
+        columns |= {f"{name}/{field}": np.asarray(x) for field, x in _terms(logits)}
+        columns[f"{name}/p_true"] = np.take_along_axis(p, labels[None, :, None], axis=2)[..., 0]
         vectors |= {
+            f"{name}/embedding": (logits @ rng.normal(size=(_CLASSES, 6))).astype(np.float16),
             f"{name}/log_probabilities": np.log(top).astype(np.float16),
             f"{name}/classes": classes.astype(np.uint16),
         }
+    opinion = special.log_softmax(_outputs(rng, labels, ease), axis=2)
+    vectors["net/head_classes"] = np.argsort(-opinion, axis=2).astype(np.uint16)
+    vectors["net/head_log_probabilities"] = -np.sort(-opinion, axis=2).astype(np.float16)
     vectors["net/features"] = rng.normal(size=(len(_CONDITIONS), _IMAGES, 4)).astype(np.float16)
     noise = rng.normal(size=(3, len(_CONDITIONS), _IMAGES))
     columns |= {"ours": ease + 0.3 * noise[0], "psnr": ease + noise[1], "blur": -noise[2] * ease}
@@ -81,8 +92,8 @@ def found(config):
 
 def test_rivals_stand_in_the_table_of_the_metrics(found):
     per_image = {"confidence", "negative_entropy", "margin", "energy", "agreement"}
-    of_sets = {"atc_confidence", "atc_entropy", "cot"}
-    numbers = {"nuclear_norm", "leep", "log_me@net", "h_score@net"}
+    of_sets = {"atc_confidence", "atc_entropy", "cot", "cot_scaled", "fused_reference", "fused_reference@net"}
+    numbers = {"nuclear_norm", "mano", "dispersion", "gd_score", "leep", "log_me@net", "h_score@net"}
     shares = {f"hsic_share_{target}@net" for target in ("labels", "clean")}
     whole = {f"{name}_{target}@net" for name in ("hsic", "cka") for target in ("labels", "clean")}
     assert set(found.alignments) == {"ours", "psnr", "blur"} | per_image | of_sets | numbers | shares | whole
@@ -120,14 +131,47 @@ def test_rivals_are_the_formulas_of_the_columns(config):
     )
     fewer = rivals.gather(config, older, folds)
     assert set(fewer.rows) == {"confidence"} and not fewer.values
-    assert set(fewer.accuracy) == {"average_confidence", "doc", "atc_confidence"}
+    plain = {"average_confidence", "difference_of_confidences", "doc_regression", "atc_confidence"}
+    assert set(fewer.accuracy) == plain
+
+
+def test_a_perfect_network_is_predicted_to_be_perfect(config):
+    table = _table()
+    labels, shape = table.labels, (len(_CONDITIONS), _IMAGES)
+    classes = np.broadcast_to((labels[:, None] + np.arange(_CLASSES)) % _CLASSES, (*shape, _CLASSES))
+    log_p = np.broadcast_to(np.float16([0, *[-np.inf] * (_CLASSES - 1)]), (*shape, _CLASSES))
+    certain = {"correct": 1, "p_true": 1, "confidence": 1, "margin": 1, "entropy": 0}
+    columns, vectors = dict(table.columns), dict(table.vectors)
+    for name in ("one", "two"):
+        columns |= {f"{name}/{field}": np.full(shape, float(value)) for field, value in certain.items()}
+        columns[f"{name}/prediction"] = np.broadcast_to(labels.astype(float), shape)
+    for name in ("one/", "two/", "net/head_"):
+        vectors |= {f"{name}log_probabilities": log_p, f"{name}classes": classes.astype(np.uint16)}
+    folds = alignment.image_folds(_IMAGES, seed=0)
+    own = rivals.gather(config, table._replace(columns=columns, vectors=vectors), folds)
+    # Class shares of one half of these images would have told the other half's wrongly.
+    assert len({np.bincount(labels[folds == fold]).tobytes() for fold in np.unique(folds)}) > 1
+    assert {"cot", "cot_scaled", "fused_reference@net", "gde", "doc_regression_scaled"} <= set(own.accuracy)
+    for name, by_network in own.accuracy.items():
+        np.testing.assert_allclose(by_network["all"].mean(axis=1), 1, atol=1e-6, err_msg=name)
+    for name in ("mano", "dispersion", "gd_score", "nuclear_norm"):
+        np.testing.assert_allclose(own.regressed[name]["all"], 1, atol=1e-6, err_msg=name)
 
 
 def test_accuracy_is_predicted_by_scores_and_by_rivals(found):
-    learned = {name: by["all"].learned_on for name, by in found.predicted.items()}
-    assert learned["ours"] == learned["confidence"] == "degradations"
-    assert learned["doc"] == learned["cot"] == "clean images"
-    assert learned["average_confidence"] == learned["gde"] == "nothing"
+    reads = {name: by["all"].reads for name, by in found.predicted.items()}
+    assert reads["ours"] == ("anchor_labels", "other_performance")
+    assert reads["psnr"] == ("clean_image", "other_performance")
+    assert reads["blur"] == ("other_performance",)
+    assert reads["hsic_share_labels@net"] == ("clean_image", "image_label", "other_performance")
+    assert reads["confidence"] == reads["mano"] == ("own_outputs", "other_performance")
+    assert reads["leep"] == ("image_label", "own_outputs", "other_performance")
+    assert reads["difference_of_confidences"] == reads["average_confidence_scaled"] == ("own_outputs", "clean_labels")
+    assert reads["doc_regression"] == ("own_outputs", "clean_labels", "other_performance")
+    assert reads["cot"] == ("own_outputs", "class_shares")
+    assert reads["cot_scaled"] == ("own_outputs", "clean_labels", "class_shares")
+    assert reads["average_confidence"] == ("own_outputs",)
+    assert reads["gde"] == reads["fused_reference@net"] == ("own_outputs", "second_outputs")
     truth = found.performance["one"].mean(axis=1)
     for name in ("ours", "average_confidence"):
         one = found.predicted[name]["one"]
@@ -136,7 +180,9 @@ def test_accuracy_is_predicted_by_scores_and_by_rivals(found):
     assert found.predicted["ours"]["all"].errors.mean_absolute < found.predicted["blur"]["all"].errors.mean_absolute
     text = accuracy.accuracy_table(found.predicted, found.families)
     assert max(map(len, text.splitlines())) <= 110
-    errors = [float(line[len(line.split("  ")[0]) :].split("[")[0].split()[-1]) for line in text.splitlines()[2:]]
+    rows, legend = text.split("\n\n")
+    assert "m: performance under the other degradations" in legend.splitlines()
+    errors = [float(line[len(line.split("  ")[0]) :].split("[")[0].split()[-1]) for line in rows.splitlines()[2:]]
     assert errors == sorted(errors) and len(errors) == len(found.predicted)
 
 

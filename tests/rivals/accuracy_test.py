@@ -58,6 +58,38 @@ def test_cross_fitting_keeps_an_image_from_its_own_prediction():
     np.testing.assert_array_equal(same, folds == folds[4])
 
 
+def test_regression_learns_the_slope_of_other_degradations():
+    rng = np.random.default_rng(4)
+    groups = [name for name in "abcd" for _ in range(3)]
+    shift = rng.uniform(0, 0.5, 12)
+    image = rng.normal(scale=0.05, size=40)
+    confidence, clean = 0.9 + image - shift[:, None], 0.9 + image
+    # Confidence falls half as much as accuracy does, and d falls by .1 more.
+    extra = np.where(np.array(groups) == "d", 0.1, 0.0)
+    correct = np.repeat((0.8 - 2 * shift - extra)[:, None], 40, axis=1)
+    folds = np.arange(40) % 2
+    found = rivals.regressed_difference_of_confidences(confidence, correct, clean, np.full(40, 0.8), groups, folds)
+    for c, group in enumerate(groups):
+        left = [i for i, name in enumerate(groups) if name != group]
+        for fold in (0, 1):
+            rest = folds != fold
+            drop = clean[rest].mean() - confidence[:, rest].mean(axis=1)
+            line = np.polyfit(drop[left], (0.8 - correct[:, rest].mean(axis=1))[left], 1)
+            expected = 0.8 - np.polyval(line, clean[rest].mean() - confidence[c, ~rest])
+            np.testing.assert_allclose(found[c, ~rest], expected, atol=1e-9)
+    # The degradation that is left out does not help to predict itself.
+    np.testing.assert_allclose(found[9:].mean(axis=1) - correct[9:].mean(axis=1), 0.1, atol=0.05)
+
+
+def test_a_line_through_equal_scores_is_flat():
+    slope, intercept = rivals.left_out_lines(np.ones(4), np.array([1.0, 2.0, 3.0, np.nan]), list("aabb"))
+    np.testing.assert_array_equal(slope[2:], 0)
+    np.testing.assert_array_equal(intercept[2:], 1.5)
+    assert np.isnan(slope[:2]).all()
+    with pytest.raises(ValueError, match="two groups"):
+        rivals.left_out_lines(np.ones(2), np.ones(2), ["a", "a"])
+
+
 def test_refuses_tables_that_do_not_fit():
     table, clean = np.zeros((2, 4)), np.zeros(3)
     with pytest.raises(ValueError, match=r"\[C, N\]"):

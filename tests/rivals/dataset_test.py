@@ -1,5 +1,7 @@
 """Scores of whole sets against singular values, assignment by hand and brute-force evidence."""
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy import linalg, optimize, special, stats
@@ -27,11 +29,15 @@ def test_transport_is_the_best_assignment():
     labels = np.repeat(np.arange(4), [20, 10, 8, 2])
     cost = np.abs(p[:, None, :] - np.eye(4)[labels][None]).max(axis=2)
     image, slot = optimize.linear_sum_assignment(cost)
-    found = rivals.optimal_transport(p, np.bincount(labels) / 40)
-    assert found.accuracy == pytest.approx(1 - cost[image, slot].mean(), abs=1e-9)
-    assert found.probability.mean() == pytest.approx(found.accuracy)
-    # The assignment is unique here, so every image gets what it gets there.
-    np.testing.assert_allclose(found.probability[image], p[image, labels[slot]], atol=1e-9)
+    shares = np.bincount(labels) / 40
+    found = rivals.optimal_transport(p, shares)
+    best = 1 - cost[image, slot].mean()
+    assert best <= found.accuracy + 1e-12 and found.accuracy == pytest.approx(best, abs=1e-5)
+    assert found.rows.mean() == pytest.approx(found.accuracy)
+    # Rows say how the accuracy changes with the weight of an image: one image twice, the shares kept.
+    more = rivals.optimal_transport(np.concatenate([p, p[3:4]]), shares).accuracy
+    assert more <= np.append(found.rows, found.rows[3]).mean() + 1e-12
+    assert more == pytest.approx(np.append(found.rows, found.rows[3]).mean(), abs=2e-3)
 
 
 def test_transport_of_the_largest_probabilities_leaves_the_rest_at_cost_one():
@@ -42,14 +48,45 @@ def test_transport_of_the_largest_probabilities_leaves_the_rest_at_cost_one():
     marginal = np.full(6, 1 / 6)
     image, slot = optimize.linear_sum_assignment(cut[:, np.repeat(np.arange(6), 5)], maximize=True)
     expected = cut[image, slot // 5].mean()
-    assert rivals.optimal_transport(cut, marginal).accuracy == pytest.approx(expected, abs=1e-9)
+    assert rivals.optimal_transport(cut, marginal).accuracy == pytest.approx(expected, abs=1e-5)
 
 
 def test_transport_sees_a_collapse_that_confidence_does_not():
     collapsed = np.tile([0.97, 0.01, 0.01, 0.01], (40, 1))
     found = rivals.optimal_transport(collapsed, np.full(4, 0.25)).accuracy
-    assert found == pytest.approx((0.97 + 3 * 0.01) / 4)
+    assert found == pytest.approx((0.97 + 3 * 0.01) / 4, abs=1e-5)
     assert collapsed.max(axis=1).mean() > 0.9
+
+
+def test_dispersion_is_its_loop_and_rises_with_the_distance_of_classes():
+    rng = np.random.default_rng(9)
+    classes = rng.integers(0, 3, 50)
+    noise = rng.normal(size=(50, 4))
+    x = noise + np.eye(4)[classes]
+    middle = x.mean(axis=0)
+    scatter = sum((classes == k).sum() * np.square(x[classes == k].mean(axis=0) - middle).sum() for k in range(3))
+    assert rivals.dispersion(x, 7 * classes) == pytest.approx(np.log(scatter / 2))
+    assert rivals.dispersion(noise + 3 * np.eye(4)[classes], classes) > rivals.dispersion(x, classes)
+    assert np.isnan(rivals.dispersion(x, np.zeros(50, int)))
+
+
+def test_gradient_norm_is_that_of_the_last_layer():
+    rng = np.random.default_rng(10)
+    x, kernel = rng.normal(size=(20, 5)).astype(np.float32), 0.3 * rng.normal(size=(5, 3)).astype(np.float32)
+    p = special.softmax(x.astype(np.float64) @ kernel, axis=1)
+    labels = rivals.pseudo_labels(0, p)
+    sure = p.max(axis=1) >= 0.5
+    assert sure.any() and not sure.all()
+    np.testing.assert_array_equal(labels[sure], p.argmax(axis=1)[sure])
+
+    def loss(kernel):
+        log_p = jax.nn.log_softmax(x @ kernel)
+        return -jnp.take_along_axis(log_p, labels[:, None], axis=1).mean()
+
+    gradient = np.abs(np.asarray(jax.grad(loss)(kernel), np.float64))
+    expected = -((gradient**0.3).sum() ** (1 / 0.3))
+    assert rivals.negative_gradient_norm(x, p, labels) == pytest.approx(expected, rel=1e-3)
+    assert rivals.negative_gradient_norm(x, np.eye(3)[labels], labels) == 0
 
 
 def _brute_force_evidence(features, y):
@@ -123,5 +160,9 @@ def test_undefined_and_unfit_input():
         rivals.dense(np.ones((2, 1)), np.array([[0], [7]]), 4)
     with pytest.raises(ValueError, match="labels"):
         rivals.leep(np.full((4, 2), 0.5), np.zeros(3, int))
+    with pytest.raises(ValueError, match="predictions"):
+        rivals.dispersion(np.ones((4, 2)), np.zeros(3, int))
+    with pytest.raises(ValueError, match="order"):
+        rivals.negative_gradient_norm(np.ones((4, 2)), np.full((4, 2), 0.5), np.zeros(4, int), order=0)
     with pytest.raises(ValueError, match="shrinkage"):
         rivals.h_score(np.ones((4, 2)), np.zeros(4, int), shrinkage=1.0)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy import special, stats
 
-from causal_iqa import rivals
+from causal_iqa import _reads, rivals
 
 
 @pytest.fixture(scope="module")
@@ -77,13 +77,15 @@ def test_table_says_what_each_rival_needs():
         assert spec.name == name
         assert spec.family == rivals.FAMILY == spec.passport()["family"]
         assert spec.level in rivals.LEVELS
-        assert spec.needs
+        assert spec.needs and set(spec.reads) <= set(_reads.READS) and len(spec.reads) == len(set(spec.reads))
         assert spec.convention
         assert spec.reference
-    labels = {name for name, spec in rivals.TABLE.items() if spec.needs_labels}
-    assert labels == {"leep", "log_me", "h_score"}
-    clean = {name for name, spec in rivals.TABLE.items() if spec.needs_clean_labels}
-    assert clean == {"doc", "atc_confidence", "atc_entropy", "cot"}
+    assert {name for name, spec in rivals.TABLE.items() if "image_label" in spec.reads} == {"leep", "log_me", "h_score"}
+    scaled = {name for name in rivals.TABLE if name.endswith("_scaled")}
+    thresholds = {"difference_of_confidences", "atc_confidence", "atc_entropy", "doc_regression"}
+    assert {name for name, spec in rivals.TABLE.items() if "clean_labels" in spec.reads} == scaled | thresholds
+    others = {name for name, spec in rivals.TABLE.items() if "other_performance" in spec.reads}
+    assert others == {"doc_regression", "doc_regression_scaled"}
 
 
 @pytest.mark.parametrize("name", ["confidence", "margin", "energy", "negative_entropy"])

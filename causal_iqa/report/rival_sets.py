@@ -1,0 +1,216 @@
+"""Rivals that give one number per condition, from the outputs and embeddings kept in a score table."""
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from causal_iqa import pipeline, rivals
+
+# Images per class that scores of labelled features need, and the side of the largest matrix whose norm is taken.
+_LEAST_PER_CLASS, _MOST_SINGULAR_VALUES = 5, 500
+_SHRINKAGE = 0.1
+# Seed of the random labels that GdScore gives to uncertain images.
+_LABEL_SEED = 0
+# What stands between the name of a backbone and the fields of its own classifier's outputs.
+HEAD = "/head"
+
+
+class SetScore(NamedTuple):
+    """A score of a set of images.
+
+    name: of the rival.
+    networks: it is meant for.
+    family: of the rival.
+    defined: bool [C, N], whether the outputs it reads are finite.
+    score: (condition, images int [n]) -> number, higher is better.
+    """
+
+    name: str
+    networks: tuple[str, ...]
+    family: str
+    defined: np.ndarray
+    score: Callable[[int, np.ndarray], float]
+
+
+def kept_outputs(
+    vectors: Mapping[str, np.ndarray], order: Sequence[int], labels: np.ndarray, num_classes: int | None
+) -> dict[str, rivals.KeptOutputs]:
+    """The class probabilities in a score table.
+
+    Args:
+      vectors: of the table.
+      order: of the conditions wanted.
+      labels: int [N].
+      num_classes: of the task; None: what is kept says, or the largest class seen.
+
+    Returns:
+      network -> outputs [C, N], and backbone + HEAD -> those of its own classifier.
+    """
+    found = {}
+    for name, values in vectors.items():
+        for field, suffix in (("/log_probabilities", ""), ("/head_log_probabilities", HEAD)):
+            if not name.endswith(field):
+                continue
+            owner = name.removesuffix(field)
+            prefix = f"{owner}/" + ("head_" if suffix else "")
+            classes = np.asarray(vectors[f"{prefix}classes"])[order]
+            sums = vectors.get(f"{prefix}power_sums")
+            size = values.shape[-1]
+            if sums is not None:
+                size = num_classes or max(int(labels.max()), int(classes.max()), size) + 1
+            log_p = np.asarray(values, np.float64)[order]
+            found[owner + suffix] = rivals.KeptOutputs(log_p, classes, size, None if sums is None else sums[order])
+    return found
+
+
+def part_of(outputs: rivals.KeptOutputs, conditions: int | slice, images: np.ndarray) -> rivals.KeptOutputs:
+    """The outputs of some conditions and images; `images` is a mask or places."""
+    return outputs._replace(
+        log_probabilities=outputs.log_probabilities[conditions][..., images, :],
+        classes=outputs.classes[conditions][..., images, :],
+        power_sums=None if outputs.power_sums is None else outputs.power_sums[conditions][..., images, :],
+    )
+
+
+def set_scores(
+    networks: Sequence[str],
+    table: pipeline.ScoreTable,
+    order: Sequence[int],
+    kept: Mapping[str, rivals.KeptOutputs],
+    labels: np.ndarray,
+) -> list[SetScore]:
+    """Scores that are one number per condition; those that read labels need a few images of every class.
+
+    Args:
+      networks: that are judged.
+      table: of the study.
+      order: of its conditions wanted.
+      kept: from `kept_outputs`.
+      labels: int [N].
+
+    Returns:
+      Every score that the table has the outputs for.
+    """
+    labelled = len(labels) >= _LEAST_PER_CLASS * len(np.unique(labels))
+    found: list[SetScore] = []
+    if all(name in kept for name in networks):
+        for name in networks:
+            embedding = table.vectors.get(f"{name}/embedding")
+            terms = [table.columns.get(f"{name}/{field}") for field in rivals.MatrixNormTerms._fields]
+            scores = _of_outputs(kept[name], labels if labelled else None)
+            if all(term is not None for term in terms):
+                scores["mano"] = functools.partial(_mano, [np.asarray(t)[order] for t in terms], kept[name].num_classes)
+            if embedding is not None:
+                scores |= _of_embedding(np.asarray(embedding)[order], kept[name])
+            defined = np.isfinite(kept[name].log_probabilities).any(axis=2)
+            found += [SetScore(rival, (name,), rivals.FAMILY, defined, score) for rival, score in scores.items()]
+    for name, features in table.vectors.items():
+        backbone, _, kind = name.rpartition("/")
+        if kind != "features" or not labelled:
+            continue
+        of_condition = np.asarray(features)[order]
+        defined = np.isfinite(of_condition).all(axis=2)
+        # The same features whatever the network; they read labels, and no network that is judged.
+        meant = (*networks, pipeline.ALL_NETWORKS)
+        for rival, fn in (
+            ("log_me", rivals.log_me),
+            ("h_score", functools.partial(rivals.h_score, shrinkage=_SHRINKAGE)),
+        ):
+            score = functools.partial(_of_features, fn, of_condition, labels)
+            found.append(SetScore(f"{rival}@{backbone}", meant, "task_guided", defined, score))
+    return found
+
+
+def _of_outputs(own: rivals.KeptOutputs, labels: np.ndarray | None) -> dict[str, Callable[[int, np.ndarray], float]]:
+    def dense(c: int, images: np.ndarray) -> np.ndarray:
+        return rivals.dense(np.exp(own.log_probabilities[c, images]), own.classes[c, images], own.num_classes)
+
+    scores: dict[str, Callable[[int, np.ndarray], float]] = {}
+    if min(own.classes.shape[1], own.num_classes) <= _MOST_SINGULAR_VALUES:
+        scores["nuclear_norm"] = lambda c, images: rivals.nuclear_norm(dense(c, images))
+    if labels is not None:
+        scores["leep"] = lambda c, images: rivals.leep(dense(c, images), labels[images])
+    return scores
+
+
+def _of_embedding(embedding: np.ndarray, own: rivals.KeptOutputs) -> dict[str, Callable[[int, np.ndarray], float]]:
+    def features(c: int, images: np.ndarray) -> np.ndarray:
+        return embedding[c, images].astype(np.float64)
+
+    def gradient(c: int, images: np.ndarray) -> float:
+        p = rivals.dense(np.exp(own.log_probabilities[c, images]), own.classes[c, images], own.num_classes)
+        return rivals.negative_gradient_norm(features(c, images), p, rivals.pseudo_labels(_LABEL_SEED, p))
+
+    return {
+        "dispersion": lambda c, images: rivals.dispersion(features(c, images), own.classes[c, images, 0]),
+        "gd_score": gradient,
+    }
+
+
+def _mano(terms: Sequence[np.ndarray], num_classes: int, c: int, images: np.ndarray) -> float:
+    return rivals.matrix_norm(rivals.MatrixNormTerms(*(term[c, images] for term in terms)), num_classes)
+
+
+def _of_features(
+    fn: Callable[[np.ndarray, np.ndarray], float], features: np.ndarray, labels: np.ndarray, c: int, images: np.ndarray
+) -> float:
+    return fn(features[c, images].astype(np.float64), labels[images])
+
+
+def on_halves(one: SetScore, halves: np.ndarray, num_conditions: int) -> np.ndarray:
+    """The score of every condition on all images and on every half.
+
+    Args:
+      one: the score.
+      halves: int [H, N // 2].
+      num_conditions: C.
+
+    Returns:
+      float64 [1 + H, C].
+    """
+    everything = np.arange(one.defined.shape[1])
+    out = np.full((1 + len(halves), num_conditions), np.nan)
+    for c in range(num_conditions):
+        for place, images in enumerate((everything, *halves)):
+            images = images[one.defined[c, images]]
+            if len(images):
+                out[place, c] = one.score(c, images)
+    return out
+
+
+def regressed(
+    values: Mapping[str, Mapping[str, np.ndarray]],
+    halves: np.ndarray,
+    performance: Mapping[str, np.ndarray],
+    degradations: Sequence[str],
+) -> dict[str, dict[str, np.ndarray]]:
+    """Accuracies that scores of sets predict by a line, fitted on the other degradations and the other images.
+
+    The line is fitted on one half of the images and applied to the score of its partner; the mean over all halves is
+    the prediction.
+
+    Args:
+      values: rival -> network -> [1 + H, C].
+      halves: int [H, N // 2] in pairs.
+      performance: network -> [C, N].
+      degradations: of the C conditions.
+
+    Returns:
+      rival -> network -> [C]; nothing without halves or with one degradation only.
+    """
+    if not len(halves) or len(set(degradations)) < 2:
+        return {}
+    partner = np.arange(len(halves)) ^ 1
+    accuracy = {name: np.stack([m[:, half].mean(axis=1) for half in halves]) for name, m in performance.items()}
+    out: dict[str, dict[str, np.ndarray]] = {}
+    for rival, by_network in values.items():
+        out[rival] = {}
+        for network, found in by_network.items():
+            of_halves, predicted = found[1:], []
+            for half, other in enumerate(partner):
+                slope, intercept = rivals.left_out_lines(of_halves[other], accuracy[network][other], degradations)
+                predicted.append(slope * of_halves[half] + intercept)
+            out[rival][network] = np.mean(predicted, axis=0)
+    return out
