@@ -158,8 +158,14 @@ def test_maps_of_another_run_of_the_same_law_predict_this_one(audited):
     assert of_ssim["as_is"]["conditions"]["fog/3"]["low"] is None and of_ssim["as_is"]["coverage"] is None
     errors = [abs(x["predicted"] - x["truth"]) for x in of_ssim["as_is"]["conditions"].values()]
     assert of_ssim["as_is"]["mean_absolute"] == pytest.approx(np.mean(errors))
-    beside = {one["score"]: one["labels"] for one in found["beside"]}
-    assert beside == {"average_confidence": "nothing", "doc": "clean images", "atc_confidence": "clean images"}
+    assert of_ssim["reads"] == ["clean_image"] and blind["reads"] == []
+    beside = {one["score"]: one["reads"] for one in found["beside"]}
+    assert beside == {
+        "average_confidence": ["own_outputs"],
+        "difference_of_confidences": ["own_outputs", "clean_labels"],
+        "atc_confidence": ["own_outputs", "clean_labels"],
+        "doc_regression": ["own_outputs", "clean_labels", "other_performance"],
+    }
 
 
 def test_tables_of_the_record_say_what_the_audit_says(audited):
@@ -176,7 +182,7 @@ def test_tables_of_the_record_say_what_the_audit_says(audited):
     share = audited[1]["mediation"]["ssim"]["surrogate_share"]
     assert f"| {share['value']:.2f} [{share['low']:.2f}, {share['high']:.2f}] |" in text
     assert "| doubly_robust | " in text and "E-value" in text
-    assert "| `average_confidence` | no map; nothing | " in text
+    assert "| `average_confidence` | no map | outputs of the judged network | " in text
     with pytest.raises(InputError, match="needs an audit"):
         record.fill(page, {"run": recorded._replace(audit=None)})
 
