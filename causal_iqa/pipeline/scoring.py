@@ -176,8 +176,6 @@ def score_images(
     """
     check_execution(execution)
     source = data.open_images(config.images, max_pixels=config.max_pixels)
-    for line in data.remarks(source) if announce else ():
-        announce(line)
     feature_backbones = {choice.name: study.load_network(choice) for choice in config.backbones}
     size = _image_size(config, source)
     sides = {k: backbone_side(b.preprocessing, size, at_task=False) for k, b in feature_backbones.items()}
@@ -203,6 +201,8 @@ def score_images(
         "witnesses": witnesses,
         "projections": program.keeping_projections(feature_backbones),
     }
+    for line in data.remarks(source) if announce else ():
+        announce(line)
     ids, rows, skipped = [], [], []
     for batch in data.batches(
         source,
