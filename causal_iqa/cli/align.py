@@ -10,8 +10,9 @@ was interrupted goes on where it stopped when it is given the same flags.
 
 import pathlib
 
-from causal_iqa import backbones, data, degradations, pipeline
-from causal_iqa.cli import common, flagset, listing
+from causal_iqa import InputError, backbones, data, degradations, pipeline
+from causal_iqa.cli import common, flagset, listing, progress
+from causal_iqa.report import findings
 from causal_iqa.report import study as study_report
 
 _D = pipeline.StudyConfig(networks=(pipeline.NetworkChoice("default", "default"),))
@@ -216,17 +217,21 @@ def main(_: list[str]) -> None:
     )
     if _OUTPUT_DIR.value:
         common.check_writable(f"{_OUTPUT_DIR.value}/summary.json", "output_dir")
-    study = pipeline.prepare(config, execution)
+    with progress.stage("preparing (weights, anchors, witnesses)"):
+        study = pipeline.prepare(config, execution)
     for line in study.remarks:
         print(line)
     output = pipeline.Store(_output_dir(study), config, study.provenance, study.details)
     with output.locked():
-        with common.progress_bar(f"{len(config.conditions)} conditions", "image") as progress:
-            table = pipeline.run(study, output, execution, progress=progress)
+        with progress.stage(f"{len(config.conditions)} conditions", "images", programs=1) as tell:
+            table = pipeline.run(study, output, execution, progress=tell)
         columns = [scorer.column for scorer in study.scorers]
-        with common.progress_bar("intervals", "metric") as progress:
-            found = study_report.analyse(config, columns, table, progress=progress)
-        text = study_report.write(output.folder, config, table, found, study.details)
+        with progress.steps("analysis", len(findings.PARTS)) as tell:
+            found = study_report.analyse(config, columns, table, progress=tell)
+        with progress.stage("writing the report"):
+            text = study_report.write(output.folder, config, table, found, study.details)
     common.print_skipped(table.skipped, len(table.image_ids), "judged")
     print(text)
     print(f"results: {output.folder}")
+    if (output.folder / study_report.ERRORS).exists():
+        raise InputError(f"parts of the analysis failed; their tracebacks are in {output.folder / study_report.ERRORS}")

@@ -1,13 +1,12 @@
-"""What the commands share: checks of where output goes, lists in flags, progress."""
+"""What the commands share: checks of where output goes, lists in flags."""
 
 import contextlib
 import os
 import pathlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
-import tqdm
 
 from causal_iqa import InputError, backbones, metrics
 
@@ -78,22 +77,3 @@ def integer_or_all(value: str, flag: str) -> int | None:
     if not (value.isascii() and value.isdecimal()) or int(value) == 0:
         raise InputError(f"--{flag}: expected a positive whole number or all, got {value!r}")
     return int(value)
-
-
-@contextlib.contextmanager
-def progress_bar(description: str, unit: str) -> Iterator[Callable[[int, int], None]]:
-    """Yields a function of (done, all) that moves a progress bar on stderr, shown and timed from its first call."""
-    bar = None
-
-    def update(done: int, total: int) -> None:
-        nonlocal bar
-        if bar is None:
-            bar = tqdm.tqdm(desc=description, unit=unit, total=total, initial=done)
-        bar.n = done
-        bar.refresh()
-
-    try:
-        yield update
-    finally:
-        if bar is not None:
-            bar.close()

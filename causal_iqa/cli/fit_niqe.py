@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from causal_iqa import InputError, _files, data, images
-from causal_iqa.cli import common, flagset
+from causal_iqa.cli import common, flagset, progress
 from causal_iqa.metrics import niqe
 
 FLAGS = flagset.FlagSet()
@@ -53,7 +53,7 @@ def main(_: list[str]) -> None:
     limit = common.integer_or_all(_NUM_IMAGES.value, "num_images")
     sharp = jax.jit(niqe.sharp_features)
     rows, used, skipped = [], 0, []
-    with common.progress_bar("fit", "image") as progress:
+    with progress.stage("fit", "images") as tell:
         for index in range(len(source) if limit is None else min(limit, len(source))):
             try:
                 crop = _central(source[index].image, _BLOCKS.value)
@@ -64,7 +64,7 @@ def main(_: list[str]) -> None:
                 values, keep = sharp(images.from_uint8(jnp.asarray(crop)))
                 rows.append(np.asarray(values)[np.asarray(keep)])
                 used += 1
-            progress(index + 1, len(source) if limit is None else min(limit, len(source)))
+            tell(index + 1, len(source) if limit is None else min(limit, len(source)))
     common.print_skipped(skipped, used, "used")
     model = niqe.fit(np.concatenate(rows) if rows else np.zeros((0, niqe.FEATURES)))
     content = io.BytesIO()

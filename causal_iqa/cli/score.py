@@ -11,7 +11,7 @@ Gives one row per image: the no-reference metrics, and with a backbone how much 
 import pathlib
 
 from causal_iqa import data, pipeline
-from causal_iqa.cli import common, flagset
+from causal_iqa.cli import common, flagset, progress
 from causal_iqa.pipeline import scoring
 
 _D = scoring.ScoringConfig(images="")
@@ -108,8 +108,8 @@ def main(_: list[str]) -> None:
     scoring.check_output(output)
     common.check_writable(_OUTPUT.value, "output")
     execution = pipeline.Execution(memory_gb=_MEMORY_GB.value, num_devices=_NUM_DEVICES.value, workers=_WORKERS.value)
-    with common.progress_bar("scores", "image") as progress:
-        scores = scoring.score_images(config, execution, progress=progress, announce=print)
+    with progress.stage("scores", "images", programs=1) as tell:
+        scores = scoring.score_images(config, execution, progress=tell, announce=print)
     scoring.write_scores(output, scores)
     common.print_skipped(scores.skipped, len(scores.image_ids), "scored")
     print(scoring.summary_table(scores))

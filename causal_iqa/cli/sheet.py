@@ -19,7 +19,7 @@ import PIL.ImageDraw
 import PIL.ImageFont
 
 from causal_iqa import InputError, _files, data, degradations, images
-from causal_iqa.cli import common, flagset
+from causal_iqa.cli import common, flagset, progress
 from causal_iqa.data import decoding
 
 _SETS = ("imagenet_c", "camera")
@@ -146,12 +146,12 @@ def main(_: list[str]) -> None:
     photo = read_image(_IMAGE.value, _SIDE.value)
     small = data.fit(photo, _SMALL_SIDE.value, crop_fraction=1.0)
     for (name, members), clean in ((item, clean) for item in sheets.items() for clean in (photo, small)):
-        with common.progress_bar(f"{name} at {len(clean)} pixels", "degradation") as progress:
+        with progress.stage(f"{name} at {len(clean)} pixels", "degradations") as tell:
             rows = {}
             for i, member in enumerate(members):
                 label = f"{member}\n{degradations.TABLE[degradations.parse_label(member).name].group}"
                 rows[label] = degrade(member, images.from_uint8(clean), severities, _FAMILY.value, _SEED.value)
-                progress(i + 1, len(members))
+                tell(i + 1, len(members))
         # Small images are enlarged a whole number of times.
         smooth = len(clean) > _SHOWN.value
         shown = _SHOWN.value if smooth else _SHOWN.value // len(clean) * len(clean)

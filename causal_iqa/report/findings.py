@@ -9,10 +9,26 @@ import jax
 import numpy as np
 
 from causal_iqa import alignment, causal, pipeline
-from causal_iqa.report import accuracy, rivals, sets
+from causal_iqa.report import accuracy, parts, rivals, sets
 
 # Resamples of the further measures, whose intervals need a standard error only, and permutations of the null.
 _MEASURE_RESAMPLES, _PERMUTATIONS = 100, 999
+# The parts of `analyse`, in order.
+PARTS = (
+    "estimates from the networks' own outputs",
+    "shares of sets",
+    "intervals",
+    "effects of the conditions",
+    "desiderata",
+    "dependence of sets",
+    "alignment of the networks' own outputs",
+    "further measures",
+    "permutation tests",
+    "gains",
+    "comparisons",
+    "predicted accuracy",
+    "accuracy predicted by the networks' outputs",
+)
 _OURS = ("label_free", "task_guided", "feature_reference")
 _FEWER_ANCHORS = re.compile(r"\[m=\d+\]$")
 _ALL = pipeline.ALL_NETWORKS
@@ -66,10 +82,16 @@ class Findings(NamedTuple):
     comparisons: tuple[alignment.Comparison, ...] = ()  # of every metric with the best conventional one
     predicted: Mapping[str, Mapping[str, accuracy.Predicted]] = _EMPTY  # metric or rival -> network
     reads: Mapping[str, tuple[str, ...]] = _EMPTY  # metric or rival -> identifiers of what it reads
+    failures: tuple[parts.Failure, ...] = ()  # what could not be done
 
 
 def image_rows(
-    config: pipeline.StudyConfig, columns: Sequence[pipeline.Column], table: pipeline.ScoreTable, *, whole: bool = True
+    config: pipeline.StudyConfig,
+    columns: Sequence[pipeline.Column],
+    table: pipeline.ScoreTable,
+    *,
+    whole: bool = True,
+    doing: parts.Parts | None = None,
 ) -> ImageRows:
     """Arranges a score table image by image.
 
@@ -79,6 +101,7 @@ def image_rows(
       table: its finished table.
       whole: False leaves out the scores that stand for one number per condition, some of which take minutes, and the
         scores of fewer anchors.
+      doing: keeps what fails, where the rest shall stand without it; None: a failure is raised.
 
     Returns:
       The rows.
@@ -89,14 +112,13 @@ def image_rows(
     scores, performance = pipeline.quality_and_performance(columns, table, networks)
     clean = _clean_scores(columns, table, networks)
     folds = alignment.image_folds(len(table.image_ids), seed=config.seed)
-    own = rivals.gather(config, table, folds, whole=whole)
+    own, shares, clean_shares, of_shares = _gather(config, table, folds, tuple(performance), whole, doing)
     # One number per condition, though made of rows that resample: within and pooled would not be theirs.
     of_sets = {name: rows for name, rows in own.accuracy.items() if name in own.ranked}
     of_sets = of_sets if whole else {}
     for name, by_network in {**own.rows, **of_sets}.items():
         scores[name] = {network: rows[:-1] for network, rows in by_network.items()}
         clean[name] = {network: rows[-1] for network, rows in by_network.items()}
-    shares, clean_shares, of_shares = sets.image_shares(table, tuple(performance))
     reads = {column.metric: column.reads_beside for column in columns}
     row = table.conditions.index(pipeline.Condition(pipeline.CLEAN, 0.0))
     correct = {name: table.columns[f"{name}/correct"][row] for name in networks}
@@ -114,12 +136,24 @@ def image_rows(
     )
 
 
+def _gather(config, table, folds, networks, whole, doing):
+    """The rivals, and what the kept features say of each image; what fails is left out where `doing` keeps it."""
+    if doing is None:
+        return rivals.gather(config, table, folds, whole=whole), *sets.image_shares(table, networks)
+    own = doing.attempt(
+        "estimates from the networks' own outputs",
+        lambda: rivals.gather(config, table, folds, whole=whole),
+        rivals.RivalTables({}, {}, {}, np.zeros((0, len(table.image_ids) // 2), int), {}, {}, (), {}),
+    )
+    return own, *doing.attempt("shares of sets", lambda: sets.image_shares(table, networks), ({}, {}, {}))
+
+
 def analyse(
     config: pipeline.StudyConfig,
     columns: Sequence[pipeline.Column],
     table: pipeline.ScoreTable,
     *,
-    progress: Callable[[int, int], None] | None = None,
+    progress: parts.Progress | None = None,
 ) -> Findings:
     """Aligns every metric and every rival with every network, judges them and predicts accuracy.
 
@@ -127,50 +161,82 @@ def analyse(
       config: of the study.
       columns: its score columns.
       table: its finished table.
-      progress: called with the bootstrap work done so far and all of it.
+      progress: called with the name of the part in work, its steps done and all of them.
 
     Returns:
-      The findings; the same for the same table.
+      The findings; the same for the same table. A part that fails is missing, and `failures` says why.
     """
-    rows = image_rows(config, columns, table)
-    resamples, found = _aligned(config, rows, progress)
+    doing = parts.Parts(progress)
+    rows = image_rows(config, columns, table, doing=doing)
+    resamples, found = _aligned(config, rows, doing)
+    rows = rows._replace(scores={metric: by for metric, by in rows.scores.items() if metric in resamples})
     key = jax.random.key(config.seed)
-    whole_sets, of_families = sets.align_sets(
-        key, table, rows.performance, num_resamples=config.num_resamples, level=config.level
+    whole_sets, of_families = doing.attempt(
+        "dependence of sets",
+        lambda: sets.align_sets(key, table, rows.performance, num_resamples=config.num_resamples, level=config.level),
+        ({}, {}),
+    )
+    alignments = doing.attempt(
+        "alignment of the networks' own outputs",
+        lambda: rivals.add_alignments(found.alignments, rows.own, rows.performance, level=config.level),
+        found.alignments,
     )
     per_image = {metric: by for metric, by in rows.scores.items() if metric not in rows.of_sets}
-    names = [condition.degradation for condition in rows.conditions]
-    return found._replace(
+    found = found._replace(
         families={**rows.families, **of_families},
         reads={**rows.reads, **{name: sets.reads_of(name) for name in of_families}},
-        alignments=rivals.add_alignments(found.alignments, rows.own, rows.performance, level=config.level) | whole_sets,
-        measures=alignment.measure_intervals(
-            key,
-            {metric: by[_ALL] for metric, by in per_image.items()},
-            rows.performance[_ALL],
-            [condition.severity for condition in rows.conditions],
-            folds=rows.folds,
-            num_resamples=min(_MEASURE_RESAMPLES, config.num_resamples),
-            level=config.level,
-        ),
-        nulls={
-            metric: alignment.permutation_null(key, by[_ALL], rows.performance[_ALL], num_permutations=_PERMUTATIONS)
-            for metric, by in per_image.items()
-        },
-        gains=_gains(resamples, rows.families, config.level),
-        comparisons=_comparisons(resamples, found.alignments, rows.families, config.level),
-        predicted=accuracy.predict(
+        alignments={**alignments, **whole_sets},
+        measures=doing.each(
+            "further measures",
+            lambda some: alignment.measure_intervals(
+                key,
+                {metric: by[_ALL] for metric, by in some.items()},
+                rows.performance[_ALL],
+                [condition.severity for condition in rows.conditions],
+                folds=rows.folds,
+                num_resamples=min(_MEASURE_RESAMPLES, config.num_resamples),
+                level=config.level,
+            ),
             per_image,
+        ),
+        nulls=doing.each(
+            "permutation tests",
+            lambda some: {
+                metric: alignment.permutation_null(
+                    key, by[_ALL], rows.performance[_ALL], num_permutations=_PERMUTATIONS
+                )
+                for metric, by in some.items()
+            },
+            per_image,
+        ),
+        gains=doing.attempt("gains", lambda: _gains(resamples, rows.families, config.level), {}),
+        comparisons=doing.attempt(
+            "comparisons", lambda: _comparisons(resamples, found.alignments, rows.families, config.level), ()
+        ),
+        predicted=_predicted(config, rows, per_image, doing),
+    )
+    return found._replace(failures=tuple(doing.failures))
+
+
+def _predicted(config, rows: ImageRows, scores, doing: parts.Parts) -> dict[str, dict[str, accuracy.Predicted]]:
+    """Accuracy predicted by every score, and by the rivals."""
+    nothing = rows.own._replace(accuracy={}, regressed={})
+
+    def predict(some, own):
+        return accuracy.predict(
+            some,
             rows.clean,
             rows.performance,
             rows.clean_performance,
-            names,
+            [condition.degradation for condition in rows.conditions],
             rows.folds,
-            rows.own,
+            own,
             rows.reads,
             level=config.level,
-        ),
-    )
+        )
+
+    by_scores = doing.each("predicted accuracy", lambda some: predict(some, nothing), scores)
+    return by_scores | doing.attempt("accuracy predicted by the networks' outputs", lambda: predict({}, rows.own), {})
 
 
 def analyse_images(
@@ -190,22 +256,31 @@ def analyse_images(
         scores={metric: {_ALL: by[_ALL]} for metric, by in rows.scores.items()},
         performance={_ALL: rows.performance[_ALL]},
     )
-    return _aligned(config, rows, progress)[1]
+    doing = parts.Parts(None if progress is None else lambda _, done, total: progress(done, total))
+    return _aligned(config, rows, doing)[1]._replace(failures=tuple(doing.failures))
 
 
-def _aligned(config, rows: ImageRows, progress):
+def _aligned(config, rows: ImageRows, doing: parts.Parts):
     """The resamples of every metric, and the findings that need nothing else."""
     key = jax.random.key(config.seed)
-    resamples = alignment.bootstrap(
-        key, rows.scores, rows.performance, num_resamples=config.num_resamples, progress=progress
+    resamples = doing.each(
+        "intervals",
+        lambda some: alignment.bootstrap(
+            key,
+            some,
+            rows.performance,
+            num_resamples=config.num_resamples,
+            progress=doing.progress_of("intervals"),
+        ),
+        rows.scores,
     )
     alignments = {
         metric: {name: alignment.summarise(values, level=config.level) for name, values in by.items()}
         for metric, by in resamples.items()
     }
-    for name in rows.of_sets:
+    for name in set(rows.of_sets) & set(alignments):
         alignments[name] = {k: v._replace(within=_NOTHING, pooled=_NOTHING) for k, v in alignments[name].items()}
-    doses, effects, desiderata = _judge(config, rows, alignments)
+    doses, effects, desiderata = _judge(config, rows, alignments, doing)
     return resamples, Findings(
         rows.conditions,
         rows.families,
@@ -234,32 +309,46 @@ def _clean_scores(
     return found
 
 
-def _judge(config, rows: ImageRows, alignments):
+def _judge(config, rows: ImageRows, alignments, doing: parts.Parts):
     """Dose-response curves, effects and desiderata of every metric, for the mean over the networks."""
     key = jax.random.key(config.seed)
     options = {"num_resamples": config.num_resamples, "level": config.level}
     names = [condition.degradation for condition in rows.conditions]
     severities = [condition.severity for condition in rows.conditions]
-    performance = rows.performance[_ALL]
-    doses = {"accuracy": causal.dose_response(performance, names, severities)}
-    effects = {"accuracy": causal.average_effects(key, performance, rows.clean_performance[_ALL], **options)}
-    desiderata = {}
-    for metric, by_network in rows.scores.items():
-        values, start = by_network[_ALL], rows.clean[metric][_ALL]
-        doses[metric] = causal.dose_response(values, names, severities)
+
+    def judge(values, start):
+        dose = causal.dose_response(values, names, severities)
         # Where the clean image has no score (PSNR against itself) the mildest conditions stand in for it.
         base = start if np.isfinite(start).any() else _mildest(values, severities)
-        effects[metric] = causal.average_effects(key, values, base, **options)
-        graph = family_graph(config, rows.families[metric])
-        falls = causal.falls_by_degradation(values, names, severities, clean=start, level=config.level)
-        desiderata[metric] = causal.judge(
-            graph,
-            effects[metric],
-            falls,
+        return dose, causal.average_effects(key, values, base, **options)
+
+    def verdicts(metric, effect):
+        values, start = rows.scores[metric][_ALL], rows.clean[metric][_ALL]
+        return causal.judge(
+            family_graph(config, rows.families[metric]),
+            effect,
+            causal.falls_by_degradation(values, names, severities, clean=start, level=config.level),
             alignments[metric][_ALL],
             num_images=values.shape[1],
             level=config.level,
         )
+
+    scored = {
+        metric: (by[_ALL], rows.clean[metric][_ALL]) for metric, by in rows.scores.items() if metric in alignments
+    }
+    of_accuracy = {"accuracy": (rows.performance[_ALL], rows.clean_performance[_ALL])}
+    judged = doing.each(
+        "effects of the conditions",
+        lambda some: {name: judge(*values) for name, values in some.items()},
+        of_accuracy | scored,
+    )
+    doses = {name: dose for name, (dose, _) in judged.items()}
+    effects = {name: effect for name, (_, effect) in judged.items()}
+    desiderata = doing.each(
+        "desiderata",
+        lambda some: {metric: verdicts(metric, effect) for metric, effect in some.items()},
+        {metric: effect for metric, effect in effects.items() if metric in scored},
+    )
     return doses, effects, desiderata
 
 

@@ -2,17 +2,19 @@
 
 import json
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from causal_iqa import _files, pipeline
-from causal_iqa.report import accuracy, figures, html, summary, tables
+from causal_iqa.report import accuracy, figures, html, parts, summary, tables
 from causal_iqa.report.findings import Findings, analyse
 
 __all__ = ["Findings", "analyse", "desiderata_table", "render", "write"]
 
+# Tracebacks of the parts of an analysis that failed.
+ERRORS = "analysis_errors.txt"
 _DOSE_METRICS = 4
 _PANELS_PER_FAMILY = 4
 _ALL = pipeline.ALL_NETWORKS
@@ -26,39 +28,55 @@ def render(found: Findings, *, level: float = 0.95) -> dict[str, figures.Figure]
       level: of the intervals.
 
     Returns:
-      name -> figure: accuracy_against_quality, alignment_bars, dose_response.
+      name -> figure: alignment_bars, accuracy_against_quality, dose_response.
     """
-    rows = [row for row in tables.rows_of(found.alignments, found.families) if row.metric in found.scores]
-    truth = found.performance[_ALL].mean(axis=1)
+    return {name: draw(found, level) for name, (_, draw) in _FIGURES.items()}
+
+
+def _bars(found: Findings, level: float) -> figures.Figure:
+    rows = _aligned_rows(found)
+    return figures.alignment_bars(rows, title="How well each metric predicts correctness (Spearman)", level=level)
+
+
+def _against_quality(found: Findings, level: float) -> figures.Figure:
+    shown = _shown(_aligned_rows(found))
     means = {}
-    shown = _shown(rows)
     for row in shown:
         values = found.scores[row.metric][_ALL]
         finite = np.isfinite(values)
         count = finite.sum(axis=1)
         means[row.metric] = np.where(count > 0, np.where(finite, values, 0).sum(axis=1) / np.maximum(count, 1), np.nan)
-    names = [condition.degradation for condition in found.conditions]
-    best = [row.metric for row in rows[:_DOSE_METRICS]]
-    return {
-        "accuracy_against_quality": figures.accuracy_against_quality(
-            means,
-            truth,
-            names,
-            [condition.severity for condition in found.conditions],
-            groups={condition.degradation: condition.group for condition in found.conditions},
-            rho={row.metric: row.alignment.between for row in shown},
-            title="Accuracy (mean over networks) against mean quality, a point per condition",
-        ),
-        "alignment_bars": figures.alignment_bars(
-            rows, title="How well each metric predicts correctness (Spearman)", level=level
-        ),
-        "dose_response": figures.dose_response(
-            {name: found.doses[name] for name in ("accuracy", *best)},
-            normalise=True,
-            ylabel="from worst to best",
-            title="Accuracy and the best metrics over severity",
-        ),
-    }
+    return figures.accuracy_against_quality(
+        means,
+        found.performance[_ALL].mean(axis=1),
+        [condition.degradation for condition in found.conditions],
+        [condition.severity for condition in found.conditions],
+        groups={condition.degradation: condition.group for condition in found.conditions},
+        rho={row.metric: row.alignment.between for row in shown},
+        title="Accuracy (mean over networks) against mean quality, a point per condition",
+    )
+
+
+def _doses(found: Findings, level: float) -> figures.Figure:
+    best = [row.metric for row in _aligned_rows(found)[:_DOSE_METRICS]]
+    return figures.dose_response(
+        {name: found.doses[name] for name in ("accuracy", *best) if name in found.doses},
+        normalise=True,
+        ylabel="from worst to best",
+        title="Accuracy and the best metrics over severity",
+    )
+
+
+# name -> (caption, how it is drawn), in the order of the page.
+_FIGURES: Mapping[str, tuple[str, Callable[[Findings, float], figures.Figure]]] = {
+    "alignment_bars": ("The three rank correlations", _bars),
+    "accuracy_against_quality": ("Accuracy against mean quality", _against_quality),
+    "dose_response": ("Dose-response curves, each scaled to its own range", _doses),
+}
+
+
+def _aligned_rows(found: Findings) -> list[tables.Row]:
+    return [row for row in tables.rows_of(found.alignments, found.families) if row.metric in found.scores]
 
 
 def _shown(rows: Sequence[tables.Row]) -> list[tables.Row]:
@@ -78,7 +96,7 @@ def write(
     found: Findings,
     details: Mapping[str, Any],
 ) -> str:
-    """Writes summary.json, figures/*.png and report.html.
+    """Writes summary.json, figures/*.png and report.html, and analysis_errors.txt where a part failed.
 
     Args:
       folder: the output folder.
@@ -88,36 +106,58 @@ def write(
       details: of the study, JSON values, shown on the page.
 
     Returns:
-      The table as text, with a warning below it for every metric whose numbers certainly have opposite signs.
+      The table as text, with a warning below it for every metric whose numbers certainly have opposite signs, and for
+      every part of the analysis that is missing.
     """
+    doing = parts.Parts()
     text = tables.alignment_table(tables.rows_of(found.alignments, found.families), level=config.level)
-    drawn = render(found, level=config.level)
-    for name, figure in drawn.items():
-        figures.save(figure, folder / "figures" / f"{name}.png", root=folder)
-    shown = {name: figures.png(figure) for name, figure in drawn.items()}
+    pictures = {}
+    for name, (_, draw) in _FIGURES.items():
+        drawn = doing.attempt(f"figure {name}", lambda draw=draw: figures.png(draw(found, config.level)), None)
+        if drawn is not None:
+            pictures[name] = drawn
+    sections = doing.attempt("tables of the page", lambda: _accuracy_sections(found, config.level), [])
+    found = found._replace(failures=(*found.failures, *doing.failures))
+    # First what nothing else can give again.
+    _files.write_json(folder / "summary.json", summary.summary(config, table, found), root=folder, sealed=True)
+    for name, png in pictures.items():
+        _files.write_atomically(folder / "figures" / f"{name}.png", png, root=folder)
+    shown = {name: html.Figure(png, _FIGURES[name][0]) for name, png in pictures.items()}
+    missing = _missing(found.failures)
     content = html.page(
         f"Quality and accuracy on {config.dataset}",
         [
+            *([html.Section("Missing", [html.Text("\n".join(missing), fixed=True)])] if missing else []),
             html.Section(
-                "How well each metric predicts accuracy",
-                [html.Text(text, fixed=True), html.Figure(shown["alignment_bars"], "The three rank correlations")],
+                "How well each metric predicts accuracy", [html.Text(text, fixed=True), *_of(shown, "alignment_bars")]
             ),
-            html.Section(
-                "Condition by condition",
-                [
-                    html.Figure(shown["accuracy_against_quality"], "Accuracy against mean quality"),
-                    html.Figure(shown["dose_response"], "Dose-response curves, each scaled to its own range"),
-                ],
-            ),
-            *_accuracy_sections(found, config.level),
+            html.Section("Condition by condition", _of(shown, "accuracy_against_quality", "dose_response")),
+            *sections,
             html.Section("Desiderata", [html.Text(desiderata_table(found), fixed=True)]),
             html.Section("Settings", [html.Text(_settings(config, details), fixed=True)]),
         ],
     )
     _files.write_text(folder / "report.html", content, root=folder)
-    _files.write_json(folder / "summary.json", summary.summary(config, table, found), root=folder, sealed=True)
+    _write_failures(folder, found.failures)
     conflicts = [(metric, one) for metric, own in summary.warnings(found).items() for one in own if one.certain]
-    return text + "".join(f"warning: {metric}: {one.message}\n" for metric, one in conflicts)
+    warnings = [f"{metric}: {one.message}" for metric, one in conflicts] + missing
+    return text + "".join(f"warning: {line}\n" for line in warnings)
+
+
+def _of(shown: Mapping[str, html.Figure], *names: str) -> list[html.Figure]:
+    return [shown[name] for name in names if name in shown]
+
+
+def _missing(failures: Sequence[parts.Failure]) -> list[str]:
+    return [f"{one.part} is missing ({one.reason})" for one in failures]
+
+
+def _write_failures(folder: pathlib.Path, failures: Sequence[parts.Failure]) -> None:
+    path = folder / ERRORS
+    if failures:
+        _files.write_text(path, "\n".join(f"{one.part}\n{one.trace}" for one in failures), root=folder)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _accuracy_sections(found: Findings, level: float) -> list[html.Section]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from causal_iqa import alignment, pipeline
-from causal_iqa.report import accuracy
+from causal_iqa.report import accuracy, parts
 
 if TYPE_CHECKING:
     from causal_iqa.report.findings import Findings
@@ -23,10 +23,10 @@ def summary(config: pipeline.StudyConfig, table: pipeline.ScoreTable, found: "Fi
       found: what `study.analyse` gave.
 
     Returns:
-      {"schema": 1, "networks", "metrics", "predicted_accuracy", "num_images", "conditions", "skipped", "undefined"};
-      "clean/0" is among the conditions and accuracies, and is left out of the alignment numbers. A metric has "family",
-      "reads" (identifiers), "alignment", "desiderata", "trend" and "warnings", and where they exist "measures", "null",
-      "gains" and "against_best_conventional", all for the mean over the networks.
+      {"schema": 1, "networks", "metrics", "predicted_accuracy", "num_images", "conditions", "skipped", "undefined",
+      "failed"}; "clean/0" is among the conditions and accuracies, and is left out of the alignment numbers. A metric
+      has "family", "reads" (identifiers), "alignment", "desiderata", "trend" and "warnings", and where they exist
+      "measures", "null", "gains" and "against_best_conventional", all for the mean over the networks.
     """
     networks = {}
     for choice in config.networks:
@@ -56,6 +56,7 @@ def summary(config: pipeline.StudyConfig, table: pipeline.ScoreTable, found: "Fi
         "conditions": [condition.name for condition in table.conditions],
         "skipped": [{"id": name, "reason": reason} for name, reason in table.skipped],
         "undefined": reasons,
+        "failed": parts.failures_as_dicts(found.failures),
     }
 
 
