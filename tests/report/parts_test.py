@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from causal_iqa import alignment, pipeline
-from causal_iqa.pipeline.program import Column
+from causal_iqa.pipeline import Column
 from causal_iqa.report import findings, parts, rivals, sets, study
 
 _CONDITIONS = (
