@@ -8,13 +8,16 @@ from causal_iqa.alignment.accuracy import (
     image_folds,
     predict_accuracy,
 )
-from causal_iqa.alignment.bootstrap import Resamples, bootstrap, resample_counts
+from causal_iqa.alignment.attenuation import Corrected, Reliability, correct
+from causal_iqa.alignment.bootstrap import NUMBERS, Resamples, bootstrap, resample_counts
 from causal_iqa.alignment.comparisons import ADJUSTMENTS, Comparison, adjust, compare
+from causal_iqa.alignment.conditions import resample_conditions
 from causal_iqa.alignment.correlation import Within, between, pooled, within
 from causal_iqa.alignment.errors import Errors, accuracy_errors
 from causal_iqa.alignment.gains import YARDSTICKS, Gains, gains
 from causal_iqa.alignment.half_samples import half_sample_interval, half_samples
 from causal_iqa.alignment.intervals import (
+    UNDEFINED,
     Alignment,
     Difference,
     Differences,
@@ -30,10 +33,13 @@ from causal_iqa.alignment.transfer import relative_to_clean, transferred_accurac
 
 __all__ = [
     "ADJUSTMENTS",
+    "NUMBERS",
+    "UNDEFINED",
     "YARDSTICKS",
     "AccuracyMap",
     "Alignment",
     "Comparison",
+    "Corrected",
     "Difference",
     "Differences",
     "Errors",
@@ -42,6 +48,7 @@ __all__ = [
     "Interval",
     "Measures",
     "Null",
+    "Reliability",
     "Resamples",
     "SignConflict",
     "Within",
@@ -51,6 +58,7 @@ __all__ = [
     "between",
     "bootstrap",
     "compare",
+    "correct",
     "fit_accuracy_map",
     "gains",
     "half_sample_interval",
@@ -64,6 +72,7 @@ __all__ = [
     "pooled",
     "predict_accuracy",
     "relative_to_clean",
+    "resample_conditions",
     "resample_counts",
     "sign_conflicts",
     "summarise",

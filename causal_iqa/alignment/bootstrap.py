@@ -1,4 +1,4 @@
-"""Cluster bootstrap of the three alignment numbers: whole images are drawn, with all their conditions."""
+"""Resamples of the alignment numbers: whole images are drawn, with all their conditions."""
 
 import functools
 import os
@@ -9,20 +9,31 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from causal_iqa import _checks
-from causal_iqa.alignment import _sweep, correlation
+from causal_iqa import _checks, _keys
+from causal_iqa.alignment import _sweep, attenuation, correlation
 
 # Floats of a table of level ranks that one block may hold for one performance (128 MB).
 _TABLE_FLOATS = 1 << 25
 _MAX_BLOCK = 1024
+# With fewer images or conditions a resample is one of few, and an interval of them says nothing.
+LEAST_IMAGES, LEAST_CONDITIONS = 10, 5
+NUMBERS = ("between", "corrected", "within", "pooled")
 
 
 class Resamples(NamedTuple):
-    """The three numbers on the images as they are (entry 0) and on every resample: float64 [1 + num_resamples] each."""
+    """The numbers on the images as they are (entry 0) and on every resample, float64 [1 + num_resamples] each.
+
+    between, within, pooled: on images drawn with replacement; NaN but for entry 0 with too few images or conditions.
+    corrected: *between* corrected for attenuation, and draws around it with the covariance of its jackknife; may
+      exceed 1. NaN where `reliability.reason` says why, None where it was not computed.
+    reliability: of the condition means that *between* compares.
+    """
 
     between: np.ndarray
     within: np.ndarray
     pooled: np.ndarray
+    corrected: np.ndarray | None = None
+    reliability: attenuation.Reliability = attenuation.UNKNOWN
 
 
 class _Job(NamedTuple):
@@ -72,7 +83,7 @@ def bootstrap(
     block_size: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Mapping[str, Mapping[str, Resamples]]:
-    """Computes the three alignment numbers on the images and on resamples of them, the same for every pair.
+    """Computes the alignment numbers on the images and on resamples of them, the same for every pair.
 
     Runs on the host's cores, whatever the default device. A score table given for several networks as the same object
     is ranked once.
@@ -87,7 +98,8 @@ def bootstrap(
       progress: called with the work done so far and all of it.
 
     Returns:
-      metric -> network -> Resamples. A number that is undefined on a resample is NaN there.
+      metric -> network -> Resamples. A number that is undefined on a resample is NaN there. With fewer than 10 images
+      no number has resamples, with fewer than 5 conditions *between* has none.
 
     Raises:
       InputError: when a metric names a network that has no performance.
@@ -122,7 +134,51 @@ def bootstrap(
                 done += 1
                 if progress is not None:
                     progress(done, work)
-    return {metric: {name: Resamples(*out[metric, name]) for name in tables} for metric, tables in scores.items()}
+    corrected = attenuation.correct(_keys.named(key, "halves of images"), scores, performance)
+    normal = normal_draws(_keys.named(key, "draws"), _groups(corrected), num_resamples)
+    found: dict[str, dict[str, Resamples]] = {}
+    for metric, tables in scores.items():
+        found[metric] = {}
+        for name in tables:
+            three, one = out[metric, name], corrected[metric][name]
+            _leave_out_what_is_too_few(three, scores[metric][name], performance[name])
+            draws = np.full(len(counts), one.value)
+            draws[1:] += normal @ one.influences if one.influences.size else np.nan
+            found[metric][name] = Resamples(*three, draws, one.reliability)
+    return found
+
+
+def normal_draws(key: jax.Array, num_groups: int, num_draws: int) -> np.ndarray:
+    """Draws that turn the influences of a jackknife into resamples.
+
+    Args:
+      key: typed PRNG key.
+      num_groups: G of the jackknife.
+      num_draws: B.
+
+    Returns:
+      float64 [B, G] with identity covariance, up to the heavier tails of Student's law with G - 1 degrees of freedom,
+      and with every draw's opposite among them.
+    """
+    rng = np.random.default_rng(np.asarray(jax.random.key_data(key)).astype(np.uint32).tolist())
+    half = rng.normal(size=(-(-num_draws // 2), num_groups))
+    freedom = max(num_groups - 1, 1)
+    half *= np.sqrt(freedom / rng.chisquare(freedom, len(half)))[:, None]
+    return np.concatenate([half, -half])[:num_draws]
+
+
+def _groups(corrected: Mapping[str, Mapping[str, attenuation.Corrected]]) -> int:
+    return max((one.influences.size for by in corrected.values() for one in by.values()), default=0)
+
+
+def _leave_out_what_is_too_few(three: np.ndarray, q: np.ndarray, m: np.ndarray) -> None:
+    """Sets the resamples [3, 1 + B] of what too few images or conditions stand behind to NaN."""
+    conditions = np.isfinite(q).any(axis=1) & np.isfinite(m).any(axis=1)
+    images = np.isfinite(q).any(axis=0) & np.isfinite(m).any(axis=0)
+    if images.sum() < LEAST_IMAGES:
+        three[:, 1:] = np.nan
+    if conditions.sum() < LEAST_CONDITIONS:
+        three[0, 1:] = np.nan
 
 
 def _host() -> jax.Device:

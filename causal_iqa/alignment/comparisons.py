@@ -8,8 +8,8 @@ import numpy as np
 from scipy import stats
 
 from causal_iqa import _checks
-from causal_iqa.alignment.bootstrap import Resamples
-from causal_iqa.alignment.intervals import Difference, paired_difference
+from causal_iqa.alignment.bootstrap import NUMBERS, Resamples
+from causal_iqa.alignment.intervals import Difference, centred, paired_difference
 
 ADJUSTMENTS = ("holm", "bh")
 
@@ -18,7 +18,8 @@ class Comparison(NamedTuple):
     """One pair of metrics in one number.
 
     difference: rho of `first` less that of `second`, with interval and the p-value of the resamples.
-    p_normal: two-sided, difference over its standard error on the resamples; not bounded by their number.
+    p_normal: two-sided, difference over its standard error on the resamples; not bounded by their number. Of between
+      it is that of `corrected`, as in `Differences`.
     p_adjusted: p_normal after adjustment over all comparisons of the same number.
     """
 
@@ -33,7 +34,7 @@ class Comparison(NamedTuple):
 def compare(
     resamples: Mapping[str, Resamples], *, baseline: str | None = None, method: str = "holm", level: float = 0.95
 ) -> list[Comparison]:
-    """Compares all pairs of metrics, or all with one baseline, in between, within and pooled.
+    """Compares all pairs of metrics, or all with one baseline, in every number.
 
     p-values of B resamples cannot fall below 2 / (B + 1), which no adjustment over many pairs survives; so what is
     adjusted is the normal p-value, 2 P(Z > |difference| / standard error).
@@ -45,7 +46,8 @@ def compare(
       level: of the intervals, in (0, 1), which are not adjusted.
 
     Returns:
-      Comparisons in the order of `resamples`, three to a pair. NaN where undefined; those count in no adjustment.
+      Comparisons in the order of `resamples`, one for each number of a pair. NaN where undefined; those count in no
+      adjustment.
 
     Raises:
       InputError: for an unknown baseline or method.
@@ -63,7 +65,7 @@ def compare(
         pairs = [(name, baseline) for name in resamples if name != baseline]
     differences = [paired_difference(resamples[a], resamples[b], level=level) for a, b in pairs]
     found = []
-    for number in Resamples._fields:
+    for number in NUMBERS:
         p_values = np.array([_normal(resamples[a], resamples[b], number) for a, b in pairs])
         adjusted = adjust(p_values, method)
         found.append(
@@ -72,7 +74,7 @@ def compare(
                 for (a, b), difference, p, p_adjusted in zip(pairs, differences, p_values, adjusted, strict=True)
             ]
         )
-    return [one for three in zip(*found, strict=True) for one in three]
+    return [one for of_pair in zip(*found, strict=True) for one in of_pair]
 
 
 def adjust(p_values: np.ndarray, method: str) -> np.ndarray:
@@ -111,11 +113,13 @@ def adjust(p_values: np.ndarray, method: str) -> np.ndarray:
 
 
 def _normal(first: Resamples, second: Resamples, number: str) -> float:
-    values = getattr(first, number) - getattr(second, number)
+    number = "corrected" if number == "between" else number
+    values = centred(first, number) - centred(second, number)
     drawn = values[1:][np.isfinite(values[1:])]
     if not np.isfinite(values[0]) or drawn.size < 2:
         return np.nan
     error = float(drawn.std(ddof=1))
     if error == 0:
-        return 1.0 if values[0] == 0 else 0.0
+        # Not one resample differs: there is no standard error to divide by, and the resamples' number bounds p.
+        return 1.0 if values[0] == 0 else 2 / (1 + drawn.size)
     return float(2 * stats.norm.sf(abs(values[0]) / error))

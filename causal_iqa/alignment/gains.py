@@ -1,4 +1,4 @@
-"""How much a metric gains over yardsticks: the mean and the best of the conventional families."""
+"""How much a metric gains over yardsticks: the best and two means of the conventional families."""
 
 import math
 from collections.abc import Mapping
@@ -7,15 +7,16 @@ from typing import NamedTuple
 import numpy as np
 
 from causal_iqa import _checks
-from causal_iqa.alignment.bootstrap import Resamples
-from causal_iqa.alignment.intervals import Differences, check_level, difference_of
+from causal_iqa.alignment.bootstrap import NUMBERS, Resamples
+from causal_iqa.alignment.intervals import Difference, Differences, centred, check_level, difference_of, differences_of
 
 _FAMILIES = {
     "no_reference": ("no_reference",),
     "full_reference": ("full_reference",),
     "conventional": ("no_reference", "full_reference"),
 }
-YARDSTICKS = tuple(f"{how}_{name}" for name in _FAMILIES for how in ("mean", "best"))
+_WAYS = ("best", "mean_absolute", "mean")
+YARDSTICKS = tuple(f"{how}_{name}" for name in _FAMILIES for how in _WAYS)
 
 
 class Gains(NamedTuple):
@@ -36,11 +37,14 @@ class Gains(NamedTuple):
 def gains(
     resamples: Mapping[str, Resamples], families: Mapping[str, str], metric: str, *, level: float = 0.95
 ) -> Mapping[str, Gains]:
-    """Compares one metric with the mean and the best of each conventional family, on the same resamples.
+    """Compares one metric with the best and the means of each conventional family, on the same resamples.
 
-    The best is chosen anew for each of the three numbers and in every resample. That it is the best is a finding on
-    these images like its correlation, and an interval that held the choice fixed would leave its luck out. The largest
-    of many noisy numbers lies above the true best, so the gain is rather under- than overstated.
+    `best` is the hardest yardstick. It is chosen anew for each number and in every resample: that it is the best is a
+    finding on these images like its correlation, and an interval that held the choice fixed would leave its luck out.
+    The largest of many noisy numbers lies above the true best, so the gain is rather under- than overstated; the
+    interval is the smallest that holds the percentiles of the resamples and their mirror image about the gain.
+    `mean_absolute` is the mean of |rho|: what a metric of unknown direction would be worth. `mean` takes the signs as
+    they are, so metrics that point the wrong way lower it; it is the easiest yardstick.
 
     Args:
       resamples: metric -> its resamples, all from one call of `bootstrap` and of one network.
@@ -63,19 +67,35 @@ def gains(
         names = [name for name in resamples if families[name] in members and name != metric]
         if not names:
             continue
-        for how in ("mean", "best"):
-            differences, best = [], {}
-            for number in Resamples._fields:
-                stacked = np.stack([getattr(resamples[name], number) for name in names])
-                defined = np.isfinite(stacked)
-                some = defined.any(axis=0)
-                if how == "mean":
-                    total = np.where(defined, stacked, 0.0).sum(axis=0)
-                    yardstick = np.where(some, total / np.maximum(defined.sum(axis=0), 1), np.nan)
-                else:
-                    top = np.where(defined, stacked, -np.inf)
-                    yardstick = np.where(some, top.max(axis=0), np.nan)
-                    best |= {number: names[int(top[:, 0].argmax())]} if some[0] else {}
-                differences.append(difference_of(getattr(own, number) - yardstick, level))
-            found[f"{how}_{group}"] = Gains(Differences(*differences), best)
+        stacked = {number: np.stack([centred(resamples[name], number) for name in names]) for number in NUMBERS}
+        for how in _WAYS:
+            values = {number: centred(own, number) - _yardstick(stacked[number], how) for number in NUMBERS}
+            differences, best = differences_of(values, level), {}
+            if how == "best":
+                differences = Differences(
+                    *(_mirrored(one, values[n], level) for n, one in differences._asdict().items())
+                )
+                best = {number: name for number in NUMBERS if (name := _best(stacked[number][:, 0], names))}
+            found[f"{how}_{group}"] = Gains(differences, best)
     return found
+
+
+def _yardstick(values: np.ndarray, how: str) -> np.ndarray:
+    """What the metric is compared with, over the metrics where it is defined: [K, 1 + B] -> [1 + B]."""
+    defined = np.isfinite(values)
+    some = defined.any(axis=0)
+    if how == "best":
+        return np.where(some, np.where(defined, values, -np.inf).max(axis=0), np.nan)
+    counted = np.abs(values) if how == "mean_absolute" else values
+    return np.where(some, np.where(defined, counted, 0.0).sum(axis=0) / np.maximum(defined.sum(axis=0), 1), np.nan)
+
+
+def _best(values: np.ndarray, names: list[str]) -> str:
+    defined = np.isfinite(values)
+    return names[int(np.where(defined, values, -np.inf).argmax())] if defined.any() else ""
+
+
+def _mirrored(difference: Difference, values: np.ndarray, level: float) -> Difference:
+    """Widens an interval to hold that of the resamples mirrored about the difference."""
+    mirror = difference_of(np.concatenate([values[:1], 2 * values[0] - values[1:]]), level)
+    return difference._replace(low=min(difference.low, mirror.low), high=max(difference.high, mirror.high))

@@ -7,7 +7,7 @@ import pytest
 from causal_iqa import _checks, alignment
 from tests.alignment.correlation_test import naive
 
-_CONDITIONS, _IMAGES, _RESAMPLES = 5, 17, 12
+_CONDITIONS, _IMAGES, _RESAMPLES = 6, 17, 12
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,7 @@ def test_equals_naive_resampling(key, study):
         for name, q in by_network.items():
             expected = np.array([naive(q[:, draw], performance[name][:, draw])[:3] for draw in draws])
             np.testing.assert_allclose(
-                np.stack(found[metric][name], 1), expected, atol=2e-6, err_msg=f"{metric}/{name}"
+                np.stack(found[metric][name][:3], 1), expected, atol=2e-6, err_msg=f"{metric}/{name}"
             )
             compared += np.isfinite(expected).sum()
     assert compared > 500
@@ -67,7 +67,7 @@ def test_block_size_changes_nothing(key, study):
     whole = alignment.bootstrap(key, scores, performance, num_resamples=_RESAMPLES)
     parts = alignment.bootstrap(key, scores, performance, num_resamples=_RESAMPLES, block_size=5)
     for name in scores:
-        for a, b in zip(whole[name]["all"], parts[name]["all"], strict=True):
+        for a, b in zip(whole[name]["all"][:4], parts[name]["all"][:4], strict=True):
             assert a.shape == (_RESAMPLES + 1,)
             np.testing.assert_allclose(a, b, atol=1e-6)
 

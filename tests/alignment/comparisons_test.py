@@ -10,10 +10,10 @@ from causal_iqa import alignment
 
 
 def _resamples(seed, rho, count=400):
-    """Three numbers whose resamples scatter by .05 around `rho`."""
+    """Four numbers whose resamples scatter by .05 around `rho`."""
     rng = np.random.default_rng(seed)
-    drawn = rho + 0.05 * rng.normal(size=(3, count))
-    return alignment.Resamples(*np.column_stack([np.full(3, rho), drawn]))
+    drawn = rho + 0.05 * rng.normal(size=(4, count))
+    return alignment.Resamples(*np.column_stack([np.full(4, rho), drawn]))
 
 
 def test_holm_and_benjamini_hochberg_by_hand():
@@ -39,12 +39,15 @@ def test_holm_keeps_the_chance_of_a_false_finding_and_bh_finds_more():
 def test_pairs_are_compared_in_every_number():
     resamples = {name: _resamples(seed, rho) for seed, (name, rho) in enumerate((("a", 0.9), ("b", 0.5), ("c", 0.5)))}
     found = alignment.compare(resamples)
-    assert [(one.first, one.second, one.number) for one in found[:4]] == [
+    assert [(one.first, one.second, one.number) for one in found[:5]] == [
         ("a", "b", "between"),
+        ("a", "b", "corrected"),
         ("a", "b", "within"),
         ("a", "b", "pooled"),
         ("a", "c", "between"),
     ]
+    # Without more images, a difference in between may be image noise: its tests are those of the corrected one.
+    assert found[0].p_normal == found[1].p_normal and found[0].difference.p_value == found[1].difference.p_value
     by_pair = {(one.first, one.second): one for one in found if one.number == "pooled"}
     drawn = (resamples["a"].pooled - resamples["b"].pooled)[1:]
     expected = 2 * stats.norm.sf(0.4 / drawn.std(ddof=1))
@@ -69,7 +72,7 @@ def test_normal_p_values_hold_their_level(key):
             scores[f"{name}{i}"] = {str(i): scene + rng.normal(size=scene.shape)}
     found = alignment.bootstrap(key, scores, performance, num_resamples=199)
     pairs = [alignment.compare({name: found[f"{name}{i}"][str(i)] for name in "ab"}) for i in range(150)]
-    p = np.array([[one.p_normal for one in three if one.number != "between"] for three in pairs])
+    p = np.array([[one.p_normal for one in own if one.number in ("within", "pooled")] for own in pairs])
     # Level 0.1: 15 expected of 150, standard deviation 3.7.
     assert ((p <= 0.1).sum(axis=0) >= 4).all() and ((p <= 0.1).sum(axis=0) <= 27).all()
 
@@ -86,27 +89,42 @@ def test_gains_over_mean_and_best():
     assert value == pytest.approx(
         {
             "mean_no_reference": 0.9,
+            "mean_absolute_no_reference": 0.8,
             "best_no_reference": 0.8,
             "mean_full_reference": 0.4,
+            "mean_absolute_full_reference": 0.4,
             "best_full_reference": 0.2,
             "mean_conventional": 0.65,
+            "mean_absolute_conventional": 0.6,
             "best_conventional": 0.2,
         }
     )
-    assert found["best_conventional"].best == dict.fromkeys(("between", "within", "pooled"), "ssim")
-    # Chosen anew in every resample: the interval is that of the largest.
+    assert found["best_conventional"].best == dict.fromkeys(alignment.NUMBERS, "ssim")
+    # Chosen anew in every resample: the interval is that of the largest, and of its mirror image about the gain.
     best = np.maximum(resamples["entropy"].within, resamples["blur"].within)
-    low, high = np.quantile((resamples["ours"].within - best)[1:], [0.025, 0.975])
+    drawn = (resamples["ours"].within - best)[1:]
+    low, high = np.quantile(drawn, [0.025, 0.975])
     interval = found["best_no_reference"].differences.within
-    assert (interval.low, interval.high) == pytest.approx((low, high))
+    assert (interval.low, interval.high) == pytest.approx((min(low, 1.6 - high), max(high, 1.6 - low)))
+    assert interval.low <= interval.difference <= interval.high
     json.dumps(found["mean_conventional"].as_dict(), allow_nan=False)
     # A metric is no yardstick of itself, and a family without metrics none at all.
     assert set(alignment.gains({n: resamples[n] for n in ("ssim", "psnr")}, families, "ssim")) == {
-        "mean_full_reference",
-        "best_full_reference",
-        "mean_conventional",
-        "best_conventional",
+        f"{how}_{family}" for how in ("mean", "mean_absolute", "best") for family in ("full_reference", "conventional")
     }
+
+
+def test_the_order_of_yardsticks_is_from_the_hardest_to_the_easiest(key):
+    """|rho| counts what points the wrong way, the signed mean lets it lower the yardstick."""
+    rho = {"ours": 0.9, "psnr": 0.3, "entropy": -0.5}
+    resamples = {name: _resamples(seed, value) for seed, (name, value) in enumerate(rho.items())}
+    found = alignment.gains(
+        resamples, dict(zip(rho, ("label_free", "full_reference", "no_reference"), strict=True)), "ours"
+    )
+    order = [name for name in found if name.endswith("conventional")]
+    gained = [found[name].differences.corrected.difference for name in order]
+    assert order == ["best_conventional", "mean_absolute_conventional", "mean_conventional"]
+    assert gained == pytest.approx([0.6, 0.5, 1.0])
 
 
 def _aligned(between, within, pooled):

@@ -45,8 +45,9 @@ def test_intervals_hold_the_quantiles_and_their_reflection(key):
         both = [*quantiles, *reflected]
         assert interval == pytest.approx((values[0], min(both), max(both)), abs=1e-9)
         assert interval.low < interval.rho < interval.high
-    # Three conditions say little about order, and the interval says so.
-    assert found.between.low < 0 and found.between.high > 0.99
+    # Three conditions say nothing about order in general.
+    assert np.isfinite(found.between.rho) and np.isnan(found.between.low) and np.isnan(found.corrected.rho)
+    assert "3 conditions" in found.reliability.reason
     assert found.pooled.rho == pytest.approx(stats.spearmanr(q.ravel(), m.ravel()).statistic, abs=1e-6)
 
 
@@ -65,9 +66,7 @@ def test_undefined_becomes_none(key):
     q, m = _draw(np.random.default_rng(2), 10)
     found = alignment.align(key, {"q": {"m": np.ones_like(q)}}, {"m": m}, num_resamples=5)["q"]["m"]
     missing = {"rho": None, "low": None, "high": None}
-    assert json.loads(json.dumps(found.as_dict(), allow_nan=False)) == dict.fromkeys(
-        ("between", "within", "pooled"), missing
-    )
+    assert json.loads(json.dumps(found.as_dict(), allow_nan=False)) == dict.fromkeys(alignment.NUMBERS, missing)
 
 
 def test_paired_difference_finds_the_better_metric(key):
@@ -86,6 +85,7 @@ def test_paired_difference_finds_the_better_metric(key):
     assert backward.pooled == pytest.approx(
         (-forward.pooled.difference, -forward.pooled.high, -forward.pooled.low, forward.pooled.p_value)
     )
+    assert forward.between.p_value == forward.corrected.p_value or math.isnan(forward.corrected.p_value)
     same = alignment.paired_difference(a, a)
     assert same.within == (0.0, 0.0, 0.0, 1.0)
 
