@@ -11,7 +11,7 @@ from causal_iqa.alignment.accuracy import (
 from causal_iqa.alignment.attenuation import Corrected, Reliability, correct
 from causal_iqa.alignment.bootstrap import NUMBERS, Resamples, bootstrap, resample_counts
 from causal_iqa.alignment.comparisons import ADJUSTMENTS, Comparison, adjust, compare
-from causal_iqa.alignment.conditions import resample_conditions
+from causal_iqa.alignment.conditions import between_deviations, move_between, resample_conditions
 from causal_iqa.alignment.correlation import Within, between, pooled, within
 from causal_iqa.alignment.errors import Errors, accuracy_errors
 from causal_iqa.alignment.gains import YARDSTICKS, Gains, gains
@@ -56,6 +56,7 @@ __all__ = [
     "adjust",
     "align",
     "between",
+    "between_deviations",
     "bootstrap",
     "compare",
     "correct",
@@ -67,6 +68,7 @@ __all__ = [
     "image_folds",
     "measure_intervals",
     "measures",
+    "move_between",
     "paired_difference",
     "permutation_null",
     "pooled",

@@ -141,7 +141,8 @@ def bootstrap(
         found[metric] = {}
         for name in tables:
             three, one = out[metric, name], corrected[metric][name]
-            _leave_out_what_is_too_few(three, scores[metric][name], performance[name])
+            few = too_few(scores[metric][name], performance[name])
+            three[[few.of(number) for number in Resamples._fields[:3]], 1:] = np.nan
             draws = np.full(len(counts), one.value)
             draws[1:] += normal @ one.influences if one.influences.size else np.nan
             found[metric][name] = Resamples(*three, draws, one.reliability)
@@ -171,14 +172,22 @@ def _groups(corrected: Mapping[str, Mapping[str, attenuation.Corrected]]) -> int
     return max((one.influences.size for by in corrected.values() for one in by.values()), default=0)
 
 
-def _leave_out_what_is_too_few(three: np.ndarray, q: np.ndarray, m: np.ndarray) -> None:
-    """Sets the resamples [3, 1 + B] of what too few images or conditions stand behind to NaN."""
-    conditions = np.isfinite(q).any(axis=1) & np.isfinite(m).any(axis=1)
+class TooFew(NamedTuple):
+    """Whether a table has too few images for any interval, or too few conditions for those over condition means."""
+
+    images: bool
+    conditions: bool
+
+    def of(self, number: str) -> bool:
+        """Returns whether a number, named like *between* where it is over condition means, has no interval."""
+        return self.images or (self.conditions and number.endswith("between"))
+
+
+def too_few(q: np.ndarray, m: np.ndarray) -> TooFew:
+    """Counts the images and conditions of a score and a performance [C, N] that have a defined entry in both."""
     images = np.isfinite(q).any(axis=0) & np.isfinite(m).any(axis=0)
-    if images.sum() < LEAST_IMAGES:
-        three[:, 1:] = np.nan
-    if conditions.sum() < LEAST_CONDITIONS:
-        three[0, 1:] = np.nan
+    conditions = np.isfinite(q).any(axis=1) & np.isfinite(m).any(axis=1)
+    return TooFew(bool(images.sum() < LEAST_IMAGES), bool(conditions.sum() < LEAST_CONDITIONS))
 
 
 def _host() -> jax.Device:

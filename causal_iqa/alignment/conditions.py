@@ -69,14 +69,13 @@ def resample_conditions(
     sizes = {np.shape(scores[metric][name])[0] for metric, name in pairs}
     if sizes - {len(degradations)}:
         raise ValueError(f"degradations: expected one for each of {sorted(sizes)} conditions, got {len(degradations)}")
-    names = list(dict.fromkeys(degradations))
     out: dict[str, dict[str, Resamples]] = {metric: {} for metric in resamples}
     if not pairs:
         return out
-    members = np.array([[own == name for own in degradations] for name in names])
+    members = _members(degradations)
     study = _prepare(key, members, {name: performance[name] for _, name in pairs})
     num_draws = len(resamples[pairs[0][0]][pairs[0][1]].pooled) - 1
-    normal = normal_draws(_keys.named(key, "draws"), len(names), num_draws)
+    normal = normal_draws(_keys.named(key, "draws"), len(members), num_draws)
     tables = {id(scores[metric][name]): scores[metric][name] for metric, name in pairs}
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
 
@@ -92,6 +91,57 @@ def resample_conditions(
             **{number: _moved(centred(images, number), normal, own[number]) for number in NUMBERS}
         )
     return out
+
+
+def between_deviations(score: np.ndarray, performance: np.ndarray, degradations: Sequence[str]) -> np.ndarray:
+    """Deviations of *between* by degradation, for scores that are one number per condition.
+
+    Args:
+      score: [C], higher is better; NaN where undefined.
+      performance: [C].
+      degradations: names of the C conditions' degradations.
+
+    Returns:
+      [G] on Fisher's scale: their sum of squares is the variance that other degradations bring. NaN with fewer than 5
+      degradations or where *between* is undefined without one of them.
+
+    Raises:
+      ValueError: when lengths differ.
+    """
+    score, performance = np.asarray(score, np.float64), np.asarray(performance, np.float64)
+    if score.shape != performance.shape or score.shape != (len(degradations),):
+        raise ValueError(
+            f"score, performance, degradations: expected one length C, got {score.shape}, {performance.shape} and "
+            f"{len(degradations)}"
+        )
+    return _deviations(_fisher(_left_out_between(_members(degradations), score, performance)))
+
+
+def move_between(key: jax.Array, resamples: Resamples, deviations: np.ndarray) -> Resamples:
+    """Adds the chance of the degradations to resamples that have *between* alone.
+
+    Args:
+      key: the one `resample_conditions` was given.
+      resamples: of images.
+      deviations: what `between_deviations` gave.
+
+    Returns:
+      Resamples of images and degradations.
+    """
+    normal = normal_draws(_keys.named(key, "draws"), len(deviations), len(resamples.between) - 1)
+    return resamples._replace(between=_moved(centred(resamples, "between"), normal, deviations))
+
+
+def _members(degradations: Sequence[str]) -> np.ndarray:
+    """Which conditions [G, C] belong to each degradation."""
+    return np.array([[own == name for own in degradations] for name in dict.fromkeys(degradations)])
+
+
+def _deviations(z: np.ndarray) -> np.ndarray:
+    """Jackknife influences [G] of leave-one-out values on a scale; NaN where one is undefined or there are few."""
+    groups = len(z)
+    enough = groups >= LEAST_DEGRADATIONS and np.isfinite(z).all()
+    return (z - z.mean()) * np.sqrt((groups - 1) / groups) if enough else np.full(groups, np.nan)
 
 
 def _moved(centred: np.ndarray, normal: np.ndarray, influences: np.ndarray) -> np.ndarray:
@@ -136,18 +186,16 @@ def _influences(study: _Study, table: np.ndarray, name: str) -> dict[str, np.nda
         "within": _fisher(_within(study, q, m)),
         "pooled": _fisher(_pooled(study, q, name)),
     }
-    groups = len(study.members)
-    found = {}
-    for number, z in left_out.items():
-        enough = groups >= LEAST_DEGRADATIONS and np.isfinite(z).all()
-        found[number] = (z - z.mean()) * np.sqrt((groups - 1) / groups) if enough else np.full(groups, np.nan)
-    return found
+    return {number: _deviations(z) for number, z in left_out.items()}
 
 
 def _between(study: _Study, q: np.ndarray, m: np.ndarray) -> np.ndarray:
     ones = np.ones((1, q.shape[1]))
-    means = correlation.condition_means(q, ones), correlation.condition_means(m, ones)
-    return correlation.masked_spearman(*(np.where(study.members, np.nan, x) for x in means))
+    return _left_out_between(study.members, *(correlation.condition_means(table, ones)[0] for table in (q, m)))
+
+
+def _left_out_between(members: np.ndarray, score: np.ndarray, performance: np.ndarray) -> np.ndarray:
+    return correlation.masked_spearman(*(np.where(members, np.nan, x) for x in (score, performance)))
 
 
 def _within(study: _Study, q: np.ndarray, m: np.ndarray) -> np.ndarray:

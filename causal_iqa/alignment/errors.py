@@ -6,11 +6,14 @@ from typing import NamedTuple
 
 import numpy as np
 
+# With fewer degradations their resamples are few, and percentiles of them say nothing.
+_LEAST_DEGRADATIONS = 5
+
 
 class Errors(NamedTuple):
     """Errors of predicted accuracies, in accuracy units (0.04 is 4 points).
 
-    mean_absolute: with `low` and `high`, its interval over degradations resampled as clusters.
+    mean_absolute: with `low` and `high`, its interval over degradations resampled as clusters; NaN with fewer than 5.
     bias: mean of predicted less true. worst: largest absolute error. coverage: share of the intervals that hold the
     truth, NaN without intervals. num_conditions: how many had a prediction.
     """
@@ -71,7 +74,11 @@ def accuracy_errors(
     sums, sizes = np.bincount(own, np.abs(error)), np.bincount(own)
     drawn = np.random.default_rng(seed).integers(0, len(sums), (num_resamples, len(sums)))
     means = sums[drawn].sum(axis=1) / sizes[drawn].sum(axis=1)
-    bounds = np.quantile(means, [(1 - level) / 2, (1 + level) / 2]) if len(sums) > 1 else (math.nan, math.nan)
+    low_high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
+    value = np.abs(error).mean()
+    bounds = (min(low_high[0], value), max(low_high[1], value))
+    if len(sums) < _LEAST_DEGRADATIONS:
+        bounds = (math.nan, math.nan)
     coverage = math.nan
     if low is not None and high is not None and np.isfinite(np.asarray(low)[used]).any():
         coverage = float(((np.asarray(low)[used] <= truth[used]) & (truth[used] <= np.asarray(high)[used])).mean())

@@ -35,7 +35,9 @@ def half_samples(key: jax.Array, num_images: int, num_pairs: int) -> np.ndarray:
     return np.sort(drawn.reshape(2 * num_pairs, half), axis=1)
 
 
-def half_sample_interval(rho: float, halves: np.ndarray, *, level: float = 0.95) -> Interval:
+def half_sample_interval(
+    rho: float, halves: np.ndarray, *, deviations: np.ndarray | None = None, level: float = 0.95
+) -> Interval:
     """The interval of a correlation from its values on pairs of halves.
 
     On Fisher's scale half the difference of a pair has the variance of the whole sample's value, whatever both halves
@@ -45,6 +47,8 @@ def half_sample_interval(rho: float, halves: np.ndarray, *, level: float = 0.95)
     Args:
       rho: on all images.
       halves: [2 P], in the order of `half_samples`; pairs with an undefined value are left out.
+      deviations: [G] by degradation on Fisher's scale, as `between_deviations` gives; with them the interval is for
+        other degradations as well. The two reaches, each with its own quantile, add as squares.
       level: of the interval, in (0, 1).
 
     Returns:
@@ -67,5 +71,10 @@ def half_sample_interval(rho: float, halves: np.ndarray, *, level: float = 0.95)
     if not math.isfinite(rho) or not len(z):
         return Interval(rho, math.nan, math.nan)
     reach = stats.t.ppf((1 + level) / 2, len(z)) * math.sqrt(np.mean((z[:, 0] - z[:, 1]) ** 2) / 4)
+    if deviations is not None:
+        if not np.isfinite(deviations).all() or np.size(deviations) < 2:
+            return Interval(rho, math.nan, math.nan)
+        other = stats.t.ppf((1 + level) / 2, np.size(deviations) - 1) * math.sqrt(np.square(deviations).sum())
+        reach = math.hypot(reach, other)
     middle = np.arctanh(np.clip(rho, -1 + 1e-9, 1 - 1e-9))
     return Interval(float(rho), min(rho, float(np.tanh(middle - reach))), max(rho, float(np.tanh(middle + reach))))

@@ -30,6 +30,11 @@ class Interval(NamedTuple):
         """Returns the fields by name for JSON, None where undefined."""
         return {name: None if math.isnan(value) else value for name, value in self._asdict().items()}
 
+    def text(self) -> str:
+        """Returns "0.91 [0.88, 0.93]", without bounds where they are undefined."""
+        bounds = "" if math.isnan(self.low) else f" [{self.low:.2f}, {self.high:.2f}]"
+        return f"{self.rho:.2f}{bounds}"
+
 
 UNDEFINED = Interval(math.nan, math.nan, math.nan)
 

@@ -16,7 +16,7 @@ import numpy as np
 from scipy import sparse, stats
 
 from causal_iqa.alignment import accuracy, correlation
-from causal_iqa.alignment.bootstrap import resample_counts
+from causal_iqa.alignment.bootstrap import resample_counts, too_few
 from causal_iqa.alignment.intervals import Interval, check_level
 
 # Distinct performances up to which pairs are counted by level; the mean of 30 networks has 31.
@@ -120,6 +120,8 @@ def measure_intervals(
     def one(q: np.ndarray) -> Measures:
         prepared = _Prepared(q, m, severities, folds)
         values = np.concatenate([prepared.evaluate(counts[:1]), prepared.evaluate(counts[1:], coarse=True)])
+        few = too_few(prepared.own_q, prepared.own_m)
+        values[1:, [few.of(name) for name in Measures._fields]] = np.nan
         return Measures(*(_interval(v, quantile, name) for name, v in zip(Measures._fields, values.T, strict=True)))
 
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:

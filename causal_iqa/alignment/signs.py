@@ -1,5 +1,6 @@
 """Where the levels of alignment contradict each other: the sign of one is not that of another."""
 
+import math
 from typing import NamedTuple
 
 from causal_iqa.alignment.intervals import Alignment
@@ -36,9 +37,9 @@ def sign_conflicts(aligned: Alignment) -> tuple[SignConflict, ...]:
         a, b = getattr(aligned, first), getattr(aligned, second)
         if a.rho * b.rho < 0:
             certain = all(x.low > 0 or x.high < 0 for x in (a, b))
-            text = (
-                f"{first} {a.rho:.2f} [{a.low:.2f}, {a.high:.2f}] and {second} {b.rho:.2f} [{b.low:.2f}, {b.high:.2f}]"
-            )
+            text = f"{first} {a.text()} and {second} {b.text()}"
             doubt = "" if certain else ", but an interval holds 0"
+            if any(math.isnan(x.low) for x in (a, b)):
+                doubt = ", but there are no intervals"
             found.append(SignConflict(first, second, certain, f"{text} have opposite signs{doubt}"))
     return tuple(found)

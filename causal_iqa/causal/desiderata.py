@@ -21,6 +21,7 @@ from causal_iqa.causal.graphs import Graph, ancestors
 from causal_iqa.causal.ordered_means import StepFalls
 
 UNDEFINED = "no score that is defined"
+_NUMBERS = ("between", "within", "pooled")
 # Below this no law of a test is known to be right.
 SMALLEST_P = 1e-16
 # More than this no study has.
@@ -178,13 +179,11 @@ def _sensitive(
 
 
 def _aligned(alignment: Alignment, num_images: int, evidence: Evidence, alpha: float, level: float) -> Verdict:
-    if all(math.isnan(x.rho) for x in alignment):
+    numbers = {name: getattr(alignment, name) for name in _NUMBERS}
+    if all(math.isnan(x.rho) for x in numbers.values()):
         return Verdict("not shown", UNDEFINED)
-    shown = [
-        f"{name} undefined" if math.isnan(x.rho) else f"{name} {x.rho:.2f} [{x.low:.2f}, {x.high:.2f}]"
-        for name, x in alignment._asdict().items()
-    ]
-    parts = [correlation_claim(x, num_images, level=level) for x in alignment]
+    shown = [f"{name} undefined" if math.isnan(x.rho) else f"{name} {x.text()}" for name, x in numbers.items()]
+    parts = [correlation_claim(x, num_images, level=level) for x in numbers.values()]
     for test in (evidence.informs, evidence.common_sign):
         if math.isfinite(test.corrected):
             parts.append(dependence_claim(test, num_images, alpha=alpha))

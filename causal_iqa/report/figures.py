@@ -126,7 +126,7 @@ def alignment_bars(rows: Iterable[Row], *, title: str = "", level: float = 0.95)
             axes.text(0.01, y, f"{name} undefined", fontsize=_SMALL - 1, color=_GREY, va="center")
     axes.set_yticks(np.arange(len(rows)), [f"{row.metric}\n{row.family.replace('_', ' ')}" for row in rows])
     axes.set_ylim(len(rows) - 0.5, -0.5)
-    bounds = np.array([[*i] for row in rows for i in row.alignment], np.float64)
+    bounds = np.array([getattr(row.alignment, name) for row in rows for name, _ in _BARS], np.float64)
     lowest = np.nanmin(bounds) if np.isfinite(bounds).any() else 0.0
     axes.set_xlim(max(-1.0, min(0.0, lowest - 0.03)), 1.0)
     axes.axvline(0, color=_GREY, linewidth=0.8)

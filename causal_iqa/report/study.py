@@ -171,7 +171,7 @@ def _accuracy_sections(found: Findings, level: float) -> list[html.Section]:
         )
         sections.append(html.Section("Accuracy predicted", [html.Text(words), html.Text(text, fixed=True)]))
     if found.gains:
-        text = tables.gains_table(found.gains, level=level)
+        text = tables.gains_table(found.gains, {}, level=level)
         words = "Spearman correlation less that of the yardstick; the best is chosen anew in every resample."
         sections.append(html.Section("Gains", [html.Text(words), html.Text(text, fixed=True)]))
     warnings = summary.warnings(found)

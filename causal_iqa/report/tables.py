@@ -1,14 +1,26 @@
-"""The alignment table as plain text."""
+"""Alignment and gains as plain text."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from causal_iqa.alignment import Alignment, Difference, Gains, Interval
+from causal_iqa.alignment import NUMBERS, Alignment, Difference, Gains, Interval
 
-_WIDTH = 100
+_WIDTH = 120
 _COLUMN = 19
 _FAMILY = 14
+# Cells of gains: the gain with one interval, and a second one.
+_GAIN, _SECOND = 22, 13
+# From the hardest yardstick to the easiest.
+HEADLINE = ("best_conventional", "mean_full_reference", "mean_absolute_conventional", "mean_conventional")
+# What a gain is of: between only where image noise is out of it.
+GAINED = ("corrected", "within", "pooled")
+FIXED = "Intervals are for other images under these conditions."
+LIKE_THESE = "Intervals are for other images under other degradations like these."
+BOTH = (
+    "The first interval is for other images under these conditions, the second for other images under other "
+    "degradations like these."
+)
 
 
 class Row(NamedTuple):
@@ -36,7 +48,7 @@ def rows_of(
 
 
 def alignment_table(rows: Iterable[Row], *, level: float = 0.95) -> str:
-    """Renders alignments as text of at most 100 columns.
+    """Renders alignments as text of at most 120 columns.
 
     Args:
       rows: one per metric, in any order.
@@ -46,41 +58,54 @@ def alignment_table(rows: Iterable[Row], *, level: float = 0.95) -> str:
       Lines by falling between rho, undefined last ("-"). Long names are cut in the middle.
     """
     rows = sort_rows(rows)
-    name_width = _WIDTH - _FAMILY - 3 * _COLUMN - 2
+    name_width = _WIDTH - _FAMILY - len(NUMBERS) * _COLUMN - 2
     name_width = min(name_width, max([6, *(len(row.metric) for row in rows)]))
     head = f"{'metric':<{name_width}}  {'family':<{_FAMILY}}" + "".join(
-        f"  {f'{name} [{100 * level:g} %]':<{_COLUMN - 2}}" for name in Alignment._fields
+        f"  {f'{name} [{100 * level:g} %]':<{_COLUMN - 2}}" for name in NUMBERS
     )
-    lines = [head.rstrip(), "-" * (name_width + 2 + _FAMILY + 3 * _COLUMN)]
+    lines = [head.rstrip(), "-" * (name_width + 2 + _FAMILY + len(NUMBERS) * _COLUMN)]
     for row in rows:
         family = row.family.replace("_", " ")
-        cells = "".join(_cell(interval) for interval in row.alignment)
+        cells = "".join(_cell(getattr(row.alignment, number)) for number in NUMBERS)
         lines.append(f"{cut(row.metric, name_width):<{name_width}}  {cut(family, _FAMILY):<{_FAMILY}}{cells}".rstrip())
     return "\n".join(lines) + "\n"
 
 
-def gains_table(found: Mapping[str, Mapping[str, Gains]], *, level: float = 0.95) -> str:
-    """Renders gains over the yardsticks as text of at most 100 columns.
+def gains_table(
+    found: Mapping[str, Mapping[str, Gains]],
+    like_these: Mapping[str, Mapping[str, Gains]],
+    *,
+    yardsticks: Sequence[str] | None = None,
+    level: float = 0.95,
+) -> str:
+    """Renders gains over the yardsticks, with both intervals, as text of at most 140 columns.
 
     Args:
-      found: metric -> yardstick -> Gains.
+      found: metric -> yardstick -> Gains, intervals for other images.
+      like_these: the same for other degradations as well; what is missing there has no second interval.
+      yardsticks: which, and in which order; by default all.
       level: of the intervals, for the heading.
 
     Returns:
       A block of lines per metric, a line per yardstick; for the best, which metric it is in each number.
     """
-    head = f"{'gain over':<22}" + "".join(
-        f"  {f'{name} [{100 * level:g} %]':<{_COLUMN + 1}}" for name in Alignment._fields
-    )
-    lines = [head.rstrip(), "-" * (22 + 3 * (_COLUMN + 3))]
+    width = _GAIN + _SECOND
+    head = f"{'gain over':<29}" + "".join(f"  {f'{name} [{100 * level:g} %]':<{width}}" for name in GAINED)
+    lines = [head.rstrip(), "-" * (29 + 3 * (width + 2))]
     for metric, by_yardstick in found.items():
         lines.append(metric)
-        for yardstick, gain in by_yardstick.items():
-            cells = "".join(f"  {_gain(difference):<{_COLUMN + 1}}" for difference in gain.differences)
-            lines.append(f"  {yardstick.replace('_', ' '):<20}{cells}".rstrip())
+        for yardstick in by_yardstick if yardsticks is None else yardsticks:
+            if yardstick not in by_yardstick:
+                continue
+            gain, second = by_yardstick[yardstick], like_these.get(metric, {}).get(yardstick)
+            cells = []
+            for number in GAINED:
+                other = "" if second is None else _bounds(getattr(second.differences, number))
+                cells.append(f"  {_gain(getattr(gain.differences, number)):<{_GAIN}}{other:<{_SECOND}}")
+            lines.append(f"  {yardstick.replace('_', ' '):<27}{''.join(cells)}".rstrip())
             if gain.best:
-                names = (cut(gain.best.get(number, "-"), _COLUMN + 1) for number in Alignment._fields)
-                lines.append((" " * 22 + "".join(f"  {name:<{_COLUMN + 1}}" for name in names)).rstrip())
+                names = (cut(gain.best.get(number, "-"), width) for number in GAINED)
+                lines.append((" " * 29 + "".join(f"  {name:<{width}}" for name in names)).rstrip())
     return "\n".join(lines) + "\n"
 
 
@@ -110,8 +135,11 @@ def _cell(interval: Interval) -> str:
 def _gain(difference: Difference) -> str:
     if math.isnan(difference.difference):
         return "-"
-    bounds = "" if math.isnan(difference.low) else f" [{_number(difference.low)}, {_number(difference.high)}]"
-    return f"{_number(difference.difference):>4}{bounds}"
+    return f"{_number(difference.difference):>4} {_bounds(difference)}"
+
+
+def _bounds(difference: Difference) -> str:
+    return "" if math.isnan(difference.low) else f"[{_number(difference.low)}, {_number(difference.high)}]"
 
 
 def cut(text: str, width: int) -> str:

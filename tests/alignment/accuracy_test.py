@@ -120,8 +120,10 @@ def test_errors_are_their_formulas():
     assert found.mean_absolute == pytest.approx(0.22 / 3)
     assert found.bias == pytest.approx(0.02 / 3)
     assert (found.worst, found.coverage, found.num_conditions) == (pytest.approx(0.1), pytest.approx(1 / 3), 3)
-    # Two degradations: the resamples are a twice, b twice, or both.
-    assert (found.low, found.high) == pytest.approx((0.02, 0.1))
+    # Two degradations: the resamples are a twice, b twice, or both, which says nothing.
+    assert np.isnan(found.low) and np.isnan(found.high)
+    more = alignment.accuracy_errors(np.full(6, 0.5), 0.5 + np.array([0.1, 0.1, 0.1, 0.1, 0.1, 0.4]), list("abcdef"))
+    assert more.low == pytest.approx(0.1) and more.low < more.mean_absolute < more.high <= 0.4
     assert np.isnan(alignment.accuracy_errors(predicted, truth, groups).coverage)
     nothing = alignment.accuracy_errors(np.full(5, np.nan), truth, groups)
     assert json.dumps(nothing.as_dict(), allow_nan=False) and nothing.num_conditions == 0
