@@ -9,7 +9,13 @@ from causal_iqa.alignment.accuracy import (
     predict_accuracy,
 )
 from causal_iqa.alignment.attenuation import Corrected, Reliability, correct
-from causal_iqa.alignment.bootstrap import NUMBERS, Resamples, bootstrap, resample_counts
+from causal_iqa.alignment.bootstrap import (
+    NUMBERS,
+    Resamples,
+    bootstrap,
+    resample_counts,
+    too_few_for_one_number,
+)
 from causal_iqa.alignment.comparisons import ADJUSTMENTS, Comparison, adjust, compare
 from causal_iqa.alignment.conditions import between_deviations, move_between, resample_conditions
 from causal_iqa.alignment.correlation import Within, between, pooled, within
@@ -78,6 +84,7 @@ __all__ = [
     "resample_counts",
     "sign_conflicts",
     "summarise",
+    "too_few_for_one_number",
     "transferred_accuracy",
     "within",
 ]

@@ -190,6 +190,11 @@ def too_few(q: np.ndarray, m: np.ndarray) -> TooFew:
     return TooFew(bool(images.sum() < LEAST_IMAGES), bool(conditions.sum() < LEAST_CONDITIONS))
 
 
+def too_few_for_one_number(values: np.ndarray, m: np.ndarray) -> bool:
+    """Returns whether *between* of scores [C] that are one number per condition has no interval, m [C, N]."""
+    return too_few(np.broadcast_to(np.asarray(values)[:, None], np.shape(m)), m).of("between")
+
+
 def _host() -> jax.Device:
     """The processor of this host; a long scan of short steps is slow elsewhere."""
     try:

@@ -5,11 +5,10 @@ import types
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-import jax
 import numpy as np
 
-from causal_iqa import alignment, causal, pipeline
-from causal_iqa.report import accuracy, parts, rivals, sets
+from causal_iqa import _keys, alignment, causal, pipeline
+from causal_iqa.report import accuracy, inference, parts, rivals, sets
 
 # Resamples of the further measures, whose intervals need a standard error only, and permutations of the null.
 _MEASURE_RESAMPLES, _PERMUTATIONS = 100, 999
@@ -20,6 +19,7 @@ PARTS = (
     "intervals",
     "effects of the conditions",
     "desiderata",
+    "intervals for conditions like these",
     "dependence of sets",
     "alignment of the networks' own outputs",
     "further measures",
@@ -29,11 +29,11 @@ PARTS = (
     "predicted accuracy",
     "accuracy predicted by the networks' outputs",
 )
-_OURS = ("label_free", "task_guided", "feature_reference")
+# What both kinds of score draw other degradations by, so that they can be compared.
+LIKE_THESE = "degradations like these"
 _FEWER_ANCHORS = re.compile(r"\[m=\d+\]$")
 _ALL = pipeline.ALL_NETWORKS
 _EMPTY: Mapping[str, Any] = types.MappingProxyType({})
-_NOTHING = alignment.Interval(np.nan, np.nan, np.nan)
 
 
 class ImageRows(NamedTuple):
@@ -80,6 +80,8 @@ class Findings(NamedTuple):
     nulls: Mapping[str, alignment.Null] = _EMPTY
     gains: Mapping[str, Mapping[str, alignment.Gains]] = _EMPTY  # of the new metrics -> yardstick
     comparisons: tuple[alignment.Comparison, ...] = ()  # of every metric with the best conventional one
+    # The intervals above are for other images under these conditions, these for other degradations as well.
+    like_these: inference.Inference = inference.Inference()
     predicted: Mapping[str, Mapping[str, accuracy.Predicted]] = _EMPTY  # metric or rival -> network
     reads: Mapping[str, tuple[str, ...]] = _EMPTY  # metric or rival -> identifiers of what it reads
     failures: tuple[parts.Failure, ...] = ()  # what could not be done
@@ -170,17 +172,36 @@ def analyse(
     rows = image_rows(config, columns, table, doing=doing)
     resamples, found = _aligned(config, rows, doing)
     rows = rows._replace(scores={metric: by for metric, by in rows.scores.items() if metric in resamples})
-    key = jax.random.key(config.seed)
-    whole_sets, of_families = doing.attempt(
+    names = [condition.degradation for condition in rows.conditions]
+    moved = doing.attempt(
+        "intervals for conditions like these",
+        lambda: alignment.resample_conditions(
+            _keys.named(config.seed, LIKE_THESE), resamples, rows.scores, rows.performance, names
+        ),
+        {},
+    )
+    whole_sets, whole_sets_like_these, of_families = doing.attempt(
         "dependence of sets",
-        lambda: sets.align_sets(key, table, rows.performance, num_resamples=config.num_resamples, level=config.level),
-        ({}, {}),
+        lambda: sets.align_sets(
+            (_keys.named(config.seed, "dependence of sets"), _keys.named(config.seed, LIKE_THESE)),
+            table,
+            rows.performance,
+            names,
+            num_resamples=config.num_resamples,
+            level=config.level,
+        ),
+        ({}, {}, {}),
     )
-    alignments = doing.attempt(
+    like_these = inference.summarise(moved, one_number=rows.of_sets, level=config.level)
+    alignments, like_these = doing.attempt(
         "alignment of the networks' own outputs",
-        lambda: rivals.add_alignments(found.alignments, rows.own, rows.performance, level=config.level),
-        found.alignments,
+        lambda: (
+            rivals.add_alignments(found.alignments, rows.own, rows.performance, level=config.level),
+            rivals.add_alignments(like_these, rows.own, rows.performance, degradations=names, level=config.level),
+        ),
+        (found.alignments, like_these),
     )
+    options = {"one_number": rows.of_sets, "level": config.level}
     per_image = {metric: by for metric, by in rows.scores.items() if metric not in rows.of_sets}
     found = found._replace(
         families={**rows.families, **of_families},
@@ -189,7 +210,7 @@ def analyse(
         measures=doing.each(
             "further measures",
             lambda some: alignment.measure_intervals(
-                key,
+                _keys.named(config.seed, "further measures"),
                 {metric: by[_ALL] for metric, by in some.items()},
                 rows.performance[_ALL],
                 [condition.severity for condition in rows.conditions],
@@ -203,15 +224,23 @@ def analyse(
             "permutation tests",
             lambda some: {
                 metric: alignment.permutation_null(
-                    key, by[_ALL], rows.performance[_ALL], num_permutations=_PERMUTATIONS
+                    _keys.named(config.seed, "permutation tests"),
+                    by[_ALL],
+                    rows.performance[_ALL],
+                    num_permutations=_PERMUTATIONS,
                 )
                 for metric, by in some.items()
             },
             per_image,
         ),
-        gains=doing.attempt("gains", lambda: _gains(resamples, rows.families, config.level), {}),
+        gains=doing.attempt("gains", lambda: inference.gains(resamples, rows.families, level=config.level), {}),
         comparisons=doing.attempt(
-            "comparisons", lambda: _comparisons(resamples, found.alignments, rows.families, config.level), ()
+            "comparisons", lambda: inference.comparisons(resamples, rows.families, **options), ()
+        ),
+        like_these=inference.Inference(
+            {**like_these, **whole_sets_like_these},
+            doing.attempt("gains", lambda: inference.gains(moved, rows.families, level=config.level), {}),
+            doing.attempt("comparisons", lambda: inference.comparisons(moved, rows.families, **options), ()),
         ),
         predicted=_predicted(config, rows, per_image, doing),
     )
@@ -262,11 +291,10 @@ def analyse_images(
 
 def _aligned(config, rows: ImageRows, doing: parts.Parts):
     """The resamples of every metric, and the findings that need nothing else."""
-    key = jax.random.key(config.seed)
     resamples = doing.each(
         "intervals",
         lambda some: alignment.bootstrap(
-            key,
+            _keys.named(config.seed, "bootstrap of images"),
             some,
             rows.performance,
             num_resamples=config.num_resamples,
@@ -274,12 +302,7 @@ def _aligned(config, rows: ImageRows, doing: parts.Parts):
         ),
         rows.scores,
     )
-    alignments = {
-        metric: {name: alignment.summarise(values, level=config.level) for name, values in by.items()}
-        for metric, by in resamples.items()
-    }
-    for name in set(rows.of_sets) & set(alignments):
-        alignments[name] = {k: v._replace(within=_NOTHING, pooled=_NOTHING) for k, v in alignments[name].items()}
+    alignments = inference.summarise(resamples, one_number=rows.of_sets, level=config.level)
     doses, effects, desiderata = _judge(config, rows, alignments, doing)
     return resamples, Findings(
         rows.conditions,
@@ -311,7 +334,7 @@ def _clean_scores(
 
 def _judge(config, rows: ImageRows, alignments, doing: parts.Parts):
     """Dose-response curves, effects and desiderata of every metric, for the mean over the networks."""
-    key = jax.random.key(config.seed)
+    key = _keys.named(config.seed, "effects of the conditions")
     options = {"num_resamples": config.num_resamples, "level": config.level}
     names = [condition.degradation for condition in rows.conditions]
     severities = [condition.severity for condition in rows.conditions]
@@ -350,23 +373,6 @@ def _judge(config, rows: ImageRows, alignments, doing: parts.Parts):
         {metric: effect for metric, effect in effects.items() if metric in scored},
     )
     return doses, effects, desiderata
-
-
-def _gains(resamples, families, level) -> dict[str, Mapping[str, alignment.Gains]]:
-    of_all = {metric: by[_ALL] for metric, by in resamples.items()}
-    ours = [metric for metric in of_all if families[metric] in _OURS]
-    return {metric: alignment.gains(of_all, families, metric, level=level) for metric in ours}
-
-
-def _comparisons(resamples, alignments, families, level) -> tuple[alignment.Comparison, ...]:
-    """Every metric that orders images against the conventional one of the best between."""
-    of_all = {m: by[_ALL] for m, by in resamples.items() if np.isfinite(alignments[m][_ALL].pooled.rho)}
-    conventional = [m for m in of_all if families[m] in ("no_reference", "full_reference")]
-    conventional = [m for m in conventional if np.isfinite(alignments[m][_ALL].between.rho)]
-    if not conventional:
-        return ()
-    best = max(conventional, key=lambda metric: alignments[metric][_ALL].between.rho)
-    return tuple(alignment.compare(of_all, baseline=best, level=level))
 
 
 def family_graph(config: pipeline.StudyConfig, family: str) -> causal.Graph:

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from causal_iqa import InputError, _files, _reads
-from causal_iqa.report import record_audit
+from causal_iqa.report import record_audit, tables
 
-_NUMBERS = ("between", "within", "pooled")
+_NUMBERS = ("between", "corrected", "within", "pooled")
 _ALL = "all"
 _PLACE = re.compile(r"<!-- ([\w-]+)/(\w+) -->\n.*?<!-- end -->", re.DOTALL)
 _SIZE = re.compile(r"\[m=(\d+)\]$")
@@ -22,11 +22,17 @@ class Recorded(NamedTuple):
     audit: Mapping[str, Any] | None = None
 
 
-def _rho(interval: Mapping[str, float | None]) -> str:
-    if interval["rho"] is None:
+def _rho(entry: Mapping[str, Any], number: str) -> str:
+    """A number of the mean over networks with its interval, and that for conditions like these."""
+    one = entry["alignment"][_ALL].get(number, {"rho": None})
+    if one["rho"] is None:
         return "-"
-    text = f"{interval['rho']:.3f}"
-    return text if interval["low"] is None else f"{text} [{interval['low']:.2f}, {interval['high']:.2f}]"
+    other = entry.get("alignment_like_these", {}).get(_ALL, {}).get(number, {"low": None})
+    return f"{one['rho']:.3f}{_bounds(one)}{_bounds(other)}"
+
+
+def _bounds(one: Mapping[str, Any], form: str = ".2f") -> str:
+    return "" if one.get("low") is None else f" [{one['low']:{form}}, {one['high']:{form}}]"
 
 
 def _table(head: list[str], rows: list[list[str]]) -> str:
@@ -43,11 +49,16 @@ def _by_between(metrics: Mapping[str, Any]) -> list[tuple[str, Any]]:
 
 def _alignment(summary: Mapping[str, Any], config: Mapping[str, Any]) -> str:
     rows = [
-        [f"`{name}`", entry["family"].replace("_", " "), *(_rho(entry["alignment"][_ALL][n]) for n in _NUMBERS)]
+        [f"`{name}`", entry["family"].replace("_", " "), *(_rho(entry, n) for n in _NUMBERS)]
         for name, entry in _by_between(summary["metrics"])
         if not _SIZE.search(name)
     ]
-    return _table(["metric", "family", *_NUMBERS], rows)
+    words = f"{tables.BOTH} {tables.NUMBERS_ARE[0].upper()}{tables.NUMBERS_ARE[1:]}"
+    return "\n\n".join([words, _table(["metric", "family", *_NUMBERS], rows), *_notes(summary)])
+
+
+def _notes(summary: Mapping[str, Any]) -> list[str]:
+    return ["\n".join(f"- {note}" for note in summary["notes"])] if summary.get("notes") else []
 
 
 def _gains(summary: Mapping[str, Any], config: Mapping[str, Any]) -> str:
@@ -55,17 +66,18 @@ def _gains(summary: Mapping[str, Any], config: Mapping[str, Any]) -> str:
     for name, entry in _by_between(summary["metrics"]):
         if _SIZE.search(name) or entry["family"] != "label_free":
             continue
-        for yardstick, gain in entry.get("gains", {}).items():
-            cells = []
-            for number in _NUMBERS:
-                one = gain[number]
-                best = f" `{one['best']}`" if one.get("best") else ""
-                shown = one["difference"] is not None
-                cells.append(
-                    f"{one['difference']:+.2f} [{one['low']:+.2f}, {one['high']:+.2f}]{best}" if shown else "-"
-                )
+        for yardstick in tables.HEADLINE:
+            gain = entry.get("gains", {}).get(yardstick, {})
+            cells = [_gain(gain.get(number)) for number in tables.GAINED]
             rows.append([f"`{name}`", yardstick.replace("_", " "), *cells])
-    return _table(["metric", "over", *_NUMBERS], rows)
+    return f"{tables.BOTH}\n\n" + _table(["metric", "over", *tables.GAINED], rows)
+
+
+def _gain(one: Mapping[str, Any] | None) -> str:
+    if one is None or one["difference"] is None:
+        return "-"
+    best = f" `{one['best']}`" if one.get("best") else ""
+    return f"{one['difference']:+.2f}{_bounds(one, '+.2f')}{_bounds(one.get('like_these', {}), '+.2f')}{best}"
 
 
 def _anchors(summary: Mapping[str, Any], config: Mapping[str, Any]) -> str:
@@ -75,7 +87,7 @@ def _anchors(summary: Mapping[str, Any], config: Mapping[str, Any]) -> str:
             continue
         found = _SIZE.search(name)
         size = int(found.group(1)) if found else config["num_anchors"]
-        rows.append((_SIZE.sub("", name), size, [_rho(entry["alignment"][_ALL][n]) for n in _NUMBERS]))
+        rows.append((_SIZE.sub("", name), size, [_rho(entry, n) for n in _NUMBERS]))
     return _table(["metric", "anchors", *_NUMBERS], [[f"`{n}`", str(m), *cells] for n, m, cells in sorted(rows)])
 
 

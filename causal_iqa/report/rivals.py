@@ -4,10 +4,9 @@ import itertools
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-import jax
 import numpy as np
 
-from causal_iqa import _reads, alignment, pipeline, rivals
+from causal_iqa import _keys, _reads, alignment, pipeline, rivals
 from causal_iqa.report import rival_sets
 
 # Pairs of halves of the images behind the intervals of what is one number per condition.
@@ -100,7 +99,7 @@ def gather(
         accuracy["gde"] = dict(rows["agreement"])
     halves = np.empty((0, 0), int)
     if len(labels) >= _LEAST_HALVED:
-        halves = alignment.half_samples(jax.random.key(config.seed), len(labels), _PAIRS)
+        halves = alignment.half_samples(_keys.named(config.seed, "halves of images"), len(labels), _PAIRS)
     values: dict[str, dict[str, np.ndarray]] = {}
     families: dict[str, str] = {}
     if whole:
@@ -279,6 +278,7 @@ def add_alignments(
     own: RivalTables,
     performance: Mapping[str, np.ndarray],
     *,
+    degradations: Sequence[str] | None = None,
     level: float = 0.95,
 ) -> dict[str, dict[str, alignment.Alignment]]:
     """Aligns the rivals that give one number per condition: between alone, its interval from halves of the images.
@@ -287,12 +287,13 @@ def add_alignments(
       found: the alignments so far.
       own: the rivals.
       performance: network -> [C, N].
+      degradations: of the C conditions; with them the intervals are for other degradations as well.
       level: of the intervals.
 
     Returns:
       The alignments with those rivals added.
     """
-    nothing = alignment.Interval(np.nan, np.nan, np.nan)
+    nothing = alignment.UNDEFINED
     out = {metric: dict(by) for metric, by in found.items()}
     accuracy = {
         network: np.stack([m.mean(axis=1), *(m[:, half].mean(axis=1) for half in own.halves)])
@@ -302,6 +303,11 @@ def add_alignments(
         out[rival] = {}
         for network, values in by_network.items():
             rho = [alignment.between(q[:, None], m[:, None]) for q, m in zip(values, accuracy[network], strict=True)]
-            interval = alignment.half_sample_interval(rho[0], np.array(rho[1:]), level=level)
+            deviations = None
+            if degradations is not None:
+                deviations = alignment.between_deviations(values[0], accuracy[network][0], degradations)
+            interval = alignment.half_sample_interval(rho[0], np.array(rho[1:]), deviations=deviations, level=level)
+            if alignment.too_few_for_one_number(values[0], performance[network]):
+                interval = interval._replace(low=np.nan, high=np.nan)
             out[rival][network] = alignment.Alignment(interval, nothing, nothing)
     return out

@@ -62,34 +62,40 @@ def image_shares(
 
 
 def align_sets(
-    key: jax.Array,
+    keys: tuple[jax.Array, jax.Array],
     table: pipeline.ScoreTable,
     performance: Mapping[str, np.ndarray],
+    degradations: Sequence[str],
     *,
     num_resamples: int = _RESAMPLES,
     level: float = 0.95,
-) -> tuple[dict[str, dict[str, alignment.Alignment]], dict[str, str]]:
+) -> tuple[dict[str, dict[str, alignment.Alignment]], dict[str, dict[str, alignment.Alignment]], dict[str, str]]:
     """Aligns the dataset-level metrics: one number per condition, so between alone.
 
     Args:
-      key: typed PRNG key of the resamples; images are drawn, with all their conditions.
+      keys: typed PRNG keys: of the resamples of images, which are drawn with all their conditions, and of those of
+        degradations, the one that `alignment.resample_conditions` was given.
       table: of a finished study.
       performance: network -> [C, N] under the degraded conditions.
+      degradations: of the C conditions.
       num_resamples: at most 200 are used.
       level: of the intervals.
 
     Returns:
-      (metric -> network -> Alignment, metric -> family).
+      (metric -> network -> Alignment with intervals for other images, the same for other degradations as well,
+      metric -> family).
     """
     backbones = _of_backbones(table)
     if not backbones:
-        return {}, {}
+        return {}, {}, {}
     n = len(table.image_ids)
-    drawn = alignment.resample_counts(key, n, min(num_resamples, _RESAMPLES))
+    drawn = alignment.resample_counts(keys[0], n, min(num_resamples, _RESAMPLES))
     counts = np.concatenate([np.ones((1, n)), drawn])
     accuracy = {network: condition_means(np.asarray(m, np.float64), counts) for network, m in performance.items()}
     nothing = np.full(len(counts), np.nan)
-    aligned, families = {}, {}
+    aligned: dict[str, dict[str, alignment.Alignment]] = {}
+    like_these: dict[str, dict[str, alignment.Alignment]] = {}
+    families = {}
     for backbone, (features, clean) in backbones.items():
         for name, spec in quality.DATASET_TABLE.items():
             if spec.target not in _targets(table.labels):
@@ -97,10 +103,14 @@ def align_sets(
             values = quality.evaluate_dataset(spec, features, clean, table.labels, counts)
             metric = f"{name}@{backbone}"
             families[metric] = spec.family
-            aligned[metric] = {
-                network: alignment.summarise(
-                    alignment.Resamples(masked_spearman(values, means), nothing, nothing), level=level
-                )
-                for network, means in accuracy.items()
-            }
-    return aligned, families
+            aligned[metric], like_these[metric] = {}, {}
+            for network, means in accuracy.items():
+                between = masked_spearman(values, means)
+                if alignment.too_few_for_one_number(values[0], performance[network]):
+                    between[1:] = np.nan
+                resamples = alignment.Resamples(between, nothing, nothing)
+                deviations = alignment.between_deviations(values[0], means[0], degradations)
+                moved = alignment.move_between(keys[1], resamples, deviations)
+                aligned[metric][network] = alignment.summarise(resamples, level=level)
+                like_these[metric][network] = alignment.summarise(moved, level=level)
+    return aligned, like_these, families

@@ -69,7 +69,7 @@ def _doses(found: Findings, level: float) -> figures.Figure:
 
 # name -> (caption, how it is drawn), in the order of the page.
 _FIGURES: Mapping[str, tuple[str, Callable[[Findings, float], figures.Figure]]] = {
-    "alignment_bars": ("The three rank correlations", _bars),
+    "alignment_bars": ("The three rank correlations, with intervals for other images under these conditions", _bars),
     "accuracy_against_quality": ("Accuracy against mean quality", _against_quality),
     "dose_response": ("Dose-response curves, each scaled to its own range", _doses),
 }
@@ -106,11 +106,11 @@ def write(
       details: of the study, JSON values, shown on the page.
 
     Returns:
-      The table as text, with a warning below it for every metric whose numbers certainly have opposite signs, and for
-      every part of the analysis that is missing.
+      The tables as text, the hardest yardsticks first, with a warning below for every metric whose numbers certainly
+      have opposite signs, and for every part of the analysis that is missing.
     """
     doing = parts.Parts()
-    text = tables.alignment_table(tables.rows_of(found.alignments, found.families), level=config.level)
+    text = doing.attempt("tables", lambda: headline(found, level=config.level), "")
     pictures = {}
     for name, (_, draw) in _FIGURES.items():
         drawn = doing.attempt(f"figure {name}", lambda draw=draw: figures.png(draw(found, config.level)), None)
@@ -144,6 +144,25 @@ def write(
     return text + "".join(f"warning: {line}\n" for line in warnings)
 
 
+def headline(found: Findings, *, level: float = 0.95) -> str:
+    """Returns the alignment tables with both kinds of interval and the gains of the label-free metrics as text.
+
+    Args:
+      found: what `analyse` gave.
+      level: of the intervals.
+    """
+    blocks = [tables.alignment_table(tables.rows_of(found.alignments, found.families), level=level), tables.NUMBERS_ARE]
+    moved = tables.rows_of(found.like_these.alignments, found.families)
+    if moved:
+        blocks += [tables.FIXED, "", tables.alignment_table(moved, level=level), tables.LIKE_THESE]
+    label_free = {metric: own for metric, own in found.gains.items() if found.families[metric] == "label_free"}
+    if label_free:
+        gained = tables.gains_table(label_free, found.like_these.gains, yardsticks=tables.HEADLINE, level=level)
+        blocks += ["", gained, tables.BOTH]
+    notes = [f"note: {note}" for note in summary.notes(found)]
+    return "\n".join(block.rstrip("\n") for block in (*blocks, *notes)) + "\n"
+
+
 def _of(shown: Mapping[str, html.Figure], *names: str) -> list[html.Figure]:
     return [shown[name] for name in names if name in shown]
 
@@ -171,8 +190,12 @@ def _accuracy_sections(found: Findings, level: float) -> list[html.Section]:
         )
         sections.append(html.Section("Accuracy predicted", [html.Text(words), html.Text(text, fixed=True)]))
     if found.gains:
-        text = tables.gains_table(found.gains, {}, level=level)
-        words = "Spearman correlation less that of the yardstick; the best is chosen anew in every resample."
+        text = tables.gains_table(found.gains, found.like_these.gains, level=level)
+        words = (
+            "Spearman correlation less that of the yardstick, from the hardest yardstick to the easiest: the best, "
+            "chosen anew in every resample; the mean of |rho|; the mean as it is, lowered by what points the wrong "
+            f"way. {tables.BOTH}"
+        )
         sections.append(html.Section("Gains", [html.Text(words), html.Text(text, fixed=True)]))
     warnings = summary.warnings(found)
     if warnings:

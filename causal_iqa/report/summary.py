@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from causal_iqa.report.findings import Findings
 
 SCHEMA = 1
+_OF_LIKE_THESE = ("low", "high", "p_value")
 
 
 def summary(config: pipeline.StudyConfig, table: pipeline.ScoreTable, found: "Findings") -> dict[str, Any]:
@@ -24,9 +25,11 @@ def summary(config: pipeline.StudyConfig, table: pipeline.ScoreTable, found: "Fi
 
     Returns:
       {"schema": 1, "networks", "metrics", "predicted_accuracy", "num_images", "conditions", "skipped", "undefined",
-      "failed"}; "clean/0" is among the conditions and accuracies, and is left out of the alignment numbers. A metric
-      has "family", "reads" (identifiers), "alignment", "desiderata", "trend" and "warnings", and where they exist
-      "measures", "null", "gains" and "against_best_conventional", all for the mean over the networks.
+      "notes", "failed"}; "clean/0" is among the conditions and accuracies, and is left out of the alignment numbers. A
+      metric has "family", "reads" (identifiers), "alignment", "alignment_like_these", "reliability", "desiderata",
+      "trend" and "warnings", and where they exist "measures", "null", "gains" and "against_best_conventional", all but
+      the first five for the mean over the networks. Intervals are for other images under these conditions; those of
+      "alignment_like_these", and of "like_these" in gains and comparisons, for other degradations as well.
     """
     networks = {}
     for choice in config.networks:
@@ -56,6 +59,7 @@ def summary(config: pipeline.StudyConfig, table: pipeline.ScoreTable, found: "Fi
         "conditions": [condition.name for condition in table.conditions],
         "skipped": [{"id": name, "reason": reason} for name, reason in table.skipped],
         "undefined": reasons,
+        "notes": notes(found),
         "failed": parts.failures_as_dicts(found.failures),
     }
 
@@ -73,11 +77,58 @@ def warnings(found: "Findings") -> dict[str, tuple[alignment.SignConflict, ...]]
     return {metric: own for metric, own in conflicts.items() if own}
 
 
+def notes(found: "Findings") -> list[str]:
+    """Says why corrected numbers or intervals are missing, a sentence for every reason, for the mean over networks.
+
+    Args:
+      found: what `study.analyse` gave.
+
+    Returns:
+      Sentences with the metrics they are about, cut short where there are many.
+    """
+    of_all = {metric: by[pipeline.ALL_NETWORKS] for metric, by in found.alignments.items()}
+    reasons: dict[str, list[str]] = {}
+    for metric, aligned in of_all.items():
+        if metric in found.scores and np.isfinite(aligned.between.rho) and aligned.reliability.reason:
+            reasons.setdefault(f"between is not corrected: {aligned.reliability.reason}", []).append(metric)
+        for number in ("between", "within", "pooled"):
+            interval = getattr(aligned, number)
+            if np.isfinite(interval.rho) and not np.isfinite(interval.low):
+                reasons.setdefault(f"{number} has no interval: {_too_few(found)}", []).append(metric)
+    for number in alignment.NUMBERS:
+        lacking = [
+            metric
+            for metric, by in found.like_these.alignments.items()
+            if np.isfinite(getattr(of_all[metric], number).low)
+            and not np.isfinite(getattr(by[pipeline.ALL_NETWORKS], number).low)
+        ]
+        if lacking:
+            reason = "there are too few degradations, or it is undefined without one of them"
+            reasons[f"{number} has no interval for degradations like these: {reason}"] = lacking
+    return [f"{reason} ({_some(metrics)})" for reason, metrics in reasons.items()]
+
+
+def _too_few(found: "Findings") -> str:
+    num_conditions, num_images = next(iter(found.performance.values())).shape
+    return f"{num_images} images under {num_conditions} conditions are too few, or it is undefined in resamples"
+
+
+def _some(names: list[str], most: int = 6) -> str:
+    shown = ", ".join(names[:most])
+    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
+
+
 def _metric(found: "Findings", metric: str) -> dict[str, Any]:
+    moved = found.like_these
     entry: dict[str, Any] = {
         "family": found.families[metric],
         "reads": list(found.reads.get(metric, ())),
         "alignment": {name: value.as_dict() for name, value in found.alignments[metric].items()},
+        "alignment_like_these": {name: value.as_dict() for name, value in moved.alignments.get(metric, {}).items()},
+        "reliability": {
+            name: {field: x if isinstance(x, str) else _number(x) for field, x in one.reliability._asdict().items()}
+            for name, one in found.alignments[metric].items()
+        },
         "desiderata": {},
         "trend": {},
         "warnings": [
@@ -95,17 +146,24 @@ def _metric(found: "Findings", metric: str) -> dict[str, Any]:
         entry["null"] = {name: _number(value) for name, value in found.nulls[metric]._asdict().items()}
     if metric in found.gains:
         entry["gains"] = {name: gain.as_dict() for name, gain in found.gains[metric].items()}
+        for name, gain in moved.gains.get(metric, {}).items():
+            for number, one in gain.as_dict().items():
+                entry["gains"][name][number]["like_these"] = {field: one[field] for field in _OF_LIKE_THESE}
     compared = [one for one in found.comparisons if one.first == metric]
     if compared:
-        entry["against_best_conventional"] = {"baseline": compared[0].second} | {
-            one.number: {
-                **{name: _number(value) for name, value in one.difference._asdict().items()},
-                "p_normal": _number(one.p_normal),
-                "p_holm": _number(one.p_adjusted),
-            }
-            for one in compared
-        }
+        entry["against_best_conventional"] = {"baseline": compared[0].second}
+        entry["against_best_conventional"] |= {one.number: _compared(one) for one in compared}
+        for one in moved.comparisons:
+            if one.first == metric and one.second == compared[0].second:
+                other = _compared(one)
+                del other["difference"]
+                entry["against_best_conventional"][one.number]["like_these"] = other
     return entry
+
+
+def _compared(one: alignment.Comparison) -> dict[str, float | None]:
+    values = {**one.difference._asdict(), "p_normal": one.p_normal, "p_holm": one.p_adjusted}
+    return {name: _number(value) for name, value in values.items()}
 
 
 def _number(value: Any) -> float | None:

@@ -15,6 +15,10 @@ _GAIN, _SECOND = 22, 13
 HEADLINE = ("best_conventional", "mean_full_reference", "mean_absolute_conventional", "mean_conventional")
 # What a gain is of: between only where image noise is out of it.
 GAINED = ("corrected", "within", "pooled")
+NUMBERS_ARE = (
+    "between: over conditions, at this number of images; corrected: between without image noise, to be compared across "
+    "studies; within: over the images of one condition; pooled: over all."
+)
 FIXED = "Intervals are for other images under these conditions."
 LIKE_THESE = "Intervals are for other images under other degradations like these."
 BOTH = (

@@ -5,16 +5,21 @@ import json
 import pytest
 
 from causal_iqa._checks import InputError
-from causal_iqa.report import record
+from causal_iqa.report import record, tables
 
 
 def _interval(rho, low=None, high=None):
     return {"rho": rho, "low": low, "high": high}
 
 
-def _entry(family, *rhos):
-    numbers = dict(zip(("between", "within", "pooled"), rhos, strict=True))
-    return {"family": family, "alignment": {"all": numbers}}
+def _entry(family, between, within, pooled, *, corrected=None, like_these=None):
+    numbers = {"between": between, "corrected": corrected or _interval(None), "within": within, "pooled": pooled}
+    return {"family": family, "alignment": {"all": numbers}, "alignment_like_these": {"all": like_these or {}}}
+
+
+def _gained(value, best=None):
+    one = {"difference": value, "low": value - 0.1, "high": value + 0.1, "p_value": 0.01, "best": best}
+    return one | {"like_these": {"low": value - 0.3, "high": value + 0.2, "p_value": 0.2}}
 
 
 def _predicted(error, low, high, *reads):
@@ -27,9 +32,23 @@ _SUMMARY = {
     "networks": {"net": {"clean_accuracy": 0.915}},
     "metrics": {
         "ssim": _entry("full_reference", _interval(0.5, 0.4, 0.6), _interval(0.1), _interval(None)),
-        "stages_free@b": _entry("label_free", _interval(0.91234, 0.9, 0.93), _interval(0.3), _interval(0.4)),
+        "stages_free@b": _entry(
+            "label_free",
+            _interval(0.91234, 0.9, 0.93),
+            _interval(0.3),
+            _interval(0.4),
+            corrected=_interval(0.93, 0.92, 0.95),
+            like_these={"between": _interval(0.91234, 0.7, 0.97), "corrected": _interval(0.93, 0.72, 0.98)},
+        )
+        | {
+            "gains": {
+                "mean_conventional": {number: _gained(0.6) for number in ("corrected", "within", "pooled")},
+                "best_conventional": {number: _gained(0.2, "ssim") for number in ("corrected", "within", "pooled")},
+            }
+        },
         "stages_free@b[m=10]": _entry("label_free", _interval(0.7), _interval(0.2), _interval(0.25)),
     },
+    "notes": ["between is not corrected: 9 images are too few (ssim)"],
     "predicted_accuracy": {
         "ssim": _predicted(0.08, 0.07, 0.095, "clean_image", "other_performance"),
         "gde": _predicted(0.05, None, None, "own_outputs", "second_outputs"),
@@ -46,14 +65,25 @@ def _page(*names):
 
 def test_tables_hold_the_numbers_and_the_rest_stays():
     page = record.fill(
-        _page("alignment", "anchors", "accuracy", "settings"), {"run": record.Recorded(_SUMMARY, _CONFIG)}
+        _page("alignment", "gains", "anchors", "accuracy", "settings"), {"run": record.Recorded(_SUMMARY, _CONFIG)}
     )
     assert "old" not in page and page.startswith("before\n") and page.endswith("kept settings\nafter")
     lines = page.splitlines()
-    ours = lines.index("| `stages_free@b` | label free | 0.912 [0.90, 0.93] | 0.300 | 0.400 |")
-    assert lines[ours + 1] == "| `ssim` | full reference | 0.500 [0.40, 0.60] | 0.100 | - |"
-    assert "| `stages_free@b` | 10 | 0.700 | 0.200 | 0.250 |" in lines
-    assert "| `stages_free@b` | 50 | 0.912 [0.90, 0.93] | 0.300 | 0.400 |" in lines
+    between = "0.912 [0.90, 0.93] [0.70, 0.97] | 0.930 [0.92, 0.95] [0.72, 0.98]"
+    ours = lines.index(f"| `stages_free@b` | label free | {between} | 0.300 | 0.400 |")
+    assert lines[ours + 1] == "| `ssim` | full reference | 0.500 [0.40, 0.60] | - | 0.100 | - |"
+    # Which interval is which, what the numbers are and what is missing stand beside the table.
+    assert tables.BOTH in lines[2] and "without image noise" in lines[2]
+    assert "- between is not corrected: 9 images are too few (ssim)" in lines
+    assert "| `stages_free@b` | 10 | 0.700 | - | 0.200 | 0.250 |" in lines
+    assert f"| `stages_free@b` | 50 | {between} | 0.300 | 0.400 |" in lines
+    # The hardest yardstick leads.
+    gained = lines.index(
+        "| `stages_free@b` | best conventional | "
+        + " | ".join(["+0.20 [+0.10, +0.30] [-0.10, +0.40] `ssim`"] * 3)
+        + " |"
+    )
+    assert lines[gained + 3].startswith("| `stages_free@b` | mean conventional | +0.60 [+0.50, +0.70] [+0.30, +0.80] |")
     accuracy = lines.index(
         "| `gde` | network output | outputs of the judged network; outputs of another network of the task | 5.0 |"
     )

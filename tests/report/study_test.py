@@ -13,9 +13,11 @@ from causal_iqa.pipeline import Column
 from causal_iqa.report import accuracy, rivals, study, summary, tables
 
 _IMAGES, _CLASSES = 40, 3
+# As many as intervals for other degradations, and of the corrected number, need.
+_DEGRADATIONS, _SEVERITIES = ("contrast", "fog", "jpeg_compression", "defocus_blur", "pixelate"), (1, 2, 3, 5)
 _CONDITIONS = (
     pipeline.Condition(pipeline.CLEAN, 0.0),
-    *(pipeline.Condition(name, float(s)) for name in ("contrast", "fog", "jpeg_compression") for s in (1, 3, 5)),
+    *(pipeline.Condition(name, float(s)) for name in _DEGRADATIONS for s in _SEVERITIES),
 )
 
 
@@ -32,7 +34,8 @@ def _terms(logits):
 def _table(seed=0):
     rng = np.random.default_rng(seed)
     labels = rng.integers(0, _CLASSES, _IMAGES)
-    ease = np.array([2.0, *np.tile([1.5, 0.7, 0.0], 3)])[:, None]
+    shift = np.repeat([0.3, 0.15, 0.0, -0.15, -0.3], len(_SEVERITIES))
+    ease = np.array([2.0, *(np.tile([1.5, 1.0, 0.7, 0.0], len(_DEGRADATIONS)) + shift)])[:, None]
     columns, vectors = {}, {}
     for name in ("one", "two"):
         logits = _outputs(rng, labels, ease)
@@ -81,13 +84,17 @@ def config():
 
 
 @pytest.fixture(scope="module")
-def found(config):
+def columns():
     both = ("one", "two")
-    columns = [
+    return [
         Column("ours", "ours", "label_free", True, 32, both, {}),
         Column("psnr", "psnr", "full_reference", True, 32, both, {}),
         Column("blur", "blur", "no_reference", False, 32, both, {}),
     ]
+
+
+@pytest.fixture(scope="module")
+def found(config, columns):
     return study.analyse(config, columns, _table())
 
 
@@ -183,8 +190,9 @@ def test_accuracy_is_predicted_by_scores_and_by_rivals(found):
     assert max(map(len, text.splitlines())) <= 110
     rows, legend = text.split("\n\n")
     assert "m: performance under the other degradations" in legend.splitlines()
-    # From the right: bias, worst, and the share covered; no interval with three degradations.
-    errors = [float(re.split(r"\s+[+-]\d", line)[0].split()[-1]) for line in rows.splitlines()[2:]]
+    # The error stands before the bias, which has a sign.
+    without = (re.sub(r"\[.*?\]", "", line) for line in rows.splitlines()[2:])
+    errors = [float(re.split(r"\s+[+-]\d", line)[0].split()[-1]) for line in without]
     assert errors == sorted(errors) and len(errors) == len(found.predicted)
 
 
@@ -196,6 +204,90 @@ def test_gains_and_comparisons(found):
     assert {one.second for one in found.comparisons} == {"psnr"}
     text = tables.gains_table(found.gains, {})
     assert max(map(len, text.splitlines())) <= 140 and text.count("\nours\n") == 1
+
+
+def _intervals(written):
+    """Every interval of a summary with its number, and where it stands."""
+    for metric, entry in written["metrics"].items():
+        for kind in ("alignment", "alignment_like_these"):
+            for network, numbers in entry[kind].items():
+                for number, one in numbers.items():
+                    fixed = entry["alignment"][network][number]["rho"]
+                    yield f"{metric} {kind} {network} {number}", fixed, one["low"], one["high"]
+        for measure, one in entry.get("measures", {}).items():
+            yield f"{metric} {measure}", one["rho"], one["low"], one["high"]
+        compared = {**entry.get("gains", {}), "against": entry.get("against_best_conventional", {})}
+        for yardstick, numbers in compared.items():
+            for number in alignment.NUMBERS:
+                if number in numbers:
+                    one = numbers[number]
+                    for bounds in (one, one["like_these"]):
+                        yield f"{metric} {yardstick} {number}", one["difference"], bounds["low"], bounds["high"]
+    for score, by in written["predicted_accuracy"].items():
+        for one in by.values():
+            yield f"{score} error", one["mean_absolute"], one["low"], one["high"]
+            for condition in one["conditions"].values():
+                yield f"{score} predicted", condition["predicted"], condition["low"], condition["high"]
+
+
+def test_every_interval_holds_its_number_or_is_missing_with_a_reason(config, found):
+    written = summary.summary(config, _table(), found)
+    seen = 0
+    for name, value, low, high in _intervals(written):
+        assert (low is None) == (high is None), name
+        if low is not None:
+            assert low - 1e-9 <= value <= high + 1e-9, (name, low, value, high)
+            seen += 1
+    assert seen > 1000
+    ours = written["metrics"]["ours"]
+    assert all(
+        ours[kind]["all"][n]["low"] is not None
+        for kind in ("alignment", "alignment_like_these")
+        for n in ours[kind]["all"]
+    )
+    assert any("not corrected" in note for note in written["notes"])
+
+
+def test_intervals_for_other_degradations_are_wider_and_for_the_same_numbers(found):
+    for metric in ("ours", "psnr", "blur", "confidence"):
+        fixed, moved = found.alignments[metric]["all"], found.like_these.alignments[metric]["all"]
+        for number in ("within", "pooled"):
+            a, b = getattr(fixed, number), getattr(moved, number)
+            assert a.rho == b.rho and b.high - b.low > 0.9 * (a.high - a.low)
+    assert set(found.like_these.gains) == set(found.gains)
+    assert [(one.first, one.number) for one in found.like_these.comparisons] == [
+        (one.first, one.number) for one in found.comparisons
+    ]
+    assert np.isfinite(found.like_these.alignments["nuclear_norm"]["all"].between.low)
+
+
+def test_two_degradations_and_few_images_lose_nothing_but_what_they_cannot_say(config, columns, tmp_path):
+    """Ten images are the fewest with intervals, two degradations leave no map of accuracy without both."""
+    table = _table()
+    (tmp_path / "figures").mkdir()
+    rows = list(range(1 + 2 * len(_SEVERITIES)))
+    two = table._replace(
+        conditions=tuple(table.conditions[i] for i in rows),
+        columns={name: values[rows] for name, values in table.columns.items()},
+        vectors={name: values[rows] for name, values in table.vectors.items()},
+    )
+    few = two._replace(
+        image_ids=two.image_ids[:9],
+        labels=two.labels[:9],
+        columns={name: values[:, :9] for name, values in two.columns.items()},
+        vectors={name: values[:, :9] for name, values in two.vectors.items()},
+    )
+    for small, reason in ((two, "8 conditions are too few for an interval"), (few, "9 images under 8 conditions")):
+        found = study.analyse(config, columns, small)
+        assert found.failures == ()
+        text = study.write(tmp_path, config, small, found, {})
+        assert reason in text
+        written = json.loads((tmp_path / "summary.json").read_text())
+        assert any(reason in note for note in written["notes"])
+    between = written["metrics"]["ours"]["alignment"]["all"]["between"]
+    assert between["rho"] is not None and between["low"] is None
+    against = written["metrics"]["ours"]["against_best_conventional"]["pooled"]
+    assert against["p_value"] is None and against["p_normal"] is None
 
 
 def test_summary_is_json_and_the_page_shows_everything(config, found, tmp_path):
@@ -212,13 +304,21 @@ def test_summary_is_json_and_the_page_shows_everything(config, found, tmp_path):
     ours = written["metrics"]["ours"]
     assert set(ours["measures"]["auroc_pooled"]) == {"rho", "low", "high"}
     assert ours["null"]["p_pooled"] >= 1 / 1000
-    assert set(ours["gains"]["best_full_reference"]["between"]) == {"difference", "low", "high", "p_value", "best"}
+    gain = ours["gains"]["best_full_reference"]["corrected"]
+    assert set(gain) == {"difference", "low", "high", "p_value", "best", "like_these"}
     assert ours["against_best_conventional"]["baseline"] == "psnr"
-    assert "p_holm" in ours["against_best_conventional"]["pooled"]
+    assert "p_holm" in ours["against_best_conventional"]["pooled"]["like_these"]
+    assert set(ours["reliability"]["all"]) == {"score", "performance", "reason"}
+    assert set(ours["alignment_like_these"]["one"]) == set(alignment.NUMBERS)
     assert written["metrics"]["leep"]["desiderata"] == {}
     predicted = written["predicted_accuracy"]["ours"]["all"]
     assert set(predicted["conditions"]) == set(written["conditions"]) - {"clean/0"}
     page = (tmp_path / "report.html").read_text()
     assert "Accuracy predicted" in page and "Gains" in page
+    for words in (text, page):
+        assert tables.FIXED in words and tables.LIKE_THESE in words and tables.BOTH in words
+        # Hardest first.
+        places = [words.index(f"  {yardstick.replace('_', ' ')}  ") for yardstick in tables.HEADLINE]
+        assert places == sorted(places)
     assert "Signs that disagree" in page
     assert [one["certain"] for one in written["metrics"]["psnr"]["warnings"]] == [True, True]
