@@ -2,11 +2,15 @@
 
 import dataclasses
 import functools
+import logging
 import os
 import pathlib
 import types
 from collections.abc import Callable, Mapping
+from typing import NoReturn
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 
 from causal_iqa import _checks
@@ -25,11 +29,15 @@ from causal_iqa.backbones import (
     resnet,
     scene_cnn,
     squeezenet,
+    state_dicts,
+    twins,
     user,
     vgg,
     vit,
     wide_resnet,
 )
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,19 +91,85 @@ TABLE: Mapping[str, ArchitectureSpec] = types.MappingProxyType(
 )
 
 
-def _network(name: str, checkpoint: checkpoints.Checkpoint, input_size: int | None) -> networks.Network:
-    spec = _checks.lookup(TABLE, name, "architecture")
+# Integers that files hold beside weights and that no network here reads.
+_INDICES = ("position_ids", "relative_position_index")
+_LARGEST_PART = 4
+
+
+def _chosen(name: str, checkpoint: checkpoints.Checkpoint) -> checkpoints.Checkpoint:
+    """The network of this architecture in a file, with the architecture's tensors alone.
+
+    Says in the log which was taken where there are several, and what was left out beside it.
+    """
+    spec = TABLE[name]
+    found = []
+    for choice in checkpoint.choices():
+        layout = spec.layout(choice.tensors)
+        if checkpoints.fits(choice.tensors, layout):
+            found.append((choice.prefix, {key: choice.tensors[key] for key in layout}))
+            if not choice.prefix or not checkpoint.stored:
+                break
+    if not found:
+        _refuse(name, checkpoint)
+    (taken, tensors), others = found[0], tuple(prefix for prefix, _ in found[1:])
+    if others:
+        _LOG.warning(
+            "%s holds %d networks of %s: %s was taken, %s was not",
+            *(checkpoint.path, len(found), name, taken.rstrip("."), ", ".join(other.rstrip(".") for other in others)),
+        )
+    rest = state_dicts.left_out(checkpoint.stored, taken, others)
+    if rest:
+        shown = ", ".join(rest[:_LARGEST_PART]) + (", ..." if len(rest) > _LARGEST_PART else "")
+        _LOG.warning("%s: %d tensors beside %s were left out: %s", checkpoint.path, len(rest), name, shown)
+    return dataclasses.replace(checkpoint, tensors=tensors, stored={})
+
+
+def _refuse(name: str, checkpoint: checkpoints.Checkpoint) -> NoReturn:
+    """Raises MismatchError with what differs and what would fit."""
     try:
-        checkpoints.check_layout(checkpoint, spec.layout(checkpoint.tensors), name)
+        checkpoints.check_layout(checkpoint, TABLE[name].layout(checkpoint.tensors), name)
     except checkpoints.MismatchError as mismatch:
-        shapes = {key: value.shape for key, value in checkpoint.tensors.items()}
-        fits = [other for other, row in TABLE.items() if row.layout(checkpoint.tensors) == shapes]
+        tensors = checkpoint.tensors
+        fits = [other for other, row in TABLE.items() if checkpoints.fits(tensors, row.layout(tensors))]
         hint = f"; it fits {' or '.join(fits)}" if fits else ""
         raise checkpoints.MismatchError(f"{mismatch}{hint}") from None
-    broken = [key for key, value in checkpoint.tensors.items() if not np.isfinite(value.astype(np.float32)).all()]
+    raise checkpoints.MismatchError(f"{checkpoint.path} does not fit {name}")
+
+
+def _check_numbers(checkpoint: checkpoints.Checkpoint) -> None:
+    """Raises InputError unless every weight is a finite real number as float32."""
+    real = {key: value for key, value in checkpoint.tensors.items() if key.rsplit(".", 1)[-1] not in _INDICES}
+    wrong = [
+        f"{key} ({value.dtype})"
+        for key, value in real.items()
+        if not (jnp.issubdtype(value.dtype, jnp.floating) or (not value.ndim and value.dtype.kind in "iu"))
+    ]
+    if wrong:
+        raise _checks.InputError(
+            f"{checkpoint.path}: weights should be floating point numbers, these are not: {', '.join(wrong[:8])}; "
+            "dequantise or convert them first"
+        )
+    with np.errstate(over="ignore"):
+        broken = [key for key, value in real.items() if not np.isfinite(value.astype(np.float32)).all()]
     if broken:
         raise _checks.InputError(f"{checkpoint.path}: not finite: {', '.join(broken[:8])}")
-    return spec.build(checkpoint, input_size)
+
+
+def _network(name: str, checkpoint: checkpoints.Checkpoint, input_size: int | None) -> networks.Network:
+    spec = _checks.lookup(TABLE, name, "architecture")
+    checkpoint = _chosen(name, checkpoint)
+    scripted = all(size in checkpoint.tensors for size in clip.SCRIPTED_SIZES)
+    twins.check(name, checkpoint.path, checkpoint.tensors, checkpoint.stated, scripted=scripted)
+    _check_numbers(checkpoint)
+    network = spec.build(checkpoint, input_size)
+    broken = [
+        jax.tree_util.keystr(path)
+        for path, leaf in jax.tree_util.tree_flatten_with_path(network.params)[0]
+        if not np.isfinite(leaf).all()
+    ]
+    if broken:  # For instance of a negative variance.
+        raise _checks.InputError(f"{checkpoint.path}: makes parameters that are not finite: {', '.join(broken[:4])}")
+    return network
 
 
 def load(name: str, path: str | os.PathLike[str] | None = None, *, input_size: int | None = None) -> networks.Network:

@@ -2,29 +2,26 @@
 
 import dataclasses
 import hashlib
-import io
-import json
 import os
 import pathlib
-import zipfile
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import jax
 import numpy as np
-import safetensors
 import safetensors.numpy
 
 from causal_iqa import _checks, _files
-from causal_iqa.backbones import torch_files
+from causal_iqa.backbones import array_files, budgets, state_dicts, statements, torch_files
+from causal_iqa.backbones.array_files import hash_arrays
 
-_TORCH_SUFFIXES = (".pt", ".pth", ".th", ".bin")
+__all__ = ["Checkpoint", "MismatchError", "check_layout", "hash_arrays", "read", "save_safetensors"]
+
+_TORCH_SUFFIXES = (".pt", ".pth", ".th", ".bin", ".ckpt", ".tar")
 _SAFETENSORS_SUFFIX = ".safetensors"
 _NUMPY_SUFFIX = ".npz"
-# Where Flax scanned over blocks, it stored them as one stack under this name.
-_SCANNED = ".encoderblock."
-_PARALLEL_PREFIX = "module."
-_COUNTER = ".num_batches_tracked"
+_SHARD = re.compile(r"(?P<root>.+)-\d{5}-of-\d{5}\.safetensors")
 _LISTED = 8
 
 
@@ -34,116 +31,95 @@ class Checkpoint:
 
     Attributes:
       path: where it came from.
-      tensors: name -> array, as stored.
+      tensors: name -> array, as stored: the network that the file's names suggest, see `state_dicts.likely`.
       metadata: what the file says about itself; empty for PyTorch files.
       sha256: hash of the file's bytes.
+      stored: every tensor that can be a network's, by its full name; empty where `tensors` is all there is.
+      stated: what is said about the file besides.
     """
 
     path: str
     tensors: Mapping[str, np.ndarray]
     metadata: Mapping[str, str]
     sha256: str
+    stored: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
+    stated: statements.Statement = statements.NOTHING
+
+    def choices(self) -> Iterator[state_dicts.Choice]:
+        """Yields every network the file may hold, the likeliest first."""
+        if not self.stored:
+            yield state_dicts.Choice("", self.tensors)
+            return
+        yield from state_dicts.choices(self.stored)
 
 
 class MismatchError(_checks.InputError):
     """The tensors of a file are not those of the architecture."""
 
 
-def read(path: str | os.PathLike[str]) -> Checkpoint:
+def read(path: str | os.PathLike[str], *, budget: budgets.Budget = budgets.DEFAULT) -> Checkpoint:
     """Reads a weight file. Nothing it contains is executed.
 
     Args:
-      path: a .safetensors file; a PyTorch .pt, .pth, .th or .bin file (zip archive or legacy stream) that holds a
-        state_dict, alone or under `state_dict`, `model` or `model_state`, other entries beside it are ignored; or a
-        .npz file of Flax parameters, as big_vision writes them; or a folder that Orbax wrote.
+      path: a .safetensors file, or the .safetensors.index.json of one in shards; a PyTorch .pt, .pth, .th, .bin, .ckpt
+        or .tar file (zip archive or legacy stream) of tensors in dictionaries; a .npz file of Flax parameters, as
+        big_vision writes them; a folder that Orbax wrote; or a folder with a model.safetensors or its index.
+      budget: what reading may cost; the default takes files of 16 GiB.
 
     Returns:
-      The tensors, without the `module.` that DataParallel puts before every name and without batch norm's counters;
-      Flax's names with dots for slashes, and blocks that were stored as one stack apart.
+      The tensors, without what wrappers and training code put around them: the containers of a training checkpoint
+      (`state_dict`, `model`, `module`, ...), optimisers, and batch norm's counters. Flax's names have dots for slashes,
+      and blocks that were stored as one stack are apart.
 
     Raises:
-      InputError: for a missing, damaged, refused or unknown file.
+      InputError: for a missing, damaged, refused or unknown file, or one that the budget does not allow.
     """
     path = pathlib.Path(path)
+    found = _reader(path)(path, budget)
+    stored = state_dicts.cleaned(found.tensors)
+    likely = state_dicts.likely(stored).tensors
+    stated = statements.of(path, found.sha256, found.metadata)
+    return Checkpoint(str(path), likely, found.metadata, found.sha256, stored, stated)
+
+
+def _reader(path: pathlib.Path) -> Callable[[pathlib.Path, budgets.Budget], array_files.Read]:
+    """The reader of a path's kind; InputError for an unknown one."""
     if path.is_dir():
-        tensors = _read_orbax(path)
-        return Checkpoint(str(path), _canonical(tensors), {}, hash_arrays(tensors))
-    suffixes = (_SAFETENSORS_SUFFIX, _NUMPY_SUFFIX, *_TORCH_SUFFIXES)
-    if path.suffix not in suffixes:
-        raise _checks.InputError(f"{path}: expected a weight file ending in {', '.join(suffixes)}")
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise _checks.InputError(f"{path}: cannot read the weight file ({error.strerror})") from None
+        for name in (f"model{_SAFETENSORS_SUFFIX}", f"model{_SAFETENSORS_SUFFIX}{array_files.INDEX_SUFFIX}"):
+            if (path / name).is_file():
+                return lambda folder, budget: _reader(folder / name)(folder / name, budget)
+        return array_files.read_orbax
+    if path.name.endswith(f"{_SAFETENSORS_SUFFIX}{array_files.INDEX_SUFFIX}"):
+        return array_files.read_shards
     if path.suffix == _SAFETENSORS_SUFFIX:
-        tensors, metadata = _read_safetensors(content, path)
-    elif path.suffix == _NUMPY_SUFFIX:
-        tensors, metadata = _read_numpy(content, path), {}
-    else:
-        tensors, metadata = torch_files.read(content, str(path)), {}
-    return Checkpoint(str(path), _canonical(tensors), metadata, hashlib.sha256(content).hexdigest())
+        return array_files.read_safetensors
+    if path.suffix == _NUMPY_SUFFIX:
+        return array_files.read_numpy
+    if path.suffix in _TORCH_SUFFIXES:
+        return _read_torch
+    suffixes = (
+        _SAFETENSORS_SUFFIX,
+        f"{_SAFETENSORS_SUFFIX}{array_files.INDEX_SUFFIX}",
+        _NUMPY_SUFFIX,
+        *_TORCH_SUFFIXES,
+    )
+    raise _checks.InputError(f"{path}: expected a weight file ending in {', '.join(suffixes)}")
 
 
-def _read_safetensors(content: bytes, path: pathlib.Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
-    try:
-        tensors = safetensors.numpy.load(content)
-    except (safetensors.SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise _checks.InputError(f"{path}: truncated or damaged safetensors file ({error})") from None
-    header_bytes = int.from_bytes(content[:8], "little")
-    return tensors, json.loads(content[8 : 8 + header_bytes]).get("__metadata__", {})
+def _read_torch(path: pathlib.Path, budget: budgets.Budget) -> array_files.Read:
+    content = budgets.read_bytes(path, budget)
+    return array_files.Read(torch_files.read(content, str(path), budget), {}, hashlib.sha256(content).hexdigest())
 
 
-def _read_numpy(content: bytes, path: pathlib.Path) -> dict[str, np.ndarray]:
-    try:
-        with np.load(io.BytesIO(content), allow_pickle=False) as archive:
-            stored = {name.replace("/", "."): archive[name] for name in archive.files}
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise _checks.InputError(f"{path}: truncated, damaged or refused .npz file ({error})") from None
-    tensors = {}
-    for name, value in stored.items():
-        if _SCANNED in name:
-            parts = {name.replace(_SCANNED, f"{_SCANNED[:-1]}_{i}."): layer for i, layer in enumerate(value)}
-            tensors.update(parts)
-        else:
-            tensors[name] = value
-    return tensors
-
-
-def _read_orbax(path: pathlib.Path) -> dict[str, np.ndarray]:
-    """The arrays of an Orbax checkpoint, named by their place in the tree."""
-    import orbax.checkpoint as ocp  # Slow to import, and only here.
-
-    try:
-        tree = ocp.PyTreeCheckpointer().restore(path.resolve())
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise _checks.InputError(f"{path}: cannot be read as an Orbax checkpoint ({reason})") from None
-    leaves = jax.tree_util.tree_flatten_with_path(tree)[0]
-    return {
-        ".".join(str(getattr(step, "key", getattr(step, "idx", step))) for step in place): np.asarray(leaf)
-        for place, leaf in leaves
-    }
-
-
-def hash_arrays(arrays: Mapping[str, np.ndarray]) -> str:
-    """Returns a sha256 of the names, types, shapes and numbers of arrays, whatever their order."""
-    digest = hashlib.sha256()
-    for name in sorted(arrays):
-        value = np.ascontiguousarray(arrays[name])
-        digest.update(f"{name} {value.dtype} {value.shape}".encode())
-        digest.update(value.tobytes())
-    return digest.hexdigest()
-
-
-def _canonical(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Without DataParallel's prefix and without batch norm's counters, which inference does not read."""
-    if all(name.startswith(_PARALLEL_PREFIX) for name in tensors):
-        tensors = {name.removeprefix(_PARALLEL_PREFIX): value for name, value in tensors.items()}
-    return {name: value for name, value in tensors.items() if not name.endswith(_COUNTER)}
+def fits(tensors: Mapping[str, np.ndarray], layout: Mapping[str, tuple[int, ...]]) -> bool:
+    """Whether tensors are exactly those of a layout; scalars beside them count for nothing."""
+    if not all(name in tensors and tensors[name].shape == tuple(shape) for name, shape in layout.items()):
+        return False
+    return all(name in layout or not np.ndim(value) for name, value in tensors.items())
 
 
 def check_layout(checkpoint: Checkpoint, layout: Mapping[str, tuple[int, ...]], architecture: str) -> None:
-    """Raises unless the file holds exactly the tensors of an architecture.
+    """Raises unless the file holds exactly the tensors of an architecture; scalars beside them are nobody's.
 
     Args:
       checkpoint: the file.
@@ -155,7 +131,7 @@ def check_layout(checkpoint: Checkpoint, layout: Mapping[str, tuple[int, ...]], 
     """
     tensors = checkpoint.tensors
     missing = sorted(set(layout) - set(tensors))
-    unknown = sorted(set(tensors) - set(layout))
+    unknown = sorted(name for name, value in tensors.items() if name not in layout and np.ndim(value))
     wrong = [n for n in sorted(set(layout) & set(tensors)) if tensors[n].shape != tuple(layout[n])]
     if not (missing or unknown or wrong):
         return
@@ -164,7 +140,12 @@ def check_layout(checkpoint: Checkpoint, layout: Mapping[str, tuple[int, ...]], 
         *_listed("+", unknown, "unknown"),
         *_listed("!", [f"{n} has shape {tensors[n].shape}, expected {tuple(layout[n])}" for n in wrong], "misshapen"),
     ]
-    raise MismatchError(f"{checkpoint.path} does not fit {architecture}: " + "; ".join(lines))
+    path = pathlib.Path(checkpoint.path)
+    shard = _SHARD.fullmatch(path.name)
+    hint = (
+        f" (one shard of several; give {shard['root']}{_SAFETENSORS_SUFFIX}{array_files.INDEX_SUFFIX})" if shard else ""
+    )
+    raise MismatchError(f"{path}{hint} does not fit {architecture}: " + "; ".join(lines))
 
 
 def _listed(mark: str, names: list[str], kind: str) -> list[str]:
@@ -173,13 +154,21 @@ def _listed(mark: str, names: list[str], kind: str) -> list[str]:
 
 
 def unflatten(tensors: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    """Turns `a.b.kernel` names into the nested float32 dictionary a Flax module takes."""
+    """Turns `a.b.kernel` names into the nested float32 dictionary a Flax module takes.
+
+    Raises:
+      InputError: when one name is that of an array and the start of others.
+    """
     tree: dict[str, Any] = {}
     for name, value in tensors.items():
         *parents, leaf = name.split(".")
         node = tree
         for parent in parents:
             node = node.setdefault(parent, {})
+            if not isinstance(node, dict):
+                raise _checks.InputError(f"{name}: {parent} is an array itself")
+        if isinstance(node.get(leaf), dict):
+            raise _checks.InputError(f"{name}: is an array and the start of other names")
         node[leaf] = np.asarray(value, np.float32)
     return tree
 
@@ -210,5 +199,6 @@ def save_safetensors(path: str | os.PathLike[str], params: Any, metadata: Mappin
     """
     check_name(path)
     path = pathlib.Path(path)
-    arrays = {k: np.asarray(v) for k, v in flatten(params).items()}
+    # Its writer takes the memory as it lies.
+    arrays = {name: np.asarray(value, order="C") for name, value in flatten(params).items()}
     _files.write_atomically(path, safetensors.numpy.save(arrays, dict(metadata)))

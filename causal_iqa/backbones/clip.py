@@ -80,13 +80,12 @@ def text_entries(text: transformer.Text) -> list[formats.Entry]:
     ]
 
 
+SCRIPTED_SIZES = ("input_resolution", "context_length", "vocab_size")
+
+
 def scripted_sizes(tensors: Mapping) -> list[formats.Entry]:
     """The three sizes that OpenAI's TorchScript archives hold as tensors, where the file has them."""
-    return [
-        formats.unused(name, *np.shape(tensors[name]))
-        for name in ("input_resolution", "context_length", "vocab_size")
-        if name in tensors
-    ]
+    return [formats.unused(name, *np.shape(tensors[name])) for name in SCRIPTED_SIZES if name in tensors]
 
 
 _OPENAI_BLOCK = {
@@ -312,6 +311,7 @@ def network_of(
         fixed_size=True,
         interpolation="bicubic",
     )
+    preprocessing = networks.as_stated(preprocessing, checkpoint.stated, None, checkpoint.path)
     apply = networks.applier(transformer.VisionTower(tower, preprocessing), preprocessing)
     return networks.Network(
         name=name,

@@ -157,9 +157,8 @@ def network_of(
 ) -> networks.Network:
     """Makes a network of a variant and a file whose layout has been checked; see `build`."""
     mean, std = layers.IMAGENET_PIXELS
-    preprocessing = networks.with_size(
-        networks.Preprocessing(224, variant.crop_fraction, mean, std, smallest=64), input_size
-    )
+    preprocessing = networks.Preprocessing(224, variant.crop_fraction, mean, std, smallest=64)
+    preprocessing = networks.as_stated(preprocessing, checkpoint.stated, input_size, checkpoint.path)
     params = formats.convert(entries_of(variant, checkpoint.tensors), checkpoint.tensors)
     num_classes = len(params["head"]["bias"])
     return networks.Network(

@@ -165,7 +165,7 @@ def build(name: str, checkpoint: checkpoints.Checkpoint, input_size: int | None)
         smallest=64,
         interpolation=variant.interpolation_in(format_of(variant, checkpoint.tensors)),
     )
-    preprocessing = networks.with_size(preprocessing, input_size)
+    preprocessing = networks.as_stated(preprocessing, checkpoint.stated, input_size, checkpoint.path)
     params = formats.convert(entries_of(variant, checkpoint.tensors), checkpoint.tensors)
     num_classes = len(params["head"]["bias"])
     return networks.Network(

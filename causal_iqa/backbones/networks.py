@@ -1,6 +1,7 @@
 """What every network of the study is: a pure function, its parameters and the preprocessing it was trained with."""
 
 import dataclasses
+import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -9,7 +10,9 @@ import jax
 import jax.numpy as jnp
 
 from causal_iqa import _checks, images
+from causal_iqa.backbones import statements
 
+_LOG = logging.getLogger(__name__)
 PENULTIMATE = "penultimate"
 
 
@@ -50,6 +53,33 @@ def with_size(preprocessing: Preprocessing, input_size: int | None) -> Preproces
         return preprocessing
     check_side(preprocessing, input_size, "input_size")
     return dataclasses.replace(preprocessing, size=input_size)
+
+
+def as_stated(
+    preprocessing: Preprocessing, stated: statements.Statement, input_size: int | None, path: str
+) -> Preprocessing:
+    """Returns an architecture's preprocessing with what is said about a weight file, at an input side.
+
+    Args:
+      preprocessing: of the architecture.
+      stated: about the file; what differs is used, and said in the log.
+      input_size: side in pixels, None for the architecture's.
+      path: of the file, for the log.
+
+    Returns:
+      The preprocessing.
+
+    Raises:
+      InputError: when the network does not take the side.
+    """
+    said = {"interpolation": stated.interpolation, "crop_fraction": stated.crop_fraction}
+    if stated.pixels:
+        said |= {"mean": stated.pixels[0], "std": stated.pixels[1]}
+    used = dataclasses.replace(preprocessing, **{name: value for name, value in said.items() if value is not None})
+    for name in said:
+        if getattr(used, name) != getattr(preprocessing, name):
+            _LOG.info("%s: %s is %s for this file", path, name, getattr(used, name))
+    return with_size(used, input_size)
 
 
 def geometry(preprocessing: Preprocessing, image: jax.Array) -> jax.Array:

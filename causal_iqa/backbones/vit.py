@@ -16,6 +16,8 @@ import numpy as np
 from causal_iqa import _checks, images
 from causal_iqa.backbones import checkpoints, formats, networks, transformer
 
+# The default of ViT and DeiT in transformers, with which their configurations were published.
+_HUGGING_FACE_EPSILON = 1e-12
 _IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
 _HALF = {"mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5)}
 
@@ -316,6 +318,33 @@ def at_side(tower: transformer.Vision, params: dict, side: int) -> tuple[transfo
     return dataclasses.replace(tower, side=side), {**params, "position": position}
 
 
+def encoder_as_stated(
+    encoder: transformer.Encoder, checkpoint: checkpoints.Checkpoint, name: str
+) -> transformer.Encoder:
+    """Returns the encoder with the activation and the epsilon of a file's configuration, or of its format.
+
+    Raises:
+      InputError: when the configuration says heads or an activation that the architecture does not have.
+    """
+    stated, tensors = checkpoint.stated, checkpoint.tensors
+    if stated.heads not in (None, encoder.heads):
+        raise _checks.InputError(
+            f"{checkpoint.path}: its configuration says {stated.heads} heads, {name} has {encoder.heads}; its tensors "
+            "have the same shapes, and it computes something else"
+        )
+    if stated.activation is not None and stated.activation not in transformer.ACTIVATIONS:
+        raise _checks.InputError(
+            f"{checkpoint.path}: its configuration says the activation {stated.activation[:40]}, expected one of "
+            f"{', '.join(transformer.ACTIVATIONS)}"
+        )
+    epsilon, activation = encoder.epsilon, encoder.activation
+    if _format(tensors)[0] is _hugging_face and not encoder.layer_scale:
+        epsilon = _HUGGING_FACE_EPSILON
+    if _format(tensors)[0] is _google:
+        activation = "gelu_tanh"  # Flax's GELU, which timm and transformers replace by the exact one.
+    return dataclasses.replace(encoder, epsilon=stated.epsilon or epsilon, activation=stated.activation or activation)
+
+
 def build(name: str, checkpoint: checkpoints.Checkpoint, input_size: int | None) -> networks.Network:
     """Makes a network of a file whose layout has been checked.
 
@@ -341,6 +370,7 @@ def network_of(
     stored, entries = entries_of(variant.tower, checkpoint.tensors)
     default = stored.side if stored.num_classes else variant.tower.side
     tower, params = at_side(stored, formats.convert(entries, checkpoint.tensors), input_size or default)
+    tower = dataclasses.replace(tower, encoder=encoder_as_stated(tower.encoder, checkpoint, name))
     preprocessing = networks.Preprocessing(
         size=tower.side,
         crop_fraction=variant.crop_fraction,
@@ -350,6 +380,7 @@ def network_of(
         fixed_size=True,
         interpolation="bicubic",
     )
+    preprocessing = networks.as_stated(preprocessing, checkpoint.stated, None, checkpoint.path)
     return networks.Network(
         name=name,
         apply=networks.applier(transformer.VisionTower(tower, preprocessing), preprocessing),

@@ -1,7 +1,10 @@
 """Files of the Hugging Face hub, from a cache made here: nothing is downloaded."""
 
 import hashlib
+import json
 
+import jax
+import numpy as np
 import pytest
 import safetensors.numpy
 
@@ -54,3 +57,21 @@ def test_without_the_extra(monkeypatch):
     monkeypatch.setattr(hub.importlib, "import_module", missing)
     with pytest.raises(ValueError, match=r"causal-iqa\[hub\]"):
         hub.fetch("hf://owner/nets@v1/net.safetensors")
+
+
+def test_shards_and_the_configuration_come_along(cache):
+    folder = cache.parent
+    tensors = safetensors.numpy.load_file(cache)
+    names = sorted(tensors)
+    files = {f"model-{i + 1:05d}-of-00002.safetensors": names[i::2] for i in range(2)}
+    for file, held in files.items():
+        safetensors.numpy.save_file({name: tensors[name] for name in held}, folder / file)
+    weight_map = {name: file for file, held in files.items() for name in held}
+    (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": weight_map}))
+    (folder / "config.json").write_text("{}")
+    network = backbones.load("cifar_resnet20", f"hf://owner/nets@{COMMIT}/model.safetensors.index.json")
+    whole = backbones.load("cifar_resnet20", cache)
+    jax.tree.map(np.testing.assert_array_equal, network.params, whole.params)
+    (folder / "model-00002-of-00002.safetensors").unlink()
+    with pytest.raises(ValueError, match=r"download https://.*/model-00002-of-00002\.safetensors elsewhere"):
+        hub.fetch(f"hf://owner/nets@{COMMIT}/model.safetensors.index.json")

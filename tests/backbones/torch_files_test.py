@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from causal_iqa import _checks, backbones
-from causal_iqa.backbones import torch_files
+from causal_iqa.backbones import state_dicts, torch_files
 from tests import shared
 
 GOLDEN = pathlib.Path(__file__).parents[1] / "golden"
@@ -25,7 +25,7 @@ LEGACY, ZIPPED = GOLDEN / "backbones_tensors_legacy.th", GOLDEN / "backbones_ten
 
 
 def read(content: bytes) -> dict[str, np.ndarray]:
-    return torch_files.read(content, "net.th")
+    return state_dicts.likely(state_dicts.cleaned(torch_files.read(content, "net.th"))).tensors
 
 
 def expected_tensors() -> dict[str, np.ndarray]:
@@ -170,9 +170,9 @@ def test_malicious_pickles_do_not_run(tmp_path, name, nest):
         (b"\x80\x04\x8c\x0bcollections\x8c\x1dOrderedDict.fromkeys.__self__\x93.", "collections.OrderedDict.fromkeys"),
         (b"\x80\x04\x8c\x0ctorch._utils\x8c\x24_rebuild_tensor_v2.__init__.__func__\x93.", "torch._utils._rebuild"),
         (b"ctorch\nload\n.", "torch.load"),
-        (b"cnumpy.core.multiarray\nscalar\n.", "numpy.core.multiarray.scalar"),
+        (b"cnumpy.core.multiarray\nfromstring\n.", "numpy.core.multiarray.fromstring"),
         (b"\x80\x02X\x06\x00\x00\x00modulecq.", None),
-        (b"\x80\x02X\x06\x00\x00\x00moduleQ.", "persistent object module"),
+        (b"\x80\x02X\x06\x00\x00\x00moduleQ.", "persistent object 'module'"),
         (b"\x80\x02\x82\x01.", None),
     ],
 )
@@ -253,7 +253,7 @@ def test_finds_the_state_dict(key):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (legacy(*HEADER, {"weights": 3}, []), "no tensors.*holds weights"),
+        (legacy(*HEADER, {"weights": 3}, []), "no tensors.*holds 'weights'"),
         (legacy(*HEADER, [1, 2], []), "no tensors.*holds list"),
         (legacy("something else"), "no magic number"),
         (legacy(HEADER[0], 7, {}), "protocol 1001, got 7"),

@@ -132,7 +132,7 @@ def _timm(case: str, **kind) -> dict[str, np.ndarray]:
 def _hf_vit(case: str) -> dict[str, np.ndarray]:
     size = {"hidden_size": 64, "num_hidden_layers": 4, "num_attention_heads": 4, "image_size": 32, "patch_size": 8}
     if case == "vit_hf":
-        config = transformers.ViTConfig(**size, intermediate_size=256, num_labels=7, layer_norm_eps=1e-6)
+        config = transformers.ViTConfig(**size, intermediate_size=256, num_labels=7)
         model = transformers.ViTForImageClassification(config)
         base = "vit"
     else:
@@ -177,7 +177,8 @@ def main() -> None:
             "siglip_hf": _hf_siglip(),
             "siglip_npz": _big_vision_siglip(),
             "vit_timm": _timm("vit_timm"),
-            "vit_npz": _timm("vit_npz"),
+            # As Google's code, whose GELU is Flax's.
+            "vit_npz": _timm("vit_npz", act_layer="gelu_tanh"),
             "dinov2_timm": _timm("dinov2_timm", init_values=1.0, reg_tokens=4, no_embed_class=True),
             "vit_hf": _hf_vit("vit_hf"),
             "dinov2_hf": _hf_vit("dinov2_hf"),

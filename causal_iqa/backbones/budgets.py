@@ -1,0 +1,75 @@
+"""What reading a file that somebody else made may cost, and bounded words about what it holds."""
+
+import dataclasses
+import os
+import pathlib
+import reprlib
+from typing import Any
+
+from causal_iqa import _checks, _reading
+
+
+@dataclasses.dataclass(frozen=True)
+class Budget:
+    """What one weight, parameter or vocabulary file may cost at most; every reader takes one.
+
+    Attributes:
+      bytes: of the file, and of its arrays once they are decompressed and expanded.
+      text: bytes of what is structure or text: a pickle, a header, an index, a vocabulary.
+      objects: steps of a pickle, members of an archive, tensors.
+    """
+
+    bytes: int = 2**34
+    text: int = 2**28
+    objects: int = 2**22
+
+    def check(self, path: str, what: str, needed: int, limit: str) -> None:
+        """Raises InputError when `needed` is more than the named attribute allows."""
+        allowed = getattr(self, limit)
+        if needed > allowed:
+            raise _checks.InputError(
+                f"{path}: {what} needs {needed} {limit}, the budget is {allowed} (Budget({limit}=...) sets it)"
+            )
+
+
+DEFAULT = Budget()
+_REPR = reprlib.Repr()
+_REPR.maxlevel, _REPR.maxtuple, _REPR.maxlist, _REPR.maxdict, _REPR.maxstring, _REPR.maxlong = 2, 4, 4, 4, 60, 40
+
+
+def short(value: Any) -> str:
+    """Says what a value is in at most 80 characters, however deep or large it is.
+
+    Examples:
+      >>> short(("storage", "a" * 100))
+      "('storage', 'aaaaaaaaaaaaaaaaaaaaaaaaaaaa...aaaaaaaaaaaaaaaaaaaaaaaaaaaaa')"
+    """
+    if isinstance(value, int) and value.bit_length() > 128:  # Python refuses to print very long ones.
+        return f"an integer of {value.bit_length()} bits"
+    try:
+        return _REPR.repr(value)[:80]
+    except (ValueError, RecursionError):
+        return type(value).__name__
+
+
+def read_bytes(path: str | os.PathLike[str], budget: Budget = DEFAULT, *, text: bool = False) -> bytes:
+    """Reads a regular file within the budget.
+
+    Args:
+      path: of the file.
+      budget: for its bytes.
+      text: whether the budget's `text` bounds it instead of its `bytes`.
+
+    Returns:
+      Its bytes.
+
+    Raises:
+      InputError: when it is missing, not readable, no regular file, or larger than the budget.
+    """
+    path, limit = pathlib.Path(path), "text" if text else "bytes"
+    try:
+        with _reading.open_regular(path) as file:
+            budget.check(str(path), "the file", os.fstat(file.fileno()).st_size, limit)
+            return file.read(getattr(budget, limit))
+    except OSError as error:
+        raise _checks.InputError(f"{path}: cannot read the weight file ({_reading.reason_of(error)})") from None
