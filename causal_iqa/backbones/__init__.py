@@ -1,6 +1,7 @@
 """Networks whose accuracy is judged and networks that give features, with import of real weight files."""
 
 from causal_iqa.backbones.architectures import TABLE, ArchitectureSpec, bundled, load, load_packaged, open_network
+from causal_iqa.backbones.budgets import Budget
 from causal_iqa.backbones.checkpoints import Checkpoint, MismatchError, read, save_safetensors
 from causal_iqa.backbones.compilation import compiler_options, cores
 from causal_iqa.backbones.networks import PENULTIMATE, Network, Preprocessing, TextTower, geometry, normalise
@@ -15,6 +16,7 @@ __all__ = [
     "TABLE",
     "TEMPLATES",
     "ArchitectureSpec",
+    "Budget",
     "Checkpoint",
     "MismatchError",
     "Network",
