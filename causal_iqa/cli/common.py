@@ -74,6 +74,6 @@ def integer_or_all(value: str, flag: str) -> int | None:
     """Returns a count, None for "all"; InputError for anything else."""
     if value == "all":
         return None
-    if not (value.isascii() and value.isdecimal()) or int(value) == 0:
+    if not (value.isascii() and value.isdecimal() and len(value) < 19) or int(value) == 0:
         raise InputError(f"--{flag}: expected a positive whole number or all, got {value!r}")
     return int(value)

@@ -90,6 +90,13 @@ def finished(align_flags, tmp_path_factory) -> pathlib.Path:
         (["--num_images=0"], ["--num_images", "positive whole number", "'0'"]),
         (["--num_images=-3"], ["--num_images", "positive whole number", "'-3'"]),
         (["--num_images=many"], ["--num_images", "positive whole number or all", "'many'"]),
+        (
+            ["--num_images=\N{SUPERSCRIPT TWO}"],
+            ["--num_images", "positive whole number or all", "'\N{SUPERSCRIPT TWO}'"],
+        ),
+        (["--num_images=" + "9" * 5000], ["--num_images", "positive whole number or all"]),
+        (["--num_images=" + "9" * 18], ["9" * 18, "only 10000"]),
+        (["--num_resamples=1000000000000"], ["num_resamples", "at most 100000"]),
         (["--num_images=1"], ["num_images", "at least 2", "1"]),
         (["--num_images=20000"], ["20000", "only 10000"]),
         (["--severities=0"], ["severities", "0 is the clean image"]),
