@@ -213,7 +213,7 @@ def of_study(
     Args:
       config: the study.
       networks: name -> network that is judged.
-      feature_backbones: name -> network that gives features.
+      feature_backbones: name -> network that gives features, as loaded.
       conventional: the metrics.
       class_names: of the judged images.
       image_size: side in pixels of the images that are degraded.
@@ -250,10 +250,15 @@ def _files_of(config: StudyConfig, feature_backbones: Mapping[str, backbones.Net
     if config.anchors == "text":
         files = {choice.name: choice.path for choice in config.backbones}
         kinds = {name: backbone.text.tokenizer for name, backbone in feature_backbones.items() if backbone.text}
-        found += [pathlib.Path(config.tokenizer or tokenizers.find(kind, files[name])) for name, kind in kinds.items()]
+        found += [_vocabulary(kind, config.tokenizer, files[name]) for name, kind in kinds.items()]
         found += [path.with_name("merges.txt") for path in found if path.name == "vocab.json"]
         found += [pathlib.Path(config.class_names)] if config.class_names else []
     return sorted(set(found))
+
+
+def _vocabulary(kind: str, tokenizer: str | None, weights: str | None) -> pathlib.Path:
+    path = pathlib.Path(tokenizer or tokenizers.find(kind, weights))
+    return tokenizers.find(kind, path / "weights") if path.is_dir() else path
 
 
 def differences(

@@ -255,6 +255,7 @@ def prepare(config: StudyConfig, execution: Execution = DEFAULT_EXECUTION) -> St
     feature_backbones = {choice.name: load_network(choice) for choice in config.backbones}
     source = _open_judged(config, execution.download)
     _check_classes(source, networks)
+    loaded = feature_backbones
     if config.anchors == "text":
         feature_backbones = with_text_anchors(config, source.class_names, feature_backbones)
     indices, num_unlabelled = data.choose_labelled(source, config.num_images, seed=config.seed)
@@ -297,7 +298,7 @@ def prepare(config: StudyConfig, execution: Execution = DEFAULT_EXECUTION) -> St
         anchors=anchors,
         witnesses=witnesses,
         provenance=provenance.of_study(
-            config, networks, feature_backbones, conventional, source.class_names, image_size, judged, listing
+            config, networks, loaded, conventional, source.class_names, image_size, judged, listing
         ),
         details=details,
     )

@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import re
 import signal
 import subprocess
 import sys
@@ -71,16 +72,28 @@ def test_output_is_complete(whole):
     assert "ridge_guided@scene_features" in printed and f"results: {folder}" in printed
 
 
+def _end(cut, part, number):
+    """Starts the run and ends it by a signal once a part is there; returns its exit code and what it said last."""
+    process = _start(cut, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    deadline = time.monotonic() + 300
+    while not (cut / "scores" / part).exists():
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.01)
+    process.send_signal(number)
+    _, errors = process.communicate()
+    return process.returncode, errors.splitlines()[-1]
+
+
 def test_a_killed_run_goes_on_to_the_same_summary(whole):
     folder, _ = whole
     cut = folder.parent / "cut"
-    process = _start(cut, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 300
-    while not (cut / "scores" / "part-00000.parquet").exists():
-        assert process.poll() is None and time.monotonic() < deadline
-        time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    code, _ = _end(cut, "part-00000.parquet", signal.SIGKILL)
+    assert code == -signal.SIGKILL
+    code, line = _end(cut, "part-00001.parquet", signal.SIGTERM)
+    assert code == 128 + signal.SIGTERM
+    assert re.fullmatch(
+        rf"terminated: [2-4] parts of the scores are kept in {cut}, and the same command goes on from there", line
+    )
     assert not (cut / "summary.json").exists()
     process = _start(cut, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     _, errors = process.communicate(timeout=300)

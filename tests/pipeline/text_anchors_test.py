@@ -50,6 +50,8 @@ def config(tmp_path):
 def test_scores_are_zero_shot_probabilities(config, tmp_path):
     study = pipeline.prepare(config)
     assert study.details["anchors"] == {"kind": "text", "num": 10, "templates": "plain"}
+    files = {name.rpartition("/")[2] for name in study.provenance.parts if name.startswith("file ")}
+    assert files == {"vocab.json", "merges.txt"}
     output = pipeline.Store(tmp_path / "run", study.config, study.provenance, study.details)
     table = pipeline.run(study, output, pipeline.Execution(num_devices=1))
     # The same by hand: normalised embeddings of image and prompts, and the temperature.
