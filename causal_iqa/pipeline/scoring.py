@@ -5,20 +5,17 @@ import pathlib
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 import pyarrow as pa
 
-from causal_iqa import _checks, _files, data, metrics, quality
-from causal_iqa.pipeline import anchors, parts, program, study
-from causal_iqa.pipeline.columns import Column, Scorer, metric_scorer, quality_scorer, witness_key
+from causal_iqa import _checks, _files, data, metrics
+from causal_iqa.pipeline import anchors, parts, rows, scorers, study
+from causal_iqa.pipeline.columns import Column, Scorer, metric_scorer
 from causal_iqa.pipeline.config import CLEAN, Condition, NetworkChoice, check_network_names, check_unique
-from causal_iqa.pipeline.execution import DEFAULT_EXECUTION, Execution, check_execution, choose_block, local_devices
+from causal_iqa.pipeline.execution import DEFAULT_EXECUTION, Execution, check_execution
 from causal_iqa.pipeline.views import View, backbone_side, enlarged_for
 
 NO_REFERENCE = tuple(name for name, spec in metrics.TABLE.items() if not spec.needs_reference)
-LABEL_FREE = tuple(name for name, spec in quality.TABLE.items() if spec.family == "label_free")
 ANCHOR_KINDS = ("images", "head")
 DEFAULT_SIZE = 224
 SUFFIXES = (".csv", ".parquet")
@@ -141,16 +138,45 @@ def _witnesses(config: ScoringConfig, scored, view, feature_backbones) -> tuple[
 
 
 def _scorers(config: ScoringConfig, view, feature_backbones, anchors, witnesses) -> tuple[Scorer, ...]:
-    conventional = study.resolve_metrics(config.metrics)
-    scorers = [metric_scorer(spec, view) for spec in conventional]
-    for backbone in view.backbone_sides:
-        parts = {backbone: feature_backbones[backbone]}
-        details = {"weights_sha256": parts[backbone].weights_sha256, **anchors[backbone]}
-        for name in LABEL_FREE:
-            if witness_key(quality.TABLE[name].witness, backbone, view.name) not in witnesses:
-                continue
-            scorers.append(quality_scorer(name, backbone, view, parts, f"{name}@{backbone}", details))
-    return tuple(scorers)
+    found = [metric_scorer(spec, view) for spec in scorers.resolve_metrics(config.metrics)]
+    for name, network in feature_backbones.items():
+        details = {"weights_sha256": {name: network.weights_sha256}, **anchors[name]}
+        found += scorers.of_backbone(view, name, {name: network}, details, witnesses, families=("label_free",))
+    return tuple(found)
+
+
+def prepare(config: ScoringConfig, execution: Execution = DEFAULT_EXECUTION) -> rows.Work:
+    """Opens and checks everything that scoring needs: a study of one condition, the clean one, that judges no network.
+
+    Args:
+      config: what to score, and how.
+      execution: how it runs.
+
+    Returns:
+      The work.
+
+    Raises:
+      InputError: for anything missing or contradictory.
+    """
+    check_execution(execution)
+    source = data.open_images(config.images, max_pixels=config.max_pixels)
+    feature_backbones = {choice.name: study.load_network(choice) for choice in config.backbones}
+    size = _image_size(config, source)
+    sides = {k: backbone_side(b.preprocessing, size, at_task=False) for k, b in feature_backbones.items()}
+    view = View(size, (), sides, enlarged_for=enlarged_for(feature_backbones, size, at_task=False))
+    witnesses, anchors = _witnesses(config, source, view, feature_backbones)
+    return rows.Work(
+        source=source,
+        indices=np.arange(len(source)),
+        image_size=size,
+        crop_fraction=config.crop_fraction,
+        interventions=(Condition(CLEAN, 0.0),),
+        networks={},
+        feature_backbones=feature_backbones,
+        views=(view,),
+        scorers=_scorers(config, view, feature_backbones, anchors, witnesses),
+        witnesses=witnesses,
+    )
 
 
 def score_images(
@@ -164,7 +190,7 @@ def score_images(
 
     Args:
       config: what to score, and how.
-      execution: changes no number; batch_size is not read, a step is one block.
+      execution: changes no number.
       progress: called with (images done, images in all).
       announce: called with every line that a user should read before scoring begins.
 
@@ -174,57 +200,25 @@ def score_images(
     Raises:
       InputError: for anything missing or contradictory, or when no image can be read.
     """
-    check_execution(execution)
-    source = data.open_images(config.images, max_pixels=config.max_pixels)
-    feature_backbones = {choice.name: study.load_network(choice) for choice in config.backbones}
-    size = _image_size(config, source)
-    sides = {k: backbone_side(b.preprocessing, size, at_task=False) for k, b in feature_backbones.items()}
-    enlarged = enlarged_for(feature_backbones, size, at_task=False)
-    view = View(size, (), sides, enlarged_for=enlarged)
-    witnesses, anchors = _witnesses(config, source, view, feature_backbones)
-    scorers = _scorers(config, view, feature_backbones, anchors, witnesses)
-
-    devices = local_devices(execution)
-    batch_size = len(devices) * choose_block(size, [view], 1, execution, devices[0])
-    compiled = program.make_program(
-        seed=0,  # Nothing is degraded.
-        conditions=(Condition(CLEAN, 0.0),),
-        networks={},
-        feature_backbones=feature_backbones,
-        views=(view,),
-        scorers=scorers,
-        devices=devices,
-    )
-    state = {
-        "networks": {},
-        "backbones": {k: b.params for k, b in feature_backbones.items()},
-        "witnesses": witnesses,
-        "projections": program.keeping_projections(feature_backbones),
-    }
-    for line in data.remarks(source) if announce else ():
+    work = prepare(config, execution)
+    step, batch_size = rows.make_step(work, execution)
+    for line in data.remarks(work.source) if announce else ():
         announce(line)
-    ids, rows, skipped = [], [], []
-    for batch in data.batches(
-        source,
-        range(len(source)),
-        batch_size=batch_size,
-        size=size,
-        crop_fraction=config.crop_fraction,
-        workers=execution.workers,
-    ):
-        salts = jnp.zeros(batch_size, jnp.uint32)
-        scores = jax.device_get(compiled(state, jnp.asarray(batch.images), jnp.asarray(batch.labels), salts))
-        rows.append({name: values[0, batch.valid] for name, values in scores.items()})
-        ids.extend(name for name, valid in zip(batch.ids, batch.valid, strict=True) if valid)
-        skipped.extend(batch.skipped)
+    found, done = [], 0
+    for batch in rows.compute(work, work.indices, step, batch_size, execution.workers):
+        found.append(batch)
+        done += len(batch.ids) + len(batch.skipped)
         if progress:
-            progress(len(ids) + len(skipped), len(source))
-    if not ids:
-        shown = "; ".join(f"{name}: {reason}" for name, reason in skipped[:3])
-        raise _checks.InputError(f"images: none of the {len(skipped)} in {config.images!r} can be read ({shown})")
-    columns = tuple(scorer.column for scorer in scorers)
-    values = {column.name: np.concatenate([row[column.name] for row in rows]) for column in columns}
-    return ImageScores(tuple(ids), columns, values, tuple(skipped), size)
+            progress(done, len(work.indices))
+    scored = rows.joined(found)
+    if not scored.ids:
+        shown = "; ".join(f"{name}: {reason}" for name, reason in scored.skipped[:3])
+        raise _checks.InputError(
+            f"images: none of the {len(scored.skipped)} in {config.images!r} can be read ({shown})"
+        )
+    columns = tuple(scorer.column for scorer in work.scorers)
+    values = {column.name: scored.columns[column.name][0] for column in columns}
+    return ImageScores(tuple(scored.ids), columns, values, tuple(scored.skipped), work.image_size)
 
 
 def check_output(path: pathlib.Path) -> None:
@@ -257,8 +251,8 @@ def write_scores(path: pathlib.Path, scores: ImageScores) -> None:
         _files.write_atomically(path, content)
         return
     ids = [f"./{name}" if name[:1] in "=+-@" else name for name in ids]
-    rows = zip(ids, *scores.values.values(), reasons.to_pylist(), strict=True)
-    _files.write_text(path, _files.csv_text([("image_id", *scores.values, "undefined"), *rows]))
+    table = zip(ids, *scores.values.values(), reasons.to_pylist(), strict=True)
+    _files.write_text(path, _files.csv_text([("image_id", *scores.values, "undefined"), *table]))
 
 
 def summary_table(scores: ImageScores) -> str:

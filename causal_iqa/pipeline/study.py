@@ -5,11 +5,10 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import jax
 import numpy as np
 
-from causal_iqa import _checks, backbones, data, metrics, quality
-from causal_iqa.pipeline import parts, program, provenance, store
+from causal_iqa import _checks, backbones, data
+from causal_iqa.pipeline import parts, provenance, rows, scorers, store
 from causal_iqa.pipeline.anchors import (
     anchor_kind,
     choose_anchors,
@@ -19,36 +18,25 @@ from causal_iqa.pipeline.anchors import (
     read_anchors,
     with_text_anchors,
 )
-from causal_iqa.pipeline.columns import (
-    Column,
-    Scorer,
-    count_variant,
-    joined_name,
-    metric_scorer,
-    quality_scorer,
-    witness_key,
-)
-from causal_iqa.pipeline.config import NetworkChoice, StudyConfig, check_unique, degradation_details
+from causal_iqa.pipeline.columns import Column
+from causal_iqa.pipeline.config import NetworkChoice, StudyConfig, degradation_details
 from causal_iqa.pipeline.execution import DEFAULT_EXECUTION, Execution, check_execution, choose_block, local_devices
 from causal_iqa.pipeline.views import View, backbone_side, enlarged_for
 
-_BATCH = 16
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Study(rows.Work):
+    """A study with everything opened and checked, ready to run.
 
-@dataclasses.dataclass(frozen=True)
-class Study:
-    """A study with everything opened and checked, ready to run."""
+    Attributes:
+      config: the study.
+      anchors: kind, number and origin of the anchors, JSON values.
+      provenance: what its numbers depend on.
+      details: what its folder records beside the config, JSON values.
+    """
 
     config: StudyConfig
-    source: data.Source
-    indices: np.ndarray
-    image_size: int
-    networks: Mapping[str, backbones.Network]
-    feature_backbones: Mapping[str, backbones.Network]
-    views: tuple[View, ...]
-    scorers: tuple[Scorer, ...]
-    anchors: Mapping[str, Any]  # kind, ids and classes of the anchors, JSON values
-    witnesses: Mapping[str, Any]
+    anchors: Mapping[str, Any]
     provenance: provenance.Provenance
     details: Mapping[str, Any]
 
@@ -71,13 +59,6 @@ class Study:
 def load_network(choice: NetworkChoice) -> backbones.Network:
     """Loads a network of the study: its file, packaged weights or a user's function; InputError when it cannot be."""
     return backbones.open_network(choice.architecture, choice.path)
-
-
-def resolve_metrics(names: Sequence[str]) -> tuple[metrics.MetricSpec, ...]:
-    """Makes the conventional metrics of a study; InputError when a file is unfit or two have one name."""
-    found = tuple(metrics.resolve(name) for name in names)
-    check_unique("metrics", [spec.name for spec in found], "rename one of the files")
-    return found
 
 
 def _open_judged(config: StudyConfig, download: bool) -> data.Source:
@@ -146,39 +127,6 @@ def _views(
 def _enlarges(preprocessing: backbones.Preprocessing, side: int) -> bool:
     """Whether a backbone that looks at `side` pixels has a larger side of its own that its classifier is better at."""
     return backbone_side(preprocessing, side, at_task=True) < preprocessing.size
-
-
-def _scorers(config, conventional, every_view, feature_backbones, anchors, witnesses) -> tuple[Scorer, ...]:
-    scorers = []
-    for view in every_view:
-        suffix = view.suffix if len(every_view) > 1 else ""
-        scorers += [metric_scorer(spec, view, suffix) for spec in conventional]
-        names = tuple(view.backbone_sides)
-        for backbone in names + ((joined_name(names),) if len(names) > 1 else ()):
-            parts = {part: feature_backbones[part] for part in (names if backbone not in names else (backbone,))}
-            details = {
-                "anchors": anchors["kind"],
-                "num_anchors": anchors["num"],
-                "weights_sha256": {part: network.weights_sha256 for part, network in parts.items()},
-            }
-            scorers += _quality_scorers(config, view, backbone, parts, suffix, details, witnesses)
-    return tuple(scorers)
-
-
-def _quality_scorers(config, view, backbone, parts, suffix, details, witnesses) -> list[Scorer]:
-    scorers = []
-    for name, spec in quality.TABLE.items():
-        for count in (None, *config.anchor_counts):
-            variant = count_variant(count)
-            if spec.witness == "none":
-                there = backbone in view.backbone_sides
-            else:
-                there = witness_key(spec.witness, backbone, view.name, variant) in witnesses
-            if there and (count is None or not spec.needs_reference):
-                own = details if count is None else {**details, "num_anchors": count}
-                column = f"{name}@{backbone}{variant}{suffix}"
-                scorers.append(quality_scorer(name, backbone, view, parts, column, own, variant))
-    return scorers
 
 
 def _fit_witnesses(config, source, indices, image_size, views, feature_backbones, execution):
@@ -250,7 +198,7 @@ def prepare(config: StudyConfig, execution: Execution = DEFAULT_EXECUTION) -> St
       InputError: for anything missing, unreadable or contradictory, naming it and the mend.
     """
     check_execution(execution)
-    conventional = resolve_metrics(config.metrics)
+    conventional = scorers.resolve_metrics(config.metrics)
     networks = {choice.name: load_network(choice) for choice in config.networks}
     feature_backbones = {choice.name: load_network(choice) for choice in config.backbones}
     source = _open_judged(config, execution.download)
@@ -291,38 +239,21 @@ def prepare(config: StudyConfig, execution: Execution = DEFAULT_EXECUTION) -> St
         source=source,
         indices=indices,
         image_size=image_size,
+        crop_fraction=config.crop_fraction,
+        interventions=config.interventions,
         networks=networks,
         feature_backbones=feature_backbones,
         views=views,
-        scorers=_scorers(config, conventional, views, feature_backbones, anchors, witnesses),
+        scorers=scorers.of_study(conventional, views, feature_backbones, anchors, witnesses, config.anchor_counts),
         anchors=anchors,
         witnesses=witnesses,
+        seed=config.seed,
+        stability_views=config.stability_views,
         provenance=provenance.of_study(
             config, networks, loaded, conventional, source.class_names, image_size, judged, listing
         ),
         details=details,
     )
-
-
-def choose_batch(study: Study, execution: Execution, devices: Sequence[jax.Device]) -> tuple[int, int]:
-    """Chooses how many images go through the program at once.
-
-    Args:
-      study: gives the image size and the number of conditions.
-      execution: an explicit batch size is rounded up to whole blocks on every device.
-      devices: that share the batch.
-
-    Returns:
-      (images per step over all devices, images per block). Blocks are smaller than program.BLOCK_IMAGES only where
-      memory demands it.
-
-    Raises:
-      InputError: when not even one image fits the memory.
-    """
-    block = choose_block(study.image_size, study.views, len(study.config.conditions), execution, devices[0])
-    slots = block * len(devices)
-    size = min(execution.batch_size or _BATCH, store.PART_IMAGES, len(study.indices))
-    return math.ceil(size / slots) * slots, block
 
 
 def run(
@@ -361,67 +292,20 @@ def _score_missing(
         progress(done, total)
     if not pending:
         return
-    step, batch_size = _make_step(study, execution)
+    step, batch_size = rows.make_step(study, execution)
     passports = {scorer.column.name: scorer.column.record() for scorer in study.scorers}
     for number in pending:
         first = number * store.PART_IMAGES
-        chosen = study.indices[first : first + store.PART_IMAGES]
-        ids, labels, rows, skipped = [], [], [], []
-        for batch in data.batches(
-            study.source,
-            chosen,
-            batch_size=batch_size,
-            size=study.image_size,
-            crop_fraction=study.config.crop_fraction,
-            workers=execution.workers,
+        found = []
+        for batch in rows.compute(
+            study, study.indices[first : first + store.PART_IMAGES], step, batch_size, execution.workers
         ):
-            skipped.extend(batch.skipped)
-            ids.extend(name for name, valid in zip(batch.ids, batch.valid, strict=True) if valid)
-            labels.extend(batch.labels[batch.valid])
-            rows.append({name: values[:, batch.valid] for name, values in step(batch).items()})
-            done += int(batch.valid.sum()) + len(batch.skipped)
+            found.append(batch)
+            done += len(batch.ids) + len(batch.skipped)
             if progress:
                 progress(done, total)
-        columns = {name: np.concatenate([row[name] for row in rows], axis=1) for name in rows[0]}
-        output.write_part(
-            number, ids, np.asarray(labels, np.int32), study.config.conditions, columns, skipped, passports
-        )
-
-
-def _make_step(study: Study, execution: Execution) -> tuple[Callable[[data.Batch], dict[str, np.ndarray]], int]:
-    devices = local_devices(execution)
-    batch_size, block = choose_batch(study, execution, devices)
-    compiled = program.make_program(
-        seed=study.config.seed,
-        conditions=study.config.interventions,
-        networks=study.networks,
-        feature_backbones=study.feature_backbones,
-        views=study.views,
-        scorers=study.scorers,
-        devices=devices,
-        stability_views=study.config.stability_views,
-    )
-    state = {
-        "networks": {name: network.params for name, network in study.networks.items()},
-        "backbones": {name: network.params for name, network in study.feature_backbones.items()},
-        "witnesses": dict(study.witnesses),
-        "projections": program.keeping_projections(study.feature_backbones),
-    }
-    mesh = jax.sharding.Mesh(np.asarray(devices), ("images",))
-    state = jax.device_put(state, jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec()))
-
-    slots = block * len(devices)
-
-    def step(batch):
-        salts = np.asarray([program.stable_hash(name) for name in batch.ids], np.uint32)
-        # All blocks are dispatched before the first result is fetched, so the devices do not wait for the host.
-        blocks = [
-            compiled(state, batch.images[i : i + slots], batch.labels[i : i + slots], salts[i : i + slots])
-            for i in range(0, len(salts), slots)
-        ]
-        return {name: np.concatenate([np.asarray(block[name]) for block in blocks], axis=1) for name in blocks[0]}
-
-    return step, batch_size
+        part = rows.joined(found)
+        output.write_part(number, part.ids, part.labels, study.config.conditions, part.columns, part.skipped, passports)
 
 
 def quality_and_performance(

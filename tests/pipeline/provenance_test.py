@@ -12,8 +12,7 @@ import pytest
 
 import causal_iqa
 from causal_iqa import data, pipeline
-from causal_iqa.pipeline import provenance, store, user_code
-from causal_iqa.pipeline import study as study_module
+from causal_iqa.pipeline import provenance, rows, store, user_code
 
 _NETWORK = """
 import jax.numpy as jnp
@@ -61,12 +60,12 @@ def no_program(monkeypatch):
     def make_step(study, execution):
         def step(batch):
             seen = [zlib.crc32(image.tobytes()) % 1000 / 1000 for image in batch.images]
-            rows = np.asarray([seen] * len(study.config.conditions), np.float32)
-            return {"entropy": rows, "mine/correct": rows > 0.5}
+            values = np.asarray([seen] * len(study.config.conditions), np.float32)
+            return {"entropy": values, "mine/correct": values > 0.5}
 
         return step, 4
 
-    monkeypatch.setattr(study_module, "_make_step", make_step)
+    monkeypatch.setattr(rows, "make_step", make_step)
     monkeypatch.setattr(store, "PART_IMAGES", 4)
 
 

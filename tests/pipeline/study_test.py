@@ -296,11 +296,11 @@ def test_metrics_that_images_are_too_small_for_are_undefined_with_a_reason():
 
 def test_blocks_shrink_to_fit_the_memory(study):
     devices = jax.local_devices()[:2]
-    assert study_module.choose_batch(study, pipeline.Execution(batch_size=1), devices) == (16, 8)
-    size, block = study_module.choose_batch(study, pipeline.Execution(memory_gb=0.01), devices)
+    assert pipeline.choose_batch(study, pipeline.Execution(batch_size=1), devices) == (16, 8)
+    size, block = pipeline.choose_batch(study, pipeline.Execution(memory_gb=0.01), devices)
     assert block < 8 and size % (2 * block) == 0
     with pytest.raises(causal_iqa.InputError, match="memory_gb"):
-        study_module.choose_batch(study, pipeline.Execution(memory_gb=1e-4), devices)
+        pipeline.choose_batch(study, pipeline.Execution(memory_gb=1e-4), devices)
 
 
 def test_the_program_compiles_once(study):

@@ -1,0 +1,97 @@
+"""Which scores a study or a scoring has: its conventional metrics, and the new ones that its witnesses allow."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from causal_iqa import backbones, metrics, quality
+from causal_iqa.pipeline.columns import (
+    Scorer,
+    count_variant,
+    joined_name,
+    metric_scorer,
+    quality_scorer,
+    witness_key,
+)
+from causal_iqa.pipeline.config import check_unique
+from causal_iqa.pipeline.views import View
+
+
+def resolve_metrics(names: Sequence[str]) -> tuple[metrics.MetricSpec, ...]:
+    """Makes the conventional metrics of a study; InputError when a file is unfit or two have one name."""
+    found = tuple(metrics.resolve(name) for name in names)
+    check_unique("metrics", [spec.name for spec in found], "rename one of the files")
+    return found
+
+
+def of_study(
+    conventional: Sequence[metrics.MetricSpec],
+    views: Sequence[View],
+    feature_backbones: Mapping[str, backbones.Network],
+    anchors: Mapping[str, Any],
+    witnesses: Mapping[str, Any],
+    counts: Sequence[int],
+) -> tuple[Scorer, ...]:
+    """The scorers of every view: conventional metrics, every backbone, and all backbones as one.
+
+    Args:
+      conventional: the metrics.
+      views: resolutions at which quality is scored.
+      feature_backbones: name -> network that gives features.
+      anchors: "kind" and "num" of the anchors.
+      witnesses: `witness_key` -> fitted witness.
+      counts: smaller numbers of anchors with which the witness over stages is fitted besides.
+    """
+    found = []
+    for view in views:
+        suffix = view.suffix if len(views) > 1 else ""
+        found += [metric_scorer(spec, view, suffix) for spec in conventional]
+        names = tuple(view.backbone_sides)
+        for backbone in names + ((joined_name(names),) if len(names) > 1 else ()):
+            own = {name: feature_backbones[name] for name in (names if backbone not in names else (backbone,))}
+            details = {
+                "anchors": anchors["kind"],
+                "num_anchors": anchors["num"],
+                "weights_sha256": {name: network.weights_sha256 for name, network in own.items()},
+            }
+            found += of_backbone(view, backbone, own, details, witnesses, suffix=suffix, counts=counts)
+    return tuple(found)
+
+
+def of_backbone(
+    view: View,
+    backbone: str,
+    parts: Mapping[str, backbones.Network],
+    details: Mapping[str, Any],
+    witnesses: Mapping[str, Any],
+    *,
+    families: Sequence[str] | None = None,
+    suffix: str = "",
+    counts: Sequence[int] = (),
+) -> list[Scorer]:
+    """The new metrics through one backbone, or several read as one, for which there is a witness.
+
+    Args:
+      view: on which quality is scored.
+      backbone: its name, `joined_name` of several.
+      parts: name -> network of each.
+      details: of the passports, JSON values.
+      witnesses: `witness_key` -> fitted witness.
+      families: of the metrics; None: all.
+      suffix: of the columns' names.
+      counts: smaller numbers of anchors with which the witness over stages is fitted besides.
+    """
+    found = []
+    for name, spec in quality.TABLE.items():
+        if families is not None and spec.family not in families:
+            continue
+        for count in (None, *counts):
+            variant = count_variant(count)
+            if spec.witness == "none":
+                there = backbone in view.backbone_sides
+            else:
+                there = witness_key(spec.witness, backbone, view.name, variant) in witnesses
+            if there and (count is None or not spec.needs_reference):
+                own = details if count is None else {**details, "num_anchors": count}
+                column = f"{name}@{backbone}{variant}{suffix}"
+                found.append(quality_scorer(name, backbone, view, parts, column, own, variant))
+    return found
