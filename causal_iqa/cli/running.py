@@ -1,6 +1,7 @@
 """How a command starts and ends: grouped help, one line for whatever the user gave wrong, quiet libraries."""
 
 import functools
+import io
 import logging
 import os
 import re
@@ -70,6 +71,9 @@ def reporting_user_errors(
         logging.getLogger("jax").setLevel(logging.WARNING)  # At INFO it tells which backends it did not find.
         if not flags.FLAGS["verbosity"].present:
             absl_logging.set_verbosity(absl_logging.WARNING)
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):  # Names of files need not be UTF-8.
+                stream.reconfigure(errors="backslashreplace")
         try:
             if len(argv) > 1 and not takes_arguments:
                 raise InputError(f"unexpected argument {argv[1]!r}: flags are written --name=value (see --help)")

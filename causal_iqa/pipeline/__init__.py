@@ -12,12 +12,13 @@ from causal_iqa.pipeline.config import (
 )
 from causal_iqa.pipeline.execution import Execution
 from causal_iqa.pipeline.finished import Run, read_run
+from causal_iqa.pipeline.locking import lock
 from causal_iqa.pipeline.parts import ScoreTable
 from causal_iqa.pipeline.program import make_program
 from causal_iqa.pipeline.provenance import Provenance
 from causal_iqa.pipeline.rows import choose_batch
 from causal_iqa.pipeline.scoring import ImageScores, ScoringConfig, score_images, summary_table, write_scores
-from causal_iqa.pipeline.store import PART_IMAGES, Store, lock
+from causal_iqa.pipeline.store import PART_IMAGES, Store
 from causal_iqa.pipeline.study import Study, prepare, quality_and_performance, run
 from causal_iqa.pipeline.views import View
 

@@ -307,5 +307,7 @@ def check_network_names(kind: str, choices: Sequence[NetworkChoice]) -> None:
     """Raises InputError unless the networks have different names that can stand in the name of a column."""
     check_unique(kind, [choice.name for choice in choices], "NAME=ARCHITECTURE=PATH names two of one kind")
     for choice in choices:
-        if choice.name == ALL_NETWORKS or set(choice.name) & set("/@+"):
-            raise _checks.InputError(f"{kind}: {choice.name!r} cannot be a name; choose one without /, @ and +")
+        if choice.name == ALL_NETWORKS or set(choice.name) & set("/@+") or not choice.name.isprintable():
+            raise _checks.InputError(
+                f"{kind}: {choice.name!r} cannot be a name; choose one of characters that print, without /, @ and +"
+            )

@@ -46,8 +46,10 @@ def read_run(folder: str | os.PathLike[str]) -> Run:
             raise _checks.InputError("it is damaged: its seal is gone")
         config = StudyConfig.from_json(found["config"])
         size = found["dataset"]["size"]
-        if isinstance(size, bool) or not isinstance(size, int) or size < 1:
-            raise _checks.InputError(f"a dataset of {size!r} images")
+        images_per_part = found.get("images_per_part", store.PART_IMAGES)
+        for name, count in (("a dataset", size), ("parts", images_per_part)):
+            if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+                raise _checks.InputError(f"{name} of {count!r} images")
         origin = provenance.Provenance(
             str(found["fingerprint"]), dict(found.get("provenance", {})), *store.read_listings(folder)
         )
@@ -63,7 +65,8 @@ def read_run(folder: str | os.PathLike[str]) -> Run:
             "flags again to restore it"
         )
     is_sealed = "provenance" in found
-    table = _table(origin, config, folder, is_sealed, config.num_images or size)
+    num_images = len(origin.images.ids) if origin.records_images else config.num_images or size
+    table = _table(origin, config, folder, is_sealed, num_images, images_per_part)
     try:
         columns = tuple(Column.from_record(name, record) for name, record in table.metadata["columns"].items())
     except (KeyError, TypeError, AttributeError) as error:
@@ -75,10 +78,15 @@ def read_run(folder: str | os.PathLike[str]) -> Run:
 
 
 def _table(
-    origin: provenance.Provenance, config: StudyConfig, folder: pathlib.Path, is_sealed: bool, num_images: int
+    origin: provenance.Provenance,
+    config: StudyConfig,
+    folder: pathlib.Path,
+    is_sealed: bool,
+    num_images: int,
+    images_per_part: int,
 ) -> parts.ScoreTable:
     images = origin.images if origin.records_images else provenance.Listing()
-    num_parts = -(-(len(images.ids) or num_images) // store.PART_IMAGES)
+    num_parts = -(-num_images // images_per_part)
     # As many as there are and one more: a damaged number asks for no more work than that.
     written = sum(1 for _ in (folder / "scores").glob("part-*.parquet"))
     paths = [store.part_path(folder, number) for number in range(min(num_parts, written + 1))]
@@ -89,7 +97,7 @@ def _table(
             f"run: {folder} is not finished: {num_parts - there} of {num_parts} parts missing, first {missing[0]}; "
             "give experiments.align the same flags again to finish it"
         )
-    expected = [store.expected_part(origin.fingerprint, images, number) for number in range(num_parts)]
+    expected = [store.expected_part(origin.fingerprint, images, number, images_per_part) for number in range(num_parts)]
     try:
         return parts.read_parts(paths, expected, config.conditions, must_be_sealed=is_sealed)
     except _checks.InputError as error:

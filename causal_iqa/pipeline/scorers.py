@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from causal_iqa import backbones, metrics, quality
+from causal_iqa import _checks, backbones, metrics, quality
 from causal_iqa.pipeline.columns import (
     Scorer,
     count_variant,
@@ -19,6 +19,9 @@ from causal_iqa.pipeline.views import View
 def resolve_metrics(names: Sequence[str]) -> tuple[metrics.MetricSpec, ...]:
     """Makes the conventional metrics of a study; InputError when a file is unfit or two have one name."""
     found = tuple(metrics.resolve(name) for name in names)
+    for spec in found:
+        if not spec.name.isprintable():
+            raise _checks.InputError(f"metrics: {spec.name!r} cannot be the name of a column; rename the file")
     check_unique("metrics", [spec.name for spec in found], "rename one of the files")
     return found
 

@@ -5,13 +5,10 @@ digests, `images.parquet` lists the images that every part must hold.
 """
 
 import contextlib
-import errno
-import fcntl
 import json
 import os
 import pathlib
 import re
-import stat
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -20,16 +17,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from causal_iqa import _checks, _files, _reading
-from causal_iqa.pipeline import parts, provenance
+from causal_iqa.pipeline import locking, parts, provenance
 from causal_iqa.pipeline.config import Condition, StudyConfig
 from causal_iqa.pipeline.parts import ScoreTable
 
 # Images per part: what a kill can cost, and the most that are scored in one step.
 PART_IMAGES = 64
 CONFIG_FILE, IMAGES_FILE = "config.json", "images.parquet"
-_SUBFOLDERS = ("scores", "figures")
-# What a killed write leaves behind, by this version and by older ones.
-_LEFTOVER = re.compile(r"\.([0-9a-f]{16}|.+\.\d+)\.tmp")
 
 
 class Store:
@@ -75,9 +69,9 @@ class Store:
         if self._is_locked:
             yield
             return
-        with lock(self.folder, make=True) as descriptor:
-            _check_subfolders(self.folder, descriptor)
-            _remove_leftovers(self.folder)
+        with locking.lock(self.folder, make=True) as descriptor:
+            locking.check_subfolders(self.folder, descriptor)
+            locking.remove_leftovers(self.folder)
             self._begin()
             self._is_locked = True
             try:
@@ -117,6 +111,7 @@ class Store:
             "config": self.config.to_json(),
             "fingerprint": self.fingerprint,
             "provenance": dict(self.provenance.parts),
+            "images_per_part": PART_IMAGES,
             **self.details,
         }
         _files.write_json(self.folder / CONFIG_FILE, config, root=self.folder, sealed=True)
@@ -163,7 +158,7 @@ class Store:
         return part_path(self.folder, number)
 
     def _expected(self, number: int) -> parts.Expected:
-        return expected_part(self.fingerprint, self.provenance.images, number)
+        return expected_part(self.fingerprint, self.provenance.images, number, PART_IMAGES)
 
     def has_part(self, number: int) -> bool:
         """Whether a part is there, whole, of this study and in its place."""
@@ -216,65 +211,6 @@ class Store:
         """
         numbers = range(num_parts)
         return parts.read_parts([self.part(i) for i in numbers], [self._expected(i) for i in numbers], conditions)
-
-
-@contextlib.contextmanager
-def lock(folder: pathlib.Path, *, make: bool = False, flag: str = "output_dir") -> Iterator[int]:
-    """Holds an output folder for this process.
-
-    Args:
-      folder: to hold.
-      make: whether to make it when it is missing.
-      flag: names the folder in an error.
-
-    Yields:
-      The folder's descriptor.
-
-    Raises:
-      InputError: when the folder cannot be made or written, another process holds it, or its .lock is no plain file.
-    """
-    with contextlib.ExitStack() as stack:
-        try:
-            if make:
-                folder.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-            stack.callback(os.close, descriptor)
-            flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
-            file = os.open(".lock", flags, 0o666, dir_fd=descriptor)
-            stack.callback(os.close, file)
-            if not stat.S_ISREG(os.fstat(file).st_mode):
-                raise OSError(errno.ELOOP, "no plain file")
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise _checks.InputError(f"{flag}: another run is working in {folder}") from error
-        except OSError as error:
-            if error.errno in (errno.ELOOP, errno.EISDIR, errno.ENXIO):
-                raise _checks.InputError(f"{flag}: {folder / '.lock'} is a link or no plain file; remove it") from error
-            raise _checks.InputError(
-                f"{flag}: {folder} cannot be made or written: {error.strerror or error}"
-            ) from error
-        yield descriptor
-
-
-def _check_subfolders(folder: pathlib.Path, descriptor: int) -> None:
-    for name in _SUBFOLDERS:
-        try:
-            with contextlib.suppress(FileExistsError):
-                os.mkdir(name, dir_fd=descriptor)
-            mode = os.stat(name, dir_fd=descriptor, follow_symlinks=False).st_mode
-        except OSError as error:
-            raise _checks.InputError(f"output_dir: {folder / name} cannot be made: {error.strerror}") from error
-        if not stat.S_ISDIR(mode):
-            raise _checks.InputError(
-                f"output_dir: {folder / name} is a link or no folder; nothing is written through it, remove it"
-            )
-
-
-def _remove_leftovers(folder: pathlib.Path) -> None:
-    for place in (folder, *(folder / name for name in _SUBFOLDERS)):
-        for path in place.glob(".*.tmp"):
-            if _LEFTOVER.fullmatch(path.name):
-                path.unlink(missing_ok=True)
 
 
 def _look(path: pathlib.Path) -> dict[str, Any] | str | None:
@@ -338,10 +274,10 @@ def read_listings(folder: pathlib.Path) -> tuple[provenance.Listing, provenance.
     return found["judged"], found["anchor"]
 
 
-def expected_part(fingerprint: str, images: provenance.Listing, number: int) -> parts.Expected:
+def expected_part(fingerprint: str, images: provenance.Listing, number: int, images_per_part: int) -> parts.Expected:
     """Says what a part must be; its images are left open where they were not recorded."""
-    first = number * PART_IMAGES
-    own = images.ids[first : first + PART_IMAGES] if images.ids else None
+    first = number * images_per_part
+    own = images.ids[first : first + images_per_part] if images.ids else None
     return parts.Expected(fingerprint, number, own)
 
 

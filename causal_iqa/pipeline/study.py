@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from causal_iqa import _checks, backbones, data
-from causal_iqa.pipeline import parts, provenance, rows, scorers, store
+from causal_iqa.pipeline import inputs, parts, provenance, rows, scorers, store
 from causal_iqa.pipeline.anchors import (
     anchor_kind,
     choose_anchors,
@@ -141,7 +141,7 @@ def _fit_witnesses(config, source, indices, image_size, views, feature_backbones
     if kind in ("head", "text"):
         found = {"kind": kind, "num": num_classes} | ({"templates": config.templates} if kind == "text" else {})
         return found, fit_on_heads(num_classes, views, feature_backbones), provenance.Listing()
-    listing = provenance.list_images(anchor_source, chosen)
+    listing = inputs.list_images(anchor_source, chosen)
     read = read_anchors(anchor_source, chosen, image_size, config.crop_fraction)
     for count in config.anchor_counts:
         if count >= len(read.ids):
@@ -212,7 +212,7 @@ def prepare(config: StudyConfig, execution: Execution = DEFAULT_EXECUTION) -> St
     conditions = degradation_details(config, image_size)
     # Before the anchors, which take time.
     choose_block(image_size, views, len(config.conditions), execution, local_devices(execution)[0])
-    judged = provenance.list_images(source, indices)
+    judged = inputs.list_images(source, indices)
     anchors, witnesses, listing = _fit_witnesses(
         config, source, indices, image_size, views, feature_backbones, execution
     )
@@ -249,7 +249,7 @@ def prepare(config: StudyConfig, execution: Execution = DEFAULT_EXECUTION) -> St
         witnesses=witnesses,
         seed=config.seed,
         stability_views=config.stability_views,
-        provenance=provenance.of_study(
+        provenance=inputs.of_study(
             config, networks, loaded, conventional, source.class_names, image_size, judged, listing
         ),
         details=details,

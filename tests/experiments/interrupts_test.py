@@ -1,5 +1,6 @@
 """A signal ends a binary with one line and its exit code, during import as well as in its main."""
 
+import io
 import os
 import pathlib
 import signal
@@ -49,6 +50,13 @@ def test_a_signal_in_main_says_what_is_kept(capsys, name):
     word = {"SIGINT": "interrupted", "SIGTERM": "terminated"}[name]
     assert capsys.readouterr().err == f"{word}: 3 of 5 parts are kept\n"
     assert end.value.code == 128 + number and signal.getsignal(number) is before
+
+
+def test_a_name_that_is_not_utf_8_is_printed(monkeypatch):
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, "utf-8"))
+    running.reporting_user_errors(lambda _: print(b"caf\xe9.csv".decode("utf-8", "surrogateescape"), flush=True))(["x"])
+    assert written.getvalue() == b"caf\\udce9.csv\n"
 
 
 def test_importing_the_binaries_changes_no_handler():

@@ -23,6 +23,8 @@ _CONFIG = pipeline.StudyConfig(networks=(pipeline.NetworkChoice("scene_cnn_a", "
         ({"severities": (float("inf"),)}, "severities: expected tuple"),
         ({"metrics": (None,)}, "metrics: expected tuple"),
         ({"networks": ("scene_cnn_a",)}, "networks: expected tuple"),
+        ({"networks": (pipeline.NetworkChoice("caf\udce9", "scene_cnn_a"),)}, "networks: .* cannot be a name"),
+        ({"networks": (pipeline.NetworkChoice("a\nb", "scene_cnn_a"),)}, "networks: .* cannot be a name"),
         ({"num_resamples": 10**12}, "num_resamples: expected at most 100000, got 1000000000000"),
         ({"stability_views": 10**6}, "stability_views: expected at most 1000, got 1000000"),
         ({"degradations": ("fog",) * 20_000}, "degradations: fog given twice"),

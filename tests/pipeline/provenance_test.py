@@ -12,7 +12,7 @@ import pytest
 
 import causal_iqa
 from causal_iqa import data, pipeline
-from causal_iqa.pipeline import provenance, rows, store, user_code
+from causal_iqa.pipeline import inputs, provenance, rows, store, user_code
 
 _NETWORK = """
 import jax.numpy as jnp
@@ -203,17 +203,17 @@ def test_anchor_images_are_in_it(config, tmp_path):
 
 def test_many_large_files_are_told_apart_by_size_and_time(config, tmp_path):
     source = data.open_folder(tmp_path / "images")
-    by_content = provenance.list_images(source, range(10))
-    by_time = provenance.list_images(source, range(10), most_bytes=10)
+    by_content = inputs.list_images(source, range(10))
+    by_time = inputs.list_images(source, range(10), most_bytes=10)
     assert by_content.ids == by_time.ids and not set(by_content.stamps) & set(by_time.stamps)
     os.utime(tmp_path / "images" / "a" / "000.png", ns=(1, 1))
     (tmp_path / "images" / "b" / "004.png").unlink()
-    assert provenance.list_images(source, range(9)).stamps == by_content.stamps[:9]
-    again = provenance.list_images(source, range(10), most_bytes=10).stamps
-    assert [i for i in range(10) if again[i] != by_time.stamps[i]] == [0, 9] and again[9] == provenance.UNREADABLE
+    assert inputs.list_images(source, range(9)).stamps == by_content.stamps[:9]
+    again = inputs.list_images(source, range(10), most_bytes=10).stamps
+    assert [i for i in range(10) if again[i] != by_time.stamps[i]] == [0, 9] and again[9] == inputs.UNREADABLE
 
 
 def test_the_library_is_known_by_its_code():
-    found = provenance.of_library()
+    found = inputs.of_library()
     assert set(found) == {"library", "version of JAX", "version of NumPy", "version of Pillow"}
     assert found["library"].startswith(f"{causal_iqa.__version__} ")
