@@ -20,7 +20,7 @@ _SIZES = flags.DEFINE_list("sizes", ["100", "300", "1000"], "Numbers of images."
 _PARTS = flags.DEFINE_list("parts", ["aligned", "sensitive"], "Which desiderata.")
 _MARKDOWN = flags.DEFINE_string("markdown", None, "Where the tables go; the screen otherwise.")
 
-ACCURACIES = (0.02, 0.05, 0.1, 0.3, 0.5, 0.7, 0.9, 0.95, 0.98)
+ACCURACIES = (0.02, 0.05, 0.2, 0.5, 0.8, 0.95, 0.98)
 LEVELS = (0.05, 0.01, 0.001, 0.0001)
 # Noise of an image under a condition beside what is its own under all: the same images fail, or others.
 _NOISE = {"same": 0.3, "others": 2.0}

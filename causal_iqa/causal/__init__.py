@@ -40,8 +40,10 @@ from causal_iqa.causal.independence import (
 )
 from causal_iqa.causal.mediation import Mediation, mediate
 from causal_iqa.causal.observational import (
+    Design,
     Overlap,
     covariates,
+    design,
     nearest_conditions,
     observe,
     overlap,
@@ -76,6 +78,7 @@ __all__ = [
     "CommonSignTest",
     "CorrectedTest",
     "Desiderata",
+    "Design",
     "Distinction",
     "DoseAlignment",
     "DoseResponse",
@@ -103,6 +106,7 @@ __all__ = [
     "common_sign_test",
     "covariates",
     "d_separated",
+    "design",
     "distinctions",
     "do",
     "dose_response",

@@ -5,7 +5,7 @@ condition each image is seen under, as in the field, where dark scenes meet the 
 from the estimators, and remain as the truth they are compared with.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import jax
@@ -28,6 +28,20 @@ class Overlap(NamedTuple):
     effective_share: np.ndarray
     imbalance: float
     imbalance_weighted: float
+
+
+class Design(NamedTuple):
+    """The covariates of an adjustment.
+
+    x: float64 [N, F], first column ones, the others of mean 0 and variance 1.
+    groups: int [F], the covariate that each column is of, -1 for the ones: the columns of the labels are one covariate,
+      a factor and its square another.
+    names: of the covariates, in the order of their numbers.
+    """
+
+    x: np.ndarray
+    groups: np.ndarray
+    names: tuple[str, ...]
 
 
 def severity_propensities(hardness: np.ndarray, severities: Sequence[float], *, strength: float) -> np.ndarray:
@@ -122,7 +136,7 @@ def true_means(values: np.ndarray, arms: np.ndarray) -> np.ndarray:
 
 
 def covariates(labels: np.ndarray | None, factors: Sequence[np.ndarray] = ()) -> np.ndarray:
-    """The design matrix of the adjustment: a constant, the labels one-hot, each factor standardised and its square.
+    """The matrix of the adjustment: `design` without the names.
 
     Args:
       labels: int [N], or None when they are not adjusted for.
@@ -134,18 +148,40 @@ def covariates(labels: np.ndarray | None, factors: Sequence[np.ndarray] = ()) ->
     Raises:
       ValueError: for values that are not finite, or nothing to say what N is.
     """
-    parts = []
+    return design(labels, {str(place): factor for place, factor in enumerate(factors)}).x
+
+
+def design(labels: np.ndarray | None, factors: Mapping[str, np.ndarray]) -> Design:
+    """The design of the adjustment: a constant, the labels one-hot, each factor standardised and its square.
+
+    Args:
+      labels: int [N], or None when they are not adjusted for.
+      factors: name -> numbers [N].
+
+    Returns:
+      `Design`; columns that never vary are left out. The labels are called "Y".
+
+    Raises:
+      ValueError: for values that are not finite, or nothing to say what N is.
+    """
+    parts: list[np.ndarray] = []
+    groups, names = [-1], []
     if labels is not None:
-        parts += list((np.asarray(labels)[:, None] == np.unique(labels)[None, 1:]).T.astype(np.float64))
-    for factor in factors:
+        own = (np.asarray(labels)[:, None] == np.unique(labels)[None, 1:]).T.astype(np.float64)
+        parts, groups, names = [*own], groups + [0] * len(own), ["Y"]
+    for name, factor in factors.items():
         if not np.isfinite(factor).all():
             raise ValueError("factors: expected finite numbers")
         z = _standardised(np.asarray(factor, np.float64))
         parts += [z, z**2]
+        groups += [len(names)] * 2
+        names.append(name)
     if not parts:
         raise ValueError("labels, factors: expected at least one that varies")
     x = np.stack([_standardised(part) for part in parts], axis=1)
-    return np.concatenate([np.ones((len(x), 1)), x[:, x.std(axis=0) > 0]], axis=1)
+    kept = np.r_[True, x.std(axis=0) > 0]
+    whole = np.concatenate([np.ones((len(x), 1)), x], axis=1)
+    return Design(whole[:, kept], np.array(groups)[kept], tuple(names))
 
 
 def _standardised(values: np.ndarray) -> np.ndarray:

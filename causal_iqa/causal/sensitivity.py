@@ -15,28 +15,40 @@ class Robustness(NamedTuple):
     value: robustness value: a confounder that explains this share of the residual variance of both treatment and
       outcome brings the effect to 0; weaker ones cannot.
     value_significance: the share that brings it to the edge of significance.
-    benchmark: largest share of the residual variance of the treatment, and of the outcome, that one observed covariate
-      explains: a confounder as strong as the strongest observed one.
-    benchmark_bias: largest bias from a confounder with these two shares, in units of the outcome.
+    strongest: the observed covariate whose twin, left out, would bias the effect most, by its number in `groups`; -1
+      where there is none.
+    benchmark: shares of the residual variance of treatment and of outcome that such a twin can explain; 1 for the
+      treatment where no bound exists.
+    benchmark_bias: the largest bias from it, in units of the outcome; infinite where no bound exists.
     """
 
     effect: float
     standard_error: float
     value: float
     value_significance: float
+    strongest: int
     benchmark: tuple[float, float]
     benchmark_bias: float
 
 
-def robustness(treated: np.ndarray, x: np.ndarray, outcome: np.ndarray, *, alpha: float = 0.05) -> Robustness:
+def robustness(
+    treated: np.ndarray, x: np.ndarray, outcome: np.ndarray, *, groups: np.ndarray | None = None, alpha: float = 0.05
+) -> Robustness:
     """Robustness value of the coefficient of a binary treatment in a linear regression on covariates.
 
     RV = (sqrt(f^4 + 4 f^2) - f^2) / 2 with f = |t| / sqrt(degrees of freedom), t the coefficient's t statistic.
+
+    An unobserved confounder as strong as an observed covariate, with Cohen's f^2 = R^2 / (1 - R^2) of that covariate
+    given the others, explains at most R2_D = f2_D of the treatment and R2_Y = eta^2 f2_Y of the outcome,
+    eta = (1 + f2_D) / sqrt(1 - f2_D^2). Its bias is at most se sqrt(df R2_Y R2_D / (1 - R2_D)). For f2_D of 1 and more
+    there is no bound.
 
     Args:
       treated: bool [N].
       x: covariates [N, F], the first column ones; a confounder that is left out of them is unobserved.
       outcome: [N].
+      groups: int [F], the covariate that each column belongs to (`Design.groups`): the columns of a label count as one
+        covariate. By default every column but the first is one.
       alpha: level of significance.
 
     Returns:
@@ -47,15 +59,19 @@ def robustness(treated: np.ndarray, x: np.ndarray, outcome: np.ndarray, *, alpha
 
     References:
       [1] C. Cinelli, C. Hazlett (2020), Making sense of sensitivity: extending omitted variable bias, JRSS B 82,
-        sections 4.1 to 4.4.
+        sections 4.1 to 4.4; the bound is theirs for k_D = k_Y = 1.
     """
     treated, outcome = np.asarray(treated, np.float64), np.asarray(outcome, np.float64)
     if x.ndim != 2 or not len(x) == len(treated) == len(outcome):
         raise ValueError(
             f"treated, x, outcome: expected [N], [N, F], [N], got {treated.shape}, {x.shape}, {outcome.shape}"
         )
+    groups = np.arange(x.shape[1]) - 1 if groups is None else np.asarray(groups, int)
+    if groups.shape != x.shape[1:]:
+        raise ValueError(f"groups: expected [{x.shape[1]}], one for each column of x, got {groups.shape}")
     # Columns that never vary among these images say nothing.
-    x = x[:, np.r_[True, x[:, 1:].std(axis=0) > 1e-9]]
+    kept = np.r_[True, x[:, 1:].std(axis=0) > 1e-9]
+    x, groups = x[:, kept], groups[kept]
     whole = np.column_stack([treated, x])
     freedom = len(x) - np.linalg.matrix_rank(whole)
     if freedom < 2:
@@ -66,12 +82,15 @@ def robustness(treated: np.ndarray, x: np.ndarray, outcome: np.ndarray, *, alpha
     error = math.sqrt(left @ left / freedom / (d @ d))
     f = abs(effect / error) / math.sqrt(freedom)
     critical = stats.t.ppf(1 - alpha / 2, freedom - 1) / math.sqrt(freedom - 1)
-    shares = [
-        (_share(treated, x, j), _share(outcome, np.column_stack([treated, x]), j + 1)) for j in range(1, x.shape[1])
-    ]
-    of_d, of_y = (max((share[i] for share in shares), default=0.0) for i in (0, 1))
-    bias = error * math.sqrt(freedom * of_y * of_d / (1 - of_d))
-    return Robustness(effect, error, _value(f), _value(f - critical), (of_d, of_y), bias)
+    strongest, benchmark, bias = -1, (0.0, 0.0), 0.0
+    for group in np.unique(groups[1:]):
+        own = groups == group
+        f_d, f_y = _cohens_f2(treated, x, own), _cohens_f2(outcome, whole, np.r_[False, own])
+        shares = (f_d, min(1.0, (1 + f_d) ** 2 / (1 - f_d**2) * f_y)) if f_d < 1 else (1.0, 1.0)
+        largest = error * math.sqrt(freedom * shares[1] * shares[0] / (1 - shares[0])) if f_d < 1 else math.inf
+        if strongest < 0 or largest > bias:
+            strongest, benchmark, bias = int(group), shares, largest
+    return Robustness(effect, error, _value(f), _value(f - critical), strongest, benchmark, bias)
 
 
 def e_value(risk_treated: float, risk_untreated: float) -> float:
@@ -106,7 +125,8 @@ def _residuals(y: np.ndarray, x: np.ndarray) -> np.ndarray:
     return y - x @ np.linalg.lstsq(x, y, rcond=None)[0]
 
 
-def _share(y: np.ndarray, x: np.ndarray, column: int) -> float:
-    """Partial R^2 of y with one column of x, given the others."""
-    without = _residuals(y, np.delete(x, column, axis=1))
-    return float(1 - (_residuals(y, x) ** 2).sum() / (without**2).sum())
+def _cohens_f2(y: np.ndarray, x: np.ndarray, columns: np.ndarray) -> float:
+    """R^2 / (1 - R^2), R^2 the share of what the other columns of x leave of y that these columns explain."""
+    left = (_residuals(y, x) ** 2).sum()
+    without = (_residuals(y, x[:, ~columns]) ** 2).sum()
+    return float(max(without / left - 1, 0.0)) if left > 0 else math.inf

@@ -177,21 +177,51 @@ def test_robustness_against_the_regression_with_the_confounder():
     f = abs(b[0] / error) / np.sqrt(n - 3)
     assert found.value**2 / (1 - found.value) == pytest.approx(f**2)
     assert 0 < found.value_significance < found.value
-    assert found.benchmark[0] == pytest.approx(stats.pearsonr(treated, z)[0] ** 2)
+    share = stats.pearsonr(treated, z)[0] ** 2
+    assert found.benchmark[0] == pytest.approx(share / (1 - share))
 
 
-def test_robustness_holds_where_the_truth_is_known():
-    """Leaving a confounder out changes the effect by exactly the bias that its two shares give."""
+@pytest.mark.parametrize("strength", [0.3, 0.6, 0.9])
+def test_an_omitted_twin_of_the_strongest_covariate_biases_by_the_bound(strength):
+    """Columns at right angles: the twin's bias is exactly the bound of Cinelli and Hazlett in a fit without it."""
     rng = np.random.default_rng(7)
-    n = 500
-    u = rng.normal(size=n)
-    treated = u + rng.normal(size=n) > 0
-    y = treated + 0.7 * u + rng.normal(size=n)
-    ones = np.ones((n, 1))
-    short, long = causal.robustness(treated, ones, y), causal.robustness(treated, np.column_stack([ones, u]), y)
-    share_d, share_y = long.benchmark
-    bias = short.standard_error * np.sqrt((n - 2) * share_y * share_d / (1 - share_d))
-    assert short.effect - long.effect == pytest.approx(bias, rel=1e-6)
+    basis = np.linalg.qr(np.column_stack([np.ones(300), rng.normal(size=(300, 5))]))[0] * np.sqrt(300)
+    observed, weak, twin, noise, more = basis[:, 1:].T
+    treatment = strength * (observed + twin) + 0.2 * weak + noise
+    outcome = treatment + strength * (observed + twin) + 0.1 * weak + more
+    x = np.column_stack([np.ones(300), weak, observed])
+    short = causal.robustness(treatment, x, outcome)
+    assert short.strongest == 1
+    assert short.effect - 1 == pytest.approx(short.benchmark_bias, rel=1e-9)
+    # Today's shares of the observed covariate itself are those of a weaker one.
+    assert short.benchmark[0] == pytest.approx(strength**2 / (1 + strength**2))
+
+
+def test_columns_of_one_label_are_one_covariate():
+    rng = np.random.default_rng(8)
+    label, factor = rng.integers(0, 6, 400), rng.normal(size=400)
+    treated = rng.normal(size=6)[label] + 0.5 * factor + rng.normal(size=400)
+    outcome = rng.normal(size=6)[label] + 0.2 * factor + rng.normal(size=400)
+    made = causal.design(label, {"contrast": factor})
+    assert made.names == ("Y", "contrast")
+    assert made.groups.tolist() == [-1, *[0] * 5, 1, 1]
+    np.testing.assert_array_equal(made.x, causal.covariates(label, [factor]))
+    together = causal.robustness(treated, made.x, outcome, groups=made.groups)
+    apart = causal.robustness(treated, made.x, outcome)
+    assert together.strongest == 0
+    # By formula, from two regressions each.
+    means = np.array([treated[label == k].mean() for k in range(6)])[label]
+    assert together.benchmark_bias > apart.benchmark_bias
+    assert together.benchmark[0] > 0.5 * means.var() / (treated - means).var()
+
+
+def test_a_covariate_that_says_nearly_all_of_the_treatment_has_no_bound():
+    rng = np.random.default_rng(9)
+    z = rng.normal(size=100)
+    found = causal.robustness(z + 0.1 * rng.normal(size=100), np.column_stack([np.ones(100), z]), rng.normal(size=100))
+    assert found.benchmark_bias == np.inf
+    with pytest.raises(ValueError, match="groups"):
+        causal.robustness(z > 0, np.column_stack([np.ones(100), z]), z, groups=np.zeros(1))
 
 
 def test_e_values():
