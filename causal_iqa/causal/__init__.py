@@ -1,6 +1,6 @@
 """What the graph of a metric says must hold, and what interventions on the imaging condition did."""
 
-from causal_iqa.causal.adjustment import METHODS, ArmMeans, Assignment, arm_means, assign, estimate_arms
+from causal_iqa.causal.adjustment import DEFAULT_METHOD, METHODS, ArmMeans, Assignment, arm_means, assign, estimate_arms
 from causal_iqa.causal.claims import (
     RELEVANT_CORRELATION,
     RELEVANT_FALL,
@@ -38,7 +38,7 @@ from causal_iqa.causal.independence import (
     one_row_per_image,
     statement_tests,
 )
-from causal_iqa.causal.mediation import Mediation, mediate
+from causal_iqa.causal.mediation import MOST_OFF_SUPPORT, Mediation, Split, mediate
 from causal_iqa.causal.observational import (
     Design,
     Overlap,
@@ -52,7 +52,7 @@ from causal_iqa.causal.observational import (
 )
 from causal_iqa.causal.ordered_means import StepFalls, falls_by_degradation, step_falls
 from causal_iqa.causal.refutations import Refutation, refute
-from causal_iqa.causal.sensitivity import Robustness, e_value, robustness
+from causal_iqa.causal.sensitivity import Robustness, e_value, e_value_of_resamples, robustness
 from causal_iqa.causal.within_conditions import (
     CommonSignTest,
     common_sign_test,
@@ -62,9 +62,11 @@ from causal_iqa.causal.within_conditions import (
 clustered_test = within_condition_independence_test
 
 __all__ = [
+    "DEFAULT_METHOD",
     "FAMILIES",
     "LEAST_IMAGES",
     "METHODS",
+    "MOST_OFF_SUPPORT",
     "RELEVANT_CORRELATION",
     "RELEVANT_FALL",
     "RIVALS",
@@ -93,6 +95,7 @@ __all__ = [
     "Overlap",
     "Refutation",
     "Robustness",
+    "Split",
     "StepFalls",
     "Trend",
     "Verdict",
@@ -111,6 +114,7 @@ __all__ = [
     "do",
     "dose_response",
     "e_value",
+    "e_value_of_resamples",
     "estimate_arms",
     "fall_claim",
     "falling_trend",

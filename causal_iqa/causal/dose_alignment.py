@@ -9,12 +9,17 @@ from scipy import stats
 
 from causal_iqa.causal.estimates import Estimate, check_level, from_resamples, resample_rows, weighted_means
 
+_LEAST_POINTS = 4
+# Between which every field of `DoseAlignment` lies; noise moves all of them in one direction.
+_BOUNDS = ((-1.0, 1.0), (-1.0, 1.0), (0.0, 1.0), (0.0, 1.0))
+
 
 class DoseAlignment(NamedTuple):
     """Agreement of two dose-response curves of one degradation, each with its interval.
 
-    correlation: Pearson correlation of the two curves over the severities, clean included where it has a score.
-    order: Kendall's tau-b of the two curves: 1 when both put the severities in the same order.
+    correlation: Pearson correlation of the two curves over the severities, clean included where it has a score; NaN
+      for fewer than four points, which agree by chance too often.
+    order: Kendall's tau-b of the two curves: 1 when both put the severities in the same order; NaN likewise.
     area: mean distance of the curves in [0, 1], each mapped to [0, 1] by its range over all degradations: 0 when a
       common scale serves both, so that one degradation costs the score as much as it costs performance.
     shape_area: the same, each mapped by its range within this degradation: 0 when both fall at the same severities.
@@ -63,7 +68,7 @@ def align_doses(
 
     Returns:
       (degradation -> `DoseAlignment`, their mean over the degradations where each number is defined). Correlation and
-      order are better high, areas low; NaN where a curve has fewer than two points or never changes.
+      order are better high, areas low; NaN where a curve has too few points or never changes.
 
     Raises:
       ValueError: when shapes do not fit.
@@ -132,8 +137,9 @@ def falling_trend(values: np.ndarray) -> Trend:
 
 
 def _summarise(rows: np.ndarray, level: float) -> DoseAlignment:
-    value, low, high = from_resamples(rows, level=level)
-    return DoseAlignment(*(Estimate(*map(float, one)) for one in zip(value, low, high, strict=True)))
+    columns = zip(rows.T, _BOUNDS, strict=True)
+    found = (from_resamples(one, level=level, biased=True, bounds=bounds) for one, bounds in columns)
+    return DoseAlignment(*(Estimate(*map(float, one)) for one in found))
 
 
 def _to_unit(curves: np.ndarray) -> np.ndarray:
@@ -147,12 +153,16 @@ def _to_unit(curves: np.ndarray) -> np.ndarray:
 
 
 def _pearson(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    if x.shape[1] < _LEAST_POINTS:
+        return np.full(len(x), np.nan)
     x, y = x - x.mean(axis=1, keepdims=True), y - y.mean(axis=1, keepdims=True)
     with np.errstate(invalid="ignore", divide="ignore"):
         return (x * y).sum(axis=1) / np.sqrt((x * x).sum(axis=1) * (y * y).sum(axis=1))
 
 
 def _kendall(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    if x.shape[1] < _LEAST_POINTS:
+        return np.full(len(x), np.nan)
     first, second = np.triu_indices(x.shape[1], 1)
     x, y = np.sign(x[:, first] - x[:, second]), np.sign(y[:, first] - y[:, second])
     with np.errstate(invalid="ignore", divide="ignore"):

@@ -11,11 +11,20 @@ import jax
 import numpy as np
 from scipy import stats
 
-from causal_iqa.alignment import resample_counts
+from causal_iqa.causal.estimates import (
+    LEAST_IMAGES,
+    check_level,
+    from_resamples,
+    resample_rows,
+    weighted_means,
+)
 
 
 class Effect(NamedTuple):
-    """Average effect of every condition against clean, [C], in units of the value, with percentile intervals."""
+    """Average effect of every condition against clean, [C], in units of the value, with intervals.
+
+    effect, low, high: [C]; bounds are NaN for fewer than `LEAST_IMAGES` images.
+    """
 
     effect: np.ndarray
     low: np.ndarray
@@ -57,21 +66,13 @@ def average_effects(
     values, clean = np.asarray(values, np.float64), np.asarray(clean, np.float64)
     if values.ndim != 2 or clean.shape != values.shape[1:]:
         raise ValueError(f"values, clean: expected [C, N] and [N], got {values.shape} and {clean.shape}")
-    if not 0 < level < 1:
-        raise ValueError(f"level: expected a number in (0, 1), got {level!r}")
+    check_level(level)
     with np.errstate(invalid="ignore"):
         change = values - clean
-    defined = np.isfinite(change)
-    change = np.where(defined, change, 0.0)
-    counts = resample_counts(key, values.shape[1], num_resamples).astype(np.float64)
-    counts = np.concatenate([np.ones((1, values.shape[1])), counts])
-    with np.errstate(invalid="ignore", divide="ignore"):
-        means = (counts @ change.T) / (counts @ defined.T.astype(np.float64))
-    low, high = np.full((2, len(values)), np.nan)
-    some = defined.any(axis=1)
-    if some.any():
-        low[some], high[some] = np.nanquantile(means[1:, some], [(1 - level) / 2, (1 + level) / 2], axis=0)
-    return Effect(means[0], low, high)
+    counts = resample_rows(key, values.shape[1], num_resamples)
+    found = from_resamples(weighted_means(counts, change), level=level)
+    few = np.isfinite(change).sum(axis=1) < LEAST_IMAGES
+    return Effect(found.value, *(np.where(few, np.nan, bound) for bound in (found.low, found.high)))
 
 
 def dose_response(

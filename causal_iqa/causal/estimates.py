@@ -32,8 +32,10 @@ def resample_rows(key: jax.Array, num_images: int, num_resamples: int) -> np.nda
       num_resamples: B.
 
     Returns:
-      float64 [1 + B, N], the first row ones.
+      float64 [1 + B, N], the first row ones; that row alone for fewer than `LEAST_IMAGES` images.
     """
+    if num_images < LEAST_IMAGES:
+        return np.ones((1, num_images))
     counts = resample_counts(key, num_images, num_resamples).astype(np.float64)
     return np.concatenate([np.ones((1, num_images)), counts])
 
@@ -44,12 +46,21 @@ def check_level(level: float) -> None:
         raise ValueError(f"level: expected a number in (0, 1), got {level!r}")
 
 
-def from_resamples(rows: np.ndarray, *, level: float = 0.95) -> Estimate:
-    """The first row with the percentile interval of the others.
+def from_resamples(
+    rows: np.ndarray, *, level: float = 0.95, biased: bool = False, bounds: tuple[float, float] = (-np.inf, np.inf)
+) -> Estimate:
+    """The first row with an interval from the others.
+
+    The interval is that of the percentiles. Resampling adds noise once more, and moves a number that noise moves in one
+    direction (a mean distance, a correlation near 1) by about as much as it lies off itself: the basic interval, the
+    percentiles turned around the estimate, undoes this. So the interval of such a number is the hull of both, as it is
+    for every estimate that its percentiles do not hold: an interval always holds its estimate.
 
     Args:
       rows: [1 + B, ...], NaN where a resample has no value.
       level: of the interval, in (0, 1).
+      biased: whether noise moves the number in one direction.
+      bounds: between which the number lies by definition.
 
     Returns:
       `Estimate` of arrays [...]; bounds are NaN where the value or all of its resamples are.
@@ -58,7 +69,8 @@ def from_resamples(rows: np.ndarray, *, level: float = 0.95) -> Estimate:
       ValueError: when level is out of range.
 
     References:
-      [1] A. Davison, D. Hinkley (1997), Bootstrap methods and their application, section 5.3.
+      [1] A. Davison, D. Hinkley (1997), Bootstrap methods and their application, sections 5.2.1 (basic) and 5.3
+        (percentile intervals).
     """
     check_level(level)
     rows = np.asarray(rows, np.float64)
@@ -70,11 +82,17 @@ def from_resamples(rows: np.ndarray, *, level: float = 0.95) -> Estimate:
         tails = [(1 - level) / 2, (1 + level) / 2]
         chosen = drawn[:, known] if value.ndim else drawn[:, None]
         # Sorting once is far quicker than nanquantile, and most often nothing is missing.
-        bounds = np.quantile(chosen, tails, axis=0) if np.isfinite(chosen).all() else np.nanquantile(chosen, tails, 0)
+        quantile = np.quantile if np.isfinite(chosen).all() else np.nanquantile
+        percentiles = quantile(chosen, tails, axis=0)
+        own = value[known] if value.ndim else value[None]
+        basic = np.clip(2 * own - percentiles[::-1], *bounds)
+        missed = (own < percentiles[0]) | (own > percentiles[1])
+        hull = np.minimum(percentiles[0], basic[0]), np.maximum(percentiles[1], basic[1])
+        interval = np.where(biased | missed, hull, percentiles)
         if value.ndim:
-            low[known], high[known] = bounds
+            low[known], high[known] = interval
         else:
-            low, high = bounds[:, 0]
+            low, high = interval[:, 0]
     return Estimate(np.where(np.isfinite(value), value, np.nan)[()], low[()], high[()])
 
 

@@ -18,28 +18,52 @@ _KNOTS = 12
 # Penalty on the curvature of M over Q, in units of one image: where no image is, the curve goes on straight.
 _CURVATURE = 3.0
 _FOLDS = 2
+# The range of a severity's scores holds all but this share of them at either end.
+_TAIL = 0.01
+# With more of the scores beyond the other severity's range the curve there is made up.
+MOST_OFF_SUPPORT = 0.1
 # Conditions whose features are in memory at once.
 _ROWS = 16
 
 
-class Mediation(NamedTuple):
-    """Effects of C conditions on performance, split by a score; fields of estimates are [C].
+class Split(NamedTuple):
+    """An effect on performance and the parts that it has by a score, each with its interval; [C] or scalars.
 
     total: E[M | do(c)] - E[M | do(base)].
     indirect: the part that goes with the change of the score's distribution (natural indirect effect).
     direct: the rest (natural direct effect).
     predicted: the effect that one curve of M over Q for all conditions predicts (surrogate).
-    share: indirect over total, of the means over the conditions; 1 for a perfect surrogate, 0 for an irrelevant score.
-    surrogate_share: predicted over total, of the means over the conditions.
-    base: "clean", or "mildest" where the score of clean images is missing or one for all (PSNR, SSIM).
     """
 
     total: Estimate
     indirect: Estimate
     direct: Estimate
     predicted: Estimate
+
+
+class Mediation(NamedTuple):
+    """Effects of C conditions on performance, split by a score.
+
+    conditions: the split of every condition, [C].
+    mean: the split of the mean effect over the conditions.
+    share: indirect over total, of the means; 1 for a perfect surrogate, 0 for an irrelevant score. It is a share only
+      where `share_reason` is empty.
+    share_reason: why the indirect part cannot be read as a share of the total; empty where it can.
+    surrogate_share: predicted over total, of the means.
+    surrogate_reason: why the predicted effect cannot be read as a share of the total; empty where it can.
+    off_support: share of the scores under one severity that lie beyond the range of those under the severity before or
+      after it, mean over the steps. There the curve of M over Q is extrapolated. Above `MOST_OFF_SUPPORT` the direct
+      and indirect parts are not identified, and NaN.
+    base: "clean", or "mildest" where the score of clean images is missing or one for all (PSNR, SSIM).
+    """
+
+    conditions: Split
+    mean: Split
     share: Estimate
+    share_reason: str
     surrogate_share: Estimate
+    surrogate_reason: str
+    off_support: float
     base: str
 
 
@@ -108,23 +132,60 @@ def mediate(
     curves = _fit_curves(q, np.where(known, m, 0.0), known, counts, folds)
     means = weighted_means(counts, np.where(known, m, np.nan))
     rows = np.full((4, len(counts), c), np.nan)
+    off = []
     for path in _paths(degradations, np.asarray(severities, np.float64), c, has_clean):
         indirect = np.zeros(len(counts))
         for before, after in itertools.pairwise(path):
+            off.append(_off_support(*(q[row][known[row]] for row in (before, after))))
             indirect = indirect + _indirect(curves, before, after)
             total = means[:, after] - means[:, path[0]]
             predicted = curves.pooled[:, after] - curves.pooled[:, path[0]]
             rows[:, :, after] = total, indirect, total - indirect, predicted
     usable = (2 * known[:c].sum(axis=1) > n) & np.isfinite(rows[:, 0]).all(axis=0)
     rows[:, :, ~usable] = np.nan
+    off_support = float(np.nanmean(off)) if np.isfinite(off).any() else np.nan
+    if off_support > MOST_OFF_SUPPORT:
+        rows[1:3] = np.nan
     with np.errstate(invalid="ignore", divide="ignore"):
         on_average = rows[:, :, usable].sum(axis=2) / usable.sum()
-        shares = on_average[[1, 3]] / on_average[0]
+        shares = [from_resamples(on_average[part] / on_average[0], level=level) for part in (1, 3)]
+    mean = Split(*(from_resamples(one, level=level) for one in on_average))
     return Mediation(
-        *(from_resamples(one, level=level) for one in rows),
-        *(from_resamples(one, level=level) for one in shares),
+        Split(*(from_resamples(one, level=level) for one in rows)),
+        mean,
+        shares[0],
+        _no_share(shares[0], mean.total, off_support),
+        shares[1],
+        _no_share(shares[1], mean.total, 0.0),
+        off_support,
         "clean" if has_clean else "mildest",
     )
+
+
+def _no_share(share: Estimate, total: Estimate, off_support: float) -> str:
+    """Why a part of the total is not to be read as a share, or nothing."""
+    if not np.isfinite(total.value):
+        return "no effect that is defined"
+    if off_support > MOST_OFF_SUPPORT:
+        return f"not identified: {100 * off_support:.0f} % of the scores lie beyond those of the severity beside"
+    if not np.isfinite(share.value):
+        return "not defined"
+    if total.low <= 0 <= total.high:
+        return "the effect on performance is not surely other than 0"
+    if not 0 <= share.value <= 1:
+        return "part and rest have opposite signs"
+    return ""
+
+
+def _off_support(before: np.ndarray, after: np.ndarray) -> float:
+    """Share of either sample that lies beyond the range of the other, less a tail of it at both ends; mean of both."""
+    if not (len(before) and len(after)):
+        return np.nan
+    beyond = []
+    for own, other in ((before, after), (after, before)):
+        low, high = np.quantile(other, [_TAIL, 1 - _TAIL])
+        beyond.append(((own < low) | (own > high)).mean())
+    return float(np.mean(beyond))
 
 
 def _tells_images_apart(clean: np.ndarray, scores: np.ndarray) -> bool:

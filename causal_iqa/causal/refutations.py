@@ -6,40 +6,39 @@ import jax
 import numpy as np
 
 from causal_iqa.causal import adjustment
+from causal_iqa.causal.estimates import Estimate, from_resamples
+
+# A covariate of noise hardly moves the effect, so that its narrow interval may miss it by a hair.
+_SLACK = 0.02
 
 
 class Refutation(NamedTuple):
     """One attempt, repeated with fresh random draws.
 
     name: what was changed.
-    expected: effect that an honest estimate should give: 0 for a placebo, else the original one.
-    mean: effect after the change, mean over the repeats.
-    low, high: interval of the repeats.
-    passed: whether the interval holds the expected effect.
+    expected: effect that an honest estimate should give: 0 for a placebo, else the estimate itself with its interval.
+    found: median effect after the change, with the interval of the repeats.
+    passed: whether the interval of the repeats holds the expected effect.
     """
 
     name: str
-    expected: float
-    mean: float
-    low: float
-    high: float
+    expected: Estimate
+    found: Estimate
     passed: bool
 
 
 def refute(
     key: jax.Array,
-    treatment: np.ndarray,
-    x: np.ndarray,
+    assignment: adjustment.Assignment,
     outcome: np.ndarray,
     *,
     arm: int,
-    num_arms: int,
-    method: str = "doubly_robust",
+    method: str = adjustment.DEFAULT_METHOD,
     num_repeats: int = 30,
     share: float = 0.8,
     level: float = 0.95,
 ) -> tuple[Refutation, ...]:
-    """Refutes the effect of one arm against arm 0.
+    """Refutes the effect of one arm against arm 0, as estimated from this very assignment.
 
     - placebo_treatment: the arms are permuted over the images; no effect may remain.
     - random_common_cause: a covariate of noise is added to the adjustment; the effect may not move.
@@ -49,29 +48,30 @@ def refute(
 
     Args:
       key: random key of the repeats.
-      treatment: int [N], arm of each image.
-      x: covariates [N, F] (`observational.covariates`).
+      assignment: from `assign`, the one that the estimates in question come from.
       outcome: [N], finite.
       arm: the arm, not 0.
-      num_arms: K.
       method: of `adjustment.METHODS`.
       num_repeats: of each attempt.
       share: of the images in a subset, in (0, 1).
       level: of the intervals.
 
     Returns:
-      Three refutations.
+      Three refutations. The estimate has an interval where the assignment has resamples.
 
     Raises:
-      ValueError: when arm, share or shapes are out of range.
+      ValueError: when arm, share or method are out of range.
 
     References:
       [1] A. Sharma, E. Kiciman (2020), DoWhy: an end-to-end library for causal inference.
     """
+    treatment, x, num_arms = assignment.treatment, assignment.x, assignment.propensity.shape[1]
     if not 0 < arm < num_arms or not 0 < share < 1:
         raise ValueError(
             f"arm, share: expected an arm from 1 to {num_arms - 1} and a share in (0, 1), got {arm}, {share}"
         )
+    if method not in adjustment.METHODS:
+        raise ValueError(f"method: expected one of {', '.join(adjustment.METHODS)}, got {method!r}")
     n = len(treatment)
     rng = np.random.default_rng(np.asarray(jax.random.key_data(key)).astype(np.uint32))
 
@@ -85,19 +85,18 @@ def refute(
         parts = [np.flatnonzero(treatment == one) for one in range(num_arms)]
         return np.concatenate([rng.permutation(part)[: max(2, round(share * len(part)))] for part in parts])
 
-    original = effect(treatment, x, outcome)
+    rows = adjustment.arm_means(assignment, outcome)[method]
+    original = Estimate(*map(float, from_resamples(rows[:, arm] - rows[:, 0], level=level)))
     placebo = [effect(rng.permutation(treatment), x, outcome) for _ in range(num_repeats)]
     noise = [effect(treatment, np.column_stack([x, rng.normal(size=n)]), outcome) for _ in range(num_repeats)]
     smaller = [effect(treatment[rows], x[rows], outcome[rows]) for rows in (subset() for _ in range(num_repeats))]
-    tried = (("placebo_treatment", 0.0, placebo), ("random_common_cause", original, noise))
+    tried = (("placebo_treatment", Estimate(0.0, 0.0, 0.0), placebo), ("random_common_cause", original, noise))
     tried += (("random_subset", original, smaller),)
     return tuple(_judge(name, expected, np.array(drawn), level) for name, expected, drawn in tried)
 
 
-def _judge(name: str, expected: float, drawn: np.ndarray, level: float) -> Refutation:
-    low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])
-    # A covariate of noise hardly moves the effect, so that its narrow interval may miss it by a hair.
-    slack = 0.02 * abs(expected)
-    return Refutation(
-        name, expected, float(drawn.mean()), float(low), float(high), bool(low - slack <= expected <= high + slack)
-    )
+def _judge(name: str, expected: Estimate, drawn: np.ndarray, level: float) -> Refutation:
+    low, middle, high = np.quantile(drawn, [(1 - level) / 2, 0.5, (1 + level) / 2])
+    slack = _SLACK * abs(expected.value)
+    passed = bool(low - slack <= expected.value <= high + slack)
+    return Refutation(name, expected, Estimate(float(middle), float(low), float(high)), passed)

@@ -6,6 +6,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy import stats
 
+from causal_iqa.causal.estimates import Estimate, check_level
+
 
 class Robustness(NamedTuple):
     """Sensitivity of a linear effect estimate to an unobserved confounder.
@@ -48,7 +50,8 @@ def robustness(
       x: covariates [N, F], the first column ones; a confounder that is left out of them is unobserved.
       outcome: [N].
       groups: int [F], the covariate that each column belongs to (`Design.groups`): the columns of a label count as one
-        covariate. By default every column but the first is one.
+        covariate, and those of -1 are adjusted for but no covariate to compare with. By default every column but the
+        first is one.
       alpha: level of significance.
 
     Returns:
@@ -83,7 +86,7 @@ def robustness(
     f = abs(effect / error) / math.sqrt(freedom)
     critical = stats.t.ppf(1 - alpha / 2, freedom - 1) / math.sqrt(freedom - 1)
     strongest, benchmark, bias = -1, (0.0, 0.0), 0.0
-    for group in np.unique(groups[1:]):
+    for group in np.unique(groups[groups >= 0]):
         own = groups == group
         f_d, f_y = _cohens_f2(treated, x, own), _cohens_f2(outcome, whole, np.r_[False, own])
         shares = (f_d, min(1.0, (1 + f_d) ** 2 / (1 - f_d**2) * f_y)) if f_d < 1 else (1.0, 1.0)
@@ -112,8 +115,42 @@ def e_value(risk_treated: float, risk_untreated: float) -> float:
     """
     if not (risk_treated > 0 and risk_untreated > 0):
         return math.nan
-    ratio = risk_treated / risk_untreated
-    ratio = max(ratio, 1 / ratio)
+    return _e_value_of(abs(math.log(risk_treated / risk_untreated)))
+
+
+def e_value_of_resamples(risk_treated: np.ndarray, risk_untreated: np.ndarray, *, level: float = 0.95) -> Estimate:
+    """E-value with an interval: those of the bounds of the risk ratio.
+
+    Args:
+      risk_treated: probability of the outcome under treatment [1 + B], the estimate and its resamples (a column of
+        `arm_means`).
+      risk_untreated: and without [1 + B].
+      level: of the interval.
+
+    Returns:
+      `Estimate`, at least 1. The lower bound is the E-value of that bound of the risk ratio which is nearer to 1, and 1
+      where the interval of the ratio holds 1; the upper one may be infinite. NaN where a risk of the estimate is 0.
+
+    References:
+      [1] T. VanderWeele, P. Ding (2017), Sensitivity analysis in observational research: introducing the E-value,
+        Annals of Internal Medicine 167.
+    """
+    check_level(level)
+    value = e_value(risk_treated[0], risk_untreated[0])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = np.log(risk_treated) - np.log(risk_untreated)
+    drawn = ratio[1:][~np.isnan(ratio[1:])]
+    if math.isnan(value) or not len(drawn):
+        return Estimate(value, math.nan, math.nan)
+    # Not interpolated, as some may be infinite.
+    low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2], method="inverted_cdf")
+    low, high = min(low, ratio[0]), max(high, ratio[0])
+    near, far = sorted((abs(low), abs(high)))
+    return Estimate(value, _e_value_of(0.0 if low <= 0 <= high else near), _e_value_of(far))
+
+
+def _e_value_of(log_ratio: float) -> float:
+    ratio = math.exp(log_ratio)
     return ratio + math.sqrt(ratio * (ratio - 1))
 
 

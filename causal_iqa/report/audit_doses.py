@@ -4,10 +4,9 @@ import zlib
 from typing import Any
 
 import jax
-import numpy as np
 
 from causal_iqa import causal
-from causal_iqa.report.audit_data import ACCURACY, AuditData, Progress, interval, intervals
+from causal_iqa.report.audit_data import ACCURACY, AuditData, Progress, interval, intervals, number
 
 
 def dose_alignment(data: AuditData, *, progress: Progress | None = None) -> dict[str, Any]:
@@ -47,8 +46,9 @@ def mediation(data: AuditData, *, progress: Progress | None = None) -> dict[str,
       progress: called with the metrics done and their number.
 
     Returns:
-      metric -> {"base", "share", "surrogate_share", "total", "conditions": name -> {"total", "indirect", "direct",
-      "predicted"}}, JSON values; totals are means over the conditions.
+      metric -> {"base", "share", "share_reason", "surrogate_share", "surrogate_reason", "off_support", "mean": part ->,
+      "conditions": name -> part ->}, JSON values; the parts are "total", "indirect", "direct" and "predicted". A reason
+      says why a share is not to be read as one.
     """
     key = jax.random.fold_in(data.key, zlib.crc32(b"mediation"))
     found = {}
@@ -63,15 +63,15 @@ def mediation(data: AuditData, *, progress: Progress | None = None) -> dict[str,
             num_resamples=data.num_resamples // 2,
             level=data.config.level,
         )
-        parts = {
-            name: intervals(getattr(one, name), data.names) for name in ("total", "indirect", "direct", "predicted")
-        }
-        known = np.isfinite(one.total.value)
+        parts = {name: intervals(values, data.names) for name, values in one.conditions._asdict().items()}
         found[metric] = {
             "base": one.base,
             "share": interval(one.share),
+            "share_reason": one.share_reason,
             "surrogate_share": interval(one.surrogate_share),
-            "total": float(one.total.value[known].mean()) if known.any() else None,
+            "surrogate_reason": one.surrogate_reason,
+            "off_support": number(one.off_support),
+            "mean": {part: interval(value) for part, value in one.mean._asdict().items()},
             "conditions": {name: {part: rows[name] for part, rows in parts.items()} for name in data.names},
         }
         if progress is not None:

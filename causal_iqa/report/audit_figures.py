@@ -84,14 +84,19 @@ def _effects(effects: Mapping[str, Mapping[str, float | None]]) -> Figure:
 
 
 def _mediation(found: Mapping[str, Any]) -> Figure:
-    """Share carried and surrogate share of every metric."""
-    names = sorted(found, key=lambda metric: -_order(found[metric]["surrogate_share"]["value"]))
-    names = [metric for metric in names if found[metric]["share"]["value"] is not None] or names
+    """Share carried and surrogate share of every metric, where they are shares."""
+    reasons = {"share": "share_reason", "surrogate_share": "surrogate_reason"}
+    known = {
+        metric: {field: one[field] for field, reason in reasons.items() if not one[reason]}
+        for metric, one in found.items()
+    }
+    names = [metric for metric, shares in known.items() if shares] or list(found)
+    names.sort(key=lambda metric: -_order(known[metric].get("surrogate_share", {"value": None})["value"]))
     figure, axes = _axes(7.0, 1.3 + 0.3 * len(names))
     looks = (("surrogate_share", "one curve for all conditions", 0.15, "#0072B2"),)
     looks += (("share", "natural indirect effect", -0.15, "#E69F00"),)
     for field, label, offset, colour in looks:
-        rows = [(at, found[name][field]) for at, name in enumerate(names) if found[name][field]["value"] is not None]
+        rows = [(at, known[name][field]) for at, name in enumerate(names) if field in known[name]]
         if rows:
             y = np.array([at for at, _ in rows]) + offset
             values = np.array([[row[part] for part in ("value", "low", "high")] for _, row in rows], np.float64)

@@ -157,24 +157,32 @@ def _doses(found: Mapping[str, Any]) -> list[str]:
 
 
 def _mediation(found: Mapping[str, Any]) -> list[str]:
-    rows = [
-        [
-            name(metric),
-            one["base"],
-            shown(one["total"], ".3f"),
-            interval(one["share"]),
-            interval(one["surrogate_share"]),
-        ]
-        for metric, one in found.items()
-    ]
+    rows = [[name(metric), one["base"], *split(one)] for metric, one in found.items()]
     text = (
-        "Share of the mean effect of the conditions on accuracy that goes with the change of the score: natural "
-        "indirect effect step by step along the severities, as if the score were a mediator without other common "
-        "causes; and what one curve of accuracy over the score predicts for all conditions (surrogate). 1 is a perfect "
-        "surrogate, 0 an irrelevant score; the direction of the score does not matter here."
+        "The mean effect of the conditions on accuracy, split into what goes with the change of the score (natural "
+        "indirect effect, step by step along the severities, as if the score were a mediator without other common "
+        "causes) and the rest (direct). Carried is the indirect part over the whole, where it is a share: 1 for a "
+        "perfect surrogate, 0 for an irrelevant score. Neither is known where severities next to each other have few "
+        f"scores in common (off support, more than {100 * causal.MOST_OFF_SUPPORT:.0f} %). Surrogate is the share that "
+        "one curve of accuracy over the score predicts for all conditions. The direction of the score does not matter."
     )
-    head = ["metric", "against", "effect on accuracy", "share carried", "surrogate"]
+    head = ["metric", "against", *SPLIT_HEAD]
     return ["## How much of the effect does the score carry?", "", text, "", *table(head, rows), ""]
+
+
+SPLIT_HEAD = ("effect", "indirect", "direct", "off support", "carried", "surrogate")
+
+
+def split(one: Mapping[str, Any]) -> list[str]:
+    """Returns the cells of `SPLIT_HEAD`: effects, and shares only where they are shares.
+
+    Args:
+      one: the mediation of one metric.
+    """
+    effects = [interval(one["mean"][part]) for part in ("total", "indirect", "direct")]
+    off = "-" if one["off_support"] is None else f"{100 * one['off_support']:.0f} %"
+    shares = (("share", "share_reason"), ("surrogate_share", "surrogate_reason"))
+    return [*effects, off, *(one[reason] or interval(one[share]) for share, reason in shares)]
 
 
 def _observational(found: Mapping[str, Any]) -> list[str]:
@@ -229,21 +237,28 @@ def doubts(found: Mapping[str, Any]) -> list[str]:
     Args:
       found: the observational study of an audit, done.
     """
+    method = found["method"].replace("_", " ")
     rows = []
     for one in found["refutations"]:
-        drawn = f"{one['mean']:.3f} [{one['low']:.3f}, {one['high']:.3f}]"
-        rows.append([one["name"], f"{one['expected']:.3f}", drawn, "yes" if one["passed"] else "no"])
-    lines = ["Refutations of the doubly robust effect of the most severe arm:", ""]
+        passed = "yes" if one["passed"] else "no"
+        rows.append([one["name"].replace("_", " "), interval(one["expected"]), interval(one["found"]), passed])
+    lines = [f"Refutations of the effect of the most severe arm by {method}:", ""]
     lines += [*table(["change", "expected", "found", "passed"], rows), ""]
     one = found["sensitivity"]
     if "reason" in one:
         return [*lines, f"No sensitivity bound: {escaped(one['reason'])}.", ""]
+    twin = "There is no observed covariate to compare with."
+    if one["strongest"] is not None:
+        bias = one["benchmark_bias"]
+        bound = "biases it without bound" if bias is None else f"biases it by at most {bias:.3f}"
+        twin = f"One as strong as the strongest observed covariate ({name(one['strongest'])}) {bound}."
     return [
         *lines,
-        f"Sensitivity: to bring the effect {one['effect']:.3f} of severity {escaped(one['arm'])} to 0, an unobserved "
-        f"confounder must explain {100 * one['value']:.0f} % of what is left of both severity and correctness, "
-        f"{100 * one['value_significance']:.0f} % to make it insignificant. One as strong as the strongest observed "
-        f"covariate biases it by at most {one['benchmark_bias']:.3f}. E-value {shown(one['e_value'], '.2f')}.",
+        f"Sensitivity: to bring the effect {one['effect']:.3f} of severity {escaped(one['arm'])} (linear regression on "
+        "covariates and severities) to 0, an unobserved confounder must explain "
+        f"{100 * one['value']:.0f} % of what is left of both severity and correctness, "
+        f"{100 * one['value_significance']:.0f} % to make it insignificant. {twin} E-value of the ratio of the mean "
+        f"accuracies by {method}: {interval(one['e_value'])}, the lower bound that of the end nearer to 1.",
         "",
     ]
 
@@ -345,12 +360,14 @@ def p_value(value: float | None) -> str:
 
 
 def interval(row: Mapping[str, float | None], field: str = "value", form: str = ".2f") -> str:
-    """Returns an estimate with its interval, "-" where undefined.
+    """Returns an estimate with its interval, "-" where undefined; without one where there are too few images for it.
 
     Args:
       row: with the field, "low" and "high".
       field: name of the estimate.
       form: of the numbers.
     """
-    value, low, high = (shown(row[name], form) for name in (field, "low", "high"))
-    return "-" if row[field] is None else f"{value} [{low}, {high}]"
+    value, low, high = (shown(row[part], form) for part in (field, "low", "high"))
+    if row[field] is None:
+        return "-"
+    return value if row["low"] is None and row["high"] is None else f"{value} [{low}, {high}]"

@@ -34,8 +34,9 @@ def observational_study(data: AuditData, *, progress: Progress | None = None) ->
 
     Returns:
       JSON values: {"reason"} alone where it cannot be done, else {"arms", "factors", "graph", "adjustment_set",
-      "overlap", "accuracy", "metrics", "skipped", "repeats", "refutations", "sensitivity"}. In "repeats" the method
-      "incomplete" is the regression without the clean scores (without all, where there is no label).
+      "overlap", "method", "accuracy", "metrics", "skipped", "repeats", "refutations", "sensitivity"}. "method" is the
+      one whose effect is refuted and has the E-value. In "repeats" the method "incomplete" is the regression without
+      the clean scores (without all, where there is no label).
     """
     num_images = len(data.labels)
     if num_images < 2 * _LEAST_PER_ARM:
@@ -48,7 +49,8 @@ def observational_study(data: AuditData, *, progress: Progress | None = None) ->
     labels = data.labels if 1 < classes <= num_images // _LEAST_PER_CLASS else None
     if labels is None and not factors:
         return {"reason": "no label and no clean score varies, so nothing can confound"}
-    x = causal.covariates(labels, list(factors.values()))
+    design = causal.design(labels, factors)
+    x = design.x
     hardness = -x @ np.linalg.lstsq(x, accuracy.mean(axis=0), rcond=None)[0]
     propensities = causal.severity_propensities(hardness, arms, strength=_STRENGTH)
     key_draw, key_fit, key_refute = jax.random.split(
@@ -60,11 +62,11 @@ def observational_study(data: AuditData, *, progress: Progress | None = None) ->
         return {"reason": "a severity was drawn for fewer than two images"}
     assigned = causal.assign(key_fit, treatment, x, len(levels), num_resamples=data.num_resamples)
     rows = np.arange(num_images)
-    estimates, metrics, skipped = {}, {}, {}
+    metrics, skipped = {}, {}
     for name, values in tables.items():
         if np.isfinite(values).all():
-            estimates[name] = causal.estimate_arms(assigned, values[conditions, rows], level=data.config.level)
-            metrics[name] = _estimates(estimates[name], causal.true_means(values, arms))
+            estimates = causal.estimate_arms(assigned, values[conditions, rows], level=data.config.level)
+            metrics[name] = _estimates(estimates, causal.true_means(values, arms))
         else:
             skipped[name] = "not defined under every condition"
     short = causal.covariates(labels) if factors and labels is not None else np.ones((num_images, 1))
@@ -78,12 +80,13 @@ def observational_study(data: AuditData, *, progress: Progress | None = None) ->
         "graph": graph,
         "adjustment_set": adjusted,
         "overlap": _overlap(treatment, assigned, x),
+        "method": causal.DEFAULT_METHOD,
         "accuracy": metrics.pop(ACCURACY),
         "metrics": metrics,
         "skipped": skipped,
         "repeats": _repeat(key_draw, propensities, arms, (x, short), accuracy, progress),
-        "refutations": _refutations(key_refute, treatment, x, outcome, len(levels), data.config.level),
-        "sensitivity": _sensitivity(treatment, x, outcome, levels, estimates[ACCURACY]["doubly_robust"].mean.value),
+        "refutations": _refutations(key_refute, assigned, outcome, data.config.level),
+        "sensitivity": _sensitivity(assigned, design, outcome, levels, data.config.level),
     }
 
 
@@ -174,22 +177,30 @@ def _repeat(key, propensities, arms, designs, accuracy, progress) -> dict[str, A
     }
 
 
-def _refutations(key, treatment, x, outcome, num_arms, level) -> list[dict[str, Any]]:
-    found = causal.refute(key, treatment, x, outcome, arm=num_arms - 1, num_arms=num_arms, level=level)
-    return [one._asdict() for one in found]
+def _refutations(key, assigned: causal.Assignment, outcome, level) -> list[dict[str, Any]]:
+    worst = assigned.propensity.shape[1] - 1
+    found = causal.refute(key, assigned, outcome, arm=worst, level=level)
+    return [
+        {"name": one.name, "expected": interval(one.expected), "found": interval(one.found), "passed": one.passed}
+        for one in found
+    ]
 
 
-def _sensitivity(treatment, x, outcome, levels, risk) -> dict[str, Any]:
-    """Of the effect of the most severe arm against clean."""
-    worst = len(levels) - 1
-    inside = (treatment == 0) | (treatment == worst)
-    if inside.sum() < _LEAST_PER_COVARIATE * x.shape[1]:
-        return {"reason": f"{int(inside.sum())} images in both arms for {x.shape[1]} covariates"}
-    found = causal.robustness(treatment[inside] == worst, x[inside], outcome[inside])
-    e_value = causal.e_value(float(risk[worst]), float(risk[0]))
+def _sensitivity(assigned: causal.Assignment, design: causal.Design, outcome, levels, level) -> dict[str, Any]:
+    """Of the effect of the most severe arm against clean; the other arms are adjusted for."""
+    worst, treatment = len(levels) - 1, assigned.treatment
+    others = (treatment[:, None] == np.arange(1, worst)).astype(np.float64)
+    x = np.column_stack([design.x, others])
+    if len(x) < _LEAST_PER_COVARIATE * x.shape[1]:
+        return {"reason": f"{len(x)} images for {x.shape[1]} covariates and severities"}
+    groups = np.r_[design.groups, np.full(worst - 1, -1)]
+    found = causal.robustness(treatment == worst, x, outcome, groups=groups, alpha=1 - level)
+    risks = causal.arm_means(assigned, outcome)[causal.DEFAULT_METHOD]
+    fields = ("effect", "standard_error", "value", "value_significance", "benchmark_bias")
     return {
         "arm": levels[worst],
-        **{name: number(value) for name, value in found._asdict().items() if name != "benchmark"},
+        **{name: number(getattr(found, name)) for name in fields},
+        "strongest": design.names[found.strongest] if found.strongest >= 0 else None,
         "benchmark": [number(share) for share in found.benchmark],
-        "e_value": number(e_value),
+        "e_value": interval(causal.e_value_of_resamples(risks[:, worst], risks[:, 0], level=level)),
     }

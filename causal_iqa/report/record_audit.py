@@ -87,14 +87,14 @@ def carried(audited: Mapping[str, Any]) -> str:
     rows = []
     for metric, one in audited["mediation"].items():
         dose = audited["dose_alignment"][metric]["mean"]
-        if one["share"]["value"] is None and dose["order"]["value"] is None:
+        if one["mean"]["total"]["value"] is None and dose["order"]["value"] is None:
             continue
-        shares = [words.interval(one[field]) for field in ("share", "surrogate_share")]
         curves = [words.interval(dose[field]) for field in ("correlation", "order", "area", "shape_area")]
         surrogate = one["surrogate_share"]["value"]
-        rows.append((-1e9 if surrogate is None else surrogate, [name(metric), one["base"], *shares, *curves]))
+        order = -1e9 if surrogate is None else surrogate
+        rows.append((order, [name(metric), one["base"], *words.split(one), *curves]))
     rows.sort(key=lambda row: -row[0])
-    head = ["metric", "against", "carried", "surrogate", "correlation", "order", "area", "area within"]
+    head = ["metric", "against", *words.SPLIT_HEAD, "correlation", "order", "area", "area within"]
     return "\n".join(table(head, [cells for _, cells in rows]))
 
 
