@@ -65,12 +65,29 @@ def choose_anchors(
       InputError: when the anchors cannot be opened or have other classes.
     """
     anchor_source = _open_anchors(config, source, download)
-    judged = data.shared_ids(anchor_source, source, indices)
-    available = sum(anchor_source.id(i) not in judged for i in range(len(anchor_source)))
-    num = min(config.num_anchors, available)
+    return anchor_source, choose_others(anchor_source, source, indices, config.num_anchors, seed=config.seed)
+
+
+def choose_others(
+    anchor_source: data.Source, source: data.Source, indices: Sequence[int] | np.ndarray, num: int, *, seed: int
+) -> np.ndarray:
+    """Chooses images of one source, classes in turn, that are none of the images of another.
+
+    Args:
+      anchor_source: where the images come from.
+      source: the other source.
+      indices: positions in it.
+      num: at most so many.
+      seed: of the choice.
+
+    Returns:
+      int64, positions in the first source; none when fewer than two are left.
+    """
+    excluded = data.shared_ids(anchor_source, source, indices)
+    num = min(num, sum(anchor_source.id(i) not in excluded for i in range(len(anchor_source))))
     if num < 2:
-        return anchor_source, np.zeros(0, np.int64)
-    return anchor_source, data.choose(anchor_source, num, seed=config.seed, exclude_ids=judged, balanced=True)
+        return np.zeros(0, np.int64)
+    return data.choose(anchor_source, num, seed=seed, exclude_ids=excluded, balanced=True)
 
 
 def anchor_kind(config: StudyConfig, study_labels: np.ndarray, anchor_labels: np.ndarray, heads: bool) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from causal_iqa import _checks, _files, data, metrics
-from causal_iqa.pipeline import anchors, parts, rows, scorers, study
+from causal_iqa.pipeline import anchors, inputs, parts, rows, scorers, study
 from causal_iqa.pipeline.columns import Column, Scorer, metric_scorer
 from causal_iqa.pipeline.config import CLEAN, Condition, NetworkChoice, check_network_names, check_unique
 from causal_iqa.pipeline.execution import DEFAULT_EXECUTION, Execution, check_execution
@@ -112,11 +112,7 @@ def _anchor_images(config: ScoringConfig, scored: data.FolderSource, image_size:
         class_order=config.class_order,
         max_pixels=config.max_pixels,
     )
-    exclude = data.shared_ids(source, scored, range(len(scored)))
-    num = min(config.num_anchors, len(source) - len(exclude))
-    chosen = (
-        data.choose(source, num, seed=config.seed, exclude_ids=exclude, balanced=True) if num else np.zeros(0, np.int64)
-    )
+    chosen = anchors.choose_others(source, scored, range(len(scored)), config.num_anchors, seed=config.seed)
     read = anchors.read_anchors(source, chosen, image_size, config.crop_fraction)
     details = {"anchors": "images", "num_anchors": len(read.ids), "anchor_dataset": source.name}
     return read, len(source.class_names), details
@@ -247,7 +243,8 @@ def write_scores(path: pathlib.Path, scores: ImageScores) -> None:
         table |= {name: pa.array(v, pa.float32(), mask=~np.isfinite(v)) for name, v in scores.values.items()}
         table["undefined"] = reasons
         skipped = [[_files.readable(name), reason] for name, reason in scores.skipped]
-        content = parts.sealed_parquet(pa.table(table), {"columns": records, "skipped": skipped})
+        metadata = {"columns": records, "skipped": skipped, "library": inputs.of_library()}
+        content = parts.sealed_parquet(pa.table(table), metadata)
         _files.write_atomically(path, content)
         return
     ids = [f"./{name}" if name[:1] in "=+-@" else name for name in ids]

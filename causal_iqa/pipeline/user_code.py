@@ -35,7 +35,7 @@ def digest_code(reference: str) -> str:
 
 def _file_of(module: types.ModuleType) -> pathlib.Path | None:
     file = getattr(module, "__file__", None)
-    return pathlib.Path(file) if file and file.endswith(".py") else None
+    return pathlib.Path(file) if file else None
 
 
 def _is_installed(path: pathlib.Path) -> bool:
@@ -49,10 +49,13 @@ def _gather(path: pathlib.Path | None, module: types.ModuleType | None, pieces: 
     seen.add(str(path.resolve()))
     try:
         text = path.read_bytes()
-        tree = ast.parse(text)
-    except (OSError, SyntaxError, ValueError):
+    except OSError:
         return
     pieces += [path.name, hashlib.sha256(text).hexdigest()]
+    try:
+        tree = ast.parse(text)
+    except (SyntaxError, ValueError):
+        return  # A compiled module.
     names = {name.rsplit(".", depth)[0] for name in _imported(tree, module) for depth in range(name.count(".") + 1)}
     for name in sorted(names):
         other = sys.modules.get(name)

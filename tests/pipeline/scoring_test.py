@@ -48,6 +48,7 @@ def test_parquet_carries_passports_and_a_seal(tmp_path):
     assert table["entropy"].to_pylist()[2:4] == [None, None]
     metadata = json.loads(table.schema.metadata[b"causal_iqa"])
     assert metadata["columns"]["entropy"]["undefined"] == "it is flat"
+    assert "version of JAX" in metadata["library"]
     assert metadata["skipped"] == [["=b.png", "not an image"]]
 
 
