@@ -1,18 +1,24 @@
-"""Checks of static facts about arguments, shared by every room.
+"""Checks of arguments, shared by every room.
 
-Each raises with the argument's name, what was expected and what came. They look at
-shapes, dtypes and names only, so they cost nothing inside a jitted function.
+Each raises with the argument's name, what was expected and what came. Inside a jitted function they see shapes, dtypes
+and names only and cost nothing; values are looked at where they are concrete.
 """
 
 import difflib
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
+import jax
 import jax.numpy as jnp
+import numpy as np
 
 from causal_iqa._errors import InputError
 
 T = TypeVar("T")
+
+# Of values in [0, 1]: more than rounding leaves, less than the step of 8 bits.
+_SLACK = 1e-3
 
 
 def closest(name: str, known: Iterable[str]) -> str:
@@ -59,13 +65,44 @@ def check_choice(value: str, choices: Iterable[str], name: str) -> None:
         raise InputError(f"{name}: expected one of {', '.join(choices)}, got {value!r}; {closest(value, choices)}")
 
 
+def is_concrete(value: Any) -> bool:
+    """Whether a value can be looked at: inside a transformed function it cannot, and checks of values pass it."""
+    return not isinstance(value, jax.core.Tracer) and getattr(value, "is_fully_addressable", True)
+
+
+def check_unit_range(image: Any, name: str = "image", *, slack: float = _SLACK) -> None:
+    """Raises ValueError unless the values lie in [0, 1]; looks at concrete arrays only, so it costs nothing under jit.
+
+    Args:
+      image: floating point, of any shape.
+      name: of the argument.
+      slack: how far outside a value may lie: rounding is no mistake.
+    """
+    if not is_concrete(image) or not np.size(image):
+        return
+    # One pass each; NaN makes both NaN.
+    array = np if isinstance(image, np.ndarray) else jnp
+    low, high = float(array.min(image)), float(array.max(image))
+    if low >= -slack and high <= 1.0 + slack:
+        return
+    if math.isnan(low) or math.isnan(high):
+        count = int(array.sum(array.isnan(image)))
+        raise ValueError(f"{name}: expected numbers in [0, 1], got NaN in {count} of {np.size(image)} values")
+    if low >= 0 and 2 < high <= 255:
+        mend = "divide by 255, or give uint8 to causal_iqa.images.from_uint8"
+    else:
+        mend = "clip or scale it"
+    raise ValueError(f"{name}: expected numbers in [0, 1], got {low:g} to {high:g} ({mend})")
+
+
 def check_image(image: Any, name: str = "image") -> None:
-    """Raises unless `image` is floating point of shape [H, W, 3]."""
+    """Raises unless `image` is floating point of shape [H, W, 3], with values in [0, 1] where they can be looked at."""
     shape, dtype = jnp.shape(image), jnp.result_type(image)
     if len(shape) != 3 or shape[-1] != 3:
         raise ValueError(f"{name}: expected one image of shape [H, W, 3], got shape {shape} (use jax.vmap for a batch)")
     if not jnp.issubdtype(dtype, jnp.floating):
         raise TypeError(f"{name}: expected float32 in [0, 1], got {dtype} (causal_iqa.images.from_uint8 converts)")
+    check_unit_range(image, name)
 
 
 def check_same_shape(a: Any, b: Any, names: str) -> None:

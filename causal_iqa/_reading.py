@@ -20,7 +20,7 @@ def kind_of(mode: int) -> str:
     return next((name for test, name in _KINDS if test(mode)), "a file" if stat.S_ISREG(mode) else "a special file")
 
 
-def reason_of(error: OSError | ValueError) -> str:
+def reason_of(error: Exception) -> str:
     """Says on one line why a path cannot be used."""
     return getattr(error, "strerror", None) or " ".join(str(error).split()) or type(error).__name__
 

@@ -11,6 +11,8 @@ from causal_iqa import _checks
 
 # Rec. ITU-R BT.601-7, section 2.5.1: luma of R'G'B'.
 _BT601_LUMA = (0.299, 0.587, 0.114)
+# How far outside [0, 1] a filter or noise may take an image before it is stored.
+_OVERSHOOT = 1.0
 
 
 def from_uint8(image: jax.Array) -> jax.Array:
@@ -38,7 +40,12 @@ def to_uint8(image: jax.Array) -> jax.Array:
 
     Returns:
       uint8 of the same shape.
+
+    Raises:
+      ValueError: when values are NaN, or so far outside [0, 1] that they are of another range; where they are traced
+        they cannot be looked at.
     """
+    _checks.check_unit_range(image, slack=_OVERSHOOT)
     return jnp.round(jnp.clip(image, 0.0, 1.0) * 255.0).astype(jnp.uint8)
 
 

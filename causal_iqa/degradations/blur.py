@@ -239,6 +239,8 @@ def zoom_blur(key: jax.Array, image: jax.Array, severity: jax.Array, *, family: 
     image = jnp.asarray(image)
     zooms, shares = _zooms(ZOOM_BLUR_RANGE[family], image.shape[0], image.shape[1])
     share = ladder.mix(shares[0], shares[1:], severity)
+    if not len(zooms):  # A single pixel looks the same at every zoom.
+        return ladder.finish(image, image, severity)
     rows = _zoom_table(zooms, image.shape[0], 0)
     columns = _zoom_table(zooms, image.shape[1], 2)
     parts = -(-len(zooms) // _ZOOMS_AT_ONCE)

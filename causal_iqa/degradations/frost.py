@@ -2,7 +2,6 @@
 
 import math
 import os
-import pathlib
 from collections.abc import Iterable, Sequence
 
 import jax
@@ -10,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from PIL import Image
 
+from causal_iqa import _checks, _reading
 from causal_iqa.degradations import ladder, spec
 
 # Hendrycks and Dietterich (2019), released scripts for 224, 299, 64 and 32 pixels; severities 1..5.
@@ -108,6 +108,8 @@ def frost_texture(key: jax.Array, height: int, width: int) -> jax.Array:
 
 def _grain(key: jax.Array, height: int, width: int, slope: jax.Array) -> tuple[jax.Array, jax.Array]:
     """Two independent Gaussian fields [H, W] with a power spectrum f^slope and variance 1."""
+    if height * width == 1:
+        return jnp.zeros((1, 1)), jnp.zeros((1, 1))  # A single pixel has no grain.
     frequency = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.fftfreq(width)[None, :]).astype(np.float32)
     frequency[0, 0] = 1.0
     amplitude = jnp.exp(0.5 * slope * np.log(frequency)) * (np.arange(height * width).reshape(height, width) > 0)
@@ -181,15 +183,21 @@ def load_frost_textures(
       float32 [h, w, 3] each, in [0, 1].
 
     Raises:
-      ValueError: when the scale is not positive.
+      ValueError: when the scale is not positive, or a file holds no image.
       FileNotFoundError: when a file is missing.
     """
     if scale <= 0:
         raise ValueError(f"scale: expected a positive number, got {scale}")
     textures = []
     for path in paths:
-        with Image.open(pathlib.Path(path)) as file:
-            pixels = np.asarray(file.convert("RGB"), np.float32) / 255.0
+        try:
+            with _reading.open_regular(path) as file, Image.open(file) as image:
+                pixels = np.asarray(image.convert("RGB"), np.float32) / 255.0
+        except FileNotFoundError:
+            raise
+        except (OSError, SyntaxError, ValueError) as error:
+            reason = _reading.reason_of(error)
+            raise _checks.InputError(f"textures: {os.fspath(path)!r} cannot be read: {reason}") from error
         factor = max(scale, *(want / have for want, have in zip(smallest, pixels.shape, strict=False)))
         textures.append(_resampled(_resampled(pixels, factor, 0), factor, 1))
     return tuple(textures)

@@ -11,7 +11,7 @@ import numpy as np
 
 from causal_iqa import _checks
 from causal_iqa.degradations import frost, jpeg, ladder
-from causal_iqa.degradations.condition import Condition, Step
+from causal_iqa.degradations.condition import QUANTISE, Condition, Step, check_stored
 from causal_iqa.degradations.table import TABLE
 
 _TEXTURE_SUFFIXES = (".png", ".jpg", ".jpeg")
@@ -171,13 +171,18 @@ def do_graded(condition: Condition) -> Callable[[jax.Array, jax.Array, jax.Array
       `frost[textures=FOLDER]` are read when it is traced; all of them serve (the originals use frost1 to frost5).
 
     Raises:
-      InputError: when there are no such files.
+      InputError: when there are no such files. The function raises ValueError unless there is one severity per step.
     """
     came = [sum(other.name == step.name for other in condition.steps[:i]) for i, step in enumerate(condition.steps)]
     for step in condition.steps:
         _frost_files(step)
 
     def apply(key: jax.Array, image: jax.Array, severities: jax.Array) -> jax.Array:
+        _checks.check_image(image)
+        if jnp.shape(severities) != (len(condition.steps),):
+            raise ValueError(
+                f"severities: expected one per step, [{len(condition.steps)}], got shape {jnp.shape(severities)}"
+            )
         for i, step in enumerate(condition.steps):
             fn = TABLE[step.name].fn
             own = step_key(key, step.name, came[i])
@@ -218,9 +223,14 @@ def keep(image: jax.Array, *, quantise: str = "none", stored: int | None = None)
     Returns:
       float32 [H, W, 3] in [0, 1].
 
+    Raises:
+      InputError: for another name, or a quality that is none.
+
     References:
       [1] Hendrycks, Dietterich (2019), released code: uint8 by truncation, then JPEG files of quality 85.
     """
+    _checks.check_choice(quantise, QUANTISE, "quantise")
+    check_stored(stored)
     if quantise != "none":
         to_whole = jnp.round if quantise == "round" else jnp.floor
         image = to_whole(jnp.clip(image, 0.0, 1.0) * 255.0) / 255.0

@@ -78,7 +78,15 @@ def weights(severity: jax.Array) -> jax.Array:
 
     Returns:
       float32 [6], non-negative, summing to 1.
+
+    Raises:
+      ValueError: when the severity is no scalar, or outside [0, 5]; one that is traced cannot be looked at and is
+        clipped.
     """
+    if jnp.shape(severity):
+        raise ValueError(f"severity: expected one number, got shape {jnp.shape(severity)} (use jax.vmap for several)")
+    if _checks.is_concrete(severity):
+        check_severity(severity)
     severity = jnp.clip(jnp.asarray(severity, jnp.float32), 0.0, MAX_SEVERITY)
     return jnp.maximum(0.0, 1.0 - jnp.abs(severity - np.arange(MAX_SEVERITY + 1, dtype=np.float32)))
 

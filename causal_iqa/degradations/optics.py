@@ -51,10 +51,16 @@ def vignetting(key: jax.Array, image: jax.Array, severity: jax.Array, *, family:
     return light.finish_wide(image, light.to_srgb(light.to_linear(light.wide(image)) * falloff), severity)
 
 
+def _corner(down: np.ndarray, right: np.ndarray) -> np.float32:
+    """Squared distance of the corner from the centre in pixels, 1 where both are one pixel."""
+    return (down[0, 0] ** 2 + right[0, 0] ** 2) or np.float32(1.0)
+
+
 def _radius_squared(height: int, width: int, copies: int = 1) -> jax.Array:
     """Squared distance from the image centre, 1 at the centre of the corner pixels, [H, copies W]."""
     down, right = light.centred_grid(height, width, copies)
-    scale = np.float32(1.0) / (down[0, 0] ** 2 + right[0, 0] ** 2)
+    # A single pixel is the centre, at radius 0.
+    scale = np.float32(1.0) / _corner(down, right)
     return jnp.asarray(down**2 * scale) + jnp.asarray(right**2 * scale)
 
 
@@ -135,7 +141,7 @@ def lens_distortion(
     else:
         # Weaker than the barrel: beyond k = -1/3 the corners would fold over.
         k = 0.6 * k
-        nearest = np.float32(min(down[0, 0] ** 2, right[0, 0] ** 2) / (down[0, 0] ** 2 + right[0, 0] ** 2))
+        nearest = np.float32(min(down[0, 0] ** 2, right[0, 0] ** 2) / _corner(down, right))
         factor = (1.0 - k * squared) / (1.0 - k * nearest)
     row, column = middle_row + down * factor, middle_column + right * factor
     return ladder.finish(image, resampling.sample(image, row, column, method=method, border="edge"), severity)

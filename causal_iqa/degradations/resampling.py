@@ -70,6 +70,9 @@ def sample(
 
 def _split(place: jax.Array, size: int, border: str, margin: int) -> tuple[jax.Array, jax.Array]:
     """Index of the pixel before each place, int32 in [-margin, size - 1 + margin], and the share of the next one."""
+    if size == 1 and border == "reflect":
+        # One pixel mirrored is that pixel everywhere.
+        return jnp.zeros(jnp.shape(place), jnp.int32), jnp.zeros(jnp.shape(place), jnp.float32)
     if border == "reflect":
         period = 2.0 * (size - 1)
         place = place - period * jnp.floor(place / period)

@@ -37,12 +37,12 @@ def low_resolution(key: jax.Array, image: jax.Array, severity: jax.Array, *, fam
     """
     del key
     light.check_any_size(image, family)
+    weights = ladder.weights(severity)
     height, width, _ = image.shape
     versions = [image]
     for share in LOW_RESOLUTION_SHARE[spec.ANY_SIZE]:
         small = images.resize(image, max(round(share * height), 1), max(round(share * width), 1))
         versions.append(images.resize(small, height, width))
-    weights = ladder.weights(severity)
     return ladder.finish(image, sum(weights[i] * version for i, version in enumerate(versions)), severity)
 
 

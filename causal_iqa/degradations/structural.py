@@ -34,7 +34,7 @@ import numpy as np
 from causal_iqa import _checks
 from causal_iqa.degradations.condition import CLEAN, Condition, Step, parse_label
 from causal_iqa.degradations.intervention import do_graded
-from causal_iqa.degradations.ladder import MAX_SEVERITY
+from causal_iqa.degradations.ladder import MAX_SEVERITY, check_severity
 from causal_iqa.degradations.mechanisms import Variable, categorical, linear, logistic, squashed, uniform
 
 __all__ = [
@@ -128,7 +128,8 @@ def do(model: Model, **values: float | int | Variable) -> Model:
       The model after the surgery.
 
     Raises:
-      InputError: for an unknown variable, or a scene factor, which is set by rendering other scenes.
+      InputError: for an unknown variable, a scene factor, which is set by rendering other scenes, a severity outside
+        [0, 5] or a place outside the conditions.
 
     References:
       [1] J. Pearl (2009), Causality, 2nd edition, section 3.2.
@@ -139,6 +140,8 @@ def do(model: Model, **values: float | int | Variable) -> Model:
             raise _checks.InputError(f"do: {name} is a given scene factor; sample with other factors and other images")
         _checks.check_choice(name, names, "do")
 
+    _check_forced(model, values)
+
     def after(variable: Variable) -> Variable:
         value = values.get(variable.name, variable)
         if isinstance(value, Variable):
@@ -146,6 +149,34 @@ def do(model: Model, **values: float | int | Variable) -> Model:
         return Variable(variable.name, (), lambda key, value=value: jnp.asarray(value))
 
     return dataclasses.replace(model, variables=tuple(after(variable) for variable in model.variables))
+
+
+def _check_forced(model: Model, values: Mapping[str, Any]) -> None:
+    forced = {name: value for name, value in values.items() if not isinstance(value, Variable)}
+    forced = {name: value for name, value in forced.items() if _checks.is_concrete(value)}
+    if model.severity in forced:
+        check_severity(forced[model.severity])
+    if model.which in forced:
+        _check_which(forced[model.which], len(model.conditions))
+
+
+def _check_which(which: Any, count: int) -> None:
+    if _checks.is_concrete(which) and np.size(which) and not (np.min(which) >= 0 and np.max(which) < count):
+        raise _checks.InputError(
+            f"which: expected places from 0 to {count - 1} in the model's conditions, got {np.min(which)} to "
+            f"{np.max(which)}"
+        )
+
+
+def _check_severities(severity: Any) -> None:
+    if not _checks.is_concrete(severity):
+        return
+    outside = ~((np.asarray(severity) >= 0) & (np.asarray(severity) <= MAX_SEVERITY))
+    if outside.any():
+        raise _checks.InputError(
+            f"severity: expected numbers from 0 to {MAX_SEVERITY}, got {np.asarray(severity)[outside][0]} in "
+            f"{int(outside.sum())} of {outside.size} draws"
+        )
 
 
 def sample(key: jax.Array, model: Model, factors: Any = None, *, salts: jax.Array | None = None) -> Draws:
@@ -163,7 +194,7 @@ def sample(key: jax.Array, model: Model, factors: Any = None, *, salts: jax.Arra
       The draws; those of an image do not depend on the other images.
 
     Raises:
-      InputError: when a factor is missing, or lengths differ.
+      InputError: when a factor is missing, lengths differ, or a severity is not a number.
     """
     given = factors._asdict() if hasattr(factors, "_asdict") else dict(factors or {})
     for name in model.factors:
@@ -183,7 +214,9 @@ def sample(key: jax.Array, model: Model, factors: Any = None, *, salts: jax.Arra
         severity = jnp.clip(values[model.severity].astype(jnp.float32), 0.0, MAX_SEVERITY)
         return Draws(jnp.clip(which, 0, len(model.conditions) - 1), severity, values)
 
-    return jax.vmap(one)(_salts(salts, lengths.pop()), used)
+    draws = jax.vmap(one)(_salts(salts, lengths.pop()), used)
+    _check_severities(draws.severity)  # Clipped: only what is not a number is left.
+    return draws
 
 
 def applied(model: Model) -> Callable[[jax.Array, jax.Array, jax.Array, jax.Array], jax.Array]:
@@ -213,8 +246,31 @@ def apply(
 
     Returns:
       float32 [N, H, W, 3] in [0, 1].
+
+    Raises:
+      InputError: when a draw is outside the model's conditions or the severities.
+      ValueError: when images are not [N, H, W, 3] in [0, 1], or there is not one draw for each.
+      TypeError: when they are not floating point.
     """
+    _check_images(images)
+    _check_which(draws.which, len(model.conditions))
+    _check_severities(draws.severity)
+    if jnp.shape(draws.which) != images.shape[:1] or jnp.shape(draws.severity) != images.shape[:1]:
+        raise ValueError(
+            f"draws: expected one for each of {len(images)} images, got {jnp.shape(draws.which)} and "
+            f"{jnp.shape(draws.severity)}"
+        )
     return _program(model.conditions)(key, _salts(salts, len(images)), images, draws.which, draws.severity)
+
+
+def _check_images(images: jax.Array) -> None:
+    if jnp.ndim(images) != 4 or jnp.shape(images)[-1] != 3:
+        raise ValueError(f"images: expected shape [N, H, W, 3], got {jnp.shape(images)}")
+    if not jnp.issubdtype(jnp.result_type(images), jnp.floating):
+        raise TypeError(
+            f"images: expected float32 in [0, 1], got {jnp.result_type(images)} (causal_iqa.images.from_uint8 converts)"
+        )
+    _checks.check_unit_range(images, "images")
 
 
 def _switch(conditions: tuple[Condition, ...]) -> Callable[..., jax.Array]:

@@ -163,6 +163,15 @@ def test_bad_arguments(name):
         fn(jax.random.key(0), np.zeros((16, 16, 3), np.uint8), 1.0)
     with pytest.raises(ValueError, match="imagenet224"):
         fn(jax.random.key(0), np.zeros((16, 16, 3), np.float32), 1.0, family="imagenet")
+    image = np.full((32, 32, 3), 0.5, np.float32)
+    for severity in (7, -1.0, float("nan"), np.float32(5.5)):
+        with pytest.raises(ValueError, match="severity: expected a number from 0"):
+            fn(jax.random.key(0), image, severity)
+    with pytest.raises(ValueError, match=r"image: expected numbers in \[0, 1\], got 127.5 to 127.5 \(divide by 255"):
+        fn(jax.random.key(0), 255 * image, 1.0)
+    image[3, 4, 1] = np.nan
+    with pytest.raises(ValueError, match="got NaN in 1 of 3072 values"):
+        fn(jax.random.key(0), image, 1.0)
 
 
 def test_table_rows_are_complete():

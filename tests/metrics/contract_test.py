@@ -215,6 +215,14 @@ def test_bad_input_is_named(name):
         metrics.evaluate(spec, image, image[None])
     with pytest.raises(TypeError, match="image: expected float32"):
         metrics.evaluate(spec, image, image.astype(jnp.uint8))
+    fine, photo = np.full((16, 16, 3), 0.25, np.float32), np.full((16, 16, 3), 200.0, np.float32)
+    with pytest.raises(ValueError, match=r"image: expected numbers in \[0, 1\], got 200 to 200 \(divide by 255"):
+        metrics.evaluate(spec, fine, photo)
+    with pytest.raises(ValueError, match=r"image: .*got NaN in 768 of 768 values"):
+        metrics.evaluate(spec, fine, np.full_like(fine, np.nan))
+    if spec.needs_reference:
+        with pytest.raises(ValueError, match="reference: expected numbers"):
+            metrics.evaluate(spec, photo, fine)
     if spec.needs_reference:
         with pytest.raises(ValueError, match="reference, image: expected equal shapes"):
             metrics.evaluate(spec, image[:-1], image)
