@@ -86,7 +86,7 @@ class Store:
 
     def _kept(self) -> str:
         written = len(list((self.folder / "scores").glob("part-*.parquet")))
-        return f"{written} parts of the scores are kept in {self.folder}, and the same command goes on from there"
+        return f"parts of the scores kept in {self.folder}: {written}; the same command goes on from there"
 
     def _begin(self) -> None:
         """Checks that the folder holds this study, or writes down what it will hold."""

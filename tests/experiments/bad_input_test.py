@@ -237,6 +237,21 @@ def test_align_refuses_the_output_folder_of_another_config(align_flags, finished
     assert before == {path: path.stat().st_mtime_ns for path in before}
 
 
+def test_a_full_disk_ends_in_one_line_and_keeps_what_is_there(align_flags, finished, capsys, monkeypatch):
+    def full(file, content):
+        raise OSError(28, "No space left on device")
+
+    before = {path: path.read_bytes() for path in finished.rglob("*") if path.is_file()}
+    monkeypatch.setattr("os.write", full)
+    with pytest.raises(SystemExit):
+        run("align", *align_flags, f"--output_dir={finished}")
+    monkeypatch.undo()
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.startswith("error: ") and "cannot be written (No space left on device)" in last
+    assert last.endswith(f"parts of the scores kept in {finished}: 1; the same command goes on from there")
+    assert before == {path: path.read_bytes() for path in finished.rglob("*") if path.is_file()}
+
+
 def test_audit_judges_a_finished_run_without_scoring(finished, capsys):
     scores = {path: path.read_bytes() for path in (finished / "scores").glob("*")}
     run("audit", f"--run={finished}")
