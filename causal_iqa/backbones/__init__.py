@@ -4,10 +4,20 @@ from causal_iqa.backbones.architectures import TABLE, ArchitectureSpec, bundled,
 from causal_iqa.backbones.budgets import Budget
 from causal_iqa.backbones.checkpoints import Checkpoint, MismatchError, read, save_safetensors
 from causal_iqa.backbones.compilation import compiler_options, cores
-from causal_iqa.backbones.networks import PENULTIMATE, Network, Preprocessing, TextTower, geometry, normalise
+from causal_iqa.backbones.dry_calls import check_network
+from causal_iqa.backbones.host import host_network, onnx_network, torch_network
+from causal_iqa.backbones.networks import (
+    PENULTIMATE,
+    Network,
+    Preprocessing,
+    TextTower,
+    check_features,
+    geometry,
+    normalise,
+)
 from causal_iqa.backbones.tokenizers import Tokenizer
 from causal_iqa.backbones.transformer import EMBEDDING
-from causal_iqa.backbones.user import host_network, load_function, make_network
+from causal_iqa.backbones.user import load_function, make_network
 from causal_iqa.backbones.zero_shot import TEMPLATES, class_embeddings, embed_prompts, zero_shot_classifier
 
 __all__ = [
@@ -24,6 +34,8 @@ __all__ = [
     "TextTower",
     "Tokenizer",
     "bundled",
+    "check_features",
+    "check_network",
     "class_embeddings",
     "compiler_options",
     "cores",
@@ -35,8 +47,10 @@ __all__ = [
     "load_packaged",
     "make_network",
     "normalise",
+    "onnx_network",
     "open_network",
     "read",
     "save_safetensors",
+    "torch_network",
     "zero_shot_classifier",
 ]

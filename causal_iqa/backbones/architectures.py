@@ -21,6 +21,7 @@ from causal_iqa.backbones import (
     clip,
     clip_resnet,
     convnext,
+    dry_calls,
     efficientnet,
     hub,
     installed,
@@ -235,9 +236,11 @@ def open_network(name: str, path: str | os.PathLike[str] | None = None) -> netwo
       path: of the weight file, see `load`; None for installed weights and for a user's function.
 
     Returns:
-      The network.
+      The network, after it was run once on a drawn image.
 
     Raises:
-      InputError: from `load` or `user.load_function`.
+      InputError: from `load` or `user.load_function`, or when its outputs are not finite.
     """
-    return user.load_function(name) if user.is_reference(name) else load(name, path)
+    network = user.load_function(name) if user.is_reference(name) else load(name, path)
+    dry_calls.check_network(network)
+    return network

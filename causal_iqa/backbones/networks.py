@@ -141,7 +141,8 @@ class Network:
       params: nested dictionaries of arrays.
       preprocessing: what `geometry` needs.
       num_classes: number of logits.
-      stages: names of the feature stages from input to output: maps [h, w, c], "penultimate" [d], the pooled features
+      stages: names of the feature stages from input to output, none of a network that gives logits alone: maps
+        [h, w, c], "penultimate" [d], the pooled features
         that the classifier reads, and with a text tower "embedding" [e]. (jax.jit returns the dictionary sorted by
         name; this is the order.)
       weights_sha256: hash of the weight file, which names the network exactly.
@@ -234,6 +235,14 @@ class Applier:
         """Runs the network on one image of any side it has pixels left for."""
         logits, features = self.module.apply({"params": params}, image[None])
         return logits[0], {stage: value[0] for stage, value in features.items()}
+
+
+def check_features(network: Network, name: str) -> None:
+    """Raises InputError unless a network gives features, as a backbone must."""
+    if PENULTIMATE not in network.stages:
+        raise _checks.InputError(
+            f"backbone {name}: it gives logits alone, so it can only be judged (--network); name its feature layer"
+        )
 
 
 def applier(module: nn.Module, preprocessing: Preprocessing, *, smallest_inner: int = 1) -> Applier:

@@ -138,9 +138,9 @@ def stability(
     """
     seen = backbones.geometry(network.preprocessing, image)
 
-    def one(number: jax.Array) -> tuple[jax.Array, jax.Array]:
+    def one(number: jax.Array) -> tuple[jax.Array, jax.Array | None]:
         logits, features = network.apply(params, changed_view(jax.random.fold_in(key, number), seen, number))
-        return logits, features[backbones.PENULTIMATE]
+        return logits, features.get(backbones.PENULTIMATE)
 
     # One view at a time: a block's activations stay what they are without this.
     logits, embeddings = jax.lax.map(one, jnp.arange(num_views))
@@ -148,5 +148,5 @@ def stability(
         "prediction_agreement": rivals.prediction_agreement(logits),
         "neighbourhood_invariance": rivals.neighbourhood_invariance(logits),
         "prediction_information": rivals.prediction_information(logits),
-        "ser_fiq": rivals.ser_fiq(embeddings),
+        **({} if embeddings is None else {"ser_fiq": rivals.ser_fiq(embeddings)}),
     }

@@ -156,7 +156,7 @@ def prepare(config: ScoringConfig, execution: Execution = DEFAULT_EXECUTION) -> 
     """
     check_execution(execution)
     source = data.open_images(config.images, max_pixels=config.max_pixels)
-    feature_backbones = {choice.name: study.load_network(choice) for choice in config.backbones}
+    feature_backbones = {choice.name: study.load_backbone(choice) for choice in config.backbones}
     size = _image_size(config, source)
     sides = {k: backbone_side(b.preprocessing, size, at_task=False) for k, b in feature_backbones.items()}
     view = View(size, (), sides, enlarged_for=enlarged_for(feature_backbones, size, at_task=False))

@@ -61,6 +61,13 @@ def load_network(choice: NetworkChoice) -> backbones.Network:
     return backbones.open_network(choice.architecture, choice.path)
 
 
+def load_backbone(choice: NetworkChoice) -> backbones.Network:
+    """Loads a backbone of the study likewise; InputError also when it gives no features."""
+    backbone = load_network(choice)
+    backbones.check_features(backbone, choice.name)
+    return backbone
+
+
 def _open_judged(config: StudyConfig, download: bool) -> data.Source:
     return data.open_source(
         config.dataset,
@@ -200,7 +207,7 @@ def prepare(config: StudyConfig, execution: Execution = DEFAULT_EXECUTION) -> St
     check_execution(execution)
     conventional = scorers.resolve_metrics(config.metrics)
     networks = {choice.name: load_network(choice) for choice in config.networks}
-    feature_backbones = {choice.name: load_network(choice) for choice in config.backbones}
+    feature_backbones = {choice.name: load_backbone(choice) for choice in config.backbones}
     source = _open_judged(config, execution.download)
     _check_classes(source, networks)
     loaded = feature_backbones

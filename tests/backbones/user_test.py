@@ -110,7 +110,7 @@ def test_a_model_on_the_host_is_called_with_whole_batches():
     logits, features = jax.jit(jax.vmap(network.apply, (None, 0)))(network.params, images)
     np.testing.assert_allclose(logits, images.mean(axis=(1, 2)) @ weights, rtol=1e-5)
     np.testing.assert_allclose(features["penultimate"], images.mean(axis=(1, 2)), rtol=1e-5)
-    assert sizes == [5]
+    assert sizes == [3, 1, 5]  # The dry call, and the batch.
 
 
 def test_a_model_on_the_host_is_called_from_every_device():
