@@ -9,6 +9,7 @@ was interrupted goes on where it stopped when it is given the same flags.
 """
 
 import pathlib
+import sys
 
 from causal_iqa import InputError, backbones, data, degradations, pipeline
 from causal_iqa.cli import common, flagset, listing, progress
@@ -201,6 +202,19 @@ def _output_dir(study: pipeline.Study) -> pathlib.Path:
     return pathlib.Path("results") / f"{study.source.name.replace(':', '-').replace('/', '-')}-{study.fingerprint[:8]}"
 
 
+def _print_first_look(study: pipeline.Study, output: pipeline.Store, execution: pipeline.Execution) -> None:
+    """Says how right the networks are on a few clean images, unless everything is scored already."""
+    if all(output.has_part(number) for number in range(study.num_parts)):
+        return
+    with progress.stage("first look at the networks"):
+        looked = pipeline.first_look(study, execution)
+    for one in looked:
+        print(one.line())
+    for one in looked:
+        for warning in one.warnings:
+            print(f"warning: {warning}", file=sys.stderr)
+
+
 def main(_: list[str]) -> None:
     """Flags -> config -> study -> table, figures and page."""
     wanted = {"metrics": _LIST_METRICS.value, "degradations": _LIST_DEGRADATIONS.value}
@@ -223,6 +237,7 @@ def main(_: list[str]) -> None:
         print(line)
     output = pipeline.Store(_output_dir(study), config, study.provenance, study.details)
     with output.locked():
+        _print_first_look(study, output, execution)
         with progress.stage(f"{len(config.conditions)} conditions", "images", programs=1) as tell:
             table = pipeline.run(study, output, execution, progress=tell)
         columns = [scorer.column for scorer in study.scorers]

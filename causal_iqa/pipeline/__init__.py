@@ -13,10 +13,12 @@ from causal_iqa.pipeline.config import (
 from causal_iqa.pipeline.execution import Execution
 from causal_iqa.pipeline.finished import Run, read_run
 from causal_iqa.pipeline.locking import lock
+from causal_iqa.pipeline.means import mean_over_images, mean_over_networks
 from causal_iqa.pipeline.parts import ScoreTable
 from causal_iqa.pipeline.program import make_program
 from causal_iqa.pipeline.provenance import Provenance
 from causal_iqa.pipeline.rows import choose_batch
+from causal_iqa.pipeline.sanity import CleanAccuracy, clean_accuracy, first_look
 from causal_iqa.pipeline.scoring import ImageScores, ScoringConfig, score_images, summary_table, write_scores
 from causal_iqa.pipeline.store import PART_IMAGES, Store
 from causal_iqa.pipeline.study import Study, prepare, quality_and_performance, run
@@ -28,6 +30,7 @@ __all__ = [
     "CLEAN",
     "PART_IMAGES",
     "SCORE_AT",
+    "CleanAccuracy",
     "Column",
     "Condition",
     "Execution",
@@ -43,8 +46,12 @@ __all__ = [
     "StudyConfig",
     "View",
     "choose_batch",
+    "clean_accuracy",
+    "first_look",
     "lock",
     "make_program",
+    "mean_over_images",
+    "mean_over_networks",
     "prepare",
     "quality_and_performance",
     "read_run",

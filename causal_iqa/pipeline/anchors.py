@@ -15,6 +15,8 @@ from causal_iqa.pipeline.config import StudyConfig
 from causal_iqa.pipeline.views import View
 
 _ANCHOR_BATCH = 32
+_LEAST_ANCHORS = 2
+_NOT_FINITE = "not_finite@"
 
 
 class AnchorImages(NamedTuple):
@@ -151,6 +153,49 @@ def _anchor_features(name: str, backbone: backbones.Network, pixels: np.ndarray,
     return jax.tree.map(lambda *parts: np.concatenate(parts)[: len(pixels)], *found)
 
 
+def _finite_only(
+    features: Mapping[str, quality.StageFeatures], labels: np.ndarray
+) -> tuple[dict[str, quality.StageFeatures], np.ndarray, dict[str, int]]:
+    """The anchors for which the features of every backbone are finite, and how many each backbone costs."""
+    finite = {
+        name: np.all(
+            [np.isfinite(leaf).reshape(len(labels), -1).all(axis=1) for leaf in jax.tree.leaves(found)], axis=0
+        )
+        for name, found in features.items()
+    }
+    broken = {name: int((~of).sum()) for name, of in finite.items() if not of.all()}
+    for name, count in broken.items():
+        if count > len(labels) - _LEAST_ANCHORS:
+            raise _checks.InputError(
+                f"backbone {name}: its features are not finite for {count} of {len(labels)} anchors; check its weights "
+                "and preprocessing"
+            )
+    if not broken:
+        return dict(features), labels, broken
+    kept = np.all(list(finite.values()), axis=0)
+    if kept.sum() < _LEAST_ANCHORS:
+        raise _checks.InputError(
+            f"anchors: for {len(labels) - kept.sum()} of {len(labels)} the features of {', '.join(broken)} are not "
+            "finite; check their weights and preprocessing"
+        )
+    return {name: jax.tree.map(lambda x: x[kept], found) for name, found in features.items()}, labels[kept], broken
+
+
+def not_finite_remarks(notes: Mapping[str, Any], num_anchors: int) -> list[str]:
+    """Says of which anchors the features were not finite.
+
+    Args:
+      notes: of `fit_on_images`.
+      num_anchors: how many there were.
+    """
+    return [
+        f"anchors: the features of {name} are not finite for {count} of {num_anchors}, which are left out"
+        for key, broken in notes.items()
+        if key.startswith(_NOT_FINITE)
+        for name, count in broken.items()
+    ]
+
+
 def fit_on_images(
     anchors: AnchorImages,
     num_classes: int,
@@ -168,15 +213,23 @@ def fit_on_images(
       counts: sizes of the first anchors on which the witness over stages is fitted besides.
 
     Returns:
-      ({`witness_key`: witness}, {"BACKBONE@VIEW": what leave-one-out chose, JSON values}). A backbone with a
-      head for these classes has a witness of it, too; two backbones and more, one over all of them.
+      ({`witness_key`: witness}, {"BACKBONE@VIEW": what leave-one-out chose, and "not_finite@VIEW": {backbone: anchors
+      left out because its features are not finite}, JSON values}). A backbone with a head for these classes has a
+      witness of it, too; two backbones and more, one over all of them.
+
+    Raises:
+      InputError: when the features of a backbone are finite for fewer than two anchors.
     """
     witnesses, notes = {}, {}
     for view in views:
-        features = {}
+        features = {
+            name: _anchor_features(name, feature_backbones[name], anchors.pixels, view) for name in view.backbone_sides
+        }
+        features, labels, broken = _finite_only(features, anchors.labels)
+        if broken:
+            notes[f"{_NOT_FINITE}{view.name}"] = broken
         for name in view.backbone_sides:
-            features[name] = _anchor_features(name, feature_backbones[name], anchors.pixels, view)
-            fitted = quality.Anchors(features[name].final, anchors.labels, num_classes)
+            fitted = quality.Anchors(features[name].final, labels, num_classes)
             witnesses[witness_key("plain", name, view.name)] = quality.fit_witness(fitted)
             key = witness_key("regularised", name, view.name)
             witnesses[key], choice = quality.fit_regularised_witness(fitted)
@@ -189,7 +242,7 @@ def fit_on_images(
             for count in (None, *counts):
                 variant = count_variant(count)
                 first = jax.tree.map(lambda x, count=count: x[:count], found)
-                witness, choice = quality.fit_stages_witness(first, anchors.labels[:count], num_classes)
+                witness, choice = quality.fit_stages_witness(first, labels[:count], num_classes)
                 witnesses[witness_key("stages", name, view.name, variant)] = witness
                 notes[f"stages@{name}@{view.name}{variant}"] = choice._asdict()
     return witnesses, notes

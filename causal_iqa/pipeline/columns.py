@@ -150,6 +150,7 @@ def quality_scorer(
     beside = list(spec.reads_beside(details.get("anchors", "images")))
     passport = {
         **spec.passport(),
+        "undefined": f"the features of {backbone} are not finite",
         "backbone": backbone,
         "side": view.side,
         "reads": reads,

@@ -30,13 +30,13 @@ def performance(network: backbones.Network, params: Any, image: jax.Array, label
       probabilities), "energy" (log-sum-exp of the logits) and the three `rivals.MatrixNormTerms`, scalars; the
       KEPT_CLASSES largest "log_probabilities" float16 and their "classes" uint16; "power_sums",
       `rivals.log_power_sums`, where there are more classes than are kept; "embedding", `kept_embedding` float16, of a
-      network that gives features.
+      network that gives features. The scalars are NaN where the outputs are not finite, see `are_finite`.
     """
     logits, features = network.apply(params, backbones.geometry(network.preprocessing, image))
     probabilities, log_probabilities = jax.nn.softmax(logits), jax.nn.log_softmax(logits)
     likely, _ = jax.lax.top_k(probabilities, 2)
     prediction = jnp.argmax(logits)
-    found = {
+    scalars = {
         "correct": jnp.where(label >= 0, (prediction == label).astype(jnp.float32), jnp.nan),
         "p_true": jnp.where(label >= 0, probabilities[label], jnp.nan),
         "confidence": likely[0],
@@ -45,11 +45,26 @@ def performance(network: backbones.Network, params: Any, image: jax.Array, label
         "margin": likely[0] - likely[1],
         "energy": jax.nn.logsumexp(logits),
         **rivals.matrix_norm_terms(logits)._asdict(),
-        **_most_likely(log_probabilities),
     }
+    finite = are_finite(logits)
+    found = {name: jnp.where(finite, value, jnp.nan) for name, value in scalars.items()}
+    found |= _most_likely(log_probabilities)
     if backbones.PENULTIMATE in features:
         found["embedding"] = kept_embedding(features[backbones.PENULTIMATE])
     return found
+
+
+def are_finite(logits: jax.Array) -> jax.Array:
+    """Whether logits give class probabilities: none is NaN or plus infinity, and not all are minus infinity.
+
+    Args:
+      logits: [num_classes].
+
+    Returns:
+      Scalar bool.
+    """
+    # The largest carries every NaN. Asked of a softmax, XLA answers yes without a look.
+    return jnp.isfinite(jnp.max(logits))
 
 
 def _most_likely(log_probabilities: jax.Array) -> dict[str, jax.Array]:

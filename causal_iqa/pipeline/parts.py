@@ -17,6 +17,9 @@ from causal_iqa.pipeline.config import Condition
 _METADATA_KEY = b"causal_iqa"
 # Columns of every table that are no scores; "undefined" names the scores a row lacks, and why.
 _ROW_COLUMNS = ("image_id", "label", "condition", "degradation", "severity", "undefined")
+# Ends the names of the columns that say whether a network is right, and why they may lack a value.
+_CORRECT = "/correct"
+_NOT_FINITE = {"undefined": "the network's outputs are not finite"}
 # What pyarrow and the metadata raise on a file that is no part, or a damaged one without a seal.
 UNREADABLE = (OSError, pa.ArrowException, KeyError, ValueError, TypeError, MemoryError, OverflowError)
 
@@ -105,6 +108,8 @@ def encode(
       degradations: what defines the conditions, JSON values.
     """
     n, c = len(image_ids), len(conditions)
+    explained = {name: passport for name, passport in passports.items() if name in columns}
+    explained |= {name: _NOT_FINITE for name in columns if name.endswith(_CORRECT)}
     table = {
         "image_id": pa.array(np.repeat(np.asarray([_files.readable(x) for x in image_ids], object), c), pa.string()),
         "label": pa.array(np.repeat(np.asarray(labels, np.int32), c)),
@@ -112,8 +117,8 @@ def encode(
         "degradation": pa.array([condition.degradation for condition in conditions] * n, pa.string()),
         "severity": pa.array(np.tile(np.asarray([x.severity for x in conditions], np.float32), n)),
         "undefined": undefined_reasons(
-            {name: np.asarray(columns[name], np.float32).T.reshape(-1) for name in passports if name in columns},
-            passports,
+            {name: np.asarray(columns[name], np.float32).T.reshape(-1) for name in explained},
+            explained,
             n * c,
         ),
     }

@@ -36,6 +36,7 @@ class Work:
       witnesses: `columns.witness_key` -> fitted witness.
       seed: of the degradations.
       stability_views: changed views of every image on which judged networks run besides.
+      remarks: lines that a user should read before the work begins.
     """
 
     source: data.Source
@@ -50,6 +51,7 @@ class Work:
     witnesses: Mapping[str, Any]
     seed: int = 0
     stability_views: int = 0
+    remarks: tuple[str, ...] = ()
 
 
 class Rows(NamedTuple):

@@ -118,19 +118,22 @@ def _anchor_images(config: ScoringConfig, scored: data.FolderSource, image_size:
     return read, len(source.class_names), details
 
 
-def _witnesses(config: ScoringConfig, scored, view, feature_backbones) -> tuple[dict[str, Any], dict[str, dict]]:
-    """Witnesses, and for each backbone what its passport says of the anchors."""
+def _witnesses(
+    config: ScoringConfig, scored, view, feature_backbones
+) -> tuple[dict[str, Any], dict[str, dict], list[str]]:
+    """Witnesses, for each backbone what its passport says of the anchors, and what to say of these."""
     if not feature_backbones:
-        return {}, {}
+        return {}, {}, []
     if config.anchors == "images":
         read, num_classes, details = _anchor_images(config, scored, view.side)
-        witnesses, _ = anchors.fit_on_images(read, num_classes, [view], feature_backbones)
-        return witnesses, dict.fromkeys(feature_backbones, details)
+        witnesses, notes = anchors.fit_on_images(read, num_classes, [view], feature_backbones)
+        remarks = anchors.not_finite_remarks(notes, len(read.ids))
+        return witnesses, dict.fromkeys(feature_backbones, details), remarks
     witnesses, details = {}, {}
     for name, backbone in feature_backbones.items():
         witnesses |= anchors.fit_on_heads(backbone.num_classes, [view], {name: backbone})
         details[name] = {"anchors": "head", "num_anchors": backbone.num_classes}
-    return witnesses, details
+    return witnesses, details, []
 
 
 def _scorers(config: ScoringConfig, view, feature_backbones, anchors, witnesses) -> tuple[Scorer, ...]:
@@ -160,7 +163,7 @@ def prepare(config: ScoringConfig, execution: Execution = DEFAULT_EXECUTION) -> 
     size = _image_size(config, source)
     sides = {k: backbone_side(b.preprocessing, size, at_task=False) for k, b in feature_backbones.items()}
     view = View(size, (), sides, enlarged_for=enlarged_for(feature_backbones, size, at_task=False))
-    witnesses, anchors = _witnesses(config, source, view, feature_backbones)
+    witnesses, anchor_details, remarks = _witnesses(config, source, view, feature_backbones)
     return rows.Work(
         source=source,
         indices=np.arange(len(source)),
@@ -170,8 +173,9 @@ def prepare(config: ScoringConfig, execution: Execution = DEFAULT_EXECUTION) -> 
         networks={},
         feature_backbones=feature_backbones,
         views=(view,),
-        scorers=_scorers(config, view, feature_backbones, anchors, witnesses),
+        scorers=_scorers(config, view, feature_backbones, anchor_details, witnesses),
         witnesses=witnesses,
+        remarks=(*data.remarks(source), *remarks),
     )
 
 
@@ -198,7 +202,7 @@ def score_images(
     """
     work = prepare(config, execution)
     step, batch_size = rows.make_step(work, execution)
-    for line in data.remarks(work.source) if announce else ():
+    for line in work.remarks if announce else ():
         announce(line)
     found, done = [], 0
     for batch in rows.compute(work, work.indices, step, batch_size, execution.workers):

@@ -15,12 +15,14 @@ from causal_iqa.pipeline.anchors import (
     fit_on_heads,
     fit_on_images,
     has_head,
+    not_finite_remarks,
     read_anchors,
     with_text_anchors,
 )
 from causal_iqa.pipeline.columns import Column
 from causal_iqa.pipeline.config import NetworkChoice, StudyConfig, degradation_details
 from causal_iqa.pipeline.execution import DEFAULT_EXECUTION, Execution, check_execution, choose_block, local_devices
+from causal_iqa.pipeline.means import mean_over_networks
 from causal_iqa.pipeline.views import View, backbone_side, enlarged_for
 
 
@@ -44,11 +46,6 @@ class Study(rows.Work):
     def fingerprint(self) -> str:
         """Names everything that the numbers depend on."""
         return self.provenance.fingerprint
-
-    @property
-    def remarks(self) -> tuple[str, ...]:
-        """Lines that a user should read before the study runs: what of the data is left out, and what is odd in it."""
-        return (*self.details["dataset"]["remarks"], *self.anchors.get("remarks", ()))
 
     @property
     def num_parts(self) -> int:
@@ -159,7 +156,7 @@ def _fit_witnesses(config, source, indices, image_size, views, feature_backbones
         "kind": kind,
         "num": len(read.ids),
         "copies_of_judged": len(copies),
-        "remarks": _anchor_remarks(anchor_source, source, copies),
+        "remarks": _anchor_remarks(anchor_source, source, copies) + not_finite_remarks(notes, len(read.ids)),
         "dataset": anchor_source.name,
         "split": anchor_source.split,
         "classes": len(np.unique(read.labels)),
@@ -254,6 +251,7 @@ def prepare(config: StudyConfig, execution: Execution = DEFAULT_EXECUTION) -> St
         scorers=scorers.of_study(conventional, views, feature_backbones, anchors, witnesses, config.anchor_counts),
         anchors=anchors,
         witnesses=witnesses,
+        remarks=(*details["dataset"]["remarks"], *anchors.get("remarks", ())),
         seed=config.seed,
         stability_views=config.stability_views,
         provenance=inputs.of_study(
@@ -333,7 +331,7 @@ def quality_and_performance(
     """
     degraded = np.asarray([condition.severity > 0 for condition in table.conditions])
     correct = {name: table.columns[f"{name}/correct"][degraded] for name in networks}
-    performance = {**correct, "all": np.mean(list(correct.values()), axis=0)}
+    performance = {**correct, "all": mean_over_networks(correct)}
     scores: dict[str, dict[str, np.ndarray]] = {}
     for column in study_columns:
         values = table.columns[column.name][degraded]

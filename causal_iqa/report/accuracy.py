@@ -52,7 +52,7 @@ def predict(
     names = [*degradations, None]
     if len(set(degradations)) < 2 or len(np.unique(folds)) < 2:
         return {}
-    truth = {network: m.mean(axis=1) for network, m in performance.items()}
+    truth = {network: pipeline.mean_over_images(m) for network, m in performance.items()}
     found: dict[str, dict[str, Predicted]] = {}
     for metric, by_network in scores.items():
         found[metric] = {}
@@ -68,7 +68,7 @@ def predict(
             )
             found[metric][network] = Predicted(held, errors, _reads.ordered((*reads[metric], "other_performance")))
     estimates = {
-        rival: ({network: rows[:-1].mean(axis=1) for network, rows in by.items()}, own.reads[rival])
+        rival: ({network: pipeline.mean_over_images(rows[:-1]) for network, rows in by.items()}, own.reads[rival])
         for rival, by in own.accuracy.items()
     } | {rival: (by, _reads.ordered((*own.reads[rival], "other_performance"))) for rival, by in own.regressed.items()}
     for rival, (by_network, read) in estimates.items():

@@ -58,7 +58,7 @@ def gather(run: pipeline.Run, found: findings.Findings) -> AuditData:
     """
     config, table = run.config, run.table
     clean_row = next(i for i, condition in enumerate(table.conditions) if condition.severity == 0)
-    correct = [table.columns[f"{choice.name}/correct"][clean_row] for choice in config.networks]
+    correct = {choice.name: table.columns[f"{choice.name}/correct"][clean_row] for choice in config.networks}
     outcomes = {ACCURACY: found.performance[pipeline.ALL_NETWORKS]}
     outcomes |= {metric: by[pipeline.ALL_NETWORKS] for metric, by in found.scores.items()}
     degraded = np.array([condition.severity > 0 for condition in table.conditions])
@@ -71,7 +71,7 @@ def gather(run: pipeline.Run, found: findings.Findings) -> AuditData:
         labels=np.asarray(table.labels),
         outcomes=outcomes,
         clean={
-            ACCURACY: np.mean(correct, axis=0),
+            ACCURACY: pipeline.mean_over_networks(correct),
             **{metric: by[pipeline.ALL_NETWORKS] for metric, by in found.clean.items()},
         },
         rows={name: values[degraded] for name, values in table.columns.items()},

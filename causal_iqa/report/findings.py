@@ -131,7 +131,7 @@ def image_rows(
         scores=scores | shares,
         clean=clean | {metric: dict.fromkeys(performance, values) for metric, values in clean_shares.items()},
         performance=performance,
-        clean_performance={**correct, _ALL: np.mean(list(correct.values()), axis=0)},
+        clean_performance={**correct, _ALL: pipeline.mean_over_networks(correct)},
         own=own,
         of_sets=tuple(of_sets),
         folds=folds,

@@ -203,7 +203,9 @@ def regressed(
     if not len(halves) or len(set(degradations)) < 2:
         return {}
     partner = np.arange(len(halves)) ^ 1
-    accuracy = {name: np.stack([m[:, half].mean(axis=1) for half in halves]) for name, m in performance.items()}
+    accuracy = {
+        name: np.stack([pipeline.mean_over_images(m[:, half]) for half in halves]) for name, m in performance.items()
+    }
     out: dict[str, dict[str, np.ndarray]] = {}
     for rival, by_network in values.items():
         out[rival] = {}

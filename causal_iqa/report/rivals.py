@@ -111,8 +111,8 @@ def gather(
         accuracy |= _fused_rows(networks, kept)
     for by_network in (*rows.values(), *accuracy.values(), *values.values()):
         if set(by_network) == set(networks):
-            by_network[pipeline.ALL_NETWORKS] = np.mean([by_network[name] for name in networks], axis=0)
-    performance = {**correct, pipeline.ALL_NETWORKS: np.mean(list(correct.values()), axis=0)}
+            by_network[pipeline.ALL_NETWORKS] = pipeline.mean_over_networks(by_network)
+    performance = {**correct, pipeline.ALL_NETWORKS: pipeline.mean_over_networks(correct)}
     families |= dict.fromkeys((*rows, *accuracy), rivals.FAMILY)
     return RivalTables(
         rows,
@@ -128,7 +128,10 @@ def gather(
 
 def _agreement(predictions: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Every network's mean agreement with the others."""
-    pairs = {pair: np.asarray(rivals.agreement(*pair_of)) for pair, pair_of in _pairs(predictions)}
+    pairs = {
+        pair: np.where(np.isfinite(a) & np.isfinite(b), rivals.agreement(a, b), np.nan)
+        for pair, (a, b) in _pairs(predictions)
+    }
     return {
         name: np.mean([values for pair, values in pairs.items() if name in pair], axis=0, dtype=np.float64)
         for name in predictions
@@ -296,7 +299,7 @@ def add_alignments(
     nothing = alignment.UNDEFINED
     out = {metric: dict(by) for metric, by in found.items()}
     accuracy = {
-        network: np.stack([m.mean(axis=1), *(m[:, half].mean(axis=1) for half in own.halves)])
+        network: np.stack([pipeline.mean_over_images(m[:, part]) for part in (slice(None), *own.halves)])
         for network, m in performance.items()
     }
     for rival, by_network in own.values.items():

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from causal_iqa import _files, pipeline
-from causal_iqa.report import accuracy, figures, html, parts, summary, tables
+from causal_iqa.report import accuracy, figures, html, networks, parts, summary, tables
 from causal_iqa.report.findings import Findings, analyse
 
 __all__ = ["Findings", "analyse", "desiderata_table", "render", "write"]
@@ -42,13 +42,10 @@ def _against_quality(found: Findings, level: float) -> figures.Figure:
     shown = _shown(_aligned_rows(found))
     means = {}
     for row in shown:
-        values = found.scores[row.metric][_ALL]
-        finite = np.isfinite(values)
-        count = finite.sum(axis=1)
-        means[row.metric] = np.where(count > 0, np.where(finite, values, 0).sum(axis=1) / np.maximum(count, 1), np.nan)
+        means[row.metric] = pipeline.mean_over_images(found.scores[row.metric][_ALL])
     return figures.accuracy_against_quality(
         means,
-        found.performance[_ALL].mean(axis=1),
+        pipeline.mean_over_images(found.performance[_ALL]),
         [condition.degradation for condition in found.conditions],
         [condition.severity for condition in found.conditions],
         groups={condition.degradation: condition.group for condition in found.conditions},
@@ -106,11 +103,15 @@ def write(
       details: of the study, JSON values, shown on the page.
 
     Returns:
-      The tables as text, the hardest yardsticks first, with a warning below for every metric whose numbers certainly
-      have opposite signs, and for every part of the analysis that is missing.
+      The networks and the metrics as text, the hardest yardsticks first, with a warning below for every network that is
+      likely to be wrapped wrongly, every metric whose numbers certainly have opposite signs, and every part of the
+      analysis that is missing.
     """
     doing = parts.Parts()
-    text = doing.attempt("tables", lambda: headline(found, level=config.level), "")
+    judged = networks.judged_networks(config, table, details.get("dataset", {}).get("num_classes"))
+    of_networks = networks.networks_table(judged)
+    plain = tables.alignment_table(tables.rows_of(found.alignments, found.families), level=config.level)
+    text = doing.attempt("tables", lambda: headline(found, level=config.level), plain)
     pictures = {}
     for name, (_, draw) in _FIGURES.items():
         drawn = doing.attempt(f"figure {name}", lambda draw=draw: figures.png(draw(found, config.level)), None)
@@ -119,15 +120,17 @@ def write(
     sections = doing.attempt("tables of the page", lambda: _accuracy_sections(found, config.level), [])
     found = found._replace(failures=(*found.failures, *doing.failures))
     # First what nothing else can give again.
-    _files.write_json(folder / "summary.json", summary.summary(config, table, found), root=folder, sealed=True)
+    _files.write_json(folder / "summary.json", summary.summary(config, table, found, judged), root=folder, sealed=True)
     for name, png in pictures.items():
         _files.write_atomically(folder / "figures" / f"{name}.png", png, root=folder)
     shown = {name: html.Figure(png, _FIGURES[name][0]) for name, png in pictures.items()}
     missing = _missing(found.failures)
+    doubts = [warning for one in judged for warning in one.warnings]
     content = html.page(
         f"Quality and accuracy on {config.dataset}",
         [
             *([html.Section("Missing", [html.Text("\n".join(missing), fixed=True)])] if missing else []),
+            html.Section("Networks", [html.Text(of_networks + _lines(doubts), fixed=True)]),
             html.Section(
                 "How well each metric predicts accuracy", [html.Text(text, fixed=True), *_of(shown, "alignment_bars")]
             ),
@@ -140,8 +143,11 @@ def write(
     _files.write_text(folder / "report.html", content, root=folder)
     _write_failures(folder, found.failures)
     conflicts = [(metric, one) for metric, own in summary.warnings(found).items() for one in own if one.certain]
-    warnings = [f"{metric}: {one.message}" for metric, one in conflicts] + missing
-    return text + "".join(f"warning: {line}\n" for line in warnings)
+    return f"{of_networks}\n{text}" + _lines([*doubts, *(f"{m}: {one.message}" for m, one in conflicts), *missing])
+
+
+def _lines(warnings: Sequence[str]) -> str:
+    return "".join(f"warning: {line}\n" for line in warnings)
 
 
 def headline(found: Findings, *, level: float = 0.95) -> str:

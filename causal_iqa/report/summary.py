@@ -1,12 +1,13 @@
 """What summary.json holds."""
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from causal_iqa import alignment, pipeline
-from causal_iqa.report import accuracy, parts
+from causal_iqa.report import accuracy, networks, parts
 
 if TYPE_CHECKING:
     from causal_iqa.report.findings import Findings
@@ -15,13 +16,19 @@ SCHEMA = 1
 _OF_LIKE_THESE = ("low", "high", "p_value")
 
 
-def summary(config: pipeline.StudyConfig, table: pipeline.ScoreTable, found: "Findings") -> dict[str, Any]:
+def summary(
+    config: pipeline.StudyConfig,
+    table: pipeline.ScoreTable,
+    found: "Findings",
+    judged: Sequence[networks.Judged] | None = None,
+) -> dict[str, Any]:
     """Returns what summary.json holds: JSON values, None where undefined.
 
     Args:
       config: of the study.
       table: its finished table.
       found: what `study.analyse` gave.
+      judged: what `networks.judged_networks` gave; by default with as many classes as the labels have.
 
     Returns:
       {"schema": 1, "networks", "metrics", "predicted_accuracy", "num_images", "conditions", "skipped", "undefined",
@@ -31,14 +38,7 @@ def summary(config: pipeline.StudyConfig, table: pipeline.ScoreTable, found: "Fi
       the first five for the mean over the networks. Intervals are for other images under these conditions; those of
       "alignment_like_these", and of "like_these" in gains and comparisons, for other degradations as well.
     """
-    networks = {}
-    for choice in config.networks:
-        correct = np.nanmean(table.columns[f"{choice.name}/correct"], axis=1)
-        by_condition = {c.name: float(a) for c, a in zip(table.conditions, correct, strict=True)}
-        networks[choice.name] = {
-            "clean_accuracy": by_condition[f"{pipeline.CLEAN}/0"],
-            "accuracy": by_condition,
-        }
+    judged = networks.judged_networks(config, table, None) if judged is None else judged
     reasons = {}
     for name, passport in table.metadata["columns"].items():
         rows = int((~np.isfinite(table.columns[name])).sum())
@@ -46,7 +46,7 @@ def summary(config: pipeline.StudyConfig, table: pipeline.ScoreTable, found: "Fi
             reasons[name] = {"reason": passport.get("undefined", "not a finite number"), "rows": rows}
     return {
         "schema": SCHEMA,
-        "networks": networks,
+        "networks": {one.clean.network: one.as_dict() for one in judged},
         "metrics": {name: _metric(found, name) for name in found.alignments},
         "predicted_accuracy": {
             name: {

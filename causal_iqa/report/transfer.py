@@ -31,7 +31,7 @@ class Side:
     @property
     def clean_accuracy(self) -> float:
         """Mean over the networks and the clean images."""
-        return float(np.mean(self.rows.clean_performance[_ALL]))
+        return float(pipeline.mean_over_images(self.rows.clean_performance[_ALL]))
 
     def with_clean(self, values: np.ndarray, clean: np.ndarray) -> np.ndarray:
         """Returns [C + 1, N], the clean images last."""
@@ -138,13 +138,13 @@ def _errors(held: alignment.HeldOut | None, names: list[str], level: float) -> d
 
 def _beside(target: Side, level: float) -> list[dict[str, Any]]:
     names = [condition.degradation for condition in target.rows.conditions]
-    truth = target.rows.performance[_ALL].mean(axis=1)
+    truth = pipeline.mean_over_images(target.rows.performance[_ALL])
     accuracy: Mapping[str, Mapping[str, np.ndarray]] = target.rows.own.accuracy
     return [
         {
             "score": rival,
             "reads": list(target.rows.own.reads[rival]),
-            **alignment.accuracy_errors(by[_ALL][:-1].mean(axis=1), truth, names, level=level).as_dict(),
+            **alignment.accuracy_errors(pipeline.mean_over_images(by[_ALL][:-1]), truth, names, level=level).as_dict(),
         }
         for rival, by in accuracy.items()
     ]

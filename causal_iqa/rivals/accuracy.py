@@ -73,7 +73,8 @@ def regressed_difference_of_confidences(
       folds: int [N], fold of every image, two folds at least.
 
     Returns:
-      float64 [C, N]; the mean over a condition is the predicted accuracy. A row may lie outside [0, 1].
+      float64 [C, N]; the mean over a condition is the predicted accuracy. A row may lie outside [0, 1]. NaN where the
+      confidence is; means leave out what is not finite.
 
     Raises:
       ValueError: when shapes do not fit or there are too few degradations or folds.
@@ -92,9 +93,9 @@ def regressed_difference_of_confidences(
     out = np.empty(confidence.shape)
     for fold in np.unique(folds):
         own = folds == fold
-        start, accuracy = clean_confidence[~own].mean(), clean_correct[~own].mean()
-        drop = start - confidence[:, ~own].mean(axis=1)
-        slope, intercept = left_out_lines(drop, accuracy - correct[:, ~own].mean(axis=1), degradations)
+        start, accuracy = _defined_mean(clean_confidence[~own]), _defined_mean(clean_correct[~own])
+        drop = start - _defined_mean(confidence[:, ~own])
+        slope, intercept = left_out_lines(drop, accuracy - _defined_mean(correct[:, ~own]), degradations)
         out[:, own] = accuracy - (slope[:, None] * (start - confidence[:, own]) + intercept[:, None])
     return out
 
@@ -190,12 +191,12 @@ def cross_fitted(
     Args:
       method: `difference_of_confidences` or `average_thresholded_confidence`.
       score: [C, N].
-      clean_score: [N] of the same images, clean.
+      clean_score: [N] of the same images, clean; clean images with a score or label that is not finite are left out.
       clean_correct: [N], 1 where they are classified correctly.
       folds: int [N], fold of every image, two folds at least.
 
     Returns:
-      float64 [C, N]; the mean over a condition is the predicted accuracy.
+      float64 [C, N]; the mean over a condition is the predicted accuracy. NaN where no clean image is left.
 
     Raises:
       ValueError: when shapes do not fit or there is one fold only.
@@ -205,11 +206,22 @@ def cross_fitted(
     if np.shape(clean_score) != folds.shape:
         raise ValueError(f"clean_score: expected [N] = [{score.shape[1]}], got {np.shape(clean_score)}")
     clean_score, clean_correct = np.asarray(clean_score), np.asarray(clean_correct)
-    out = np.empty(score.shape)
+    known = np.isfinite(clean_score) & np.isfinite(clean_correct)
+    out = np.full(score.shape, np.nan)
     for fold in np.unique(folds):
         own = folds == fold
-        out[:, own] = method(score[:, own], clean_score[~own], clean_correct[~own])
+        if (known & ~own).any():
+            out[:, own] = method(score[:, own], clean_score[known & ~own], clean_correct[known & ~own])
     return out
+
+
+def _defined_mean(values: np.ndarray) -> np.ndarray:
+    """Mean over the last axis of what is finite, NaN where nothing is."""
+    defined = np.isfinite(values)
+    if defined.all():
+        return values.mean(axis=-1)
+    count = defined.sum(axis=-1)
+    return np.where(count > 0, np.where(defined, values, 0.0).sum(axis=-1) / np.maximum(count, 1), np.nan)
 
 
 def _table(values: np.ndarray, name: str) -> np.ndarray:
