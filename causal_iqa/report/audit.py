@@ -5,7 +5,15 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from causal_iqa import _checks, _files, causal, pipeline
-from causal_iqa.report import audit_doses, audit_figures, audit_graphs, audit_markdown, audit_observational, findings
+from causal_iqa.report import (
+    audit_doses,
+    audit_figures,
+    audit_graphs,
+    audit_markdown,
+    audit_observational,
+    findings,
+    networks,
+)
 from causal_iqa.report.audit_data import AuditData, Progress, gather, interval, number
 
 SCHEMA = 3
@@ -74,10 +82,13 @@ def audit(
     def part(name: str) -> Progress | None:
         return None if progress is None else lambda done, total: progress(name, done, total)
 
+    judged = networks.judged_networks(run.config, run.table, None)
     tested = audit_graphs.graph_tests(data, graphs or {}, progress=part("graph tests"))
     return {
         "schema": SCHEMA,
         "networks": [choice.name for choice in run.config.networks],
+        "clean_accuracy": {one.clean.network: number(one.clean.accuracy) for one in judged},
+        "warnings": [warning for one in judged for warning in one.warnings],
         "level": run.config.level,
         "num_images": len(data.labels),
         "desiderata": _desiderata(data, found, audit_graphs.evidence(tested, data)),

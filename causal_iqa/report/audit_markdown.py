@@ -21,9 +21,10 @@ def markdown(audited: Mapping[str, Any], figures: Sequence[str] = ()) -> str:
     lines = [
         "# Audit",
         "",
-        f"{audited['num_images']} images, networks {names(audited['networks'])}. Every score is turned so that "
-        f"higher is better; intervals of {level} resample the images.",
+        f"{audited['num_images']} images, networks {_networks(audited)}. Every score is turned so that higher is "
+        f"better; intervals of {level} resample the images.",
         "",
+        *(f"Warning: {escaped(warning)}\n" for warning in audited["warnings"]),
         *_desiderata(audited),
         *_graphs(audited),
         *_doses(audited["dose_alignment"]),
@@ -36,6 +37,12 @@ def markdown(audited: Mapping[str, Any], figures: Sequence[str] = ()) -> str:
     if figures:
         lines += ["", "## Figures", "", *(f"![{path}]({path})" for path in figures)]
     return "\n".join(lines) + "\n"
+
+
+def _networks(audited: Mapping[str, Any]) -> str:
+    """The judged networks with their clean accuracy."""
+    clean = {network: shown(value, ".1%") for network, value in audited["clean_accuracy"].items()}
+    return ", ".join(f"{name(network)} (clean accuracy {value})" for network, value in clean.items())
 
 
 def statement(one: Mapping[str, Any]) -> str:
