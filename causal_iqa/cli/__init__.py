@@ -72,5 +72,4 @@ def run(command: str, argv: Sequence[str] | None = None) -> None:
 
 def module_name(command: str) -> str:
     """Returns the module that holds a command."""
-    room = "experiments" if command in ("audit", "train") else "causal_iqa.cli"
-    return f"{room}.{command.replace('-', '_')}"
+    return f"causal_iqa.cli.{command.replace('-', '_')}"

@@ -88,14 +88,13 @@ def reporting_user_errors(
 
 def _parse(command: Command, argv: list[str]) -> list[str]:
     """Parses the flags; prints the help and exits with 0, or one line on a mistake and exits with 1."""
-    own = getattr(command, "FLAGS", None)
-    if own is not None:
-        flags.FLAGS.append_flag_values(own.values)
+    own = command.FLAGS
+    flags.FLAGS.append_flag_values(own.values)
     given = argv[1 : argv.index("--")] if "--" in argv else argv[1:]
-    if any(word in HELP for word in given) and own is not None:
+    if any(word in HELP for word in given):
         print(command_help.help_text(command.__doc__ or "", own.groups, own.values), end="")
         sys.exit(0)
-    if any(word in (*HELP, "--helpfull") for word in given):
+    if "--helpfull" in given:
         print((command.__doc__ or "").strip() + "\n" + flags.FLAGS.get_help())
         sys.exit(0)
     try:
@@ -103,8 +102,7 @@ def _parse(command: Command, argv: list[str]) -> list[str]:
     except flags.Error as error:
         print(f"error: {_in_one_line(str(error))} (see --help)", file=sys.stderr)
         sys.exit(1)
-    if own is not None:
-        own.values.mark_as_parsed()
+    own.values.mark_as_parsed()
     return rest
 
 

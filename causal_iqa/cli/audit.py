@@ -1,0 +1,57 @@
+"""Judges the metrics of a finished run by their causal graphs and by what the imaging conditions did to them.
+
+  causal-iqa audit --run=results/cifar10
+  causal-iqa audit --run=results/cifar10 --graph='gate=C -> ssim -> Q, S -> Q, S -> M'
+
+  causal-iqa audit --run=results/cifar10 --transfer_from=results/imagenet
+
+Computes no score again. Writes audit.md, audit.json and figures/audit_*.png into the run's folder.
+"""
+
+import sys
+
+from causal_iqa import pipeline
+from causal_iqa.cli import common, flagset, progress
+from causal_iqa.report import audit as audit_report
+from causal_iqa.report import findings, transfer
+from causal_iqa.report import study as study_report
+
+FLAGS = flagset.FlagSet()
+
+_RUN = FLAGS.string("run", None, "Output folder of a finished study (causal-iqa align).", required=True)
+_GRAPH = FLAGS.repeated(
+    "graph",
+    "Causal graph to test beside those of the metric families: NAME=GRAPH with GRAPH such as 'C -> X, S -> X -> Q', or "
+    "a file with one on each line; repeat for more. Columns are C, degradation, severity, Y, M, Q (each metric in "
+    "turn), metrics by name, clean_METRIC, and the table's own (resnet_p_true); other nodes are latent.",
+)
+_TRANSFER_FROM = FLAGS.repeated(
+    "transfer_from",
+    "Output folder of another finished run: maps from score to accuracy learned there predict the accuracy of this "
+    "run; repeat for more.",
+)
+
+
+def main(_: list[str]) -> None:
+    """Flags -> finished run -> desiderata, audit.md, audit.json and figures."""
+    graphs = audit_report.read_graphs(_GRAPH.value)
+    run = pipeline.read_run(_RUN.value)
+    common.check_writable(str(run.folder / "audit.json"), "run")
+    others = [pipeline.read_run(folder) for folder in _TRANSFER_FROM.value]
+    for warning in (line for one in (run, *others) for line in one.warnings):
+        print(f"warning: {warning}", file=sys.stderr)
+    with progress.steps("audit") as tell:
+        tell("rows", 0, 1)
+        rows = findings.image_rows(run.config, run.columns, run.table, whole=False)
+        found = findings.analyse_images(run.config, rows, progress=lambda done, total: tell("intervals", done, total))
+        audited = audit_report.audit(run, found, graphs=graphs, progress=tell)
+        audited["transfer"] = []
+        for done, other in enumerate(others):
+            tell("transfer", done, len(others))
+            source = findings.image_rows(other.config, other.columns, other.table, whole=False)
+            sides = transfer.Side(other.folder.name, source), transfer.Side(run.folder.name, rows)
+            audited["transfer"].append(transfer.transfer(*sides, level=run.config.level))
+    with pipeline.lock(run.folder, flag="run"):
+        audit_report.write(run.folder, audited, found)
+    print(study_report.desiderata_table(found._replace(desiderata=audit_report.verdicts(audited))))
+    print(f"audit: {run.folder / 'audit.md'}")

@@ -1,0 +1,101 @@
+"""Trains a small network and writes it as safetensors.
+
+  causal-iqa train --network=scene_cnn_a --output=scene_cnn_a.safetensors
+  causal-iqa train --network=scene_features --objective=views --output=scene_features.safetensors
+  causal-iqa train --dataset=tfds:cifar10 --data_dir=DIR --network=scene_features --objective=simclr \\
+    --output=features.safetensors --checkpoint_dir=checkpoints
+
+A run that was stopped goes on from its last checkpoint when it is given the same flags. The learning curve is drawn
+beside the weights. Prints the score on held-out images last. Take the file to a study with --network=NAME=PATH or
+--backbone=NAME=PATH.
+"""
+
+import dataclasses
+import json
+import pathlib
+
+from causal_iqa import data
+from causal_iqa.backbones import checkpoints, objectives, training
+from causal_iqa.cli import common, flagset
+from causal_iqa.report import figures
+
+_DEFAULTS = training.TrainConfig(network="scene_cnn_a")
+
+FLAGS = flagset.FlagSet()
+
+_NETWORK = FLAGS.string("network", _DEFAULTS.network, "Network to train, a variant of scene_cnn.VARIANTS.")
+_OBJECTIVE = FLAGS.choice(
+    "objective",
+    _DEFAULTS.objective,
+    list(objectives.OBJECTIVES),
+    "Train on class labels, or without labels: views (two renderings of a scene), vicreg or simclr (two augmentations "
+    "of any image), rotation.",
+)
+_DATASET = FLAGS.string("dataset", "scenes", "Where images come from: scenes, tfds:NAME or folder:PATH.")
+_DATA_DIR = FLAGS.string("data_dir", None, "Folder of the prepared TFDS datasets.")
+_OUTPUT = FLAGS.string("output", None, "File to write, ending in .safetensors.", required=True)
+_STEPS = FLAGS.integer("steps", _DEFAULTS.steps, "Optimiser steps.")
+_CHECKPOINT_DIR = FLAGS.string("checkpoint_dir", None, "Folder of checkpoints, to go on after a stop.")
+
+FLAGS.group("Images")
+_SPLIT = FLAGS.string("split", "train", "Split to train on.")
+_EVALUATION_SPLIT = FLAGS.string("evaluation_split", "test", "Split to evaluate on.")
+_CLASSES = FLAGS.string("classes", None, "File with one class name per line, in label order, for a folder.")
+_CLASS_ORDER = FLAGS.choice(
+    "class_order",
+    None,
+    data.CLASS_ORDERS,
+    "Order of the class folders without --classes: text (10 before 2) or natural (default: text, with a remark).",
+)
+_MAX_PIXELS = FLAGS.integer(
+    "max_pixels", data.MAX_PIXELS, "Larger images are not decoded and count as unreadable; bounds the memory."
+)
+_NUM_IMAGES = FLAGS.integer("num_images", _DEFAULTS.num_images, "Training images.")
+_NUM_EVALUATION = FLAGS.integer("num_evaluation", _DEFAULTS.num_evaluation, "Evaluation images.")
+_IMAGE_SIZE = FLAGS.integer("image_size", None, "Side images are resized to (default: the dataset's).")
+_PADDING = FLAGS.integer("padding", _DEFAULTS.padding, "Random crops after reflecting this many pixels.")
+
+FLAGS.group("Optimiser")
+_BATCH_SIZE = FLAGS.integer("batch_size", _DEFAULTS.batch_size, "Images per step.")
+_LEARNING_RATE = FLAGS.number("learning_rate", _DEFAULTS.learning_rate, "Peak learning rate of the schedule.")
+_SCHEDULE = FLAGS.choice("schedule", _DEFAULTS.schedule, training.SCHEDULES, "Schedule of the learning rate.")
+_WEIGHT_DECAY = FLAGS.number("weight_decay", _DEFAULTS.weight_decay, "Weight decay of AdamW.")
+_PRECISION = FLAGS.choice(
+    "precision", _DEFAULTS.precision, training.PRECISIONS, "Of the passes; parameters stay float32."
+)
+_SEED = FLAGS.integer("seed", _DEFAULTS.seed, "Of the parameters, the order and the augmentation.")
+_CHECKPOINT_EVERY = FLAGS.integer("checkpoint_every", 500, "Steps between checkpoints.", lower_bound=1)
+
+
+def _open(split: str) -> data.Source:
+    source = data.open_source(
+        _DATASET.value,
+        split=split,
+        data_dir=_DATA_DIR.value,
+        classes=_CLASSES.value,
+        class_order=_CLASS_ORDER.value,
+        max_pixels=_MAX_PIXELS.value,
+    )
+    for line in data.remarks(source):
+        print(line)
+    return source
+
+
+def main(_: list[str]) -> None:
+    """Reads the flags, trains, writes and prints."""
+    names = {field.name for field in dataclasses.fields(training.TrainConfig)}
+    config = training.TrainConfig(**{name: FLAGS.values[name].value for name in names})
+    checkpoints.check_name(_OUTPUT.value)
+    common.check_writable(_OUTPUT.value, "output")
+    result = training.train(
+        config,
+        _open(_SPLIT.value),
+        _open(_EVALUATION_SPLIT.value),
+        checkpoint_dir=_CHECKPOINT_DIR.value,
+        checkpoint_every=_CHECKPOINT_EVERY.value,
+    )
+    notes = {"dataset": _DATASET.value, "split": _SPLIT.value, "evaluation_split": _EVALUATION_SPLIT.value}
+    training.save(_OUTPUT.value, config, result, notes)
+    curve = pathlib.Path(_OUTPUT.value).with_suffix(".png")
+    figures.save(figures.learning_curve(result.losses, config.objective, result.evaluation), curve)
+    print(json.dumps({"output": _OUTPUT.value, **result.evaluation, "final_loss": float(result.losses[-100:].mean())}))
