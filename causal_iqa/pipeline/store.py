@@ -142,7 +142,7 @@ class Store:
                 f"output_dir: {self.folder / CONFIG_FILE} is not of a run; choose another folder"
             ) from error
         raise _checks.InputError(
-            f"output_dir: {self.folder} holds a run that differs in {'; '.join(changed[:4])}; start a new --output_dir "
+            f"output_dir: {self.folder} holds another run: {'; '.join(changed[:4])}; start a new --output_dir "
             "or restore it"
         )
 

@@ -144,7 +144,7 @@ def test_changed_code_of_a_users_network_is_named(config, tmp_path):
     _run(config, tmp_path / "run")
     code = (tmp_path / "mine.py").read_text()
     (tmp_path / "mine.py").write_text(code.replace("features[:2]", "features[1:]"))
-    assert "differs in the network mine changed; start" in _refusal(config, tmp_path / "run")
+    assert "holds another run: the network mine changed; start" in _refusal(config, tmp_path / "run")
 
 
 def test_changed_code_that_a_users_network_imports_is_named(config, tmp_path, monkeypatch):
