@@ -2,8 +2,10 @@
 
 import pathlib
 import zlib
+from collections.abc import Iterable, Iterator
 
 import numpy as np
+import PIL.Image
 
 from causal_iqa import pipeline
 from causal_iqa.pipeline import provenance
@@ -27,6 +29,22 @@ PASSPORTS = {
         "networks": ["scene_cnn_a"],
     }
 }
+
+# A user's network; what it imports is filled in.
+NETWORK = """
+import jax.numpy as jnp
+from causal_iqa import backbones
+from causal_iqa.backbones import user
+{imported}
+
+def make():
+    def apply(params, image):
+        features = image.mean((0, 1))
+        return params["scale"] * features[:2], {{"penultimate": features}}
+
+    preprocessing = backbones.Preprocessing(32, 1.0, (0.0,) * 3, (1.0,) * 3, 16)
+    return user.make_network("mine", apply, {{"scale": jnp.ones(())}}, preprocessing)
+"""
 
 
 def rows(image_ids, conditions) -> dict[str, np.ndarray]:
@@ -63,3 +81,21 @@ def content(folder: pathlib.Path) -> dict[str, bytes]:
     """Every file of a folder but its lock, by its path."""
     files = (path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != ".lock")
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
+
+
+def flips(content: bytes, count: int) -> Iterator[bytes]:
+    """The content with one bit flipped, at so many places drawn from its length."""
+    rng = np.random.default_rng(len(content))
+    for place, bit in zip(rng.integers(0, len(content), count), rng.integers(0, 8, count), strict=True):
+        damaged = bytearray(content)
+        damaged[place] ^= 1 << bit
+        yield bytes(damaged)
+
+
+def write_images(folder: pathlib.Path, classes: str, numbers: Iterable[int]) -> None:
+    """Writes class folders of small images; the content follows from class and number."""
+    for label, name in enumerate(classes):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+        for number in numbers:
+            pixels = np.random.default_rng([label, number]).integers(0, 256, (32, 32, 3), dtype=np.uint8)
+            PIL.Image.fromarray(pixels).save(folder / name / f"{number:03d}.png")

@@ -3,54 +3,15 @@
 import dataclasses
 import os
 import shutil
-import sys
 import zlib
 
 import numpy as np
-import PIL.Image
 import pytest
 
 import causal_iqa
-from causal_iqa import data, pipeline
-from causal_iqa.pipeline import inputs, provenance, rows, store, user_code
-
-_NETWORK = """
-import jax.numpy as jnp
-from causal_iqa import backbones
-from causal_iqa.backbones import user
-{imported}
-
-def make():
-    def apply(params, image):
-        features = image.mean((0, 1))
-        return params["scale"] * features[:2], {{"penultimate": features}}
-
-    preprocessing = backbones.Preprocessing(32, 1.0, (0.0,) * 3, (1.0,) * 3, 16)
-    return user.make_network("mine", apply, {{"scale": jnp.ones(())}}, preprocessing)
-"""
-
-
-def _write_images(folder, classes, numbers):
-    for label, name in enumerate(classes):
-        (folder / name).mkdir(parents=True, exist_ok=True)
-        for number in numbers:
-            pixels = np.random.default_rng([label, number]).integers(0, 256, (32, 32, 3), dtype=np.uint8)
-            PIL.Image.fromarray(pixels).save(folder / name / f"{number:03d}.png")
-
-
-@pytest.fixture
-def config(tmp_path):
-    """A study of ten images and a user's network, which takes milliseconds to prepare."""
-    _write_images(tmp_path / "images", "ab", range(5))
-    (tmp_path / "mine.py").write_text(_NETWORK.format(imported=""))
-    return pipeline.StudyConfig(
-        dataset=f"folder:{tmp_path / 'images'}",
-        num_images=None,
-        networks=(pipeline.NetworkChoice("mine", f"{tmp_path / 'mine.py'}:make"),),
-        degradations=("brightness",),
-        severities=(3.0,),
-        metrics=("entropy",),
-    )
+from causal_iqa import pipeline
+from causal_iqa.pipeline import provenance, rows, store
+from tests.pipeline import folders
 
 
 @pytest.fixture(autouse=True)
@@ -123,7 +84,7 @@ def test_images_added_after_a_kill_mix_with_nothing(config, tmp_path):
     with pytest.raises(Killed):
         _run(config, tmp_path / "run", progress=kill)
     assert [path.name for path in (tmp_path / "run" / "scores").iterdir()] == ["part-00000.parquet"]
-    _write_images(tmp_path / "images", "ab", range(5, 25))
+    folders.write_images(tmp_path / "images", "ab", range(5, 25))
     message = _refusal(config, tmp_path / "run")
     assert "the judged images changed: 40 added (first: " in message and "gone" not in message
     for path in (tmp_path / "images").rglob("*.png"):
@@ -147,21 +108,6 @@ def test_changed_code_of_a_users_network_is_named(config, tmp_path):
     assert "holds another run: the network mine changed; start" in _refusal(config, tmp_path / "run")
 
 
-def test_changed_code_that_a_users_network_imports_is_named(config, tmp_path, monkeypatch):
-    monkeypatch.syspath_prepend(tmp_path)
-    for name in ("layers_of_mine", "unrelated_to_mine"):
-        monkeypatch.delitem(sys.modules, name, raising=False)
-        (tmp_path / f"{name}.py").write_text("SIZE = 1\n")
-    (tmp_path / "mine.py").write_text(_NETWORK.format(imported="import layers_of_mine"))
-    reference = config.networks[0].architecture
-    pipeline.prepare(config)
-    first = user_code.digest_code(reference)
-    (tmp_path / "unrelated_to_mine.py").write_text("SIZE = 2\n")
-    assert user_code.digest_code(reference) == first
-    (tmp_path / "layers_of_mine.py").write_text("SIZE = 2\n")
-    assert user_code.digest_code(reference) != first
-
-
 @pytest.mark.parametrize(
     "part, expected",
     [
@@ -179,19 +125,6 @@ def test_whatever_else_differs_is_named(config, tmp_path, part, expected):
     assert expected in _refusal(config, tmp_path / "run")
 
 
-def test_every_file_that_a_study_reads_is_in_it(config, tmp_path):
-    (tmp_path / "textures").mkdir()
-    pixels = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
-    PIL.Image.fromarray(pixels).save(tmp_path / "textures" / "frost1.png")
-    config = dataclasses.replace(config, degradations=(f"frost[textures={tmp_path / 'textures'}]",))
-    first = pipeline.prepare(config).provenance
-    PIL.Image.fromarray(255 - pixels).save(tmp_path / "textures" / "frost1.png")
-    second = pipeline.prepare(config).provenance
-    assert first.fingerprint != second.fingerprint
-    (changed,) = provenance.differences(first, {}, second, {})
-    assert changed == f"the file {tmp_path / 'textures'} changed"
-
-
 def test_anchor_images_are_in_it(config, tmp_path):
     origin = pipeline.prepare(config).provenance
     moved = provenance.Provenance.of(origin.parts, origin.images, provenance.Listing(("x",), (0,), ("1",)))
@@ -199,21 +132,3 @@ def test_anchor_images_are_in_it(config, tmp_path):
     assert len({origin.fingerprint, moved.fingerprint, other.fingerprint}) == 3
     (changed,) = provenance.differences(moved, {}, other, {})
     assert changed == "the anchor images changed: 1 of other content (first: x)"
-
-
-def test_many_large_files_are_told_apart_by_size_and_time(config, tmp_path):
-    source = data.open_folder(tmp_path / "images")
-    by_content = inputs.list_images(source, range(10))
-    by_time = inputs.list_images(source, range(10), most_bytes=10)
-    assert by_content.ids == by_time.ids and not set(by_content.stamps) & set(by_time.stamps)
-    os.utime(tmp_path / "images" / "a" / "000.png", ns=(1, 1))
-    (tmp_path / "images" / "b" / "004.png").unlink()
-    assert inputs.list_images(source, range(9)).stamps == by_content.stamps[:9]
-    again = inputs.list_images(source, range(10), most_bytes=10).stamps
-    assert [i for i in range(10) if again[i] != by_time.stamps[i]] == [0, 9] and again[9] == inputs.UNREADABLE
-
-
-def test_the_library_is_known_by_its_code():
-    found = inputs.of_library()
-    assert set(found) == {"library", "version of JAX", "version of NumPy", "version of Pillow"}
-    assert found["library"].startswith(f"{causal_iqa.__version__} ")

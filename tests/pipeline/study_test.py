@@ -11,7 +11,7 @@ import pytest
 
 import causal_iqa
 from causal_iqa import backbones, data, degradations, images, metrics, pipeline, quality
-from causal_iqa.pipeline import anchors, parts, program, provenance, store
+from causal_iqa.pipeline import anchors, program, provenance, store
 from causal_iqa.pipeline import study as study_module
 from causal_iqa.pipeline.columns import metric_scorer
 
@@ -161,22 +161,6 @@ def test_undefined_scores_are_null_and_stay_out_of_the_numbers(study, table):
     np.testing.assert_array_equal(scores["ssim"]["all"], table.columns["ssim"][1:])
 
 
-def test_every_undefined_score_has_its_reason_in_its_row():
-    passports = {"psnr": {"undefined": "equal images"}, "ms_ssim": {"undefined": "too small"}, "mse": {}}
-    scores = {
-        "psnr": np.asarray([np.inf, 20.0, 20.0, np.nan]),
-        "ms_ssim": np.asarray([np.nan, np.nan, 0.5, 0.5]),
-        "mse": np.asarray([1.0, 2.0, 3.0, np.nan]),
-    }
-    assert parts.undefined_reasons(scores, passports, 4).to_pylist() == [
-        "psnr: equal images; ms_ssim: too small",
-        "ms_ssim: too small",
-        None,
-        "psnr: equal images; mse: not a finite number",
-    ]
-    assert parts.undefined_reasons({}, passports, 2).to_pylist() == [None, None]
-
-
 @pytest.mark.usefixtures("table")
 def test_the_table_on_disk_says_why_a_score_is_missing(folder):
     rows = pq.read_table(folder / "scores" / "part-00000.parquet").select(["degradation", "psnr", "undefined"])
@@ -292,15 +276,6 @@ def test_metrics_that_images_are_too_small_for_are_undefined_with_a_reason():
     scorer = metric_scorer(metrics.TABLE["ssim"], pipeline.View(8, ("n",), {}))
     assert "smallest side, 11" in scorer.column.passport["undefined"]
     assert np.isnan(scorer.fn({}, None, None, {}, {}, 0))
-
-
-def test_blocks_shrink_to_fit_the_memory(study):
-    devices = jax.local_devices()[:2]
-    assert pipeline.choose_batch(study, pipeline.Execution(batch_size=1), devices) == (16, 8)
-    size, block = pipeline.choose_batch(study, pipeline.Execution(memory_gb=0.01), devices)
-    assert block < 8 and size % (2 * block) == 0
-    with pytest.raises(causal_iqa.InputError, match="memory_gb"):
-        pipeline.choose_batch(study, pipeline.Execution(memory_gb=1e-4), devices)
 
 
 def test_the_program_compiles_once(study):
