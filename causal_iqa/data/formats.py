@@ -60,6 +60,7 @@ SEVERAL_FRAMES = frozenset(
     for name in ("GIF", "PNG", "WEBP", "TIFF", "AVIF", "HEIF", "DCX", "FLI")
     for ending in _ENDINGS_OF[name].split()
 )
+_BLOCK_BYTES = 2**26
 _MENDS = {
     "AVIF": "needs Pillow 11.3 or later: pip install -U pillow",
     "HEIF": "needs the extra `formats`: pip install 'causal_iqa[formats]'",
@@ -99,8 +100,11 @@ def is_readable(format: str) -> bool:
 
 @functools.cache
 def load_plugins() -> None:
-    """Makes every installed format known to Pillow."""
+    """Makes every installed format known to Pillow, and has it give memory back."""
     PIL.Image.init()
+    # Blocks of Pillow's default size, 16 MiB, stay with the thread that freed them: every thread would keep the size of
+    # its largest image. What is above 32 MiB the C library returns to the system.
+    PIL.Image.core.set_block_size(_BLOCK_BYTES)
     if importlib.util.find_spec("pillow_heif") is not None:
         import pillow_heif
 

@@ -10,7 +10,7 @@ import PIL.Image
 import pytest
 
 from causal_iqa import InputError, data
-from causal_iqa.data import budget, decoding
+from causal_iqa.data import budget, decoding, formats
 
 
 def _png(height: int, width: int, value: int = 7) -> bytes:
@@ -53,6 +53,11 @@ def test_strips_change_no_pixel(monkeypatch):
         with monkeypatch.context() as patch:
             patch.setattr(decoding, "_STRIP_PIXELS", 280)
             np.testing.assert_array_equal(decoding.decode(file.getvalue(), "x"), whole)
+
+
+def test_memory_of_a_decoded_image_goes_back_to_the_system():
+    formats.load_plugins()
+    assert PIL.Image.core.get_block_size() > 2**25  # The C library keeps smaller blocks for the thread.
 
 
 def test_threads_share_the_budget():

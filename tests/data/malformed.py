@@ -26,7 +26,6 @@ _WRITTEN = {
     ".jp2": {},
     ".dds": {},
     ".dib": {},
-    ".icns": {},
     ".ico": {},
     ".im": {},
     ".msp": {},
@@ -52,8 +51,6 @@ def pixels(seed: int, height: int = 24, width: int = 20) -> np.ndarray:
 def encode(ending: str, seed: int = 0) -> bytes:
     """A picture as a file of this ending."""
     image = PIL.Image.fromarray(pixels(seed))
-    if ending == ".icns":
-        image = image.resize((32, 32))
     options = dict(_WRITTEN[ending])
     if "save_all" in options:
         options["append_images"] = [PIL.Image.fromarray(pixels(seed + 1))]
