@@ -82,11 +82,13 @@ def check_unit_range(image: Any, name: str = "image", *, slack: float = _SLACK) 
         return
     # One pass each; NaN makes both NaN.
     array = np if isinstance(image, np.ndarray) else jnp
-    low, high = float(array.min(image)), float(array.max(image))
+    # A constant of a function that is being traced is known, but sums over it would be traced, too.
+    with jax.ensure_compile_time_eval():
+        low, high = float(array.min(image)), float(array.max(image))
     if low >= -slack and high <= 1.0 + slack:
         return
     if math.isnan(low) or math.isnan(high):
-        count = int(array.sum(array.isnan(image)))
+        count = int(np.isnan(np.asarray(image)).sum())
         raise ValueError(f"{name}: expected numbers in [0, 1], got NaN in {count} of {np.size(image)} values")
     if low >= 0 and 2 < high <= 255:
         mend = "divide by 255, or give uint8 to causal_iqa.images.from_uint8"

@@ -42,6 +42,17 @@ def test_nothing_is_looked_at_inside_a_transformation():
     assert not program.eqns
 
 
+def test_a_constant_of_a_traced_function_is_looked_at():
+    image, bad = jnp.full((8, 8, 3), 0.5), jnp.full((8, 8, 3), jnp.nan)
+
+    def checked(constant):
+        return jax.jit(lambda scale: (_checks.check_image(constant), constant * scale)[1])
+
+    assert checked(image)(2.0).shape == (8, 8, 3)
+    with pytest.raises(ValueError, match="got NaN in 192 of 192 values"):
+        checked(bad)(2.0)
+
+
 def test_the_doors_of_the_library_check():
     photo = _IMAGE * 255
     for call in (

@@ -82,12 +82,13 @@ def degrade(label: str, image: jax.Array, severities: tuple[float, ...], family:
       label: name of the degradation, options in brackets.
       image: float32 [H, W, 3] in [0, 1].
       severities: K of them.
-      family: of the parameters, or None for the image's size.
+      family: of the parameters, or None for the one whose size is nearest to the image's.
       seed: of the draw.
 
     Returns:
       uint8 [K, H, W, 3].
     """
+    family = family or degradations.nearest_family(*image.shape[:2])
     graded = degradations.do_graded(degradations.Condition([degradations.parse_label(label)], family=family))
     ladder = jax.jit(jax.vmap(functools.partial(graded, jax.random.key(seed), image)))
     return np.asarray(images.to_uint8(ladder(jnp.asarray(severities, jnp.float32)[:, None])))

@@ -15,7 +15,14 @@ from causal_iqa.degradations.condition import (
 )
 from causal_iqa.degradations.frost import FROST_TEXTURE_SCALE, load_frost_textures
 from causal_iqa.degradations.intervention import SETS, STAGES, compose, do, do_graded, keep, named_set, stage, step_key
-from causal_iqa.degradations.ladder import FAMILIES, MAX_SEVERITY, check_severity, family_for
+from causal_iqa.degradations.ladder import (
+    FAMILIES,
+    MAX_SEVERITY,
+    MAX_SIZE_RATIO,
+    check_severity,
+    family_for,
+    nearest_family,
+)
 from causal_iqa.degradations.spec import DegradationSpec
 from causal_iqa.degradations.table import TABLE
 
@@ -25,6 +32,7 @@ __all__ = [
     "FROST_TEXTURE_SCALE",
     "IMAGENET_C_QUALITY",
     "MAX_SEVERITY",
+    "MAX_SIZE_RATIO",
     "QUANTISE",
     "SETS",
     "STAGES",
@@ -41,6 +49,7 @@ __all__ = [
     "keep",
     "load_frost_textures",
     "named_set",
+    "nearest_family",
     "parse_label",
     "stage",
     "step_key",

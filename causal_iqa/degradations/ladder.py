@@ -23,8 +23,31 @@ MAX_SEVERITY = 5
 MAX_SIZE_RATIO = 1.5
 
 
+def nearest_family(height: int, width: int) -> str:
+    """Names the parameter family whose nominal side is nearest, in log scale, to the shorter side, however far it is.
+
+    Args:
+      height: image height in pixels, static.
+      width: image width in pixels, static.
+
+    Returns:
+      A key of FAMILIES.
+
+    Raises:
+      ValueError: when a side is not positive.
+
+    Examples:
+      >>> nearest_family(128, 128), nearest_family(600, 480)
+      ('imagenet224', 'inception299')
+    """
+    if height < 1 or width < 1:
+        raise ValueError(f"height, width: expected positive sides, got {height} x {width}")
+    side = min(height, width)
+    return min(FAMILIES, key=lambda name: abs(math.log(FAMILIES[name] / side)))
+
+
 def family_for(height: int, width: int) -> str:
-    """Names the parameter family whose nominal side is nearest, in log scale, to the shorter side.
+    """Names the parameter family for images of a size: the nearest one, where it is near.
 
     Args:
       height: image height in pixels, static.
@@ -38,15 +61,13 @@ def family_for(height: int, width: int) -> str:
       InputError: when the shorter side is more than 1.5 times off that of every family (below 22 pixels, 97 to 149,
         above 448): the family must be named then.
     """
-    if height < 1 or width < 1:
-        raise ValueError(f"height, width: expected positive sides, got {height} x {width}")
+    family = nearest_family(height, width)
     side = min(height, width)
-    family = min(FAMILIES, key=lambda name: abs(math.log(FAMILIES[name] / side)))
     if max(FAMILIES[family] / side, side / FAMILIES[family]) > MAX_SIZE_RATIO:
         choices = ", ".join(f"{name} (for {side} pixels)" for name, side in FAMILIES.items())
         raise _checks.InputError(
-            f"family: images of {height} x {width} pixels are far from every size with published parameters, name one "
-            f"of {choices}"
+            f"family: images of {height} x {width} pixels are far from every size with published parameters; choose "
+            f"one of {choices} by --family, in the library by family=..."
         )
     return family
 

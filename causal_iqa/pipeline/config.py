@@ -204,12 +204,25 @@ class StudyConfig:
     @functools.cached_property
     def interventions(self) -> tuple[Condition, ...]:
         """What is done to the images: the conditions with the study's family, quantise and stored filled in."""
+        return self._intervened(self.family)
+
+    def interventions_at(self, image_size: int) -> tuple[Condition, ...]:
+        """Returns `interventions` for images of a size: parameters of the nearest family where none is near.
+
+        Args:
+          image_size: side in pixels of the images that are degraded.
+        """
+        near = degradations.nearest_family(image_size, image_size)
+        far = max(degradations.FAMILIES[near] / image_size, image_size / degradations.FAMILIES[near])
+        return self._intervened(self.family or (near if far > degradations.MAX_SIZE_RATIO else None))
+
+    def _intervened(self, family: str | None) -> tuple[Condition, ...]:
         return (
             self.conditions[0],
             *(
                 Condition(
                     condition.steps,
-                    family=condition.family or self.family,
+                    family=condition.family or family,
                     quantise=condition.quantise if condition.quantise != "none" else self.quantise,
                     stored=condition.stored or self.stored,
                 )
@@ -249,24 +262,34 @@ def degradation_details(config: StudyConfig, image_size: int) -> dict[str, Any]:
       image_size: side in pixels of the images that are degraded.
 
     Returns:
-      {"family", "quantise", "stored", "conditions": what is done, "passports": of the degradations}, JSON values.
+      {"family", "quantise", "stored", "conditions": what is done, "passports": of the degradations, "remarks": lines
+      that a user should read}, JSON values.
 
     Raises:
-      InputError: when no family fits the images and none is given, or texture files are missing.
+      InputError: when texture files are missing.
     """
-    for condition in config.interventions:
+    interventions = config.interventions_at(image_size)
+    for condition in interventions:
         degradations.do_graded(condition)  # Refuses missing texture files now, not after minutes.
     specs = {step.name: degradations.TABLE[step.name] for condition in config.conditions for step in condition.steps}
-    if any(set(spec.parameters) & set(degradations.FAMILIES) for spec in specs.values()):
-        families = {x.family or degradations.family_for(image_size, image_size) for x in config.interventions[1:]}
-    else:
-        families = set()
+    by_size = any(set(spec.parameters) & set(degradations.FAMILIES) for spec in specs.values())
+    near = degradations.nearest_family(image_size, image_size)
+    families = {condition.family or near for condition in interventions[1:]} if by_size else set()
+    remarks = []
+    if by_size and any(
+        one.family != other.family for one, other in zip(interventions, config.interventions, strict=True)
+    ):
+        remarks.append(
+            f"degradations: no parameters are published for images of about {image_size} pixels; those of {near} are "
+            f"taken, published for {degradations.FAMILIES[near]} pixels (--family chooses others)"
+        )
     return {
         "family": ", ".join(sorted(families)) or None,
         "quantise": config.quantise,
         "stored": config.stored,
-        "conditions": [condition.to_json() for condition in config.interventions],
+        "conditions": [condition.to_json() for condition in interventions],
         "passports": {name: spec.passport() for name, spec in specs.items()},
+        "remarks": remarks,
     }
 
 

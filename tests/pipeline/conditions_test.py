@@ -5,12 +5,14 @@ import functools
 import json
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import causal_iqa
 from causal_iqa import data, degradations, images, metrics, pipeline
 from causal_iqa.pipeline import program, store
+from causal_iqa.pipeline.config import degradation_details
 
 _CONFIG = pipeline.StudyConfig(
     num_images=8,
@@ -115,3 +117,20 @@ def test_bad_conditions_are_refused_by_name(changes, words):
     with pytest.raises(causal_iqa.InputError) as error:
         dataclasses.replace(_CONFIG, **changes)
     assert all(word in str(error.value) for word in words), error.value
+
+
+@pytest.mark.parametrize(
+    ("side", "family", "said"),
+    [(32, "cifar32", False), (128, "imagenet224", True), (600, "inception299", True), (16, "cifar32", True)],
+)
+def test_a_study_takes_the_nearest_published_parameters_and_says_so(side, family, said):
+    config = dataclasses.replace(_CONFIG, family=None)
+    details = degradation_details(config, side)
+    assert (details["family"], bool(details["remarks"])) == (family, said)
+    assert (config.interventions_at(side) == config.interventions) != said
+    if said:
+        assert f"{side} pixels" in details["remarks"][0] and "--family" in details["remarks"][0]
+        image = jnp.full((side, side, 3), 0.5)
+        for condition in config.interventions_at(side)[:2]:
+            assert degradations.do(condition)(jax.random.key(0), image).shape == image.shape
+    assert degradation_details(dataclasses.replace(config, family="tiny64"), side)["family"] == "tiny64"
