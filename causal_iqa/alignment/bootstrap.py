@@ -197,10 +197,9 @@ def too_few_for_one_number(values: np.ndarray, m: np.ndarray) -> bool:
 
 def _host() -> jax.Device:
     """The processor of this host; a long scan of short steps is slow elsewhere."""
-    try:
-        return jax.local_devices(backend="cpu")[0]
-    except RuntimeError:  # JAX_PLATFORMS leaves it out.
-        return jax.local_devices()[0]
+    platforms = jax.config.jax_platforms  # None: all there are.
+    left_out = bool(platforms) and "cpu" not in platforms.split(",")
+    return jax.local_devices(backend=None if left_out else "cpu")[0]
 
 
 class _Block:

@@ -24,8 +24,10 @@ def _compiles(options: Options, platform: str) -> bool:
     with jax.default_device(jax.local_devices(backend=platform)[0]):
         try:
             jax.jit(lambda x: x + 1, compiler_options=options).lower(0.0).compile()
-        except (jax.errors.JaxRuntimeError, ValueError):
-            return False
+        except jax.errors.JaxRuntimeError as error:
+            if str(error).startswith("INVALID_ARGUMENT"):  # No such option, or no such value of it.
+                return False
+            raise
     return True
 
 

@@ -109,7 +109,8 @@ def features(image: jax.Array) -> tuple[jax.Array, jax.Array]:
     """
     _pixels.check_single(image, SMALLEST_SIDE, "brisque")
     grey = _filters.grey_levels(image)
-    parts, defined = [], True
+    # Whether the rounding of a flat image gives both signs with the border depends on its level.
+    parts, defined = [], jnp.max(grey) > jnp.min(grey)
     for scale in (1, 2):
         normalised = natural_scene.normalise(grey, "zero", original=True)
         shape, variance, any_value = generalised_gaussian.fit_symmetric(normalised)
@@ -203,8 +204,8 @@ def brisque(image: jax.Array, model: SupportVectors) -> jax.Array:
       model: the regression, static: its arrays become constants of the compiled program.
 
     Returns:
-      Scalar, about 0 to 100 on photographs but not bounded; lower is better. NaN for an image whose normalised luma
-      has no values of both signs, so for a flat one.
+      Scalar, about 0 to 100 on photographs but not bounded; lower is better. NaN for a flat image, and one
+      whose normalised luma has no values of both signs.
 
     Raises:
       ValueError: when the shape is not [H, W, 3] or a side is below 16 pixels.

@@ -7,7 +7,9 @@ References:
   [1] Mittal, Moorthy, Bovik, "No-reference image quality assessment in the spatial domain", IEEE TIP 2012.
 """
 
+import fractions
 import functools
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
@@ -22,16 +24,16 @@ _C = 1.0
 # Cubic convolution (a = -1/2) stretched by two, at the eight half-odd offsets: MATLAB's imresize(x, 0.5).
 _HALVING = tuple(np.array([-3, -9, 29, 111, 111, 29, -9, -3]) / 256.0)
 
-# Columns and rows into which MATLAB's singular value decomposition splits the window, to within some last bits; of the
-# choices that give the published NIQE and BRISQUE of TID2013's I03 and I08, one of those with the fewest changes.
-_SPLIT = (
+# Row and column into which a singular value decomposition splits the window, as MATLAB's filter2 and imfilter do: the
+# last bits are those of dgesdd in Intel's Math Kernel Library 2021.4, on the window of fspecial.
+SPLIT = (
     (
-        "0x1.9b92991f248c4p-7 0x1.42e11ca517a63p-4 0x1.e5fb7c557fad2p-3 0x1.5edacbc602378p-2 "
-        "0x1.e5fb7c557fad1p-3 0x1.42e11ca517a60p-4 0x1.9b92991f24883p-7"
+        "0x1.9b92991f24880p-7 0x1.42e11ca517a5fp-4 0x1.e5fb7c557fad1p-3 0x1.5edacbc602378p-2 "
+        "0x1.e5fb7c557fad1p-3 0x1.42e11ca517a60p-4 0x1.9b92991f24881p-7"
     ),
     (
-        "0x1.9b92991f2487fp-7 0x1.42e11ca517a5ep-4 0x1.e5fb7c557facep-3 0x1.5edacbc602379p-2 "
-        "0x1.e5fb7c557facdp-3 0x1.42e11ca517a5fp-4 0x1.9b92991f24881p-7"
+        "0x1.9b92991f24884p-7 0x1.42e11ca517a60p-4 0x1.e5fb7c557fad1p-3 0x1.5edacbc602378p-2 "
+        "0x1.e5fb7c557fad1p-3 0x1.42e11ca517a60p-4 0x1.9b92991f24881p-7"
     ),
 )
 
@@ -212,20 +214,39 @@ def neighbour_features(blocks: jax.Array, shifts: tuple[tuple[int, int], ...]) -
 def flat_signs() -> tuple[float, ...]:
     """Sign of (x - mean) where all pixels under the window are equal, as float64 rounding has it in the original code.
 
-    There the sum of weights times a constant misses the constant by a rounding error, and the error's sign decides
+    There the sum of weights times a constant may miss the constant by a rounding error, and the error's sign decides
     whether such a pixel counts as negative, positive or not at all in the asymmetric fits: it moves BRISQUE by up to
-    ten per cent on images with flat patches. With these windows the published values follow: of TID2013's I08, whose
-    six flat patches have the grey levels 74, 85, 87, 103, 140 and 162, exactly one choice of the 729 gives both the
-    published NIQE (to twelve digits) and the published BRISQUE.
+    ten per cent on images with flat patches. Which it is depends on the last bits of a singular value decomposition and
+    on the order of a sum, so on the release of MATLAB and the processor. Those assumed here, Intel's library and fused
+    multiply-adds from the last tap to the first, were not fitted: they give the one choice of 729 for the six grey
+    levels of the flat patches of TID2013's I08 that has both its published NIQE (to twelve digits) and its published
+    BRISQUE, and NIQE of I03 to 1e-4. Other orders of the sum and dgesvd do too, and differ from this in up to 76 of the
+    256 levels; docs/metrics.md says how far scores lie apart between them.
 
     Returns:
       -1, 0 or 1 for each grey level 0..255.
     """
-    levels = np.arange(256.0)
-    mean = levels
-    for window in _SPLIT:
-        total = np.zeros(256)
-        for weight in window.split():
-            total = total + float.fromhex(weight) * mean
-        mean = total
-    return tuple(np.sign(levels - mean))
+    return rounding_signs(SPLIT, range(len(WINDOW))[::-1])
+
+
+def rounding_signs(split: Sequence[str], order: Sequence[int]) -> tuple[float, ...]:
+    """Sign of (level - mean) of a constant image under a split window, in float64 with fused multiply-adds.
+
+    Args:
+      split: the taps of each pass in hexadecimal, as `float.hex` writes them.
+      order: of the taps in each sum.
+
+    Returns:
+      -1, 0 or 1 for each grey level 0..255.
+    """
+    passes = [[fractions.Fraction(float.fromhex(weight)) for weight in window.split()] for window in split]
+    signs = []
+    for level in range(256):
+        mean = float(level)
+        for taps in passes:
+            total = 0.0
+            for k in order:
+                total = float(taps[k] * fractions.Fraction(mean) + fractions.Fraction(total))  # Rounded once: fused.
+            mean = total
+        signs.append(float(np.sign(level - mean)))
+    return tuple(signs)

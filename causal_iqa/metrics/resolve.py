@@ -42,6 +42,10 @@ class FileMetricSpec(spec.MetricSpec):
 
 
 _NIQE = niqe.SPECS[0]
+_FLAT_WINDOWS = (
+    "flat windows by the sign of MATLAB's rounding error, which differs with its release and processor: on images with "
+    "many of them scores are not reproducible (docs/metrics.md)"
+)
 # What NumPy and SciPy raise on files that are not theirs.
 _DAMAGED = (OSError, ValueError, KeyError, TypeError, EOFError, NotImplementedError, zipfile.BadZipFile)
 
@@ -110,8 +114,8 @@ def _pristine(path: str) -> spec.MetricSpec:
             "name": f"niqe@{pathlib.Path(path).stem}",
             "fn": functools.partial(niqe.niqe, model=model, original=True),
             "convention": (
-                "luma as MATLAB's rgb2gray, cut at the right and bottom to multiples of 96, all blocks; flat windows "
-                "and blocks as in the original code; pristine model of the file"
+                "luma as MATLAB's rgb2gray, cut at the right and bottom to multiples of 96, all blocks; flat blocks as "
+                f"in the original code; {_FLAT_WINDOWS}; pristine model of the file"
             ),
         },
         files=(file,),
@@ -131,8 +135,8 @@ def _brisque(
         smallest_side=brisque.SMALLEST_SIDE,
         differentiable=True,
         convention=(
-            "original release: luma as MATLAB's rgb2gray, zero border, flat windows as in the original code, features "
-            f"rounded to six digits; regression and feature ranges of {said}"
+            f"original release: luma as MATLAB's rgb2gray, zero border, {_FLAT_WINDOWS}, features rounded to six "
+            f"digits; regression and feature ranges of {said}"
         ),
         reference="Mittal, Moorthy, Bovik, IEEE TIP 21(12), 2012",
         worse_with=("blur", "noise"),
@@ -140,7 +144,7 @@ def _brisque(
         window="7x7 Gaussian, sigma 7/6",
         border="zero",
         downsampling="features at full and at half size (antialiased bicubic)",
-        undefined="the normalised luma has no values of both signs, so for a flat image",
+        undefined="the image is flat, or its normalised luma has no values of both signs",
         suite="learned",
         files=files,
     )

@@ -139,7 +139,8 @@ def quality_scorer(
 
     def fn(state, seen, reference, features, clean_features, label):
         clean = clean_features[backbone] if spec.needs_reference else None
-        return quality.evaluate(spec, state["witnesses"].get(key), features[backbone], label, clean)
+        witness = None if spec.witness == "none" else state["witnesses"][key]
+        return quality.evaluate(spec, witness, features[backbone], label, clean)
 
     reads = {
         "image": _image_of(view),

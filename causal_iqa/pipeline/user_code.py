@@ -49,7 +49,8 @@ def _gather(path: pathlib.Path | None, module: types.ModuleType | None, pieces: 
     seen.add(str(path.resolve()))
     try:
         text = path.read_bytes()
-    except OSError:
+    except OSError as error:
+        pieces.append(f"{path.name}: {type(error).__name__}")
         return
     pieces += [path.name, hashlib.sha256(text).hexdigest()]
     try:

@@ -148,3 +148,12 @@ def test_compiler_options_are_those_this_xla_takes(monkeypatch):
     monkeypatch.setattr(compilation, "_CANDIDATES", {"cpu": (unknown,)})
     assert backbones.compiler_options("cpu") == {}
     compilation._chosen.cache_clear()  # Of the patched table.
+
+
+def test_only_a_refused_option_counts_as_refused(monkeypatch):
+    def broken(*_, **__):
+        raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: out of memory")
+
+    monkeypatch.setattr(compilation.jax, "jit", broken)
+    with pytest.raises(jax.errors.JaxRuntimeError, match="RESOURCE_EXHAUSTED"):
+        compilation._compiles({}, "cpu")

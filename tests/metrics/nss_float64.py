@@ -100,19 +100,23 @@ def niqe(image: np.ndarray, mean: np.ndarray, covariance: np.ndarray) -> float:
     return float(np.sqrt(off @ np.linalg.pinv((covariance + own) / 2) @ off))
 
 
+def brisque_features_of(v: np.ndarray) -> list[float]:
+    """18 features of normalised luma."""
+    found = [_SHAPES[np.argmin(np.abs(1 / _RATIO - np.mean(v**2) / np.mean(np.abs(v)) ** 2))], np.mean(v**2)]
+    for shift in ((0, 1), (1, 0), (1, 1), (-1, 1)):
+        shape, left, right = asymmetric((v * np.roll(v, shift, (0, 1))).ravel())
+        scale = np.sqrt(_GAMMA(1 / shape) / _GAMMA(3 / shape))
+        mean = (right - left) * scale * _GAMMA(2 / shape) / _GAMMA(1 / shape)
+        found += [shape, mean, left**2, right**2]
+    return found
+
+
 def brisque_features(image: np.ndarray) -> np.ndarray:
     """[36] of uint8 [H, W, 3]."""
-    x, found = grey(image), []
-    for _ in range(2):
-        v = normalise(x, "constant")
-        found += [_SHAPES[np.argmin(np.abs(1 / _RATIO - np.mean(v**2) / np.mean(np.abs(v)) ** 2))], np.mean(v**2)]
-        for shift in ((0, 1), (1, 0), (1, 1), (-1, 1)):
-            shape, left, right = asymmetric((v * np.roll(v, shift, (0, 1))).ravel())
-            scale = np.sqrt(_GAMMA(1 / shape) / _GAMMA(3 / shape))
-            mean = (right - left) * scale * _GAMMA(2 / shape) / _GAMMA(1 / shape)
-            found += [shape, mean, left**2, right**2]
-        x = halve(x)
-    return np.array(found)
+    x = grey(image)
+    return np.array(
+        brisque_features_of(normalise(x, "constant")) + brisque_features_of(normalise(halve(x), "constant"))
+    )
 
 
 def regress(vectors: np.ndarray, weights: np.ndarray, gamma: float, rho: float, x: np.ndarray) -> float:

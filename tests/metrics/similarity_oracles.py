@@ -156,12 +156,22 @@ def _lab(image):
     return 116 * f[..., 1] - 16, 500 * (f[..., 0] - f[..., 1]), 200 * (f[..., 1] - f[..., 2])
 
 
-def sdsp(image, side=None):
+def _lab_of_published(image):
+    """As IQA-optimization's VSI.py: X and Z are multiplied by the white of D65, where they should be divided."""
+    s = image / 255
+    linear = np.where(s <= 0.04045, s / 12.92, ((s + 0.055) / 1.055) ** 2.4)
+    matrix = [[0.412453, 0.357580, 0.180423], [0.212671, 0.715160, 0.072169], [0.019334, 0.119193, 0.950227]]
+    xyz = linear @ np.array(matrix).T * [0.950456, 1.0, 1.088754]
+    f = np.where(xyz > (6 / 29) ** 3, np.cbrt(xyz), xyz / (3 * (6 / 29) ** 2) + 4 / 29)
+    return 116 * f[..., 1] - 16, 500 * (f[..., 0] - f[..., 1]), 200 * (f[..., 1] - f[..., 2])
+
+
+def sdsp(image, side=None, published=False):
     x = image.astype(np.float64)
     if side:
         x = np.stack([resize(x[..., c], (side, side), "bilinear") for c in range(3)], axis=-1)
     height, width = x.shape[:2]
-    lab = _lab(x)
+    lab = _lab_of_published(x) if published else _lab(x)
     u, v = np.meshgrid(_grid(width), _grid(height))
     inside = u**2 + v**2 <= 0.25
     radius = np.fft.ifftshift(np.hypot(u, v) * inside)
@@ -170,15 +180,16 @@ def sdsp(image, side=None):
         ring = np.exp(-(np.log(radius / 0.021) ** 2) / (2 * 1.34**2))
     ring[0, 0] = 0
     frequency = np.sqrt(sum(np.fft.ifft2(np.fft.fft2(p) * ring).real ** 2 for p in lab))
-    row, column = np.mgrid[1 : height + 1, 1 : width + 1]
+    first = 0 if published else 1
+    row, column = np.mgrid[first : height + first, first : width + first]
     location = np.exp(-((row - height / 2) ** 2 + (column - width / 2) ** 2) / 145**2)
     colour = 1 - np.exp(-(_unit(lab[1]) ** 2 + _unit(lab[2]) ** 2) / 0.001**2)
     product = frequency * location * colour
     return _unit(resize(product, image.shape[:2], "bilinear") if side else product)
 
 
-def vsi(reference, image, side=None):
-    s1, s2 = (to_viewing_size(sdsp(x, side)) for x in (reference, image))
+def vsi(reference, image, side=None, published=False):
+    s1, s2 = (to_viewing_size(sdsp(x, side, published)) for x in (reference, image))
     (l1, m1, n1), (l2, m2, n2) = ([to_viewing_size(p) for p in planes(x, LMN)] for x in (reference, image))
     score = similarity(s1, s2, 1.27) * similarity(gradient(l1, SCHARR), gradient(l2, SCHARR), 386) ** 0.4
     chroma = np.real((similarity(m1, m2, 130) * similarity(n1, n2, 130)).astype(complex) ** 0.02)

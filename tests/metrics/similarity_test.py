@@ -99,9 +99,12 @@ def test_official_values(shared_data):
         pairs.append(pair)
     values = _scores(*_stack(pairs))
     # What is published there as fsim has colour; four digits of fsim and vsi are given.
-    for name, method, rtol in (("fsimc", "fsim", 1e-4), ("gmsd", "gmsd", 2e-5), ("vsi", "vsi", 1e-3)):
+    for name, method, rtol in (("fsimc", "fsim", 1e-4), ("gmsd", "gmsd", 2e-5), ("vsi", "vsi", 2.5e-3)):
         expected = [float(official[method][f"{scene}.bmp"]) for scene in scenes]
         np.testing.assert_allclose(values[name], expected, rtol=rtol, err_msg=name)
+    # What sets vsi apart from them is the Lab of the code that gave them, no arithmetic of ours.
+    causes = [oracles.vsi(*pair, published=True) for pair in pairs]
+    np.testing.assert_allclose(causes, [float(official["vsi"][f"{scene}.bmp"]) for scene in scenes], atol=1e-4)
 
 
 def test_phase_congruency_map():
