@@ -310,8 +310,8 @@ Three pairs of TID2013; the published values have the digits shown. A deviation 
 published value's last digit has its reason. Grey levels are those of MATLAB's rgb2gray, whose weights have more
 digits than 0.299, 0.587, 0.114: with it NLPD agrees to the last published digit, without it I04 is 0.14 % off. What
 is published as VSI comes from another code (IQA-optimization's VSI.py), which multiplies X and Z by the white of D65
-where CIELAB divides: with that the float64 oracle of the tests gives all three values to 1e-4. `vsi` lies within 0.25 %
-of it.
+where CIELAB divides, and takes the modulus of a negative chroma product: so does the float64 oracle of the tests, and
+gives all three values to 1e-4. `vsi` lies within 0.25 % of it.
 
 | published as | metric | pair | published | ours | deviation | reason |
 |---|---|---|---|---|---|---|

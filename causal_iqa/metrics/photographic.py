@@ -151,7 +151,9 @@ def jpeg_quality(image: jax.Array) -> jax.Array:
     defined = (b > 0) & (a > 0) & (z > 0)
     b, a, z = (jnp.where(defined, part, 1.0) for part in (b, a, z))
     alpha, beta, power_b, power_a, power_z = _JPEG_QUALITY
-    value = alpha + beta * jnp.exp(power_b * jnp.log(b) + power_a * jnp.log(a) + power_z * jnp.log(z))
+    # alpha and beta nearly cancel: added to each other first, they cost no digits.
+    exponent = power_b * jnp.log(b) + power_a * jnp.log(a) + power_z * jnp.log(z)
+    value = (alpha + beta) + beta * jnp.expm1(exponent)
     return jnp.where(defined, value, jnp.nan)
 
 

@@ -44,7 +44,8 @@ def vsi(reference: jax.Array, image: jax.Array) -> jax.Array:
     sum S_VS S_G^0.4 (S_M S_N)^0.02 VS_m / sum VS_m, S(a, b) = (2 a b + C) / (a^2 + b^2 + C) of the SDSP saliency
     (C = 1.27), the Scharr gradient of L (386) and the chroma planes M and N (130); VS_m the larger saliency. The
     values that IQA-PyTorch publishes as official come from another code that does not resize (IQA-optimization's
-    VSI.py, which multiplies X and Z by the white of D65 where CIELAB divides): they lie within 0.25 % of these.
+    VSI.py, which multiplies X and Z by the white of D65 where CIELAB divides, and takes the modulus of a negative
+    chroma product): they lie within 0.25 % of these.
 
     Args:
       reference: float32 [H, W, 3] in [0, 1], sides of at least 4.

@@ -192,7 +192,8 @@ def vsi(reference, image, side=None, published=False):
     s1, s2 = (to_viewing_size(sdsp(x, side, published)) for x in (reference, image))
     (l1, m1, n1), (l2, m2, n2) = ([to_viewing_size(p) for p in planes(x, LMN)] for x in (reference, image))
     score = similarity(s1, s2, 1.27) * similarity(gradient(l1, SCHARR), gradient(l2, SCHARR), 386) ** 0.4
-    chroma = np.real((similarity(m1, m2, 130) * similarity(n1, n2, 130)).astype(complex) ** 0.02)
+    chroma = similarity(m1, m2, 130) * similarity(n1, n2, 130)
+    chroma = np.abs(chroma) ** 0.02 if published else np.real(chroma.astype(complex) ** 0.02)
     weight = np.maximum(s1, s2)
     return np.sum(score * chroma * weight) / np.sum(weight)
 
