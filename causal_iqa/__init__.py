@@ -1,11 +1,29 @@
 """Aligns image quality with the performance of vision networks, causally.
 
 Data flows one way: data -> degradations -> (metrics, backbones -> dependence -> quality) -> alignment; `causal`
-says what to expect, `pipeline` compiles the flow and `report` shows it. Each room is imported by name
-(`from causal_iqa import metrics`), so importing the package costs nothing.
+says what to expect, `pipeline` compiles the flow and `report` shows it. A room is imported when it is first used, as
+`causal_iqa.metrics` or by `from causal_iqa import metrics`, so importing the package costs nothing.
 """
+
+import importlib
+import pkgutil
+from typing import Any
 
 from causal_iqa._errors import InputError
 
 __version__ = "0.1.0"
 __all__ = ["InputError", "__version__"]
+
+
+def _rooms() -> list[str]:
+    return [module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_")]
+
+
+def __getattr__(name: str) -> Any:
+    if name.startswith("_") or name not in _rooms():
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}; its rooms are {', '.join(_rooms())}")
+    return importlib.import_module(f"{__name__}.{name}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, *_rooms()])

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from causal_iqa import _checks
+from causal_iqa import _checks, _tables
 from causal_iqa.backbones import (
     alexnet,
     checkpoints,
@@ -71,7 +71,8 @@ def _specs(family: types.ModuleType, names: Mapping[str, object], reference: str
     }
 
 
-TABLE: Mapping[str, ArchitectureSpec] = types.MappingProxyType(
+TABLE = _tables.Table(
+    "architecture",
     {
         **_specs(cifar_resnet, cifar_resnet.BLOCKS, "He et al. CVPR 2016, section 4.2"),
         **_specs(mobilenet, mobilenet.VARIANTS, "Howard et al. 2017 (V1); Sandler et al. CVPR 2018 (V2)"),
@@ -88,7 +89,7 @@ TABLE: Mapping[str, ArchitectureSpec] = types.MappingProxyType(
         **_specs(vgg, vgg.VARIANTS, "Simonyan, Zisserman ICLR 2015"),
         **_specs(squeezenet, squeezenet.VARIANTS, "Iandola et al. 2016"),
         **_specs(scene_cnn, scene_cnn.VARIANTS, "this library"),
-    }
+    },
 )
 
 

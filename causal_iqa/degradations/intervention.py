@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from causal_iqa import _checks
-from causal_iqa.degradations import frost, jpeg, ladder
+from causal_iqa.degradations import _frost, _jpeg, ladder
 from causal_iqa.degradations.condition import QUANTISE, Condition, Step, check_stored
 from causal_iqa.degradations.table import TABLE
 
@@ -207,8 +207,8 @@ def _frost_files(step: Step) -> list[pathlib.Path]:
 def _options(step: Step, image: jax.Array, family: str | None) -> dict[str, Any]:
     options = dict(step.options)
     if files := _frost_files(step):
-        scale = frost.FROST_TEXTURE_SCALE[ladder.family_of(image, family)]
-        options["textures"] = frost.load_frost_textures(files, scale=scale, smallest=image.shape[:2])
+        scale = _frost.FROST_TEXTURE_SCALE[ladder.family_of(image, family)]
+        options["textures"] = _frost.load_frost_textures(files, scale=scale, smallest=image.shape[:2])
     return options
 
 
@@ -236,5 +236,5 @@ def keep(image: jax.Array, *, quantise: str = "none", stored: int | None = None)
         image = to_whole(jnp.clip(image, 0.0, 1.0) * 255.0) / 255.0
     if stored is not None:
         pixels = jnp.round(jnp.clip(image, 0.0, 1.0) * 255.0).astype(jnp.int32)
-        image = jpeg.jpeg_roundtrip(pixels, jnp.int32(stored)).astype(jnp.float32) / 255.0
+        image = _jpeg.jpeg_roundtrip(pixels, jnp.int32(stored)).astype(jnp.float32) / 255.0
     return image

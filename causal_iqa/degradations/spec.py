@@ -1,8 +1,7 @@
 """What an imaging condition says about itself."""
 
 import dataclasses
-import types
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -67,23 +66,3 @@ class DegradationSpec:
         """Returns everything but the function as JSON values, to travel with the scores."""
         fields = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name != "fn"}
         return fields | {"parameters": dict(self.parameters), "options": dict(self.options)}
-
-
-def table_of(specs: Iterable[DegradationSpec]) -> Mapping[str, DegradationSpec]:
-    """Builds the immutable mapping name -> spec.
-
-    Args:
-      specs: the rows.
-
-    Returns:
-      A read-only mapping in the given order.
-
-    Raises:
-      ValueError: when a name occurs twice.
-    """
-    rows: dict[str, DegradationSpec] = {}
-    for spec in specs:
-        if spec.name in rows:
-            raise ValueError(f"degradation {spec.name!r} is in the table twice")
-        rows[spec.name] = spec
-    return types.MappingProxyType(rows)

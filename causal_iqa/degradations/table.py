@@ -1,30 +1,31 @@
 """The table of degradations: every imaging condition, its parameters and what to expect of it."""
 
+from causal_iqa import _tables
 from causal_iqa.degradations import (
-    blur,
-    camera,
-    digital,
-    elastic,
-    frost,
-    glass,
-    jpeg,
-    noise,
-    snow,
-    spatter,
-    spec,
-    weather,
+    _blur,
+    _camera,
+    _digital,
+    _elastic,
+    _frost,
+    _glass,
+    _jpeg,
+    _noise,
+    _snow,
+    _spatter,
+    _weather,
 )
 
-TABLE = spec.table_of(
-    noise.SPECS
-    + blur.SPECS
-    + glass.SPECS
-    + weather.SPECS
-    + snow.SPECS
-    + frost.SPECS
-    + spatter.SPECS
-    + digital.SPECS
-    + elastic.SPECS
-    + jpeg.SPECS
-    + camera.SPECS
+TABLE = _tables.Table(
+    "degradation",
+    _noise.SPECS
+    + _blur.SPECS
+    + _glass.SPECS
+    + _weather.SPECS
+    + _snow.SPECS
+    + _frost.SPECS
+    + _spatter.SPECS
+    + _digital.SPECS
+    + _elastic.SPECS
+    + _jpeg.SPECS
+    + _camera.SPECS,
 )

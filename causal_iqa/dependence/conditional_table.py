@@ -6,12 +6,12 @@ calibration study. The functions they call take others.
 
 import dataclasses
 import math
-import types
 from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
 
+from causal_iqa import _tables
 from causal_iqa.dependence import bandwidths, conditional, conditional_kernels, kernels, randomised, stratified
 
 RIDGE = 1e-3
@@ -127,7 +127,8 @@ def _within_strata(
 _KCI = "Zhang, Peters, Janzing, Schoelkopf, UAI 2011"
 _RCIT = "Strobl, Zhang, Visweswaran, Journal of Causal Inference 7, 2019"
 
-CONDITIONAL_TESTS = types.MappingProxyType(
+CONDITIONAL_TESTS = _tables.Table(
+    "conditional independence test",
     {
         spec.name: spec
         for spec in (
@@ -157,5 +158,5 @@ CONDITIONAL_TESTS = types.MappingProxyType(
                 reference="Rosenbaum, JASA 79, 1984",
             ),
         )
-    }
+    },
 )

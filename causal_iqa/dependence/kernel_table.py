@@ -1,11 +1,11 @@
 """The table of kernels."""
 
 import dataclasses
-import types
 from collections.abc import Callable
 
 import jax
 
+from causal_iqa import _tables
 from causal_iqa.dependence import kernels, radial_kernels
 
 
@@ -43,7 +43,8 @@ def _radial(name: str, fn: Callable[..., jax.Array], reference: str, *more: str)
     return KernelSpec(name, fn, "features", ("bandwidth", *more), (0.0, 1.0), True, True, reference)
 
 
-KERNELS = types.MappingProxyType(
+KERNELS = _tables.Table(
+    "kernel",
     {
         spec.name: spec
         for spec in (
@@ -104,5 +105,5 @@ KERNELS = types.MappingProxyType(
                 reference="Song et al., JMLR 13, 2012",
             ),
         )
-    }
+    },
 )

@@ -1,11 +1,11 @@
 """The tables of dependence measures and of independence tests."""
 
 import dataclasses
-import types
 from collections.abc import Callable
 
 import jax
 
+from causal_iqa import _tables
 from causal_iqa.dependence import aggregated_test, centred_alignment, distance, hsic, independence_tests
 
 
@@ -35,7 +35,8 @@ class MeasureSpec:
     inputs: str = "grams"
 
 
-TABLE = types.MappingProxyType(
+TABLE = _tables.Table(
+    "dependence measure",
     {
         "hsic_biased": MeasureSpec(
             name="hsic_biased",
@@ -122,7 +123,7 @@ TABLE = types.MappingProxyType(
             reference="Szekely, Rizzo, Journal of Multivariate Analysis 117, 2013, eq. 2.10",
             inputs="samples",
         ),
-    }
+    },
 )
 
 
@@ -152,7 +153,8 @@ class TestSpec:
     reference: str
 
 
-TESTS = types.MappingProxyType(
+TESTS = _tables.Table(
+    "independence test",
     {
         "permutation": TestSpec(
             name="permutation",
@@ -194,5 +196,5 @@ TESTS = types.MappingProxyType(
             smallest_samples=2,
             reference="Schrab, Kim, Guedj, Gretton, NeurIPS 2022, section 5",
         ),
-    }
+    },
 )

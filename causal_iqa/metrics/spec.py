@@ -1,8 +1,7 @@
 """What a conventional quality metric says about itself, and the one way to call it."""
 
 import dataclasses
-import types
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -82,26 +81,6 @@ class MetricSpec:
         fields = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name != "fn"}
         lists = {"range": list(self.range), "worse_with": list(self.worse_with)}
         return fields | lists | {"needs_reference": self.needs_reference}
-
-
-def table_of(specs: Iterable[MetricSpec]) -> Mapping[str, MetricSpec]:
-    """Builds the immutable mapping name -> spec.
-
-    Args:
-      specs: the rows.
-
-    Returns:
-      A read-only mapping in the given order.
-
-    Raises:
-      ValueError: when a name occurs twice.
-    """
-    rows: dict[str, MetricSpec] = {}
-    for spec in specs:
-        if spec.name in rows:
-            raise ValueError(f"metric {spec.name!r} is in the table twice")
-        rows[spec.name] = spec
-    return types.MappingProxyType(rows)
 
 
 def evaluate(spec: MetricSpec, reference: jax.Array | None, image: jax.Array) -> jax.Array:

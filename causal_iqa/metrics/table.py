@@ -1,5 +1,6 @@
 """The table of conventional metrics."""
 
+from causal_iqa import _tables
 from causal_iqa.metrics import (
     complex_wavelet,
     dct,
@@ -16,11 +17,11 @@ from causal_iqa.metrics import (
     photographic,
     piqe,
     saliency_similarity,
-    spec,
     structural_similarity,
 )
 
-TABLE = spec.table_of(
+TABLE = _tables.Table(
+    "metric",
     full_reference.SPECS
     + structural_similarity.SPECS
     + multiscale.SPECS
@@ -36,5 +37,5 @@ TABLE = spec.table_of(
     + no_reference.SPECS
     + photographic.SPECS
     + piqe.SPECS
-    + niqe.SPECS
+    + niqe.SPECS,
 )

@@ -11,15 +11,13 @@ References:
 
 import dataclasses
 import functools
-import types
-from collections.abc import Mapping
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from causal_iqa import _checks, dependence
+from causal_iqa import _checks, _tables, dependence
 
 TARGETS = ("labels", "clean")
 
@@ -63,7 +61,7 @@ _SPECS = (
     DatasetSpec("cka_clean", "clean", True, "feature_reference", f"CKA with the clean features; {_KERNELS}", "[2]"),
 )
 
-DATASET_TABLE: Mapping[str, DatasetSpec] = types.MappingProxyType({spec.name: spec for spec in _SPECS})
+DATASET_TABLE = _tables.Table("dataset metric", _SPECS)
 
 
 @jax.jit

@@ -1,14 +1,13 @@
 """The table of the new metrics: which witness, read how."""
 
 import dataclasses
-import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from causal_iqa import _reads
+from causal_iqa import _reads, _tables
 from causal_iqa.quality import readings, stages
 
 WITNESSES = ("plain", "regularised", "stages", "head")
@@ -194,4 +193,4 @@ _SPECS = (
     ),
 )
 
-TABLE: Mapping[str, QualitySpec] = types.MappingProxyType({spec.name: spec for spec in _SPECS})
+TABLE = _tables.Table("quality metric", _SPECS)

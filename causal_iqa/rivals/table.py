@@ -1,10 +1,10 @@
 """The table of the rivals: what predicts accuracy from the judged network's own outputs."""
 
 import dataclasses
-import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
+from causal_iqa import _tables
 from causal_iqa.rivals import accuracy, dataset, fusion, norms, outputs, stability, transferability
 
 FAMILY = "network_output"
@@ -266,4 +266,4 @@ _SPECS = (
     ),
 )
 
-TABLE: Mapping[str, RivalSpec] = types.MappingProxyType({spec.name: spec for spec in _SPECS})
+TABLE = _tables.Table("estimator", _SPECS)

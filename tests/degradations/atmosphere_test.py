@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from causal_iqa._checks import InputError
-from causal_iqa.degradations import atmosphere, spec
+from causal_iqa.degradations import _atmosphere as atmosphere
+from causal_iqa.degradations import spec
 from tests.degradations.linear import decode, encode, ladder_of
 from tests.degradations.scenes import picture
 

@@ -6,7 +6,7 @@ import jax
 import pytest
 
 from causal_iqa._checks import InputError
-from causal_iqa.degradations import camera
+from causal_iqa.degradations import _camera as camera
 from tests.degradations.scenes import picture
 
 ROWS = {row.name: row for row in camera.SPECS}

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from causal_iqa.degradations import colour, spec
+from causal_iqa.degradations import _colour as colour
+from causal_iqa.degradations import spec
 from tests.degradations.linear import decode, encode, ladder_of
 from tests.degradations.scenes import picture
 

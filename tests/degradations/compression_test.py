@@ -10,7 +10,9 @@ import pytest
 from PIL import Image, features
 
 from causal_iqa._checks import InputError
-from causal_iqa.degradations import compression, jpeg, spec
+from causal_iqa.degradations import _compression as compression
+from causal_iqa.degradations import _jpeg as jpeg
+from causal_iqa.degradations import spec
 from tests.degradations.linear import ladder_of
 from tests.degradations.scenes import picture
 

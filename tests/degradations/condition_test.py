@@ -218,7 +218,7 @@ def test_frost_takes_a_folder_of_textures(key, tmp_path):
     PIL.Image.fromarray(texture).save(tmp_path / "frost1.png")
     condition = Condition("frost", 3.0, options={"textures": str(tmp_path)}, family="imagenet224")
     assert Condition.parse(str(condition)) == condition
-    textures = degradations.frost.load_frost_textures([tmp_path / "frost1.png"])
+    textures = degradations.load_frost_textures([tmp_path / "frost1.png"])
     own = degradations.step_key(key, "frost")
     expected = TABLE["frost"].fn(own, IMAGE, 3.0, family="imagenet224", textures=textures)
     np.testing.assert_allclose(do(condition)(key, IMAGE), expected, atol=1e-6)

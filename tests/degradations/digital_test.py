@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from causal_iqa.degradations import digital
+from causal_iqa.degradations import _digital as digital
 from tests.degradations.scenes import picture
 
 SIZES = {"cifar32": (32, 32), "tiny64": (45, 62), "imagenet224": (97, 80), "inception299": (80, 99)}

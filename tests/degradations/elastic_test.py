@@ -6,7 +6,7 @@ import pytest
 from scipy import ndimage
 
 from causal_iqa._checks import InputError
-from causal_iqa.degradations import elastic
+from causal_iqa.degradations import _elastic as elastic
 from tests.degradations.scenes import picture
 
 SHAPES = {"cifar32": (32, 35), "imagenet224": (96, 80)}

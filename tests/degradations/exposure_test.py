@@ -4,7 +4,9 @@ import jax
 import numpy as np
 import pytest
 
-from causal_iqa.degradations import exposure, light, spec
+from causal_iqa.degradations import _exposure as exposure
+from causal_iqa.degradations import _light as light
+from causal_iqa.degradations import spec
 from tests.degradations.linear import decode, encode, ladder_of
 from tests.degradations.scenes import picture
 

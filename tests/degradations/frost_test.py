@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from causal_iqa.degradations import frost
+from causal_iqa.degradations import _frost as frost
 from tests.degradations.scenes import picture
 
 SHAPE = (24, 31)

@@ -5,7 +5,9 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from causal_iqa.degradations import geometry, resampling, spec
+from causal_iqa.degradations import _geometry as geometry
+from causal_iqa.degradations import _resampling as resampling
+from causal_iqa.degradations import spec
 from tests.degradations.linear import ladder_of
 from tests.degradations.scenes import picture
 

@@ -6,7 +6,7 @@ import pytest
 from scipy import ndimage
 
 from causal_iqa._checks import InputError
-from causal_iqa.degradations import glass
+from causal_iqa.degradations import _glass as glass
 from tests.degradations.scenes import picture
 
 SHAPE = (19, 24)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image, features
 
-from causal_iqa.degradations import jpeg
+from causal_iqa.degradations import _jpeg as jpeg
 from tests.degradations.scenes import picture
 
 _run = jax.jit(jax.vmap(jpeg.jpeg_roundtrip, in_axes=(None, 0)))

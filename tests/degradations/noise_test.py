@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from causal_iqa.degradations import noise
+from causal_iqa.degradations import _noise as noise
 
 SHAPE = (120, 100, 3)
 GREY = 0.5

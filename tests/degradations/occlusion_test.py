@@ -4,7 +4,8 @@ import jax
 import numpy as np
 import pytest
 
-from causal_iqa.degradations import occlusion, spec
+from causal_iqa.degradations import _occlusion as occlusion
+from causal_iqa.degradations import spec
 from tests.degradations.linear import ladder_of
 from tests.degradations.scenes import picture
 

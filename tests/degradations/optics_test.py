@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from causal_iqa.degradations import optics, spec
+from causal_iqa.degradations import _optics as optics
+from causal_iqa.degradations import spec
 from tests.degradations.linear import decode, encode, ladder_of
 from tests.degradations.scenes import picture
 

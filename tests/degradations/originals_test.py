@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from causal_iqa import degradations
-from causal_iqa.degradations import blur, spatter
+from causal_iqa.degradations import _blur as blur
+from causal_iqa.degradations import _spatter as spatter
 from tests.golden import photographs
 
 # As in tests/golden/make_degradations.py, which needs the peers and made the values.

@@ -8,7 +8,8 @@ import pytest
 from scipy import ndimage
 
 from causal_iqa._checks import InputError
-from causal_iqa.degradations import point_spread, spec
+from causal_iqa.degradations import _point_spread as point_spread
+from causal_iqa.degradations import spec
 from tests.degradations.linear import decode, encode, ladder_of
 from tests.degradations.scenes import picture
 

@@ -9,7 +9,7 @@ import pytest
 from scipy import ndimage
 
 from causal_iqa._checks import InputError
-from causal_iqa.degradations import resampling
+from causal_iqa.degradations import _resampling as resampling
 
 PAD = {
     "reflect": {"mode": "reflect"},

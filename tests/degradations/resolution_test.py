@@ -5,7 +5,8 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 
-from causal_iqa.degradations import resolution, spec
+from causal_iqa.degradations import _resolution as resolution
+from causal_iqa.degradations import spec
 from tests.degradations.linear import ladder_of
 from tests.degradations.scenes import picture
 

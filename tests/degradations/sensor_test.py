@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from causal_iqa.degradations import sensor, spec
+from causal_iqa.degradations import _sensor as sensor
+from causal_iqa.degradations import spec
 from tests.degradations.linear import decode, encode, ladder_of
 from tests.degradations.scenes import picture
 

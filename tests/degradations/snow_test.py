@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from scipy import ndimage, stats
 
-from causal_iqa.degradations import blur, snow
+from causal_iqa.degradations import _blur as blur
+from causal_iqa.degradations import _snow as snow
 from tests.degradations.scenes import picture
 
 SHAPES = {"cifar32": (32, 37), "imagenet224": (85, 96)}

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from causal_iqa.degradations import spatter
+from causal_iqa.degradations import _spatter as spatter
 from tests.degradations.scenes import picture
 
 SHAPES = {"cifar32": (32, 37), "imagenet224": (70, 81)}

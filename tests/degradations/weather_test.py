@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import pytest
 
-from causal_iqa.degradations import weather
+from causal_iqa.degradations import _weather as weather
 from tests.degradations.scenes import picture
 
 

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image, features
 
-from causal_iqa.degradations import spec, webp
+from causal_iqa.degradations import _webp as webp
+from causal_iqa.degradations import spec
 from tests.degradations.linear import ladder_of
 from tests.degradations.scenes import picture
 

@@ -13,7 +13,7 @@ import PIL.Image
 import pytest
 import scipy.ndimage
 
-from causal_iqa import images, metrics
+from causal_iqa import _tables, images, metrics
 from causal_iqa.metrics import spec as specs
 from tests import shared
 from tests.golden import photographs
@@ -92,7 +92,7 @@ def test_the_table_is_read_only_and_named_by_its_rows():
 
 def test_the_table_refuses_a_name_twice():
     with pytest.raises(ValueError, match="'mse' is in the table twice"):
-        specs.table_of([metrics.TABLE["mse"], metrics.TABLE["mse"]])
+        _tables.Table("metric", [metrics.TABLE["mse"], metrics.TABLE["mse"]])
 
 
 @pytest.mark.parametrize("name", tuple(metrics.TABLE))

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from causal_iqa import _checks
-from causal_iqa.degradations import ladder, light, resampling, spec
+from causal_iqa.degradations import _light, _resampling, ladder, spec
 
 ROTATION_DEGREES = {spec.ANY_SIZE: (3.0, 7.0, 15.0, 30.0, 45.0)}
 # Share of the shorter side.
@@ -20,7 +20,7 @@ _DIRECTIONS = ("in", "out")
 _MOTIONS = ("pan", "vibration")
 # Swings of a vibrating camera while one frame is read; Liang, Chang, Chen (2008) call the result wobble.
 _SWINGS = 3.0
-_RESAMPLING_OPTIONS = {"method": resampling.METHODS, "border": resampling.BORDERS}
+_RESAMPLING_OPTIONS = {"method": _resampling.METHODS, "border": _resampling.BORDERS}
 
 
 def rotation(
@@ -55,7 +55,7 @@ def rotation(
       up to 30 degrees).
     """
     del key
-    light.check_any_size(image, family)
+    _light.check_any_size(image, family)
     _checks.check_choice(turn, _TURNS, "turn")
     degrees = ladder.mix(0.0, ROTATION_DEGREES[spec.ANY_SIZE], severity)
     degrees = degrees if turn == "counterclockwise" else -degrees
@@ -89,11 +89,11 @@ def rotate(
     sin = jnp.sin(angle) * jnp.asarray((1.0, 0.0, -1.0, 0.0))[which]
     sin = sin + jnp.cos(angle) * jnp.asarray((0.0, 1.0, 0.0, -1.0))[which]
     height, width, _ = image.shape
-    down, right = light.centred_grid(height, width)
-    middle_row, middle_column = resampling.centre_of(height, width)
+    down, right = _light.centred_grid(height, width)
+    middle_row, middle_column = _resampling.centre_of(height, width)
     row = middle_row + (cos * down + sin * right)
     column = middle_column + (cos * right - sin * down)
-    return resampling.sample(image, row, column, method=method, border=border, fill=fill)
+    return _resampling.sample(image, row, column, method=method, border=border, fill=fill)
 
 
 def translation(
@@ -124,7 +124,7 @@ def translation(
     References:
       [1] Engstrom et al. (2019). Exploring the landscape of spatial robustness. ICML (shifts to a tenth of the side).
     """
-    side = light.check_any_size(image, family)
+    side = _light.check_any_size(image, family)
     distance = side * ladder.mix(0.0, TRANSLATION_SHARE[spec.ANY_SIZE], severity)
     angle = jax.random.uniform(key, (), jnp.float32, 0.0, 2.0 * np.pi)
     down, right = distance * jnp.sin(angle), distance * jnp.cos(angle)
@@ -159,7 +159,7 @@ def translate(
     height, width, _ = image.shape
     row = np.arange(height, dtype=np.float32)[:, None] - down
     column = np.arange(width, dtype=np.float32)[None, :] - right
-    return resampling.sample(image, row, column, method=method, border=border, fill=fill)
+    return _resampling.sample(image, row, column, method=method, border=border, fill=fill)
 
 
 def scale(
@@ -195,7 +195,7 @@ def scale(
       [1] Hendrycks, Dietterich (2019), ImageNet-P "scale"; rows reasoned.
     """
     del key
-    light.check_any_size(image, family)
+    _light.check_any_size(image, family)
     _checks.check_choice(direction, _DIRECTIONS, "direction")
     factor = ladder.mix((1.0, 1.0), SCALE_FACTOR[spec.ANY_SIZE], severity)[_DIRECTIONS.index(direction)]
     return ladder.finish(image, magnify(image, factor, method=method, border=border), severity)
@@ -220,12 +220,12 @@ def magnify(
       InputError: when the method or the border is unknown.
     """
     height, width, _ = image.shape
-    down, right = light.centred_grid(height, width)
-    middle_row, middle_column = resampling.centre_of(height, width)
+    down, right = _light.centred_grid(height, width)
+    middle_row, middle_column = _resampling.centre_of(height, width)
     # A scalar's reciprocal, as a division of the grid is compiled in more than one way.
     shrunk = 1.0 / factor
     row, column = middle_row + down * shrunk, middle_column + right * shrunk
-    return resampling.sample(image, row, column, method=method, border=border, fill=fill)
+    return _resampling.sample(image, row, column, method=method, border=border, fill=fill)
 
 
 def rolling_shutter(
@@ -261,7 +261,7 @@ def rolling_shutter(
     References:
       [1] Liang, Chang, Chen (2008). Analysis and compensation of rolling shutter effect. IEEE TIP; rows reasoned.
     """
-    side = light.check_any_size(image, family)
+    side = _light.check_any_size(image, family)
     _checks.check_choice(motion, _MOTIONS, "motion")
     distance = side * ladder.mix(0.0, ROLLING_SHUTTER_SHARE[spec.ANY_SIZE], severity)
     height, width, _ = image.shape
@@ -273,7 +273,7 @@ def rolling_shutter(
         moved = 0.5 * distance * jnp.sin(np.float32(2.0 * np.pi * _SWINGS) * time + phase)
     row = np.arange(height, dtype=np.float32)[:, None] - moved * jnp.sin(angle)
     column = np.arange(width, dtype=np.float32)[None, :] - moved * jnp.cos(angle)
-    return ladder.finish(image, resampling.sample(image, row, column, method=method, border=border), severity)
+    return ladder.finish(image, _resampling.sample(image, row, column, method=method, border=border), severity)
 
 
 SPECS = (

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from causal_iqa import _checks, images
-from causal_iqa.degradations import ladder, light, spec
+from causal_iqa.degradations import _light, ladder, spec
 
 # Reciprocal megakelvin (mired) between the light and the white the camera assumed: towards warm, towards cool.
 WHITE_BALANCE_MIRED = {spec.ANY_SIZE: ((20.0, -20.0), (45.0, -40.0), (75.0, -60.0), (110.0, -80.0), (150.0, -100.0))}
@@ -57,13 +57,13 @@ def white_balance(
       [2] Kim, Cho, Kang, Hong (2002). Design of advanced color temperature control system for HDTV applications.
     """
     del key
-    light.check_any_size(image, family)
+    _light.check_any_size(image, family)
     _checks.check_choice(direction, _WARM_COOL, "direction")
     shift = ladder.mix((0.0, 0.0), WHITE_BALANCE_MIRED[spec.ANY_SIZE], severity)[_WARM_COOL.index(direction)]
     gains = planckian_rgb(_D65_MIRED + shift) / planckian_rgb(jnp.float32(_D65_MIRED))
-    gains = gains / jnp.sum(gains * jnp.asarray(light.BT709_LUMINANCE))
-    lit = light.to_linear(light.wide(image)) * light.per_channel(gains, image.shape[1])
-    return light.finish_wide(image, light.to_srgb(lit), severity)
+    gains = gains / jnp.sum(gains * jnp.asarray(_light.BT709_LUMINANCE))
+    lit = _light.to_linear(_light.wide(image)) * _light.per_channel(gains, image.shape[1])
+    return _light.finish_wide(image, _light.to_srgb(lit), severity)
 
 
 def planckian_rgb(mired: jax.Array) -> jax.Array:
@@ -103,7 +103,7 @@ def hue_shift(key: jax.Array, image: jax.Array, severity: jax.Array, *, family: 
       [1] Smith (1978). Color gamut transform pairs. SIGGRAPH.
     """
     del key
-    light.check_any_size(image, family)
+    _light.check_any_size(image, family)
     degrees = ladder.mix(0.0, HUE_SHIFT_DEGREES[spec.ANY_SIZE], severity)
     red, green, blue = (image[..., c] for c in range(3))
     value, least = jnp.maximum(jnp.maximum(red, green), blue), jnp.minimum(jnp.minimum(red, green), blue)
@@ -146,14 +146,14 @@ def greyscale(
       [1] Rec. ITU-R BT.601-7 (2011), section 2.5.1. [2] Rec. ITU-R BT.709-6 (2015), section 3.2.
     """
     del key
-    light.check_any_size(image, family)
+    _light.check_any_size(image, family)
     _checks.check_choice(luma, _LUMA, "luma")
     share = ladder.mix(0.0, GREYSCALE_SHARE[spec.ANY_SIZE], severity)
     if luma == "bt601":
         grey = images.luma(image)
     else:
-        linear = light.to_linear(light.wide(image)).reshape(image.shape)
-        grey = light.to_srgb(sum(w * linear[..., c] for c, w in enumerate(light.BT709_LUMINANCE)))
+        linear = _light.to_linear(_light.wide(image)).reshape(image.shape)
+        grey = _light.to_srgb(sum(w * linear[..., c] for c, w in enumerate(_light.BT709_LUMINANCE)))
     return ladder.finish(image, image + share * (grey[..., None] - image), severity)
 
 
@@ -175,9 +175,9 @@ def colour_quantization(
       [1] Heckbert (1982). Color image quantization for frame buffer display. SIGGRAPH (the uniform quantiser).
     """
     del key
-    light.check_any_size(image, family)
+    _light.check_any_size(image, family)
     steps = jnp.round(ladder.mix(256.0, COLOUR_QUANTIZATION_LEVELS[spec.ANY_SIZE], severity)) - 1.0
-    return light.finish_wide(image, jnp.round(light.wide(image) * steps) / steps, severity)
+    return _light.finish_wide(image, jnp.round(_light.wide(image) * steps) / steps, severity)
 
 
 SPECS = (

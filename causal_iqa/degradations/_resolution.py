@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from causal_iqa import images
-from causal_iqa.degradations import ladder, light, spec
+from causal_iqa.degradations import _light, ladder, spec
 
 # Share of the side that is left.
 LOW_RESOLUTION_SHARE = {spec.ANY_SIZE: (0.7, 0.5, 0.35, 0.25, 0.16)}
@@ -36,7 +36,7 @@ def low_resolution(key: jax.Array, image: jax.Array, severity: jax.Array, *, fam
       [1] Wang, Xie, Dong, Shan (2021). Real-ESRGAN. ICCV workshops, section 3 (resizing as a step of degradation).
     """
     del key
-    light.check_any_size(image, family)
+    _light.check_any_size(image, family)
     weights = ladder.weights(severity)
     height, width, _ = image.shape
     versions = [image]
@@ -62,7 +62,7 @@ def over_sharpening(key: jax.Array, image: jax.Array, severity: jax.Array, *, fa
       [1] Polesel, Ramponi, Mathews (2000). Image enhancement via adaptive unsharp masking. IEEE TIP, eq. 1.
     """
     del key
-    side = light.check_any_size(image, family)
+    side = _light.check_any_size(image, family)
     amount = ladder.mix(0.0, OVER_SHARPENING_AMOUNT[spec.ANY_SIZE], severity)
     detail = image - _smoothed(image, max(_MASK_LEAST, _MASK_SHARE * side))
     return ladder.finish(image, image + amount * detail, severity)

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from causal_iqa import _checks
-from causal_iqa.degradations import ladder, light, spec
+from causal_iqa.degradations import _light, ladder, spec
 
 # Share of the error of demosaicing that is left.
 DEMOSAICING_SHARE = {spec.ANY_SIZE: (0.2, 0.4, 0.6, 0.8, 1.0)}
@@ -47,12 +47,12 @@ def demosaicing(
       [2] Malvar, He, Cutler (2004). High-quality linear interpolation for demosaicing of Bayer-patterned color images.
     """
     del key
-    light.check_any_size(image, family)
+    _light.check_any_size(image, family)
     share = ladder.mix(0.0, DEMOSAICING_SHARE[spec.ANY_SIZE], severity)
-    linear = light.to_linear(light.wide(image)).reshape(image.shape)
-    rebuilt = light.to_srgb(light.wide(demosaic(mosaic(linear, pattern), method=method, pattern=pattern)))
-    flat = light.wide(image)
-    return light.finish_wide(image, flat + share * (rebuilt - flat), severity)
+    linear = _light.to_linear(_light.wide(image)).reshape(image.shape)
+    rebuilt = _light.to_srgb(_light.wide(demosaic(mosaic(linear, pattern), method=method, pattern=pattern)))
+    flat = _light.wide(image)
+    return _light.finish_wide(image, flat + share * (rebuilt - flat), severity)
 
 
 def mosaic(image: jax.Array, pattern: str = "rggb") -> jax.Array:

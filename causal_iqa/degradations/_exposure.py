@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from causal_iqa import _checks
-from causal_iqa.degradations import ladder, light, noise, spec
+from causal_iqa.degradations import _light, _noise, ladder, spec
 
 # Stops (factors of 2 of light): over, under.
 EXPOSURE_STOPS = {spec.ANY_SIZE: ((0.5, -1.0), (1.0, -2.0), (1.5, -3.0), (2.0, -4.0), (3.0, -5.0))}
@@ -40,12 +40,12 @@ def exposure_error(
       +1.5 EV re-rendered from raw; the rows go beyond).
     """
     del key
-    light.check_any_size(image, family)
+    _light.check_any_size(image, family)
     _checks.check_choice(direction, _DIRECTIONS, "direction")
     neutral, rows = (0.0, 0.0), EXPOSURE_STOPS[spec.ANY_SIZE]
     stops = ladder.mix(neutral, rows, severity)[_DIRECTIONS.index(direction)]
-    exposed = light.to_linear(light.wide(image)) * jnp.exp2(stops)
-    return light.finish_wide(image, light.to_srgb(exposed), severity)
+    exposed = _light.to_linear(_light.wide(image)) * jnp.exp2(stops)
+    return _light.finish_wide(image, _light.to_srgb(exposed), severity)
 
 
 def low_light(
@@ -73,25 +73,25 @@ def low_light(
       [1] Healey, Kondepudy (1994). Radiometric CCD camera calibration and noise estimation, eq. 2.
       [2] Wei, Fu, Yang, Huang (2020). A physics-based noise formation model for extreme low-light raw denoising. CVPR.
     """
-    light.check_any_size(image, family)
+    _light.check_any_size(image, family)
     _checks.check_choice(brightness, _BRIGHTNESS, "brightness")
     rows = [(1.0 / n, read / n, stops) for n, read, stops in LOW_LIGHT_EXPOSURE[spec.ANY_SIZE]]
     inverse, read, stops = ladder.mix((0.0, 0.0, 0.0), rows, severity)
     electrons = 1.0 / jnp.maximum(inverse, 1e-6)
     photon_key, read_key = jax.random.split(key)
     gain = jnp.exp2(-stops) if brightness == "dark" else 1.0
-    linear = light.to_linear(light.wide(image)).reshape(3, -1)
+    linear = _light.to_linear(_light.wide(image)).reshape(3, -1)
     level = jax.random.uniform(photon_key, (image.size,), jnp.float32, 2.0**-24).reshape(3, -1)
     normal = jax.random.normal(read_key, (image.size,), jnp.float32).reshape(3, -1)
 
     def expose(part: tuple[jax.Array, ...]) -> jax.Array:
         linear, level, normal = part
-        counted = noise.poisson_quantile(level, electrons * linear) / electrons
-        return light.to_srgb(gain * (counted + read * normal))
+        counted = _noise.poisson_quantile(level, electrons * linear) / electrons
+        return _light.to_srgb(gain * (counted + read * normal))
 
     # Three parts, one after the other: a loop keeps XLA from running the formula along the image's short axis.
     exposed = jax.lax.map(expose, (linear, level, normal)).reshape(image.shape[0], -1)
-    return light.finish_wide(image, exposed, severity)
+    return _light.finish_wide(image, exposed, severity)
 
 
 SPECS = (

@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from causal_iqa.degradations import jpeg, ladder, light, spec
+from causal_iqa.degradations import _jpeg, _light, ladder, spec
 
 JPEG_444_QUALITY = {spec.ANY_SIZE: (60.0, 40.0, 25.0, 15.0, 8.0)}
 
@@ -30,9 +30,9 @@ def jpeg_444(
       [1] ITU-T T.81 (1992).
     """
     del key
-    light.check_any_size(image, family)
+    _light.check_any_size(image, family)
     quality = jnp.round(ladder.mix(100.0, JPEG_444_QUALITY[spec.ANY_SIZE], severity)).astype(jnp.int32)
-    return ladder.finish(image, jpeg.jpeg(image, quality, chroma=chroma), severity)
+    return ladder.finish(image, _jpeg.jpeg(image, quality, chroma=chroma), severity)
 
 
 SPECS = (
@@ -47,7 +47,7 @@ SPECS = (
         parameters=JPEG_444_QUALITY,
         convention="the pixels of libjpeg's baseline 4:4:4 with the accurate integer DCT, bit for bit; quality rounded "
         "to a whole number, neutral 100",
-        options={"chroma": jpeg.CHROMA[::-1]},
+        options={"chroma": _jpeg.CHROMA[::-1]},
         published=False,
         reference="ITU-T T.81 (1992); rows reasoned",
     ),

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from causal_iqa import _checks
-from causal_iqa.degradations import ladder, light, spec
+from causal_iqa.degradations import _light, ladder, spec
 
 # Share of the image that the patches cover together where they do not overlap.
 OCCLUSION_SHARE = {spec.ANY_SIZE: (0.04, 0.1, 0.2, 0.3, 0.45)}
@@ -46,7 +46,7 @@ def occlusion(
       [1] DeVries, Taylor (2017). Improved regularization of convolutional neural networks with Cutout.
       [2] Zhong, Zheng, Kang, Li, Yang (2020). Random erasing data augmentation. AAAI (aspects; areas 0.02 to 0.4).
     """
-    light.check_any_size(image, family)
+    _light.check_any_size(image, family)
     _checks.check_choice(fill, _FILLS, "fill")
     if patches < 1:
         raise ValueError(f"patches: expected at least 1, got {patches}")

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from causal_iqa._settle import settle
-from causal_iqa.degradations import blur, ladder, spec
+from causal_iqa.degradations import _blur, ladder, spec
 
 # Hendrycks and Dietterich (2019), released scripts for 224, 299, 64 and 32 pixels; severities 1..5. Mean and standard
 # deviation of the noise that flakes are cut from, its enlargement, the level above which there is a flake, radius and
@@ -77,8 +77,8 @@ def snow(key: jax.Array, image: jax.Array, severity: jax.Array, *, family: str |
     layer = mean + jnp.einsum("xw,yw->yx", columns, grown, precision="highest")
     layer = jnp.where(layer < level, 0.0, jnp.clip(layer, 0.0, 1.0))
     taps = 2 * math.ceil(max(row[4] for row in table)) + 1
-    offsets = blur.line_offsets(angle_key, taps, _FALL_DEGREES)
-    layer = settle(blur.line_blur(layer[..., None], radius, sigma, offsets))
+    offsets = _blur.line_offsets(angle_key, taps, _FALL_DEGREES)
+    layer = settle(_blur.line_blur(layer[..., None], radius, sigma, offsets))
     red, green, blue = _GREY
     grey = settle(red * image[..., 0] + green * image[..., 1] + blue * image[..., 2])[..., None]
     whitened = kept * image + (1.0 - kept) * jnp.maximum(image, 1.5 * grey + 0.5)

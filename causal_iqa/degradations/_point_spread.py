@@ -8,7 +8,7 @@ import numpy as np
 from scipy import fft as host_fft
 
 from causal_iqa import _checks
-from causal_iqa.degradations import ladder, light, spec
+from causal_iqa.degradations import _light, ladder, spec
 
 # Largest distance of the trajectory from its mean, as a share of the shorter side.
 CAMERA_SHAKE_RADIUS = {spec.ANY_SIZE: (0.01, 0.02, 0.03, 0.045, 0.065)}
@@ -53,8 +53,8 @@ def convolve(image: jax.Array, kernel: jax.Array, *, border: str = "reflect") ->
 
 
 def _blurred(image: jax.Array, kernel: jax.Array, severity: jax.Array) -> jax.Array:
-    linear = light.to_linear(light.wide(image)).reshape(image.shape)
-    return light.finish_wide(image, light.to_srgb(light.wide(convolve(linear, kernel))), severity)
+    linear = _light.to_linear(_light.wide(image)).reshape(image.shape)
+    return _light.finish_wide(image, _light.to_srgb(_light.wide(convolve(linear, kernel))), severity)
 
 
 def camera_shake(key: jax.Array, image: jax.Array, severity: jax.Array, *, family: str | None = None) -> jax.Array:
@@ -72,7 +72,7 @@ def camera_shake(key: jax.Array, image: jax.Array, severity: jax.Array, *, famil
     References:
       [1] Boracchi, Foi (2012). Modeling the performance of image restoration from motion blur. IEEE TIP, section III.
     """
-    side = light.check_any_size(image, family)
+    side = _light.check_any_size(image, family)
     rows = CAMERA_SHAKE_RADIUS[spec.ANY_SIZE]
     radius = side * ladder.mix(0.0, rows, severity)
     kernel = path_kernel(radius * shake_path(key), math.ceil(side * max(rows)) + 1)
@@ -137,7 +137,7 @@ def astigmatism(key: jax.Array, image: jax.Array, severity: jax.Array, *, family
       [1] Born, Wolf (1999). Principles of Optics, 7th ed., section 5.3 (between the foci of an astigmatic pencil the
       geometric image of a point is an ellipse).
     """
-    side = light.check_any_size(image, family)
+    side = _light.check_any_size(image, family)
     rows = ASTIGMATISM_AXES[spec.ANY_SIZE]
     axes = side * ladder.mix((0.0, 0.0), rows, severity)
     angle = jax.random.uniform(key, (), jnp.float32, 0.0, np.pi)

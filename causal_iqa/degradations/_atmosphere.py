@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from causal_iqa import _checks
-from causal_iqa.degradations import ladder, light, spec
+from causal_iqa.degradations import _light, ladder, spec
 
 # Optical thickness at the largest depth.
 HAZE_THICKNESS = {spec.ANY_SIZE: (0.4, 0.8, 1.3, 2.0, 3.0)}
@@ -62,7 +62,7 @@ def haze(
       [1] Koschmieder (1924). Theorie der horizontalen Sichtweite.
       [2] Narasimhan, Nayar (2002). Vision and the atmosphere. IJCV, eq. 6.
     """
-    light.check_any_size(image, family)
+    _light.check_any_size(image, family)
     height, width, _ = image.shape
     if isinstance(depth, str):
         _checks.check_choice(depth, _DEPTHS, "depth")
@@ -73,8 +73,8 @@ def haze(
         distance = depth
     thickness = ladder.mix(0.0, HAZE_THICKNESS[spec.ANY_SIZE], severity)
     transmission = jnp.repeat(jnp.exp(-thickness * distance), 3, axis=1)
-    linear = light.to_linear(light.wide(image))
-    return light.finish_wide(image, light.to_srgb(airlight + (linear - airlight) * transmission), severity)
+    linear = _light.to_linear(_light.wide(image))
+    return _light.finish_wide(image, _light.to_srgb(airlight + (linear - airlight) * transmission), severity)
 
 
 def ground_depth(key: jax.Array, height: int, width: int) -> jax.Array:
@@ -128,16 +128,16 @@ def rain(key: jax.Array, image: jax.Array, severity: jax.Array, *, family: str |
       [1] Garg, Nayar (2007). Vision and rain. IJCV, sections 4 and 5 (drops are brighter than what they hide).
       [2] Li, Cheong, Tan (2019). Heavy rain image restoration. CVPR, eq. 2 (streaks and veil).
     """
-    side = light.check_any_size(image, family)
+    side = _light.check_any_size(image, family)
     density, opacity, transmission = ladder.mix((0.0, 0.0, 1.0), RAIN_STREAKS[spec.ANY_SIZE], severity)
     presence, strength = _streaks(key, image.shape[0], image.shape[1], side)
     # A drop fades in over a twentieth of the ladder of densities, so that severity has a slope.
     seen = jnp.clip(20.0 * (density - presence), 0.0, 1.0)
     clear = jnp.prod(1.0 - opacity * strength * seen, axis=0)
-    linear = light.to_linear(light.wide(image))
+    linear = _light.to_linear(_light.wide(image))
     veiled = _AIRLIGHT + (linear - _AIRLIGHT) * transmission
     rainy = _DROP_LIGHT + (veiled - _DROP_LIGHT) * jnp.repeat(clear, 3, axis=1)
-    return light.finish_wide(image, light.to_srgb(rainy), severity)
+    return _light.finish_wide(image, _light.to_srgb(rainy), severity)
 
 
 def _streaks(key: jax.Array, height: int, width: int, side: int) -> tuple[jax.Array, jax.Array]:

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from causal_iqa import _checks
-from causal_iqa.degradations import ladder, light, mosaic, resampling, spec
+from causal_iqa.degradations import _light, _mosaic, _resampling, ladder, spec
 
 ISO_NOISE_ISO = {spec.ANY_SIZE: (800.0, 1600.0, 3200.0, 6400.0, 12800.0)}
 # Standard deviation of a row's offset in linear light.
@@ -44,15 +44,15 @@ def iso_noise(key: jax.Array, image: jax.Array, severity: jax.Array, *, family: 
       [1] Foi, Trimeche, Katkovnik, Egiazarian (2008). Practical Poissonian-Gaussian noise modeling and fitting for
       single-image raw-data. IEEE TIP, eq. 3 and section III.
     """
-    light.check_any_size(image, family)
+    _light.check_any_size(image, family)
     iso = ladder.mix(0.0, ISO_NOISE_ISO[spec.ANY_SIZE], severity)
-    per_electron = light.per_channel(CHANNEL_GAINS, image.shape[1]) * (iso / (100.0 * FULL_WELL))
-    linear = light.to_linear(light.wide(image))
+    per_electron = _light.per_channel(CHANNEL_GAINS, image.shape[1]) * (iso / (100.0 * FULL_WELL))
+    linear = _light.to_linear(_light.wide(image))
     variance = per_electron * linear + jnp.square(READ_NOISE * per_electron)
     # The square root has no slope at 0.
     sigma = jnp.sqrt(jnp.maximum(variance, 1e-12))
     normal = jax.random.normal(key, (image.size,), jnp.float32).reshape(linear.shape)
-    return light.finish_wide(image, light.to_srgb(linear + sigma * normal), severity)
+    return _light.finish_wide(image, _light.to_srgb(linear + sigma * normal), severity)
 
 
 def row_noise(
@@ -77,7 +77,7 @@ def row_noise(
       [1] Wei, Fu, Yang, Huang (2020). A physics-based noise formation model for extreme low-light raw denoising. CVPR,
       section 3.2 (row noise).
     """
-    light.check_any_size(image, family)
+    _light.check_any_size(image, family)
     _checks.check_choice(axis, _AXES, "axis")
     sigma = ladder.mix(0.0, ROW_NOISE_SIGMA[spec.ANY_SIZE], severity)
     height, width, _ = image.shape
@@ -85,8 +85,8 @@ def row_noise(
         offset = jax.random.normal(key, (height,), jnp.float32)[:, None]
     else:
         offset = jnp.repeat(jax.random.normal(key, (width,), jnp.float32), 3)[None, :]
-    noisy = light.to_linear(light.wide(image)) + sigma * offset * light.per_channel(CHANNEL_GAINS, width)
-    return light.finish_wide(image, light.to_srgb(noisy), severity)
+    noisy = _light.to_linear(_light.wide(image)) + sigma * offset * _light.per_channel(CHANNEL_GAINS, width)
+    return _light.finish_wide(image, _light.to_srgb(noisy), severity)
 
 
 def dead_pixels(
@@ -110,7 +110,7 @@ def dead_pixels(
     References:
       [1] Dudas, Jung, Wu, Chapman, Koren (2007). On-line mapping of in-field defects in image sensor arrays. IEEE DFT.
     """
-    light.check_any_size(image, family)
+    _light.check_any_size(image, family)
     _checks.check_choice(channels, _CHANNELS, "channels")
     share = ladder.mix(0.0, DEAD_PIXELS_SHARE[spec.ANY_SIZE], severity)
     height, width, _ = image.shape
@@ -119,7 +119,7 @@ def dead_pixels(
     # Which of the two a site becomes does not change with the share that is hit.
     value = (jnp.floor(draw * 2.0**20).astype(jnp.int32) % 2).astype(jnp.float32)
     if channels == "site":
-        stuck = stuck & np.stack(mosaic.sites(height, width, "rggb"), axis=-1)
+        stuck = stuck & np.stack(_mosaic.sites(height, width, "rggb"), axis=-1)
     return ladder.finish(image, jnp.where(stuck, value, image), severity)
 
 
@@ -138,14 +138,14 @@ def interlacing(key: jax.Array, image: jax.Array, severity: jax.Array, *, family
     References:
       [1] de Haan, Bellers (1998). Deinterlacing: an overview. Proceedings of the IEEE, section II.
     """
-    side = light.check_any_size(image, family)
+    side = _light.check_any_size(image, family)
     distance = side * ladder.mix(0.0, INTERLACING_SHARE[spec.ANY_SIZE], severity)
     height, width, _ = image.shape
     angle = jax.random.uniform(key, (), jnp.float32, 0.0, 2.0 * np.pi)
     later = (np.arange(height) % 2)[:, None].astype(np.float32) * distance
     row = np.arange(height, dtype=np.float32)[:, None] - later * jnp.sin(angle)
     column = np.arange(width, dtype=np.float32)[None, :] - later * jnp.cos(angle)
-    return ladder.finish(image, resampling.sample(image, row, column), severity)
+    return ladder.finish(image, _resampling.sample(image, row, column), severity)
 
 
 SPECS = (

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from causal_iqa import _checks
-from causal_iqa.degradations import jpeg, ladder, light, spec
+from causal_iqa.degradations import _jpeg, _light, ladder, spec
 
 WEBP_QUALITY = {spec.ANY_SIZE: (60.0, 35.0, 18.0, 8.0, 1.0)}
 
@@ -59,7 +59,7 @@ def webp_compression(key: jax.Array, image: jax.Array, severity: jax.Array, *, f
       [1] Bankoski et al. (2011). VP8 data format and decoding guide. RFC 6386.
     """
     del key
-    light.check_any_size(image, family)
+    _light.check_any_size(image, family)
     quality = jnp.round(ladder.mix(100.0, WEBP_QUALITY[spec.ANY_SIZE], severity))
     return ladder.finish(image, webp(image, quality), severity)
 
@@ -84,7 +84,7 @@ def webp(image: jax.Array, quality: jax.Array) -> jax.Array:
     index = jnp.asarray(_quantiser_indices())[jnp.clip(jnp.asarray(quality), 0, 100).astype(jnp.int32)]
     luma, chroma = _code(luma[None], chroma, index)
     luma, half = luma[0, :height, :width], (-(-height // 2), -(-width // 2))
-    u, v = (jpeg.enlarge(plane[: half[0], : half[1]])[:height, :width] for plane in chroma)
+    u, v = (_jpeg.enlarge(plane[: half[0], : half[1]])[:height, :width] for plane in chroma)
     return _to_rgb(luma, u, v).astype(jnp.float32) / 255.0
 
 

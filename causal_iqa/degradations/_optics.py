@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from causal_iqa import _checks
-from causal_iqa.degradations import ladder, light, resampling, spec
+from causal_iqa.degradations import _light, _resampling, ladder, spec
 
 # Angle between the optical axis and the corner of the image, in degrees.
 VIGNETTING_DEGREES = {spec.ANY_SIZE: (25.0, 35.0, 43.0, 50.0, 57.0)}
@@ -44,11 +44,11 @@ def vignetting(key: jax.Array, image: jax.Array, severity: jax.Array, *, family:
       [1] Goldman (2010). Vignette and exposure calibration and compensation. IEEE PAMI, section 2 (natural vignetting).
     """
     del key
-    light.check_any_size(image, family)
+    _light.check_any_size(image, family)
     angle = ladder.mix(0.0, VIGNETTING_DEGREES[spec.ANY_SIZE], severity)
     squared = _radius_squared(*image.shape[:2], copies=3)
     falloff = jnp.square(1.0 / (1.0 + squared * jnp.square(jnp.tan(jnp.deg2rad(angle)))))
-    return light.finish_wide(image, light.to_srgb(light.to_linear(light.wide(image)) * falloff), severity)
+    return _light.finish_wide(image, _light.to_srgb(_light.to_linear(_light.wide(image)) * falloff), severity)
 
 
 def _corner(down: np.ndarray, right: np.ndarray) -> np.float32:
@@ -58,7 +58,7 @@ def _corner(down: np.ndarray, right: np.ndarray) -> np.float32:
 
 def _radius_squared(height: int, width: int, copies: int = 1) -> jax.Array:
     """Squared distance from the image centre, 1 at the centre of the corner pixels, [H, copies W]."""
-    down, right = light.centred_grid(height, width, copies)
+    down, right = _light.centred_grid(height, width, copies)
     # A single pixel is the centre, at radius 0.
     scale = np.float32(1.0) / _corner(down, right)
     return jnp.asarray(down**2 * scale) + jnp.asarray(right**2 * scale)
@@ -83,15 +83,15 @@ def chromatic_aberration(
       magnification per channel).
     """
     del key
-    light.check_any_size(image, family)
+    _light.check_any_size(image, family)
     k = ladder.mix(0.0, CHROMATIC_ABERRATION_SCALE[spec.ANY_SIZE], severity)
     height, width, _ = image.shape
-    down, right = light.centred_grid(height, width)
-    middle_row, middle_column = resampling.centre_of(height, width)
+    down, right = _light.centred_grid(height, width)
+    middle_row, middle_column = _resampling.centre_of(height, width)
 
     def magnified(plane: jax.Array, factor: jax.Array) -> jax.Array:
         row, column = middle_row + down / factor, middle_column + right / factor
-        return resampling.sample(plane[..., None], row, column, border="edge")
+        return _resampling.sample(plane[..., None], row, column, border="edge")
 
     planes = [magnified(image[..., 0], 1.0 + k), image[..., 1:2], magnified(image[..., 2], 1.0 - k)]
     return ladder.finish(image, jnp.concatenate(planes, axis=-1), severity)
@@ -129,12 +129,12 @@ def lens_distortion(
       [1] Brown (1971). Close-range camera calibration. Photogrammetric Engineering, radial term of the first order.
     """
     del key
-    light.check_any_size(image, family)
+    _light.check_any_size(image, family)
     _checks.check_choice(shape, _SHAPES, "shape")
     k = ladder.mix(0.0, LENS_DISTORTION_K[spec.ANY_SIZE], severity)
     height, width, _ = image.shape
-    down, right = light.centred_grid(height, width)
-    middle_row, middle_column = resampling.centre_of(height, width)
+    down, right = _light.centred_grid(height, width)
+    middle_row, middle_column = _resampling.centre_of(height, width)
     squared = _radius_squared(height, width)
     if shape == "barrel":
         factor = (1.0 + k * squared) / (1.0 + k)
@@ -144,7 +144,7 @@ def lens_distortion(
         nearest = np.float32(min(down[0, 0] ** 2, right[0, 0] ** 2) / _corner(down, right))
         factor = (1.0 - k * squared) / (1.0 - k * nearest)
     row, column = middle_row + down * factor, middle_column + right * factor
-    return ladder.finish(image, resampling.sample(image, row, column, method=method, border="edge"), severity)
+    return ladder.finish(image, _resampling.sample(image, row, column, method=method, border="edge"), severity)
 
 
 def veiling_glare(
@@ -167,12 +167,12 @@ def veiling_glare(
       [2] ISO 9358:1994, the veiling glare index.
     """
     del key
-    light.check_any_size(image, family)
+    _light.check_any_size(image, family)
     share = ladder.mix(0.0, VEILING_GLARE_SHARE[spec.ANY_SIZE], severity)
-    linear = light.to_linear(light.wide(image))
+    linear = _light.to_linear(_light.wide(image))
     veil = jnp.mean(linear.reshape(-1, 3), axis=0) + source
-    glared = linear + share * (light.per_channel(veil, image.shape[1]) - linear)
-    return light.finish_wide(image, light.to_srgb(glared), severity)
+    glared = linear + share * (_light.per_channel(veil, image.shape[1]) - linear)
+    return _light.finish_wide(image, _light.to_srgb(glared), severity)
 
 
 def lens_flare(key: jax.Array, image: jax.Array, severity: jax.Array, *, family: str | None = None) -> jax.Array:
@@ -195,11 +195,11 @@ def lens_flare(key: jax.Array, image: jax.Array, severity: jax.Array, *, family:
       [2] Wu, He, Xue, Garg, Chen, Veeraraghavan, Barron (2021). How to train neural networks for flare removal. ICCV
       (scattering flare, added in linear light).
     """
-    side = light.check_any_size(image, family)
+    side = _light.check_any_size(image, family)
     strength = ladder.mix(0.0, LENS_FLARE_STRENGTH[spec.ANY_SIZE], severity)
     flare = _flare(key, image.shape[0], image.shape[1], side)
-    lit = light.to_linear(light.wide(image)) + strength * flare
-    return light.finish_wide(image, light.to_srgb(lit), severity)
+    lit = _light.to_linear(_light.wide(image)) + strength * flare
+    return _light.finish_wide(image, _light.to_srgb(lit), severity)
 
 
 def _flare(key: jax.Array, height: int, width: int, side: int) -> jax.Array:
@@ -207,7 +207,7 @@ def _flare(key: jax.Array, height: int, width: int, side: int) -> jax.Array:
     draws = jax.random.uniform(key, (3 + 5 * _GHOSTS,), jnp.float32)
     source_row, source_column, turn = height * (draws[0] - 0.5), width * (draws[1] - 0.5), np.pi * draws[2]
     where, size, *tints = draws[3:].reshape(5, _GHOSTS)
-    down, right = light.centred_grid(height, width)
+    down, right = _light.centred_grid(height, width)
     y, x = down - source_row, right - source_column
     squared = jnp.square(y) + jnp.square(x) + 1e-6
     radius = jnp.sqrt(squared)
@@ -270,7 +270,7 @@ SPECS = (
         LENS_DISTORTION_K,
         "k of r (1 + k r^2), r = 1 at the corner, -0.6 k for a pincushion; scaled so that no border shows; neutral 0",
         "Brown (1971). Close-range camera calibration. Photogrammetric Engineering",
-        options={"shape": _SHAPES, "method": resampling.METHODS},
+        options={"shape": _SHAPES, "method": _resampling.METHODS},
     ),
     _row(
         "veiling_glare",
