@@ -13,7 +13,7 @@ import sys
 from causal_iqa import pipeline
 from causal_iqa.cli import common, flagset, progress
 from causal_iqa.report import audit as audit_report
-from causal_iqa.report import findings, transfer
+from causal_iqa.report import audit_sample, findings, transfer
 from causal_iqa.report import study as study_report
 
 FLAGS = flagset.FlagSet()
@@ -37,14 +37,16 @@ def main(_: list[str]) -> None:
     graphs = audit_report.read_graphs(_GRAPH.value)
     run = pipeline.read_run(_RUN.value)
     common.check_writable(str(run.folder / "audit.json"), "run")
-    others = [pipeline.read_run(folder) for folder in _TRANSFER_FROM.value]
+    num_images = len(run.table.image_ids)
+    run = audit_sample.at_most(run)
+    others = [audit_sample.at_most(pipeline.read_run(folder)) for folder in _TRANSFER_FROM.value]
     for warning in (line for one in (run, *others) for line in one.warnings):
         print(f"warning: {warning}", file=sys.stderr)
     with progress.steps("audit") as tell:
         tell("rows", 0, 1)
         rows = findings.image_rows(run.config, run.columns, run.table, whole=False)
         found = findings.analyse_images(run.config, rows, progress=lambda done, total: tell("intervals", done, total))
-        audited = audit_report.audit(run, found, graphs=graphs, progress=tell)
+        audited = audit_report.audit(run, found, graphs=graphs, progress=tell, images_of_run=num_images)
         audited["transfer"] = []
         for done, other in enumerate(others):
             tell("transfer", done, len(others))

@@ -63,6 +63,7 @@ def audit(
     *,
     graphs: Mapping[str, causal.Graph] | None = None,
     progress: Callable[[str, int, int], None] | None = None,
+    images_of_run: int | None = None,
 ) -> dict[str, Any]:
     """Returns what audit.json holds: JSON values, None where undefined.
 
@@ -71,6 +72,7 @@ def audit(
       found: what `findings.analyse_images` gave for it.
       graphs: the user's, name -> graph, tested beside those of the families.
       progress: called with the name of a part, its work done so far and all of it.
+      images_of_run: how many the run has, where the audit is of some of them (`audit_sample.at_most`).
 
     Returns:
       {"schema": 3, "desiderata", "families", "graph_tests", "effects", "trends", "dose_alignment", "observational",
@@ -91,6 +93,7 @@ def audit(
         "warnings": [warning for one in judged for warning in one.warnings],
         "level": run.config.level,
         "num_images": len(data.labels),
+        "images_of_run": len(data.labels) if images_of_run is None else images_of_run,
         "desiderata": _desiderata(data, found, audit_graphs.evidence(tested, data)),
         "families": _families(data),
         "graph_tests": tested,

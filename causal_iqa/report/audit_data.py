@@ -4,7 +4,6 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-import jax
 import numpy as np
 
 from causal_iqa import causal, pipeline
@@ -33,7 +32,6 @@ class AuditData(NamedTuple):
     outcomes: Mapping[str, np.ndarray]
     clean: Mapping[str, np.ndarray]
     rows: Mapping[str, np.ndarray]
-    key: jax.Array
 
     @property
     def metrics(self) -> tuple[str, ...]:
@@ -44,6 +42,12 @@ class AuditData(NamedTuple):
     def num_resamples(self) -> int:
         """Returns the resamples of what is refitted in each."""
         return min(self.config.num_resamples, MOST_RESAMPLES)
+
+    def take(self, images: np.ndarray) -> "AuditData":
+        """Returns the same of some images."""
+        tables = {name: getattr(self, name) for name in ("outcomes", "clean", "rows")}
+        taken = {name: {k: values[..., images] for k, values in by.items()} for name, by in tables.items()}
+        return self._replace(labels=self.labels[images], **taken)
 
 
 Progress = Callable[[int, int], None]
@@ -75,7 +79,6 @@ def gather(run: pipeline.Run, found: findings.Findings) -> AuditData:
             **{metric: by[pipeline.ALL_NETWORKS] for metric, by in found.clean.items()},
         },
         rows={name: values[degraded] for name, values in table.columns.items()},
-        key=jax.random.key(config.seed),
     )
 
 

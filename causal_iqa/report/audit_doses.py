@@ -1,11 +1,8 @@
 """The audit's view of doses: do score and performance fall together, and how much of the fall does the score carry?"""
 
-import zlib
 from typing import Any
 
-import jax
-
-from causal_iqa import causal
+from causal_iqa import _keys, causal
 from causal_iqa.report.audit_data import ACCURACY, AuditData, Progress, interval, intervals, number
 
 
@@ -19,7 +16,7 @@ def dose_alignment(data: AuditData, *, progress: Progress | None = None) -> dict
     Returns:
       metric -> {"mean", "degradations": name ->} of {"correlation", "order", "area", "shape_area"}, JSON values.
     """
-    key = jax.random.fold_in(data.key, zlib.crc32(b"doses"))
+    key = _keys.named(data.config.seed, "audit, doses")
     found = {}
     for done, metric in enumerate(data.metrics, 1):
         each, mean = causal.align_doses(
@@ -50,7 +47,7 @@ def mediation(data: AuditData, *, progress: Progress | None = None) -> dict[str,
       "conditions": name -> part ->}, JSON values; the parts are "total", "indirect", "direct" and "predicted". A reason
       says why a share is not to be read as one.
     """
-    key = jax.random.fold_in(data.key, zlib.crc32(b"mediation"))
+    key = _keys.named(data.config.seed, "audit, mediation")
     found = {}
     for done, metric in enumerate(data.metrics, 1):
         one = causal.mediate(

@@ -1,7 +1,6 @@
 """The audit's tests of what graphs imply: families, their rivals, and graphs the user gives."""
 
 import math
-import zlib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -9,7 +8,7 @@ import jax
 import numpy as np
 from scipy import stats
 
-from causal_iqa import alignment, causal
+from causal_iqa import _keys, alignment, causal
 from causal_iqa.report import findings
 from causal_iqa.report.audit_data import ACCURACY, AuditData, Progress, node_name, number
 
@@ -45,7 +44,7 @@ def graph_tests(
     """
     own = {family: findings.family_graph(data.config, family) for family in dict.fromkeys(data.families.values())}
     graphs = {**own, **causal.RIVALS, **user_graphs}
-    key = jax.random.fold_in(data.key, zlib.crc32(b"graph tests"))
+    key = _keys.named(data.config.seed, "audit, graph tests")
     conditions, images = causal.one_row_per_image(
         key, len(data.labels), len(data.names), per_condition=_PER_CONDITION, most=_MOST_IMAGES
     )
@@ -88,7 +87,7 @@ def evidence(tested: Mapping[str, Any], data: AuditData) -> dict[str, causal.Evi
       data: of the run.
     """
     place = {(row["metric"], row["x"], row["y"], tuple(row["given"])): row for row in tested["tests"]}
-    key = jax.random.fold_in(data.key, zlib.crc32(b"common sign"))
+    key = _keys.named(data.config.seed, "audit, common sign")
     some = _whole_images(data)
     num_permutations = max(1000, math.ceil(1.5 * len(data.metrics) / ALPHA))
     falling, page, signs = {}, {}, {}
@@ -150,7 +149,7 @@ def _whole_images(data: AuditData) -> np.ndarray:
     num_images, most = len(data.labels), max(1, _MOST_ROWS // len(data.names))
     if num_images <= most:
         return np.arange(num_images)
-    key = jax.random.fold_in(data.key, zlib.crc32(b"whole images"))
+    key = _keys.named(data.config.seed, "audit, whole images")
     return np.sort(np.asarray(jax.random.permutation(key, num_images))[:most])
 
 

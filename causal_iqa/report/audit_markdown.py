@@ -21,7 +21,7 @@ def markdown(audited: Mapping[str, Any], figures: Sequence[str] = ()) -> str:
     lines = [
         "# Audit",
         "",
-        f"{audited['num_images']} images, networks {_networks(audited)}. Every score is turned so that higher is "
+        f"{_images(audited)}, networks {_networks(audited)}. Every score is turned so that higher is "
         f"better; intervals of {level} resample the images.",
         "",
         *(f"Warning: {escaped(warning)}\n" for warning in audited["warnings"]),
@@ -37,6 +37,11 @@ def markdown(audited: Mapping[str, Any], figures: Sequence[str] = ()) -> str:
     if figures:
         lines += ["", "## Figures", "", *(f"![{path}]({path})" for path in figures)]
     return "\n".join(lines) + "\n"
+
+
+def _images(audited: Mapping[str, Any]) -> str:
+    judged, every = audited["num_images"], audited["images_of_run"]
+    return f"{judged} images" if judged == every else f"{judged} images, drawn at random from {every}"
 
 
 def _networks(audited: Mapping[str, Any]) -> str:
@@ -225,7 +230,7 @@ def observed_effects(found: Mapping[str, Any]) -> list[str]:
     draws = found["repeats"]["draws"]
     head = ["method", *(f"severity {arm}" for arm in arms[1:]), "covered", f"bias ({draws} draws)", "± draws", "RMSE"]
     return [
-        f"Each image is seen under one condition; hard scenes meet severe ones ({names(found['factors'])}). Graph "
+        f"{_seen(found)} is seen under one condition; hard scenes meet severe ones ({names(found['factors'])}). Graph "
         f"{name(found['graph'])}; to adjust for: {adjusted}. Smallest propensity {overlap['smallest']:.3f}, effective "
         f"share of the images in each arm {', '.join(shown(one, '.2f') for one in overlap['effective_share'])}, "
         f"largest standardised difference {overlap['imbalance']:.2f}, after weighting "
@@ -236,6 +241,10 @@ def observed_effects(found: Mapping[str, Any]) -> list[str]:
         *table(head, rows),
         "",
     ]
+
+
+def _seen(found: Mapping[str, Any]) -> str:
+    return f"Each of {found['num_images']} images, drawn at random," if found["drawn"] else "Each image"
 
 
 def doubts(found: Mapping[str, Any]) -> list[str]:

@@ -1,13 +1,12 @@
 """The audit's observational study: how well adjustment recovers the known truth when scenes choose their conditions."""
 
-import zlib
 from collections.abc import Mapping
 from typing import Any
 
 import jax
 import numpy as np
 
-from causal_iqa import causal
+from causal_iqa import _keys, causal
 from causal_iqa.report.audit_data import ACCURACY, AuditData, Progress, interval, number
 
 _STRENGTH = 1.0
@@ -16,6 +15,8 @@ _FACTORS = 2
 _MOST_ARMS = 8
 _LEAST_PER_ARM = 20
 _LEAST_PER_COVARIATE = 4
+# Images drawn for the study, whose models are fitted again in every resample.
+_MOST_IMAGES = 2000
 # With fewer images of a class its label names the image, and no other image can stand in for it.
 _LEAST_PER_CLASS = 5
 _BASE = "S -> X, S -> Y, C -> X, X -> X_in, X_in -> M, Y -> M, W -> M"
@@ -33,11 +34,15 @@ def observational_study(data: AuditData, *, progress: Progress | None = None) ->
       progress: called with the repeats done and their number.
 
     Returns:
-      JSON values: {"reason"} alone where it cannot be done, else {"arms", "factors", "graph", "adjustment_set",
-      "overlap", "method", "accuracy", "metrics", "skipped", "repeats", "refutations", "sensitivity"}. "method" is the
-      one whose effect is refuted and has the E-value. In "repeats" the method "incomplete" is the regression without
-      the clean scores (without all, where there is no label).
+      JSON values: {"reason"} alone where it cannot be done, else {"num_images", "drawn", "arms", "factors", "graph",
+      "adjustment_set", "overlap", "method", "accuracy", "metrics", "skipped", "repeats", "refutations",
+      "sensitivity"}. "method" is the one whose effect is refuted and has the E-value. In "repeats" the method
+      "incomplete" is the regression without the clean scores (without all, where there is no label).
     """
+    drawn = len(data.labels) > _MOST_IMAGES
+    if drawn:
+        key = _keys.named(data.config.seed, "audit, images of the observational study")
+        data = data.take(np.sort(np.asarray(jax.random.permutation(key, len(data.labels)))[:_MOST_IMAGES]))
     num_images = len(data.labels)
     if num_images < 2 * _LEAST_PER_ARM:
         return {"reason": f"{num_images} images, fewer than {_LEAST_PER_ARM} for each of two arms"}
@@ -53,9 +58,7 @@ def observational_study(data: AuditData, *, progress: Progress | None = None) ->
     x = design.x
     hardness = -x @ np.linalg.lstsq(x, accuracy.mean(axis=0), rcond=None)[0]
     propensities = causal.severity_propensities(hardness, arms, strength=_STRENGTH)
-    key_draw, key_fit, key_refute = jax.random.split(
-        jax.random.fold_in(data.key, zlib.crc32(b"observational study")), 3
-    )
+    key_draw, key_fit, key_refute = jax.random.split(_keys.named(data.config.seed, "audit, observational study"), 3)
     conditions = causal.observe(key_draw, propensities)
     treatment = arms[conditions]
     if (np.bincount(treatment, minlength=len(levels)) < 2).any():
@@ -73,6 +76,8 @@ def observational_study(data: AuditData, *, progress: Progress | None = None) ->
     graph, adjusted = _graph(factors, labels is not None)
     outcome = accuracy[conditions, rows]
     return {
+        "num_images": num_images,
+        "drawn": drawn,
         "arms": levels,
         "images_per_arm": np.bincount(treatment).tolist(),
         "strength": _STRENGTH,

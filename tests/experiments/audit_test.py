@@ -8,7 +8,7 @@ import pytest
 
 from causal_iqa import InputError, _files, pipeline
 from causal_iqa.report import audit as audit_report
-from causal_iqa.report import audit_markdown, record
+from causal_iqa.report import audit_markdown, audit_sample, record
 from tests.experiments.binaries import error_of, run
 
 _IMAGES = 128
@@ -212,6 +212,45 @@ def test_no_name_is_more_than_text(audited, name):
 )
 def test_refuses_what_is_no_graph(capsys, tmp_path, text, expected):
     assert expected in error_of(capsys, "audit", f"--run={tmp_path}", f"--graph={text}")
+
+
+def test_a_large_run_is_judged_by_images_drawn_at_random(audited):
+    run = pipeline.read_run(audited[0])
+    assert audit_sample.at_most(run) is run
+    # Two metrics and eight scores of outputs, seven conditions.
+    some = audit_sample.at_most(run, most_values=10 * 7 * 50)
+    assert len(some.table.image_ids) == len(set(some.table.image_ids)) == len(some.table.labels) == 50
+    at = [run.table.image_ids.index(name) for name in some.table.image_ids]
+    assert at != list(range(50))
+    for name, values in run.table.columns.items():
+        np.testing.assert_array_equal(some.table.columns[name], values[:, at])
+    assert audit_sample.at_most(run, most_values=10 * 7 * 50).table.image_ids == some.table.image_ids
+    text = audit_markdown.markdown({**audited[1], "num_images": 50, "images_of_run": 128})
+    assert "50 images, drawn at random from 128, networks" in text
+
+
+def test_every_interval_of_the_audit_holds_its_estimate(audited):
+    """In a run of 40 images 19 estimates lay outside of theirs."""
+    counted, missed = 0, []
+
+    def walk(part, place):
+        if isinstance(part, list):
+            part = dict(enumerate(part))
+        if not isinstance(part, dict):
+            return
+        for estimate in ("value", "effect", "mean_absolute"):
+            row = [part.get(name) for name in ("low", estimate, "high")]
+            if None not in row:
+                nonlocal counted
+                counted += 1
+                if sorted(row) != row:
+                    missed.append((place, row))
+        for name, inner in part.items():
+            walk(inner, (*place, name))
+
+    walk({name: part for name, part in audited[1].items() if name != "transfer"}, ())
+    assert missed == []
+    assert counted > 100
 
 
 def test_names_are_given_to_nameless_graphs():
