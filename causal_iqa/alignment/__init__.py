@@ -13,6 +13,7 @@ from causal_iqa.alignment.bootstrap import (
     NUMBERS,
     Resamples,
     bootstrap,
+    normal_draws,
     resample_counts,
     too_few_for_one_number,
 )
@@ -75,6 +76,7 @@ __all__ = [
     "measure_intervals",
     "measures",
     "move_between",
+    "normal_draws",
     "paired_difference",
     "permutation_null",
     "pooled",
