@@ -230,9 +230,13 @@ def _first_stage(mass: np.ndarray, hits: np.ndarray) -> np.ndarray:
 
 def _second_stage(mean: np.ndarray, accuracy: np.ndarray, size: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Nodes of the map from mean probability to accuracy of a condition; equal means are one node."""
-    mean, node = np.unique(np.round(mean, _TIE_DIGITS), return_inverse=True)
+    mean = np.round(mean, _TIE_DIGITS)
+    order = np.argsort(mean)
+    mean, size = mean[order], size[order]
+    new = np.concatenate([[True], mean[1:] > mean[:-1]])
+    node = np.cumsum(new) - 1
     mass = np.bincount(node, size)
-    return mean, _isotonic(np.bincount(node, size * accuracy) / mass, mass)
+    return mean[new], _isotonic(np.bincount(node, size * accuracy[order]) / mass, mass)
 
 
 class _LeaveOut:

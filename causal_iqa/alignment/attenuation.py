@@ -139,10 +139,10 @@ def correct(
     splits = split_images(key, num_images)
     tables = {id(table): table for by in scores.values() for table in by.values()}
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        truth = dict(zip(performance, pool.map(lambda m: half_means(m, splits), performance.values()), strict=True))
+        truth = dict(zip(performance, pool.map(lambda m: HalfMeans(m, splits), performance.values()), strict=True))
 
         def one(table: np.ndarray) -> dict[str, Corrected]:
-            means = half_means(table, splits)
+            means = HalfMeans(table, splits)
             names = {name for by in scores.values() for name, own in by.items() if own is table}
             return {name: _correct(means, truth[name], splits.num_groups) for name in names}
 
@@ -150,30 +150,44 @@ def correct(
     return {metric: {name: found[id(table)][name] for name, table in by.items()} for metric, by in scores.items()}
 
 
-def half_means(table: np.ndarray, splits: Splits) -> tuple[np.ndarray, np.ndarray]:
-    """Means of every condition over the first and the second half of every split, [S, C] each; NaN where undefined."""
-    table = np.asarray(table, np.float64)
-    table = np.where(np.isfinite(table), table, np.nan)
-    return correlation.condition_means(table, splits.first), correlation.condition_means(table, splits.second)
+class HalfMeans:
+    """Means of every condition over both halves of every split, [S, C] each; ranks are taken once per set of columns.
+
+    Attributes:
+      first: over the first half; NaN where undefined.
+      second: over the second half.
+      usable: bool [C], conditions with a mean in every row.
+    """
+
+    def __init__(self, table: np.ndarray, splits: Splits):
+        """Averages a table [C, N] over the images of every half."""
+        table = np.asarray(table, np.float64)
+        table = np.where(np.isfinite(table), table, np.nan)
+        self.first = correlation.condition_means(table, splits.first)
+        self.second = correlation.condition_means(table, splits.second)
+        self.usable = np.isfinite(self.first).all(axis=0) & np.isfinite(self.second).all(axis=0)
+        self._ranks: dict[bytes, tuple[np.ndarray, np.ndarray]] = {}
+
+    def unit_ranks(self, columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Centred ranks over their norms among the given conditions, of both halves; NaN where all are equal."""
+        key = columns.tobytes()
+        if key not in self._ranks:
+            pair = (correlation.RankedRows(x[:, columns]).unit_ranks() for x in (self.first, self.second))
+            self._ranks[key] = tuple(pair)
+        return self._ranks[key]
 
 
-def whole_splits(splits: Splits) -> Splits:
-    """Returns the splits of all images alone, without those of the jackknife."""
-    return Splits(splits.first[:_SPLITS], splits.second[:_SPLITS], 0)
+def whole_splits(splits: Splits, number: int) -> Splits:
+    """Returns the first splits of all images, without those of the jackknife."""
+    return Splits(splits.first[:number], splits.second[:number], 0)
 
 
-def usable_conditions(*means: np.ndarray) -> np.ndarray:
-    """Which conditions [C] have a mean in every row of all the tables [S, C]."""
-    return np.all([np.isfinite(table).all(axis=0) for table in means], axis=0)
-
-
-def half_correlations(
-    score: tuple[np.ndarray, np.ndarray], performance: tuple[np.ndarray, np.ndarray], columns: np.ndarray
-) -> np.ndarray:
+def half_correlations(score: HalfMeans, performance: HalfMeans, columns: np.ndarray) -> np.ndarray:
     """Correlations of ranks across halves over the given conditions, [3, S]: crosswise, of score, of performance."""
-    (q1, q2), (m1, m2) = ([_ranks(x[:, columns]) for x in pair] for pair in (score, performance))
-    rho = correlation.rank_correlation
-    return np.stack([(rho(q1, m2) + rho(q2, m1)) / 2, rho(q1, q2), rho(m1, m2)])
+    (q1, q2), (m1, m2) = score.unit_ranks(columns), performance.unit_ranks(columns)
+    pairs = ((q1, m2), (q2, m1), (q1, q2), (m1, m2))
+    first, second, own, truth = (np.einsum("sc,sc->s", a, b) for a, b in pairs)
+    return np.stack([(first + second) / 2, own, truth])
 
 
 def disattenuate(correlations: np.ndarray) -> np.ndarray:
@@ -183,14 +197,8 @@ def disattenuate(correlations: np.ndarray) -> np.ndarray:
     return np.where(defined, correlations[0] / np.sqrt(np.where(defined, product, 1.0)), np.nan)
 
 
-def _ranks(means: np.ndarray) -> np.ndarray:
-    return correlation.masked_ranks(means, np.ones(means.shape, bool))
-
-
-def _correct(
-    score: tuple[np.ndarray, np.ndarray], performance: tuple[np.ndarray, np.ndarray], num_groups: int
-) -> Corrected:
-    columns = usable_conditions(*score, *performance)
+def _correct(score: HalfMeans, performance: HalfMeans, num_groups: int) -> Corrected:
+    columns = score.usable & performance.usable
     size = int(columns.sum())
     if size < LEAST_CONDITIONS:
         return _undefined(f"{size} conditions with means are too few, {LEAST_CONDITIONS} are needed")

@@ -213,12 +213,15 @@ class _Block:
         names = list(levels)
         ranks = pool.map(lambda name: _sweep.level_ranks(levels[name], weights, device), names)
         self.ranks = dict(zip(names, ranks, strict=True))
-        self.means = {name: correlation.condition_means(table, counts) for name, table in performance.items()}
+        self.means = {
+            name: correlation.RankedRows(correlation.condition_means(table, counts))
+            for name, table in performance.items()
+        }
 
     def run(self, job: _Job, apart: _sweep.Rows, joint: _sweep.Rows) -> list[np.ndarray]:
         """Returns the three numbers [3, B] of each target of the job."""
-        means = correlation.condition_means(job.q, self.counts)
-        between = [correlation.masked_spearman(means, self.means[name]) for name in job.networks]
+        means = correlation.RankedRows(correlation.condition_means(job.q, self.counts))
+        between = [np.clip(means.spearman(self.means[name]), -1, 1) for name in job.networks]
         within = self._spearman(job, apart, "within", self.counts @ job.defined.T.astype(np.float32))
         pooled = self._spearman(job, joint, "pooled", (self.counts @ job.defined.sum(0, dtype=np.float32))[:, None])
         counted = np.isfinite(within).sum(axis=1)

@@ -21,20 +21,58 @@ from causal_iqa.alignment.bootstrap import NUMBERS, Resamples, normal_draws
 from causal_iqa.alignment.intervals import centred
 
 LEAST_DEGRADATIONS = 5
-# Quantile bins of the score in what pooled moves by when a degradation is left out.
-_BINS = 1024
+# Quantile bins of score and performance in what pooled moves by when a degradation is left out; splits of the images,
+# and the fewest conditions that are ranked, in what the corrected number moves by.
+_BINS, _LEVELS, _SPLITS, _LEAST_RANKED = 256, 256, 16, 3
 # Correlations are kept this far from 1 on Fisher's scale, and the slope of the scale below what it has at _STEEPEST.
 _NEAREST, _STEEPEST = 1e-4, 0.99
 
 
+class _Table:
+    """A score or a performance [C, N] with what is read of it, taken once for all the pairs it is in.
+
+    Attributes:
+      values: [C, N], NaN where undefined.
+      defined: bool [C, N].
+      ranked: its rows, for correlations inside conditions.
+      means: [1, C], of all images.
+      halves: [S, C] twice, of both halves of the images; None with too few images.
+    """
+
+    def __init__(self, table: np.ndarray, splits: attenuation.Splits | None):
+        table = np.asarray(table, np.float64)
+        self.values = np.where(np.isfinite(table), table, np.nan)
+        self.defined = np.isfinite(self.values)
+        self.ranked = correlation.RankedRows(self.values)
+        self.means = correlation.condition_means(self.values, np.ones((1, table.shape[1])))
+        self.halves = None if splits is None else attenuation.HalfMeans(table, splits)
+        self._bins: tuple[np.ndarray, int] | None = None
+        self._left_out: dict[bytes, tuple[np.ndarray, np.ndarray]] = {}
+
+    def bins(self, most: int) -> tuple[np.ndarray, int]:
+        """Quantile bins [C, N] of the defined entries, equal ones in one bin, and their number."""
+        if self._bins is None:
+            bins = np.zeros(self.values.shape, np.int64)
+            rank = stats.rankdata(self.values[self.defined], method="min").astype(np.int64) - 1
+            bins[self.defined] = rank * min(most, rank.size) // max(rank.size, 1)
+            self._bins = bins, int(bins.max(initial=0)) + 1
+        return self._bins
+
+    def left_out_halves(self, members: np.ndarray, usable: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Unit ranks [S, C, G] of both halves among the usable conditions without each group; 0 in the group itself."""
+        key = usable.tobytes()
+        if key not in self._left_out:
+            pair = (left_out_ranks(x[:, usable], members[:, usable]) for x in (self.halves.first, self.halves.second))
+            self._left_out[key] = tuple(pair)
+        return self._left_out[key]
+
+
 class _Study(NamedTuple):
-    """What every pair reads: groups [G, C] of conditions, splits of the images, means of performance."""
+    """What every pair reads: groups [G, C] of conditions, splits of the images, performance by network."""
 
     members: np.ndarray
     splits: attenuation.Splits | None
-    performance: Mapping[str, np.ndarray]
-    halves: Mapping[str, tuple[np.ndarray, np.ndarray]]
-    levels: Mapping[str, tuple[np.ndarray, int]]
+    performance: Mapping[str, _Table]
 
 
 def resample_conditions(
@@ -81,7 +119,8 @@ def resample_conditions(
 
         def of_table(table: np.ndarray) -> dict[str, dict[str, np.ndarray]]:
             wanted = {name for metric, name in pairs if scores[metric][name] is table}
-            return {name: _influences(study, table, name) for name in wanted}
+            score = _Table(table, study.splits)
+            return {name: _influences(study, score, name) for name in wanted}
 
         found = dict(zip(tables, pool.map(of_table, tables.values()), strict=True))
     for metric, name in pairs:
@@ -163,76 +202,80 @@ def _prepare(key: jax.Array, members: np.ndarray, performance: Mapping[str, np.n
     splits = None
     if num_images >= attenuation.LEAST_IMAGES:
         splits = attenuation.split_images(_keys.named(key, "halves of images"), num_images)
-        splits = attenuation.whole_splits(splits)
-    levels = {}
-    for name, table in performance.items():
-        values, level = np.unique(np.where(np.isfinite(table), table, -np.inf), return_inverse=True)
-        levels[name] = level.reshape(np.shape(table)), len(values)
-    return _Study(
-        members,
-        splits,
-        performance,
-        {name: attenuation.half_means(table, splits) for name, table in performance.items()} if splits else {},
-        levels,
-    )
+        splits = attenuation.whole_splits(splits, _SPLITS)
+    return _Study(members, splits, {name: _Table(table, splits) for name, table in performance.items()})
 
 
-def _influences(study: _Study, table: np.ndarray, name: str) -> dict[str, np.ndarray]:
+def _influences(study: _Study, score: _Table, name: str) -> dict[str, np.ndarray]:
     """Number -> deviations [G] on Fisher's scale by degradation, NaN where one is undefined."""
-    q, m = correlation.check_tables(table, study.performance[name])
+    performance = study.performance[name]
     left_out = {
-        "between": _fisher(_between(study, q, m)),
-        "corrected": _tangent(_corrected(study, q, name)),
-        "within": _fisher(_within(study, q, m)),
-        "pooled": _fisher(_pooled(study, q, name)),
+        "between": _fisher(_left_out_between(study.members, score.means[0], performance.means[0])),
+        "corrected": _tangent(_corrected(study, score, performance)),
+        "within": _fisher(_within(study, score, performance)),
+        "pooled": _fisher(_pooled(study, score, performance)),
     }
     return {number: _deviations(z) for number, z in left_out.items()}
-
-
-def _between(study: _Study, q: np.ndarray, m: np.ndarray) -> np.ndarray:
-    ones = np.ones((1, q.shape[1]))
-    return _left_out_between(study.members, *(correlation.condition_means(table, ones)[0] for table in (q, m)))
 
 
 def _left_out_between(members: np.ndarray, score: np.ndarray, performance: np.ndarray) -> np.ndarray:
     return correlation.masked_spearman(*(np.where(members, np.nan, x) for x in (score, performance)))
 
 
-def _within(study: _Study, q: np.ndarray, m: np.ndarray) -> np.ndarray:
-    rho = correlation.masked_spearman(q, m)
+def _within(study: _Study, score: _Table, performance: _Table) -> np.ndarray:
+    rho = score.ranked.spearman(performance.ranked)
     defined = np.isfinite(rho)
     kept = ~study.members & defined
     count = kept.sum(axis=1)
     return np.where(count > 0, (kept * np.where(defined, rho, 0.0)).sum(axis=1) / np.maximum(count, 1), np.nan)
 
 
-def _corrected(study: _Study, q: np.ndarray, name: str) -> np.ndarray:
+def _corrected(study: _Study, score: _Table, performance: _Table) -> np.ndarray:
+    groups = len(study.members)
     if study.splits is None:
-        return np.full(len(study.members), np.nan)
-    score, performance = attenuation.half_means(q, study.splits), study.halves[name]
-    usable = attenuation.usable_conditions(*score, *performance)
-    found = np.full(len(study.members), np.nan)
-    for i, member in enumerate(study.members):
-        columns = usable & ~member
-        if columns.sum() >= 3:
-            found[i] = attenuation.disattenuate(attenuation.half_correlations(score, performance, columns).mean(axis=1))
-    return found
+        return np.full(groups, np.nan)
+    usable = score.halves.usable & performance.halves.usable
+    if (usable & ~study.members).sum(axis=1).min() < _LEAST_RANKED:
+        return np.full(groups, np.nan)
+    q1, q2 = score.left_out_halves(study.members, usable)
+    m1, m2 = performance.left_out_halves(study.members, usable)
+    first, second, own, truth = (np.einsum("scg,scg->sg", a, b) for a, b in ((q1, m2), (q2, m1), (q1, q2), (m1, m2)))
+    return attenuation.disattenuate(np.stack([(first + second) / 2, own, truth]).mean(axis=1))
 
 
-def _pooled(study: _Study, q: np.ndarray, name: str) -> np.ndarray:
+def left_out_ranks(values: np.ndarray, members: np.ndarray) -> np.ndarray:
+    """Ranks without each group, from one comparison of all pairs.
+
+    Args:
+      values: [S, C], all defined.
+      members: bool [G, C].
+
+    Returns:
+      [S, C, G] centred mid-ranks over their norms among the entries outside the group, 0 for those in it; NaN where
+      all outside are equal.
+    """
+    order = np.sign(values[:, :, None] - values[:, None, :]) / 2
+    kept = (~members).astype(np.float64).T
+    ranks = (order.reshape(-1, len(kept)) @ kept).reshape(*values.shape, -1) * kept
+    norm = np.sqrt(np.square(ranks).sum(axis=1, keepdims=True))
+    with np.errstate(invalid="ignore"):
+        return ranks / np.where(norm > 0, norm, np.nan)
+
+
+def _pooled(study: _Study, score: _Table, performance: _Table) -> np.ndarray:
     """Spearman over all rows without each degradation, of scores by quantile bin."""
-    level, num_levels = study.levels[name]
-    defined = np.isfinite(q) & np.isfinite(study.performance[name])
+    defined = score.defined & performance.defined
+    groups = len(study.members)
     if not defined.any():
-        return np.full(len(study.members), np.nan)
-    rank = stats.rankdata(q[defined], method="min").astype(np.int64) - 1
-    bins = rank * min(_BINS, rank.size) // rank.size
-    group = np.broadcast_to(np.argmax(study.members, axis=0)[:, None], q.shape)[defined]
-    shape = (len(study.members), int(bins.max()) + 1, num_levels)
-    cell = (group * shape[1] + bins) * shape[2] + level[defined]
+        return np.full(groups, np.nan)
+    (bins, num_bins), (levels, num_levels) = score.bins(_BINS), performance.bins(_LEVELS)
+    shape = (groups, num_bins, num_levels)
+    cell = (np.argmax(study.members, axis=0)[:, None] * num_bins + bins) * num_levels + levels
+    cell = cell.ravel() if defined.all() else cell[defined]
     mass = np.bincount(cell, minlength=int(np.prod(shape))).reshape(shape).astype(np.float64)
     kept = mass.sum(axis=0) - mass
     sides = kept.sum(axis=2), kept.sum(axis=1)
     ranks = [np.cumsum(side, axis=1) - side / 2 - side.sum(axis=1, keepdims=True) / 2 for side in sides]
-    products = np.einsum("gbl,gb,gl->g", kept, *ranks)
+    products = np.einsum("gbl,gl->gb", kept, ranks[1])
+    products = np.einsum("gb,gb->g", products, ranks[0])
     return correlation.ratio(products, *((side * rank**2).sum(axis=1) for side, rank in zip(sides, ranks, strict=True)))

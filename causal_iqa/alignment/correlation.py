@@ -8,7 +8,6 @@ images) is undefined and left out; a correlation that cannot be computed is NaN,
 from typing import NamedTuple
 
 import numpy as np
-from scipy import stats
 
 # Two means closer than this, relative to the largest, differ by the order of summation only.
 _TIE_DIGITS = 12
@@ -109,7 +108,10 @@ def condition_means(table: np.ndarray, weights: np.ndarray) -> np.ndarray:
     values = np.where(defined, table, 0.0)
     scale = np.abs(values).max() or 1.0
     weights = np.asarray(weights, np.float64)
-    mass = weights @ defined.T.astype(np.float64)
+    if defined.all():
+        mass = np.repeat(weights.sum(axis=1, keepdims=True), len(table), axis=1)
+    else:
+        mass = weights @ defined.T.astype(np.float64)
     with np.errstate(invalid="ignore", divide="ignore"):
         means = np.round((weights @ (values / scale).T) / mass, _TIE_DIGITS) * scale
     return np.where(mass > 0, means, np.nan)
@@ -117,8 +119,29 @@ def condition_means(table: np.ndarray, weights: np.ndarray) -> np.ndarray:
 
 def masked_ranks(x: np.ndarray, defined: np.ndarray) -> np.ndarray:
     """Mid-ranks of every row [B, n] among its defined entries, less their mean; 0 where undefined."""
-    ranks = stats.rankdata(np.where(defined, x, np.inf), axis=1)
+    ranks = _midranks(np.where(defined, x, np.inf))
     return np.where(defined, ranks - (defined.sum(axis=1, keepdims=True) + 1) / 2, 0.0)
+
+
+def _midranks(x: np.ndarray) -> np.ndarray:
+    """Mid-ranks of every row [B, n], those of scipy's rankdata in a third of its time."""
+    order = np.argsort(x, axis=1)
+    values = np.take_along_axis(x, order, axis=1)
+    place = np.broadcast_to(np.arange(1.0, x.shape[1] + 1), x.shape)
+    new = np.ones(x.shape, bool)
+    new[:, 1:] = values[:, 1:] != values[:, :-1]
+    tied = ~new.all(axis=1)
+    if tied.any():
+        # Of a group of ties the mean of its first and its last place.
+        place, new = place.copy(), new[tied]
+        last = np.ones(new.shape, bool)
+        last[:, :-1] = new[:, 1:]
+        first = np.maximum.accumulate(np.where(new, place[tied], 0.0), axis=1)
+        final = np.minimum.accumulate(np.where(last, place[tied], np.inf)[:, ::-1], axis=1)[:, ::-1]
+        place[tied] = (first + final) / 2
+    ranks = np.empty(x.shape)
+    np.put_along_axis(ranks, order, place, axis=1)
+    return ranks
 
 
 def rank_correlation(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -137,3 +160,33 @@ def masked_spearman(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Spearman correlation of every row over the entries defined in both: [B, n], [B, n] -> [B]."""
     defined = np.isfinite(x) & np.isfinite(y)
     return rank_correlation(masked_ranks(x, defined), masked_ranks(y, defined))
+
+
+class RankedRows:
+    """Rows of several numbers [B, n] that are correlated by rank with other rows: ranks are taken once per mask.
+
+    Attributes:
+      rows: [B, n], NaN where undefined.
+      everywhere: whether all entries are defined.
+    """
+
+    def __init__(self, rows: np.ndarray):
+        self.rows = np.asarray(rows, np.float64)
+        self._defined = np.isfinite(self.rows)
+        self.everywhere = bool(self._defined.all())
+        self._ranks: np.ndarray | None = None
+
+    def spearman(self, other: "RankedRows") -> np.ndarray:
+        """Spearman correlation of every row with the other's over the entries defined in both, [B]."""
+        if not (self.everywhere and other.everywhere):
+            return masked_spearman(self.rows, other.rows)
+        return np.einsum("bn,bn->b", self.unit_ranks(), other.unit_ranks())
+
+    def unit_ranks(self) -> np.ndarray:
+        """Centred mid-ranks of every row over their norm, NaN where a row is constant; all entries are defined."""
+        if self._ranks is None:
+            ranks = masked_ranks(self.rows, self._defined)
+            norm = np.linalg.norm(ranks, axis=1, keepdims=True)
+            with np.errstate(invalid="ignore"):
+                self._ranks = ranks / np.where(norm > 0, norm, np.nan)
+        return self._ranks

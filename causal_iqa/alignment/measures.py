@@ -21,6 +21,8 @@ from causal_iqa.alignment.intervals import Interval, check_level
 
 # Distinct performances up to which pairs are counted by level; the mean of 30 networks has 31.
 _MAX_LEVELS = 32
+# Pairs of conditions that are compared at once, over all resamples (32 MB).
+_PAIRS_AT_ONCE = 1 << 22
 # Quantile bins of the score in the standard errors; the numbers themselves are exact.
 _BINS_WITHIN, _BINS_POOLED = 32, 256
 
@@ -166,17 +168,19 @@ class _Prepared:
         q, m = (correlation.condition_means(x, counts) for x in (self.own_q, self.own_m))
         severity = np.broadcast_to(self.severity, q.shape)
         partial = _partial(*(correlation.masked_spearman(*x) for x in ((q, m), (q, severity), (m, severity))))
-        kendall_within, auroc_within = _pairs(self._apart(counts, _BINS_WITHIN if coarse else None))
-        joint = self._joint(counts, _BINS_POOLED if coarse else None)
+        # Standard errors need few digits.
+        masses = counts.astype(np.float32) if coarse else counts
+        kendall_within, auroc_within = _pairs(self._apart(masses, _BINS_WITHIN if coarse else None))
+        joint = self._joint(masses, _BINS_POOLED if coarse else None)
         kendall_pooled, auroc_pooled = _pairs(joint.sum(axis=1)[None])
         return np.column_stack(
             [
-                [_kendall(a, b) for a, b in zip(q, m, strict=True)],
+                _kendall(q, m),
                 kendall_within,
                 kendall_pooled,
                 auroc_within,
                 auroc_pooled,
-                _pearson_between(self.fitted, self.own_m, counts),
+                _pearson_between(correlation.condition_means(self.fitted, counts), m),
                 *_pearson(self.fitted, self.m, counts),
                 partial,
                 _partial_pooled(joint),
@@ -199,7 +203,7 @@ class _Prepared:
 
     def _mass(self, cell: np.ndarray, shape: tuple[int, ...], counts: np.ndarray) -> np.ndarray:
         _, image = np.nonzero(self.defined)
-        entries = (np.ones(image.size), (cell[self.defined], image))
+        entries = (np.ones(image.size, counts.dtype), (cell[self.defined], image))
         rows = sparse.csr_array(entries, shape=(math.prod(shape), counts.shape[1]))
         return (rows @ counts.T).reshape(*shape, len(counts))
 
@@ -218,19 +222,25 @@ def _pairs(mass: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Kendall's tau-b and concordance, means over the groups that have one: [G, T, L, B] -> [B], [B]."""
     below = np.cumsum(mass, axis=1) - mass  # of lower score
     upto = np.cumsum(below, axis=2)  # and at this level or lower
-    concordant = (mass * (upto - below)).sum(axis=(1, 2))
-    discordant = (mass * (upto[:, :, -1:] - upto)).sum(axis=(1, 2))
-    ties = (mass * (np.cumsum(mass, axis=2) - mass)).sum(axis=(1, 2))
+    concordant = _total(mass * (upto - below))
+    discordant = _total(mass * (upto[:, :, -1:] - upto))
+    ties = _total(mass * (np.cumsum(mass, axis=2) - mass))
     pairs = concordant + discordant + ties
-    size = mass.sum(axis=2)
+    size = mass.sum(axis=2, dtype=np.float64)
     ordered = (size.sum(axis=1) ** 2 - (size**2).sum(axis=1)) / 2
     tau = correlation.ratio(concordant - discordant, pairs, ordered)
     area = np.where(pairs > 0, (concordant + 0.5 * ties) / np.where(pairs > 0, pairs, 1), np.nan)
     return _group_mean(tau), _group_mean(area)
 
 
+def _total(pairs: np.ndarray) -> np.ndarray:
+    """Sum over scores and levels [G, T, L, B] -> [G, B]; of float32 over levels first, and over scores in float64."""
+    return pairs.sum(axis=2).sum(axis=1, dtype=np.float64)
+
+
 def _partial_pooled(joint: np.ndarray) -> np.ndarray:
     """Partial Spearman correlation of score and performance given severity: [T, S, L, B] -> [B]."""
+    joint = joint.astype(np.float64)
     sides = [joint.sum(axis=tuple({0, 1, 2} - {axis})) for axis in range(3)]
     ranks = [np.cumsum(side, axis=0) - side / 2 - side.sum(axis=0) / 2 for side in sides]
     norms = [(side * rank**2).sum(axis=0) for side, rank in zip(sides, ranks, strict=True)]
@@ -250,9 +260,16 @@ def _group_mean(values: np.ndarray) -> np.ndarray:
     )
 
 
-def _kendall(q: np.ndarray, m: np.ndarray) -> float:
-    defined = np.isfinite(q) & np.isfinite(m)
-    return float(stats.kendalltau(q[defined], m[defined]).statistic) if defined.sum() > 1 else np.nan
+def _kendall(q: np.ndarray, m: np.ndarray) -> np.ndarray:
+    """Kendall's tau-b of every row over the entries defined in both: [B, C], [B, C] -> [B]."""
+    q, m = (np.where(np.isfinite(q) & np.isfinite(m), x, np.nan) for x in (q, m))
+    tau = np.empty(len(q))
+    step = max(1, _PAIRS_AT_ONCE // q.shape[1] ** 2)
+    for start in range(0, len(q), step):
+        rows = slice(start, start + step)
+        a, b = (np.nan_to_num(np.sign(x[rows, :, None] - x[rows, None, :])) for x in (q, m))
+        tau[rows] = correlation.ratio(*(np.einsum("bij,bij->b", x, y) for x, y in ((a, b), (a, a), (b, b))))
+    return tau
 
 
 def _partial(qm: np.ndarray, qs: np.ndarray, ms: np.ndarray) -> np.ndarray:
@@ -272,18 +289,21 @@ def _monotone_fit(q: np.ndarray, m: np.ndarray, folds: np.ndarray) -> np.ndarray
     return np.where(np.isfinite(q), fitted, np.nan)
 
 
-def _pearson_between(x: np.ndarray, y: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Pearson correlation of condition means, each over its own defined entries, for every row of weights [B]."""
-    means = [correlation.condition_means(z, counts) for z in (x, y)]
-    defined = np.isfinite(means[0]) & np.isfinite(means[1])
-    return correlation.rank_correlation(*(_centred(np.where(defined, z, np.nan)) for z in means))
+def _pearson_between(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Pearson correlation of every row of condition means over those defined in both: [B, C], [B, C] -> [B]."""
+    defined = np.isfinite(x) & np.isfinite(y)
+    return correlation.rank_correlation(*(_centred(np.where(defined, z, np.nan)) for z in (x, y)))
 
 
 def _pearson(x: np.ndarray, y: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Weighted Pearson correlations within and pooled for every row of weights, each [B]."""
     defined = np.isfinite(x) & np.isfinite(y)
     x, y = (np.where(defined, z - z[defined].mean() if defined.any() else z, 0.0) for z in (x, y))
-    mass, sx, sy, xx, yy, xy = (counts @ z.T.astype(np.float64) for z in (defined, x, y, x * x, y * y, x * y))
+    sx, sy, xx, yy, xy = (counts @ z.T for z in (x, y, x * x, y * y, x * y))
+    if defined.all():
+        mass = np.repeat(counts.sum(axis=1, keepdims=True), len(x), axis=1)
+    else:
+        mass = counts @ defined.T.astype(np.float64)
     with np.errstate(invalid="ignore", divide="ignore"):
         within = correlation.ratio(xy - sx * sy / mass, *_variances(xx, yy, sx, sy, mass))
     n = mass.sum(axis=1)

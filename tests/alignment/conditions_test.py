@@ -3,6 +3,7 @@
 import jax
 import numpy as np
 import pytest
+from scipy import stats
 
 from causal_iqa import alignment
 from causal_iqa.alignment import conditions
@@ -32,7 +33,7 @@ def test_deviations_are_those_of_leaving_each_degradation_out(key):
     q, m, names = _study(rng, 7, 30)
     q[rng.random(q.shape) < 0.1] = np.nan
     study = conditions._prepare(key, np.array([[a == b for b in names] for a in dict.fromkeys(names)]), {"net": m})
-    found = conditions._influences(study, q, "net")
+    found = conditions._influences(study, conditions._Table(q, study.splits), "net")
     kept = [np.array([name != left for name in names]) for left in dict.fromkeys(names)]
     for number, rho in (
         ("between", alignment.between),
@@ -43,7 +44,20 @@ def test_deviations_are_those_of_leaving_each_degradation_out(key):
         np.testing.assert_allclose(found[number], np.sqrt(6 / 7) * (z - z.mean()), atol=1e-3, err_msg=number)
     assert np.isfinite(found["corrected"]).all()
     # Where one degradation alone makes a number, it is undefined without it.
-    assert np.isnan(conditions._influences(study, np.where(kept[0][:, None], 1.0, q), "net")["pooled"]).all()
+    alone = conditions._Table(np.where(kept[0][:, None], 1.0, q), study.splits)
+    assert np.isnan(conditions._influences(study, alone, "net")["pooled"]).all()
+
+
+def test_ranks_without_a_group_are_those_of_the_others(key):
+    rng = np.random.default_rng(4)
+    values = np.round(rng.normal(size=(3, 12)), 1)
+    members = np.arange(12) // 3 == np.arange(4)[:, None]
+    found = conditions.left_out_ranks(values, members)
+    for g, member in enumerate(members):
+        ranks = stats.rankdata(values[:, ~member], axis=1)
+        ranks -= ranks.mean(axis=1, keepdims=True)
+        np.testing.assert_allclose(found[:, ~member, g], ranks / np.linalg.norm(ranks, axis=1, keepdims=True))
+        assert (found[:, member, g] == 0).all()
 
 
 def test_the_number_stays_and_the_interval_widens(key):
