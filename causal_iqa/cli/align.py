@@ -8,17 +8,17 @@ Without --dataset the study runs on scenes rendered here, with small networks th
 was interrupted goes on where it stopped when it is given the same flags.
 """
 
+import dataclasses
 import pathlib
 import sys
 
 from causal_iqa import InputError, backbones, data, degradations, pipeline
-from causal_iqa.cli import common, flagset, listing, progress
+from causal_iqa.cli import at_hand, common, flagset, listing, progress
 from causal_iqa.report import findings
 from causal_iqa.report import study as study_report
 
 _D = pipeline.StudyConfig(networks=(pipeline.NetworkChoice("default", "default"),))
 _SCENE_NETWORKS = ("scene_cnn_a", "scene_cnn_b", "scene_cnn_c")
-_SCENE_BACKBONES = ("scene_features",)
 
 FLAGS = flagset.FlagSet()
 
@@ -29,7 +29,11 @@ _NETWORK = FLAGS.repeated(
     "Network whose accuracy is predicted, repeat for more: ARCHITECTURE=PATH, NAME=ARCHITECTURE=PATH, or your own as "
     "NAME=package.module:function or NAME=file.py:function. PATH may be hf://OWNER/REPOSITORY@REVISION/FILE.",
 )
-_BACKBONE = FLAGS.repeated("backbone", "Network whose features score quality, written like --network; repeat for more.")
+_BACKBONE = FLAGS.repeated(
+    "backbone",
+    "Network whose features score quality, written like --network, or none; repeat for more (default: one that is "
+    "installed).",
+)
 _METRICS = FLAGS.several(
     "metrics", ["standard"], "Conventional metrics by name, comma separated, or standard, or all (see --list_metrics)."
 )
@@ -146,9 +150,9 @@ _LIST_DEGRADATIONS = FLAGS.switch("list_degradations", False, "Print the degrada
 _FORMAT = FLAGS.choice("format", "table", list(listing.FORMATS), "Of these lists; json: all that defines each.")
 
 
-def _choices(given: list[str], packaged: tuple[str, ...]) -> tuple[pipeline.NetworkChoice, ...]:
-    texts = given or (packaged if _DATASET.value == "scenes" and not _NETWORK.value else ())
-    return tuple(pipeline.NetworkChoice.parse(text) for text in texts)
+def _judged_networks() -> tuple[pipeline.NetworkChoice, ...]:
+    given = _NETWORK.value or (_SCENE_NETWORKS if _DATASET.value == "scenes" else ())
+    return tuple(pipeline.NetworkChoice.parse(text) for text in given)
 
 
 def _labels(given: list[str]) -> tuple[str, ...]:
@@ -158,8 +162,8 @@ def _labels(given: list[str]) -> tuple[str, ...]:
     )
 
 
-def config_from_flags() -> pipeline.StudyConfig:
-    """Turns the flags into the one config of the study."""
+def config_from_flags(chosen: at_hand.AtHand) -> pipeline.StudyConfig:
+    """Turns the flags into the one config of the study, with the backbones that were chosen."""
     return pipeline.StudyConfig(
         dataset=_DATASET.value,
         data_dir=_DATA_DIR.value,
@@ -170,8 +174,8 @@ def config_from_flags() -> pipeline.StudyConfig:
         num_images=common.integer_or_all(_NUM_IMAGES.value, "num_images"),
         image_size=_IMAGE_SIZE.value,
         crop_fraction=_CROP_FRACTION.value,
-        networks=_choices(_NETWORK.value, _SCENE_NETWORKS),
-        backbones=_choices(_BACKBONE.value, _SCENE_BACKBONES),
+        networks=_judged_networks(),
+        backbones=chosen.backbones,
         degradations=_labels(_DEGRADATIONS.value),
         severities=common.numbers(_SEVERITIES.value, "severities"),
         extra_conditions=tuple(_CONDITION.value),
@@ -202,6 +206,17 @@ def _output_dir(study: pipeline.Study) -> pathlib.Path:
     return pathlib.Path("results") / f"{study.source.name.replace(':', '-').replace('/', '-')}-{study.fingerprint[:8]}"
 
 
+def _prepare(config: pipeline.StudyConfig, execution: pipeline.Execution, remark: str) -> tuple[pipeline.Study, str]:
+    """Prepares the study; a backbone that was chosen for the user never stops it."""
+    if not remark or not config.metrics:
+        return pipeline.prepare(config, execution), remark
+    try:
+        return pipeline.prepare(config, execution), remark
+    except InputError as error:
+        study = pipeline.prepare(dataclasses.replace(config, backbones=()), execution)
+        return study, f"no --backbone given, and the new metrics are left out ({error})"
+
+
 def _print_first_look(study: pipeline.Study, output: pipeline.Store, execution: pipeline.Execution) -> None:
     """Says how right the networks are on a few clean images, unless everything is scored already."""
     if all(output.has_part(number) for number in range(study.num_parts)):
@@ -225,15 +240,17 @@ def main(_: list[str]) -> None:
     for flag in (_DATASET, _ANCHOR_DATASET):
         if flag.value is not None:
             data.check_spec(flag.value, flag.name)
-    config = config_from_flags()
+    chosen = at_hand.choose(_BACKBONE.value, _judged_networks(), _DATASET.value)
+    config = config_from_flags(chosen)
     execution = pipeline.Execution(
         _BATCH_SIZE.value, _MEMORY_GB.value, _NUM_DEVICES.value, _WORKERS.value, _DOWNLOAD.value
     )
     if _OUTPUT_DIR.value:
         common.check_writable(f"{_OUTPUT_DIR.value}/summary.json", "output_dir")
     with progress.stage("preparing (weights, anchors, witnesses)"):
-        study = pipeline.prepare(config, execution)
-    for line in study.remarks:
+        study, remark = _prepare(config, execution, chosen.remark)
+    config = study.config
+    for line in (*([remark] if remark else []), *study.remarks):
         print(line)
     output = pipeline.Store(_output_dir(study), config, study.provenance, study.details)
     with output.locked():
