@@ -54,14 +54,14 @@ def read_run(folder: str | os.PathLike[str]) -> Run:
             str(found["fingerprint"]), dict(found.get("provenance", {})), *store.read_listings(folder)
         )
     except FileNotFoundError as error:
-        raise _checks.InputError(f"run: no {path}; expected the output folder of experiments.align") from error
+        raise _checks.InputError(f"run: no {path}; expected the output folder of causal-iqa align") from error
     except _checks.InputError as error:
         raise _checks.InputError(f"run: {path} cannot be used: {error}") from error
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise _checks.InputError(f"run: {path} cannot be read: {type(error).__name__} {error}") from error
     if not origin.is_consistent:
         raise _checks.InputError(
-            f"run: {folder / store.IMAGES_FILE} is missing, damaged or of another run; give experiments.align the same "
+            f"run: {folder / store.IMAGES_FILE} is missing, damaged or of another run; give causal-iqa align the same "
             "flags again to restore it"
         )
     is_sealed = "provenance" in found
@@ -95,11 +95,11 @@ def _table(
         there = len(paths) - len(missing)
         raise _checks.InputError(
             f"run: {folder} is not finished: {num_parts - there} of {num_parts} parts missing, first {missing[0]}; "
-            "give experiments.align the same flags again to finish it"
+            "give causal-iqa align the same flags again to finish it"
         )
     expected = [store.expected_part(origin.fingerprint, images, number, images_per_part) for number in range(num_parts)]
     try:
         return parts.read_parts(paths, expected, config.conditions, must_be_sealed=is_sealed)
     except _checks.InputError as error:
-        mend = "give experiments.align the same flags again to score it anew" if is_sealed else "run it again"
+        mend = "give causal-iqa align the same flags again to score it anew" if is_sealed else "run it again"
         raise _checks.InputError(f"run: {folder}: {error}; {mend}") from error

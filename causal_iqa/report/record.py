@@ -99,7 +99,7 @@ def _accuracy(summary: Mapping[str, Any], config: Mapping[str, Any]) -> str:
         family = summary["metrics"].get(name, {"family": "network_output"})["family"].replace("_", " ")
         bounds = "" if one["low"] is None else f" [{100 * one['low']:.1f}, {100 * one['high']:.1f}]"
         if "reads" not in one:
-            raise InputError("run: summary.json was written by an older version; run experiments.align on it again")
+            raise InputError("run: summary.json was written by an older version; run causal-iqa align on it again")
         rows.append([f"`{name}`", family, _reads.in_words(one["reads"]), f"{100 * one['mean_absolute']:.1f}{bounds}"])
     return _table(["score", "family", "reads beside the images", "error in points"], rows)
 
@@ -174,7 +174,7 @@ def fill(page: str, runs: Mapping[str, Recorded]) -> str:
         used.add(run)
         found = runs[run]
         if name in _AUDIT_TABLES and found.audit is None:
-            raise InputError(f"page: <!-- {run}/{name} --> needs an audit; run experiments.audit on {run} first")
+            raise InputError(f"page: <!-- {run}/{name} --> needs an audit; run causal-iqa audit on {run} first")
         text = _AUDIT_TABLES[name](found.audit) if name in _AUDIT_TABLES else _TABLES[name](found.summary, found.config)
         return f"<!-- {run}/{name} -->\n{text}\n<!-- end -->"
 

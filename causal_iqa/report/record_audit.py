@@ -117,7 +117,7 @@ def transfer(audited: Mapping[str, Any]) -> str:
       audited: audit.json.
     """
     if not audited.get("transfer"):
-        return "Not done: no other run was given (experiments.audit --transfer_from)."
+        return "Not done: no other run was given (causal-iqa audit --transfer_from)."
     parts = ("\n".join(words.transferred(one)) for one in audited["transfer"])
     return "\n\n".join(parts).rstrip()
 

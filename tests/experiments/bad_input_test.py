@@ -283,7 +283,7 @@ def test_audit_judges_a_finished_run_without_scoring(finished, capsys):
 def test_audit_refuses_what_is_no_finished_run(finished, capsys, tmp_path):
     message = error_of(capsys, "audit", f"--run={tmp_path}")
     assert "config.json" in message
-    assert "experiments.align" in message
+    assert "causal-iqa align" in message
     unfinished = tmp_path / "unfinished"
     (unfinished / "scores").mkdir(parents=True)
     for name in ("config.json", "images.parquet"):
