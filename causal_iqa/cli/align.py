@@ -250,10 +250,10 @@ def main(_: list[str]) -> None:
     with progress.stage("preparing (weights, anchors, witnesses)"):
         study, remark = _prepare(config, execution, chosen.remark)
     config = study.config
-    for line in (*([remark] if remark else []), *study.remarks):
-        print(line)
     output = pipeline.Store(_output_dir(study), config, study.provenance, study.details)
     with output.locked():
+        for line in (*([remark] if remark else []), *study.remarks):
+            print(line)
         _print_first_look(study, output, execution)
         with progress.stage(f"{len(config.conditions)} conditions", "images", programs=1) as tell:
             table = pipeline.run(study, output, execution, progress=tell)

@@ -14,6 +14,7 @@ from matplotlib import lines
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from causal_iqa import _files
 from causal_iqa.alignment import Interval
@@ -173,7 +174,9 @@ def dose_response(
             panels[names.index(name)].plot(
                 dose.severity, (dose.mean - low) / scale, style, color=colour, linewidth=1.4, marker="o", markersize=3
             )
-        handles.append(lines.Line2D([], [], color=colour, linestyle=style, marker="o", markersize=3, label=label))
+        # Matplotlib leaves labels that begin with an underscore out of its legends.
+        shown = f" {label}" if label.startswith("_") else label
+        handles.append(lines.Line2D([], [], color=colour, linestyle=style, marker="o", markersize=3, label=shown))
     severities = np.unique(np.concatenate([dose.severity for by in curves.values() for dose in by.values()]))
     for panel, name in zip(panels, names, strict=True):
         panel.set_title(_words(name), fontsize=_BODY)
@@ -218,6 +221,8 @@ def learning_curve(losses: np.ndarray, objective: str, evaluation: Mapping[str, 
 def png(figure: Figure) -> bytes:
     """Renders a figure as a PNG without time or version inside: equal figures give equal bytes."""
     out = io.BytesIO()
+    for text in figure.findobj(Text):
+        text.set_parse_math(False)  # A dollar sign in a user's name is a dollar sign.
     figure.savefig(out, format="png", dpi=_DPI, facecolor="white", metadata={"Software": None})
     return out.getvalue()
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from causal_iqa import InputError, _files, _reads
-from causal_iqa.report import record_audit, tables
+from causal_iqa.report import audit_text, record_audit, tables
 
 _NUMBERS = ("between", "corrected", "within", "pooled")
 _ALL = "all"
@@ -36,7 +36,7 @@ def _bounds(one: Mapping[str, Any], form: str = ".2f") -> str:
 
 
 def _table(head: list[str], rows: list[list[str]]) -> str:
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in (head, ["---"] * len(head), *rows))
+    return "\n".join(audit_text.table(head, rows))
 
 
 def _by_between(metrics: Mapping[str, Any]) -> list[tuple[str, Any]]:
@@ -49,70 +49,78 @@ def _by_between(metrics: Mapping[str, Any]) -> list[tuple[str, Any]]:
 
 def _alignment(summary: Mapping[str, Any], config: Mapping[str, Any]) -> str:
     rows = [
-        [f"`{name}`", entry["family"].replace("_", " "), *(_rho(entry, n) for n in _NUMBERS)]
-        for name, entry in _by_between(summary["metrics"])
-        if not _SIZE.search(name)
+        [audit_text.name(metric), entry["family"].replace("_", " "), *(_rho(entry, n) for n in _NUMBERS)]
+        for metric, entry in _by_between(summary["metrics"])
+        if not _SIZE.search(metric)
     ]
     words = f"{tables.BOTH} {tables.NUMBERS_ARE[0].upper()}{tables.NUMBERS_ARE[1:]}"
     return "\n\n".join([words, _table(["metric", "family", *_NUMBERS], rows), *_notes(summary)])
 
 
 def _notes(summary: Mapping[str, Any]) -> list[str]:
-    return ["\n".join(f"- {note}" for note in summary["notes"])] if summary.get("notes") else []
+    notes = summary.get("notes", [])
+    return ["\n".join(f"- {audit_text.escaped(note)}" for note in notes)] if notes else []
 
 
 def _gains(summary: Mapping[str, Any], config: Mapping[str, Any]) -> str:
     rows = []
-    for name, entry in _by_between(summary["metrics"]):
-        if _SIZE.search(name) or entry["family"] != "label_free":
+    for metric, entry in _by_between(summary["metrics"]):
+        if _SIZE.search(metric) or entry["family"] != "label_free":
             continue
         for yardstick in tables.HEADLINE:
             gain = entry.get("gains", {}).get(yardstick, {})
             cells = [_gain(gain.get(number)) for number in tables.GAINED]
-            rows.append([f"`{name}`", yardstick.replace("_", " "), *cells])
+            rows.append([audit_text.name(metric), yardstick.replace("_", " "), *cells])
     return f"{tables.BOTH}\n\n" + _table(["metric", "over", *tables.GAINED], rows)
 
 
 def _gain(one: Mapping[str, Any] | None) -> str:
     if one is None or one["difference"] is None:
         return "-"
-    best = f" `{one['best']}`" if one.get("best") else ""
+    best = f" {audit_text.name(one['best'])}" if one.get("best") else ""
     return f"{one['difference']:+.2f}{_bounds(one, '+.2f')}{_bounds(one.get('like_these', {}), '+.2f')}{best}"
 
 
 def _anchors(summary: Mapping[str, Any], config: Mapping[str, Any]) -> str:
     rows = []
-    for name, entry in summary["metrics"].items():
-        if not name.startswith("stages_"):
+    for metric, entry in summary["metrics"].items():
+        if not metric.startswith("stages_"):
             continue
-        found = _SIZE.search(name)
+        found = _SIZE.search(metric)
         size = int(found.group(1)) if found else config["num_anchors"]
-        rows.append((_SIZE.sub("", name), size, [_rho(entry, n) for n in _NUMBERS]))
-    return _table(["metric", "anchors", *_NUMBERS], [[f"`{n}`", str(m), *cells] for n, m, cells in sorted(rows)])
+        rows.append((_SIZE.sub("", metric), size, [_rho(entry, n) for n in _NUMBERS]))
+    cells = [[audit_text.name(metric), str(size), *numbers] for metric, size, numbers in sorted(rows)]
+    return _table(["metric", "anchors", *_NUMBERS], cells)
 
 
 def _accuracy(summary: Mapping[str, Any], config: Mapping[str, Any]) -> str:
-    found = [(name, by[_ALL]) for name, by in summary["predicted_accuracy"].items() if _ALL in by]
+    found = [(score, by[_ALL]) for score, by in summary["predicted_accuracy"].items() if _ALL in by]
     found = [row for row in found if row[1]["mean_absolute"] is not None and not _SIZE.search(row[0])]
     rows = []
-    for name, one in sorted(found, key=lambda row: row[1]["mean_absolute"]):
-        family = summary["metrics"].get(name, {"family": "network_output"})["family"].replace("_", " ")
+    for score, one in sorted(found, key=lambda row: row[1]["mean_absolute"]):
+        family = summary["metrics"].get(score, {"family": "network_output"})["family"].replace("_", " ")
         bounds = "" if one["low"] is None else f" [{100 * one['low']:.1f}, {100 * one['high']:.1f}]"
         if "reads" not in one:
             raise InputError("run: summary.json was written by an older version; run causal-iqa align on it again")
-        rows.append([f"`{name}`", family, _reads.in_words(one["reads"]), f"{100 * one['mean_absolute']:.1f}{bounds}"])
+        error = f"{100 * one['mean_absolute']:.1f}{bounds}"
+        rows.append([audit_text.name(score), family, _reads.in_words(one["reads"]), error])
     return _table(["score", "family", "reads beside the images", "error in points"], rows)
 
 
 def _settings(summary: Mapping[str, Any], config: Mapping[str, Any]) -> str:
-    networks = ", ".join(f"{k} ({100 * v['clean_accuracy']:.1f} % clean)" for k, v in summary["networks"].items())
-    backbones = ", ".join(choice["name"] for choice in config["backbones"])
+    networks = ", ".join(f"{audit_text.name(k)} ({_clean(v)})" for k, v in summary["networks"].items())
+    backbones = audit_text.names(choice["name"] for choice in config["backbones"])
     return (
-        f"{summary['num_images']} images of `{config['dataset'].rsplit('/', 1)[-1]}`, "
+        f"{summary['num_images']} images of {audit_text.name(config['dataset'].rsplit('/', 1)[-1])}, "
         f"{len(summary['conditions']) - 1} conditions and clean; "
         f"networks {networks}; backbones {backbones}; anchors: {config['anchors']}, at most {config['num_anchors']}; "
         f"seed {config['seed']}, {config['num_resamples']} resamples."
     )
+
+
+def _clean(network: Mapping[str, Any]) -> str:
+    accuracy = network["clean_accuracy"]
+    return "clean accuracy undefined" if accuracy is None else f"{100 * accuracy:.1f} % clean"
 
 
 _TABLES: Mapping[str, Callable[[Mapping[str, Any], Mapping[str, Any]], str]] = {

@@ -74,7 +74,7 @@ def test_tables_hold_the_numbers_and_the_rest_stays():
     assert lines[ours + 1] == "| `ssim` | full reference | 0.500 [0.40, 0.60] | - | 0.100 | - |"
     # Which interval is which, what the numbers are and what is missing stand beside the table.
     assert tables.BOTH in lines[2] and "without image noise" in lines[2]
-    assert "- between is not corrected: 9 images are too few (ssim)" in lines
+    assert "- between is not corrected\\: 9 images are too few \\(ssim\\)" in lines
     assert "| `stages_free@b` | 10 | 0.700 | - | 0.200 | 0.250 |" in lines
     assert f"| `stages_free@b` | 50 | {between} | 0.300 | 0.400 |" in lines
     # The hardest yardstick leads.
