@@ -77,6 +77,7 @@ def reporting_user_errors(
         try:
             if len(argv) > 1 and not takes_arguments:
                 raise InputError(f"unexpected argument {argv[1]!r}: flags are written --name=value (see --help)")
+            _check_working_directory()
             with interrupts.interruptible():
                 return main(argv)
         except InputError as error:
@@ -84,6 +85,13 @@ def reporting_user_errors(
         sys.exit(1)
 
     return wrapped
+
+
+def _check_working_directory() -> None:
+    try:
+        os.getcwd()
+    except OSError as error:
+        raise InputError("the working directory was deleted; change to one that is there") from error
 
 
 def _parse(command: Command, argv: list[str]) -> list[str]:

@@ -67,9 +67,7 @@ def read_image(path: str | None, side: int) -> np.ndarray:
     if path is None:
         path = str(matplotlib.cbook.get_sample_data(_PHOTO, asfileobj=False))
     try:
-        decoded = decoding.decode(pathlib.Path(path).read_bytes(), path)
-    except OSError as error:
-        raise InputError(f"--image: {path} cannot be read: {error.strerror}") from error
+        decoded = decoding.read(path, path)
     except data.UnreadableImage as error:
         raise InputError(f"--image: {error}") from error
     return data.fit(decoded, side)

@@ -143,3 +143,27 @@ def test_counting_class_folders_are_remarked(tmp_path, capsys):
     assert "class_order" not in capsys.readouterr().out
     labels = pq.read_table(tmp_path / "run" / "scores").to_pylist()
     assert {row["image_id"]: row["label"] for row in labels} == {f"class{i + 1}/0.png": i for i in range(10)}
+
+
+@pytest.mark.parametrize("name", ["align", "score", "sheet"])
+def test_a_deleted_working_directory_is_one_line(name, tmp_path, monkeypatch, capsys):
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    required = ["--images=x"] if name == "score" else []
+    assert "the working directory was deleted" in error_of(capsys, name, *required)
+
+
+def test_sheet_opens_regular_files_only(tmp_path, capsys):
+    os.mkfifo(tmp_path / "photo.jpg")
+    message = error_of(capsys, "sheet", f"--image={tmp_path / 'photo.jpg'}", f"--output_dir={tmp_path}")
+    assert "--image" in message and "a pipe, not a regular file" in message
+
+
+def test_no_run_ends_on_a_folder_that_is_not_utf8(folder, capsys):
+    renamed = pathlib.Path(os.fsdecode(os.fsencode(folder.parent) + b"/\xe9t\xe9"))
+    folder.rename(renamed)
+    output = _align(renamed)
+    assert (output / "report.html").exists()
+    assert "results:" in capsys.readouterr().out
