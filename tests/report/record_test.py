@@ -89,7 +89,7 @@ def test_tables_hold_the_numbers_and_the_rest_stays():
     )
     reads = "pristine reference of each judged image; performance under the other degradations"
     assert lines[accuracy + 1] == f"| `ssim` | full reference | {reads} | 8.0 [7.0, 9.5] |"
-    assert any("12 images" in line and "net (91.5 % clean)" in line for line in lines)
+    assert any("12 images" in line and "`net` (91.5 % clean)" in line for line in lines)
     assert record.fill(page, {"run": record.Recorded(_SUMMARY, _CONFIG)}) == page
 
 
