@@ -13,8 +13,8 @@ import pathlib
 import sys
 
 from causal_iqa import InputError, backbones, data, degradations, pipeline
+from causal_iqa.analysis import findings
 from causal_iqa.cli import at_hand, common, flagset, listing, progress
-from causal_iqa.report import findings
 from causal_iqa.report import study as study_report
 
 _D = pipeline.StudyConfig(networks=(pipeline.NetworkChoice("default", "default"),))
@@ -259,7 +259,7 @@ def main(_: list[str]) -> None:
             table = pipeline.run(study, output, execution, progress=tell)
         columns = [scorer.column for scorer in study.scorers]
         with progress.steps("analysis", len(findings.PARTS)) as tell:
-            found = study_report.analyse(config, columns, table, progress=tell)
+            found = findings.analyse(config, columns, table, progress=tell)
         with progress.stage("writing the report"):
             text = study_report.write(output.folder, config, table, found, study.details)
     common.print_skipped(table.skipped, len(table.image_ids), "judged")

@@ -8,8 +8,9 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from causal_iqa.report import figures, findings
-from causal_iqa.report.audit_data import ACCURACY
+from causal_iqa.analysis import findings
+from causal_iqa.analysis.audit import ACCURACY
+from causal_iqa.report import figures
 
 # M. Okabe, K. Ito (2008), Color universal design.
 _COLOURS = ("#D55E00", "#CC79A7", "#56B4E9", "#E69F00", "#0072B2")

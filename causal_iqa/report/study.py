@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 
 from causal_iqa import _files, pipeline
-from causal_iqa.report import accuracy, figures, html, networks, parts, summary, tables
-from causal_iqa.report.findings import Findings, analyse
+from causal_iqa.analysis import parts
+from causal_iqa.analysis.findings import Findings
+from causal_iqa.analysis.networks import judged_networks
+from causal_iqa.report import accuracy, figures, html, networks, summary, tables
 
-__all__ = ["Findings", "analyse", "desiderata_table", "render", "write"]
+__all__ = ["Findings", "desiderata_table", "render", "write"]
 
 # Tracebacks of the parts of an analysis that failed.
 ERRORS = "analysis_errors.txt"
@@ -108,7 +110,7 @@ def write(
       analysis that is missing.
     """
     doing = parts.Parts()
-    judged = networks.judged_networks(config, table, details.get("dataset", {}).get("num_classes"))
+    judged = judged_networks(config, table, details.get("dataset", {}).get("num_classes"))
     of_networks = networks.networks_table(judged)
     plain = tables.alignment_table(tables.rows_of(found.alignments, found.families), level=config.level)
     text = doing.attempt("tables", lambda: headline(found, level=config.level), plain)

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from causal_iqa import alignment, pipeline
-from causal_iqa.report import accuracy, networks, parts
+from causal_iqa.analysis import networks, parts, predictions
 
 if TYPE_CHECKING:
-    from causal_iqa.report.findings import Findings
+    from causal_iqa.analysis.findings import Findings
 
 SCHEMA = 1
 _OF_LIKE_THESE = ("low", "high", "p_value")
@@ -50,7 +50,7 @@ def summary(
         "metrics": {name: _metric(found, name) for name in found.alignments},
         "predicted_accuracy": {
             name: {
-                network: accuracy.as_dict(one, [condition.name for condition in found.conditions])
+                network: predictions.as_dict(one, [condition.name for condition in found.conditions])
                 for network, one in by.items()
             }
             for name, by in found.predicted.items()

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from causal_iqa import InputError, _files, pipeline
-from causal_iqa.report import audit as audit_report
-from causal_iqa.report import audit_markdown, audit_sample, record
+from causal_iqa.analysis import audit as auditing
+from causal_iqa.report import audit_markdown, record
 from tests.experiments.binaries import error_of, run
 
 _IMAGES = 128
@@ -216,15 +216,15 @@ def test_refuses_what_is_no_graph(capsys, tmp_path, text, expected):
 
 def test_a_large_run_is_judged_by_images_drawn_at_random(audited):
     run = pipeline.read_run(audited[0])
-    assert audit_sample.at_most(run) is run
+    assert auditing.at_most(run) is run
     # Two metrics and eight scores of outputs, seven conditions.
-    some = audit_sample.at_most(run, most_values=10 * 7 * 50)
+    some = auditing.at_most(run, most_values=10 * 7 * 50)
     assert len(some.table.image_ids) == len(set(some.table.image_ids)) == len(some.table.labels) == 50
     at = [run.table.image_ids.index(name) for name in some.table.image_ids]
     assert at != list(range(50))
     for name, values in run.table.columns.items():
         np.testing.assert_array_equal(some.table.columns[name], values[:, at])
-    assert audit_sample.at_most(run, most_values=10 * 7 * 50).table.image_ids == some.table.image_ids
+    assert auditing.at_most(run, most_values=10 * 7 * 50).table.image_ids == some.table.image_ids
     text = audit_markdown.markdown({**audited[1], "num_images": 50, "images_of_run": 128})
     assert "50 images, drawn at random from 128, networks" in text
 
@@ -254,4 +254,4 @@ def test_every_interval_of_the_audit_holds_its_estimate(audited):
 
 
 def test_names_are_given_to_nameless_graphs():
-    assert list(audit_report.read_graphs(["C -> Q", "two=C -> M"])) == ["graph1", "two"]
+    assert list(auditing.read_graphs(["C -> Q", "two=C -> M"])) == ["graph1", "two"]

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from causal_iqa import InputError, backbones, pipeline
+from causal_iqa.analysis import networks
 from causal_iqa.pipeline import anchors, outputs
 from causal_iqa.pipeline.views import View
-from causal_iqa.report import networks
+from causal_iqa.report import networks as networks_text
 
 _LABELS = np.arange(40) % 10
 
@@ -154,4 +155,4 @@ def test_the_record_of_a_study_counts_rows_without_outputs():
             "network net: its outputs are not finite for 5 degraded images; they are left out",
         ],
     }
-    assert networks.networks_table([judged]).splitlines()[-1].split() == ["net", "100.0", "%", "37", "57.1", "%"]
+    assert networks_text.networks_table([judged]).splitlines()[-1].split() == ["net", "100.0", "%", "37", "57.1", "%"]

@@ -9,8 +9,9 @@ from scipy import special
 
 from causal_iqa import alignment, pipeline
 from causal_iqa import rivals as estimators
+from causal_iqa.analysis import findings, network_outputs
 from causal_iqa.pipeline import Column
-from causal_iqa.report import accuracy, rivals, study, summary, tables
+from causal_iqa.report import accuracy, study, summary, tables
 
 _IMAGES, _CLASSES = 40, 3
 # As many as intervals for other degradations, and of the corrected number, need.
@@ -73,7 +74,7 @@ def _table(seed=0):
 @pytest.fixture(scope="module", autouse=True)
 def few_halves():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(rivals, "_PAIRS", 4)
+        patch.setattr(network_outputs, "_PAIRS", 4)
         yield
 
 
@@ -95,7 +96,7 @@ def columns():
 
 @pytest.fixture(scope="module")
 def found(config, columns):
-    return study.analyse(config, columns, _table())
+    return findings.analyse(config, columns, _table())
 
 
 def test_rivals_stand_in_the_table_of_the_metrics(found):
@@ -124,7 +125,7 @@ def test_rivals_stand_in_the_table_of_the_metrics(found):
 
 def test_rivals_are_the_formulas_of_the_columns(config):
     table, folds = _table(), np.arange(_IMAGES) % 2
-    own = rivals.gather(config, table, folds)
+    own = network_outputs.gather(config, table, folds)
     order = [*range(1, len(_CONDITIONS)), 0]
     np.testing.assert_allclose(own.rows["negative_entropy"]["one"], -table.columns["one/entropy"][order])
     same = table.columns["one/prediction"] == table.columns["two/prediction"]
@@ -137,7 +138,7 @@ def test_rivals_are_the_formulas_of_the_columns(config):
         columns={name: x for name, x in table.columns.items() if name.split("/")[-1] in ("correct", "confidence")},
         vectors={},
     )
-    fewer = rivals.gather(config, older, folds)
+    fewer = network_outputs.gather(config, older, folds)
     assert set(fewer.rows) == {"confidence"} and not fewer.values
     plain = {"average_confidence", "difference_of_confidences", "doc_regression", "atc_confidence"}
     assert set(fewer.accuracy) == plain
@@ -156,7 +157,7 @@ def test_a_perfect_network_is_predicted_to_be_perfect(config):
     for name in ("one/", "two/", "net/head_"):
         vectors |= {f"{name}log_probabilities": log_p, f"{name}classes": classes.astype(np.uint16)}
     folds = alignment.image_folds(_IMAGES, seed=0)
-    own = rivals.gather(config, table._replace(columns=columns, vectors=vectors), folds)
+    own = network_outputs.gather(config, table._replace(columns=columns, vectors=vectors), folds)
     # Class shares of one half of these images would have told the other half's wrongly.
     assert len({np.bincount(labels[folds == fold]).tobytes() for fold in np.unique(folds)}) > 1
     assert {"cot", "cot_scaled", "fused_reference@net", "gde", "doc_regression_scaled"} <= set(own.accuracy)
@@ -278,7 +279,7 @@ def test_two_degradations_and_few_images_lose_nothing_but_what_they_cannot_say(c
         vectors={name: values[:, :9] for name, values in two.vectors.items()},
     )
     for small, reason in ((two, "8 conditions are too few for an interval"), (few, "9 images under 8 conditions")):
-        found = study.analyse(config, columns, small)
+        found = findings.analyse(config, columns, small)
         assert found.failures == ()
         text = study.write(tmp_path, config, small, found, {})
         assert reason in text

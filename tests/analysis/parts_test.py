@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from causal_iqa import alignment, pipeline
+from causal_iqa.analysis import findings, network_outputs, parts, sets
 from causal_iqa.pipeline import Column
-from causal_iqa.report import findings, parts, rivals, sets, study
+from causal_iqa.report import study
 
 _CONDITIONS = (
     pipeline.Condition(pipeline.CLEAN, 0.0),
@@ -80,7 +81,7 @@ def test_each_loses_only_the_unfit():
     [
         (alignment, "bootstrap", "intervals of odd"),
         (alignment, "measure_intervals", "further measures of odd"),
-        (findings.accuracy, "predict", "predicted accuracy of odd"),
+        (findings.predictions, "predict", "predicted accuracy of odd"),
     ],
 )
 def test_a_metric_that_cannot_be_done_leaves_the_others(config, table, room, function, lost, monkeypatch, tmp_path):
@@ -101,8 +102,8 @@ def test_a_metric_that_cannot_be_done_leaves_the_others(config, table, room, fun
 @pytest.mark.parametrize(
     ("room", "function"),
     [
-        (rivals, "gather"),
-        (rivals, "add_alignments"),
+        (network_outputs, "gather"),
+        (network_outputs, "add_alignments"),
         (sets, "image_shares"),
         (sets, "align_sets"),
         (alignment, "permutation_null"),

@@ -3,7 +3,7 @@
 from typing import Any
 
 from causal_iqa import _keys, causal
-from causal_iqa.report.audit_data import ACCURACY, AuditData, Progress, interval, intervals, number
+from causal_iqa.analysis.audit.data import ACCURACY, AuditData, Progress, interval, intervals, number
 
 
 def dose_alignment(data: AuditData, *, progress: Progress | None = None) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from causal_iqa import causal, pipeline
-from causal_iqa.report import findings
+from causal_iqa.analysis import findings
 
 ACCURACY = "accuracy"
 # Of the observational study and the mediation; the study's own number serves its effects.

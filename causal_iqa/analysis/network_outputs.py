@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from causal_iqa import _keys, _reads, alignment, pipeline, rivals
-from causal_iqa.report import rival_sets
+from causal_iqa.analysis import set_scores
 
 # Pairs of halves of the images behind the intervals of what is one number per condition.
 _PAIRS, _LEAST_HALVED = 20, 20
@@ -88,7 +88,7 @@ def gather(
     if len(networks) > 1 and all(f"{name}/prediction" in columns for name in networks):
         rows["agreement"] = _agreement({name: columns[f"{name}/prediction"] for name in networks})
     labels = np.asarray(table.labels)
-    kept = rival_sets.kept_outputs(table.vectors, order, labels, num_classes)
+    kept = set_scores.kept_outputs(table.vectors, order, labels, num_classes)
     correct = {name: columns[f"{name}/correct"] for name in networks}
     temperatures = _temperatures(networks, kept, columns, folds)
     accuracy = _predicted_rows(rows, correct, folds, degradations, "")
@@ -103,8 +103,8 @@ def gather(
     values: dict[str, dict[str, np.ndarray]] = {}
     families: dict[str, str] = {}
     if whole:
-        for one in rival_sets.set_scores(networks, table, order, kept, labels):
-            found = rival_sets.on_halves(one, halves, len(order) - 1)
+        for one in set_scores.set_scores(networks, table, order, kept, labels):
+            found = set_scores.on_halves(one, halves, len(order) - 1)
             values.setdefault(one.name, {}).update(dict.fromkeys(one.networks, found))
             families[one.name] = one.family
         accuracy |= _transport_rows(networks, kept, labels, temperatures, folds)
@@ -120,7 +120,7 @@ def gather(
         values,
         halves,
         families,
-        rival_sets.regressed(values, halves, {name: m[:-1] for name, m in performance.items()}, degradations),
+        set_scores.regressed(values, halves, {name: m[:-1] for name, m in performance.items()}, degradations),
         tuple(name for name in accuracy if name.partition("@")[0] in _RANKED),
         {name: _reads.ordered(spec_of(name).reads) for name in (*rows, *accuracy, *values)},
     )
@@ -160,7 +160,7 @@ def _temperatures(
             return {}
         found[name] = {
             int(fold): rivals.fit_temperature(
-                rival_sets.part_of(kept[name], -1, finite & (folds != fold)), p_true[finite & (folds != fold)]
+                set_scores.part_of(kept[name], -1, finite & (folds != fold)), p_true[finite & (folds != fold)]
             )
             for fold in names
         }
@@ -175,7 +175,7 @@ def _scaled_rows(
     for name, by_fold in temperatures.items():
         confidence, entropy = np.empty((2, *kept[name].classes.shape[:2]))
         for fold, temperature in by_fold.items():
-            own = rival_sets.part_of(kept[name], slice(None), folds == fold)
+            own = set_scores.part_of(kept[name], slice(None), folds == fold)
             confidence[:, folds == fold] = np.exp(rivals.tempered(own, temperature)[..., 0])
             entropy[:, folds == fold] = rivals.tempered_negative_entropy(own, temperature)
         out["confidence"][name], out["negative_entropy"][name] = confidence, entropy
@@ -235,7 +235,7 @@ def _transport_rows(
         if temperatures:
             log_p["cot_scaled"] = np.empty(own.log_probabilities.shape)
             for fold, temperature in temperatures[name].items():
-                part = rival_sets.part_of(own, slice(None), folds == fold)
+                part = set_scores.part_of(own, slice(None), folds == fold)
                 log_p["cot_scaled"][:, folds == fold] = rivals.tempered(part, temperature)
         for rival, values in log_p.items():
             rows = np.full(values.shape[:2], np.nan)
@@ -261,7 +261,7 @@ def _fused_rows(networks: Sequence[str], kept: Mapping[str, rivals.KeptOutputs])
     for other in kept:
         if other in networks or any(kept[name].num_classes != kept[other].num_classes for name in networks):
             continue
-        backbone = other.removesuffix(rival_sets.HEAD)
+        backbone = other.removesuffix(set_scores.HEAD)
         out[f"fused_reference@{backbone}"] = {name: _fused(kept[name], kept[other]) for name in networks}
     return out
 
@@ -271,7 +271,7 @@ def _fused(own: rivals.KeptOutputs, second: rivals.KeptOutputs) -> np.ndarray:
     for c in range(len(rows)):
         there = np.isfinite(own.log_probabilities[c]).any(axis=1) & np.isfinite(second.log_probabilities[c]).any(axis=1)
         if there.any():
-            one, other = rival_sets.part_of(own, c, there), rival_sets.part_of(second, c, there)
+            one, other = set_scores.part_of(own, c, there), set_scores.part_of(second, c, there)
             rows[c, there] = rivals.fused_reference(one, other, rivals.alignment_temperature(one, other))
     return rows
 

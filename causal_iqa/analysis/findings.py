@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from causal_iqa import _keys, alignment, causal, pipeline
-from causal_iqa.report import accuracy, inference, parts, rivals, sets
+from causal_iqa.analysis import inference, network_outputs, parts, predictions, sets
 
 # Resamples of the further measures, whose intervals need a standard error only, and permutations of the null.
 _MEASURE_RESAMPLES, _PERMUTATIONS = 100, 999
@@ -58,7 +58,7 @@ class ImageRows(NamedTuple):
     clean: Mapping[str, Mapping[str, np.ndarray]]
     performance: Mapping[str, np.ndarray]
     clean_performance: Mapping[str, np.ndarray]
-    own: rivals.RivalTables
+    own: network_outputs.RivalTables
     of_sets: tuple[str, ...]
     folds: np.ndarray
 
@@ -82,7 +82,7 @@ class Findings(NamedTuple):
     comparisons: tuple[alignment.Comparison, ...] = ()  # of every metric with the best conventional one
     # The intervals above are for other images under these conditions, these for other degradations as well.
     like_these: inference.Inference = inference.Inference()
-    predicted: Mapping[str, Mapping[str, accuracy.Predicted]] = _EMPTY  # metric or rival -> network
+    predicted: Mapping[str, Mapping[str, predictions.Predicted]] = _EMPTY  # metric or rival -> network
     reads: Mapping[str, tuple[str, ...]] = _EMPTY  # metric or rival -> identifiers of what it reads
     failures: tuple[parts.Failure, ...] = ()  # what could not be done
 
@@ -141,11 +141,11 @@ def image_rows(
 def _gather(config, table, folds, networks, whole, doing):
     """The rivals, and what the kept features say of each image; what fails is left out where `doing` keeps it."""
     if doing is None:
-        return rivals.gather(config, table, folds, whole=whole), *sets.image_shares(table, networks)
+        return network_outputs.gather(config, table, folds, whole=whole), *sets.image_shares(table, networks)
     own = doing.attempt(
         "estimates from the networks' own outputs",
-        lambda: rivals.gather(config, table, folds, whole=whole),
-        rivals.RivalTables({}, {}, {}, np.zeros((0, len(table.image_ids) // 2), int), {}, {}, (), {}),
+        lambda: network_outputs.gather(config, table, folds, whole=whole),
+        network_outputs.RivalTables({}, {}, {}, np.zeros((0, len(table.image_ids) // 2), int), {}, {}, (), {}),
     )
     return own, *doing.attempt("shares of sets", lambda: sets.image_shares(table, networks), ({}, {}, {}))
 
@@ -196,8 +196,10 @@ def analyse(
     alignments, like_these = doing.attempt(
         "alignment of the networks' own outputs",
         lambda: (
-            rivals.add_alignments(found.alignments, rows.own, rows.performance, level=config.level),
-            rivals.add_alignments(like_these, rows.own, rows.performance, degradations=names, level=config.level),
+            network_outputs.add_alignments(found.alignments, rows.own, rows.performance, level=config.level),
+            network_outputs.add_alignments(
+                like_these, rows.own, rows.performance, degradations=names, level=config.level
+            ),
         ),
         (found.alignments, like_these),
     )
@@ -247,12 +249,12 @@ def analyse(
     return found._replace(failures=tuple(doing.failures))
 
 
-def _predicted(config, rows: ImageRows, scores, doing: parts.Parts) -> dict[str, dict[str, accuracy.Predicted]]:
+def _predicted(config, rows: ImageRows, scores, doing: parts.Parts) -> dict[str, dict[str, predictions.Predicted]]:
     """Accuracy predicted by every score, and by the rivals."""
     nothing = rows.own._replace(accuracy={}, regressed={})
 
     def predict(some, own):
-        return accuracy.predict(
+        return predictions.predict(
             some,
             rows.clean,
             rows.performance,

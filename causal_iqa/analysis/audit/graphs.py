@@ -9,8 +9,8 @@ import numpy as np
 from scipy import stats
 
 from causal_iqa import _keys, alignment, causal
-from causal_iqa.report import findings
-from causal_iqa.report.audit_data import ACCURACY, AuditData, Progress, node_name, number
+from causal_iqa.analysis import findings
+from causal_iqa.analysis.audit.data import ACCURACY, AuditData, Progress, node_name, number
 
 ALPHA = 0.05
 # One row a condition is tested in strata, so there must be company.

@@ -7,7 +7,7 @@ import jax
 import numpy as np
 
 from causal_iqa import _keys, causal
-from causal_iqa.report.audit_data import ACCURACY, AuditData, Progress, interval, number
+from causal_iqa.analysis.audit.data import ACCURACY, AuditData, Progress, interval, number
 
 _STRENGTH = 1.0
 _REPEATS = 60

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from causal_iqa import alignment, pipeline
-from causal_iqa.report import findings
-from causal_iqa.report.audit_data import number
+from causal_iqa.analysis import findings
+from causal_iqa.analysis.audit.data import number
 
 WAYS = ("as_is", "relative_to_clean")
 _ALL = pipeline.ALL_NETWORKS

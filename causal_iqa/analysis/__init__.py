@@ -1,0 +1,1 @@
+"""A finished score table becomes findings: numbers with their intervals, no text and no figure."""

@@ -1,0 +1,99 @@
+"""Accuracy predicted on degradations that were left out, by every score and by the rivals, against the truth."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from causal_iqa import _reads, alignment, pipeline
+from causal_iqa.analysis import network_outputs
+
+
+class Predicted(NamedTuple):
+    """Predicted accuracy of the C degraded conditions by one score or rival for one network.
+
+    reads: identifiers of all that is read for it beside the judged images.
+    """
+
+    held_out: alignment.HeldOut
+    errors: alignment.Errors
+    reads: tuple[str, ...]
+
+
+def predict(
+    scores: Mapping[str, Mapping[str, np.ndarray]],
+    clean: Mapping[str, Mapping[str, np.ndarray]],
+    performance: Mapping[str, np.ndarray],
+    clean_performance: Mapping[str, np.ndarray],
+    degradations: Sequence[str],
+    folds: np.ndarray,
+    own: network_outputs.RivalTables,
+    reads: Mapping[str, Sequence[str]],
+    *,
+    level: float,
+) -> dict[str, dict[str, Predicted]]:
+    """Predicts the accuracy of every network under every degradation from the others.
+
+    Args:
+      scores: metric -> network -> [C, N], higher is better.
+      clean: metric -> network -> [N] of the clean images; undefined ones are left out.
+      performance: network -> [C, N].
+      clean_performance: network -> [N].
+      degradations: of the C conditions.
+      folds: int [N], fold of every image.
+      own: the rivals, whose accuracies stand beside.
+      reads: metric -> identifiers of what it reads.
+      level: of the intervals.
+
+    Returns:
+      metric or rival -> network -> Predicted; nothing with fewer than two degradations or folds.
+    """
+    names = [*degradations, None]
+    if len(set(degradations)) < 2 or len(np.unique(folds)) < 2:
+        return {}
+    truth = {network: pipeline.mean_over_images(m) for network, m in performance.items()}
+    found: dict[str, dict[str, Predicted]] = {}
+    for metric, by_network in scores.items():
+        found[metric] = {}
+        for network, q in by_network.items():
+            q = np.concatenate([q, clean[metric][network][None]])
+            m = np.concatenate([performance[network], clean_performance[network][None]])
+            if not (np.isfinite(q) & np.isfinite(m)).any():
+                continue
+            held = alignment.held_out_accuracy(q, m, names, folds, level=level)
+            held = alignment.HeldOut(*(values[:-1] for values in held))
+            errors = alignment.accuracy_errors(
+                held.predicted, held.truth, degradations, low=held.low, high=held.high, level=level
+            )
+            found[metric][network] = Predicted(held, errors, _reads.ordered((*reads[metric], "other_performance")))
+    estimates = {
+        rival: ({network: pipeline.mean_over_images(rows[:-1]) for network, rows in by.items()}, own.reads[rival])
+        for rival, by in own.accuracy.items()
+    } | {rival: (by, _reads.ordered((*own.reads[rival], "other_performance"))) for rival, by in own.regressed.items()}
+    for rival, (by_network, read) in estimates.items():
+        found[rival] = {}
+        for network, predicted in by_network.items():
+            unknown = np.full(len(predicted), np.nan)
+            errors = alignment.accuracy_errors(predicted, truth[network], degradations, level=level)
+            held = alignment.HeldOut(predicted, unknown, unknown, truth[network])
+            found[rival][network] = Predicted(held, errors, read)
+    return found
+
+
+def as_dict(predicted: Predicted, names: Sequence[str]) -> dict[str, Any]:
+    """Returns errors and the prediction of every condition for JSON, None where undefined.
+
+    Args:
+      predicted: of one score and network.
+      names: of the conditions.
+    """
+    fields = ("predicted", "low", "high")
+    conditions = {
+        name: {field: _number(getattr(predicted.held_out, field)[i]) for field in fields}
+        for i, name in enumerate(names)
+    }
+    return {**predicted.errors.as_dict(), "reads": list(predicted.reads), "conditions": conditions}
+
+
+def _number(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
