@@ -208,12 +208,17 @@ def _output_dir(study: pipeline.Study) -> pathlib.Path:
 
 def _prepare(config: pipeline.StudyConfig, execution: pipeline.Execution, remark: str) -> tuple[pipeline.Study, str]:
     """Prepares the study; a backbone that was chosen for the user never stops it."""
+
+    def prepare(wanted: pipeline.StudyConfig) -> pipeline.Study:
+        with progress.steps("preparing", len(pipeline.PREPARATION)) as tell:
+            return pipeline.prepare(wanted, execution, progress=tell)
+
     if not remark or not config.metrics:
-        return pipeline.prepare(config, execution), remark
+        return prepare(config), remark
     try:
-        return pipeline.prepare(config, execution), remark
+        return prepare(config), remark
     except InputError as error:
-        study = pipeline.prepare(dataclasses.replace(config, backbones=()), execution)
+        study = prepare(dataclasses.replace(config, backbones=()))
         return study, f"no --backbone given, and the new metrics are left out ({error})"
 
 
@@ -247,8 +252,7 @@ def main(_: list[str]) -> None:
     )
     if _OUTPUT_DIR.value:
         common.check_writable(f"{_OUTPUT_DIR.value}/summary.json", "output_dir")
-    with progress.stage("preparing (weights, anchors, witnesses)"):
-        study, remark = _prepare(config, execution, chosen.remark)
+    study, remark = _prepare(config, execution, chosen.remark)
     config = study.config
     output = pipeline.Store(_output_dir(study), config, study.provenance, study.details)
     with output.locked():

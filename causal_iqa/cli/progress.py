@@ -107,10 +107,11 @@ class Line:
           keep: whether what it says last is to stay, with the time that it took.
         """
         last = self.text() if self._total else f"{self._description}: {_seconds(self._clock() - self._start)}"
-        worth = keep and (bool(self._total) or self._clock() - self._start >= _LEAST_STAGE)
+        elapsed = self._clock() - self._start
         if self._stream.isatty():
+            worth = keep and (bool(self._total) or elapsed >= _LEAST_STAGE)
             self._write(_CLEAR + (f"{last}\n" if worth else ""))
-        elif worth and self._clock() - self._start >= _TERMINAL_SECONDS:
+        elif keep and elapsed >= (_TERMINAL_SECONDS if self._total else _LOG_SECONDS):
             self._write(f"{last}\n")
 
     def _write(self, text: str) -> None:

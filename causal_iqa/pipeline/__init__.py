@@ -21,7 +21,7 @@ from causal_iqa.pipeline.rows import choose_batch
 from causal_iqa.pipeline.sanity import CleanAccuracy, clean_accuracy, first_look
 from causal_iqa.pipeline.scoring import ImageScores, ScoringConfig, score_images, summary_table, write_scores
 from causal_iqa.pipeline.store import PART_IMAGES, Store
-from causal_iqa.pipeline.study import Study, prepare, quality_and_performance, run
+from causal_iqa.pipeline.study import PREPARATION, Study, prepare, quality_and_performance, run
 from causal_iqa.pipeline.views import View
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "ANCHOR_KINDS",
     "CLEAN",
     "PART_IMAGES",
+    "PREPARATION",
     "SCORE_AT",
     "CleanAccuracy",
     "Column",

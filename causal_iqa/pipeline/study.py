@@ -25,6 +25,9 @@ from causal_iqa.pipeline.execution import DEFAULT_EXECUTION, Execution, check_ex
 from causal_iqa.pipeline.means import mean_over_networks
 from causal_iqa.pipeline.views import View, backbone_side, enlarged_for
 
+# The steps of `prepare`, in order.
+PREPARATION = ("weights", "images", "anchors and witnesses")
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Study(rows.Work):
@@ -188,12 +191,18 @@ def _anchor_remarks(anchor_source: data.Source, source: data.Source, copies: Seq
     return found
 
 
-def prepare(config: StudyConfig, execution: Execution = DEFAULT_EXECUTION) -> Study:
+def prepare(
+    config: StudyConfig,
+    execution: Execution = DEFAULT_EXECUTION,
+    *,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> Study:
     """Opens and checks everything a study needs, and fits the witnesses on the anchors.
 
     Args:
       config: the study.
       execution: how it runs.
+      progress: called with the name of each of PREPARATION when it begins, 0 and 1.
 
     Returns:
       The study, ready to run.
@@ -201,10 +210,13 @@ def prepare(config: StudyConfig, execution: Execution = DEFAULT_EXECUTION) -> St
     Raises:
       InputError: for anything missing, unreadable or contradictory, naming it and the mend.
     """
+    tell = progress or (lambda step, done, total: None)
     check_execution(execution)
+    tell(PREPARATION[0], 0, 1)
     conventional = scorers.resolve_metrics(config.metrics)
     networks = {choice.name: load_network(choice) for choice in config.networks}
     feature_backbones = {choice.name: load_backbone(choice) for choice in config.backbones}
+    tell(PREPARATION[1], 0, 1)
     source = _open_judged(config, execution.download)
     _check_classes(source, networks)
     loaded = feature_backbones
@@ -217,6 +229,7 @@ def prepare(config: StudyConfig, execution: Execution = DEFAULT_EXECUTION) -> St
     # Before the anchors, which take time.
     choose_block(image_size, views, len(config.conditions), execution, local_devices(execution)[0])
     judged = inputs.list_images(source, indices)
+    tell(PREPARATION[2], 0, 1)
     anchors, witnesses, listing = _fit_witnesses(
         config, source, indices, image_size, views, feature_backbones, execution
     )

@@ -73,7 +73,9 @@ def _study(network):
         metrics=("rms_contrast",),
         num_images=20,
     )
-    study = pipeline.prepare(config)
+    told = []
+    study = pipeline.prepare(config, progress=lambda step, done, total: told.append(step))
+    assert tuple(told) == pipeline.PREPARATION
     return dataclasses.replace(study, networks={"net": network})
 
 
