@@ -137,11 +137,11 @@ def _correct(rng: np.random.Generator, ease: np.ndarray, num_images: int, *, net
 
 
 @functools.cache
-def over_degradations(num_images: int, repeats: int = 12) -> dict[str, float]:
+def over_degradations(num_images: int, repeats: int = 6) -> dict[str, float]:
     """Values of `ours` over all degradations there are; `between` with the noise of this number of images."""
     found: dict[str, list[float]] = {"between": [], "corrected": [], "within": [], "pooled": []}
     for i in range(repeats):
-        many = random_panel((i, 99), num_degradations=400)
+        many = random_panel((i, 99), num_degradations=300)
         scores, m = draw_panel(many, num_images, seed=(i, num_images, 99))
         found["between"].append(alignment.between(scores["ours"], m))
         found["corrected"].append(many.between_of("ours"))

@@ -3,7 +3,7 @@
   causal-iqa record --page=docs/study.md --study=cifar10=results/cifar10 --study=imagenet=results/imagenet
 
 The page holds, for every run and table, a place `<!-- cifar10/alignment -->` ... `<!-- end -->`; what stands between
-the two lines is replaced. Tables: settings, alignment, gains, anchors, accuracy; and of a run with an audit
+the two lines is replaced. Tables: settings, headline, alignment, gains, anchors, accuracy; and of a run with an audit
 desiderata, implications, carried, observational, transfer. Computes no score; run causal-iqa align first,
 and causal-iqa audit for the latter.
 """

@@ -74,6 +74,17 @@ def _gains(summary: Mapping[str, Any], config: Mapping[str, Any]) -> str:
     return f"{tables.BOTH}\n\n" + _table(["metric", "over", *tables.GAINED], rows)
 
 
+def _headline(summary: Mapping[str, Any], config: Mapping[str, Any]) -> str:
+    """What the label-free scores gain in corrected between, from the hardest yardstick to the easiest."""
+    rows = []
+    for name, entry in _by_between(summary["metrics"]):
+        if not _SIZE.search(name) and entry["family"] == "label_free":
+            gains = (entry.get("gains", {}).get(yardstick, {}) for yardstick in tables.HEADLINE)
+            rows.append([f"`{name}`", *(_gain(gain.get("corrected")) for gain in gains)])
+    head = ["corrected between, gain over", *(yardstick.replace("_", " ") for yardstick in tables.HEADLINE)]
+    return f"{tables.BOTH}\n\n" + _table(head, rows)
+
+
 def _gain(one: Mapping[str, Any] | None) -> str:
     if one is None or one["difference"] is None:
         return "-"
@@ -126,6 +137,7 @@ def _clean(network: Mapping[str, Any]) -> str:
 _TABLES: Mapping[str, Callable[[Mapping[str, Any], Mapping[str, Any]], str]] = {
     "settings": _settings,
     "alignment": _alignment,
+    "headline": _headline,
     "gains": _gains,
     "anchors": _anchors,
     "accuracy": _accuracy,
