@@ -71,15 +71,15 @@ def _triangle(distance: np.ndarray) -> np.ndarray:
 
 
 def _cubic(distance: np.ndarray) -> np.ndarray:
-    """Keys' cubic convolution with a = -1/2, as Pillow's BICUBIC."""
+    """Keys' cubic convolution with a = -1/2, as Pillow's BICUBIC and MATLAB's imresize."""
     near = (1.5 * distance - 2.5) * distance**2 + 1.0
     far = ((-0.5 * distance + 2.5) * distance - 4.0) * distance + 2.0
     return np.where(distance < 1.0, near, np.where(distance < 2.0, far, 0.0))
 
 
-# Method -> (filter, its half width in pixels of the coarser grid).
-_FILTERS = types.MappingProxyType({"bilinear": (_triangle, 1.0), "bicubic": (_cubic, 2.0)})
-INTERPOLATIONS = tuple(_FILTERS)
+# Method -> (filter of the distance, its half width in pixels of the coarser grid).
+KERNELS = types.MappingProxyType({"bilinear": (_triangle, 1.0), "bicubic": (_cubic, 2.0)})
+INTERPOLATIONS = tuple(KERNELS)
 
 
 @functools.lru_cache(maxsize=64)
@@ -98,7 +98,7 @@ def resize_weights(source: int, target: int, method: str = "bilinear") -> np.nda
       InputError: for an unknown method.
     """
     _checks.check_choice(method, INTERPOLATIONS, "method")
-    kernel, half_width = _FILTERS[method]
+    kernel, half_width = KERNELS[method]
     scale = source / target
     stretch = max(scale, 1.0)
     centre = (np.arange(target) + 0.5) * scale

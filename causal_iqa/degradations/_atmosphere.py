@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from causal_iqa import _checks
+from causal_iqa import _checks, colour
 from causal_iqa.degradations import _light, ladder, spec
 
 # Optical thickness at the largest depth.
@@ -73,8 +73,8 @@ def haze(
         distance = depth
     thickness = ladder.mix(0.0, HAZE_THICKNESS[spec.ANY_SIZE], severity)
     transmission = jnp.repeat(jnp.exp(-thickness * distance), 3, axis=1)
-    linear = _light.to_linear(_light.wide(image))
-    return _light.finish_wide(image, _light.to_srgb(airlight + (linear - airlight) * transmission), severity)
+    linear = colour.to_linear(_light.wide(image))
+    return _light.finish_wide(image, colour.to_srgb(airlight + (linear - airlight) * transmission), severity)
 
 
 def ground_depth(key: jax.Array, height: int, width: int) -> jax.Array:
@@ -134,10 +134,10 @@ def rain(key: jax.Array, image: jax.Array, severity: jax.Array, *, family: str |
     # A drop fades in over a twentieth of the ladder of densities, so that severity has a slope.
     seen = jnp.clip(20.0 * (density - presence), 0.0, 1.0)
     clear = jnp.prod(1.0 - opacity * strength * seen, axis=0)
-    linear = _light.to_linear(_light.wide(image))
+    linear = colour.to_linear(_light.wide(image))
     veiled = _AIRLIGHT + (linear - _AIRLIGHT) * transmission
     rainy = _DROP_LIGHT + (veiled - _DROP_LIGHT) * jnp.repeat(clear, 3, axis=1)
-    return _light.finish_wide(image, _light.to_srgb(rainy), severity)
+    return _light.finish_wide(image, colour.to_srgb(rainy), severity)
 
 
 def _streaks(key: jax.Array, height: int, width: int, side: int) -> tuple[jax.Array, jax.Array]:

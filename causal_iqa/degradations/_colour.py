@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from causal_iqa import _checks, images
+from causal_iqa import _checks, colour, images
 from causal_iqa.degradations import _light, ladder, spec
 
 # Reciprocal megakelvin (mired) between the light and the white the camera assumed: towards warm, towards cool.
@@ -61,9 +61,9 @@ def white_balance(
     _checks.check_choice(direction, _WARM_COOL, "direction")
     shift = ladder.mix((0.0, 0.0), WHITE_BALANCE_MIRED[spec.ANY_SIZE], severity)[_WARM_COOL.index(direction)]
     gains = planckian_rgb(_D65_MIRED + shift) / planckian_rgb(jnp.float32(_D65_MIRED))
-    gains = gains / jnp.sum(gains * jnp.asarray(_light.BT709_LUMINANCE))
-    lit = _light.to_linear(_light.wide(image)) * _light.per_channel(gains, image.shape[1])
-    return _light.finish_wide(image, _light.to_srgb(lit), severity)
+    gains = gains / jnp.sum(gains * jnp.asarray(colour.BT709_LUMINANCE))
+    lit = colour.to_linear(_light.wide(image)) * _light.per_channel(gains, image.shape[1])
+    return _light.finish_wide(image, colour.to_srgb(lit), severity)
 
 
 def planckian_rgb(mired: jax.Array) -> jax.Array:
@@ -152,8 +152,8 @@ def greyscale(
     if luma == "bt601":
         grey = images.luma(image)
     else:
-        linear = _light.to_linear(_light.wide(image)).reshape(image.shape)
-        grey = _light.to_srgb(sum(w * linear[..., c] for c, w in enumerate(_light.BT709_LUMINANCE)))
+        linear = colour.to_linear(_light.wide(image)).reshape(image.shape)
+        grey = colour.to_srgb(sum(w * linear[..., c] for c, w in enumerate(colour.BT709_LUMINANCE)))
     return ladder.finish(image, image + share * (grey[..., None] - image), severity)
 
 

@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from causal_iqa import _checks
+from causal_iqa import _checks, colour
 from causal_iqa.degradations import _light, _noise, ladder, spec
 
 # Stops (factors of 2 of light): over, under.
@@ -44,8 +44,8 @@ def exposure_error(
     _checks.check_choice(direction, _DIRECTIONS, "direction")
     neutral, rows = (0.0, 0.0), EXPOSURE_STOPS[spec.ANY_SIZE]
     stops = ladder.mix(neutral, rows, severity)[_DIRECTIONS.index(direction)]
-    exposed = _light.to_linear(_light.wide(image)) * jnp.exp2(stops)
-    return _light.finish_wide(image, _light.to_srgb(exposed), severity)
+    exposed = colour.to_linear(_light.wide(image)) * jnp.exp2(stops)
+    return _light.finish_wide(image, colour.to_srgb(exposed), severity)
 
 
 def low_light(
@@ -80,14 +80,14 @@ def low_light(
     electrons = 1.0 / jnp.maximum(inverse, 1e-6)
     photon_key, read_key = jax.random.split(key)
     gain = jnp.exp2(-stops) if brightness == "dark" else 1.0
-    linear = _light.to_linear(_light.wide(image)).reshape(3, -1)
+    linear = colour.to_linear(_light.wide(image)).reshape(3, -1)
     level = jax.random.uniform(photon_key, (image.size,), jnp.float32, 2.0**-24).reshape(3, -1)
     normal = jax.random.normal(read_key, (image.size,), jnp.float32).reshape(3, -1)
 
     def expose(part: tuple[jax.Array, ...]) -> jax.Array:
         linear, level, normal = part
         counted = _noise.poisson_quantile(level, electrons * linear) / electrons
-        return _light.to_srgb(gain * (counted + read * normal))
+        return colour.to_srgb(gain * (counted + read * normal))
 
     # Three parts, one after the other: a loop keeps XLA from running the formula along the image's short axis.
     exposed = jax.lax.map(expose, (linear, level, normal)).reshape(image.shape[0], -1)

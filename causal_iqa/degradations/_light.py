@@ -1,7 +1,7 @@
-"""What the camera and world conditions share: linear light, a layout that vectorises, and the check of any size.
+"""What the camera and world conditions share: a layout that vectorises, and the check of any size.
 
-Light adds in linear units, so optics, sensors and weather work there and return to sRGB. Formulas run on images laid
-out as [H, 3 W]: XLA runs them several times slower along a last axis of 3.
+Light adds in linear units, so optics, sensors and weather work in the linear light of `causal_iqa.colour` and return to
+sRGB. Formulas run on images laid out as [H, 3 W]: XLA runs them several times slower along a last axis of 3.
 """
 
 import jax
@@ -10,49 +10,6 @@ import numpy as np
 
 from causal_iqa import _checks
 from causal_iqa.degradations import ladder
-
-# IEC 61966-2-1:1999, equations 5 to 8.
-_SLOPE = 12.92
-_OFFSET = 0.055
-_GAMMA = 2.4
-_ENCODED_KNEE = 0.04045
-_LINEAR_KNEE = 0.0031308
-
-# Rec. ITU-R BT.709-6, section 3.2: luminance of linear R, G, B.
-BT709_LUMINANCE = (0.2126, 0.7152, 0.0722)
-
-
-def to_linear(encoded: jax.Array) -> jax.Array:
-    """Decodes sRGB values to linear light.
-
-    Args:
-      encoded: float32 [...] in [0, 1].
-
-    Returns:
-      float32 [...] in [0, 1].
-
-    References:
-      [1] IEC 61966-2-1:1999, equations 5 and 6.
-    """
-    upper = jnp.exp(_GAMMA * jnp.log((jnp.maximum(encoded, _ENCODED_KNEE) + _OFFSET) / (1.0 + _OFFSET)))
-    return jnp.where(encoded <= _ENCODED_KNEE, encoded / _SLOPE, upper)
-
-
-def to_srgb(linear: jax.Array) -> jax.Array:
-    """Clips linear light to [0, 1] and encodes it as sRGB.
-
-    Args:
-      linear: float32 [...].
-
-    Returns:
-      float32 [...] in [0, 1].
-
-    References:
-      [1] IEC 61966-2-1:1999, equations 7 and 8.
-    """
-    linear = jnp.clip(linear, 0.0, 1.0)
-    upper = (1.0 + _OFFSET) * jnp.exp(jnp.log(jnp.maximum(linear, _LINEAR_KNEE)) / _GAMMA) - _OFFSET
-    return jnp.where(linear <= _LINEAR_KNEE, linear * _SLOPE, upper)
 
 
 def wide(image: jax.Array) -> jax.Array:

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from causal_iqa import _checks
+from causal_iqa import _checks, colour
 from causal_iqa.degradations import _light, ladder, spec
 
 # Share of the error of demosaicing that is left.
@@ -49,8 +49,8 @@ def demosaicing(
     del key
     _light.check_any_size(image, family)
     share = ladder.mix(0.0, DEMOSAICING_SHARE[spec.ANY_SIZE], severity)
-    linear = _light.to_linear(_light.wide(image)).reshape(image.shape)
-    rebuilt = _light.to_srgb(_light.wide(demosaic(mosaic(linear, pattern), method=method, pattern=pattern)))
+    linear = colour.to_linear(_light.wide(image)).reshape(image.shape)
+    rebuilt = colour.to_srgb(_light.wide(demosaic(mosaic(linear, pattern), method=method, pattern=pattern)))
     flat = _light.wide(image)
     return _light.finish_wide(image, flat + share * (rebuilt - flat), severity)
 

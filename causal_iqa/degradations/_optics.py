@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from causal_iqa import _checks
+from causal_iqa import _checks, colour
 from causal_iqa.degradations import _light, _resampling, ladder, spec
 
 # Angle between the optical axis and the corner of the image, in degrees.
@@ -48,7 +48,7 @@ def vignetting(key: jax.Array, image: jax.Array, severity: jax.Array, *, family:
     angle = ladder.mix(0.0, VIGNETTING_DEGREES[spec.ANY_SIZE], severity)
     squared = _radius_squared(*image.shape[:2], copies=3)
     falloff = jnp.square(1.0 / (1.0 + squared * jnp.square(jnp.tan(jnp.deg2rad(angle)))))
-    return _light.finish_wide(image, _light.to_srgb(_light.to_linear(_light.wide(image)) * falloff), severity)
+    return _light.finish_wide(image, colour.to_srgb(colour.to_linear(_light.wide(image)) * falloff), severity)
 
 
 def _corner(down: np.ndarray, right: np.ndarray) -> np.float32:
@@ -169,10 +169,10 @@ def veiling_glare(
     del key
     _light.check_any_size(image, family)
     share = ladder.mix(0.0, VEILING_GLARE_SHARE[spec.ANY_SIZE], severity)
-    linear = _light.to_linear(_light.wide(image))
+    linear = colour.to_linear(_light.wide(image))
     veil = jnp.mean(linear.reshape(-1, 3), axis=0) + source
     glared = linear + share * (_light.per_channel(veil, image.shape[1]) - linear)
-    return _light.finish_wide(image, _light.to_srgb(glared), severity)
+    return _light.finish_wide(image, colour.to_srgb(glared), severity)
 
 
 def lens_flare(key: jax.Array, image: jax.Array, severity: jax.Array, *, family: str | None = None) -> jax.Array:
@@ -198,8 +198,8 @@ def lens_flare(key: jax.Array, image: jax.Array, severity: jax.Array, *, family:
     side = _light.check_any_size(image, family)
     strength = ladder.mix(0.0, LENS_FLARE_STRENGTH[spec.ANY_SIZE], severity)
     flare = _flare(key, image.shape[0], image.shape[1], side)
-    lit = _light.to_linear(_light.wide(image)) + strength * flare
-    return _light.finish_wide(image, _light.to_srgb(lit), severity)
+    lit = colour.to_linear(_light.wide(image)) + strength * flare
+    return _light.finish_wide(image, colour.to_srgb(lit), severity)
 
 
 def _flare(key: jax.Array, height: int, width: int, side: int) -> jax.Array:

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from scipy import fft as host_fft
 
-from causal_iqa import _checks
+from causal_iqa import _checks, colour
 from causal_iqa.degradations import _light, ladder, spec
 
 # Largest distance of the trajectory from its mean, as a share of the shorter side.
@@ -53,8 +53,8 @@ def convolve(image: jax.Array, kernel: jax.Array, *, border: str = "reflect") ->
 
 
 def _blurred(image: jax.Array, kernel: jax.Array, severity: jax.Array) -> jax.Array:
-    linear = _light.to_linear(_light.wide(image)).reshape(image.shape)
-    return _light.finish_wide(image, _light.to_srgb(_light.wide(convolve(linear, kernel))), severity)
+    linear = colour.to_linear(_light.wide(image)).reshape(image.shape)
+    return _light.finish_wide(image, colour.to_srgb(_light.wide(convolve(linear, kernel))), severity)
 
 
 def camera_shake(key: jax.Array, image: jax.Array, severity: jax.Array, *, family: str | None = None) -> jax.Array:

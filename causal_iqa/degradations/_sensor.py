@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from causal_iqa import _checks
+from causal_iqa import _checks, colour
 from causal_iqa.degradations import _light, _mosaic, _resampling, ladder, spec
 
 ISO_NOISE_ISO = {spec.ANY_SIZE: (800.0, 1600.0, 3200.0, 6400.0, 12800.0)}
@@ -47,12 +47,12 @@ def iso_noise(key: jax.Array, image: jax.Array, severity: jax.Array, *, family: 
     _light.check_any_size(image, family)
     iso = ladder.mix(0.0, ISO_NOISE_ISO[spec.ANY_SIZE], severity)
     per_electron = _light.per_channel(CHANNEL_GAINS, image.shape[1]) * (iso / (100.0 * FULL_WELL))
-    linear = _light.to_linear(_light.wide(image))
+    linear = colour.to_linear(_light.wide(image))
     variance = per_electron * linear + jnp.square(READ_NOISE * per_electron)
     # The square root has no slope at 0.
     sigma = jnp.sqrt(jnp.maximum(variance, 1e-12))
     normal = jax.random.normal(key, (image.size,), jnp.float32).reshape(linear.shape)
-    return _light.finish_wide(image, _light.to_srgb(linear + sigma * normal), severity)
+    return _light.finish_wide(image, colour.to_srgb(linear + sigma * normal), severity)
 
 
 def row_noise(
@@ -85,8 +85,8 @@ def row_noise(
         offset = jax.random.normal(key, (height,), jnp.float32)[:, None]
     else:
         offset = jnp.repeat(jax.random.normal(key, (width,), jnp.float32), 3)[None, :]
-    noisy = _light.to_linear(_light.wide(image)) + sigma * offset * _light.per_channel(CHANNEL_GAINS, width)
-    return _light.finish_wide(image, _light.to_srgb(noisy), severity)
+    noisy = colour.to_linear(_light.wide(image)) + sigma * offset * _light.per_channel(CHANNEL_GAINS, width)
+    return _light.finish_wide(image, colour.to_srgb(noisy), severity)
 
 
 def dead_pixels(

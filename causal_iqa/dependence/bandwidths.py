@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from causal_iqa import _checks
+from causal_iqa._roots import safe_sqrt
 from causal_iqa.dependence import kernels, permutations
 
 T = TypeVar("T")
@@ -162,7 +163,7 @@ def median_heuristic(x: jax.Array) -> jax.Array:
     def distance(square: jax.Array) -> jax.Array:
         # Anew from its pair of samples, of which it is differentiable.
         step, first = _place(rows, square) if kernels.is_direct(x) else _place(rows, square)[::-1]
-        return kernels.safe_sqrt(jnp.sum(jnp.square(x[first] - x[(first + 1 + step) % n])))
+        return safe_sqrt(jnp.sum(jnp.square(x[first] - x[(first + 1 + step) % n])))
 
     median = 0.5 * (distance(lower) + distance(upper))
     return jnp.where(jnp.all(jnp.isfinite(x)), median, jnp.nan)
@@ -194,4 +195,4 @@ def median_heuristic_subsampled(key: jax.Array, x: jax.Array, *, num_pairs: int)
     key_first, key_step = jax.random.split(key)
     first = jax.random.randint(key_first, (num_pairs,), 0, n)
     second = (first + jax.random.randint(key_step, (num_pairs,), 1, n)) % n
-    return jnp.median(kernels.safe_sqrt(jnp.sum(jnp.square(x[first] - x[second]), axis=1)))
+    return jnp.median(safe_sqrt(jnp.sum(jnp.square(x[first] - x[second]), axis=1)))

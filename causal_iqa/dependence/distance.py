@@ -8,7 +8,8 @@ import jax
 import jax.numpy as jnp
 
 from causal_iqa import _checks
-from causal_iqa.dependence import hsic, kernels, radial_kernels
+from causal_iqa._roots import safe_sqrt
+from causal_iqa.dependence import hsic, radial_kernels
 
 
 def _grams(x: jax.Array, y: jax.Array, exponent: float, smallest: int) -> tuple[jax.Array, jax.Array]:
@@ -96,7 +97,7 @@ def distance_correlation(x: jax.Array, y: jax.Array, *, exponent: float = 1.0) -
     """
     K, L = _grams(x, y, exponent, 2)
     squared = hsic.correlation(K, hsic.centre(K), L, hsic.centre(L))
-    return jnp.where(jnp.isnan(squared), jnp.nan, kernels.safe_sqrt(jnp.where(jnp.isnan(squared), 0.0, squared)))
+    return jnp.where(jnp.isnan(squared), jnp.nan, safe_sqrt(jnp.where(jnp.isnan(squared), 0.0, squared)))
 
 
 def distance_correlation_squared_unbiased(x: jax.Array, y: jax.Array, *, exponent: float = 1.0) -> jax.Array:

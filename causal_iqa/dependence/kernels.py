@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 
 from causal_iqa import _checks
+from causal_iqa._roots import safe_sqrt
 
 # TF32 or bfloat16 products would leave three digits in a difference of squares.
 _PRECISION = jax.lax.Precision.HIGHEST
@@ -22,13 +23,6 @@ def check_pair(x: jax.Array, y: jax.Array) -> None:
     _checks.check_samples(y, "y")
     if x.shape[1] != y.shape[1]:
         raise ValueError(f"x, y: expected samples of one dimension, got {x.shape[1]} and {y.shape[1]}")
-
-
-def safe_sqrt(x: jax.Array) -> jax.Array:
-    """Square root with value and gradient 0 where x is not positive."""
-    # No second `where` with a 1 inside: compiled code may compute x twice, once fused and rounded differently, so that
-    # the two disagree whether a difference of equal numbers is zero, and the root of 1 gets out.
-    return jnp.where(x > 0, jnp.sqrt(jnp.maximum(x, jnp.finfo(x.dtype).tiny)), 0.0)
 
 
 def is_direct(x: jax.Array) -> bool:

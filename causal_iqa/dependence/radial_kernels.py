@@ -6,6 +6,7 @@ Each maps x [n, d] and y [m, d] to the cross-Gram matrix k(x_i, y_j) [n, m]. `ke
 import jax
 import jax.numpy as jnp
 
+from causal_iqa._roots import safe_sqrt
 from causal_iqa.dependence import kernels
 
 # Squared distances below so many rounding units of the squared norms are rounding, not distance.
@@ -43,7 +44,7 @@ def distances(x: jax.Array, y: jax.Array) -> jax.Array:
     norms = jnp.sum(jnp.square(x - mean), axis=1)[:, None] + jnp.sum(jnp.square(y - mean), axis=1)[None, :]
     # Differences taken directly are exact, however small.
     resolved = kernels.is_direct(x) | (squares > _ROUNDING_UNITS * jnp.finfo(squares.dtype).eps * norms)
-    return scale * kernels.safe_sqrt(jnp.where(resolved, squares, 0.0))
+    return scale * safe_sqrt(jnp.where(resolved, squares, 0.0))
 
 
 def positive_power(distance: jax.Array, exponent: jax.Array | float) -> jax.Array:
@@ -213,7 +214,5 @@ def distance_induced(
     if origin.shape != x.shape[1:]:
         raise ValueError(f"origin: expected shape {x.shape[1:]}, got {origin.shape}")
 
-    to_x, to_y = (
-        positive_power(kernels.safe_sqrt(jnp.sum(jnp.square(a - origin[None, :]), axis=1)), exponent) for a in (x, y)
-    )
+    to_x, to_y = (positive_power(safe_sqrt(jnp.sum(jnp.square(a - origin[None, :]), axis=1)), exponent) for a in (x, y))
     return 0.5 * (to_x[:, None] + to_y[None, :] - positive_power(distances(x, y), exponent))

@@ -45,12 +45,6 @@ def luma_uint8(image: jax.Array) -> jax.Array:
     return (299 * pixels[..., 0] + 587 * pixels[..., 1] + 114 * pixels[..., 2] + 500) // 1000
 
 
-def safe_sqrt(x: jax.Array) -> jax.Array:
-    """Square root with gradient zero, not infinite, at zero."""
-    positive = x > 0
-    return jnp.where(positive, jnp.sqrt(jnp.where(positive, x, 1.0)), 0.0)
-
-
 def variance(x: jax.Array) -> jax.Array:
     """Population variance, exactly zero for a constant array (a rounded mean would leave a remainder)."""
     x = settle(x - jax.lax.stop_gradient(x[0, 0]))

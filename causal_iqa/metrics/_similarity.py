@@ -11,7 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from causal_iqa import images
-from causal_iqa.metrics import _filters, _pixels
+from causal_iqa._roots import safe_sqrt
+from causal_iqa.metrics import _filters
 
 # Zhang et al. (2011), section III: automatic downsampling brings the shorter side to about 256 pixels.
 _VIEWING_SIDE = 256
@@ -91,7 +92,7 @@ def prewitt_vector(plane: jax.Array) -> tuple[jax.Array, jax.Array]:
 def magnitude(vector: tuple[jax.Array, jax.Array]) -> jax.Array:
     """Returns the length of a gradient at every pixel."""
     along, down = vector
-    return _pixels.safe_sqrt(along * along + down * down)
+    return safe_sqrt(along * along + down * down)
 
 
 def prewitt(plane: jax.Array) -> jax.Array:
@@ -116,8 +117,8 @@ def dissimilarity(a: jax.Array, b: jax.Array, constant: float) -> jax.Array:
 
 def real_power(x: jax.Array, exponent: float) -> jax.Array:
     """Returns the real part of x ** exponent for real x of either sign; gradient zero, not infinite, at zero."""
-    size = jnp.abs(x)
-    power = jnp.exp(exponent * jnp.log(jnp.where(size > 0, size, 1.0)))
+    # As in `safe_sqrt`: no 1 that could get out.
+    power = jnp.exp(exponent * jnp.log(jnp.maximum(jnp.abs(x), jnp.finfo(x.dtype).tiny)))
     return jnp.where(x > 0, power, jnp.where(x < 0, math.cos(math.pi * exponent) * power, 0.0))
 
 
@@ -127,19 +128,6 @@ def ratio(total: jax.Array, weight: jax.Array) -> jax.Array:
     return jnp.where(positive, total / jnp.where(positive, weight, 1.0), jnp.nan)
 
 
-def _cubic(x: np.ndarray) -> np.ndarray:
-    """Keys (1981), eq. 15: cubic convolution with a = -1/2."""
-    x = np.abs(x)
-    near = 1.5 * x**3 - 2.5 * x**2 + 1.0
-    far = -0.5 * x**3 + 2.5 * x**2 - 4.0 * x + 2.0
-    return np.where(x <= 1.0, near, np.where(x <= 2.0, far, 0.0))
-
-
-def _triangle(x: np.ndarray) -> np.ndarray:
-    return np.maximum(0.0, 1.0 - np.abs(x))
-
-
-_KERNELS = {"bicubic": (_cubic, 2.0), "bilinear": (_triangle, 1.0)}
 # Rows of the weights that are multiplied together: of most widths the fastest on a CPU.
 _RESIZE_BAND = 16
 
@@ -147,13 +135,13 @@ _RESIZE_BAND = 16
 @functools.lru_cache(maxsize=64)
 def _resize_weights(source: int, target: int, scale: float, method: str) -> np.ndarray:
     """Returns [target, source]: the kernel widened by 1 / scale when shrinking, the border mirrored."""
-    kernel, support = _KERNELS[method]
+    kernel, support = images.KERNELS[method]
     widen = min(scale, 1.0)
     reach = support / widen
     centre = (np.arange(target) + 0.5) / scale - 0.5
     first = np.floor(centre - reach).astype(int)
     index = first[:, None] + np.arange(int(np.ceil(2.0 * reach)) + 2)
-    taps = kernel(widen * (centre[:, None] - index))
+    taps = kernel(np.abs(widen * (centre[:, None] - index)))
     mirrored = np.mod(index, 2 * source)
     mirrored = np.where(mirrored < source, mirrored, 2 * source - 1 - mirrored)
     weights = np.zeros((target, source))

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from causal_iqa._roots import safe_sqrt
 from causal_iqa.metrics import _filters, _pixels, spec
 
 # cwssim_index.m as its authors call it: level 4 of a pyramid of 8 orientations, 7 x 7 boxes, K = 0, no guard band.
@@ -101,7 +102,7 @@ def cw_ssim(reference: jax.Array, image: jax.Array) -> jax.Array:
     size = x.shape[1]
     window = [np.array(_filters.gaussian(side - _BOX + 1, size / 4.0), np.float32) for side in x.shape[1:]]
     some = energy > 0.0
-    similarity = 2.0 * _pixels.safe_sqrt(real * real + imaginary * imaginary) / jnp.where(some, energy, 1.0)
+    similarity = 2.0 * safe_sqrt(real * real + imaginary * imaginary) / jnp.where(some, energy, 1.0)
     similarity = jnp.where(some, similarity, jnp.nan)
     return jnp.mean(jnp.einsum("kyx,y,x->k", similarity, *window, precision="highest"))
 

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from causal_iqa._roots import safe_sqrt
 from causal_iqa.metrics import _filters, _order, _pixels, _similarity, spec
 
 # Balanov et al. (2015), section 3, and the authors' dss_index.m.
@@ -106,7 +107,7 @@ def dss(reference: jax.Array, image: jax.Array) -> jax.Array:
     x, y = (_decompose(_similarity.luma(part), basis) for part in (reference, image))
     var_x, var_y, covariance = _moments(x, y)
     var_x, var_y = jnp.maximum(var_x, 0.0), jnp.maximum(var_y, 0.0)
-    product = _pixels.safe_sqrt(var_x * var_y)
+    product = safe_sqrt(var_x * var_y)
     constants = np.full((len(basis), 1, 1), _AC_CONSTANT, np.float32)
     constants[0] = _DC_CONSTANT
     left = (2.0 * product + constants) / (var_x + var_y + constants)

@@ -7,6 +7,7 @@ constant does not change, so they work on 1 - similarity: near equal images floa
 import jax
 import jax.numpy as jnp
 
+from causal_iqa._roots import safe_sqrt
 from causal_iqa.metrics import _filters, _pixels, _similarity, spec
 
 # Xue et al. (2014), section II-B: T = 170 for 8-bit images.
@@ -50,7 +51,7 @@ def gmsd(reference: jax.Array, image: jax.Array) -> jax.Array:
     x, y = (_similarity.shrink(_filters.grey_levels(part), 2) for part in (reference, image))
     a, b = _similarity.prewitt(x), _similarity.prewitt(y)
     difference = _similarity.dissimilarity(a, b, _GMSD_T)
-    return _pixels.safe_sqrt(jnp.var(difference, ddof=1))
+    return safe_sqrt(jnp.var(difference, ddof=1))
 
 
 def ms_gmsd(reference: jax.Array, image: jax.Array) -> jax.Array:
@@ -81,7 +82,7 @@ def ms_gmsd(reference: jax.Array, image: jax.Array) -> jax.Array:
             x, y = _similarity.shrink(x, 2), _similarity.shrink(y, 2)
         a, b = _similarity.prewitt(x), _similarity.prewitt(y)
         total = total + weight * jnp.var(jnp.square(a - b) / (a * a + b * b - _MASKING * a * b + _GMSD_T))
-    return _pixels.safe_sqrt(total)
+    return safe_sqrt(total)
 
 
 def _quarter_power_less_one(loss: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -153,8 +154,8 @@ def mdsi(reference: jax.Array, image: jax.Array) -> jax.Array:
     _pixels.check_pair(reference, image, _MDSI_SIDE, "mdsi")
     real, imaginary = _quarter_power_less_one(_mdsi_loss(reference, image))
     real, imaginary = real - jnp.mean(real), imaginary - jnp.mean(imaginary)
-    deviation = jnp.mean(_pixels.safe_sqrt(real * real + imaginary * imaginary))
-    return _pixels.safe_sqrt(_pixels.safe_sqrt(deviation))
+    deviation = jnp.mean(safe_sqrt(real * real + imaginary * imaginary))
+    return safe_sqrt(safe_sqrt(deviation))
 
 
 _SHARED = {

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from causal_iqa import _checks, images
+from causal_iqa._roots import safe_sqrt
 from causal_iqa._settle import settle
 from causal_iqa.metrics import _filters, _pixels, _similarity, generalised_gaussian, natural_scene
 
@@ -278,7 +279,7 @@ def _distance(white: jax.Array, defined: jax.Array) -> jax.Array:
     target = jnp.concatenate([mean + off, jnp.zeros_like(identity)], axis=1).T
     fitted = jnp.matmul(orthogonal.T, target, precision="highest")
     residual = target - jnp.matmul(orthogonal, fitted, precision="highest")
-    distance = _pixels.safe_sqrt(2.0 * jnp.sum(jnp.square(residual), axis=0))
+    distance = safe_sqrt(2.0 * jnp.sum(jnp.square(residual), axis=0))
     return jnp.where(count > 0, jnp.mean(distance), jnp.nan)
 
 

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from causal_iqa._roots import safe_sqrt
 from causal_iqa._settle import settle
 from causal_iqa.metrics import _filters, _pixels, _pyramids, spec
 
@@ -59,7 +60,7 @@ def nlpd(reference: jax.Array, image: jax.Array) -> jax.Array:
     for band, sigma, weights in zip(bands, _SIGMAS, _NEIGHBOURS, strict=True):
         band = settle(band)
         normalised = band / (sigma + _filters.correlate(jnp.abs(band), _kernel(weights), border="zero"))
-        distances.append(_pixels.safe_sqrt(jnp.mean(jnp.square(normalised[0] - normalised[1]))))
+        distances.append(safe_sqrt(jnp.mean(jnp.square(normalised[0] - normalised[1]))))
     return jnp.mean(jnp.stack(distances))
 
 

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from causal_iqa import _checks
+from causal_iqa._roots import safe_sqrt
 from causal_iqa.backbones import alexnet, checkpoints, plain_cnn, squeezenet, vgg
 from causal_iqa.metrics import _pixels
 
@@ -97,7 +98,7 @@ def linear_params(trunk: str, checkpoint: checkpoints.Checkpoint) -> list[np.nda
 
 
 def _unit(x: jax.Array) -> jax.Array:
-    return x / (_pixels.safe_sqrt(jnp.sum(jnp.square(x), axis=-1, keepdims=True)) + _EPSILON)
+    return x / (safe_sqrt(jnp.sum(jnp.square(x), axis=-1, keepdims=True)) + _EPSILON)
 
 
 def lpips(params: Any, reference: jax.Array, image: jax.Array, *, trunk: str) -> jax.Array:

@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from causal_iqa._roots import safe_sqrt
 from causal_iqa._settle import settle
 from causal_iqa.metrics import _filters, _pixels, spec
 
@@ -149,7 +150,7 @@ def _detection(reference: jax.Array, image: jax.Array) -> jax.Array:
     local = local[first : first + height - 2 * _MARGIN - 1, first : first + width - 2 * _MARGIN - 1]
     visibility = jnp.repeat(jnp.repeat(visibility, _CELL, axis=0), _CELL, axis=1)
     visibility = visibility[_MARGIN : _MARGIN + local.shape[0], _MARGIN : _MARGIN + local.shape[1]]
-    return _DETECTION_GAIN * _pixels.safe_sqrt(jnp.mean(jnp.square(visibility * local)))
+    return _DETECTION_GAIN * safe_sqrt(jnp.mean(jnp.square(visibility * local)))
 
 
 def _shape_statistics(response: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
@@ -162,7 +163,7 @@ def _shape_statistics(response: jax.Array) -> tuple[jax.Array, jax.Array, jax.Ar
     deviation = jnp.sqrt(var)
     skewness = jnp.where(some, block.third / count / (var * deviation), 0.0)
     kurtosis = jnp.where(some, block.fourth / count / (var * var), 0.0)
-    return _pixels.safe_sqrt(block.second / (count - 1.0)), skewness, kurtosis
+    return safe_sqrt(block.second / (count - 1.0)), skewness, kurtosis
 
 
 def _appearance(reference: jax.Array, image: jax.Array) -> jax.Array:
@@ -174,7 +175,7 @@ def _appearance(reference: jax.Array, image: jax.Array) -> jax.Array:
     def add_scale(total: jax.Array, scale: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, None]:
         factor, weight = scale
         response = jnp.fft.ifft2(spectrum * (factor[None] * angular)[None])
-        magnitude = _pixels.safe_sqrt(jnp.square(response.real) + jnp.square(response.imag))
+        magnitude = safe_sqrt(jnp.square(response.real) + jnp.square(response.imag))
         deviation, skewness, kurtosis = (jnp.abs(s[0] - s[1]) for s in _shape_statistics(magnitude))
         return total + weight * jnp.sum(deviation + 2.0 * skewness + kurtosis, axis=0), None
 
@@ -184,7 +185,7 @@ def _appearance(reference: jax.Array, image: jax.Array) -> jax.Array:
     rows, columns = (jnp.asarray(_weights(side, n)) for side, n in zip((height, width), blocks, strict=True))
     pixels = (height - 2 * _MARGIN - 1) * (width - 2 * _MARGIN - 1)
     # Summed elementwise: a product of matrices would round by the batch.
-    return _pixels.safe_sqrt(jnp.sum(jnp.square(total) * rows[:, None] * columns[None, :]) / pixels)
+    return safe_sqrt(jnp.sum(jnp.square(total) * rows[:, None] * columns[None, :]) / pixels)
 
 
 def mad(reference: jax.Array, image: jax.Array) -> jax.Array:

@@ -15,8 +15,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from causal_iqa._roots import safe_sqrt
 from causal_iqa._settle import settle
-from causal_iqa.metrics import _filters, _pixels, generalised_gaussian
+from causal_iqa.metrics import _filters, generalised_gaussian
 
 # Reference [1], section III-A: 7 x 7 Gaussian of 7/6 pixels, C = 1 on grey levels.
 WINDOW = _filters.gaussian(7, 7.0 / 6.0)
@@ -121,7 +122,7 @@ def local_deviation(grey: jax.Array, border: str) -> jax.Array:
     Returns:
       float32 [H, W].
     """
-    return _pixels.safe_sqrt(_deviate(grey, border, WINDOW)[1])
+    return safe_sqrt(_deviate(grey, border, WINDOW)[1])
 
 
 def normalise(grey: jax.Array, border: str, *, window: tuple[float, ...] = WINDOW, original: bool = False) -> jax.Array:
@@ -141,7 +142,7 @@ def normalise(grey: jax.Array, border: str, *, window: tuple[float, ...] = WINDO
       [1] eq. 1 to 3.
     """
     difference, variance = _deviate(grey, border, window)
-    value = difference / (_pixels.safe_sqrt(variance) + _C)
+    value = difference / (safe_sqrt(variance) + _C)
     if original:
         # Small enough to leave every sum alone, large enough that a product of two is not flushed to zero.
         value = jnp.where(value == 0.0, 1e-12 * _flat_sign(grey), value)

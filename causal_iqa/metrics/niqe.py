@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from causal_iqa import _checks
+from causal_iqa._roots import safe_sqrt
 from causal_iqa.metrics import _filters, _pixels, natural_scene, spec
 
 BLOCK = 96
@@ -137,7 +138,7 @@ def _distance(whitening: jax.Array, centred: jax.Array, defined: jax.Array, orig
     white_mean = jnp.matmul(mean, whitening, precision="highest")
     factor = jax.scipy.linalg.cho_factor(pooled, lower=True)
     squared = jnp.vdot(white_mean, jax.scipy.linalg.cho_solve(factor, white_mean), precision="highest")
-    return jnp.where(num_rows > 0, _pixels.safe_sqrt(squared), jnp.nan)
+    return jnp.where(num_rows > 0, safe_sqrt(squared), jnp.nan)
 
 
 def niqe(image: jax.Array, model: PristineModel, *, original: bool = False) -> jax.Array:

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from causal_iqa import images
+from causal_iqa._roots import safe_sqrt
 from causal_iqa._settle import settle
 from causal_iqa.metrics import _pixels, spec
 
@@ -104,7 +105,7 @@ def rms_contrast(image: jax.Array) -> jax.Array:
       [1] Peli, "Contrast in complex images", JOSA A 1990.
     """
     _pixels.check_single(image, 1, "rms_contrast")
-    return _pixels.safe_sqrt(_pixels.variance(images.luma(image)))
+    return safe_sqrt(_pixels.variance(images.luma(image)))
 
 
 def noise_sigma(image: jax.Array) -> jax.Array:

@@ -11,7 +11,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from causal_iqa.metrics import _order, _pixels
+from causal_iqa._roots import safe_sqrt
+from causal_iqa.metrics import _order
 
 # Zhang et al. (2011), section IV-B, and the authors' phasecong2.
 _SCALES = 4
@@ -89,12 +90,12 @@ def _oriented(spectrum: jax.Array, radial: jax.Array, lobe: jax.Array, noise: ja
     responses = [jnp.fft.ifft2(spectrum * (radial[scale] * lobe)) for scale in range(_SCALES)]
     even, odd = [r.real for r in responses], [r.imag for r in responses]
     squared = [e * e + o * o for e, o in zip(even, odd, strict=True)]
-    amplitude = sum(_pixels.safe_sqrt(s) for s in squared)
+    amplitude = sum(safe_sqrt(s) for s in squared)
     sum_even, sum_odd = sum(even), sum(odd)
     total = sum_even * sum_even + sum_odd * sum_odd
     deviation = sum(jnp.abs(e * sum_odd - o * sum_even) for e, o in zip(even, odd, strict=True))
-    energy = (total - deviation) / (_pixels.safe_sqrt(total) + _EPSILON)
-    threshold = noise * _pixels.safe_sqrt(_order.median(squared[0]))
+    energy = (total - deviation) / (safe_sqrt(total) + _EPSILON)
+    threshold = noise * safe_sqrt(_order.median(squared[0]))
     return jnp.maximum(energy - threshold, 0.0), amplitude
 
 

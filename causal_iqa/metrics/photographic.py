@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from causal_iqa import images
+from causal_iqa._roots import safe_sqrt
 from causal_iqa.metrics import _filters, _pixels, spec
 
 _SOBEL = (1.0, 2.0, 1.0)
@@ -67,8 +68,8 @@ def colourfulness(image: jax.Array) -> jax.Array:
     r, g, b = (image[..., k] for k in range(3))
     # Differences first: a grey image then gives exact zeros.
     red_green, yellow_blue = 255.0 * (r - g), 127.5 * ((r - b) + (g - b))
-    spread = _pixels.safe_sqrt(_pixels.variance(red_green) + _pixels.variance(yellow_blue))
-    offset = _pixels.safe_sqrt(jnp.square(jnp.mean(red_green)) + jnp.square(jnp.mean(yellow_blue)))
+    spread = safe_sqrt(_pixels.variance(red_green) + _pixels.variance(yellow_blue))
+    offset = safe_sqrt(jnp.square(jnp.mean(red_green)) + jnp.square(jnp.mean(yellow_blue)))
     return spread + 0.3 * offset
 
 

@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 
+from causal_iqa._roots import safe_sqrt
 from causal_iqa.metrics import _filters, _pixels, natural_scene, spec
 
 _BLOCK = 16
@@ -13,7 +14,7 @@ _PREVENT_DIVISION = 1.0
 
 
 def _deviation(x: jax.Array, axis: int | tuple[int, ...]) -> jax.Array:
-    return _pixels.safe_sqrt(jnp.var(x, axis=axis, ddof=1))
+    return safe_sqrt(jnp.var(x, axis=axis, ddof=1))
 
 
 def _edge_segments(blocks: jax.Array) -> jax.Array:
@@ -59,7 +60,7 @@ def piqe(image: jax.Array) -> jax.Array:
     middle = _deviation(blocks[:, :, 7:9], (1, 2))
     surround = _deviation(jnp.concatenate([blocks[:, :, :7], blocks[:, :, 8:9], blocks[:, :, 10:]], axis=2), (1, 2))
     contrast = middle / jnp.maximum(surround, 1e-12)
-    deviation = _pixels.safe_sqrt(variance)
+    deviation = safe_sqrt(variance)
     noisy = deviation * jnp.maximum(deviation, contrast) > 2.0 * jnp.abs(deviation - contrast)
     distortion = jnp.where(active & impaired, 1.0 - variance, 0.0) + jnp.where(active & noisy, variance, 0.0)
     num_active = jnp.sum(active.astype(image.dtype))

@@ -7,8 +7,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from causal_iqa import _checks
-from causal_iqa.metrics import _filters, _pixels, _similarity
+from causal_iqa import _checks, colour
+from causal_iqa._roots import safe_sqrt
+from causal_iqa.metrics import _filters, _similarity
 
 # Zhang, Gu, Li (2013) as set in Zhang, Shen, Li (2014), section IV-B: frequency, location and colour priors.
 _FREQUENCY = 0.021
@@ -35,7 +36,7 @@ def _power(x: jax.Array, exponent: float) -> jax.Array:
 
 def _lab(image: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
     """CIELAB planes of sRGB planes [3, H, W] in [0, 1]. The branches not taken are held where powers are finite."""
-    linear = jnp.where(image <= 0.04045, image / 12.92, _power((jnp.maximum(image, 0.04) + 0.055) / 1.055, 2.4))
+    linear = colour.to_linear(image)
     matrix = jnp.asarray(np.array(_XYZ) / np.array(_WHITE)[:, None], image.dtype)
     value = jnp.einsum("ij,jhw->ihw", matrix, linear, precision="highest")
     root = _power(jnp.maximum(value, 0.5 * _LAB_EPSILON), 1.0 / 3.0)
@@ -98,7 +99,7 @@ def sdsp(image: jax.Array, *, side: int | None = None) -> jax.Array:
     for plane in lab:
         spectrum = jnp.fft.rfft2(plane - jax.lax.stop_gradient(plane[0, 0]))
         squares = squares + jnp.square(jnp.fft.irfft2(spectrum * ring, s=shape))
-    frequency = _pixels.safe_sqrt(squares)
+    frequency = safe_sqrt(squares)
     warmth = sum(jnp.square(_to_unit(plane, _FLAT_LAB)) for plane in lab[1:])
     colour = 1.0 - jnp.exp(-warmth / _COLOUR_SPREAD**2)
     product = frequency * jnp.asarray(_location_prior(*shape), image.dtype) * colour

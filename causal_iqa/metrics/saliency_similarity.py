@@ -6,6 +6,7 @@ Images are float32 [H, W, 3], sRGB, in [0, 1]; the constants refer to 0..255.
 import jax
 import jax.numpy as jnp
 
+from causal_iqa._roots import safe_sqrt
 from causal_iqa.metrics import _pixels, _similarity, saliency, spec
 
 # Zhang, Shen, Li (2014), section IV-B.
@@ -114,7 +115,7 @@ def sr_sim(reference: jax.Array, image: jax.Array) -> jax.Array:
     x, y = (_similarity.to_viewing_size(_similarity.luma(part)) for part in (reference, image))
     salient_x, salient_y = saliency.spectral_residual(x), saliency.spectral_residual(y)
     gradient = _similarity.similarity(_similarity.scharr(x), _similarity.scharr(y), _SR_GRADIENT)
-    score = _similarity.similarity(salient_x, salient_y, _SR_SALIENCY) * _pixels.safe_sqrt(gradient)
+    score = _similarity.similarity(salient_x, salient_y, _SR_SALIENCY) * safe_sqrt(gradient)
     weight = jnp.maximum(salient_x, salient_y)
     defined = (jnp.max(x) > jnp.min(x)) & (jnp.max(y) > jnp.min(y))
     return jnp.where(defined, _similarity.ratio(jnp.sum(score * weight), jnp.sum(weight)), jnp.nan)

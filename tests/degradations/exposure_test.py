@@ -4,8 +4,8 @@ import jax
 import numpy as np
 import pytest
 
+from causal_iqa import colour
 from causal_iqa.degradations import _exposure as exposure
-from causal_iqa.degradations import _light as light
 from causal_iqa.degradations import spec
 from tests.degradations.linear import decode, encode, ladder_of
 from tests.degradations.scenes import picture
@@ -13,10 +13,10 @@ from tests.degradations.scenes import picture
 
 def test_srgb_curve_and_its_inverse():
     values = np.concatenate([np.linspace(0, 1, 1001), [0.04045, 0.0031308]]).astype(np.float32)
-    np.testing.assert_allclose(jax.jit(light.to_linear)(values), decode(values), rtol=2e-6)
-    np.testing.assert_allclose(jax.jit(light.to_srgb)(values), encode(values), atol=3e-7)
-    np.testing.assert_allclose(light.to_srgb(light.to_linear(values)), values, atol=1e-6)
-    np.testing.assert_allclose(light.to_srgb(np.float32([-1.0, 2.0])), [0.0, 1.0], atol=1e-7)
+    np.testing.assert_allclose(jax.jit(colour.to_linear)(values), decode(values), rtol=2e-6)
+    np.testing.assert_allclose(jax.jit(colour.to_srgb)(values), encode(values), atol=3e-7)
+    np.testing.assert_allclose(colour.to_srgb(colour.to_linear(values)), values, atol=1e-6)
+    np.testing.assert_allclose(colour.to_srgb(np.float32([-1.0, 2.0])), [0.0, 1.0], atol=1e-7)
 
 
 @pytest.mark.parametrize("direction", ["over", "under"])
