@@ -1,8 +1,8 @@
 """The compiled flow: one jitted program degrades a batch under all conditions and scores every result.
 
-Only rows of scalars leave the device. Every device works on blocks of a fixed number of images, so the arithmetic of
-one image is the same whatever the batch size or the number of devices; every random key comes from (seed, image id,
-degradation).
+Only rows of scalars and short vectors leave the device. Every device works on blocks of a fixed number of images, so
+the arithmetic of one image is the same whatever the batch size. For another number of devices XLA compiles another
+program, with rounding of its own. Every random key comes from (seed, image id, degradation).
 """
 
 import functools

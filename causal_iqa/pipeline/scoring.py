@@ -190,7 +190,7 @@ def score_images(
 
     Args:
       config: what to score, and how.
-      execution: changes no number.
+      execution: changes no number by more than rounding, see `Execution`.
       progress: called with (images done, images in all).
       announce: called with every line that a user should read before scoring begins.
 

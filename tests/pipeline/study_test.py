@@ -49,13 +49,17 @@ def table(study, folder):
 
 
 @pytest.mark.parametrize(("batch_size", "num_devices"), [(1, 1), (7, 1), (32, 8)])
-def test_scores_do_not_depend_on_batch_size_or_devices(study, table, tmp_path, batch_size, num_devices):
+def test_scores_do_not_depend_on_batch_size_nor_beyond_rounding_on_devices(
+    study, table, tmp_path, batch_size, num_devices
+):
     assert len(jax.local_devices()) == 8
     other = _run(study, tmp_path, batch_size=batch_size, num_devices=num_devices)
     assert other.image_ids == table.image_ids and len(table.image_ids) == 33
     for name, values in table.columns.items():
         assert values.shape == (7, 33)
-        np.testing.assert_allclose(other.columns[name], values, rtol=1e-5, atol=1e-5, err_msg=name)
+        # Another number of devices is another compiled program.
+        tolerance = 0.0 if num_devices == 1 else 1e-5
+        np.testing.assert_allclose(other.columns[name], values, rtol=tolerance, atol=tolerance, err_msg=name)
 
 
 def test_scores_do_not_depend_on_what_else_runs(study, table, tmp_path):
