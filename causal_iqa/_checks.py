@@ -113,14 +113,49 @@ def check_same_shape(a: Any, b: Any, names: str) -> None:
         raise ValueError(f"{names}: expected equal shapes, got {jnp.shape(a)} and {jnp.shape(b)}")
 
 
-def check_samples(x: Any, name: str = "x") -> None:
-    """Raises unless `x` is a sample set of shape [n, d]."""
-    if len(jnp.shape(x)) != 2:
-        raise ValueError(f"{name}: expected samples of shape [n, d], got shape {jnp.shape(x)}")
+def as_floats(values: Any, name: str) -> jax.Array:
+    """Real numbers whose differences neither wrap around nor round to a few digits.
+
+    Integers, booleans and floats of fewer than 32 bits are converted; wider floats are returned as they are. Integers
+    that stand in JAX arrays become its default float, those of NumPy float64.
+
+    Raises:
+      TypeError: for complex numbers, text, objects and keys.
+    """
+    array = values if isinstance(values, jax.Array) else np.asarray(values)
+    dtype = array.dtype
+    if jnp.issubdtype(dtype, jnp.floating):
+        return array if dtype.itemsize >= 4 else array.astype(jnp.float32)
+    if jnp.issubdtype(dtype, jnp.integer) or jnp.issubdtype(dtype, jnp.bool_):
+        return array.astype(jnp.result_type(float) if isinstance(array, jax.Array) else np.float64)
+    raise TypeError(f"{name}: expected real numbers, got {dtype}")
 
 
-def check_gram(k: Any, name: str = "K") -> None:
-    """Raises unless `k` is a square matrix [n, n]."""
-    shape = jnp.shape(k)
-    if len(shape) != 2 or shape[0] != shape[1]:
-        raise ValueError(f"{name}: expected a square Gram matrix [n, n], got shape {shape}")
+def as_samples(x: Any, name: str = "x") -> jax.Array:
+    """`as_floats` of a sample set; ValueError unless it has the shape [n, d]."""
+    x = as_floats(x, name)
+    if x.ndim != 2:
+        raise ValueError(f"{name}: expected samples of shape [n, d], got shape {x.shape}")
+    return x
+
+
+def as_gram(k: Any, name: str = "K") -> jax.Array:
+    """`as_floats` of a Gram matrix; ValueError unless it is square, [n, n]."""
+    k = as_floats(k, name)
+    if k.ndim != 2 or k.shape[0] != k.shape[1]:
+        raise ValueError(f"{name}: expected a square Gram matrix [n, n], got shape {k.shape}")
+    return k
+
+
+def as_labels(labels: Any, name: str = "labels") -> jax.Array:
+    """Labels [n] as int32 or wider; ValueError for another rank, TypeError for what are no integers or booleans."""
+    array = labels if isinstance(labels, jax.Array) else np.asarray(labels)
+    if array.ndim != 1:
+        raise ValueError(f"{name}: expected labels of shape [n], got shape {array.shape}")
+    if not (jnp.issubdtype(array.dtype, jnp.integer) or jnp.issubdtype(array.dtype, jnp.bool_)):
+        raise TypeError(f"{name}: expected integer labels, got {array.dtype}")
+    if isinstance(array, np.ndarray) and array.size and array.dtype.itemsize == 8 and not jax.config.jax_enable_x64:
+        least, largest = array.min(), array.max()
+        if least < -(2**31) or largest >= 2**31:
+            raise ValueError(f"{name}: expected labels of at most 32 bits, got {least} to {largest}")
+    return array if array.dtype.itemsize >= 4 else array.astype(jnp.int32)

@@ -3,7 +3,7 @@
 `KERNELS[name].fn(x, y)`, `TABLE[name].fn(K, L)`, `TESTS[name].fn(K, L)`.
 """
 
-from causal_iqa.dependence.aggregated_test import HSICAggregatedTest, bandwidth_collection, hsic_aggregated_test
+from causal_iqa.dependence.aggregated import HSICAggregatedTest, bandwidth_collection, hsic_aggregated_test
 from causal_iqa.dependence.bandwidths import median_heuristic, median_heuristic_subsampled
 from causal_iqa.dependence.centred_alignment import cka, cka_debiased, cka_linear
 from causal_iqa.dependence.conditional import (
@@ -56,7 +56,7 @@ from causal_iqa.dependence.hsic import (
     hsic_unbiased,
     u_centre,
 )
-from causal_iqa.dependence.independence_tests import (
+from causal_iqa.dependence.independence import (
     HSICGammaTest,
     HSICPermutationTest,
     HSICSpectralTest,

@@ -16,11 +16,11 @@ _MANY = 64
 _THRESHOLDS = 3
 
 
-def _check_two(x: jax.Array) -> int:
-    _checks.check_samples(x)
+def _at_least_two(x: jax.Array) -> jax.Array:
+    x = jnp.asarray(_checks.as_samples(x))
     if x.shape[0] < 2:
         raise ValueError(f"x: the median heuristic needs at least 2 samples, got {x.shape[0]}")
-    return x.shape[0]
+    return x
 
 
 def _fold(update: Callable[[T, jax.Array], T], first: T, rows: jax.Array) -> T:
@@ -155,7 +155,8 @@ def median_heuristic(x: jax.Array) -> jax.Array:
       [2] Garreau, Jitkrittum, Kanagawa, "Large sample analysis of the median heuristic", 2017, eq. 1; there the median
           of squared distances, halved.
     """
-    n = _check_two(x)
+    x = _at_least_two(x)
+    n = x.shape[0]
     rows, pairs = _pairs(jax.lax.stop_gradient(x)), n * (n - 1) // 2
     lower = _of_rank(rows, (pairs - 1) // 2, rows[0] if kernels.is_direct(x) else rows[:, 0])
     upper = lower if pairs % 2 else _next(rows, lower, pairs // 2)
@@ -189,7 +190,8 @@ def median_heuristic_subsampled(key: jax.Array, x: jax.Array, *, num_pairs: int)
     References:
       [1] Garreau, Jitkrittum, Kanagawa, "Large sample analysis of the median heuristic", 2017, section 2.
     """
-    n = _check_two(x)
+    x = _at_least_two(x)
+    n = x.shape[0]
     if num_pairs < 1:
         raise ValueError(f"num_pairs: expected at least 1, got {num_pairs}")
     key_first, key_step = jax.random.split(key)

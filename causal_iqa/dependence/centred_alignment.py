@@ -46,7 +46,7 @@ def cka_debiased(K: jax.Array, L: jax.Array) -> jax.Array:
       [1] Nguyen, Raghu, Kornblith, "Do wide and deep networks learn the same things?", ICLR 2021, eq. 3.
       [2] Song et al., "Feature selection via dependence maximization", JMLR 2012, eq. 5.
     """
-    hsic.check_grams(K, L, 4)
+    K, L = hsic.as_grams(K, L, 4)
     return hsic.correlation(K, hsic.u_centre(K), L, hsic.u_centre(L))
 
 
@@ -74,8 +74,7 @@ def cka_linear(x: jax.Array, y: jax.Array) -> jax.Array:
     References:
       [1] Kornblith, Norouzi, Lee, Hinton, "Similarity of neural network representations revisited", ICML 2019, sec. 3.
     """
-    _checks.check_samples(x)
-    _checks.check_samples(y, "y")
+    x, y = _checks.as_samples(x), _checks.as_samples(y, "y")
     if x.shape[0] != y.shape[0]:
         raise ValueError(f"x, y: expected the same samples, got {x.shape[0]} and {y.shape[0]}")
     if x.shape[0] < 2:

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from causal_iqa.dependence import permutation_moments, weighted_chi_square
-from causal_iqa.dependence.hsic import centre, check_grams
+from causal_iqa.dependence.hsic import as_grams, centre
 from causal_iqa.dependence.residuals import Residuals, residuals
 
 
@@ -182,7 +182,7 @@ def kci_unconditional_gamma_test(K_x: jax.Array, K_y: jax.Array) -> KCITest:
     References:
       [1] Zhang, Peters, Janzing, Schoelkopf, UAI 2011, theorem 3 and proposition 6.
     """
-    check_grams(K_x, K_y, 4)
+    K_x, K_y = as_grams(K_x, K_y, 4)
     x, y = centre(K_x), centre(K_y)
     n = x.shape[0]
     statistic, mean = jnp.sum(x * y), jnp.trace(x) * (jnp.trace(y) / n)
@@ -214,7 +214,7 @@ def kci_unconditional_spectral_test(
       [1] Zhang, Peters, Janzing, Schoelkopf, UAI 2011, theorem 3.
       [2] Gretton, Fukumizu, Harchaoui, Sriperumbudur, "A fast, consistent kernel two-sample test", NIPS 2009.
     """
-    check_grams(K_x, K_y, 4)
+    K_x, K_y = as_grams(K_x, K_y, 4)
     if num_eigenvalues < 1:
         raise ValueError(f"num_eigenvalues: expected at least 1, got {num_eigenvalues}")
     x, y = centre(K_x), centre(K_y)

@@ -54,14 +54,15 @@ def nocco(K: jax.Array, L: jax.Array, *, ridge: jax.Array | float) -> jax.Array:
     References:
       [1] Fukumizu, Gretton, Sun, Schoelkopf, "Kernel measures of conditional dependence", NIPS 2007, eq. 9.
     """
-    hsic.check_grams(K, L, 2)
+    K, L = hsic.as_grams(K, L, 2)
     return _trace_of_product(_whitened(K, ridge), _whitened(L, ridge))
 
 
-def _check_three(K: jax.Array, L: jax.Array, M: jax.Array) -> None:
-    hsic.check_grams(K, L, 2)
-    _checks.check_gram(M, "M")
+def _as_three(K: jax.Array, L: jax.Array, M: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+    K, L = hsic.as_grams(K, L, 2)
+    M = _checks.as_gram(M, "M")
     _checks.check_same_shape(K, M, "K, M")
+    return K, L, M
 
 
 def conditional_nocco(K: jax.Array, L: jax.Array, M: jax.Array, *, ridge: jax.Array | float) -> jax.Array:
@@ -84,7 +85,7 @@ def conditional_nocco(K: jax.Array, L: jax.Array, M: jax.Array, *, ridge: jax.Ar
     References:
       [1] Fukumizu, Gretton, Sun, Schoelkopf, "Kernel measures of conditional dependence", NIPS 2007, eq. 9.
     """
-    _check_three(K, L, M)
+    K, L, M = _as_three(K, L, M)
     left, right, given = (_whitened(gram, ridge) for gram in (K, L, M))
     rest = jnp.eye(K.shape[0], dtype=K.dtype) - given
     # R_K (I - R_M) R_L (I - R_M), the same trace without its cancellation.
@@ -119,7 +120,7 @@ def conditional_covariance_norm(K: jax.Array, L: jax.Array, M: jax.Array, *, rid
       [2] Zhang, Peters, Janzing, Schoelkopf, "Kernel-based conditional independence test and application in causal
           discovery", UAI 2011, proposition 5: the test's statistic, which takes the residual on both sides.
     """
-    _check_three(K, L, M)
+    K, L, M = _as_three(K, L, M)
     rest = _residual(M, ridge)
     left, right = _multiply(rest, hsic.centre(K)), _multiply(rest, hsic.centre(L))
     return _trace_of_product(left, right) / K.shape[0] ** 2
@@ -150,9 +151,10 @@ def conditional_mean_dependence(
       [1] Park, Muandet, "A measure-theoretic approach to kernel conditional mean embeddings", NeurIPS 2020,
           section 5.3.
     """
-    _check_three(K, L, M)
+    K, L, M = _as_three(K, L, M)
     n = K.shape[0]
-    if jnp.ndim(M_zn) != 2 or M_zn.shape[1] != n:
+    M_zn = _checks.as_floats(M_zn, "M_zn")
+    if M_zn.ndim != 2 or M_zn.shape[1] != n:
         raise ValueError(f"M_zn: expected shape [m, {n}] to go with M, got {jnp.shape(M_zn)}")
     weights = _solve(M, ridge, M_zn.T)
     left, right = _multiply(K, weights), _multiply(L, weights)

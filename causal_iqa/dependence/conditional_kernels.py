@@ -31,7 +31,7 @@ def standardise(x: jax.Array) -> jax.Array:
     References:
       [1] Zhang, Peters, Janzing, Schoelkopf, UAI 2011, section 4.
     """
-    _checks.check_samples(x)
+    x = jnp.asarray(_checks.as_samples(x))
     centred = x - jnp.mean(x, axis=0, keepdims=True)
     # A constant column leaves rounding behind, which is no variation.
     rounding = 8 * jnp.finfo(x.dtype).eps * jnp.max(jnp.abs(x), axis=0, keepdims=True)
@@ -58,7 +58,7 @@ def normal_scores(x: jax.Array) -> jax.Array:
     References:
       [1] van der Waerden, "Order tests for the two-sample problem and their power", 1952.
     """
-    _checks.check_samples(x)
+    x = jnp.asarray(_checks.as_samples(x))
 
     def column(values: jax.Array) -> jax.Array:
         ordered = jnp.sort(values)
@@ -109,7 +109,7 @@ def kci_median_bandwidth(x: jax.Array) -> jax.Array:
     """sqrt(2) times the median of the positive distances: the other rule of causal-learn.
 
     Args:
-      x: samples [n, d]; give it the samples the kernel will see (causal-learn before 0.1.4 gave it unscaled ones).
+      x: samples [n, d]; give it those the kernel will see; causal-learn's unconditional test gives unscaled ones.
 
     Returns:
       Scalar in the unit of x; NaN when all samples coincide.
@@ -118,12 +118,17 @@ def kci_median_bandwidth(x: jax.Array) -> jax.Array:
       ValueError: when x is not [n, d].
 
     References:
-      [1] causal-learn 0.1.4, kernel width "median".
+      [1] causal-learn 0.1.3.8 to 0.1.4.8, kernel width "median"; above 1000 samples it draws 1000.
     """
-    squares = kernels.squared_distances(x, x)
-    # Coincident samples may come out some rounding units apart.
-    apart = squares > 16 * jnp.finfo(squares.dtype).eps * jnp.max(squares)
-    return jnp.sqrt(2.0 * jnp.nanmedian(jnp.where(apart & ~jnp.eye(len(x), dtype=bool), squares, jnp.nan)))
+    x = jnp.asarray(_checks.as_samples(x))
+    # By their differences, whatever the dimension: coincident samples are exactly 0 apart, and no others.
+    columns = x.T
+
+    def add(total: jax.Array, column: jax.Array) -> tuple[jax.Array, None]:
+        return total + jnp.square(column[:, None] - column[None, :]), None
+
+    squares, _ = jax.lax.scan(add, jnp.zeros((len(x), len(x)), x.dtype), columns)
+    return jnp.sqrt(2.0 * jnp.nanmedian(jnp.where(squares > 0, squares, jnp.nan)))
 
 
 def conditional_bandwidths(x: jax.Array, y: jax.Array, z: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
@@ -175,8 +180,7 @@ def kci_grams(
     References:
       [1] Zhang, Peters, Janzing, Schoelkopf, UAI 2011, section 3.3; the half is in the authors' code.
     """
-    for samples, name in ((x, "x"), (y, "y"), (z, "z")):
-        _checks.check_samples(samples, name)
+    x, y, z = (_checks.as_samples(samples, name) for samples, name in ((x, "x"), (y, "y"), (z, "z")))
     if not x.shape[0] == y.shape[0] == z.shape[0]:
         raise ValueError(f"x, y, z: expected the same samples, got {x.shape[0]}, {y.shape[0]} and {z.shape[0]}")
     joint = jnp.concatenate([x, _Z_SHARE * z], axis=1)

@@ -26,7 +26,7 @@ def hsic_biased_contributions(K: jax.Array, L: jax.Array) -> jax.Array:
     References:
       [1] Gretton et al., "A kernel statistical test of independence", NIPS 2007, eq. 4, before the outer sum.
     """
-    hsic.check_grams(K, L, 1)
+    K, L = hsic.as_grams(K, L, 1)
     return jnp.mean(hsic.centre(K) * hsic.centre(L), axis=1) / K.shape[0]
 
 
@@ -46,7 +46,7 @@ def hsic_unbiased_contributions(K: jax.Array, L: jax.Array) -> jax.Array:
     References:
       [1] Song et al., "Feature selection via dependence maximization", JMLR 2012, eq. 5, before the outer sum.
     """
-    hsic.check_grams(K, L, 4)
+    K, L = hsic.as_grams(K, L, 4)
     n = K.shape[0]
     return jnp.sum(hsic.u_centre(K) * hsic.u_centre(L), axis=1) / (n * (n - 3))
 
@@ -77,7 +77,7 @@ def hsic_leave_one_out(K: jax.Array, L: jax.Array) -> jax.Array:
     References:
       [1] Song et al., "Feature selection via dependence maximization", JMLR 2012, eq. 5.
     """
-    hsic.check_grams(K, L, 5)
+    K, L = hsic.as_grams(K, L, 5)
     return _without_each(jnp.sum(hsic.u_centre(K) * hsic.u_centre(L), axis=1))
 
 
@@ -143,7 +143,7 @@ def cka_jackknife(K: jax.Array, L: jax.Array, *, level: float) -> JackknifeInter
     References:
       [1] Arvesen, "Jackknifing U-statistics", Annals of Mathematical Statistics 1969, theorem 8: functions of several.
     """
-    hsic.check_grams(K, L, 5)
+    K, L = hsic.as_grams(K, L, 5)
     (a, varies_a), (b, varies_b) = (hsic.unit_norm(gram, hsic.u_centre(gram)) for gram in (K, L))
     cross, first, second = (_without_each(jnp.sum(p * q, axis=1)) for p, q in ((a, b), (a, a), (b, b)))
     result = _interval(jnp.sum(a * b), cross / jnp.sqrt(first * second), level)
@@ -174,6 +174,7 @@ def hsic_witness(K_xa: jax.Array, K_aa: jax.Array, L_yb: jax.Array, L_bb: jax.Ar
       [2] Gretton, Bousquet, Smola, Schoelkopf, "Measuring statistical dependence with Hilbert-Schmidt norms", ALT 2005,
           eq. 8: the difference being that of the joint and the product of the margins.
     """
+    K_xa, L_yb = _checks.as_floats(K_xa, "K_xa"), _checks.as_floats(L_yb, "L_yb")
     _checks.check_same_shape(K_xa, L_yb, "K_xa, L_yb")
     _checks.check_same_shape(K_aa, L_bb, "K_aa, L_bb")
     return jnp.mean(hsic.centre_against(K_xa, K_aa) * hsic.centre_against(L_yb, L_bb), axis=1)

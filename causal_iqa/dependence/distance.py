@@ -13,8 +13,7 @@ from causal_iqa.dependence import hsic, radial_kernels
 
 
 def _grams(x: jax.Array, y: jax.Array, exponent: float, smallest: int) -> tuple[jax.Array, jax.Array]:
-    _checks.check_samples(x)
-    _checks.check_samples(y, "y")
+    x, y = _checks.as_samples(x), _checks.as_samples(y, "y")
     if x.shape[0] != y.shape[0]:
         raise ValueError(f"x, y: expected the same samples, got {x.shape[0]} and {y.shape[0]}")
     if x.shape[0] < smallest:

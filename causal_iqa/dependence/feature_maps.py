@@ -37,14 +37,15 @@ def cosine_of_turns(t: jax.Array) -> jax.Array:
     return value * v
 
 
-def _check_dimension(x: jax.Array, dimension: int) -> None:
-    _checks.check_samples(x)
+def _of_dimension(x: jax.Array, dimension: int) -> jax.Array:
+    x = _checks.as_samples(x)
     if x.shape[1] != dimension:
         raise ValueError(f"x: expected samples of dimension {dimension}, as the map has, got {x.shape[1]}")
+    return x
 
 
 def _fourier(frequencies: jax.Array, phases: jax.Array, centre: jax.Array, x: jax.Array) -> jax.Array:
-    _check_dimension(x, frequencies.shape[0])
+    x = _of_dimension(x, frequencies.shape[0])
     turns = jnp.matmul(x - centre[None, :], frequencies, precision=_PRECISION) + phases[None, :]
     return math.sqrt(2.0 / frequencies.shape[1]) * cosine_of_turns(turns)
 
@@ -84,7 +85,7 @@ def fourier_map(
             raise ValueError(f"{name}: expected at least 1, got {value}")
     if centre is None:
         centre = jnp.zeros(dimension)
-    elif jnp.shape(centre) != (dimension,):
+    elif (centre := _checks.as_floats(centre, "centre")).shape != (dimension,):
         raise ValueError(f"centre: expected shape ({dimension},), got {jnp.shape(centre)}")
     directions = jax.random.normal(key, (dimension, num_frequencies)) / (2.0 * jnp.pi * bandwidth)
     # A sine is a cosine a quarter of a turn later: one product and one polynomial for both.
@@ -94,7 +95,7 @@ def fourier_map(
 
 
 def _nystrom(landmarks: jax.Array, whitening: jax.Array, bandwidth: jax.Array, x: jax.Array) -> jax.Array:
-    _check_dimension(x, landmarks.shape[1])
+    x = _of_dimension(x, landmarks.shape[1])
     return jnp.matmul(kernels.rbf(x, landmarks, bandwidth=bandwidth), whitening, precision=_PRECISION)
 
 
@@ -118,7 +119,8 @@ def nystrom_map(landmarks: jax.Array, *, bandwidth: jax.Array | float, ridge: fl
     References:
       [1] Williams, Seeger, "Using the Nystroem method to speed up kernel machines", NIPS 2000.
     """
-    bandwidth = jnp.asarray(bandwidth, jnp.result_type(landmarks))
+    landmarks = jnp.asarray(_checks.as_samples(landmarks, "landmarks"))
+    bandwidth = jnp.asarray(bandwidth, landmarks.dtype)
     values, vectors = jnp.linalg.eigh(kernels.rbf(landmarks, landmarks, bandwidth=bandwidth))
     roots = 1.0 / jnp.sqrt(jnp.maximum(values, 0.0) + ridge)
     whitening = jnp.matmul(vectors * roots[None, :], vectors.T, precision=_PRECISION)
@@ -126,8 +128,7 @@ def nystrom_map(landmarks: jax.Array, *, bandwidth: jax.Array | float, ridge: fl
 
 
 def _identity(x: jax.Array) -> jax.Array:
-    _checks.check_samples(x)
-    return x
+    return _checks.as_samples(x)
 
 
 def linear_map() -> Partial:
@@ -140,8 +141,7 @@ def linear_map() -> Partial:
 
 
 def _one_hot(classes: jax.Array, labels: jax.Array) -> jax.Array:
-    if jnp.ndim(labels) != 1:
-        raise ValueError(f"labels: expected shape [n], got shape {jnp.shape(labels)}")
+    labels = _checks.as_labels(labels)
     return (labels[:, None] == classes[None, :]).astype(jnp.float32)
 
 

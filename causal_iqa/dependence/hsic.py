@@ -18,13 +18,13 @@ ROUNDING_UNITS = 8
 Kernel = Callable[[jax.Array, jax.Array], jax.Array]
 
 
-def check_grams(K: jax.Array, L: jax.Array, smallest: int) -> None:
-    """Raises ValueError unless both are Gram matrices over the same, at least `smallest`, samples."""
-    _checks.check_gram(K, "K")
-    _checks.check_gram(L, "L")
+def as_grams(K: jax.Array, L: jax.Array, smallest: int) -> tuple[jax.Array, jax.Array]:
+    """Both matrices as floats; ValueError unless they are Gram matrices over the same, at least `smallest`, samples."""
+    K, L = _checks.as_gram(K, "K"), _checks.as_gram(L, "L")
     _checks.check_same_shape(K, L, "K, L")
     if K.shape[0] < smallest:
         raise ValueError(f"K, L: this estimator needs at least {smallest} samples, got {K.shape[0]}")
+    return K, L
 
 
 def centre(K: jax.Array) -> jax.Array:
@@ -43,7 +43,7 @@ def centre(K: jax.Array) -> jax.Array:
       [1] Gretton, Bousquet, Smola, Schoelkopf, "Measuring statistical dependence with Hilbert-Schmidt norms", ALT 2005,
           definition 2.
     """
-    _checks.check_gram(K)
+    K = _checks.as_gram(K)
     # One entry taken off everywhere cancels in exact arithmetic, and leaves exact zeros of a constant kernel.
     K = K - jax.lax.stop_gradient(K[0, 0])
     rows = K - jnp.mean(K, axis=1, keepdims=True)
@@ -70,7 +70,7 @@ def centre_against(K_xa: jax.Array, K_aa: jax.Array) -> jax.Array:
       [1] Schoelkopf, Smola, Mueller, "Nonlinear component analysis as a kernel eigenvalue problem", Neural Computation
           1998, appendix A.
     """
-    _checks.check_gram(K_aa, "K_aa")
+    K_xa, K_aa = _checks.as_floats(K_xa, "K_xa"), _checks.as_gram(K_aa, "K_aa")
     if jnp.ndim(K_xa) != 2 or K_xa.shape[1] != K_aa.shape[0]:
         raise ValueError(f"K_xa: expected shape [n, {K_aa.shape[0]}] to go with K_aa, got {jnp.shape(K_xa)}")
     anchors = jnp.mean(K_aa, axis=0, keepdims=True)
@@ -97,7 +97,7 @@ def u_centre(K: jax.Array) -> jax.Array:
       [1] Szekely, Rizzo, "Partial distance correlation with methods for dissimilarities", Annals of Statistics 2014,
           definition 2.
     """
-    _checks.check_gram(K)
+    K = _checks.as_gram(K)
     n = K.shape[0]
     if n < 4:
         raise ValueError(f"K: U-centring needs at least 4 samples, got {n}")
@@ -127,7 +127,7 @@ def hsic_biased(K: jax.Array, L: jax.Array) -> jax.Array:
       [1] Gretton et al., "A kernel statistical test of independence", NIPS 2007, eq. 4. The ALT 2005 paper divides by
           (n - 1)^2.
     """
-    check_grams(K, L, 1)
+    K, L = as_grams(K, L, 1)
     return jnp.mean(centre(K) * centre(L))
 
 
@@ -151,7 +151,7 @@ def hsic_unbiased(K: jax.Array, L: jax.Array) -> jax.Array:
       [2] Szekely, Rizzo, "Partial distance correlation with methods for dissimilarities", Annals of Statistics 2014,
           proposition 1.
     """
-    check_grams(K, L, 4)
+    K, L = as_grams(K, L, 4)
     n = K.shape[0]
     return jnp.sum(u_centre(K) * u_centre(L)) / (n * (n - 3))
 
@@ -206,7 +206,7 @@ def hsic_normalised(K: jax.Array, L: jax.Array) -> jax.Array:
       [1] Cortes, Mohri, Rostamizadeh, "Algorithms for learning kernels based on centered alignment", JMLR 2012,
           definition 4.
     """
-    check_grams(K, L, 2)
+    K, L = as_grams(K, L, 2)
     return correlation(K, centre(K), L, centre(L))
 
 

@@ -23,13 +23,6 @@ def _check_pair(x: jax.Array, y: jax.Array, names: str) -> int:
     return jnp.shape(x)[0]
 
 
-def _check_labels(labels: jax.Array, name: str) -> None:
-    if jnp.ndim(labels) != 1 or not jnp.issubdtype(jnp.result_type(labels), jnp.integer):
-        raise ValueError(
-            f"{name}: expected integer labels of shape [n], got {jnp.result_type(labels)} of shape {jnp.shape(labels)}"
-        )
-
-
 def _check_neighbours(num_neighbours: int, n: int) -> None:
     if not 1 <= num_neighbours < n:
         raise ValueError(f"num_neighbours: expected 1 to n - 1 = {n - 1}, got {num_neighbours}")
@@ -97,8 +90,7 @@ def mutual_information_ksg(x: jax.Array, y: jax.Array, *, num_neighbours: int) -
     References:
       [1] Kraskov, Stoegbauer, Grassberger, "Estimating mutual information", Physical Review E 2004, eq. 8.
     """
-    _checks.check_samples(x)
-    _checks.check_samples(y, "y")
+    x, y = jnp.asarray(_checks.as_samples(x)), jnp.asarray(_checks.as_samples(y, "y"))
     n = _check_pair(x, y, "x, y")
     _check_neighbours(num_neighbours, n)
 
@@ -129,13 +121,13 @@ def mutual_information_mixed(x: jax.Array, labels: jax.Array, *, num_neighbours:
       Scalar in nats; near 0 for independent variables and often negative there. NaN when no label occurs twice.
 
     Raises:
-      ValueError: when x is not [n, d], labels are not integers [n], or k is out of range.
+      ValueError: when x is not [n, d], labels are not [n], or k is out of range.
+      TypeError: when labels are not integers.
 
     References:
       [1] Ross, "Mutual information between discrete and continuous data sets", PLoS ONE 2014, eq. 2.
     """
-    _checks.check_samples(x)
-    _check_labels(labels, "labels")
+    x, labels = jnp.asarray(_checks.as_samples(x)), jnp.asarray(_checks.as_labels(labels))
     n = _check_pair(x, labels, "x, labels")
     _check_neighbours(num_neighbours, n)
 
@@ -157,13 +149,14 @@ def mutual_information_mixed(x: jax.Array, labels: jax.Array, *, num_neighbours:
 
 
 def _joint_counts(labels_x: jax.Array, labels_y: jax.Array, num_x: int, num_y: int) -> jax.Array:
-    _check_labels(labels_x, "labels_x")
-    _check_labels(labels_y, "labels_y")
+    labels_x, labels_y = _checks.as_labels(labels_x, "labels_x"), _checks.as_labels(labels_y, "labels_y")
     _check_pair(labels_x, labels_y, "labels_x, labels_y")
     for count, name in ((num_x, "num_x"), (num_y, "num_y")):
         if count < 1:
             raise ValueError(f"{name}: expected at least 1, got {count}")
-    return jnp.zeros((num_x, num_y), jnp.int32).at[labels_x, labels_y].add(1, mode="drop")
+    # A negative index counts from the end.
+    inside_x, inside_y = (jnp.where(v < 0, count, v) for v, count in ((labels_x, num_x), (labels_y, num_y)))
+    return jnp.zeros((num_x, num_y), jnp.int32).at[inside_x, inside_y].add(1, mode="drop")
 
 
 def _plug_in(counts: jax.Array) -> jax.Array:
@@ -187,7 +180,8 @@ def mutual_information_plug_in(labels_x: jax.Array, labels_y: jax.Array, *, num_
       Scalar in nats, not negative; its bias under independence is near (num_x - 1) (num_y - 1) / (2 n).
 
     Raises:
-      ValueError: when labels are not integers [n] of one length, or a number is below 1.
+      ValueError: when labels are not [n] of one length, or a number is below 1.
+      TypeError: when labels are not integers.
 
     References:
       [1] Cover, Thomas, "Elements of Information Theory", 2nd edition, eq. 2.28.
@@ -208,7 +202,8 @@ def mutual_information_miller_madow(labels_x: jax.Array, labels_y: jax.Array, *,
       Scalar in nats, near 0 for independent labels and often negative there.
 
     Raises:
-      ValueError: when labels are not integers [n] of one length, or a number is below 1.
+      ValueError: when labels are not [n] of one length, or a number is below 1.
+      TypeError: when labels are not integers.
 
     References:
       [1] Miller, "Note on the bias of information estimates", in Information Theory in Psychology, 1955.

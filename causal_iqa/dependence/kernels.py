@@ -17,12 +17,12 @@ _PRECISION = jax.lax.Precision.HIGHEST
 _DIRECT_DIMENSIONS = 8
 
 
-def check_pair(x: jax.Array, y: jax.Array) -> None:
-    """Raises ValueError unless x is [n, d] and y [m, d]."""
-    _checks.check_samples(x)
-    _checks.check_samples(y, "y")
+def as_pair(x: jax.Array, y: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Both sample sets as floats; ValueError unless x is [n, d] and y [m, d], TypeError unless they are real."""
+    x, y = _checks.as_samples(x), _checks.as_samples(y, "y")
     if x.shape[1] != y.shape[1]:
         raise ValueError(f"x, y: expected samples of one dimension, got {x.shape[1]} and {y.shape[1]}")
+    return x, y
 
 
 def is_direct(x: jax.Array) -> bool:
@@ -50,7 +50,7 @@ def squared_distances(x: jax.Array, y: jax.Array) -> jax.Array:
     References:
       [1] Golub, Van Loan, "Matrix Computations", 4th edition, section 2.7 on cancellation.
     """
-    check_pair(x, y)
+    x, y = as_pair(x, y)
     if is_direct(x):
         total = jnp.zeros((x.shape[0], y.shape[0]), jnp.result_type(x, y))
         for i in range(x.shape[1]):
@@ -104,7 +104,7 @@ def linear(x: jax.Array, y: jax.Array) -> jax.Array:
     References:
       [1] Schoelkopf, Smola, "Learning with Kernels", MIT Press 2002, section 2.1.
     """
-    check_pair(x, y)
+    x, y = as_pair(x, y)
     return jnp.matmul(x, y.T, precision=_PRECISION)
 
 
@@ -132,7 +132,7 @@ def cosine(x: jax.Array, y: jax.Array) -> jax.Array:
     References:
       [1] Schoelkopf, Smola, "Learning with Kernels", MIT Press 2002, section 2.3, the normalised linear kernel.
     """
-    check_pair(x, y)
+    x, y = as_pair(x, y)
     return jnp.matmul(_unit_rows(x), _unit_rows(y).T, precision=_PRECISION)
 
 
@@ -149,13 +149,12 @@ def delta(labels_x: jax.Array, labels_y: jax.Array, *, dtype: DTypeLike = jnp.fl
 
     Raises:
       ValueError: when an argument is not [n].
+      TypeError: when labels are neither integers nor booleans.
 
     References:
       [1] Song, Smola, Gretton, Bedo, Borgwardt, "Feature selection via dependence maximization", JMLR 2012, section 5.
     """
-    for labels, name in ((labels_x, "labels_x"), (labels_y, "labels_y")):
-        if jnp.ndim(labels) != 1:
-            raise ValueError(f"{name}: expected labels of shape [n], got shape {jnp.shape(labels)}")
+    labels_x, labels_y = _checks.as_labels(labels_x, "labels_x"), _checks.as_labels(labels_y, "labels_y")
     return (jnp.asarray(labels_x)[:, None] == jnp.asarray(labels_y)[None, :]).astype(dtype)
 
 
@@ -180,7 +179,7 @@ def polynomial(
     References:
       [1] Schoelkopf, Smola, "Learning with Kernels", MIT Press 2002, section 2.1, eq. 2.15.
     """
-    check_pair(x, y)
+    x, y = as_pair(x, y)
     if degree < 1 or degree != int(degree):
         raise ValueError(f"degree: expected an integer of at least 1, got {degree}")
     products = jnp.matmul(x / bandwidth, (y / bandwidth).T, precision=_PRECISION)
@@ -204,8 +203,8 @@ def product(*grams: jax.Array) -> jax.Array:
     """
     if not grams:
         raise ValueError("grams: expected at least one kernel matrix, got none")
-    result = grams[0]
+    result = _checks.as_floats(grams[0], "grams")
     for gram in grams[1:]:
         _checks.check_same_shape(result, gram, "grams")
-        result = result * gram
+        result = result * _checks.as_floats(gram, "grams")
     return result

@@ -12,15 +12,16 @@ import jax.numpy as jnp
 from causal_iqa import _checks
 
 
-def _check(K_xx: jax.Array, K_yy: jax.Array, K_xy: jax.Array, smallest: int) -> tuple[int, int]:
-    _checks.check_gram(K_xx, "K_xx")
-    _checks.check_gram(K_yy, "K_yy")
+def _as_three(
+    K_xx: jax.Array, K_yy: jax.Array, K_xy: jax.Array, smallest: int
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    K_xx, K_yy, K_xy = _checks.as_gram(K_xx, "K_xx"), _checks.as_gram(K_yy, "K_yy"), _checks.as_floats(K_xy, "K_xy")
     n, m = K_xx.shape[0], K_yy.shape[0]
     if jnp.shape(K_xy) != (n, m):
         raise ValueError(f"K_xy: expected shape ({n}, {m}) to go with K_xx and K_yy, got {jnp.shape(K_xy)}")
     if min(n, m) < smallest:
         raise ValueError(f"K_xx, K_yy: this estimator needs at least {smallest} samples, got {min(n, m)}")
-    return n, m
+    return K_xx, K_yy, K_xy
 
 
 def mmd_squared_biased(K_xx: jax.Array, K_yy: jax.Array, K_xy: jax.Array) -> jax.Array:
@@ -40,7 +41,7 @@ def mmd_squared_biased(K_xx: jax.Array, K_yy: jax.Array, K_xy: jax.Array) -> jax
     References:
       [1] Gretton et al., "A kernel two-sample test", JMLR 2012, eq. 5.
     """
-    _check(K_xx, K_yy, K_xy, 1)
+    K_xx, K_yy, K_xy = _as_three(K_xx, K_yy, K_xy, 1)
     # One value taken off everywhere cancels in exact arithmetic, and saves digits of kernels near a constant.
     offset = jax.lax.stop_gradient(K_xy[0, 0])
     return jnp.mean(K_xx - offset) + jnp.mean(K_yy - offset) - 2.0 * jnp.mean(K_xy - offset)
@@ -63,7 +64,8 @@ def mmd_squared_unbiased(K_xx: jax.Array, K_yy: jax.Array, K_xy: jax.Array) -> j
     References:
       [1] Gretton et al., "A kernel two-sample test", JMLR 2012, eq. 3.
     """
-    n, m = _check(K_xx, K_yy, K_xy, 2)
+    K_xx, K_yy, K_xy = _as_three(K_xx, K_yy, K_xy, 2)
+    n, m = K_xy.shape
     offset = jax.lax.stop_gradient(K_xy[0, 0])
 
     def within(K: jax.Array, count: int) -> jax.Array:
@@ -102,8 +104,7 @@ def mmd_squared_linear(
     References:
       [1] Gretton et al., "A kernel two-sample test", JMLR 2012, lemma 14 and corollary 16.
     """
-    _checks.check_samples(x)
-    _checks.check_samples(y, "y")
+    x, y = jnp.asarray(_checks.as_samples(x)), jnp.asarray(_checks.as_samples(y, "y"))
     _checks.check_same_shape(x, y, "x, y")
     if x.shape[0] < 4:
         raise ValueError(f"x, y: the linear-time estimate needs at least 4 samples, got {x.shape[0]}")

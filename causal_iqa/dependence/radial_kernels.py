@@ -34,7 +34,7 @@ def distances(x: jax.Array, y: jax.Array) -> jax.Array:
     References:
       [1] Golub, Van Loan, "Matrix Computations", 4th edition, section 2.7 on cancellation.
     """
-    kernels.check_pair(x, y)
+    x, y = kernels.as_pair(x, y)
     # A power of two takes samples of any unit into the range of squares, and rounds nothing.
     largest = jax.lax.stop_gradient(jnp.maximum(jnp.max(jnp.abs(x)), jnp.max(jnp.abs(y))))
     scale = jnp.where(largest > 0, jnp.exp2(jnp.floor(jnp.log2(jnp.where(largest > 0, largest, 1.0)))), 1.0)
@@ -79,7 +79,7 @@ def laplace(x: jax.Array, y: jax.Array, *, bandwidth: jax.Array | float) -> jax.
       [1] Sriperumbudur, Gretton, Fukumizu, Schoelkopf, Lanckriet, "Hilbert space embeddings and metrics on probability
           measures", JMLR 2010, table 2.
     """
-    kernels.check_pair(x, y)
+    x, y = kernels.as_pair(x, y)
     n, d = x.shape
     padding = ((0, 0), (0, -d % _PASS))
     groups = tuple(jnp.pad(a, padding).T.reshape(-1, _PASS, len(a)) for a in (x, y))
@@ -209,7 +209,7 @@ def distance_induced(
       [1] Sejdinovic, Sriperumbudur, Gretton, Fukumizu, "Equivalence of distance-based and RKHS-based statistics in
           hypothesis testing", Annals of Statistics 2013, eq. 4.3 and theorem 24.
     """
-    kernels.check_pair(x, y)
+    x, y = kernels.as_pair(x, y)
     origin = jnp.zeros(x.shape[1], x.dtype) if origin is None else jnp.asarray(origin, x.dtype)
     if origin.shape != x.shape[1:]:
         raise ValueError(f"origin: expected shape {x.shape[1:]}, got {origin.shape}")

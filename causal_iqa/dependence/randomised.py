@@ -97,8 +97,7 @@ def randomised_test(f_x: jax.Array, f_y: jax.Array, f_z: jax.Array, *, ridge: ja
       [2] Cattaneo, Jansson, Newey, "Inference in linear regression models with many covariates and
           heteroscedasticity", JASA 2018, on the excess.
     """
-    for features, name in ((f_x, "f_x"), (f_y, "f_y"), (f_z, "f_z")):
-        _checks.check_samples(features, name)
+    f_x, f_y, f_z = (_checks.as_samples(f, name) for f, name in ((f_x, "f_x"), (f_y, "f_y"), (f_z, "f_z")))
     n = f_x.shape[0]
     if not n == f_y.shape[0] == f_z.shape[0]:
         raise ValueError(f"f_x, f_y, f_z: expected the same samples, got {n}, {f_y.shape[0]} and {f_z.shape[0]}")
@@ -163,8 +162,7 @@ def rcot_test(
     References:
       [1] Strobl, Zhang, Visweswaran, Journal of Causal Inference 2019, section 5.
     """
-    for samples, name in ((x, "x"), (y, "y"), (z, "z")):
-        _checks.check_samples(samples, name)
+    x, y, z = (_checks.as_samples(samples, name) for samples, name in ((x, "x"), (y, "y"), (z, "z")))
     key_x, key_y, key_z = jax.random.split(key, 3)
     f_x = _random_features(key_x, x, num_frequencies, bandwidth_x)
     f_y = _random_features(key_y, y, num_frequencies, bandwidth_y)
@@ -192,8 +190,9 @@ def rcit_test(
     References:
       [1] Strobl, Zhang, Visweswaran, Journal of Causal Inference 2019, section 4.
     """
-    if jnp.ndim(y) != 2 or jnp.ndim(z) != 2 or y.shape[0] != z.shape[0]:
-        raise ValueError(f"y, z: expected [n, d] of the same samples, got shapes {jnp.shape(y)} and {jnp.shape(z)}")
+    y, z = _checks.as_samples(y, "y"), _checks.as_samples(z, "z")
+    if y.shape[0] != z.shape[0]:
+        raise ValueError(f"y, z: expected [n, d] of the same samples, got shapes {y.shape} and {z.shape}")
     return rcot_test(
         key,
         x,

@@ -1,8 +1,10 @@
 """Gram matrices of what kernel ridge regression on a third variable leaves, R H K H R, R = ridge (H M H + ridge I)^-1.
 
-Up to 512 samples, or where M has full rank, by a Cholesky factor. For more samples of a variable of few dimensions,
-whose smooth kernel has a few dozen eigenvalues above rounding, by those: R = I - Q S (S + ridge I)^-1 Q', with an
-orthonormal basis Q of the range of H M H and S = Q' H M H Q.
+Where a few dozen eigenvalues of H M H are above rounding, as with a smooth kernel of few dimensions or a linear or
+polynomial one, by those: R = I - Q S (S + ridge I)^-1 Q', with an orthonormal basis Q of the range of H M H and
+S = Q' H M H Q. Otherwise by a Cholesky factor, or by all eigenvalues where its rounding would be more than a small part
+of the ridge. In every form directions within rounding of zero count as zero: with the large eigenvalues of a linear or
+polynomial kernel, what rounding leaves there would be above the ridge.
 """
 
 from typing import NamedTuple
@@ -12,13 +14,14 @@ import jax.numpy as jnp
 import jax.scipy.linalg
 
 from causal_iqa import _checks
-from causal_iqa.dependence.hsic import centre, check_grams
+from causal_iqa.dependence.hsic import as_grams, centre
 from causal_iqa.dependence.permutation_moments import orthonormal, probes
 
 _PRECISION = jax.lax.Precision.HIGHEST
-_DENSE_SAMPLES = 512
-# Sizes of the basis that are tried: one dimension needs some 25 directions, two need about 100.
-_RANKS = (32, 128)
+# Sizes of the basis that are tried from so many samples on: one dimension needs some 25 directions, two about 100.
+_RANKS = ((128, 32), (512, 128))
+# Eigenvalues below so many rounding units of the largest are rounding, and the share of the ridge it may come to.
+_ROUNDING_UNITS, _SHARE_ROUNDED = 8, 0.1
 # What the basis may miss, Frobenius: a share of the ridge, and so many rounding units of the matrix. `residual_maker`
 # loses some times more to rounding.
 _SHARE_MISSED, _UNITS_MISSED = 1e-2, 16
@@ -51,7 +54,7 @@ def residual_maker(K_z: jax.Array, *, ridge: jax.Array | float) -> jax.Array:
     References:
       [1] Zhang, Peters, Janzing, Schoelkopf, UAI 2011, eq. 10.
     """
-    _checks.check_gram(K_z, "K_z")
+    K_z = _checks.as_gram(K_z, "K_z")
     identity = jnp.eye(K_z.shape[0], dtype=K_z.dtype)
     factor = jax.scipy.linalg.cholesky(centre(K_z) + ridge * identity, lower=True)
     inverse = jax.scipy.linalg.solve_triangular(factor, identity, lower=True)
@@ -74,7 +77,7 @@ def residual_gram(K: jax.Array, R: jax.Array) -> jax.Array:
     References:
       [1] Zhang, Peters, Janzing, Schoelkopf, UAI 2011, eq. 11.
     """
-    check_grams(K, R, 1)
+    K, R = as_grams(K, R, 1)
     return _product(R, centre(K), R)
 
 
@@ -110,10 +113,32 @@ def _range(centred: jax.Array, rank: int) -> _Range:
     basis = orthonormal(_product(centred, signs[:, :rank]), rounding_units=1.0)
     basis = orthonormal(_product(centred, basis), rounding_units=1.0)
     images = _product(centred, jnp.concatenate([basis, signs[:, rank:]], axis=1))
-    core = _product(basis.T, images[:, :rank])
+    # Directions that only rounding gives are none: the ridge would not be above it.
+    strength = jnp.sqrt(jnp.sum(jnp.square(images[:, :rank]), axis=0))
+    real = strength > _ROUNDING_UNITS * jnp.finfo(centred.dtype).eps * jnp.max(strength)
+    basis = jnp.where(real[None, :], basis, 0.0)
+    core = _product(basis.T, jnp.where(real[None, :], images[:, :rank], 0.0))
     left = images[:, rank:] - _product(basis, core, _product(basis.T, signs[:, rank:]))
     missed, norm = (jnp.sqrt(jnp.sum(v * v) / _CHECKS) for v in (left, images[:, rank:]))
     return _Range(basis, (core + core.T) / 2, missed, norm)
+
+
+def _of_eigenvectors(
+    K_x: jax.Array, K_y: jax.Array, eigenvalues: jax.Array, basis: jax.Array, ridge: jax.Array
+) -> Residuals:
+    """From eigenvalues [r] of the centred matrix of Z and their eigenvectors [n, r]."""
+    varies = eigenvalues > _ROUNDING_UNITS * jnp.finfo(eigenvalues.dtype).eps * jnp.max(eigenvalues)
+    taken = jnp.where(varies, eigenvalues / (jnp.where(varies, eigenvalues, 1.0) + ridge), 0.0)[None, :]
+
+    def gram(K: jax.Array) -> jax.Array:
+        centred = centre(K)
+        image = _product(centred, basis)
+        half = (image - 0.5 * _product(basis * taken, _product(basis.T, image))) * taken
+        # (I - V T V') K (I - V T V'); a second product is faster than transposing the first.
+        return centred - _product(half, basis.T) - _product(basis, half.T)
+
+    squared = jnp.eye(len(K_x), dtype=K_x.dtype) - _product(basis * (2.0 * taken - taken * taken), basis.T)
+    return Residuals(gram(K_x), gram(K_y), centre(squared))
 
 
 def _of_low_rank(K_x: jax.Array, K_y: jax.Array, found: _Range, ridge: jax.Array) -> Residuals:
@@ -135,16 +160,25 @@ def _of_low_rank(K_x: jax.Array, K_y: jax.Array, found: _Range, ridge: jax.Array
     return Residuals(gram(K_x), gram(K_y), centre(squared))
 
 
+def _of_full_rank(
+    K_x: jax.Array, K_y: jax.Array, K_z: jax.Array, centred: jax.Array, norm: jax.Array, ridge: jax.Array
+) -> Residuals:
+    rounding = _ROUNDING_UNITS * jnp.finfo(centred.dtype).eps * norm
+    return jax.lax.cond(
+        rounding > _SHARE_ROUNDED * ridge,
+        lambda: _of_eigenvectors(K_x, K_y, *jnp.linalg.eigh((centred + centred.T) / 2), ridge),
+        lambda: _dense(K_x, K_y, K_z, ridge),
+    )
+
+
 @jax.custom_jvp
 def _residuals(K_x: jax.Array, K_y: jax.Array, K_z: jax.Array, ridge: jax.Array) -> Residuals:
-    n = len(K_z)
-    if n <= _DENSE_SAMPLES:
-        return _dense(K_x, K_y, K_z, ridge)
     centred = centre(K_z)
+    norm = jnp.sqrt(jnp.sum(centred * centred))
 
     def attempt(ranks: tuple[int, ...]) -> Residuals:
         if not ranks:
-            return _dense(K_x, K_y, K_z, ridge)
+            return _of_full_rank(K_x, K_y, K_z, centred, norm, ridge)
         found = _range(centred, ranks[0])
         tolerance = _SHARE_MISSED * ridge + _UNITS_MISSED * jnp.finfo(centred.dtype).eps * found.norm
         return jax.lax.cond(
@@ -153,7 +187,7 @@ def _residuals(K_x: jax.Array, K_y: jax.Array, K_z: jax.Array, ridge: jax.Array)
             lambda: attempt(ranks[1:]),
         )
 
-    return attempt(_RANKS)
+    return attempt(tuple(rank for least, rank in _RANKS if len(K_z) > least))
 
 
 @_residuals.defjvp
@@ -172,8 +206,8 @@ def residuals(K_x: jax.Array, K_y: jax.Array, K_z: jax.Array, *, ridge: jax.Arra
       ridge: positive, in the unit of the kernel; not multiplied by n.
 
     Returns:
-      `Residuals`: R H K H R of X and Y, and H R^2 H. Above 512 samples in a time of O(n^2) where Z's matrix has at most
-      128 eigenvalues above rounding and a hundredth of the ridge, with less rounding than the Cholesky form.
+      `Residuals`: R H K H R of X and Y, and H R^2 H. Above 128 samples in a time of O(n^2) where Z's matrix has at most
+      32 eigenvalues above rounding and a hundredth of the ridge, above 512 samples at most 128.
       Derivatives are those of the Cholesky form; mapped over many sample sets it takes the time of all forms.
 
     Raises:
@@ -183,6 +217,6 @@ def residuals(K_x: jax.Array, K_y: jax.Array, K_z: jax.Array, *, ridge: jax.Arra
       [1] Zhang, Peters, Janzing, Schoelkopf, UAI 2011, eq. 10 and 11.
       [2] Halko, Martinsson, Tropp, "Finding structure with randomness", SIAM Review 2011.
     """
-    check_grams(K_x, K_y, 4)
-    check_grams(K_x, K_z, 4)
+    K_x, K_y = as_grams(K_x, K_y, 4)
+    K_x, K_z = as_grams(K_x, K_z, 4)
     return _residuals(K_x, K_y, K_z, jnp.asarray(ridge, jnp.result_type(K_z)))

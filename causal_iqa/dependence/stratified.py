@@ -49,12 +49,10 @@ def stratify(labels: jax.Array, *, num_strata: int, largest: int) -> Strata:
     Raises:
       ValueError: when labels is not [n] or a number is below 1.
     """
-    if jnp.ndim(labels) != 1:
-        raise ValueError(f"labels: expected shape [n], got shape {jnp.shape(labels)}")
+    labels = jnp.asarray(_checks.as_labels(labels))
     for value, name in ((num_strata, "num_strata"), (largest, "largest")):
         if value < 1:
             raise ValueError(f"{name}: expected at least 1, got {value}")
-    labels = jnp.asarray(labels)
     order = jnp.argsort(labels, stable=True)
     ordered = labels[order]
     start = jnp.searchsorted(ordered, jnp.arange(num_strata, dtype=labels.dtype), side="left")
@@ -83,7 +81,7 @@ def quantile_cells(z: jax.Array, *, cells: tuple[int, ...]) -> jax.Array:
       [1] Kim, Neykov, Balakrishnan, Wasserman, "Local permutation tests for conditional independence", Annals of
           Statistics 2022, section 4, on binning; cells of equal count in place of equal width.
     """
-    _checks.check_samples(z, "z")
+    z = _checks.as_samples(z, "z")
     if len(cells) != z.shape[1] or min(cells) < 1:
         raise ValueError(f"cells: expected {z.shape[1]} numbers of at least 1, one a column of z, got {cells}")
     n = z.shape[0]
@@ -109,6 +107,7 @@ def centre_within(K: jax.Array, mask: jax.Array) -> jax.Array:
     Returns:
       [s, m, m]; zero outside the mask.
     """
+    K = _checks.as_floats(K, "K")
     pairs = mask[:, :, None] & mask[:, None, :]
     count = jnp.maximum(jnp.sum(mask, axis=1), 1).astype(K.dtype)[:, None, None]
     K = jnp.where(pairs, K - jax.lax.stop_gradient(K[:, :1, :1]), 0.0)
@@ -153,6 +152,7 @@ def stratified_permutation_test(
       [2] Phipson, Smyth, "Permutation p-values should never be zero", SAGMB 2010, eq. 2.
       [3] Rosenbaum, "Conditional permutation tests and the propensity score in observational studies", JASA 1984.
     """
+    K, L = _checks.as_floats(K, "K"), _checks.as_floats(L, "L")
     _check_stacked(K, L, mask, num_permutations)
     s, m = mask.shape
     count = jnp.sum(mask, axis=1).astype(K.dtype)
@@ -211,8 +211,7 @@ def conditional_permutation_test(
       [1] Kim, Neykov, Balakrishnan, Wasserman, "Local permutation tests for conditional independence", Annals of
           Statistics 2022, algorithm 1 and theorem 2.
     """
-    _checks.check_gram(K, "K")
-    _checks.check_gram(L, "L")
+    K, L = _checks.as_gram(K, "K"), _checks.as_gram(L, "L")
     _checks.check_same_shape(K, L, "K, L")
     if jnp.shape(labels) != K.shape[:1]:
         raise ValueError(f"labels: expected shape {K.shape[:1]} to go with K, got {jnp.shape(labels)}")

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import jax
 
 from causal_iqa import _tables
-from causal_iqa.dependence import aggregated_test, centred_alignment, distance, hsic, independence_tests
+from causal_iqa.dependence import aggregated, centred_alignment, distance, hsic, independence
 
 
 @dataclasses.dataclass(frozen=True)
@@ -158,7 +158,7 @@ TESTS = _tables.Table(
     {
         "permutation": TestSpec(
             name="permutation",
-            fn=independence_tests.hsic_permutation_test,
+            fn=independence.hsic_permutation_test,
             random=True,
             several_kernels=False,
             settings=("num_permutations",),
@@ -168,7 +168,7 @@ TESTS = _tables.Table(
         ),
         "gamma": TestSpec(
             name="gamma",
-            fn=independence_tests.hsic_gamma_test,
+            fn=independence.hsic_gamma_test,
             random=False,
             several_kernels=False,
             settings=(),
@@ -178,7 +178,7 @@ TESTS = _tables.Table(
         ),
         "spectral": TestSpec(
             name="spectral",
-            fn=independence_tests.hsic_spectral_test,
+            fn=independence.hsic_spectral_test,
             random=True,
             several_kernels=False,
             settings=("num_samples",),
@@ -188,7 +188,7 @@ TESTS = _tables.Table(
         ),
         "aggregated": TestSpec(
             name="aggregated",
-            fn=aggregated_test.hsic_aggregated_test,
+            fn=aggregated.hsic_aggregated_test,
             random=True,
             several_kernels=True,
             settings=("num_permutations", "level"),

@@ -67,7 +67,7 @@ class Choice(NamedTuple):
 
 def check_anchors(anchors: Anchors) -> None:
     """Raises ValueError or InputError unless a witness can be fitted on these anchors."""
-    _checks.check_samples(anchors.features, "anchors.features")
+    _checks.as_samples(anchors.features, "anchors.features")
     m = len(anchors.features)
     if np.shape(anchors.labels) != (m,):
         raise ValueError(f"anchors.labels: expected shape ({m},), got {np.shape(anchors.labels)}")
@@ -252,7 +252,7 @@ def fit_class_vectors(class_vectors: ClassVectors, *, temperature: float = 1.0) 
     """
     if not temperature > 0:
         raise ValueError(f"temperature: expected a positive number, got {temperature!r}")
-    _checks.check_samples(class_vectors.vectors, "class_vectors.vectors")
+    _checks.as_samples(class_vectors.vectors, "class_vectors.vectors")
     if np.shape(class_vectors.bias) != np.shape(class_vectors.vectors)[:1]:
         expected, got = np.shape(class_vectors.vectors)[:1], np.shape(class_vectors.bias)
         raise ValueError(f"class_vectors.bias: expected shape {expected}, got {got}")

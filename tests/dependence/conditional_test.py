@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import scipy.spatial
 import scipy.stats
 
 from causal_iqa.dependence import conditional, conditional_kernels
@@ -248,3 +249,19 @@ def test_bad_input_is_named():
         conditional.kci_spectral_test(jax.random.key(0), K, K, K, ridge=1e-3, num_simulations=0)
     with pytest.raises(ValueError, match="num_eigenvalues: expected at least 1, got 0"):
         conditional.kci_unconditional_spectral_test(jax.random.key(0), K, K, num_eigenvalues=0, num_simulations=9)
+
+
+def test_median_bandwidth_keeps_genuine_close_pairs():
+    # Heavy tails: most pairs are some 10^-5 of the largest distance apart, and none coincide.
+    x = np.exp(2 * np.random.default_rng(0).standard_normal((300, 1)))
+    expected = np.sqrt(2) * np.median(scipy.spatial.distance.pdist(x))
+    assert float(dependence.kci_median_bandwidth(np.asarray(x, np.float32))) == pytest.approx(expected, rel=1e-4)
+    twice = np.repeat(x, 2, axis=0)
+    apart = scipy.spatial.distance.pdist(twice)
+    expected = np.sqrt(2) * np.median(apart[apart > 0])
+    assert float(dependence.kci_median_bandwidth(np.asarray(twice, np.float32))) == pytest.approx(expected, rel=1e-4)
+    wide = np.random.default_rng(1).standard_normal((40, 12)) * np.exp(np.arange(40))[:, None] / 1e6
+    same = np.concatenate([wide, wide])
+    apart = scipy.spatial.distance.pdist(wide.astype(np.float32).astype(np.float64))
+    found = float(dependence.kci_median_bandwidth(np.asarray(same, np.float32)))
+    assert found == pytest.approx(np.sqrt(2) * np.median(np.repeat(apart, 4)), rel=1e-4)

@@ -32,8 +32,7 @@ def _single(grams):
 
 @pytest.fixture
 def small(monkeypatch):
-    monkeypatch.setattr(residuals, "_DENSE_SAMPLES", 16)
-    monkeypatch.setattr(residuals, "_RANKS", (6, 20))
+    monkeypatch.setattr(residuals, "_RANKS", ((16, 6), (16, 20)))
 
 
 # Widths of Z whose matrices have a handful of eigenvalues, a dozen, and as many as samples.
@@ -62,7 +61,7 @@ def test_derivatives_are_those_of_the_cholesky_form(small, monkeypatch):
         return compiled(jax.grad(statistic, argnums=(0, 1)))(grams[0], grams[2])
 
     by_rank = gradients()
-    monkeypatch.setattr(residuals, "_DENSE_SAMPLES", 64)
+    monkeypatch.setattr(residuals, "_RANKS", ())
     for value, expected in zip(by_rank, gradients(), strict=True):
         assert np.linalg.norm(expected) > 0.1
         np.testing.assert_allclose(value, expected, rtol=1e-4, atol=1e-5)
@@ -78,6 +77,25 @@ def test_derivatives_are_those_of_the_cholesky_form(small, monkeypatch):
 
     difference = (exact(1e-5) - exact(-1e-5)) / 2e-5
     np.testing.assert_allclose(np.sum(np.asarray(by_rank[1], np.float64) * direction), difference, rtol=1e-3)
+
+
+@pytest.mark.parametrize("ranks", [(), ((16, 6),)])
+@pytest.mark.parametrize("kind", ["linear", "quadratic", "cubic", "many dimensions"])
+def test_large_eigenvalues_leave_the_ridge_above_rounding(monkeypatch, kind, ranks):
+    # The matrices of linear and polynomial kernels: few eigenvalues, the largest 10^5 to 10^7 times the ridge.
+    monkeypatch.setattr(residuals, "_RANKS", ranks)
+    rng = np.random.default_rng(1)
+    z = 2 * rng.standard_normal((120, 40 if kind == "many dimensions" else 1))
+    x, y = z[:, :1] + rng.standard_normal((120, 1)), z[:, :1] ** 2 + rng.standard_normal((120, 1))
+
+    def gram(v):
+        return {"linear": v @ v.T, "quadratic": (v @ v.T + 1) ** 2, "cubic": (v @ v.T + 1) ** 3}.get(kind, v @ v.T)
+
+    grams = [gram(v) for v in (np.concatenate([x, z / 2], axis=1), y, z)]
+    left, right, squared = _exact(*grams)
+    found = compiled(lambda *grams: residuals.residuals(*grams, ridge=RIDGE))(*_single(grams))
+    np.testing.assert_allclose(np.sum(found.x.astype(np.float64) * found.y), np.sum(left * right), rtol=5e-3)
+    np.testing.assert_allclose(found.squared, squared, atol=2e-3)
 
 
 def test_a_condition_that_is_constant_takes_nothing(small):

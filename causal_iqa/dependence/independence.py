@@ -45,7 +45,7 @@ def pair(K: jax.Array, L: jax.Array, smallest: int) -> Pair:
     Raises:
       ValueError: when the matrices are not square, differ in shape, or n is below `smallest`.
     """
-    hsic.check_grams(K, L, smallest)
+    K, L = hsic.as_grams(K, L, smallest)
     n = K.shape[0]
     M, N = permutation_moments.traceless(K), permutation_moments.traceless(L)
     return Pair(M, N, M.product(N), M.trace * N.trace / (n - 1), M.unit * N.unit / n**2)

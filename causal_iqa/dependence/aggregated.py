@@ -6,7 +6,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from causal_iqa.dependence import hsic, independence_tests, permutation_moments, permutations
+from causal_iqa.dependence import hsic, independence, permutation_moments, permutations
 
 
 class HSICAggregatedTest(NamedTuple):
@@ -49,7 +49,7 @@ def bandwidth_collection(bandwidth: jax.Array | float, *, num_each_side: int) ->
 def _ranks(values: jax.Array) -> jax.Array:
     """Share of values [B, u, v] not below each, along the first axis, equal up to rounding counting as equal."""
     lowered = jnp.sort(values, axis=0)
-    slack = independence_tests.TIE_UNITS * jnp.finfo(values.dtype).eps
+    slack = independence.TIE_UNITS * jnp.finfo(values.dtype).eps
 
     def share(ordered: jax.Array, column: jax.Array) -> jax.Array:
         return 1.0 - jnp.searchsorted(ordered, column - slack, side="left") / len(ordered)
@@ -93,13 +93,12 @@ def hsic_aggregated_test(
           section 5 and eq. 17.
       [2] Westfall, Young, "Resampling-based multiple testing", Wiley 1993, section 2.6: the smallest p-value.
     """
-    independence_tests.check_resamples(num_permutations, "num_permutations")
+    independence.check_resamples(num_permutations, "num_permutations")
     if not Ks or not Ls:
         raise ValueError(f"Ks, Ls: expected at least one Gram matrix of each, got {len(Ks)} and {len(Ls)}")
     if not 0.0 < level < 1.0:
         raise ValueError(f"level: expected a number in (0, 1), got {level}")
-    for K in (*Ks, *Ls):
-        hsic.check_grams(Ks[0], K, 2)
+    Ks, Ls = ([hsic.as_grams(Ks[0], K, 2)[1] for K in grams] for grams in (Ks, Ls))
     sides = [[permutation_moments.traceless(K) for K in grams] for grams in (Ks, Ls)]
     A, B = (jnp.stack([m.matrix() / jnp.where(m.norm > 0, m.norm, 1.0) for m in side]) for side in sides)
     observed, null = permutations.permuted_products(key, A, B, num_permutations=num_permutations)
