@@ -43,6 +43,7 @@ def choose(
     seed: int,
     exclude_ids: Collection[str] = frozenset(),
     balanced: bool = False,
+    at_most: bool = False,
 ) -> np.ndarray:
     """Chooses images at random, reproducibly: with one seed, the first k of a longer choice are the choice of k.
 
@@ -53,12 +54,13 @@ def choose(
       exclude_ids: ids never chosen, e.g. those being judged when anchors are chosen.
       balanced: whether classes take turns, as long as each has images left. Reads every label; unlabelled images
         are left out.
+      at_most: whether fewer images will do where no more are available, even none.
 
     Returns:
       int64 [num], positions in the source.
 
     Raises:
-      InputError: when fewer images are available, or none.
+      InputError: when fewer images are available, or none, and that will not do.
     """
     if num is not None and num < 1:
         raise _checks.InputError(f"num: expected at least one image, got {num}")
@@ -69,7 +71,7 @@ def choose(
     exclude_ids = frozenset(exclude_ids)
     free = (i for i in order if not exclude_ids or source.id(int(i)) not in exclude_ids)
     chosen = np.fromiter(itertools.islice(free, num), np.int64)
-    if chosen.size < (num or 1):
+    if chosen.size < (num or 1) and not at_most:
         kind = "labelled " if balanced else ""
         raise _checks.InputError(
             f"num: expected {num or 'some'} images of {source.name} (split {source.split}), but only {chosen.size} "

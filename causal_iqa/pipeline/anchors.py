@@ -86,10 +86,8 @@ def choose_others(
       int64, positions in the first source; none when fewer than two are left.
     """
     excluded = data.shared_ids(anchor_source, source, indices)
-    num = min(num, sum(anchor_source.id(i) not in excluded for i in range(len(anchor_source))))
-    if num < 2:
-        return np.zeros(0, np.int64)
-    return data.choose(anchor_source, num, seed=seed, exclude_ids=excluded, balanced=True)
+    chosen = data.choose(anchor_source, num, seed=seed, exclude_ids=excluded, balanced=True, at_most=True)
+    return chosen if chosen.size >= 2 else chosen[:0]
 
 
 def anchor_kind(config: StudyConfig, study_labels: np.ndarray, anchor_labels: np.ndarray, heads: bool) -> str:

@@ -149,6 +149,8 @@ def test_too_many_or_no_images_is_said():
         data.choose(FakeSource(20), 21, seed=0)
     with pytest.raises(InputError, match=r"only 18 are there \(20 in all, 2 ids excluded\)"):
         data.choose(FakeSource(20), 19, seed=0, exclude_ids={"image1", "image2"})
+    assert data.choose(FakeSource(20), 21, seed=0, at_most=True).size == 20
+    assert data.choose(FakeSource(1), 5, seed=0, at_most=True, balanced=True).size == 0
     with pytest.raises(InputError, match="at least one"):
         data.choose(FakeSource(20), 0, seed=0)
     with pytest.raises(InputError, match="only 0"):
