@@ -1,7 +1,7 @@
 """Networks whose accuracy is judged and networks that give features, with import of real weight files."""
 
 from causal_iqa.backbones.architectures import TABLE, ArchitectureSpec, bundled, load, load_packaged, open_network
-from causal_iqa.backbones.budgets import Budget
+from causal_iqa.backbones.budgets import Budget, limited
 from causal_iqa.backbones.checkpoints import Checkpoint, MismatchError, read, save_safetensors
 from causal_iqa.backbones.compilation import compiler_options, cores
 from causal_iqa.backbones.dry_calls import check_network
@@ -42,6 +42,7 @@ __all__ = [
     "embed_prompts",
     "geometry",
     "host_network",
+    "limited",
     "load",
     "load_function",
     "load_packaged",

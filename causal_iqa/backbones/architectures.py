@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping
 from typing import NoReturn
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from causal_iqa import _checks, _tables
@@ -93,8 +92,6 @@ TABLE = _tables.Table(
 )
 
 
-# Integers that files hold beside weights and that no network here reads.
-_INDICES = ("position_ids", "relative_position_index")
 _LARGEST_PART = 4
 
 
@@ -138,31 +135,12 @@ def _refuse(name: str, checkpoint: checkpoints.Checkpoint) -> NoReturn:
     raise checkpoints.MismatchError(f"{checkpoint.path} does not fit {name}")
 
 
-def _check_numbers(checkpoint: checkpoints.Checkpoint) -> None:
-    """Raises InputError unless every weight is a finite real number as float32."""
-    real = {key: value for key, value in checkpoint.tensors.items() if key.rsplit(".", 1)[-1] not in _INDICES}
-    wrong = [
-        f"{key} ({value.dtype})"
-        for key, value in real.items()
-        if not (jnp.issubdtype(value.dtype, jnp.floating) or (not value.ndim and value.dtype.kind in "iu"))
-    ]
-    if wrong:
-        raise _checks.InputError(
-            f"{checkpoint.path}: weights should be floating point numbers, these are not: {', '.join(wrong[:8])}; "
-            "dequantise or convert them first"
-        )
-    with np.errstate(over="ignore"):
-        broken = [key for key, value in real.items() if not np.isfinite(value.astype(np.float32)).all()]
-    if broken:
-        raise _checks.InputError(f"{checkpoint.path}: not finite: {', '.join(broken[:8])}")
-
-
 def _network(name: str, checkpoint: checkpoints.Checkpoint, input_size: int | None) -> networks.Network:
     spec = _checks.lookup(TABLE, name, "architecture")
     checkpoint = _chosen(name, checkpoint)
     scripted = all(size in checkpoint.tensors for size in clip.SCRIPTED_SIZES)
     twins.check(name, checkpoint.path, checkpoint.tensors, checkpoint.stated, scripted=scripted)
-    _check_numbers(checkpoint)
+    checkpoints.check_numbers(checkpoint.path, checkpoint.tensors)
     network = spec.build(checkpoint, input_size)
     broken = [
         jax.tree_util.keystr(path)

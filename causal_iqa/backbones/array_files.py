@@ -3,17 +3,21 @@
 Each takes a budget and gives arrays by dotted names. Nothing a file contains is executed.
 """
 
+import contextlib
+import gc
 import hashlib
 import io
 import json
+import logging
 import math
 import os
 import pathlib
 import struct
+import tokenize
 import types
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -73,7 +77,7 @@ def read_safetensors(path: pathlib.Path, budget: budgets.Budget) -> Read:
     return Read(tensors, header.get("__metadata__") or {}, hashlib.sha256(content).hexdigest())
 
 
-def shards_of(path: pathlib.Path, budget: budgets.Budget = budgets.DEFAULT) -> dict[str, str]:
+def shards_of(path: pathlib.Path, budget: budgets.Budget | None = None) -> dict[str, str]:
     """Reads an index of shards, `{"weight_map": {tensor: file}}`.
 
     Args:
@@ -134,7 +138,7 @@ def read_numpy(path: pathlib.Path, budget: budgets.Budget) -> Read:
     return Read(tensors, {}, hashlib.sha256(content).hexdigest())
 
 
-def load_npz(content: bytes, path: str, budget: budgets.Budget = budgets.DEFAULT) -> dict[str, np.ndarray]:
+def load_npz(content: bytes, path: str, budget: budgets.Budget | None = None) -> dict[str, np.ndarray]:
     """Returns the arrays of an .npz archive, each member bounded before it is decompressed.
 
     Args:
@@ -148,6 +152,7 @@ def load_npz(content: bytes, path: str, budget: budgets.Budget = budgets.DEFAULT
     Raises:
       InputError: when it is damaged, holds pickled objects, or is larger than the budget.
     """
+    budget = budget or budgets.current()
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             members = archive.infolist()
@@ -165,6 +170,7 @@ def load_npz(content: bytes, path: str, budget: budgets.Budget = budgets.DEFAULT
         raise
     except (
         *(OSError, ValueError, KeyError, EOFError, RuntimeError, TypeError, SyntaxError, NotImplementedError),
+        *(tokenize.TokenError, IndexError),
         *(zipfile.BadZipFile, zlib.error, struct.error, OverflowError, MemoryError, RecursionError),
     ) as error:
         raise _checks.InputError(f"{path}: truncated, damaged or refused .npz file ({_one_line(error)})") from None
@@ -208,16 +214,8 @@ def read_orbax(path: pathlib.Path, budget: budgets.Budget) -> Read:
 
     _check_folder(path, budget)
     checkpointer = ocp.PyTreeCheckpointer()
-    try:
-        described = checkpointer.metadata(path.resolve())
-        described = getattr(described, "item_metadata", described)
-        described = jax.tree.leaves(getattr(described, "tree", described), is_leaf=lambda leaf: hasattr(leaf, "shape"))
-        budget.check(str(path), "the arrays", sum(map(_described_bytes, described)), "bytes")
-        tree = checkpointer.restore(path.resolve())
-    except _checks.InputError:
-        raise
-    except Exception as error:  # Its libraries raise whatever a damaged file leads them to.
-        raise _checks.InputError(f"{path}: cannot be read as an Orbax checkpoint ({_one_line(error)})") from None
+    with quiet_orbax():
+        tree = _restored(checkpointer, path, budget)
     leaves = jax.tree_util.tree_flatten_with_path(tree)[0]
     arrays = {
         ".".join(str(getattr(step, "key", getattr(step, "idx", step))) for step in place): np.asarray(leaf)
@@ -226,6 +224,36 @@ def read_orbax(path: pathlib.Path, budget: budgets.Budget) -> Read:
     }
     tensors = {name: value for name, value in arrays.items() if value.dtype != object}
     return Read(tensors, {}, hash_arrays(tensors))
+
+
+@contextlib.contextmanager
+def quiet_orbax() -> Iterator[None]:
+    """Keeps Orbax and the tasks it leaves behind from writing tracebacks of what is raised here in one line."""
+    loggers = [logging.getLogger(name) for name in ("absl", "asyncio")]
+    before = [logger.disabled for logger in loggers]
+    for logger in loggers:
+        logger.disabled = True
+    try:
+        yield
+    finally:
+        gc.collect()  # A task says what went wrong in it when it is collected.
+        for logger, was in zip(loggers, before, strict=True):
+            logger.disabled = was
+
+
+def _restored(checkpointer: Any, path: pathlib.Path, budget: budgets.Budget) -> Any:
+    try:
+        described = checkpointer.metadata(path.resolve())
+        described = getattr(described, "item_metadata", described)
+        described = jax.tree.leaves(getattr(described, "tree", described), is_leaf=lambda leaf: hasattr(leaf, "shape"))
+        budget.check(str(path), "the arrays", sum(map(_described_bytes, described)), "bytes")
+        return checkpointer.restore(path.resolve())
+    except _checks.InputError:
+        raise
+    except Exception as error:  # Its libraries raise whatever a damaged file leads them to.
+        reason = _one_line(error)
+    # Outside, so that nothing holds on to the tasks that failed.
+    raise _checks.InputError(f"{path}: cannot be read as an Orbax checkpoint ({reason})")
 
 
 def _described_bytes(leaf: Any) -> int:

@@ -1,9 +1,12 @@
 """What reading a file that somebody else made may cost, and bounded words about what it holds."""
 
+import contextlib
+import contextvars
 import dataclasses
 import os
 import pathlib
 import reprlib
+from collections.abc import Iterator
 from typing import Any
 
 from causal_iqa import _checks, _reading
@@ -28,11 +31,42 @@ class Budget:
         allowed = getattr(self, limit)
         if needed > allowed:
             raise _checks.InputError(
-                f"{path}: {what} needs {needed} {limit}, the budget is {allowed} (Budget({limit}=...) sets it)"
+                f"{path}: {what} needs {needed} {limit}, the budget is {allowed}, see backbones.limited({limit}=...)"
             )
 
 
-DEFAULT = Budget()
+_DEFAULT = Budget()
+_CURRENT = contextvars.ContextVar("budget", default=_DEFAULT)
+
+
+def current() -> Budget:
+    """The budget of readers that are given none: the default, or that of the `limited` around the call."""
+    return _CURRENT.get()
+
+
+@contextlib.contextmanager
+def limited(**limits: int) -> Iterator[Budget]:
+    """Sets the budget of everything that is read within: weights, parameters of metrics, vocabularies.
+
+    Args:
+      **limits: attributes of Budget; what is not named stays as it is.
+
+    Yields:
+      The budget.
+
+    Examples:
+      >>> with limited(bytes=2**20) as budget:
+      ...     budget.bytes == current().bytes == 2**20
+      True
+    """
+    budget = dataclasses.replace(current(), **limits)
+    token = _CURRENT.set(budget)
+    try:
+        yield budget
+    finally:
+        _CURRENT.reset(token)
+
+
 _REPR = reprlib.Repr()
 _REPR.maxlevel, _REPR.maxtuple, _REPR.maxlist, _REPR.maxdict, _REPR.maxstring, _REPR.maxlong = 2, 4, 4, 4, 60, 40
 
@@ -52,12 +86,12 @@ def short(value: Any) -> str:
         return type(value).__name__
 
 
-def read_bytes(path: str | os.PathLike[str], budget: Budget = DEFAULT, *, text: bool = False) -> bytes:
+def read_bytes(path: str | os.PathLike[str], budget: Budget | None = None, *, text: bool = False) -> bytes:
     """Reads a regular file within the budget.
 
     Args:
       path: of the file.
-      budget: for its bytes.
+      budget: for its bytes; None: the current one.
       text: whether the budget's `text` bounds it instead of its `bytes`.
 
     Returns:
@@ -66,7 +100,7 @@ def read_bytes(path: str | os.PathLike[str], budget: Budget = DEFAULT, *, text: 
     Raises:
       InputError: when it is missing, not readable, no regular file, or larger than the budget.
     """
-    path, limit = pathlib.Path(path), "text" if text else "bytes"
+    path, limit, budget = pathlib.Path(path), "text" if text else "bytes", budget or current()
     try:
         with _reading.open_regular(path) as file:
             budget.check(str(path), "the file", os.fstat(file.fileno()).st_size, limit)

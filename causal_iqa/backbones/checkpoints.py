@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import safetensors.numpy
 
@@ -57,14 +58,14 @@ class MismatchError(_checks.InputError):
     """The tensors of a file are not those of the architecture."""
 
 
-def read(path: str | os.PathLike[str], *, budget: budgets.Budget = budgets.DEFAULT) -> Checkpoint:
+def read(path: str | os.PathLike[str], *, budget: budgets.Budget | None = None) -> Checkpoint:
     """Reads a weight file. Nothing it contains is executed.
 
     Args:
       path: a .safetensors file, or the .safetensors.index.json of one in shards; a PyTorch .pt, .pth, .th, .bin, .ckpt
         or .tar file (zip archive or legacy stream) of tensors in dictionaries; a .npz file of Flax parameters, as
         big_vision writes them; a folder that Orbax wrote; or a folder with a model.safetensors or its index.
-      budget: what reading may cost; the default takes files of 16 GiB.
+      budget: what reading may cost; None: the current one, see `budgets.limited`, by default files of 16 GiB.
 
     Returns:
       The tensors, without what wrappers and training code put around them: the containers of a training checkpoint
@@ -75,7 +76,7 @@ def read(path: str | os.PathLike[str], *, budget: budgets.Budget = budgets.DEFAU
       InputError: for a missing, damaged, refused or unknown file, or one that the budget does not allow.
     """
     path = pathlib.Path(path)
-    found = _reader(path)(path, budget)
+    found = _reader(path)(path, budget or budgets.current())
     stored = state_dicts.cleaned(found.tensors)
     likely = state_dicts.likely(stored).tensors
     stated = statements.of(path, found.sha256, found.metadata)
@@ -146,6 +147,37 @@ def check_layout(checkpoint: Checkpoint, layout: Mapping[str, tuple[int, ...]], 
         f" (one shard of several; give {shard['root']}{_SAFETENSORS_SUFFIX}{array_files.INDEX_SUFFIX})" if shard else ""
     )
     raise MismatchError(f"{path}{hint} does not fit {architecture}: " + "; ".join(lines))
+
+
+# Integers that files hold beside weights and that no network here reads.
+_INDICES = ("position_ids", "relative_position_index")
+
+
+def check_numbers(path: str, tensors: Mapping[str, np.ndarray]) -> None:
+    """Raises InputError unless every weight is a finite real number as float32; scalars may be integers.
+
+    Args:
+      path: of the file, for the message.
+      tensors: by name.
+
+    Raises:
+      InputError: names the tensors of another type, and those with NaN or infinite numbers.
+    """
+    real = {key: value for key, value in tensors.items() if key.rsplit(".", 1)[-1] not in _INDICES}
+    wrong = [
+        f"{key} ({value.dtype})"
+        for key, value in real.items()
+        if not (jnp.issubdtype(value.dtype, jnp.floating) or (not value.ndim and value.dtype.kind in "iu"))
+    ]
+    if wrong:
+        raise _checks.InputError(
+            f"{path}: weights should be floating point numbers, these are not: {', '.join(wrong[:_LISTED])}; "
+            "dequantise or convert them first"
+        )
+    with np.errstate(over="ignore"):
+        broken = [key for key, value in real.items() if not np.isfinite(value.astype(np.float32)).all()]
+    if broken:
+        raise _checks.InputError(f"{path}: not finite: {', '.join(broken[:_LISTED])}")
 
 
 def _listed(mark: str, names: list[str], kind: str) -> list[str]:

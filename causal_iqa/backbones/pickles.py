@@ -139,7 +139,7 @@ _STEPS: Mapping[str, Callable[[_Machine, Any], Any]] = types.MappingProxyType(
 )
 
 
-def load(stream: BinaryIO, path: str, budget: budgets.Budget = budgets.DEFAULT) -> Any:
+def load(stream: BinaryIO, path: str, budget: budgets.Budget | None = None) -> Any:
     """Evaluates one pickle.
 
     Args:
@@ -153,7 +153,7 @@ def load(stream: BinaryIO, path: str, budget: budgets.Budget = budgets.DEFAULT) 
     Raises:
       InputError: when it is damaged, or asks for anything else, which the message names.
     """
-    machine = _Machine()
+    machine, budget = _Machine(), budget or budgets.current()
     try:
         for steps, (opcode, arg, _) in enumerate(pickletools.genops(stream)):
             if opcode.name == "STOP":

@@ -10,6 +10,7 @@ import gzip
 import html
 import importlib
 import importlib.util
+import io
 import json
 import os
 import pathlib
@@ -21,6 +22,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from causal_iqa import _checks
+from causal_iqa.backbones import budgets
 
 _START, _END = "<|startoftext|>", "<|endoftext|>"
 _WORD_END = "</w>"
@@ -128,7 +130,11 @@ def published_vocabulary(path: str | os.PathLike[str]) -> tuple[dict[str, int], 
     Returns:
       Token -> number, 49408 of them, and the merges in order.
     """
-    lines = gzip.decompress(pathlib.Path(path).read_bytes()).decode().split("\n")[1 : 1 + _NUM_MERGES]
+    budget = budgets.current()
+    with gzip.open(io.BytesIO(budgets.read_bytes(path, text=True))) as stream:
+        text = stream.read(budget.text + 1)
+    budget.check(str(path), "the vocabulary", len(text), "text")
+    lines = text.decode().split("\n")[1 : 1 + _NUM_MERGES]
     merges = [tuple(line.split()) for line in lines]
     letters = byte_letters()
     words = [*letters, *(letter + _WORD_END for letter in letters), *("".join(pair) for pair in merges), _START, _END]
@@ -136,14 +142,14 @@ def published_vocabulary(path: str | os.PathLike[str]) -> tuple[dict[str, int], 
 
 
 def _from_vocabulary(folder: pathlib.Path) -> Tokenizer:
-    vocabulary = json.loads((folder / "vocab.json").read_text("utf-8"))
-    lines = (folder / "merges.txt").read_text("utf-8").split("\n")
+    vocabulary = json.loads(budgets.read_bytes(folder / "vocab.json", text=True))
+    lines = budgets.read_bytes(folder / "merges.txt", text=True).decode().split("\n")
     merges = [tuple(line.split(" ")) for line in lines if line and not line.startswith("#version")]
     return clip_tokenizer(vocabulary, merges)
 
 
 def _from_tokenizer_json(path: pathlib.Path, kind: str) -> Tokenizer:
-    content = json.loads(path.read_text("utf-8"))
+    content = json.loads(budgets.read_bytes(path, text=True))
     if kind == "clip":
         model = content["model"]
         merges = [tuple(m.split(" ")) if isinstance(m, str) else tuple(m) for m in model["merges"]]
@@ -161,7 +167,8 @@ def _from_tokenizer_json(path: pathlib.Path, kind: str) -> Tokenizer:
 
 
 def _from_sentencepiece(path: pathlib.Path) -> Tokenizer:
-    model = _require("sentencepiece").SentencePieceProcessor(model_file=str(path))
+    content = budgets.read_bytes(path, text=True)
+    model = _require("sentencepiece").SentencePieceProcessor(model_proto=content)
     end = model.eos_id()
     return Tokenizer("siglip", lambda text: [*model.encode(canonical(text)), end], end, end)
 
@@ -229,11 +236,14 @@ def load(kind: str, path: str | os.PathLike[str]) -> Tokenizer:
             return clip_tokenizer(*published_vocabulary(path))
         if kind == "siglip" and path.suffix == ".model":
             return _from_sentencepiece(path)
-    except _checks.InputError:
-        raise
+    except _checks.InputError as error:
+        if str(path.parent) in str(error):
+            raise
+        raise _checks.InputError(f"{path}: {error}") from None
     # Both libraries raise bare Exceptions on damaged files.
     except Exception as error:
-        raise _checks.InputError(f"{path}: cannot be read as a tokenizer of {kind} ({error})") from error
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())[:160]}"
+        raise _checks.InputError(f"{path}: cannot be read as a tokenizer of {kind} ({reason})") from error
     raise _checks.InputError(f"{path}: not a vocabulary of {kind}")
 
 

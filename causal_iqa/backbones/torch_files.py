@@ -169,7 +169,7 @@ def _read_zip(content: bytes, path: str, budget: budgets.Budget) -> tuple[Any, d
     return loaded, buffers
 
 
-def read(content: bytes, path: str, budget: budgets.Budget = budgets.DEFAULT) -> dict[str, np.ndarray]:
+def read(content: bytes, path: str, budget: budgets.Budget | None = None) -> dict[str, np.ndarray]:
     """Returns the tensors of what `torch.save` or `torch.jit.save` wrote.
 
     Args:
@@ -184,6 +184,7 @@ def read(content: bytes, path: str, budget: budgets.Budget = budgets.DEFAULT) ->
     Raises:
       InputError: when the file is damaged, holds no tensors, or asks for anything else, which the message names.
     """
+    budget = budget or budgets.current()
     loaded, buffers = (_read_zip if content[:2] == b"PK" else _read_legacy)(content, path, budget)
     flat = {name: tensor for name, tensor in _flat(loaded, path, budget).items() if state_dicts.is_of_network(name)}
     if not flat:

@@ -88,6 +88,10 @@ def read_libsvm(content: bytes, ranges: np.ndarray = RANGES) -> SupportVectors:
         raise _checks.InputError(f"ranges of features: expected [36, 2], rising, got shape {np.shape(ranges)}")
     if not rows or not np.isfinite(vectors).all() or not np.isfinite(model.weights).all():
         raise _checks.InputError("libsvm model: expected finite support vectors, at least one")
+    if not np.isfinite([model.gamma, model.rho]).all() or not model.gamma > 0 or not np.isfinite(ranges).all():
+        raise _checks.InputError(
+            f"libsvm model: expected a positive gamma, finite rho and ranges, got gamma {model.gamma}, rho {model.rho}"
+        )
     return model
 
 

@@ -36,6 +36,7 @@ def channel_params(checkpoint: checkpoints.Checkpoint) -> dict[str, np.ndarray]:
     """
     shape = (1, sum(_CHANNELS), 1, 1)
     checkpoints.check_layout(checkpoint, {"alpha": shape, "beta": shape}, "the weights of dists")
+    checkpoints.check_numbers(checkpoint.path, checkpoint.tensors)
     alpha, beta = (np.asarray(checkpoint.tensors[name], np.float64).reshape(-1) for name in ("alpha", "beta"))
     total = alpha.sum() + beta.sum()
     if not np.isfinite(total) or total <= 0:

@@ -12,7 +12,7 @@ import numpy as np
 from causal_iqa import _checks, images
 from causal_iqa._roots import safe_sqrt
 from causal_iqa._settle import settle
-from causal_iqa.metrics import _filters, _pixels, _similarity, generalised_gaussian, natural_scene
+from causal_iqa.metrics import _filters, _numbers, _pixels, _similarity, generalised_gaussian, natural_scene
 
 FEATURES = 468
 # Reference [1], section III, and the authors' code: the side images are resized to, and of a block at full size.
@@ -337,5 +337,5 @@ def from_arrays(arrays: dict[str, np.ndarray]) -> IntegratedModel:
             "integrated model: expected mean, covariance, centre and components, or one cell array templateModel of "
             f"the four, got {', '.join(arrays) or 'none'}"
         )
-    mean, covariance, centre, components = (np.asarray(cell, np.float64) for cell in cells)
+    mean, covariance, centre, components = (_numbers.real(cell, "integrated model") for cell in cells)
     return IntegratedModel(mean.reshape(-1), covariance, centre.reshape(-1), components)

@@ -43,9 +43,16 @@ def trunk_params(trunk: str, checkpoint: checkpoints.Checkpoint) -> Any:
     head = {name: value for name, value in checkpoint.tensors.items() if name.startswith("classifier.")}
     if trunk == "squeezenet1_1":
         checkpoints.check_layout(checkpoint, squeezenet.layout(trunk, head, head=bool(head)), trunk)
+        checkpoints.check_numbers(checkpoint.path, _trunk_alone(checkpoint))
         return squeezenet.convert(checkpoint.tensors, head=False)
     checkpoints.check_layout(checkpoint, plain_cnn.layout(_CHAINS[trunk], head, head=bool(head)), trunk)
+    checkpoints.check_numbers(checkpoint.path, _trunk_alone(checkpoint))
     return plain_cnn.convert(_CHAINS[trunk], checkpoint.tensors, head=False)
+
+
+def _trunk_alone(checkpoint: checkpoints.Checkpoint) -> dict[str, np.ndarray]:
+    """The tensors that are read; torchvision's weights for features have a classifier of NaN."""
+    return {name: value for name, value in checkpoint.tensors.items() if not name.startswith("classifier.")}
 
 
 def trunk_features(trunk: str, params: Any, images: jax.Array) -> list[jax.Array]:
@@ -91,6 +98,7 @@ def linear_params(trunk: str, checkpoint: checkpoints.Checkpoint) -> list[np.nda
     )
     layout = {f"lin{i}.model.1.weight": (1, count, 1, 1) for i, count in enumerate(channels)}
     checkpoints.check_layout(checkpoint, layout, f"the linear layers of lpips for {trunk}")
+    checkpoints.check_numbers(checkpoint.path, checkpoint.tensors)
     weights = [np.asarray(checkpoint.tensors[name], np.float32).reshape(-1) for name in layout]
     if not all(np.isfinite(weight).all() and (weight >= 0).all() for weight in weights):
         raise _checks.InputError(f"{checkpoint.path}: expected finite weights that are not negative")

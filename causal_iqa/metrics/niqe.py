@@ -3,7 +3,6 @@
 import dataclasses
 import functools
 import importlib.resources
-import io
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +10,8 @@ import numpy as np
 
 from causal_iqa import _checks
 from causal_iqa._roots import safe_sqrt
-from causal_iqa.metrics import _filters, _pixels, natural_scene, spec
+from causal_iqa.backbones import array_files
+from causal_iqa.metrics import _filters, _numbers, _pixels, natural_scene, spec
 
 BLOCK = 96
 FEATURES = 36
@@ -181,8 +181,7 @@ def read_npz(content: bytes) -> PristineModel:
     Raises:
       ValueError: when the arrays are missing or misshapen (InputError), or the file is damaged.
     """
-    with np.load(io.BytesIO(content), allow_pickle=False) as stored:
-        return from_arrays({name: stored[name] for name in stored.files})
+    return from_arrays(array_files.load_npz(content, "pristine model"))
 
 
 def from_arrays(arrays: dict[str, np.ndarray]) -> PristineModel:
@@ -194,7 +193,7 @@ def from_arrays(arrays: dict[str, np.ndarray]) -> PristineModel:
             raise _checks.InputError(
                 f"pristine model: expected one array named {' or '.join(starts)}..., got {', '.join(arrays) or 'none'}"
             )
-        found[wanted] = np.asarray(arrays[names[0]], np.float64)
+        found[wanted] = _numbers.real(arrays[names[0]], f"pristine model: {names[0]}")
     return PristineModel(found["mean"].reshape(-1), found["covariance"])
 
 

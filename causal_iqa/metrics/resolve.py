@@ -9,10 +9,11 @@ import functools
 import hashlib
 import importlib.util
 import io
+import math
 import pathlib
-import pickle
+import struct
 import types
-import zipfile
+import zlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -22,7 +23,7 @@ import numpy as np
 import scipy.io
 
 from causal_iqa import _checks, backbones
-from causal_iqa.backbones import checkpoints, tokenizers
+from causal_iqa.backbones import array_files, budgets, checkpoints, pickles, tokenizers
 from causal_iqa.metrics import brisque, clip_iqa, dists, ilniqe, lpips, niqe, spec, table
 
 
@@ -46,16 +47,18 @@ _FLAT_WINDOWS = (
     "flat windows by the sign of MATLAB's rounding error, which differs with its release and processor: on images with "
     "many of them scores are not reproducible (docs/metrics.md)"
 )
-# What NumPy and SciPy raise on files that are not theirs.
-_DAMAGED = (OSError, ValueError, KeyError, TypeError, EOFError, NotImplementedError, zipfile.BadZipFile)
+# What SciPy raises on files that are not theirs.
+_DAMAGED = (
+    *(OSError, ValueError, KeyError, TypeError, EOFError, NotImplementedError, IndexError, MemoryError, RecursionError),
+    *(OverflowError, AttributeError, AssertionError, UnicodeError, struct.error, zlib.error),
+    scipy.io.matlab.MatReadError,
+)
 
 
-def _read(path: str) -> tuple[bytes, tuple[str, str]]:
-    try:
-        content = pathlib.Path(path).expanduser().read_bytes()
-    except OSError as error:
-        raise _checks.InputError(f"{path}: cannot read the metric's file ({error.strerror})") from None
-    return content, (pathlib.Path(path).name, hashlib.sha256(content).hexdigest())
+def _read(path: str, *, text: bool = False) -> tuple[bytes, tuple[str, str]]:
+    file = pathlib.Path(path).expanduser()
+    content = budgets.read_bytes(file, text=text)
+    return content, (file.name, hashlib.sha256(content).hexdigest())
 
 
 def _checkpoint(path: str) -> tuple[checkpoints.Checkpoint, tuple[str, str]]:
@@ -63,19 +66,32 @@ def _checkpoint(path: str) -> tuple[checkpoints.Checkpoint, tuple[str, str]]:
     return read, (pathlib.Path(path).name, read.sha256)
 
 
+def _matlab(content: bytes, path: str) -> dict[str, np.ndarray]:
+    """The arrays of a .mat file, whose sizes are looked at before they are decompressed."""
+    try:
+        described = scipy.io.whosmat(io.BytesIO(content))
+        # A number of MATLAB has eight bytes, sixteen where it is complex.
+        size = sum(16 * math.prod(map(int, shape)) for _, shape, _ in described)
+        budgets.current().check(path, "the file", size, "bytes")
+        stored = scipy.io.loadmat(io.BytesIO(content))
+    except _DAMAGED as error:
+        if isinstance(error, _checks.InputError):
+            raise
+        reason = " ".join(str(error).split())[:160]
+        raise _checks.InputError(f"truncated or damaged .mat file ({type(error).__name__}: {reason})") from None
+    return {name: value for name, value in stored.items() if not name.startswith("__")}
+
+
 def _model(path: str, make: Callable[[dict[str, np.ndarray]], Any]) -> tuple[Any, tuple[str, str]]:
     """A model made of the arrays of an .npz or .mat file."""
     content, file = _read(path)
     try:
-        if path.endswith(".mat"):
-            stored = scipy.io.loadmat(io.BytesIO(content))
-            return make({name: value for name, value in stored.items() if not name.startswith("__")}), file
-        with np.load(io.BytesIO(content), allow_pickle=False) as stored:
-            return make({name: stored[name] for name in stored.files}), file
+        read = _matlab if path.endswith(".mat") else array_files.load_npz
+        return make(read(content, pathlib.Path(path).name)), file
     except _checks.InputError as error:
         raise _checks.InputError(f"{path}: {error}") from None
-    except (*_DAMAGED, scipy.io.matlab.MatReadError) as error:
-        raise _checks.InputError(f"{path}: not a readable .npz or .mat file ({error})") from None
+    except (ValueError, TypeError, np.linalg.LinAlgError) as error:  # Arrays of another form.
+        raise _checks.InputError(f"{path}: not a model of this metric ({str(error)[:160]})") from None
 
 
 def _integrated(path: str) -> spec.MetricSpec:
@@ -151,17 +167,12 @@ def _brisque(
 
 
 def _support_vectors(path: str) -> spec.MetricSpec:
-    content, file = _read(path)
+    content, file = _read(path, text=True)
     try:
         model = brisque.read_libsvm(content)
     except _checks.InputError as error:
         raise _checks.InputError(f"{path}: {error}") from None
     return _brisque(f"brisque@{pathlib.Path(path).stem}", model, (file,), "the file and the original release")
-
-
-class _PlainUnpickler(pickle.Unpickler):
-    def find_class(self, module: str, name: str) -> Any:
-        raise pickle.UnpicklingError(f"asks for {module}.{name}")
 
 
 def _brisque_package() -> spec.MetricSpec:
@@ -174,10 +185,10 @@ def _brisque_package() -> spec.MetricSpec:
     folder = pathlib.Path(next(iter(found.submodule_search_locations))) / "models"
     (content, file), (scaling, scaling_file) = _read(f"{folder}/svm.txt"), _read(f"{folder}/normalize.pickle")
     try:
-        stored = _PlainUnpickler(io.BytesIO(scaling)).load()
+        stored = pickles.load(io.BytesIO(scaling), scaling_file[0])
         ranges = np.array([stored["min_"], stored["max_"]], np.float64).T
         model = brisque.read_libsvm(content, ranges)
-    except (pickle.UnpicklingError, KeyError, TypeError, ValueError, EOFError, IndexError) as error:
+    except (KeyError, TypeError, ValueError, IndexError) as error:
         raise _checks.InputError(f"brisque: the installed package holds no model known here ({error})") from None
     return _brisque("brisque@package", model, (file, scaling_file), "the registry's package brisque")
 

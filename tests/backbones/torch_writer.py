@@ -77,3 +77,10 @@ def dumps(value: Any) -> bytes:
         for number, array in enumerate(pickler.arrays):
             archive.writestr(f"net/data/{number}", array.tobytes())
     return stream.getvalue()
+
+
+def parts(archive: bytes) -> tuple[bytes, list[bytes]]:
+    """Returns the pickle of an archive that `dumps` wrote, and the bytes of its storages in order."""
+    with zipfile.ZipFile(io.BytesIO(archive)) as opened:
+        count = sum("/data/" in name for name in opened.namelist())
+        return opened.read("net/data.pkl"), [opened.read(f"net/data/{number}") for number in range(count)]
