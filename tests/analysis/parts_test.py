@@ -3,10 +3,11 @@
 import json
 import pathlib
 
+import jax
 import numpy as np
 import pytest
 
-from causal_iqa import alignment, pipeline
+from causal_iqa import alignment, causal, pipeline
 from causal_iqa.analysis import findings, network_outputs, parts, sets
 from causal_iqa.pipeline import Column
 from causal_iqa.report import study
@@ -144,3 +145,28 @@ def test_the_parts_of_an_analysis_are_told_in_order(config, table, tmp_path):
     (tmp_path / study.ERRORS).write_text("of an earlier analysis")
     study.write(tmp_path, config, table, found, {})
     assert not pathlib.Path(tmp_path / study.ERRORS).exists()
+
+
+def test_no_two_procedures_draw_from_one_key(config, table, monkeypatch):
+    """Bootstrap, permutation null, measures, halves and effects once shared the key of the seed itself."""
+    seen = {}
+
+    def watch(room, name):
+        original = getattr(room, name)
+
+        def watched(key, *arguments, **options):
+            one = key[0] if isinstance(key, tuple) else key
+            seen.setdefault(name, set()).add(tuple(np.asarray(jax.random.key_data(one)).tolist()))
+            return original(key, *arguments, **options)
+
+        monkeypatch.setattr(room, name, watched)
+
+    for name in ("bootstrap", "resample_conditions", "measure_intervals", "permutation_null", "half_samples"):
+        watch(alignment, name)
+    watch(causal, "average_effects")
+    watch(sets, "align_sets")
+    found = findings.analyse(config, _COLUMNS, table)
+    assert found.failures == () and len(seen) == 7
+    keys = [key for own in seen.values() for key in own]
+    assert len(keys) == len(set(keys)) == 7
+    assert tuple(np.asarray(jax.random.key_data(jax.random.key(config.seed))).tolist()) not in keys
