@@ -14,7 +14,7 @@ import optax
 import tqdm
 
 from causal_iqa import _checks, _files, data, images
-from causal_iqa.backbones import checkpoints, objectives, scene_cnn
+from causal_iqa.backbones import array_files, checkpoints, objectives, scene_cnn
 from causal_iqa.data import scenes
 
 PRECISIONS = ("float32", "bfloat16")
@@ -237,8 +237,14 @@ class _Checkpoints:
         try:
             path.mkdir(parents=True, exist_ok=True)
             found = json.loads(note.read_text()) if note.exists() else settings
-        except (OSError, ValueError) as error:
-            raise _checks.InputError(f"checkpoint_dir: {path} cannot be used ({error})") from error
+        except OSError as error:
+            raise _checks.InputError(f"checkpoint_dir: {path} cannot be used ({error.strerror})") from error
+        except (ValueError, RecursionError):
+            found = None
+        if not isinstance(found, dict):
+            raise _checks.InputError(
+                f"checkpoint_dir: {note} is damaged; remove it to go on from the checkpoints with the same flags"
+            )
         changed = [f"{k} ({found.get(k)!r} there, {v!r} now)" for k, v in settings.items() if found.get(k) != v]
         if changed:
             raise _checks.InputError(f"checkpoint_dir: {path} holds another run: {', '.join(changed[:4])}")
@@ -248,7 +254,7 @@ class _Checkpoints:
         self.restoring = ocp.args.StandardRestore
         # Written before training goes on, so that a kill can cost no more than the steps since.
         options = ocp.CheckpointManagerOptions(max_to_keep=2, enable_async_checkpointing=False)
-        self.manager = ocp.CheckpointManager(path, options=options)
+        self.manager, self.path = ocp.CheckpointManager(path, options=options), path
 
     def latest(self, params: Any, state: Any, losses: np.ndarray) -> tuple[int, Any, Any, np.ndarray]:
         """The step to go on from, with what was there; what was given, at step 0, when there is nothing."""
@@ -256,7 +262,17 @@ class _Checkpoints:
             return 0, params, state, losses
         number = self.manager.latest_step()
         like = {"params": params, "state": state, "losses": losses}
-        found = self.manager.restore(number, args=self.restoring(like))
+        reason = ""
+        with array_files.quiet_orbax():
+            try:
+                found = self.manager.restore(number, args=self.restoring(like))
+            except Exception as error:  # Orbax raises whatever a damaged file leads it to.
+                reason = " ".join(str(error).split())[:160] or type(error).__name__
+        if reason:
+            raise _checks.InputError(
+                f"checkpoint_dir: the checkpoint {self.path / str(number)} is damaged ({reason}); remove it to go on "
+                "from the one before"
+            )
         return number, found["params"], found["state"], np.array(found["losses"])
 
     def save(self, number: int, params: Any, state: Any, losses: np.ndarray) -> None:
@@ -298,6 +314,10 @@ def train(
     _check(config, (source, evaluation_source))
     size = config.image_size or (source.image_shape[0] if source.image_shape else scenes.SIZE)
     pixels, labels = _load(source, config.num_images, size, config)
+    if len(pixels) < config.batch_size:
+        raise _checks.InputError(
+            f"batch_size: {config.batch_size} is more than the {len(pixels)} training images that can be read"
+        )
     held_pixels, held_labels = _load(evaluation_source, config.num_evaluation, size, config)
     num_outputs = objectives.OBJECTIVES[config.objective].num_outputs or len(source.class_names)
 

@@ -14,7 +14,7 @@ import dataclasses
 import json
 import pathlib
 
-from causal_iqa import data
+from causal_iqa import InputError, data
 from causal_iqa.backbones import checkpoints, objectives, training
 from causal_iqa.cli import common, flagset
 from causal_iqa.report import figures
@@ -38,8 +38,15 @@ _STEPS = FLAGS.integer("steps", _DEFAULTS.steps, "Optimiser steps.")
 _CHECKPOINT_DIR = FLAGS.string("checkpoint_dir", None, "Folder of checkpoints, to go on after a stop.")
 
 FLAGS.group("Images")
-_SPLIT = FLAGS.string("split", "train", "Split to train on.")
-_EVALUATION_SPLIT = FLAGS.string("evaluation_split", "test", "Split to evaluate on.")
+_SPLIT = FLAGS.string(
+    "split", None, "Split to train on (default: train; of a folder its subfolder train, or else the folder itself)."
+)
+_EVALUATION_SPLIT = FLAGS.string(
+    "evaluation_split",
+    None,
+    "Split to evaluate on (default: test; of a folder its subfolder test, val or validation, or else images that are "
+    "held out of the training ones).",
+)
 _CLASSES = FLAGS.string("classes", None, "File with one class name per line, in label order, for a folder.")
 _CLASS_ORDER = FLAGS.choice(
     "class_order",
@@ -67,15 +74,59 @@ _SEED = FLAGS.integer("seed", _DEFAULTS.seed, "Of the parameters, the order and 
 _CHECKPOINT_EVERY = FLAGS.integer("checkpoint_every", 500, "Steps between checkpoints.", lower_bound=1)
 
 
-def _open(split: str) -> data.Source:
-    source = data.open_source(
-        _DATASET.value,
-        split=split,
-        data_dir=_DATA_DIR.value,
-        classes=_CLASSES.value,
-        class_order=_CLASS_ORDER.value,
-        max_pixels=_MAX_PIXELS.value,
-    )
+_HELD_OUT_SHARE = 0.2
+_EVALUATION_FOLDERS = ("test", "val", "validation")
+
+
+def _splits() -> tuple[str | None, str | None, bool]:
+    """The splits to train and to evaluate on, and whether the evaluation images are held out of the training ones."""
+    split, evaluation_split = _SPLIT.value, _EVALUATION_SPLIT.value
+    scheme, _, rest = _DATASET.value.partition(":")
+    if scheme != "folder":
+        return split or "train", evaluation_split or "test", False
+    folder = pathlib.Path(rest).expanduser()
+    if split is None and (folder / "train").is_dir():
+        split = "train"
+    if evaluation_split is None and split is not None:
+        evaluation_split = next((name for name in _EVALUATION_FOLDERS if (folder / name).is_dir()), None)
+    return split, evaluation_split, evaluation_split is None
+
+
+def _sources(config: training.TrainConfig) -> tuple[training.TrainConfig, data.Source, data.Source]:
+    """The run's settings, no more images than there are, and the images to train and to evaluate on."""
+    split, evaluation_split, held_out = _splits()
+    source = _open(split)
+    if not held_out:
+        evaluation = _open(evaluation_split)
+    else:
+        order = data.choose(source, None, seed=config.seed)
+        count = max(1, min(config.num_evaluation, int(_HELD_OUT_SHARE * len(order))))
+        if len(order) < 2:
+            raise InputError(f"dataset: {source.name} has {len(order)} images, expected at least two")
+        source, evaluation = data.Part(source, order[count:]), data.Part(source, order[:count])
+    given = FLAGS.values
+    sizes = {"num_images": len(source), "num_evaluation": len(evaluation)}
+    # Only the defaults give way: a number that was asked for is refused where there are fewer.
+    fewer = {name: min(size, getattr(config, name)) for name, size in sizes.items() if not given[name].present}
+    return dataclasses.replace(config, **fewer), source, evaluation
+
+
+def _open(split: str | None) -> data.Source:
+    data.check_spec(_DATASET.value)
+    scheme, _, rest = _DATASET.value.partition(":")
+    if scheme == "folder" and _OBJECTIVE.value != "label":
+        # No class is read, so the images may lie anyhow.
+        folder = pathlib.Path(rest).expanduser() / (split or "")
+        source = data.open_images(str(folder), max_pixels=_MAX_PIXELS.value)
+    else:
+        source = data.open_source(
+            _DATASET.value,
+            split=split,
+            data_dir=_DATA_DIR.value,
+            classes=_CLASSES.value,
+            class_order=_CLASS_ORDER.value,
+            max_pixels=_MAX_PIXELS.value,
+        )
     for line in data.remarks(source):
         print(line)
     return source
@@ -87,14 +138,16 @@ def main(_: list[str]) -> None:
     config = training.TrainConfig(**{name: FLAGS.values[name].value for name in names})
     checkpoints.check_name(_OUTPUT.value)
     common.check_writable(_OUTPUT.value, "output")
+    config, source, evaluation = _sources(config)
     result = training.train(
         config,
-        _open(_SPLIT.value),
-        _open(_EVALUATION_SPLIT.value),
+        source,
+        evaluation,
         checkpoint_dir=_CHECKPOINT_DIR.value,
         checkpoint_every=_CHECKPOINT_EVERY.value,
     )
-    notes = {"dataset": _DATASET.value, "split": _SPLIT.value, "evaluation_split": _EVALUATION_SPLIT.value}
+    split, evaluation_split, _ = _splits()
+    notes = {"dataset": _DATASET.value, "split": split or "none", "evaluation_split": evaluation_split or "held out"}
     training.save(_OUTPUT.value, config, result, notes)
     curve = pathlib.Path(_OUTPUT.value).with_suffix(".png")
     figures.save(figures.learning_curve(result.losses, config.objective, result.evaluation), curve)

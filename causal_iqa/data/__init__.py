@@ -15,6 +15,7 @@ from causal_iqa.data.classes import CLASS_ORDERS, read_classes
 from causal_iqa.data.folder import FolderSource, open_folder, open_images
 from causal_iqa.data.identity import copies, place, shared_ids
 from causal_iqa.data.open import check_spec, open_source
+from causal_iqa.data.part import Part
 from causal_iqa.data.sources import UNLABELLED, Example, Source, UnreadableImage, remarks
 from causal_iqa.data.tfds_source import TfdsSource, open_tfds
 from causal_iqa.data.walk import PassedOver
@@ -28,6 +29,7 @@ __all__ = [
     "Example",
     "FolderSource",
     "LabelledImages",
+    "Part",
     "PassedOver",
     "Source",
     "TfdsSource",

@@ -1,0 +1,54 @@
+"""Some of the images of a source, as a source."""
+
+import dataclasses
+
+import numpy as np
+
+from causal_iqa.data.sources import Example, Source
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Part:
+    """Images of a source by their positions, for instance those that are held out of training.
+
+    Attributes:
+      source: where they are.
+      indices: int [n], their positions there.
+    """
+
+    source: Source
+    indices: np.ndarray
+
+    @property
+    def name(self) -> str:
+        """Where the images come from."""
+        return self.source.name
+
+    @property
+    def split(self) -> str | None:
+        """The part of the dataset that the source is."""
+        return self.source.split
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The classes in label order."""
+        return self.source.class_names
+
+    @property
+    def image_shape(self) -> tuple[int, int] | None:
+        """(height, width) shared by all images."""
+        return self.source.image_shape
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def __getitem__(self, index: int) -> Example:
+        return self.source[int(self.indices[index])]
+
+    def id(self, index: int) -> str:
+        """Returns an image's id."""
+        return self.source.id(int(self.indices[index]))
+
+    def label(self, index: int) -> int:
+        """Returns an image's label."""
+        return self.source.label(int(self.indices[index]))
