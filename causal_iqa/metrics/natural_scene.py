@@ -219,9 +219,9 @@ def flat_signs() -> tuple[float, ...]:
     whether such a pixel counts as negative, positive or not at all in the asymmetric fits: it moves BRISQUE by up to
     ten per cent on images with flat patches. Which it is depends on the last bits of a singular value decomposition and
     on the order of a sum, so on the release of MATLAB and the processor. Those assumed here, Intel's library and fused
-    multiply-adds from the last tap to the first, were not fitted: they give the one choice of 729 for the six grey
+    multiply-adds from the last tap to the first, are one of twelve arithmetics that all give I08: the one choice of 729 for the six grey
     levels of the flat patches of TID2013's I08 that has both its published NIQE (to twelve digits) and its published
-    BRISQUE, and NIQE of I03 to 1e-4. Other orders of the sum and dgesvd do too, and differ from this in up to 76 of the
+    BRISQUE, and of NIQE of I03 to 1e-3. Other orders of the sum and dgesvd do too, and differ from this in up to 76 of the
     256 levels; docs/metrics.md says how far scores lie apart between them.
 
     Returns:
