@@ -217,12 +217,12 @@ def flat_signs() -> tuple[float, ...]:
 
     There the sum of weights times a constant may miss the constant by a rounding error, and the error's sign decides
     whether such a pixel counts as negative, positive or not at all in the asymmetric fits: it moves BRISQUE by up to
-    ten per cent on images with flat patches. Which it is depends on the last bits of a singular value decomposition and
-    on the order of a sum, so on the release of MATLAB and the processor. Those assumed here, Intel's library and fused
-    multiply-adds from the last tap to the first, are one of twelve arithmetics that all give I08: the one choice of 729 for the six grey
-    levels of the flat patches of TID2013's I08 that has both its published NIQE (to twelve digits) and its published
-    BRISQUE, and of NIQE of I03 to 1e-3. Other orders of the sum and dgesvd do too, and differ from this in up to 76 of the
-    256 levels; docs/metrics.md says how far scores lie apart between them.
+    ten per cent on images with flat patches. Which it is depends on the last bits of a singular value decomposition
+    and on the order of a sum, so on the release of MATLAB and the processor. Those assumed here, Intel's library and
+    fused multiply-adds from the last tap to the first, are one of twelve arithmetics that all give I08: the one choice
+    of 729 for the six grey levels of the flat patches of TID2013's I08 that has both its published NIQE (to twelve
+    digits) and its published BRISQUE, and of NIQE of I03 to 1e-3. Other orders of the sum and dgesvd do too, and
+    differ from this in up to 76 of the 256 levels; docs/metrics.md says how far scores lie apart between them.
 
     Returns:
       -1, 0 or 1 for each grey level 0..255.
