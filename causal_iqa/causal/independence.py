@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from causal_iqa import dependence
+from causal_iqa.causal import permuted_images
 from causal_iqa.causal.graphs import Independence
 
 # Fewer rows, or fewer in strata with company, decide nothing.
@@ -126,10 +127,11 @@ def independence_test(
     """Tests X _||_ Y | Z on rows that are independent draws.
 
     The test follows the kinds of columns. Nothing given: HSIC with the permutation law's gamma approximation, or
-    permutations below 50 rows. Labels given: HSIC with permutations within strata, exact, where no stratum has more
-    than 64 rows. A number given, or larger strata: KCI up to 1500 rows, RCIT on random features beyond. Numbers are
-    seen as normal scores through a Gaussian kernel with the median heuristic, labels through the delta kernel, and a
-    pair (degradation d, severity s) through (1 + delta(d, d')) k(s, s') / 2.
+    permutations below 50 rows and where all but some 40 rows have one label. Labels given: HSIC with permutations
+    within strata, exact, where no stratum has more than 64 rows. A number given, or larger strata: KCI up to 1500 rows,
+    RCIT on random features beyond. Numbers are seen as normal scores through a Gaussian kernel with the median
+    heuristic, labels through the delta kernel, and a pair (degradation d, severity s) through
+    (1 + delta(d, d')) k(s, s') / 2.
 
     Args:
       key: random key of permutations or features.
@@ -182,10 +184,22 @@ def hsic_gamma_p_value(K: np.ndarray, L: np.ndarray) -> float:
 
 def _unconditional(key: jax.Array, x: Column, y: Column, num_permutations: int) -> IndependenceTest:
     K, L = _gram(x), _gram(y)
+    for labelled, other in ((x, L), (y, K)):
+        if labelled.numbers is None and _is_scarce(labelled.labels):
+            p_value = permuted_images.drawn_kernel_p_value(
+                key, other, labelled.labels, num_permutations=num_permutations
+            )
+            return IndependenceTest(p_value, "HSIC, permutations", len(K), "")
     if len(K) < _LEAST_GAMMA_ROWS:
         found = _permutation_test(key, K, L, num_permutations)
         return IndependenceTest(float(found.p_value), "HSIC, permutations", len(K), "")
     return IndependenceTest(hsic_gamma_p_value(K, L), "HSIC, gamma", len(K), "")
+
+
+def _is_scarce(labels: np.ndarray) -> bool:
+    member = labels[None] == np.unique(labels)[:, None]
+    centred = member - member.mean(axis=1, keepdims=True)
+    return permuted_images.effective_count(centred[:, None]) < permuted_images.LEAST_OF_RARER
 
 
 def _within_strata(key: jax.Array, x: Column, y: Column, labels: np.ndarray, num_permutations: int) -> IndependenceTest:

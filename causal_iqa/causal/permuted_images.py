@@ -4,6 +4,8 @@ Features are [F, C, N] and [G, C, N], F and G of them under C conditions for N i
 of a condition. T_c = sum_n f_cn g_cn' is the covariance [F, G] of condition c times N.
 """
 
+from collections.abc import Callable
+
 import jax
 import numpy as np
 
@@ -11,7 +13,9 @@ from causal_iqa.causal import quadratic_forms
 
 # Drawing ends when so many permutations reach the statistic: their share is then known to 14 %.
 _ENOUGH = 50
-_FIRST_DRAWS = 250
+_FIRST_DRAWS, _MOST_DRAWS = 250, 2000
+# With fewer images of the rarer outcome no law of large numbers helps: images are permuted.
+LEAST_OF_RARER = 40
 # Numbers gathered at once.
 _BLOCK = 2**20
 # Equal up to rounding counts as equal.
@@ -84,10 +88,67 @@ def drawn_p_value(
 
     Args:
       key: random key.
-      f: [F, C, N].
-      g: [G, C, N].
+      f: [F, C, N], or C of 1 where it is the same under all conditions.
+      g: [G, C, N], likewise; quick where it has one value for most images.
       num_permutations: B, the most that are drawn.
       signed: the statistic is |sum_c T_c| (of one feature each) instead of sum_c |T_c|^2.
+
+    Returns:
+      As `sequential_p_value`.
+    """
+    conditions = max(f.shape[1], g.shape[1])
+    f, g = (np.broadcast_to(one, (len(one), conditions, one.shape[2])) for one in (f, g))
+    rows = _sparse(g)
+    return sequential_p_value(
+        key, lambda orders: _statistics(f, rows, orders, signed), f.shape[2], num_permutations=num_permutations
+    )
+
+
+def drawn_kernel_p_value(key: jax.Array, K: np.ndarray, labels: np.ndarray, *, num_permutations: int) -> float:
+    """P(HSIC >= observed) over drawn permutations, of a kernel with labels most of which are the same.
+
+    Args:
+      key: random key.
+      K: Gram matrix [n, n].
+      labels: [n].
+      num_permutations: B, the most that are drawn.
+
+    Returns:
+      As `sequential_p_value`.
+
+    References:
+      [1] A. Gretton et al. (2007), A kernel statistical test of independence, NIPS.
+    """
+    K = np.asarray(K, np.float64)
+    K = K - K.mean(axis=0) - K.mean(axis=1, keepdims=True) + K.mean()
+    levels, place = np.unique(labels, return_inverse=True)
+    commonest = np.bincount(place).argmax()
+    rare = np.flatnonzero(place != commonest)
+    # The rows of K sum to 0, so that the block of the commonest label is that of all others together.
+    member = np.column_stack([place[rare] == level for level in range(len(levels)) if level != commonest])
+    weights = member.astype(np.float64) @ member.T + 1.0
+
+    def statistics(orders: np.ndarray) -> np.ndarray:
+        total = np.empty(len(orders))
+        step = max(1, _BLOCK // len(rare) ** 2)
+        for first in range(0, len(orders), step):
+            at = orders[first : first + step, rare]
+            total[first : first + step] = np.tensordot(K[at[:, :, None], at[:, None, :]], weights)
+        return total
+
+    return sequential_p_value(key, statistics, len(K), num_permutations=num_permutations)
+
+
+def sequential_p_value(
+    key: jax.Array, statistics: Callable[[np.ndarray], np.ndarray], num_images: int, *, num_permutations: int
+) -> float:
+    """P-value of drawn permutations that ends once it is known.
+
+    Args:
+      key: random key.
+      statistics: orders of the images [b, N] -> statistic [b].
+      num_images: N.
+      num_permutations: B, the most that are drawn.
 
     Returns:
       50 / l where the 50th permutation that reaches the observed statistic is the l-th, else (1 + their number) over
@@ -97,17 +158,16 @@ def drawn_p_value(
       [1] J. Besag, P. Clifford (1991), Sequential Monte Carlo p-values, Biometrika 78.
     """
     rng = np.random.default_rng(np.asarray(jax.random.key_data(key)).astype(np.uint32))
-    n = f.shape[2]
-    rows = _sparse(g)
-    observed = _statistics(f, rows, np.arange(n)[None], signed)[0]
+    observed = statistics(np.arange(num_images)[None])[0]
+    least = observed - _ROUNDING * abs(observed)
     reached, drawn, round_size = 0, 0, _FIRST_DRAWS
     while drawn < num_permutations:
         count = min(round_size, num_permutations - drawn)
-        orders = rng.permuted(np.broadcast_to(np.arange(n), (count, n)), axis=1)
-        hits = np.flatnonzero(_statistics(f, rows, orders, signed) >= observed * (1 - _ROUNDING))
+        orders = rng.permuted(np.broadcast_to(np.arange(num_images), (count, num_images)), axis=1)
+        hits = np.flatnonzero(statistics(orders) >= least)
         if reached + len(hits) >= _ENOUGH:
             return float(_ENOUGH / (drawn + hits[_ENOUGH - reached - 1] + 1))
-        reached, drawn, round_size = reached + len(hits), drawn + count, 2 * round_size
+        reached, drawn, round_size = reached + len(hits), drawn + count, min(2 * round_size, _MOST_DRAWS)
     return (1 + reached) / (1 + num_permutations)
 
 

@@ -20,8 +20,6 @@ from causal_iqa.causal.independence import LEAST_ROWS, IndependenceTest, hsic_ga
 
 # Polynomials of the ranks of a column of numbers.
 _DEGREE = 3
-# With fewer images of the rarer outcome no law of large numbers helps: images are permuted.
-_LEAST_OF_RARER = 40
 
 
 class CommonSignTest(NamedTuple):
@@ -97,12 +95,12 @@ def within_condition_independence_test(
         return IndependenceTest(math.nan, "", pair.num_rows, pair.reason)
     f, g = pair.f, pair.g
     name = "squared covariances within conditions"
+    if sides := _by_scarcity(f, g):
+        p_value = permuted_images.drawn_p_value(key, *sides, num_permutations=num_permutations)
+        return IndependenceTest(p_value, f"{name}, images permuted", pair.num_rows, "")
     if 1 in (f.shape[1], g.shape[1]):
         p_value = hsic_gamma_p_value(*(np.einsum("fcn,fcm->nm", one, one, optimize=True) for one in (f, g)))
         return IndependenceTest(p_value, f"{name}, gamma law", pair.num_rows, "")
-    if _scarce(f, g):
-        p_value = permuted_images.drawn_p_value(key, f, g, num_permutations=num_permutations)
-        return IndependenceTest(p_value, f"{name}, images permuted", pair.num_rows, "")
     return IndependenceTest(permuted_images.saddle_point_p_value(f, g), f"{name}, saddle-point law", pair.num_rows, "")
 
 
@@ -137,8 +135,8 @@ def common_sign_test(key: jax.Array, x: np.ndarray, y: np.ndarray, *, num_permut
         # What never changes over the conditions needs no sum over them.
         f, g = f.sum(axis=1, keepdims=True), g.sum(axis=1, keepdims=True)
     z = float((f * g).sum() / math.sqrt(permuted_images.variance_of_sum(f, g)))
-    if _scarce(f, g):
-        p_value = permuted_images.drawn_p_value(key, f, g, num_permutations=num_permutations, signed=True)
+    if sides := _by_scarcity(f, g):
+        p_value = permuted_images.drawn_p_value(key, *sides, num_permutations=num_permutations, signed=True)
         return CommonSignTest(p_value, z, "sum of covariances, images permuted", pair.num_rows, "")
     return CommonSignTest(float(2 * stats.norm.sf(abs(z))), z, "sum of covariances, normal law", pair.num_rows, "")
 
@@ -171,5 +169,9 @@ def _features(values: np.ndarray, is_label: bool, degree: int) -> np.ndarray:
     return np.array([one for one in centred if np.abs(one).max() > 1e-9])
 
 
-def _scarce(f: np.ndarray, g: np.ndarray) -> bool:
-    return min(permuted_images.effective_count(f), permuted_images.effective_count(g)) < _LEAST_OF_RARER
+def _by_scarcity(f: np.ndarray, g: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+    """The two with the scarcer one last where an outcome is scarce, else nothing."""
+    counts = [permuted_images.effective_count(one) for one in (f, g)]
+    if min(counts) >= permuted_images.LEAST_OF_RARER:
+        return None
+    return (f, g) if counts[1] <= counts[0] else (g, f)

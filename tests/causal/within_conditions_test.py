@@ -78,7 +78,8 @@ def test_laws_are_those_of_drawn_permutations(key, monkeypatch):
     laws = [[test(key, *tables, num_permutations=0) for tables in weak] for test in tests]
     assert {one.method for one in laws[0]} == {"squared covariances within conditions, saddle-point law"}
     assert {one.method for one in laws[1]} == {"sum of covariances, normal law"}
-    monkeypatch.setattr(within_conditions, "_LEAST_OF_RARER", 1000)
+    monkeypatch.setattr(permuted_images, "LEAST_OF_RARER", 1000)
+    monkeypatch.setattr(permuted_images, "_ENOUGH", 10_000)
     for test, law in zip(tests, laws, strict=True):
         drawn = [test(key, *tables, num_permutations=1999).p_value for tables in weak]
         np.testing.assert_allclose([one.p_value for one in law], drawn, atol=0.05)
@@ -86,12 +87,14 @@ def test_laws_are_those_of_drawn_permutations(key, monkeypatch):
 
 
 def test_a_label_is_tested_by_its_kernel(key):
-    scores, _, scene = _tables(3, related=True)
+    scores, _, scene = _tables(3, related=True, n=120)
     label = (scene > 0).astype(int)
     found = causal.clustered_test(key, scores, label, num_permutations=0, y_is_label=True)
-    assert (found.method, found.num_rows) == ("squared covariances within conditions, gamma law", 360)
+    assert (found.method, found.num_rows) == ("squared covariances within conditions, gamma law", 720)
     assert found.p_value < 1e-3
     rng = np.random.default_rng(0)
+    rare = causal.clustered_test(key, scores, np.arange(120) < 3, num_permutations=99, y_is_label=True)
+    assert rare.method == "squared covariances within conditions, images permuted"
     p_values = [
         causal.clustered_test(key, scores, rng.permutation(label), num_permutations=0, y_is_label=True).p_value
         for _ in range(100)
@@ -124,6 +127,22 @@ def test_statistic_counts_as_a_loop_does(key):
         sum((one**2).sum() * (other**2).sum() for c in range(6) for one in pair.f[:, c] for other in pair.g[:, c]) / 39
     )
     assert mean == pytest.approx(np.mean(null), rel=0.15)
+
+
+def test_two_of_a_hundred_are_no_law_of_large_numbers(key):
+    """Both rare rows in one of ten conditions happens by chance in 9 %; the gamma law says 2 %."""
+    labels, condition = (np.arange(100) % 50 == 0).astype(int), np.arange(100) % 10
+    found = causal.independence_test(key, causal.Column(condition), causal.Column(labels), num_permutations=999)
+    assert found.method == "HSIC, permutations"
+    assert found.p_value == pytest.approx(9 / 99, abs=0.03)
+    K = (condition == condition[:, None]).astype(float)
+    exact = permuted_images.drawn_kernel_p_value(key, K, labels, num_permutations=2000)
+    # By brute force, from centred matrices.
+    rng = np.random.default_rng(0)
+    H = np.eye(100) - 0.01
+    L = H @ (labels == labels[:, None]) @ H
+    null = [(K * L[order][:, order]).sum() for order in (rng.permutation(100) for _ in range(1000))]
+    assert exact == pytest.approx((np.array(null) >= (K * L).sum() - 1e-9).mean(), abs=0.03)
 
 
 def test_effective_count_is_that_of_the_rarer_outcome():
