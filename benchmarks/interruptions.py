@@ -25,7 +25,8 @@ from absl import app, flags
 
 from causal_iqa import _files, data
 
-_KILLS = flags.DEFINE_integer("kills", 50, "Kills in all, over the three commands.")
+_KILLS = flags.DEFINE_integer("kills", 50, "Kills in all, over the commands.")
+_COMMANDS = flags.DEFINE_list("commands", ["align", "score", "audit"], "Of which runs are killed; audit needs align.")
 _IN_A_ROW = flags.DEFINE_integer("in_a_row", 5, "Kills before a run may finish.")
 _SEED = flags.DEFINE_integer("seed", 0, "Of the moments and the signals.")
 _JSON = flags.DEFINE_string("json", None, "File to write.")
@@ -125,11 +126,11 @@ def disturb(command: Command, kills: int, in_a_row: int, draw: random.Random) ->
     while left:
         _restore(command.folder, before)
         for _ in range(min(in_a_row, left)):
-            left -= 1
             process = _start(command)
             try:
                 process.wait(timeout=draw.uniform(0, seconds))
             except subprocess.TimeoutExpired:
+                left -= 1  # Whoever was done before is not counted.
                 number = draw.choice(_SIGNALS)
                 counts[number.name] = counts.get(number.name, 0) + 1
                 process.send_signal(number)
@@ -180,7 +181,7 @@ def main(_: list[str]) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
         os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(folder / "compiled"))
-        commands = _commands(folder)
+        commands = [command for command in _commands(folder) if command.name in _COMMANDS.value]
         for place, command in enumerate(commands):
             kills = _KILLS.value * (place + 1) // len(commands) - _KILLS.value * place // len(commands)
             command.folder.mkdir(exist_ok=True)
