@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from scipy import optimize, special
+from scipy import optimize, special, stats
 
 from causal_iqa import alignment
 
@@ -120,10 +120,15 @@ def test_errors_are_their_formulas():
     assert found.mean_absolute == pytest.approx(0.22 / 3)
     assert found.bias == pytest.approx(0.02 / 3)
     assert (found.worst, found.coverage, found.num_conditions) == (pytest.approx(0.1), pytest.approx(1 / 3), 3)
-    # Two degradations: the resamples are a twice, b twice, or both, which says nothing.
+    # Two degradations say nothing of others.
     assert np.isnan(found.low) and np.isnan(found.high)
-    more = alignment.accuracy_errors(np.full(6, 0.5), 0.5 + np.array([0.1, 0.1, 0.1, 0.1, 0.1, 0.4]), list("abcdef"))
-    assert more.low == pytest.approx(0.1) and more.low < more.mean_absolute < more.high <= 0.4
+    errors = np.array([0.1, 0.12, 0.1, 0.2, 0.1, 0.4])
+    more = alignment.accuracy_errors(np.full(6, 0.5), 0.5 + errors, list("abcdef"), level=0.9)
+    logs = np.log([np.delete(errors, i).mean() for i in range(6)])
+    reach = stats.t.ppf(0.95, 5) * np.sqrt(5 / 6 * np.square(logs - logs.mean()).sum())
+    assert (more.low, more.high) == pytest.approx(tuple(errors.mean() * np.exp([-reach, reach])))
+    one = alignment.accuracy_errors(np.full(6, 0.5), 0.5 + np.array([0, 0, 0, 0, 0, 0.3]), list("abcdef"))
+    assert np.isnan(one.low) and one.mean_absolute == pytest.approx(0.05)
     assert np.isnan(alignment.accuracy_errors(predicted, truth, groups).coverage)
     nothing = alignment.accuracy_errors(np.full(5, np.nan), truth, groups)
     assert json.dumps(nothing.as_dict(), allow_nan=False) and nothing.num_conditions == 0
