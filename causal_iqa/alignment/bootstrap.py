@@ -27,6 +27,8 @@ class Resamples(NamedTuple):
     corrected: *between* corrected for attenuation, and draws around it with the covariance of its jackknife; may
       exceed 1. NaN where `reliability.reason` says why, None where it was not computed.
     reliability: of the condition means that *between* compares.
+    fisher: whether the resamples are alike in spread on Fisher's scale, as those of degradations are, and standard
+      errors are taken there.
     """
 
     between: np.ndarray
@@ -34,6 +36,7 @@ class Resamples(NamedTuple):
     pooled: np.ndarray
     corrected: np.ndarray | None = None
     reliability: attenuation.Reliability = attenuation.UNKNOWN
+    fisher: bool = False
 
 
 class _Job(NamedTuple):

@@ -12,6 +12,7 @@ from causal_iqa.alignment.bootstrap import NUMBERS, Resamples
 from causal_iqa.alignment.intervals import Difference, centred, paired_difference
 
 ADJUSTMENTS = ("holm", "bh")
+_NEAREST = 1 - 1e-4
 
 
 class Comparison(NamedTuple):
@@ -36,6 +37,7 @@ def compare(
 ) -> list[Comparison]:
     """Compares all pairs of metrics, or all with one baseline, in every number.
 
+    Resamples of degradations are skewed near 1; their standard errors are those of the difference on Fisher's scale.
     p-values of B resamples cannot fall below 2 / (B + 1), which no adjustment over many pairs survives; so what is
     adjusted is the normal p-value, 2 P(Z > |difference| / standard error).
 
@@ -114,7 +116,10 @@ def adjust(p_values: np.ndarray, method: str) -> np.ndarray:
 
 def _normal(first: Resamples, second: Resamples, number: str) -> float:
     number = "corrected" if number == "between" else number
-    values = centred(first, number) - centred(second, number)
+    pair = [centred(one, number) for one in (first, second)]
+    if first.fisher and second.fisher:
+        pair = [np.arctanh(np.clip(values, -_NEAREST, _NEAREST)) for values in pair]
+    values = pair[0] - pair[1]
     drawn = values[1:][np.isfinite(values[1:])]
     if not np.isfinite(values[0]) or drawn.size < 2:
         return np.nan

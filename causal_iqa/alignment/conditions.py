@@ -127,7 +127,7 @@ def resample_conditions(
         own = found[id(scores[metric][name])][name]
         images = resamples[metric][name]
         out[metric][name] = images._replace(
-            **{number: _moved(centred(images, number), normal, own[number]) for number in NUMBERS}
+            **{number: _moved(centred(images, number), normal, own[number]) for number in NUMBERS}, fisher=True
         )
     return out
 
@@ -168,7 +168,7 @@ def move_between(key: jax.Array, resamples: Resamples, deviations: np.ndarray) -
       Resamples of images and degradations.
     """
     normal = normal_draws(_keys.named(key, "draws"), len(deviations), len(resamples.between) - 1)
-    return resamples._replace(between=_moved(centred(resamples, "between"), normal, deviations))
+    return resamples._replace(between=_moved(centred(resamples, "between"), normal, deviations), fisher=True)
 
 
 def _members(degradations: Sequence[str]) -> np.ndarray:

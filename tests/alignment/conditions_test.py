@@ -69,6 +69,11 @@ def test_the_number_stays_and_the_interval_widens(key):
         assert a.rho == b.rho and b.low <= b.rho <= b.high
         assert b.high - b.low > a.high - a.low
     assert like_these.between.high - like_these.between.low > 2 * (fixed.between.high - fixed.between.low)
+    # Near 1 resamples are skewed: the standard error is that of the difference on Fisher's scale.
+    other = both["q"]["net"]._replace(pooled=both["q"]["net"].pooled[::-1].copy())
+    z = np.arctanh(both["q"]["net"].pooled) - np.arctanh(other.pooled)
+    compared = {one.number: one for one in alignment.compare({"a": both["q"]["net"], "b": other})}
+    assert compared["pooled"].p_normal == pytest.approx(2 * stats.norm.sf(abs(z[0]) / z[1:].std(ddof=1)))
     # The same draws of degradations serve all scores: against itself a score never differs.
     difference = alignment.paired_difference(both["q"]["net"], both["q"]["net"])
     assert difference.corrected == (0.0, 0.0, 0.0, 1.0)
