@@ -62,7 +62,7 @@ def judged_networks(config: pipeline.StudyConfig, table: pipeline.ScoreTable, nu
         wrong = np.where(np.isfinite(correct[clean]), np.where(correct[clean] == 1, table.labels, -1), np.nan)
         predictions = table.columns.get(f"{choice.name}/prediction", {clean: wrong})[clean]
         predictions = np.where(np.isfinite(correct[clean]), predictions, np.nan)
-        means = pipeline.mean_over_images(correct)
+        means = pipeline.mean_over_images(correct.astype(np.float64))
         found.append(
             Judged(
                 pipeline.clean_accuracy(choice.name, predictions, table.labels, num_classes),

@@ -201,7 +201,7 @@ def test_information_of_labels_is_the_sum_over_cells():
 def test_bad_information_arguments_are_named():
     with pytest.raises(ValueError, match="num_neighbours: expected 1 to n - 1 = 23, got 24"):
         dependence.mutual_information_ksg(X32, Y32, num_neighbours=24)
-    with pytest.raises(ValueError, match="labels: expected integer labels"):
+    with pytest.raises(TypeError, match="labels: expected integer labels"):
         dependence.mutual_information_mixed(X32, Y32[:, 0], num_neighbours=3)
     with pytest.raises(ValueError, match="num_y: expected at least 1, got 0"):
         dependence.mutual_information_plug_in(LABELS, LABELS, num_x=3, num_y=0)

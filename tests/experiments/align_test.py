@@ -81,7 +81,7 @@ def _end(cut, part, number):
         time.sleep(0.01)
     process.send_signal(number)
     _, errors = process.communicate()
-    return process.returncode, errors.splitlines()[-1]
+    return process.returncode, (errors.splitlines() or [""])[-1]
 
 
 def test_a_killed_run_goes_on_to_the_same_summary(whole):
