@@ -80,7 +80,7 @@ def _headline(summary: Mapping[str, Any], config: Mapping[str, Any]) -> str:
     for name, entry in _by_between(summary["metrics"]):
         if not _SIZE.search(name) and entry["family"] == "label_free":
             gains = (entry.get("gains", {}).get(yardstick, {}) for yardstick in tables.HEADLINE)
-            rows.append([f"`{name}`", *(_gain(gain.get("corrected")) for gain in gains)])
+            rows.append([audit_text.name(name), *(_gain(gain.get("corrected")) for gain in gains)])
     head = ["corrected between, gain over", *(yardstick.replace("_", " ") for yardstick in tables.HEADLINE)]
     return f"{tables.BOTH}\n\n" + _table(head, rows)
 
