@@ -18,9 +18,9 @@ from causal_iqa import causal
 _DRAWS = flags.DEFINE_integer("draws", 1000, "Draws of each cell.", lower_bound=1)
 _SIZES = flags.DEFINE_list("sizes", ["100", "300", "1000"], "Numbers of images.")
 _PARTS = flags.DEFINE_list("parts", ["aligned", "sensitive"], "Which desiderata.")
+_ACCURACIES = flags.DEFINE_list("accuracies", ["0.02", "0.05", "0.2", "0.5", "0.8", "0.95", "0.98"], "Of D2's draws.")
 _MARKDOWN = flags.DEFINE_string("markdown", None, "Where the tables go; the screen otherwise.")
 
-ACCURACIES = (0.02, 0.05, 0.2, 0.5, 0.8, 0.95, 0.98)
 LEVELS = (0.05, 0.01, 0.001, 0.0001)
 # Noise of an image under a condition beside what is its own under all: the same images fail, or others.
 _NOISE = {"same": 0.3, "others": 2.0}
@@ -105,7 +105,7 @@ def main(_: list[str]) -> None:
     if "aligned" in _PARTS.value:
         rows = []
         for n in sizes:
-            for accuracy in ACCURACIES:
+            for accuracy in map(float, _ACCURACIES.value):
                 for fail, noise in _NOISE.items():
                     start = time.perf_counter()
                     for test, p_values in aligned(n, accuracy, noise, draws).items():
