@@ -18,7 +18,7 @@ import numpy as np
 import PIL.Image
 from absl import app
 
-from causal_iqa.metrics import brisque, natural_scene
+from causal_iqa.metrics import _brisque, natural_scene
 from tests import shared
 from tests.metrics import nss_float64
 
@@ -63,7 +63,7 @@ def _niqe(scales: Sequence, signs: np.ndarray, mean: np.ndarray, covariance: np.
     return float(np.sqrt(off @ np.linalg.pinv((covariance + own) / 2) @ off))
 
 
-def _brisque(scales: Sequence, signs: np.ndarray, model: brisque.SupportVectors) -> float:
+def _brisque(scales: Sequence, signs: np.ndarray, model: _brisque.SupportVectors) -> float:
     features = np.concatenate([nss_float64.brisque_features_of(_signed(scale, signs)) for scale in scales])
     low, high = model.ranges.T
     scaled = 2 * (features - low) / (high - low) - 1
@@ -76,7 +76,7 @@ def rows() -> Iterator[str]:
     parameters = np.load(shared.path_or_skip("data", "iqa_params", "niqe_utlive_pris_params.npz"))
     mean, covariance = (next(parameters[k] for k in parameters.files if k.startswith(start)) for start in ("mu", "cov"))
     svr = pathlib.Path(shared.path_or_skip("data", "iqa_params", "brisque_utlive_allmodel.libsvm"))
-    model = brisque.read_libsvm(svr.read_bytes())
+    model = _brisque.read_libsvm(svr.read_bytes())
     splits = (natural_scene.SPLIT, natural_scene.SPLIT[::-1], _OTHER_SPLIT, _OTHER_SPLIT[::-1])
     tables = [np.array(natural_scene.rounding_signs(split, order)) for split in splits for order in _ORDERS]
     yield "| image | flat windows | NIQE: ours | lowest | highest | BRISQUE: ours | lowest | highest |"

@@ -8,7 +8,7 @@ import types
 import pytest
 
 import causal_iqa
-from causal_iqa import InputError, _tables, backbones, degradations, dependence, metrics, quality, rivals
+from causal_iqa import InputError, _tables, backbones, degradations, dependence, estimators, metrics, quality
 
 _TABLES = {
     "metric": metrics.TABLE,
@@ -19,7 +19,7 @@ _TABLES = {
     "independence test": dependence.TESTS,
     "conditional independence test": dependence.CONDITIONAL_TESTS,
     "kernel": dependence.KERNELS,
-    "estimator": rivals.TABLE,
+    "estimator": estimators.TABLE,
     "architecture": backbones.TABLE,
 }
 

@@ -1,13 +1,5 @@
 """How well a quality score predicts a network's performance: correlations, tests, gains, predicted accuracy."""
 
-from causal_iqa.alignment.accuracy import (
-    AccuracyMap,
-    HeldOut,
-    fit_accuracy_map,
-    held_out_accuracy,
-    image_folds,
-    predict_accuracy,
-)
 from causal_iqa.alignment.attenuation import Corrected, Reliability, correct
 from causal_iqa.alignment.bootstrap import (
     NUMBERS,
@@ -19,10 +11,11 @@ from causal_iqa.alignment.bootstrap import (
 )
 from causal_iqa.alignment.comparisons import ADJUSTMENTS, Comparison, adjust, compare
 from causal_iqa.alignment.conditions import between_deviations, move_between, resample_conditions
+from causal_iqa.alignment.contradictions import SignConflict, sign_conflicts
 from causal_iqa.alignment.correlation import Within, between, pooled, within
 from causal_iqa.alignment.errors import Errors, accuracy_errors
 from causal_iqa.alignment.gains import YARDSTICKS, Gains, gains
-from causal_iqa.alignment.half_samples import half_sample_interval, half_samples
+from causal_iqa.alignment.halves import half_sample_interval, half_samples
 from causal_iqa.alignment.intervals import (
     UNDEFINED,
     Alignment,
@@ -35,7 +28,14 @@ from causal_iqa.alignment.intervals import (
 )
 from causal_iqa.alignment.measures import Measures, measure_intervals, measures
 from causal_iqa.alignment.permutation import Null, permutation_null
-from causal_iqa.alignment.signs import SignConflict, sign_conflicts
+from causal_iqa.alignment.predicted_accuracy import (
+    AccuracyMap,
+    HeldOut,
+    fit_accuracy_map,
+    held_out_accuracy,
+    image_folds,
+    predict_accuracy,
+)
 from causal_iqa.alignment.transfer import relative_to_clean, transferred_accuracy
 
 __all__ = [

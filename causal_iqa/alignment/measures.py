@@ -15,7 +15,7 @@ import jax
 import numpy as np
 from scipy import sparse, stats
 
-from causal_iqa.alignment import accuracy, correlation
+from causal_iqa.alignment import correlation, predicted_accuracy
 from causal_iqa.alignment.bootstrap import resample_counts, too_few
 from causal_iqa.alignment.intervals import Interval, check_level
 
@@ -284,7 +284,7 @@ def _monotone_fit(q: np.ndarray, m: np.ndarray, folds: np.ndarray) -> np.ndarray
         own = folds == fold
         if own.all() or not (np.isfinite(q[:, ~own]) & np.isfinite(m[:, ~own])).any():
             continue
-        learned = accuracy.fit_accuracy_map(q[:, ~own], m[:, ~own])
+        learned = predicted_accuracy.fit_accuracy_map(q[:, ~own], m[:, ~own])
         fitted[:, own] = np.interp(q[:, own], learned.score, learned.probability)
     return np.where(np.isfinite(q), fitted, np.nan)
 

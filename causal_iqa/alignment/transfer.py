@@ -4,13 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from causal_iqa.alignment.accuracy import (
-    HeldOut,
-    fit_accuracy_map,
-    held_out_accuracy,
-    predict_accuracy,
-)
 from causal_iqa.alignment.intervals import check_level
+from causal_iqa.alignment.predicted_accuracy import HeldOut, fit_accuracy_map, held_out_accuracy, predict_accuracy
 
 
 def transferred_accuracy(

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from causal_iqa import _keys, _reads, alignment, pipeline, rivals
+from causal_iqa import _keys, _reads, alignment, estimators, pipeline
 from causal_iqa.analysis import set_scores
 
 # Pairs of halves of the images behind the intervals of what is one number per condition.
@@ -49,9 +49,9 @@ class RivalTables(NamedTuple):
     reads: Mapping[str, tuple[str, ...]]
 
 
-def spec_of(rival: str) -> rivals.RivalSpec:
+def spec_of(rival: str) -> estimators.EstimatorSpec:
     """The row of `rivals.TABLE` behind a rival of a report, whose name may add a backbone."""
-    return rivals.TABLE[rival.partition("@")[0]]
+    return estimators.TABLE[rival.partition("@")[0]]
 
 
 def gather(
@@ -113,7 +113,7 @@ def gather(
         if set(by_network) == set(networks):
             by_network[pipeline.ALL_NETWORKS] = pipeline.mean_over_networks(by_network)
     performance = {**correct, pipeline.ALL_NETWORKS: pipeline.mean_over_networks(correct)}
-    families |= dict.fromkeys((*rows, *accuracy), rivals.FAMILY)
+    families |= dict.fromkeys((*rows, *accuracy), estimators.FAMILY)
     return RivalTables(
         rows,
         accuracy,
@@ -129,7 +129,7 @@ def gather(
 def _agreement(predictions: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Every network's mean agreement with the others."""
     pairs = {
-        pair: np.where(np.isfinite(a) & np.isfinite(b), rivals.agreement(a, b), np.nan)
+        pair: np.where(np.isfinite(a) & np.isfinite(b), estimators.agreement(a, b), np.nan)
         for pair, (a, b) in _pairs(predictions)
     }
     return {
@@ -144,7 +144,7 @@ def _pairs(predictions: Mapping[str, np.ndarray]) -> list[tuple[tuple[str, str],
 
 def _temperatures(
     networks: Sequence[str],
-    kept: Mapping[str, rivals.KeptOutputs],
+    kept: Mapping[str, estimators.KeptOutputs],
     columns: Mapping[str, np.ndarray],
     folds: np.ndarray,
 ) -> dict[str, dict[int, float]]:
@@ -159,7 +159,7 @@ def _temperatures(
         if any(not (finite & (folds != fold)).any() for fold in names):
             return {}
         found[name] = {
-            int(fold): rivals.fit_temperature(
+            int(fold): estimators.fit_temperature(
                 set_scores.part_of(kept[name], -1, finite & (folds != fold)), p_true[finite & (folds != fold)]
             )
             for fold in names
@@ -168,7 +168,7 @@ def _temperatures(
 
 
 def _scaled_rows(
-    kept: Mapping[str, rivals.KeptOutputs], temperatures: Mapping[str, Mapping[int, float]], folds: np.ndarray
+    kept: Mapping[str, estimators.KeptOutputs], temperatures: Mapping[str, Mapping[int, float]], folds: np.ndarray
 ) -> dict[str, dict[str, np.ndarray]]:
     """The largest probability and the negative entropy at the temperature of each image's fold."""
     out: dict[str, dict[str, np.ndarray]] = {"confidence": {}, "negative_entropy": {}}
@@ -176,8 +176,8 @@ def _scaled_rows(
         confidence, entropy = np.empty((2, *kept[name].classes.shape[:2]))
         for fold, temperature in by_fold.items():
             own = set_scores.part_of(kept[name], slice(None), folds == fold)
-            confidence[:, folds == fold] = np.exp(rivals.tempered(own, temperature)[..., 0])
-            entropy[:, folds == fold] = rivals.tempered_negative_entropy(own, temperature)
+            confidence[:, folds == fold] = np.exp(estimators.tempered(own, temperature)[..., 0])
+            entropy[:, folds == fold] = estimators.tempered_negative_entropy(own, temperature)
         out["confidence"][name], out["negative_entropy"][name] = confidence, entropy
     return out
 
@@ -192,24 +192,26 @@ def _predicted_rows(
     """Accuracies from confidence and entropy, as they are or after temperature scaling."""
     out: dict[str, dict[str, np.ndarray]] = {}
     methods = (
-        ("difference_of_confidences", "confidence", rivals.difference_of_confidences),
-        ("atc_confidence", "confidence", rivals.average_thresholded_confidence),
-        ("atc_entropy", "negative_entropy", rivals.average_thresholded_confidence),
+        ("difference_of_confidences", "confidence", estimators.difference_of_confidences),
+        ("atc_confidence", "confidence", estimators.average_thresholded_confidence),
+        ("atc_entropy", "negative_entropy", estimators.average_thresholded_confidence),
     )
     if "confidence" in rows:
-        out[f"average_confidence{suffix}"] = {k: rivals.average_confidence(v) for k, v in rows["confidence"].items()}
+        out[f"average_confidence{suffix}"] = {
+            k: estimators.average_confidence(v) for k, v in rows["confidence"].items()
+        }
     if len(np.unique(folds)) < 2:
         return out
     for name, source, method in methods:
         if source in rows:
             out[name + suffix] = {
-                network: rivals.cross_fitted(method, values, values[-1], correct[network][-1], folds)
+                network: estimators.cross_fitted(method, values, values[-1], correct[network][-1], folds)
                 for network, values in rows[source].items()
             }
     if "confidence" in rows and len(set(degradations)) > 1:
         out[f"doc_regression{suffix}"] = {
             # The clean images are a group of their own, on which every line may be fitted but their own.
-            network: rivals.regressed_difference_of_confidences(
+            network: estimators.regressed_difference_of_confidences(
                 values, correct[network], values[-1], correct[network][-1], [*degradations, pipeline.CLEAN], folds
             )
             for network, values in rows["confidence"].items()
@@ -219,7 +221,7 @@ def _predicted_rows(
 
 def _transport_rows(
     networks: Sequence[str],
-    kept: Mapping[str, rivals.KeptOutputs],
+    kept: Mapping[str, estimators.KeptOutputs],
     labels: np.ndarray,
     temperatures: Mapping[str, Mapping[int, float]],
     folds: np.ndarray,
@@ -236,19 +238,21 @@ def _transport_rows(
             log_p["cot_scaled"] = np.empty(own.log_probabilities.shape)
             for fold, temperature in temperatures[name].items():
                 part = set_scores.part_of(own, slice(None), folds == fold)
-                log_p["cot_scaled"][:, folds == fold] = rivals.tempered(part, temperature)
+                log_p["cot_scaled"][:, folds == fold] = estimators.tempered(part, temperature)
         for rival, values in log_p.items():
             rows = np.full(values.shape[:2], np.nan)
             for c in range(len(values)):
                 there = np.isfinite(values[c]).any(axis=1)
                 if there.any():
-                    dense = rivals.dense(np.exp(values[c, there]), own.classes[c, there], own.num_classes)
-                    rows[c, there] = rivals.optimal_transport(dense, shares).rows
+                    dense = estimators.dense(np.exp(values[c, there]), own.classes[c, there], own.num_classes)
+                    rows[c, there] = estimators.optimal_transport(dense, shares).rows
             out.setdefault(rival, {})[name] = rows
     return out
 
 
-def _fused_rows(networks: Sequence[str], kept: Mapping[str, rivals.KeptOutputs]) -> dict[str, dict[str, np.ndarray]]:
+def _fused_rows(
+    networks: Sequence[str], kept: Mapping[str, estimators.KeptOutputs]
+) -> dict[str, dict[str, np.ndarray]]:
     """Agreement with a reference fused with a second network: other judged ones, or a backbone for these classes."""
     if not all(name in kept for name in networks):
         return {}
@@ -266,13 +270,13 @@ def _fused_rows(networks: Sequence[str], kept: Mapping[str, rivals.KeptOutputs])
     return out
 
 
-def _fused(own: rivals.KeptOutputs, second: rivals.KeptOutputs) -> np.ndarray:
+def _fused(own: estimators.KeptOutputs, second: estimators.KeptOutputs) -> np.ndarray:
     rows = np.full(own.classes.shape[:2], np.nan)
     for c in range(len(rows)):
         there = np.isfinite(own.log_probabilities[c]).any(axis=1) & np.isfinite(second.log_probabilities[c]).any(axis=1)
         if there.any():
             one, other = set_scores.part_of(own, c, there), set_scores.part_of(second, c, there)
-            rows[c, there] = rivals.fused_reference(one, other, rivals.alignment_temperature(one, other))
+            rows[c, there] = estimators.fused_reference(one, other, estimators.alignment_temperature(one, other))
     return rows
 
 

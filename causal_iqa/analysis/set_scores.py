@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from causal_iqa import pipeline, rivals
+from causal_iqa import estimators, pipeline
 
 # Images per class that scores of labelled features need, and the side of the largest matrix whose norm is taken.
 _LEAST_PER_CLASS, _MOST_SINGULAR_VALUES = 5, 500
@@ -36,7 +36,7 @@ class SetScore(NamedTuple):
 
 def kept_outputs(
     vectors: Mapping[str, np.ndarray], order: Sequence[int], labels: np.ndarray, num_classes: int | None
-) -> dict[str, rivals.KeptOutputs]:
+) -> dict[str, estimators.KeptOutputs]:
     """The class probabilities in a score table.
 
     Args:
@@ -61,11 +61,11 @@ def kept_outputs(
             if sums is not None:
                 size = num_classes or max(int(labels.max()), int(classes.max()), size) + 1
             log_p = np.asarray(values, np.float64)[order]
-            found[owner + suffix] = rivals.KeptOutputs(log_p, classes, size, None if sums is None else sums[order])
+            found[owner + suffix] = estimators.KeptOutputs(log_p, classes, size, None if sums is None else sums[order])
     return found
 
 
-def part_of(outputs: rivals.KeptOutputs, conditions: int | slice, images: np.ndarray) -> rivals.KeptOutputs:
+def part_of(outputs: estimators.KeptOutputs, conditions: int | slice, images: np.ndarray) -> estimators.KeptOutputs:
     """The outputs of some conditions and images; `images` is a mask or places."""
     return outputs._replace(
         log_probabilities=outputs.log_probabilities[conditions][..., images, :],
@@ -78,7 +78,7 @@ def set_scores(
     networks: Sequence[str],
     table: pipeline.ScoreTable,
     order: Sequence[int],
-    kept: Mapping[str, rivals.KeptOutputs],
+    kept: Mapping[str, estimators.KeptOutputs],
     labels: np.ndarray,
 ) -> list[SetScore]:
     """Scores that are one number per condition; those that read labels need a few images of every class.
@@ -98,14 +98,14 @@ def set_scores(
     if all(name in kept for name in networks):
         for name in networks:
             embedding = table.vectors.get(f"{name}/embedding")
-            terms = [table.columns.get(f"{name}/{field}") for field in rivals.MatrixNormTerms._fields]
+            terms = [table.columns.get(f"{name}/{field}") for field in estimators.MatrixNormTerms._fields]
             scores = _of_outputs(kept[name], labels if labelled else None)
             if all(term is not None for term in terms):
                 scores["mano"] = functools.partial(_mano, [np.asarray(t)[order] for t in terms], kept[name].num_classes)
             if embedding is not None:
                 scores |= _of_embedding(np.asarray(embedding)[order], kept[name])
             defined = np.isfinite(kept[name].log_probabilities).any(axis=2)
-            found += [SetScore(rival, (name,), rivals.FAMILY, defined, score) for rival, score in scores.items()]
+            found += [SetScore(rival, (name,), estimators.FAMILY, defined, score) for rival, score in scores.items()]
     for name, features in table.vectors.items():
         backbone, _, kind = name.rpartition("/")
         if kind != "features" or not labelled:
@@ -115,42 +115,44 @@ def set_scores(
         # The same features whatever the network; they read labels, and no network that is judged.
         meant = (*networks, pipeline.ALL_NETWORKS)
         for rival, fn in (
-            ("log_me", rivals.log_me),
-            ("h_score", functools.partial(rivals.h_score, shrinkage=_SHRINKAGE)),
+            ("log_me", estimators.log_me),
+            ("h_score", functools.partial(estimators.h_score, shrinkage=_SHRINKAGE)),
         ):
             score = functools.partial(_of_features, fn, of_condition, labels)
             found.append(SetScore(f"{rival}@{backbone}", meant, "task_guided", defined, score))
     return found
 
 
-def _of_outputs(own: rivals.KeptOutputs, labels: np.ndarray | None) -> dict[str, Callable[[int, np.ndarray], float]]:
+def _of_outputs(
+    own: estimators.KeptOutputs, labels: np.ndarray | None
+) -> dict[str, Callable[[int, np.ndarray], float]]:
     def dense(c: int, images: np.ndarray) -> np.ndarray:
-        return rivals.dense(np.exp(own.log_probabilities[c, images]), own.classes[c, images], own.num_classes)
+        return estimators.dense(np.exp(own.log_probabilities[c, images]), own.classes[c, images], own.num_classes)
 
     scores: dict[str, Callable[[int, np.ndarray], float]] = {}
     if min(own.classes.shape[1], own.num_classes) <= _MOST_SINGULAR_VALUES:
-        scores["nuclear_norm"] = lambda c, images: rivals.nuclear_norm(dense(c, images))
+        scores["nuclear_norm"] = lambda c, images: estimators.nuclear_norm(dense(c, images))
     if labels is not None:
-        scores["leep"] = lambda c, images: rivals.leep(dense(c, images), labels[images])
+        scores["leep"] = lambda c, images: estimators.leep(dense(c, images), labels[images])
     return scores
 
 
-def _of_embedding(embedding: np.ndarray, own: rivals.KeptOutputs) -> dict[str, Callable[[int, np.ndarray], float]]:
+def _of_embedding(embedding: np.ndarray, own: estimators.KeptOutputs) -> dict[str, Callable[[int, np.ndarray], float]]:
     def features(c: int, images: np.ndarray) -> np.ndarray:
         return embedding[c, images].astype(np.float64)
 
     def gradient(c: int, images: np.ndarray) -> float:
-        p = rivals.dense(np.exp(own.log_probabilities[c, images]), own.classes[c, images], own.num_classes)
-        return rivals.negative_gradient_norm(features(c, images), p, rivals.pseudo_labels(_LABEL_SEED, p))
+        p = estimators.dense(np.exp(own.log_probabilities[c, images]), own.classes[c, images], own.num_classes)
+        return estimators.negative_gradient_norm(features(c, images), p, estimators.pseudo_labels(_LABEL_SEED, p))
 
     return {
-        "dispersion": lambda c, images: rivals.dispersion(features(c, images), own.classes[c, images, 0]),
+        "dispersion": lambda c, images: estimators.dispersion(features(c, images), own.classes[c, images, 0]),
         "gd_score": gradient,
     }
 
 
 def _mano(terms: Sequence[np.ndarray], num_classes: int, c: int, images: np.ndarray) -> float:
-    return rivals.matrix_norm(rivals.MatrixNormTerms(*(term[c, images] for term in terms)), num_classes)
+    return estimators.matrix_norm(estimators.MatrixNormTerms(*(term[c, images] for term in terms)), num_classes)
 
 
 def _of_features(
@@ -212,7 +214,7 @@ def regressed(
         for network, found in by_network.items():
             of_halves, predicted = found[1:], []
             for half, other in enumerate(partner):
-                slope, intercept = rivals.left_out_lines(of_halves[other], accuracy[network][other], degradations)
+                slope, intercept = estimators.left_out_lines(of_halves[other], accuracy[network][other], degradations)
                 predicted.append(slope * of_halves[half] + intercept)
             out[rival][network] = np.mean(predicted, axis=0)
     return out

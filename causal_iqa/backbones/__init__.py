@@ -1,11 +1,14 @@
 """Networks whose accuracy is judged and networks that give features, with import of real weight files."""
 
+import importlib
+import warnings
+from typing import Any
+
 from causal_iqa.backbones.architectures import TABLE, ArchitectureSpec, bundled, load, load_packaged, open_network
-from causal_iqa.backbones.budgets import Budget, limited
-from causal_iqa.backbones.checkpoints import Checkpoint, MismatchError, read, save_safetensors
 from causal_iqa.backbones.compilation import compiler_options, cores
 from causal_iqa.backbones.dry_calls import check_network
 from causal_iqa.backbones.host import host_network, onnx_network, torch_network
+from causal_iqa.backbones.layers.transformer import EMBEDDING
 from causal_iqa.backbones.networks import (
     PENULTIMATE,
     Network,
@@ -15,10 +18,11 @@ from causal_iqa.backbones.networks import (
     geometry,
     normalise,
 )
-from causal_iqa.backbones.tokenizers import Tokenizer
-from causal_iqa.backbones.transformer import EMBEDDING
+from causal_iqa.backbones.text.tokenizers import Tokenizer
+from causal_iqa.backbones.text.zero_shot import TEMPLATES, class_embeddings, embed_prompts, zero_shot_classifier
 from causal_iqa.backbones.user import load_function, make_network
-from causal_iqa.backbones.zero_shot import TEMPLATES, class_embeddings, embed_prompts, zero_shot_classifier
+from causal_iqa.backbones.weights.budgets import Budget, limited
+from causal_iqa.backbones.weights.checkpoints import Checkpoint, MismatchError, read, save_safetensors
 
 __all__ = [
     "EMBEDDING",
@@ -55,3 +59,25 @@ __all__ = [
     "torch_network",
     "zero_shot_classifier",
 ]
+
+# Modules of the release before -> the part of this room that holds them now.
+_FORMER = {
+    name: part
+    for part, names in {
+        "weights": "array_files budgets checkpoints formats hub installed pickles state_dicts torch_files",
+        "layers": "plain_cnn transformer winograd",
+        "zoo": "alexnet cifar_resnet clip clip_resnet convnext efficientnet mobilenet resnet scene_cnn squeezenet vgg "
+        "vit wide_resnet",
+        "text": "tokenizers zero_shot",
+    }.items()
+    for name in names.split()
+}
+
+
+def __getattr__(name: str) -> Any:
+    """A module under its former name, for one release."""
+    if name not in _FORMER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    now = f"{__name__}.{_FORMER[name]}.{name}"
+    warnings.warn(f"{__name__}.{name} is {now} now; the former name goes with the next release", DeprecationWarning, 2)
+    return importlib.import_module(now)

@@ -13,25 +13,20 @@ import jax
 import numpy as np
 
 from causal_iqa import _checks, _tables
-from causal_iqa.backbones import (
+from causal_iqa.backbones import dry_calls, networks, user
+from causal_iqa.backbones.weights import checkpoints, hub, installed, state_dicts
+from causal_iqa.backbones.zoo import (
     alexnet,
-    checkpoints,
     cifar_resnet,
     clip,
     clip_resnet,
     convnext,
-    dry_calls,
     efficientnet,
-    hub,
-    installed,
     mobilenet,
-    networks,
     resnet,
     scene_cnn,
     squeezenet,
-    state_dicts,
     twins,
-    user,
     vgg,
     vit,
     wide_resnet,

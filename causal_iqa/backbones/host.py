@@ -14,7 +14,8 @@ import numpy as np
 from jax.experimental import buffer_callback
 
 from causal_iqa import _checks
-from causal_iqa.backbones import budgets, checkpoints, dry_calls, networks
+from causal_iqa.backbones import dry_calls, networks
+from causal_iqa.backbones.weights import budgets, checkpoints
 
 LAYOUTS = ("NCHW", "NHWC")
 # A field of ONNX's protobuf that names a file with weights: key "location", then the name's length and the name.

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from causal_iqa import _checks, images
-from causal_iqa.backbones import statements
+from causal_iqa.backbones.weights import statements
 
 _LOG = logging.getLogger(__name__)
 PENULTIMATE = "penultimate"

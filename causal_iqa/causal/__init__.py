@@ -29,7 +29,7 @@ from causal_iqa.causal.graphs import (
     implied_independences,
     parse,
 )
-from causal_iqa.causal.implications import RIVALS, Distinction, Implication, distinctions, implications
+from causal_iqa.causal.implications import ALTERNATIVES, Distinction, Implication, distinctions, implications
 from causal_iqa.causal.independence import (
     Column,
     IndependenceTest,
@@ -62,6 +62,7 @@ from causal_iqa.causal.within_conditions import (
 clustered_test = within_condition_independence_test
 
 __all__ = [
+    "ALTERNATIVES",
     "DEFAULT_METHOD",
     "FAMILIES",
     "LEAST_IMAGES",
@@ -69,7 +70,6 @@ __all__ = [
     "MOST_OFF_SUPPORT",
     "RELEVANT_CORRELATION",
     "RELEVANT_FALL",
-    "RIVALS",
     "SMALLEST_P",
     "UNDEFINED",
     "Answer",

@@ -105,7 +105,7 @@ def distinctions(graphs: Mapping[str, Graph], observed: Iterable[str], *, most_g
 
 _TASK = "C -> X, S -> X, S -> Y, X -> X_in, X_in -> M, Y -> M, W -> M"
 # What a metric might be in place of what its family says. Each implies something that a score table can reject.
-RIVALS: Mapping[str, Graph] = types.MappingProxyType(
+ALTERNATIVES: Mapping[str, Graph] = types.MappingProxyType(
     {
         # Reads the scene, sees nothing of the condition.
         "blind": parse(f"{_TASK}, S -> Q"),

@@ -97,7 +97,7 @@ _STABILITY_VIEWS = FLAGS.integer(
     "stability_views",
     _D.stability_views,
     "Run every judged network on so many changed views of every image as well (mirrored, shifted, slight noise), for "
-    "the rivals that ask how stable its outputs are; 0: not at all.",
+    "the estimators that ask how stable its outputs are; 0: not at all.",
 )
 
 FLAGS.group("Anchors of the new metrics")

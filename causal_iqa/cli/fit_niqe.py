@@ -14,7 +14,7 @@ import numpy as np
 
 from causal_iqa import InputError, _files, data, images
 from causal_iqa.cli import common, flagset, progress
-from causal_iqa.metrics import niqe
+from causal_iqa.metrics import _niqe
 
 FLAGS = flagset.FlagSet()
 
@@ -35,7 +35,7 @@ def _central(pixels: np.ndarray, blocks: int) -> np.ndarray | None:
     """The middle of a photograph, one of two sizes so that two programs are compiled; None when it is too small."""
     short = next(k for k in range(int(blocks**0.5), 0, -1) if blocks % k == 0)
     sides = [short, blocks // short] if pixels.shape[0] <= pixels.shape[1] else [blocks // short, short]
-    height, width = (niqe.BLOCK * side for side in sides)
+    height, width = (_niqe.BLOCK * side for side in sides)
     top, left = (pixels.shape[0] - height) // 2, (pixels.shape[1] - width) // 2
     return pixels[top : top + height, left : left + width] if min(top, left) >= 0 else None
 
@@ -51,7 +51,7 @@ def main(_: list[str]) -> None:
     for line in data.remarks(source):
         print(line)
     limit = common.integer_or_all(_NUM_IMAGES.value, "num_images")
-    sharp = jax.jit(niqe.sharp_features)
+    sharp = jax.jit(_niqe.sharp_features)
     rows, used, skipped = [], 0, []
     with progress.stage("fit", "images") as tell:
         for index in range(len(source) if limit is None else min(limit, len(source))):
@@ -66,7 +66,7 @@ def main(_: list[str]) -> None:
                 used += 1
             tell(index + 1, len(source) if limit is None else min(limit, len(source)))
     common.print_skipped(skipped, used, "used")
-    model = niqe.fit(np.concatenate(rows) if rows else np.zeros((0, niqe.FEATURES)))
+    model = _niqe.fit(np.concatenate(rows) if rows else np.zeros((0, _niqe.FEATURES)))
     content = io.BytesIO()
     np.savez(content, mean=model.mean, covariance=model.covariance)
     _files.write_atomically(_OUTPUT.value, content.getvalue())

@@ -1,16 +1,20 @@
-"""Shows what there is: metrics, degradations, networks or rivals, one line each.
+"""Shows what there is: metrics, degradations, networks or estimators, one line each.
 
   causal-iqa list metrics
   causal-iqa list degradations --format=json
 
-A rival estimates accuracy from the outputs of the judged network itself.
+An estimator predicts accuracy from the outputs of the judged network itself.
 """
+
+import sys
 
 from causal_iqa import InputError, _checks
 from causal_iqa.cli import flagset, listing
 
 FLAGS = flagset.FlagSet("Flags")
 TAKES_ARGUMENTS = True
+# Names of the release before -> names now.
+_FORMER = {"rivals": "estimators"}
 
 _FORMAT = FLAGS.choice("format", "table", list(listing.FORMATS), "One line each, or everything that defines each.")
 
@@ -20,6 +24,10 @@ def main(argv: list[str]) -> None:
     kinds = argv[1:]
     if not kinds:
         raise InputError(f"expected what to list: {', '.join(listing.KINDS)}")
+    for kind, name in _FORMER.items():
+        if kind in kinds:
+            print(f"list {kind} is called list {name} now; the former name goes with the next release", file=sys.stderr)
+    kinds = [_FORMER.get(kind, kind) for kind in kinds]
     for kind in kinds:
         if kind not in listing.KINDS:
             raise InputError(f"unknown list {kind!r}: {_checks.closest(kind, listing.KINDS)}")

@@ -1,4 +1,4 @@
-"""What there is, as tables for people and as JSON: metrics, degradations, networks, rivals."""
+"""What there is, as tables for people and as JSON: metrics, degradations, networks, estimators."""
 
 import functools
 import json
@@ -7,8 +7,8 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
-from causal_iqa import backbones, degradations, metrics, quality, rivals
-from causal_iqa.backbones import installed
+from causal_iqa import backbones, degradations, estimators, metrics, quality
+from causal_iqa.backbones.weights import installed
 
 FORMATS = ("table", "json")
 _READS = {
@@ -110,8 +110,8 @@ def _network_rows() -> Iterable[Sequence[str]]:
         yield name, spec.kind, where.get(name, f"{name}=FILE"), spec.reference
 
 
-def _rival_rows() -> Iterable[Sequence[str]]:
-    for name, spec in rivals.TABLE.items():
+def _estimator_rows() -> Iterable[Sequence[str]]:
+    for name, spec in estimators.TABLE.items():
         yield name, spec.level, ", ".join(spec.needs), _better(spec.higher_is_better), spec.convention
 
 
@@ -127,12 +127,12 @@ KINDS = {
         _network_rows,
         lambda: {name: {"kind": spec.kind, "reference": spec.reference} for name, spec in backbones.TABLE.items()},
     ),
-    "rivals": Listing(
-        ("rival", "level", "reads, of the judged network", "better", "what it is"),
-        _rival_rows,
+    "estimators": Listing(
+        ("estimator", "level", "reads, of the judged network", "better", "what it is"),
+        _estimator_rows,
         lambda: {
             name: {"level": spec.level, "needs": list(spec.needs), "convention": spec.convention}
-            for name, spec in rivals.TABLE.items()
+            for name, spec in estimators.TABLE.items()
         },
     ),
 }

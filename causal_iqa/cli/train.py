@@ -14,8 +14,8 @@ import dataclasses
 import json
 import pathlib
 
-from causal_iqa import InputError, data
-from causal_iqa.backbones import checkpoints, objectives, training
+from causal_iqa import InputError, data, training
+from causal_iqa.backbones.weights import checkpoints
 from causal_iqa.cli import common, flagset
 from causal_iqa.report import figures
 
@@ -27,7 +27,7 @@ _NETWORK = FLAGS.string("network", _DEFAULTS.network, "Network to train, a varia
 _OBJECTIVE = FLAGS.choice(
     "objective",
     _DEFAULTS.objective,
-    list(objectives.OBJECTIVES),
+    list(training.OBJECTIVES),
     "Train on class labels, or without labels: views (two renderings of a scene), vicreg or simclr (two augmentations "
     "of any image), rotation.",
 )

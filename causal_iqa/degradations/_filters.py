@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from causal_iqa._settle import settle
+from causal_iqa._xla import settle
 
 # scikit-image cuts its Gaussian at this many sigmas unless told otherwise.
 TRUNCATE = 4.0

@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from causal_iqa._settle import settle
+from causal_iqa._xla import settle
 from causal_iqa.dependence import hsic
 
 _PRECISION = jax.lax.Precision.HIGHEST

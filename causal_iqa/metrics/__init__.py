@@ -1,5 +1,9 @@
 """Conventional quality metrics: `TABLE[name].fn(reference, image)` or `.fn(image)`, one scalar per image."""
 
+from causal_iqa.metrics._brisque import brisque
+from causal_iqa.metrics._ilniqe import ilniqe
+from causal_iqa.metrics._niqe import niqe
+from causal_iqa.metrics._piqe import piqe
 from causal_iqa.metrics.complex_wavelet import cw_ssim
 from causal_iqa.metrics.dct import dss
 from causal_iqa.metrics.feature_similarity import fsim, fsimc
@@ -8,6 +12,11 @@ from causal_iqa.metrics.gradient_similarity import gmsd, mdsi, ms_gmsd
 from causal_iqa.metrics.haar import haarpsi
 from causal_iqa.metrics.information import vif, vifp
 from causal_iqa.metrics.laplacian_pyramid import nlpd
+from causal_iqa.metrics.learned._clip_iqa import clip_iqa
+from causal_iqa.metrics.learned._dists import dists
+from causal_iqa.metrics.learned._lpips import lpips
+from causal_iqa.metrics.learned.files import FileMetricSpec, check_name, clip_iqa_spec, resolve, usage
+from causal_iqa.metrics.learned.packaged import niqe_imagenet_sample
 from causal_iqa.metrics.most_apparent import mad
 from causal_iqa.metrics.multiscale import iw_ssim, ms_ssim, ms_ssim_wang2003, ms_ssim_wang2003_sum
 from causal_iqa.metrics.no_reference import entropy, noise_sigma, rms_contrast, total_variation, variance_of_laplacian
@@ -19,7 +28,6 @@ from causal_iqa.metrics.photographic import (
     spectral_slope,
     tenengrad,
 )
-from causal_iqa.metrics.resolve import FileMetricSpec, check_name, clip_iqa_spec, resolve, usage
 from causal_iqa.metrics.saliency_similarity import sr_sim, vsi, vsi_256
 from causal_iqa.metrics.spec import MetricSpec, evaluate
 from causal_iqa.metrics.structural_similarity import (
@@ -37,12 +45,15 @@ __all__ = [
     "TABLE",
     "FileMetricSpec",
     "MetricSpec",
+    "brisque",
     "check_name",
+    "clip_iqa",
     "clip_iqa_spec",
     "clipped_highlights",
     "clipped_shadows",
     "colourfulness",
     "cw_ssim",
+    "dists",
     "dss",
     "entropy",
     "evaluate",
@@ -51,8 +62,10 @@ __all__ = [
     "fsimc",
     "gmsd",
     "haarpsi",
+    "ilniqe",
     "iw_ssim",
     "jpeg_quality",
+    "lpips",
     "mad",
     "mdsi",
     "ms_gmsd",
@@ -60,8 +73,11 @@ __all__ = [
     "ms_ssim_wang2003",
     "ms_ssim_wang2003_sum",
     "mse",
+    "niqe",
+    "niqe_imagenet_sample",
     "nlpd",
     "noise_sigma",
+    "piqe",
     "psnr",
     "psnr_y",
     "resolve",

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from causal_iqa import images
-from causal_iqa._settle import settle
+from causal_iqa._xla import settle
 
 # numpy's names; "reflect" leaves the edge pixel single, "symmetric" repeats it.
 _PAD_MODES = {"zero": "constant", "symmetric": "symmetric", "reflect": "reflect", "edge": "edge"}

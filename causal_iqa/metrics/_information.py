@@ -6,7 +6,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from causal_iqa._settle import settle
+from causal_iqa._xla import settle
 
 # Of the original codes: a variance below it counts as zero.
 _ZERO_VARIANCE = 1e-15

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from causal_iqa import _checks, images
-from causal_iqa._settle import settle
+from causal_iqa._xla import settle
 
 
 def check_side(image: jax.Array, smallest_side: int, metric: str) -> None:

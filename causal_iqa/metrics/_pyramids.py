@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from causal_iqa._settle import settle
+from causal_iqa._xla import settle
 from causal_iqa.metrics import _filters
 
 # Symmetric taps of the order-5 ("sp5") steerable pyramid: first quadrants including the middle row and column.

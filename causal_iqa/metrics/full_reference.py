@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from causal_iqa import images
-from causal_iqa._settle import settle
+from causal_iqa._xla import settle
 from causal_iqa.metrics import _pixels, spec
 
 

@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 import scipy.special
 
-from causal_iqa._settle import settle
+from causal_iqa._xla import settle
 
 # The grid on which the original code seeks a shape: 0.2:0.001:10.
 _SHAPES = np.arange(200, 10001) / 1000.0

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from causal_iqa import images
-from causal_iqa._settle import settle
+from causal_iqa._xla import settle
 from causal_iqa.metrics import _filters, _information, _pixels, _pyramids, spec
 
 # Sheikh and Bovik (2006), section IV-A: variance of the visual noise in the wavelet domain; vifvec.m: blocks of 3 x 3.

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from causal_iqa._roots import safe_sqrt
-from causal_iqa._settle import settle
+from causal_iqa._xla import settle
 from causal_iqa.metrics import _filters, _pixels, _pyramids, spec
 
 _TAPS = (0.05, 0.25, 0.4, 0.25, 0.05)

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from causal_iqa._roots import safe_sqrt
-from causal_iqa._settle import settle
+from causal_iqa._xla import settle
 from causal_iqa.metrics import _filters, _pixels, spec
 
 # Larson and Chandler (2010), sections 3.1 to 3.3, as in the authors' code of 2011.

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from causal_iqa import images
-from causal_iqa._settle import settle
+from causal_iqa._xla import settle
 from causal_iqa.metrics import _filters, _information, _pixels, _pyramids, spec
 from causal_iqa.metrics import structural_similarity as ss
 

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from causal_iqa._roots import safe_sqrt
-from causal_iqa._settle import settle
+from causal_iqa._xla import settle
 from causal_iqa.metrics import _filters, generalised_gaussian
 
 # Reference [1], section III-A: 7 x 7 Gaussian of 7/6 pixels, C = 1 on grey levels.

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 
 from causal_iqa import images
 from causal_iqa._roots import safe_sqrt
-from causal_iqa._settle import settle
+from causal_iqa._xla import settle
 from causal_iqa.metrics import _pixels, spec
 
 

@@ -2,6 +2,7 @@
 
 from causal_iqa import _tables
 from causal_iqa.metrics import (
+    _piqe,
     complex_wavelet,
     dct,
     feature_similarity,
@@ -12,13 +13,12 @@ from causal_iqa.metrics import (
     laplacian_pyramid,
     most_apparent,
     multiscale,
-    niqe,
     no_reference,
     photographic,
-    piqe,
     saliency_similarity,
     structural_similarity,
 )
+from causal_iqa.metrics.learned import packaged
 
 TABLE = _tables.Table(
     "metric",
@@ -36,6 +36,6 @@ TABLE = _tables.Table(
     + dct.SPECS
     + no_reference.SPECS
     + photographic.SPECS
-    + piqe.SPECS
-    + niqe.SPECS,
+    + _piqe.SPECS
+    + packaged.SPECS,
 )

@@ -9,7 +9,7 @@ import jax
 import numpy as np
 
 from causal_iqa import _checks, backbones, data, images, quality
-from causal_iqa.backbones import tokenizers
+from causal_iqa.backbones.text import tokenizers
 from causal_iqa.pipeline.columns import count_variant, joined_name, witness_key
 from causal_iqa.pipeline.config import StudyConfig
 from causal_iqa.pipeline.views import View

@@ -97,7 +97,7 @@ class StudyConfig:
       templates: prompts of text anchors, a row of `backbones.TEMPLATES`.
       class_names: file with a name in words per class, in label order, for text anchors; None: the dataset's own.
       tokenizer: vocabulary of the text towers; None: looked for beside the weight files.
-      stability_views: passes of every judged network over changed views of every image, for the rivals that ask how
+      stability_views: passes of every judged network over changed views of every image, for the estimators that ask how
         stable its outputs are; 0: none. Each costs as much as judging does.
       seed: of the choice of images, the degradations and the resamples.
       num_resamples: bootstrap resamples of the images.

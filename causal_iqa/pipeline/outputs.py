@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from causal_iqa import backbones, rivals
+from causal_iqa import backbones, estimators
 
 # Most probable classes kept of every image, and penultimate features of the network that is judged.
 KEPT_CLASSES = 32
@@ -27,10 +27,10 @@ def performance(network: backbones.Network, params: Any, image: jax.Array, label
 
     Returns:
       "correct" (0 or 1), "p_true", "confidence", "prediction", "entropy" (nats), "margin" (of the two largest
-      probabilities), "energy" (log-sum-exp of the logits) and the three `rivals.MatrixNormTerms`, scalars; the
+      probabilities), "energy" (log-sum-exp of the logits) and the three `estimators.MatrixNormTerms`, scalars; the
       KEPT_CLASSES largest "log_probabilities" float16 and their "classes" uint16; "power_sums",
-      `rivals.log_power_sums`, where there are more classes than are kept; "embedding", `kept_embedding` float16, of a
-      network that gives features. The scalars are NaN where the outputs are not finite, see `are_finite`.
+      `estimators.log_power_sums`, where there are more classes than are kept; "embedding", `kept_embedding` float16, of
+      a network that gives features. The scalars are NaN where the outputs are not finite, see `are_finite`.
     """
     logits, features = network.apply(params, backbones.geometry(network.preprocessing, image))
     probabilities, log_probabilities = jax.nn.softmax(logits), jax.nn.log_softmax(logits)
@@ -44,7 +44,7 @@ def performance(network: backbones.Network, params: Any, image: jax.Array, label
         "entropy": jax.scipy.special.entr(probabilities).sum(),
         "margin": likely[0] - likely[1],
         "energy": jax.nn.logsumexp(logits),
-        **rivals.matrix_norm_terms(logits)._asdict(),
+        **estimators.matrix_norm_terms(logits)._asdict(),
     }
     finite = are_finite(logits)
     found = {name: jnp.where(finite, value, jnp.nan) for name, value in scalars.items()}
@@ -72,7 +72,7 @@ def _most_likely(log_probabilities: jax.Array) -> dict[str, jax.Array]:
     kept, classes = jax.lax.top_k(log_probabilities, min(KEPT_CLASSES, num_classes))
     found = {"log_probabilities": kept.astype(jnp.float16), "classes": classes.astype(jnp.uint16)}
     if num_classes > KEPT_CLASSES:
-        found["power_sums"] = rivals.log_power_sums(log_probabilities)
+        found["power_sums"] = estimators.log_power_sums(log_probabilities)
     return found
 
 
@@ -148,7 +148,7 @@ def stability(
       num_views: passes, static int, at least 2.
 
     Returns:
-      "prediction_agreement", "neighbourhood_invariance", "prediction_information" and "ser_fiq" of `rivals.TABLE`,
+      "prediction_agreement", "neighbourhood_invariance", "prediction_information" and "ser_fiq" of `estimators.TABLE`,
       scalars, higher is better.
     """
     seen = backbones.geometry(network.preprocessing, image)
@@ -160,8 +160,8 @@ def stability(
     # One view at a time: a block's activations stay what they are without this.
     logits, embeddings = jax.lax.map(one, jnp.arange(num_views))
     return {
-        "prediction_agreement": rivals.prediction_agreement(logits),
-        "neighbourhood_invariance": rivals.neighbourhood_invariance(logits),
-        "prediction_information": rivals.prediction_information(logits),
-        **({} if embeddings is None else {"ser_fiq": rivals.ser_fiq(embeddings)}),
+        "prediction_agreement": estimators.prediction_agreement(logits),
+        "neighbourhood_invariance": estimators.neighbourhood_invariance(logits),
+        "prediction_information": estimators.prediction_information(logits),
+        **({} if embeddings is None else {"ser_fiq": estimators.ser_fiq(embeddings)}),
     }

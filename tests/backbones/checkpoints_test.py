@@ -8,7 +8,8 @@ import pytest
 import safetensors.numpy
 
 from causal_iqa import _checks, backbones
-from causal_iqa.backbones import checkpoints, cifar_resnet, scene_cnn
+from causal_iqa.backbones.weights import checkpoints
+from causal_iqa.backbones.zoo import cifar_resnet, scene_cnn
 from tests.backbones import synthetic
 
 

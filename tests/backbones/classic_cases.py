@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from causal_iqa.backbones import alexnet, squeezenet, vgg
+from causal_iqa.backbones.zoo import alexnet, squeezenet, vgg
 from tests.backbones import synthetic
 
 # Architecture -> input side; odd ones, and below the heads' pooled side times the stride.

@@ -10,7 +10,7 @@ import pytest
 import safetensors.numpy
 
 from causal_iqa import _checks, backbones
-from causal_iqa.backbones import plain_cnn
+from causal_iqa.backbones.layers import plain_cnn
 from tests.backbones import classic_cases, synthetic
 
 GOLDEN = json.loads((pathlib.Path(__file__).parents[1] / "golden" / "classic_torch.json").read_text())["networks"]

@@ -11,7 +11,9 @@ import pytest
 import safetensors.numpy
 
 from causal_iqa import _checks, backbones
-from causal_iqa.backbones import checkpoints, networks, scene_cnn
+from causal_iqa.backbones import networks
+from causal_iqa.backbones.weights import checkpoints
+from causal_iqa.backbones.zoo import scene_cnn
 from tests.backbones import synthetic
 
 # Larger ones, and those that random weights make ill-conditioned, are held to their peers at small sizes in

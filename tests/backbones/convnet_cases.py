@@ -2,17 +2,10 @@
 
 import numpy as np
 
-from causal_iqa.backbones import (
-    checkpoints,
-    clip_resnet,
-    convnext,
-    efficientnet,
-    formats,
-    networks,
-    resnet,
-    transformer,
-    wide_resnet,
-)
+from causal_iqa.backbones import networks
+from causal_iqa.backbones.layers import transformer
+from causal_iqa.backbones.weights import checkpoints, formats
+from causal_iqa.backbones.zoo import clip_resnet, convnext, efficientnet, resnet, wide_resnet
 from tests.backbones import synthetic
 
 CLASSES = 7

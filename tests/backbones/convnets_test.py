@@ -12,7 +12,7 @@ import safetensors.numpy
 import scipy.signal
 
 from causal_iqa import backbones
-from causal_iqa.backbones import layers
+from causal_iqa.backbones.layers import convolutions
 from tests.backbones import convnet_cases
 
 GOLDEN = pathlib.Path(__file__).parents[1] / "golden" / "backbones_convnets.npz"
@@ -67,15 +67,15 @@ def test_published_variants_have_the_published_number_of_parameters(name, millio
 
 @pytest.mark.parametrize(
     "shape",
-    [layers.Shape(6, 8, 3, 2), layers.Shape(6, 6, 5, 1, 6), layers.Shape(6, 6, 7, 2, 6), layers.Shape(6, 8, 3, 2, 2),
-     layers.Shape(6, 8, 1, 2), layers.Shape(6, 8, 4, 4, 1, 0)],
-)  # fmt: skip
+    [(6, 8, 3, 2), (6, 6, 5, 1, 6), (6, 6, 7, 2, 6), (6, 8, 3, 2, 2), (6, 8, 1, 2), (6, 8, 4, 4, 1, 0)],
+)
 def test_convolutions_by_definition(shape):
+    shape = convolutions.Shape(*shape)
     rng = np.random.default_rng(3)
     x = rng.normal(size=(2, 13, 15, 6))
     inner = shape.before // shape.groups
     kernel = rng.normal(size=(shape.size, shape.size, inner, shape.after))
-    out = jax.jit(layers.convolve, static_argnums=2)(jnp.float32(x), jnp.float32(kernel), shape)
+    out = jax.jit(convolutions.convolve, static_argnums=2)(jnp.float32(x), jnp.float32(kernel), shape)
     padded = np.pad(x, ((0, 0), (shape.pad, shape.pad), (shape.pad, shape.pad), (0, 0)))
     for after in range(shape.after):
         first = after // (shape.after // shape.groups) * inner
@@ -90,7 +90,7 @@ def test_convolutions_by_definition(shape):
 @pytest.mark.parametrize("side", [12, 13, 14])
 def test_max_pool_by_definition(side, size, stride, padding, ceil):
     x = np.random.default_rng(side).normal(size=(1, side, side, 2)).astype(np.float32)
-    out = np.asarray(layers.max_pool(x, size, stride, padding, ceil))
+    out = np.asarray(convolutions.max_pool(x, size, stride, padding, ceil))
     last = (side + 2 * padding - size) / stride
     starts = [stride * i - padding for i in range((math.ceil(last) if ceil else math.floor(last)) + 1)]
     assert out.shape == (1, len(starts), len(starts), 2)
@@ -102,6 +102,6 @@ def test_max_pool_by_definition(side, size, stride, padding, ceil):
 
 def test_average_pool_cuts_the_rest_off():
     x = np.arange(2 * 5 * 7 * 3, dtype=np.float32).reshape(2, 5, 7, 3)
-    out = layers.average_pool(x, 2)
+    out = convolutions.average_pool(x, 2)
     assert out.shape == (2, 2, 3, 3)
     np.testing.assert_allclose(out[1, 1, 2], x[1, 2:4, 4:6].mean(axis=(0, 1)))

@@ -17,7 +17,9 @@ import safetensors.numpy
 import scipy.io
 
 from causal_iqa import InputError, backbones, metrics
-from causal_iqa.backbones import budgets, cifar_resnet, scene_cnn, tokenizers
+from causal_iqa.backbones.text import tokenizers
+from causal_iqa.backbones.weights import budgets
+from causal_iqa.backbones.zoo import cifar_resnet, scene_cnn
 from tests.backbones import hostile_files, synthetic, torch_writer
 
 BUDGET = {"bytes": hostile_files.BOMB // 4, "text": 2**23, "objects": 2**17}

@@ -9,7 +9,7 @@ import pytest
 import safetensors.numpy
 
 from causal_iqa import backbones
-from causal_iqa.backbones import hub
+from causal_iqa.backbones.weights import hub
 from tests.backbones import synthetic
 
 pytest.importorskip("huggingface_hub")

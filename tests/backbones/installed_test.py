@@ -12,8 +12,9 @@ import safetensors.numpy
 from PIL import Image
 
 from causal_iqa import _checks, backbones, images
-from causal_iqa.backbones import efficientnet, installed, scene_cnn
-from causal_iqa.backbones.efficientnet_variants import EFFICIENTNET_PYTORCH, VARIANTS
+from causal_iqa.backbones.weights import installed
+from causal_iqa.backbones.zoo import efficientnet, scene_cnn
+from causal_iqa.backbones.zoo.efficientnet_variants import EFFICIENTNET_PYTORCH, VARIANTS
 from tests import shared
 from tests.backbones import synthetic
 

@@ -10,10 +10,11 @@ import scipy.signal
 import scipy.stats
 
 from causal_iqa import backbones
-from causal_iqa.backbones import compilation, layers, transformer, winograd
+from causal_iqa.backbones import compilation
+from causal_iqa.backbones.layers import convolutions, transformer, winograd
 
 
-def correlated(x: np.ndarray, kernel: np.ndarray, shape: layers.Shape) -> np.ndarray:
+def correlated(x: np.ndarray, kernel: np.ndarray, shape: convolutions.Shape) -> np.ndarray:
     """The definition, channel by channel in float64, by scipy."""
     padded = np.pad(x.astype(np.float64), ((0, 0), (shape.pad,) * 2, (shape.pad,) * 2, (0, 0)))
     maps = [
@@ -29,14 +30,14 @@ def correlated(x: np.ndarray, kernel: np.ndarray, shape: layers.Shape) -> np.nda
 @pytest.mark.parametrize(
     ("shape", "side", "columns"),
     [
-        (layers.Shape(3, 16), (5, 8), 4),
-        (layers.Shape(3, 16, 3, 2), (7, 15), 4),
-        (layers.Shape(3, 32, 3, 2), (8, 12), 2),
-        (layers.Shape(16, 16), (4, 6), 2),
-        (layers.Shape(16, 16), (4, 7), 1),
-        (layers.Shape(3, 64, 7, 2), (9, 8), 1),
-        (layers.Shape(4, 512), (3, 4), 1),
-        (layers.Shape(4, 512, 3, 2), (5, 4), 1),
+        (convolutions.Shape(3, 16), (5, 8), 4),
+        (convolutions.Shape(3, 16, 3, 2), (7, 15), 4),
+        (convolutions.Shape(3, 32, 3, 2), (8, 12), 2),
+        (convolutions.Shape(16, 16), (4, 6), 2),
+        (convolutions.Shape(16, 16), (4, 7), 1),
+        (convolutions.Shape(3, 64, 7, 2), (9, 8), 1),
+        (convolutions.Shape(4, 512), (3, 4), 1),
+        (convolutions.Shape(4, 512, 3, 2), (5, 4), 1),
     ],
 )  # fmt: skip
 def test_narrow_and_wide_convolutions_are_the_definition(shape, side, columns):
@@ -44,23 +45,24 @@ def test_narrow_and_wide_convolutions_are_the_definition(shape, side, columns):
     x = rng.normal(size=(2, *side, shape.before)).astype(np.float32)
     kernel = rng.normal(size=(shape.size, shape.size, shape.before, shape.after)).astype(np.float32)
     width = (side[1] + 2 * shape.pad - shape.size) // shape.stride + 1
-    assert layers._columns_at_once(shape, width) == columns
+    assert convolutions._columns_at_once(shape, width) == columns
     expected = correlated(x, kernel, shape)
-    found = jax.jit(functools.partial(layers.convolve, shape=shape))(x, kernel)
+    found = jax.jit(functools.partial(convolutions.convolve, shape=shape))(x, kernel)
     np.testing.assert_allclose(found, expected, atol=2e-6 * np.abs(expected).max())
 
 
 def test_where_winograds_form_pays():
     pays = [
-        layers._minimal(layers.Shape(32, 64, *more), rows) for more, rows in (((), 8), ((3, 2), 8), ((), 14), ((), 4))
+        convolutions._minimal(convolutions.Shape(32, 64, *more), rows)
+        for more, rows in (((), 8), ((3, 2), 8), ((), 14), ((), 4))
     ]
     assert pays == [True, False, False, False]
-    assert not layers._minimal(layers.Shape(16, 32), 8)
+    assert not convolutions._minimal(convolutions.Shape(16, 32), 8)
 
 
 @pytest.mark.parametrize(("pad", "side"), [(1, (8, 5)), (0, (6, 7)), (1, (7, 4))])
 def test_winograds_form_is_the_definition(pad, side):
-    shape = layers.Shape(6, 4, padding=pad)
+    shape = convolutions.Shape(6, 4, padding=pad)
     rng = np.random.default_rng(4)
     x = rng.normal(size=(2, *side, 6)).astype(np.float32)
     kernel = rng.normal(size=(3, 3, 6, 4)).astype(np.float32)
@@ -69,7 +71,7 @@ def test_winograds_form_is_the_definition(pad, side):
     np.testing.assert_allclose(found, expected, atol=5e-6 * np.abs(expected).max())
 
 
-@pytest.mark.parametrize("shape", [layers.Shape(16, 16), layers.Shape(4, 512), layers.Shape(32, 32)])
+@pytest.mark.parametrize("shape", [convolutions.Shape(16, 16), convolutions.Shape(4, 512), convolutions.Shape(32, 32)])
 def test_their_gradients_are_those_of_the_direct_form(shape):
     rng = np.random.default_rng(1)
     x = jnp.float32(rng.normal(size=(2, 8, 6, shape.before)))
@@ -77,7 +79,7 @@ def test_their_gradients_are_those_of_the_direct_form(shape):
     weight = jnp.float32(rng.normal(size=(2, 8, 6, shape.after)))
     both = [
         jax.jit(jax.grad(lambda a, b, form=form: (form(a, b, shape) * weight).sum(), (0, 1)))(x, kernel)
-        for form in (layers.convolve, layers._convolve_directly)
+        for form in (convolutions.convolve, convolutions._convolve_directly)
     ]
     for found, expected in zip(*both, strict=True):
         np.testing.assert_allclose(found, expected, atol=1e-5 * np.abs(expected).max())

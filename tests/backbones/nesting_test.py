@@ -13,7 +13,8 @@ import pytest
 import safetensors.numpy
 
 from causal_iqa import _checks, backbones
-from causal_iqa.backbones import cifar_resnet, scene_cnn, state_dicts
+from causal_iqa.backbones.weights import state_dicts
+from causal_iqa.backbones.zoo import cifar_resnet, scene_cnn
 from tests.backbones import synthetic, torch_writer
 
 NAME = "cifar_resnet20"

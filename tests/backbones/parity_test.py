@@ -11,7 +11,7 @@ import safetensors.numpy
 from PIL import Image
 
 from causal_iqa import _checks, backbones, images
-from causal_iqa.backbones import cifar_resnet, mobilenet
+from causal_iqa.backbones.zoo import cifar_resnet, mobilenet
 from tests import shared
 from tests.backbones import synthetic
 

@@ -9,7 +9,7 @@ import pytest
 import safetensors.numpy
 
 from causal_iqa import backbones
-from causal_iqa.backbones import cifar_resnet
+from causal_iqa.backbones.zoo import cifar_resnet
 from tests import shared
 from tests.backbones import (
     classic_cases,

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from causal_iqa.backbones import mobilenet
+from causal_iqa.backbones.zoo import mobilenet
 
 SEED = 20260101
 # Architecture, width multiplier, input side; an odd side makes SAME padding differ from symmetric padding.

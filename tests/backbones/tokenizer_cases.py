@@ -2,7 +2,7 @@
 
 import itertools
 
-from causal_iqa.backbones import tokenizers
+from causal_iqa.backbones.text import tokenizers
 
 _WORDS = ("photo", "the", "cat", "dog", "origami", "naïve", "über", "北京", "2024", "...", "!!", "ing", "low", "er")
 _BASE = (

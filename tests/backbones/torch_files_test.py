@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from causal_iqa import _checks, backbones
-from causal_iqa.backbones import state_dicts, torch_files
+from causal_iqa.backbones.weights import state_dicts, torch_files
 from tests import shared
 
 GOLDEN = pathlib.Path(__file__).parents[1] / "golden"

@@ -2,7 +2,9 @@
 
 import numpy as np
 
-from causal_iqa.backbones import clip, formats, transformer, vit
+from causal_iqa.backbones.layers import transformer
+from causal_iqa.backbones.weights import formats
+from causal_iqa.backbones.zoo import clip, vit
 from tests.backbones import synthetic
 
 _CLIP_TEXT = transformer.Text(transformer.Encoder(32, 2, 2, 64, "quick_gelu", 1e-5), 100, 12, 24)

@@ -12,7 +12,11 @@ import pytest
 import safetensors.numpy
 
 from causal_iqa import backbones
-from causal_iqa.backbones import checkpoints, clip, formats, networks, tokenizers, transformer, vit, zero_shot
+from causal_iqa.backbones import networks
+from causal_iqa.backbones.layers import transformer
+from causal_iqa.backbones.text import tokenizers, zero_shot
+from causal_iqa.backbones.weights import checkpoints, formats
+from causal_iqa.backbones.zoo import clip, vit
 from tests.backbones import synthetic, tokenizer_cases, transformer_cases
 
 GOLDEN = pathlib.Path(__file__).parents[1] / "golden"

@@ -10,8 +10,9 @@ import pytest
 import safetensors.numpy
 
 from causal_iqa import _checks, backbones
-from causal_iqa.backbones import efficientnet, statements, twins
-from causal_iqa.backbones.efficientnet_variants import VARIANTS
+from causal_iqa.backbones.weights import statements
+from causal_iqa.backbones.zoo import efficientnet, twins
+from causal_iqa.backbones.zoo.efficientnet_variants import VARIANTS
 from tests.backbones import convnet_cases, synthetic
 
 STEM = {"conv_stem.weight": np.zeros((32, 3, 3, 3), np.float32)}

@@ -24,9 +24,9 @@ def _separations(graph, nodes):
     return found
 
 
-@pytest.mark.parametrize("name", [*causal.FAMILIES, *causal.RIVALS])
+@pytest.mark.parametrize("name", [*causal.FAMILIES, *causal.ALTERNATIVES])
 def test_testable_implications_are_those_that_observed_nodes_separate(name):
-    graph = {**causal.FAMILIES, **causal.RIVALS}[name]
+    graph = {**causal.FAMILIES, **causal.ALTERNATIVES}[name]
     everything = _separations(graph, OBSERVED)
     found = causal.implications(graph, OBSERVED)
     testable = {tuple(one.independence) for one in found if not one.reason}
@@ -39,11 +39,11 @@ def test_testable_implications_are_those_that_observed_nodes_separate(name):
     assert all("not observed" in reason or "no column shows" in reason for reason in hidden.values())
 
 
-def test_families_cannot_be_told_apart_and_rivals_can():
+def test_families_cannot_be_told_apart_and_alternatives_can():
     families = {name: _separations(graph, OBSERVED) for name, graph in causal.FAMILIES.items()}
     assert len({frozenset(one) for one in families.values()}) == 1
     assert causal.distinctions(causal.FAMILIES, OBSERVED) == ()
-    both = {**causal.RIVALS, "no_reference": causal.FAMILIES["no_reference"]}
+    both = {**causal.ALTERNATIVES, "no_reference": causal.FAMILIES["no_reference"]}
     found = causal.distinctions(both, OBSERVED)
     for one in found:
         for name, graph in both.items():
@@ -53,8 +53,8 @@ def test_families_cannot_be_told_apart_and_rivals_can():
     assert len(set(told.values())) == len(both)
 
 
-def test_rivals_say_what_their_names_say():
-    blind, irrelevant, surrogate = (causal.RIVALS[name] for name in ("blind", "irrelevant", "surrogate"))
+def test_alternatives_say_what_their_names_say():
+    blind, irrelevant, surrogate = (causal.ALTERNATIVES[name] for name in ("blind", "irrelevant", "surrogate"))
     assert causal.d_separated(blind, "C", "Q")
     assert not causal.d_separated(blind, "Q", "M", {"C"})
     assert causal.d_separated(irrelevant, "Q", "M", {"C"})

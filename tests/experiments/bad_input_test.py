@@ -19,7 +19,7 @@ from causal_iqa.data import scenes
 from tests.experiments.binaries import error_of, run
 
 _NETWORK = "--network=scene_cnn_b"
-_WEIGHTS = importlib.resources.files("causal_iqa.backbones") / "weights"
+_WEIGHTS = importlib.resources.files("causal_iqa.backbones") / "parameters"
 
 
 def _write_image(path: pathlib.Path, seed: int, shape: tuple[int, int] = (48, 48)) -> None:

@@ -8,7 +8,7 @@ import PIL.Image
 import pytest
 
 from causal_iqa import images, metrics
-from causal_iqa.metrics import niqe
+from causal_iqa.metrics import _niqe
 from tests.experiments import binaries
 from tests.golden import photographs
 
@@ -31,12 +31,12 @@ def test_a_fitted_model_scores(folder, capsys):
     *skipped, last = capsys.readouterr().out.strip().splitlines()
     assert "zz.png" in skipped[0]
     told = json.loads(last)
-    assert told["photographs"] == 12 and niqe.FEATURES < told["blocks"] <= 72
+    assert told["photographs"] == 12 and _niqe.FEATURES < told["blocks"] <= 72
     spec = metrics.resolve(f"niqe@{output}")
     assert spec.name == "niqe@mine"
     # Blocks of a photograph it was fitted on lie within the model.
     pixels = photographs.noisy(photographs.photograph(0, 200, 290), 0, 0.06)[4:196, 1:289]
-    values, sharp = jax.jit(niqe.sharp_features)(images.from_uint8(pixels))
+    values, sharp = jax.jit(_niqe.sharp_features)(images.from_uint8(pixels))
     model = spec.fn.keywords["model"]
     off = np.abs(np.asarray(values)[np.asarray(sharp)] - model.mean) / np.sqrt(np.diag(model.covariance))
     assert off.size and np.median(off) < 1.5

@@ -17,7 +17,7 @@ from torch import nn
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[2]))
 
-from causal_iqa.backbones import cifar_resnet, mobilenet
+from causal_iqa.backbones.zoo import cifar_resnet, mobilenet
 from tests.backbones import synthetic
 
 FOLDER = pathlib.Path(__file__).parent

@@ -14,7 +14,7 @@ import tempfile
 import numpy as np
 
 from benchmarks import peers
-from causal_iqa.backbones import tokenizers
+from causal_iqa.backbones.text import tokenizers
 from tests.backbones import tokenizer_cases, transformer_cases
 
 torch = __import__("torch")

@@ -10,7 +10,7 @@ import scipy.signal
 import scipy.stats
 
 from causal_iqa import _checks, images, metrics
-from causal_iqa.metrics import generalised_gaussian, ilniqe, natural_scene
+from causal_iqa.metrics import _ilniqe, generalised_gaussian, natural_scene
 from tests.metrics import ilniqe_cases
 
 
@@ -54,7 +54,7 @@ def test_both_kinds_of_file_give_the_model(spec, tmp_path):
 def test_unfit_models_are_refused(change, message):
     arrays = {name: part for name, part in (ilniqe_cases.model() | change).items() if part is not None}
     with pytest.raises(_checks.InputError, match=message):
-        ilniqe.from_arrays(arrays)
+        _ilniqe.from_arrays(arrays)
 
 
 def test_in_a_batch_scores_stay_and_gradients_are_finite(spec):
@@ -70,7 +70,7 @@ def test_in_a_batch_scores_stay_and_gradients_are_finite(spec):
 
 def test_weibull_fit_is_that_of_scipy_and_its_gradient_that_of_the_solution():
     sample = np.stack([scipy.stats.weibull_min.rvs(c, scale=s, size=(12, 24), random_state=3) for c, s in _WEIBULL])
-    found = jax.jit(lambda x: ilniqe.fit_weibull(x, 12))(jnp.asarray(sample, jnp.float32))
+    found = jax.jit(lambda x: _ilniqe.fit_weibull(x, 12))(jnp.asarray(sample, jnp.float32))
     for i, plane in enumerate(sample):
         cut = plane.reshape(1, 12, 2, 12).transpose(0, 2, 1, 3).reshape(2, -1)
         shapes, _, scales = zip(*(scipy.stats.weibull_min.fit(block, floc=0) for block in cut), strict=True)
@@ -83,7 +83,7 @@ def test_weibull_fit_is_that_of_scipy_and_its_gradient_that_of_the_solution():
 
     @jax.jit
     def along(t):
-        return jax.jvp(lambda t: jnp.stack(ilniqe.fit_weibull(x + t * bend, 12)[:2]), (t,), (1.0,))
+        return jax.jvp(lambda t: jnp.stack(_ilniqe.fit_weibull(x + t * bend, 12)[:2]), (t,), (1.0,))
 
     (_, slope), (ahead, _), (back, _) = (along(t) for t in (0.0, 1e-2, -1e-2))
     np.testing.assert_allclose(slope, (ahead - back) / 2e-2, rtol=2e-2)
@@ -106,7 +106,7 @@ def test_derivatives_are_convolutions():
     offset = np.arange(-5, 6)
     bell = np.exp(-(offset**2) / (2 * 1.66**2))
     kernel = (offset * bell)[None, :] * bell[:, None]
-    found = jax.jit(lambda x: ilniqe._derivatives(x, 1.66))(jnp.asarray(x, jnp.float32))
+    found = jax.jit(lambda x: _ilniqe._derivatives(x, 1.66))(jnp.asarray(x, jnp.float32))
     for plane, along, down in zip(x, *found, strict=True):
         np.testing.assert_allclose(along, scipy.signal.convolve2d(plane, kernel, mode="same"), atol=1e-5)
         np.testing.assert_allclose(down, scipy.signal.convolve2d(plane, kernel.T, mode="same"), atol=1e-5)
@@ -123,15 +123,15 @@ def test_distance_is_the_formula_in_float64(damage):
     filled = np.where(defined[:, None], white, kept.mean(axis=0))
     inverse = np.linalg.pinv((np.eye(430) + np.cov(kept.T)) / 2)
     expected = np.mean(np.sqrt(np.einsum("bi,ij,bj->b", filled, inverse, filled)))
-    found = jax.jit(ilniqe._distance)(jnp.asarray(white, jnp.float32), jnp.asarray(defined))
+    found = jax.jit(_ilniqe._distance)(jnp.asarray(white, jnp.float32), jnp.asarray(defined))
     np.testing.assert_allclose(found, expected, rtol=2e-5)
 
 
 def test_distance_has_a_gradient_where_a_block_is_left_out():
     white = jnp.asarray(np.random.default_rng(6).normal(size=(5, 9)), jnp.float32)
     defined = jnp.arange(5) != 2
-    distance = jax.jit(ilniqe._distance)
-    gradient = jax.jit(jax.grad(ilniqe._distance))(white.at[2].set(jnp.nan), defined)
+    distance = jax.jit(_ilniqe._distance)
+    gradient = jax.jit(jax.grad(_ilniqe._distance))(white.at[2].set(jnp.nan), defined)
     assert np.all(np.isfinite(gradient)) and np.all(gradient[2] == 0)
     bend = jnp.asarray(np.random.default_rng(7).normal(size=white.shape), jnp.float32)
     ahead, back = (distance(white + t * bend, defined) for t in (1e-2, -1e-2))

@@ -11,8 +11,8 @@ import pytest
 import safetensors.numpy
 
 from causal_iqa import _checks, backbones, metrics
-from causal_iqa.backbones import clip
-from causal_iqa.metrics import clip_iqa, dists, lpips
+from causal_iqa.backbones.zoo import clip
+from causal_iqa.metrics.learned import _clip_iqa, _dists, _lpips
 from tests.backbones import classic_cases, transformer_cases
 from tests.metrics import learned_cases
 
@@ -81,13 +81,13 @@ def test_the_passport_names_the_files(specs):
         assert passport["suite"] == "learned" and passport["needs_reference"]
 
 
-@pytest.mark.parametrize("trunk", lpips.TRUNKS)
+@pytest.mark.parametrize("trunk", _lpips.TRUNKS)
 def test_the_smallest_side_is_the_smallest(specs, trunk):
-    spec, side = specs[NAMES[trunk]], lpips.SMALLEST_SIDE[trunk]
+    spec, side = specs[NAMES[trunk]], _lpips.SMALLEST_SIDE[trunk]
 
     def maps(side):
         image = jnp.zeros((1, side, side, 3))
-        return jax.eval_shape(lambda x: lpips.trunk_features(trunk, spec.fn.args[0]["trunk"], x), image)
+        return jax.eval_shape(lambda x: _lpips.trunk_features(trunk, spec.fn.args[0]["trunk"], x), image)
 
     assert min(m.shape[1] for m in maps(side)) == 1
     with pytest.raises(TypeError, match="slice"):
@@ -123,19 +123,19 @@ def test_smooth_pool_is_the_naive_sum():
             for r in range(0, 7, 2)
         ]
     )
-    np.testing.assert_allclose(dists._smooth_pool(jnp.asarray(x))[0], np.sqrt(expected), rtol=1e-5)
+    np.testing.assert_allclose(_dists._smooth_pool(jnp.asarray(x))[0], np.sqrt(expected), rtol=1e-5)
 
 
 def test_clip_iqa_in_closed_form():
     embedding = jnp.asarray([3.0, 4.0, 0.0])
     prompts = jnp.asarray([[[10.0, 0.0, 0.0], [0.0, 5.0, 0.0]], [[0.0, 0.0, 2.0], [0.0, 0.0, 2.0]]])
     first = 1 / (1 + np.exp(-10.0 * (0.6 - 0.8)))
-    np.testing.assert_allclose(clip_iqa.clip_iqa(embedding, prompts[:1], 10.0), first, rtol=1e-6)
-    np.testing.assert_allclose(clip_iqa.clip_iqa(embedding, prompts, 10.0), (first + 0.5) / 2, rtol=1e-6)
-    assert np.isfinite(jax.grad(lambda e: clip_iqa.clip_iqa(e, prompts, 100.0))(jnp.zeros(3))).all()
+    np.testing.assert_allclose(_clip_iqa.clip_iqa(embedding, prompts[:1], 10.0), first, rtol=1e-6)
+    np.testing.assert_allclose(_clip_iqa.clip_iqa(embedding, prompts, 10.0), (first + 0.5) / 2, rtol=1e-6)
+    assert np.isfinite(jax.grad(lambda e: _clip_iqa.clip_iqa(e, prompts, 100.0))(jnp.zeros(3))).all()
     for bad in (prompts[0], prompts[..., :2]):
         with pytest.raises(ValueError, match=r"expected \[d\] and \[pairs, 2, d\]"):
-            clip_iqa.clip_iqa(embedding, bad, 10.0)
+            _clip_iqa.clip_iqa(embedding, bad, 10.0)
 
 
 def test_clip_iqa_of_callables():
@@ -146,12 +146,12 @@ def test_clip_iqa_of_callables():
         asked.extend(texts)
         return np.array([[1.0, 1.0, 1.0], [-1.0, -1.0, -1.0]])
 
-    score = clip_iqa.scorer(lambda image: image.mean(axis=(0, 1)) - 0.5, encode_text, 5.0)
+    score = _clip_iqa.scorer(lambda image: image.mean(axis=(0, 1)) - 0.5, encode_text, 5.0)
     assert asked == ["Good photo.", "Bad photo."]
     bright, dark = (float(jax.jit(score)(jnp.full((4, 5, 3), level))) for level in (0.8, 0.2))
     np.testing.assert_allclose([bright, dark], [1 / (1 + np.exp(-10.0)), 1 / (1 + np.exp(10.0))], rtol=1e-4)
     with pytest.raises(ValueError, match="one embedding for each of 2 texts"):
-        clip_iqa.scorer(lambda image: image[0, 0], lambda texts: np.zeros((1, 3)), 5.0)
+        _clip_iqa.scorer(lambda image: image[0, 0], lambda texts: np.zeros((1, 3)), 5.0)
 
 
 def test_clip_iqa_of_a_network(tmp_path):

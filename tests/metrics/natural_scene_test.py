@@ -16,7 +16,8 @@ import scipy.ndimage
 import scipy.stats
 
 from causal_iqa import _checks, images, metrics
-from causal_iqa.metrics import _filters, brisque, generalised_gaussian, natural_scene, niqe
+from causal_iqa.metrics import _brisque, _filters, _niqe, generalised_gaussian, natural_scene
+from causal_iqa.metrics.learned import packaged as learned_packaged
 from tests.golden import photographs
 from tests.metrics import nss_float64
 
@@ -37,8 +38,8 @@ def compute(image):
         "edge": natural_scene.normalise(grey, "edge"),
         "zero": natural_scene.normalise(grey, "zero"),
         "deviation": natural_scene.local_deviation(grey, "edge"),
-        "blocks": niqe.features(image)[0],
-        "brisque": brisque.features(image)[0],
+        "blocks": _niqe.features(image)[0],
+        "brisque": _brisque.features(image)[0],
         "niqe": metrics.TABLE["niqe_imagenet_sample"].fn(image),
         "piqe": metrics.TABLE["piqe"].fn(image),
     }
@@ -49,7 +50,7 @@ def computed(pixels):
     return compute(images.from_uint8(pixels))
 
 
-def model(seed: int = 0, count: int = 40) -> tuple[bytes, brisque.SupportVectors]:
+def model(seed: int = 0, count: int = 40) -> tuple[bytes, _brisque.SupportVectors]:
     """A libsvm file of random vectors, with the cancelling weights of the original."""
     rng = np.random.default_rng(seed)
     weights = np.round(np.where(rng.random(count) < 0.8, 1024, rng.uniform(0, 1024, count)), 3)
@@ -59,7 +60,7 @@ def model(seed: int = 0, count: int = 40) -> tuple[bytes, brisque.SupportVectors
     ]
     head = f"svm_type epsilon_svr\nkernel_type rbf\ngamma 0.05\nnr_class 2\ntotal_sv {count}\nrho -153.591\nSV\n"
     content = (head + "\n".join(rows) + "\n").encode()
-    return content, brisque.read_libsvm(content)
+    return content, _brisque.read_libsvm(content)
 
 
 def test_filters_follow_float64(pixels, computed):
@@ -81,7 +82,7 @@ def test_features_follow_float64(pixels, computed):
 
 
 def test_scores_follow_float64(pixels, computed):
-    packaged = niqe.packaged_model()
+    packaged = learned_packaged.packaged_model()
     np.testing.assert_allclose(
         computed["niqe"], nss_float64.niqe(pixels, packaged.mean, packaged.covariance), rtol=1e-4
     )
@@ -141,7 +142,7 @@ def test_regression_has_the_digits_of_float64():
     """Sums of about 1e4 that cancel; plain float32 is several times worse."""
     _, vectors = model(1, 774)
     rng = np.random.default_rng(2)
-    ours = jax.jit(lambda x: brisque.regress(vectors, x))
+    ours = jax.jit(lambda x: _brisque.regress(vectors, x))
     errors, plain = [], []
     for _ in range(20):
         x = rng.uniform(-1, 1, 36).astype(np.float32)
@@ -164,17 +165,17 @@ def test_brisque_of_a_file(tmp_path, computed):
     assert "scores are not reproducible" in spec.passport()["convention"]
     assert spec.name == "brisque@svr" and json.loads(json.dumps(spec.passport()))["files"].keys() == {"svr.libsvm"}
     values = np.asarray(computed["brisque"], np.float64)
-    low, high = brisque.RANGES.T
+    low, high = _brisque.RANGES.T
     scaled = 2 * (values - low) / (high - low) - 1
     expected = nss_float64.regress(vectors.vectors, vectors.weights, vectors.gamma, vectors.rho, scaled)
     read = spec.fn.keywords["model"]
-    ours = brisque.regress(read, brisque.scale_features(computed["brisque"], read.ranges))
+    ours = _brisque.regress(read, _brisque.scale_features(computed["brisque"], read.ranges))
     # Six digits of features whose smallest range is 0.37 in a sum of weights of 1024.
     np.testing.assert_allclose(ours, expected, atol=0.02)
 
 
 def test_niqe_reads_both_kinds_of_file(tmp_path):
-    packaged = niqe.packaged_model()
+    packaged = learned_packaged.packaged_model()
     arrays = {"mu_prisparam": packaged.mean[None], "cov_prisparam": packaged.covariance}
     scipy.io.savemat(tmp_path / "mine.mat", arrays)
     np.savez(tmp_path / "mine.npz", **arrays)
@@ -221,7 +222,7 @@ def test_unfit_pristine_models_are_refused(tmp_path, arrays, message):
 )
 def test_unfit_regressions_are_refused(damage, message):
     with pytest.raises(_checks.InputError, match=message):
-        brisque.read_libsvm(damage(model()[0].decode()).encode())
+        _brisque.read_libsvm(damage(model()[0].decode()).encode())
 
 
 @pytest.mark.parametrize(
@@ -253,12 +254,12 @@ def test_the_registrys_package(tmp_path, monkeypatch):
         metrics.resolve("brisque")
     monkeypatch.syspath_prepend(tmp_path)
     (folder / "svm.txt").write_bytes(content)
-    low, high = brisque.RANGES.T.tolist()
+    low, high = _brisque.RANGES.T.tolist()
     (folder / "normalize.pickle").write_bytes(pickle.dumps({"min_": low, "max_": high}))
     spec = metrics.resolve("brisque")
     assert spec.name == "brisque@package" and len(spec.files) == 2
     np.testing.assert_array_equal(spec.fn.keywords["model"].vectors, vectors.vectors)
-    np.testing.assert_array_equal(spec.fn.keywords["model"].ranges, brisque.RANGES)
+    np.testing.assert_array_equal(spec.fn.keywords["model"].ranges, _brisque.RANGES)
     (folder / "normalize.pickle").write_bytes(pickle.dumps({"min_": np.zeros(36)}))
     with pytest.raises(_checks.InputError, match="no model known here"):
         metrics.resolve("brisque")
@@ -266,11 +267,11 @@ def test_the_registrys_package(tmp_path, monkeypatch):
 
 def test_fit_is_mean_and_covariance_and_needs_blocks():
     rows = np.random.default_rng(0).normal(size=(80, 36))
-    fitted = niqe.fit(rows)
+    fitted = _niqe.fit(rows)
     np.testing.assert_allclose(fitted.mean, rows.mean(axis=0))
     np.testing.assert_allclose(fitted.covariance, np.cov(rows, rowvar=False))
     with pytest.raises(_checks.InputError, match="more than 36 sharp blocks, got 20"):
-        niqe.fit(rows[:20])
+        _niqe.fit(rows[:20])
 
 
 def test_flat_windows():
@@ -289,7 +290,9 @@ def test_flat_windows():
     assert natural_scene.flat_signs()[200] == -1
     batch = images.from_uint8(np.stack([pixels, np.full_like(pixels, 200)]))
 
-    run = jax.jit(jax.vmap(lambda x: (brisque.brisque(x, vectors), *jax.value_and_grad(niqe.packaged)(x))))
+    run = jax.jit(
+        jax.vmap(lambda x: (_brisque.brisque(x, vectors), *jax.value_and_grad(metrics.niqe_imagenet_sample)(x)))
+    )
     *values, gradients = run(batch)
     for half, flat in values:
         assert np.isfinite(half) and np.isnan(flat)
@@ -311,15 +314,15 @@ def test_rounding_signs_are_those_of_fused_sums():
 def test_scores_do_not_depend_on_the_batch():
     noisy = [photographs.noisy(photographs.photograph(k, 96, 98), k, 0.05) for k in range(8)]
     batch = images.from_uint8(np.stack(noisy))
-    score = jax.jit(jax.vmap(niqe.packaged))
+    score = jax.jit(jax.vmap(metrics.niqe_imagenet_sample))
     alone = np.concatenate([score(batch[k : k + 1]) for k in range(8)])
     np.testing.assert_allclose(alone, score(batch), rtol=1e-5)
 
 
 def test_small_images_are_refused():
     for name, fn, side in (
-        ("niqe_imagenet_sample", niqe.packaged, 96),
-        ("brisque", brisque.features, 16),
+        ("niqe_imagenet_sample", metrics.niqe_imagenet_sample, 96),
+        ("brisque", _brisque.features, 16),
     ):
         with pytest.raises(ValueError, match=f"{name} is undefined below its smallest side of {side} pixels, got"):
             fn(jnp.zeros((side, side - 1, 3)))

@@ -8,7 +8,7 @@ import pytest
 from scipy import special
 
 import causal_iqa
-from causal_iqa import backbones, data, degradations, images, pipeline, rivals
+from causal_iqa import backbones, data, degradations, estimators, images, pipeline
 from causal_iqa.pipeline import outputs, program
 
 _VIEWS = 3
@@ -97,12 +97,12 @@ def test_kept_outputs_are_those_of_the_logits(num_classes, d):
     assert found["log_probabilities"].shape == found["classes"].shape == (kept,)
     np.testing.assert_array_equal(found["classes"], np.argsort(-log_p)[:kept])
     np.testing.assert_allclose(found["log_probabilities"], log_p[found["classes"]], rtol=1e-3, atol=1e-3)
-    terms = rivals.matrix_norm_terms(logits)
+    terms = estimators.matrix_norm_terms(logits)
     for name, value in terms._asdict().items():
         assert found[name] == pytest.approx(float(value), rel=1e-5)
     assert ("power_sums" in found) == (num_classes > kept)
     if "power_sums" in found:
-        for temperature, value in zip(rivals.TEMPERATURES, found["power_sums"], strict=True):
+        for temperature, value in zip(estimators.TEMPERATURES, found["power_sums"], strict=True):
             assert value == pytest.approx(special.logsumexp(log_p / temperature), abs=1e-4)
     embedding = np.asarray(found["embedding"], np.float32)
     assert embedding.shape == (min(d, outputs.KEPT_EMBEDDING),)
@@ -125,7 +125,7 @@ def test_second_opinion_averages_the_classifier_over_glances():
     assert outputs.second_opinion(backbone, backbone.params, glances, 7) == {}
     many = _network(50, 20)
     assert outputs.second_opinion(many, many.params, glances, 50)["head_power_sums"].shape == (
-        len(rivals.TEMPERATURES),
+        len(estimators.TEMPERATURES),
     )
 
 

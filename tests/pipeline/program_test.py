@@ -10,7 +10,8 @@ import safetensors.numpy
 
 import causal_iqa
 from causal_iqa import backbones, data, images, metrics, pipeline, quality
-from causal_iqa.backbones import mobilenet, networks
+from causal_iqa.backbones import networks
+from causal_iqa.backbones.zoo import mobilenet
 from causal_iqa.pipeline import columns, views
 from causal_iqa.pipeline import study as study_module
 from tests.backbones import synthetic

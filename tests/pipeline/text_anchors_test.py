@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from causal_iqa import backbones, pipeline
-from causal_iqa.backbones import tokenizers
+from causal_iqa.backbones.text import tokenizers
 from tests.backbones import tokenizer_cases
 
 pytest.importorskip("tokenizers")

@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 from scipy import special
 
-from causal_iqa import alignment, pipeline
-from causal_iqa import rivals as estimators
+from causal_iqa import alignment, estimators, pipeline
 from causal_iqa.analysis import findings, network_outputs
 from causal_iqa.pipeline import Column
 from causal_iqa.report import accuracy, study, summary, tables

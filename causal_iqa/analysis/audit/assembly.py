@@ -42,7 +42,7 @@ def read_graphs(texts: tuple[str, ...] | list[str]) -> dict[str, causal.Graph]:
     for place, line in enumerate(lines, 1):
         name, _, text = line.rpartition("=")
         name = name.strip() or f"graph{place}"
-        if name in graphs or name in causal.FAMILIES or name in causal.RIVALS:
+        if name in graphs or name in causal.FAMILIES or name in causal.ALTERNATIVES:
             raise _checks.InputError(f"graph: the name {name!r} is taken")
         try:
             graphs[name] = causal.parse(text)

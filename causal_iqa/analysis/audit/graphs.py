@@ -34,7 +34,7 @@ def graph_tests(
 
     Args:
       data: of the run.
-      user_graphs: name -> graph, tested beside the families of the metrics and `causal.RIVALS`.
+      user_graphs: name -> graph, tested beside the families of the metrics and `causal.ALTERNATIVES`.
       progress: called with the metrics done and their number.
 
     Returns:
@@ -43,7 +43,7 @@ def graph_tests(
       "verdict": kept, rejected (Holm) or not testable.
     """
     own = {family: findings.family_graph(data.config, family) for family in dict.fromkeys(data.families.values())}
-    graphs = {**own, **causal.RIVALS, **user_graphs}
+    graphs = {**own, **causal.ALTERNATIVES, **user_graphs}
     key = _keys.named(data.config.seed, "audit, graph tests")
     conditions, images = causal.one_row_per_image(
         key, len(data.labels), len(data.names), per_condition=_PER_CONDITION, most=_MOST_IMAGES

@@ -1,0 +1,1 @@
+"""Tokenizers, and classifiers made of class names."""

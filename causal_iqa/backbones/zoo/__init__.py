@@ -1,0 +1,1 @@
+"""Architectures by name, each with the published weight files it reads."""

@@ -1,0 +1,102 @@
+"""Accuracy from the agreement of a network with a reference that it and a second network make together."""
+
+import numpy as np
+from scipy import optimize
+from scipy.special import xlogy
+
+from causal_iqa.estimators.temperature import KeptOutputs, tempered
+
+_COLDEST, _HOTTEST = 0.5, 8.0
+
+
+def alignment_temperature(own: KeptOutputs, second: KeptOutputs) -> float:
+    """The temperature of the second network at which its outputs diverge least from those of the first.
+
+    The divergence is that of Jensen and Shannon, mean over images; what neither network keeps of an image counts as one
+    class more.
+
+    Args:
+      own: outputs of the judged network for N images.
+      second: of the other network for the same images.
+
+    Returns:
+      A temperature from .5 to 8.
+
+    Raises:
+      ValueError: when the outputs are not of the same images and classes.
+
+    References:
+      [1] S. Li et al. (2026), Bridging domain expertise and generalization for performance estimation.
+    """
+    places = _places(own, second)
+
+    def divergence(log_t: float) -> float:
+        p, q = _on_common_classes(own, second, float(np.exp(log_t)), places)
+        middle = (p + q) / 2
+        return float((xlogy(p, p) / 2 + xlogy(q, q) / 2 - xlogy(middle, middle)).sum(axis=1).mean())
+
+    found = optimize.minimize_scalar(divergence, bounds=(np.log(_COLDEST), np.log(_HOTTEST)), method="bounded")
+    return float(np.exp(found.x))
+
+
+def fused_reference(own: KeptOutputs, second: KeptOutputs, temperature: float) -> np.ndarray:
+    """Probability that a fused reference gives to the class the judged network predicts.
+
+    The reference is c q + (1 - c) p with p the outputs of the judged network, q those of the second at the given
+    temperature and c = max q / (max p + max q): each counts as it is confident. It stands in for the label, so that the
+    mean over images is the expected accuracy. This follows the description of FRAP [1]: alignment by
+    `alignment_temperature`, fusion weighted by confidence, agreement with the fused reference.
+
+    Args:
+      own: outputs of the judged network for N images.
+      second: of the other network for the same images.
+      temperature: of the second network's outputs.
+
+    Returns:
+      float64 [N] in [0, 1]; the mean over a condition is the predicted accuracy.
+
+    Raises:
+      ValueError: when the outputs are not of the same images and classes.
+
+    References:
+      [1] S. Li et al. (2026), Bridging domain expertise and generalization for performance estimation.
+    """
+    p, q = _on_common_classes(own, second, temperature, _places(own, second))
+    size = own.log_probabilities.shape[1]
+    prediction = p[:, :size].argmax(axis=1)
+    sure, other = p[:, :-1].max(axis=1), q[:, :-1].max(axis=1)
+    weight = other / (sure + other)
+    rows = np.arange(len(p))
+    return weight * q[rows, prediction] + (1 - weight) * p[rows, prediction]
+
+
+def _places(own: KeptOutputs, second: KeptOutputs) -> tuple[np.ndarray, np.ndarray]:
+    """Where each class that the judged network keeps stands in the second's [N, T], and whether the second keeps it."""
+    if (
+        own.log_probabilities.ndim != 2
+        or own.num_classes != second.num_classes
+        or len(own.log_probabilities) != len(second.log_probabilities)
+    ):
+        raise ValueError(
+            "own, second: expected [N, T] of the same images and classes, got "
+            f"{own.log_probabilities.shape} of {own.num_classes} and {second.log_probabilities.shape} of "
+            f"{second.num_classes}"
+        )
+    same = np.asarray(own.classes)[:, :, None] == np.asarray(second.classes)[:, None, :]
+    return same.argmax(axis=2), same.any(axis=2)
+
+
+def _on_common_classes(
+    own: KeptOutputs, second: KeptOutputs, temperature: float, places: tuple[np.ndarray, np.ndarray]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Both networks' probabilities [N, U]: classes that own keeps, those that second keeps besides, and the rest."""
+    place, there = places
+    p = np.exp(np.asarray(own.log_probabilities, np.float64))
+    q = np.exp(tempered(second, temperature))
+    shared = np.where(there, np.take_along_axis(q, place, axis=1), 0.0)
+    besides = q.copy()
+    rows, columns = np.nonzero(there)
+    besides[rows, place[rows, columns]] = 0.0
+    p_rest = np.maximum(1 - p.sum(axis=1, keepdims=True), 0.0)
+    q_rest = np.maximum(1 - q.sum(axis=1, keepdims=True), 0.0)
+    return np.concatenate([p, np.zeros_like(q), p_rest], axis=1), np.concatenate([shared, besides, q_rest], axis=1)

@@ -1,0 +1,1 @@
+"""Metrics with learned parameters: the only part of this room that knows backbones and weight files."""

@@ -1,0 +1,72 @@
+"""What a training run depends on, and which settings can work together."""
+
+import dataclasses
+from typing import Any
+
+from causal_iqa import _checks
+from causal_iqa.backbones.zoo import scene_cnn
+from causal_iqa.data import scenes
+from causal_iqa.training import objectives
+
+PRECISIONS = ("float32", "bfloat16")
+SCHEDULES = ("onecycle", "cosine", "constant")
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainConfig:
+    """Everything a training run depends on.
+
+    Attributes:
+      network: a variant of `scene_cnn.VARIANTS`.
+      objective: a row of `objectives.OBJECTIVES`: "label"; or without labels "views" (VICReg on two renderings of an
+        object, only scenes make them), "vicreg" or "simclr" (two augmentations of any image), "rotation".
+      num_images: training images, drawn from the training source with `seed`.
+      num_evaluation: evaluation images, drawn likewise.
+      image_size: side in pixels that images are resized to; None: the source's own.
+      steps: optimiser steps.
+      batch_size: images per step.
+      learning_rate: peak of the schedule.
+      schedule: "onecycle" (cosine up and down), "cosine" (short linear warm-up, then down) or "constant".
+      weight_decay: of AdamW.
+      padding: random crops after reflecting this many pixels around the image, where views are not augmented more.
+      precision: of forward and backward passes; parameters and optimiser stay float32.
+      seed: of the parameters, the order and the augmentation.
+    """
+
+    network: str
+    objective: str = "label"
+    num_images: int = 20_000
+    num_evaluation: int = 2_000
+    image_size: int | None = None
+    steps: int = 3_000
+    batch_size: int = 64
+    learning_rate: float = 3e-3
+    schedule: str = "onecycle"
+    weight_decay: float = 1e-2
+    padding: int = 2
+    precision: str = "float32"
+    seed: int = 0
+
+
+def check(config: TrainConfig, sources: tuple[Any, ...]) -> None:
+    """Raises InputError where settings, or settings and sources, cannot work together."""
+    _checks.lookup(scene_cnn.VARIANTS, config.network, "scene network")
+    objective = _checks.lookup(objectives.OBJECTIVES, config.objective, "objective")
+    _checks.check_choice(config.precision, PRECISIONS, "precision")
+    _checks.check_choice(config.schedule, SCHEDULES, "schedule")
+    for name in ("num_images", "num_evaluation", "steps", "batch_size"):
+        if getattr(config, name) < 1:
+            raise _checks.InputError(f"{name}: expected at least 1, got {getattr(config, name)}")
+    if not config.learning_rate > 0:
+        raise _checks.InputError(f"learning_rate: expected a positive number, got {config.learning_rate}")
+    for name in ("weight_decay", "padding", "seed"):
+        if not getattr(config, name) >= 0:
+            raise _checks.InputError(f"{name}: expected at least 0, got {getattr(config, name)}")
+    if config.batch_size > config.num_images:
+        raise _checks.InputError(
+            f"batch_size: {config.batch_size} is more than the {config.num_images} training images"
+        )
+    if objective.renders and not all(isinstance(source, scenes.SceneSource) for source in sources):
+        raise _checks.InputError(
+            "objective: only scenes render views of an object; use vicreg or simclr with other data"
+        )
