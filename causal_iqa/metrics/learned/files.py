@@ -140,7 +140,7 @@ def _pristine(path: str) -> spec.MetricSpec:
     )
 
 
-def _brisque(
+def _regression(
     name: str, model: _brisque.SupportVectors, files: tuple[tuple[str, str], ...], said: str
 ) -> spec.MetricSpec:
     return FileMetricSpec(
@@ -174,7 +174,7 @@ def _support_vectors(path: str) -> spec.MetricSpec:
         model = _brisque.read_libsvm(content)
     except _checks.InputError as error:
         raise _checks.InputError(f"{path}: {error}") from None
-    return _brisque(f"brisque@{pathlib.Path(path).stem}", model, (file,), "the file and the original release")
+    return _regression(f"brisque@{pathlib.Path(path).stem}", model, (file,), "the file and the original release")
 
 
 def _brisque_package() -> spec.MetricSpec:
@@ -192,7 +192,7 @@ def _brisque_package() -> spec.MetricSpec:
         model = _brisque.read_libsvm(content, ranges)
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise _checks.InputError(f"brisque: the installed package holds no model known here ({error})") from None
-    return _brisque("brisque@package", model, (file, scaling_file), "the registry's package brisque")
+    return _regression("brisque@package", model, (file, scaling_file), "the registry's package brisque")
 
 
 def _perceptual(trunk: str, trunk_path: str, linear_path: str) -> spec.MetricSpec:
