@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -24,14 +24,14 @@ class SetScore(NamedTuple):
     networks: it is meant for.
     family: of the rival.
     defined: bool [C, N], whether the outputs it reads are finite.
-    score: (condition, images int [n]) -> number, higher is better.
+    score: (condition, images int [S, n] of S sets) -> float [S], higher is better.
     """
 
     name: str
     networks: tuple[str, ...]
     family: str
     defined: np.ndarray
-    score: Callable[[int, np.ndarray], float]
+    score: Callable[[int, np.ndarray], np.ndarray]
 
 
 def kept_outputs(
@@ -123,13 +123,11 @@ def set_scores(
     return found
 
 
-def _of_outputs(
-    own: estimators.KeptOutputs, labels: np.ndarray | None
-) -> dict[str, Callable[[int, np.ndarray], float]]:
+def _of_outputs(own: estimators.KeptOutputs, labels: np.ndarray | None) -> dict[str, Callable[[int, np.ndarray], Any]]:
     def dense(c: int, images: np.ndarray) -> np.ndarray:
         return estimators.dense(np.exp(own.log_probabilities[c, images]), own.classes[c, images], own.num_classes)
 
-    scores: dict[str, Callable[[int, np.ndarray], float]] = {}
+    scores: dict[str, Callable[[int, np.ndarray], Any]] = {}
     if min(own.classes.shape[1], own.num_classes) <= _MOST_SINGULAR_VALUES:
         scores["nuclear_norm"] = lambda c, images: estimators.nuclear_norm(dense(c, images))
     if labels is not None:
@@ -137,11 +135,11 @@ def _of_outputs(
     return scores
 
 
-def _of_embedding(embedding: np.ndarray, own: estimators.KeptOutputs) -> dict[str, Callable[[int, np.ndarray], float]]:
+def _of_embedding(embedding: np.ndarray, own: estimators.KeptOutputs) -> dict[str, Callable[[int, np.ndarray], Any]]:
     def features(c: int, images: np.ndarray) -> np.ndarray:
         return embedding[c, images].astype(np.float64)
 
-    def gradient(c: int, images: np.ndarray) -> float:
+    def gradient(c: int, images: np.ndarray) -> Any:
         p = estimators.dense(np.exp(own.log_probabilities[c, images]), own.classes[c, images], own.num_classes)
         return estimators.negative_gradient_norm(features(c, images), p, estimators.pseudo_labels(_LABEL_SEED, p))
 
@@ -151,13 +149,13 @@ def _of_embedding(embedding: np.ndarray, own: estimators.KeptOutputs) -> dict[st
     }
 
 
-def _mano(terms: Sequence[np.ndarray], num_classes: int, c: int, images: np.ndarray) -> float:
+def _mano(terms: Sequence[np.ndarray], num_classes: int, c: int, images: np.ndarray) -> Any:
     return estimators.matrix_norm(estimators.MatrixNormTerms(*(term[c, images] for term in terms)), num_classes)
 
 
 def _of_features(
-    fn: Callable[[np.ndarray, np.ndarray], float], features: np.ndarray, labels: np.ndarray, c: int, images: np.ndarray
-) -> float:
+    fn: Callable[[np.ndarray, np.ndarray], Any], features: np.ndarray, labels: np.ndarray, c: int, images: np.ndarray
+) -> Any:
     return fn(features[c, images].astype(np.float64), labels[images])
 
 
@@ -175,10 +173,15 @@ def on_halves(one: SetScore, halves: np.ndarray, num_conditions: int) -> np.ndar
     everything = np.arange(one.defined.shape[1])
     out = np.full((1 + len(halves), num_conditions), np.nan)
     for c in range(num_conditions):
+        if one.defined[c].all() and len(everything):
+            out[0, c] = one.score(c, everything[None])[0]
+            if halves.size:
+                out[1:, c] = one.score(c, halves)
+            continue
         for place, images in enumerate((everything, *halves)):
             images = images[one.defined[c, images]]
             if len(images):
-                out[place, c] = one.score(c, images)
+                out[place, c] = one.score(c, images[None])[0]
     return out
 
 

@@ -17,7 +17,9 @@ from causal_iqa.backbones.networks import (
     check_features,
     geometry,
     normalise,
+    with_precision,
 )
+from causal_iqa.backbones.numerics import PRECISIONS
 from causal_iqa.backbones.text.tokenizers import Tokenizer
 from causal_iqa.backbones.text.zero_shot import TEMPLATES, class_embeddings, embed_prompts, zero_shot_classifier
 from causal_iqa.backbones.user import load_function, make_network
@@ -27,6 +29,7 @@ from causal_iqa.backbones.weights.checkpoints import Checkpoint, MismatchError, 
 __all__ = [
     "EMBEDDING",
     "PENULTIMATE",
+    "PRECISIONS",
     "TABLE",
     "TEMPLATES",
     "ArchitectureSpec",
@@ -57,6 +60,7 @@ __all__ = [
     "read",
     "save_safetensors",
     "torch_network",
+    "with_precision",
     "zero_shot_classifier",
 ]
 

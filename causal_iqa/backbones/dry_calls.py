@@ -32,7 +32,7 @@ def drawn_images(side: int, count: int = _IMAGES) -> np.ndarray:
 
 
 def _key(network: networks.Network) -> tuple:
-    return network.name, network.weights_sha256, network.preprocessing, network.stages
+    return network.name, network.weights_sha256, network.preprocessing, network.stages, network.precision
 
 
 def _finite(value: np.ndarray, what: str, name: str) -> None:

@@ -106,6 +106,7 @@ def host_network(
         stages=() if given.num_features is None else (networks.PENULTIMATE,),
         weights_sha256=hash_params(weights),
         classifier=None,
+        precision=networks.OWN_PRECISION,
     )
     dry_calls.mark_called(network)
     return network

@@ -10,10 +10,13 @@ import jax
 import jax.numpy as jnp
 
 from causal_iqa import _checks, images
+from causal_iqa.backbones import numerics
 from causal_iqa.backbones.weights import statements
 
 _LOG = logging.getLogger(__name__)
 PENULTIMATE = "penultimate"
+# Of a network outside JAX, which computes as its runtime does.
+OWN_PRECISION = "own"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,11 +106,11 @@ def normalise(preprocessing: Preprocessing, image: jax.Array) -> jax.Array:
       image: float32 [H, W, 3] in [0, 1].
 
     Returns:
-      float32 [H, W, 3].
+      [H, W, 3] in the type of `numerics.of_activations`.
     """
     mean = jnp.asarray(preprocessing.mean, jnp.float32).reshape(1, 1, 3)
     std = jnp.asarray(preprocessing.std, jnp.float32).reshape(1, 1, 3)
-    return (image - mean) / std
+    return ((image - mean) / std).astype(numerics.of_activations())
 
 
 @dataclasses.dataclass(frozen=True)
@@ -148,6 +151,7 @@ class Network:
       weights_sha256: hash of the weight file, which names the network exactly.
       classifier: takes params to the classifier's (kernel [d, num_classes], bias [num_classes]).
       text: the text tower of a network with a joint embedding, else None.
+      precision: one of `numerics.PRECISIONS`; OWN_PRECISION for a network outside JAX.
     """
 
     name: str
@@ -159,6 +163,7 @@ class Network:
     weights_sha256: str
     classifier: Callable[[Any], tuple[jax.Array, jax.Array]] | None
     text: TextTower | None = None
+    precision: str = numerics.HIGHEST
 
     @property
     def smallest_inner(self) -> int:
@@ -203,6 +208,7 @@ class Network:
             "weights_sha256": self.weights_sha256,
             "parameters": int(sum(leaf.size for leaf in jax.tree.leaves(self.params))),
             "num_classes": self.num_classes,
+            "precision": self.precision,
             "stages": list(self.stages),
             "preprocessing": {
                 k: list(v) if isinstance(v, tuple) else v for k, v in dataclasses.asdict(self.preprocessing).items()
@@ -218,11 +224,15 @@ class Applier:
       module: takes images [B, H, W, 3] in [0, 1], gives (logits [B, num_classes], {stage: [B, ...]}).
       preprocessing: the network's; smaller images are refused.
       smallest_inner: smallest side in pixels at which the module runs at all.
+      part: of the parameters that are the module's; None: all.
+      precision: of its layers, one of `numerics.PRECISIONS`.
     """
 
     module: nn.Module
     preprocessing: Preprocessing
     smallest_inner: int
+    part: str | None = None
+    precision: str = numerics.HIGHEST
 
     def __call__(self, params: Any, image: jax.Array) -> tuple[jax.Array, dict[str, jax.Array]]:
         """Runs the network on one image."""
@@ -233,8 +243,57 @@ class Applier:
 
     def unchecked(self, params: Any, image: jax.Array) -> tuple[jax.Array, dict[str, jax.Array]]:
         """Runs the network on one image of any side it has pixels left for."""
-        logits, features = self.module.apply({"params": params}, image[None])
-        return logits[0], {stage: value[0] for stage, value in features.items()}
+        own = params if self.part is None else params[self.part]
+        with numerics.using(self.precision):
+            logits, features = self.module.apply({"params": own}, image[None])
+        return numerics.widened((logits[0], {stage: value[0] for stage, value in features.items()}))
+
+
+def with_precision(network: Network, precision: str) -> Network:
+    """Returns a network that computes its layers in another precision; its outputs are float32 all the same.
+
+    Args:
+      network: with float32 parameters.
+      precision: one of `numerics.PRECISIONS`. A function of the user's in JAX takes "bfloat16" as parameters and images
+        of that type, and has its own precision of products otherwise.
+
+    Returns:
+      The network; as it is where it runs outside JAX.
+
+    Raises:
+      InputError: for another precision.
+
+    Examples:
+      >>> from causal_iqa import backbones
+      >>> network = backbones.load_packaged("scene_cnn_a")
+      >>> rough = backbones.with_precision(network, "bfloat16")
+      >>> logits, _ = rough.apply(rough.params, jnp.full((48, 48, 3), 0.5))
+      >>> logits.dtype.name, rough.passport()["precision"]
+      ('float32', 'bfloat16')
+    """
+    _checks.check_choice(precision, numerics.PRECISIONS, "precision")
+    if network.precision in (precision, OWN_PRECISION):
+        return network
+    text = network.text
+    if text is not None:
+        text = dataclasses.replace(text, apply=_in_precision(text.apply, precision))
+    if isinstance(network.apply, Applier):
+        apply: Any = dataclasses.replace(network.apply, precision=precision)
+    else:
+        apply = _in_precision(network.apply, precision)
+    return dataclasses.replace(
+        network, apply=apply, params=numerics.rounded(network.params, precision), text=text, precision=precision
+    )
+
+
+def _in_precision(function: Callable[..., Any], precision: str) -> Callable[..., Any]:
+    """A function of (params, input) whose layers compute in a precision."""
+
+    def run(params: Any, given: jax.Array) -> Any:
+        with numerics.using(precision):
+            return numerics.widened(function(params, numerics.rounded(given, precision)))
+
+    return run
 
 
 def check_features(network: Network, name: str) -> None:
@@ -245,7 +304,9 @@ def check_features(network: Network, name: str) -> None:
         )
 
 
-def applier(module: nn.Module, preprocessing: Preprocessing, *, smallest_inner: int = 1) -> Applier:
+def applier(
+    module: nn.Module, preprocessing: Preprocessing, *, smallest_inner: int = 1, part: str | None = None
+) -> Applier:
     """Wraps a Flax module on batches as the `apply` of a Network.
 
     Args:
@@ -253,11 +314,12 @@ def applier(module: nn.Module, preprocessing: Preprocessing, *, smallest_inner: 
       preprocessing: the network's.
       smallest_inner: smallest side in pixels at which the module runs at all. Padded convolutions run on any; without
         padding, nothing is left of a small image.
+      part: of the parameters that are the module's; None: all.
 
     Returns:
       A pure function of (params, one image).
     """
-    return Applier(module, preprocessing, smallest_inner)
+    return Applier(module, preprocessing, smallest_inner, part)
 
 
 def classifier_of(tree: Mapping[str, Any], *path: str) -> tuple[jax.Array, jax.Array]:

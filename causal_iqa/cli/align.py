@@ -14,7 +14,7 @@ import sys
 
 from causal_iqa import InputError, backbones, data, degradations, pipeline
 from causal_iqa.analysis import findings
-from causal_iqa.cli import at_hand, common, flagset, listing, progress
+from causal_iqa.cli import at_hand, common, flagset, listing, program_cache, progress
 from causal_iqa.report import study as study_report
 
 _D = pipeline.StudyConfig(networks=(pipeline.NetworkChoice("default", "default"),))
@@ -100,6 +100,14 @@ _STABILITY_VIEWS = FLAGS.integer(
     "the estimators that ask how stable its outputs are; 0: not at all.",
 )
 
+_PRECISION = FLAGS.choice(
+    "precision",
+    _D.precision,
+    backbones.PRECISIONS,
+    "Of the networks' layers: highest is float32 in full, default what an accelerator does fastest with it, bfloat16 "
+    "half the memory; metrics and statistics are float32 in any case.",
+)
+
 FLAGS.group("Anchors of the new metrics")
 _ANCHORS = FLAGS.choice(
     "anchors",
@@ -142,6 +150,7 @@ _WORKERS = FLAGS.integer("workers", 2, "Threads that decode images.")
 _MAX_PIXELS = FLAGS.integer(
     "max_pixels", data.MAX_PIXELS, "Larger images are not decoded and count as unreadable; bounds the memory."
 )
+_COMPILATION_CACHE = program_cache.add_flag(FLAGS)
 _DOWNLOAD = FLAGS.switch("download", False, "Let TFDS download and prepare the dataset.")
 
 FLAGS.group("Lists")
@@ -193,6 +202,7 @@ def config_from_flags(chosen: at_hand.AtHand) -> pipeline.StudyConfig:
         templates=_TEMPLATES.value,
         class_names=_CLASS_NAMES.value,
         tokenizer=_TOKENIZER.value,
+        precision=_PRECISION.value,
         stability_views=_STABILITY_VIEWS.value,
         seed=_SEED.value,
         num_resamples=_NUM_RESAMPLES.value,
@@ -242,6 +252,7 @@ def main(_: list[str]) -> None:
         print("\n".join(listing.text(kind, _FORMAT.value) for kind, said in wanted.items() if said), end="")
         return
     common.one_device_per_core()
+    program_cache.keep(_COMPILATION_CACHE.value)
     for flag in (_DATASET, _ANCHOR_DATASET):
         if flag.value is not None:
             data.check_spec(flag.value, flag.name)

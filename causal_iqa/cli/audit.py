@@ -13,7 +13,7 @@ import sys
 from causal_iqa import pipeline
 from causal_iqa.analysis import audit as auditing
 from causal_iqa.analysis import findings, transfer
-from causal_iqa.cli import common, flagset, progress
+from causal_iqa.cli import common, flagset, program_cache, progress
 from causal_iqa.report import audit as audit_report
 from causal_iqa.report import study as study_report
 
@@ -32,9 +32,13 @@ _TRANSFER_FROM = FLAGS.repeated(
     "run; repeat for more.",
 )
 
+FLAGS.group("Machine")
+_COMPILATION_CACHE = program_cache.add_flag(FLAGS)
+
 
 def main(_: list[str]) -> None:
     """Flags -> finished run -> desiderata, audit.md, audit.json and figures."""
+    program_cache.keep(_COMPILATION_CACHE.value)
     graphs = auditing.read_graphs(_GRAPH.value)
     run = pipeline.read_run(_RUN.value)
     common.check_writable(str(run.folder / "audit.json"), "run")

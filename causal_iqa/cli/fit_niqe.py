@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from causal_iqa import InputError, _files, data, images
-from causal_iqa.cli import common, flagset, progress
+from causal_iqa.cli import common, flagset, program_cache, progress
 from causal_iqa.metrics import _niqe
 
 FLAGS = flagset.FlagSet()
@@ -30,6 +30,9 @@ _BLOCKS = FLAGS.integer(
     "blocks", 12, "Blocks of 96 pixels read in the middle of a photograph, 3 x 4 by default.", lower_bound=1
 )
 
+FLAGS.group("Machine")
+_COMPILATION_CACHE = program_cache.add_flag(FLAGS)
+
 
 def _central(pixels: np.ndarray, blocks: int) -> np.ndarray | None:
     """The middle of a photograph, one of two sizes so that two programs are compiled; None when it is too small."""
@@ -42,6 +45,7 @@ def _central(pixels: np.ndarray, blocks: int) -> np.ndarray | None:
 
 def main(_: list[str]) -> None:
     """Reads photographs, keeps their sharp blocks, writes mean and covariance."""
+    program_cache.keep(_COMPILATION_CACHE.value)
     if not _OUTPUT.value.endswith(".npz"):
         raise InputError(f"--output: expected a name ending in .npz, got {_OUTPUT.value!r}")
     common.check_writable(_OUTPUT.value, "output")

@@ -10,8 +10,8 @@ Gives one row per image: the no-reference metrics, and with a backbone how much 
 
 import pathlib
 
-from causal_iqa import data, pipeline
-from causal_iqa.cli import common, flagset, progress
+from causal_iqa import backbones, data, pipeline
+from causal_iqa.cli import common, flagset, program_cache, progress
 from causal_iqa.pipeline import scoring
 
 _D = scoring.ScoringConfig(images="")
@@ -66,6 +66,13 @@ FLAGS.group("Scores")
 _METRIC = FLAGS.repeated(
     "metric", "One more metric that reads files, e.g. niqe@MODEL or brisque@LIBSVM_MODEL; repeat for more."
 )
+_PRECISION = FLAGS.choice(
+    "precision",
+    _D.precision,
+    backbones.PRECISIONS,
+    "Of the networks' layers: highest is float32 in full, default what an accelerator does fastest with it, bfloat16 "
+    "half the memory; metrics and statistics are float32 in any case.",
+)
 
 FLAGS.group("Machine")
 _MEMORY_GB = FLAGS.number("memory_gb", None, "Memory in GB that a step may use per device (default: a quarter).")
@@ -73,6 +80,7 @@ _NUM_DEVICES = FLAGS.integer(
     "num_devices", None, "Local devices to use (default: all; a CPU has one per core, at most 8)."
 )
 _WORKERS = FLAGS.integer("workers", 2, "Threads that decode images.")
+_COMPILATION_CACHE = program_cache.add_flag(FLAGS)
 _MAX_PIXELS = FLAGS.integer(
     "max_pixels", data.MAX_PIXELS, "Larger images are not decoded and count as unreadable; bounds the memory."
 )
@@ -94,6 +102,7 @@ def config_from_flags() -> scoring.ScoringConfig:
         num_anchors=_NUM_ANCHORS.value,
         image_size=_IMAGE_SIZE.value,
         crop_fraction=_CROP_FRACTION.value,
+        precision=_PRECISION.value,
         seed=_SEED.value,
     )
 
@@ -101,6 +110,7 @@ def config_from_flags() -> scoring.ScoringConfig:
 def main(_: list[str]) -> None:
     """Flags -> config -> scores, file and summary."""
     common.one_device_per_core()
+    program_cache.keep(_COMPILATION_CACHE.value)
     if _ANCHOR_DATASET.value is not None:
         data.check_spec(_ANCHOR_DATASET.value, "anchor_dataset")
     config = config_from_flags()

@@ -19,7 +19,7 @@ import PIL.ImageDraw
 import PIL.ImageFont
 
 from causal_iqa import InputError, _files, data, degradations, images
-from causal_iqa.cli import common, flagset, progress
+from causal_iqa.cli import common, flagset, program_cache, progress
 from causal_iqa.data import decoding
 
 _SETS = ("imagenet_c", "camera")
@@ -49,6 +49,9 @@ _FAMILY = FLAGS.choice(
     "family", None, list(degradations.FAMILIES), "Parameters of the degradations (default: by the size of each image)."
 )
 _SEED = FLAGS.integer("seed", 0, "Seed of the degradations.")
+
+FLAGS.group("Machine")
+_COMPILATION_CACHE = program_cache.add_flag(FLAGS)
 
 
 def read_image(path: str | None, side: int) -> np.ndarray:
@@ -134,6 +137,7 @@ def _sheets(given: list[str]) -> dict[str, tuple[str, ...]]:
 
 def main(_: list[str]) -> None:
     """Flags -> two sheets for each set."""
+    program_cache.keep(_COMPILATION_CACHE.value)
     severities = common.numbers(_SEVERITIES.value, "severities")
     for severity in severities:
         degradations.check_severity(severity)

@@ -16,7 +16,7 @@ import pathlib
 
 from causal_iqa import InputError, data, training
 from causal_iqa.backbones.weights import checkpoints
-from causal_iqa.cli import common, flagset
+from causal_iqa.cli import common, flagset, program_cache
 from causal_iqa.report import figures
 
 _DEFAULTS = training.TrainConfig(network="scene_cnn_a")
@@ -72,6 +72,9 @@ _PRECISION = FLAGS.choice(
 )
 _SEED = FLAGS.integer("seed", _DEFAULTS.seed, "Of the parameters, the order and the augmentation.")
 _CHECKPOINT_EVERY = FLAGS.integer("checkpoint_every", 500, "Steps between checkpoints.", lower_bound=1)
+
+FLAGS.group("Machine")
+_COMPILATION_CACHE = program_cache.add_flag(FLAGS)
 
 
 _HELD_OUT_SHARE = 0.2
@@ -134,6 +137,7 @@ def _open(split: str | None) -> data.Source:
 
 def main(_: list[str]) -> None:
     """Reads the flags, trains, writes and prints."""
+    program_cache.keep(_COMPILATION_CACHE.value)
     names = {field.name for field in dataclasses.fields(training.TrainConfig)}
     config = training.TrainConfig(**{name: FLAGS.values[name].value for name in names})
     checkpoints.check_name(_OUTPUT.value)

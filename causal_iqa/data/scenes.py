@@ -6,6 +6,7 @@ image is known: what the causal room needs, and what no photograph offers.
 """
 
 import functools
+import math
 from typing import NamedTuple
 
 import jax
@@ -22,7 +23,10 @@ SPLIT_SIZES = {"train": 50_000, "test": 10_000}
 _NUM_TEXTURES = 4
 _NUM_DISTRACTORS = 4
 _NUM_WAVES = 6
-_RENDER_CHUNK = 256
+# Rendered at a time: one program serves all numbers of scenes, and larger ones are no faster on a CPU.
+_RENDER_CHUNK = 16
+# The most numbers that one factor takes, and which of the factors' keys the texture has.
+_MOST_DRAWN, _TEXTURE_DRAW = 12, 11
 
 
 class SceneFactors(NamedTuple):
@@ -56,10 +60,18 @@ def sample_factors(key: jax.Array, label: jax.Array) -> SceneFactors:
     Returns:
       The factors; all but the label are independent of the label.
     """
-    keys = iter(jax.random.split(key, 20))
+    keys = jax.random.split(key, 20)
+    # One draw for all factors: a program of twenty takes seconds to compile. A number depends on its key and its place
+    # alone, so these are the numbers that every factor would draw by itself.
+    with jax.threefry_partitionable(True):
+        drawn = iter(jax.vmap(lambda one: jax.random.uniform(one, (_MOST_DRAWN,)))(keys))
 
-    def uniform(low, high, shape=()):
-        return jax.random.uniform(next(keys), shape, minval=low, maxval=high)
+        def uniform(low, high, shape=()):
+            low, high = jnp.float32(low), jnp.float32(high)
+            unit = next(drawn)[: math.prod(shape)].reshape(shape)
+            return jnp.maximum(low, unit * (high - low) + low)
+
+        texture = jax.random.randint(keys[_TEXTURE_DRAW], (), 0, _NUM_TEXTURES)
 
     background = uniform(0.05, 0.85, (2, 3))
     object_colour = uniform(0.0, 1.0, (3,))
@@ -79,13 +91,15 @@ def sample_factors(key: jax.Array, label: jax.Array) -> SceneFactors:
         ],
         axis=1,
     )
+    position, radius, angle = uniform(-0.12, 0.12, (2,)), uniform(0.2, 0.36), uniform(-jnp.pi, jnp.pi)
+    next(drawn)  # The texture's.
     return SceneFactors(
         label=jnp.asarray(label, jnp.int32),
-        position=uniform(-0.12, 0.12, (2,)),
-        radius=uniform(0.2, 0.36),
-        angle=uniform(-jnp.pi, jnp.pi),
+        position=position,
+        radius=radius,
+        angle=angle,
         object_colour=object_colour,
-        texture=jax.random.randint(next(keys), (), 0, _NUM_TEXTURES),
+        texture=texture,
         texture_frequency=uniform(5.0, 11.0),
         texture_angle=uniform(0.0, jnp.pi),
         texture_depth=uniform(0.15, 0.5),
@@ -303,11 +317,9 @@ class SceneSource:
         indices = np.asarray(indices, np.int32).reshape(-1)
         if indices.size and (indices.min() < 0 or indices.max() >= len(self)):
             raise IndexError(f"index: expected 0 to {len(self) - 1}, got {indices.min()} to {indices.max()}")
-        # One fixed chunk size: an image is the same whatever it is rendered with, and one program is compiled.
-        chunk = _RENDER_CHUNK if indices.size > 16 else 16
-        padded = np.resize(indices, -(-indices.size // chunk) * chunk)
+        padded = np.resize(indices, -(-indices.size // _RENDER_CHUNK) * _RENDER_CHUNK)
         parts = [
             jax.device_get(render_chunk(block, seed=self.seed, split=self.split, size=self.size))
-            for block in padded.reshape(-1, chunk)
+            for block in padded.reshape(-1, _RENDER_CHUNK)
         ]
         return jax.tree.map(lambda *leaves: np.concatenate(leaves)[: indices.size], *parts)

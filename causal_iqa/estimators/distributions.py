@@ -1,4 +1,7 @@
-"""Scores of a whole unlabelled set from the outputs of a network: norms, dispersion, gradients, optimal transport."""
+"""Scores of a whole unlabelled set from the outputs of a network: norms, dispersion, gradients, optimal transport.
+
+Leading axes run over sets of images of one size, which are scored together.
+"""
 
 from typing import NamedTuple
 
@@ -24,36 +27,37 @@ def dense(top: np.ndarray, classes: np.ndarray, num_classes: int) -> np.ndarray:
     """Probabilities of all classes from the largest few; the others are 0.
 
     Args:
-      top: [N, T] probabilities.
-      classes: int [N, T], their classes.
+      top: [..., N, T] probabilities.
+      classes: int [..., N, T], their classes.
       num_classes: K.
 
     Returns:
-      float64 [N, K].
+      float64 [..., N, K].
 
     Raises:
       ValueError: when shapes differ or a class is not below K.
     """
     top, classes = np.asarray(top, np.float64), np.asarray(classes)
-    if top.ndim != 2 or top.shape != classes.shape or classes.min() < 0 or classes.max() >= num_classes:
+    if top.ndim < 2 or top.shape != classes.shape or classes.min() < 0 or classes.max() >= num_classes:
         raise ValueError(
-            f"top, classes: expected [N, T] both and classes in 0..{num_classes - 1}, got {top.shape}, {classes.shape}"
+            f"top, classes: expected [..., N, T] both and classes in 0..{num_classes - 1}, got {top.shape}, "
+            f"{classes.shape}"
         )
-    out = np.zeros((len(top), num_classes))
-    np.put_along_axis(out, classes.astype(np.int64), top, axis=1)
+    out = np.zeros((*top.shape[:-1], num_classes))
+    np.put_along_axis(out, classes.astype(np.int64), top, axis=-1)
     return out
 
 
-def nuclear_norm(probabilities: np.ndarray) -> float:
+def nuclear_norm(probabilities: np.ndarray) -> float | np.ndarray:
     """Sum of the singular values of the predictions over its largest possible value, sqrt(N min(N, K)).
 
     Large when predictions are confident and spread over the classes.
 
     Args:
-      probabilities: [N, K], rows sum to 1 at most.
+      probabilities: [..., N, K], rows sum to 1 at most.
 
     Returns:
-      In (0, 1], higher is better.
+      [...] in (0, 1], higher is better.
 
     Raises:
       ValueError: for another rank.
@@ -63,10 +67,11 @@ def nuclear_norm(probabilities: np.ndarray) -> float:
         accuracy estimation.
     """
     p = _probabilities(probabilities)
+    n, k = p.shape[-2:]
     # Singular values by the smaller Gram matrix: exact to 10^-8 of the largest, and several times as quick.
-    gram = p @ p.T if len(p) < p.shape[1] else p.T @ p
-    norm = np.sqrt(np.maximum(np.linalg.eigvalsh(gram), 0.0)).sum()
-    return float(norm / np.sqrt(len(p) * min(p.shape)))
+    gram = p @ p.swapaxes(-1, -2) if n < k else p.swapaxes(-1, -2) @ p
+    norm = np.sqrt(np.maximum(np.linalg.eigvalsh(gram), 0.0)).sum(axis=-1)
+    return _shaped(norm / np.sqrt(n * min(n, k)))
 
 
 def optimal_transport(probabilities: np.ndarray, marginal: np.ndarray) -> Transport:
@@ -91,7 +96,7 @@ def optimal_transport(probabilities: np.ndarray, marginal: np.ndarray) -> Transp
       [1] Y. Lu et al. (2023), Characterizing out-of-distribution error via optimal transport.
       [2] G. Peyré, M. Cuturi (2019), Computational optimal transport, section 5.3.
     """
-    p, marginal = _probabilities(probabilities), np.asarray(marginal, np.float64)
+    p, marginal = _probabilities(probabilities, most=2), np.asarray(marginal, np.float64)
     if marginal.shape != p.shape[1:] or (marginal < 0).any() or not np.isclose(marginal.sum(), 1, atol=1e-6):
         raise ValueError(f"marginal: expected shares [{p.shape[1]}] that sum to 1, got {marginal.shape}")
     prices = np.zeros(len(marginal))
@@ -112,17 +117,17 @@ def optimal_transport(probabilities: np.ndarray, marginal: np.ndarray) -> Transp
     return Transport(float(rows.mean()), rows)
 
 
-def dispersion(features: np.ndarray, predictions: np.ndarray) -> float:
+def dispersion(features: np.ndarray, predictions: np.ndarray) -> float | np.ndarray:
     """Dispersion score: log of the scatter of the predicted classes' mean features, weighted by their sizes.
 
     log(sum_k n_k |mean_k - mean|^2 / (K - 1)) over the K classes that are predicted.
 
     Args:
-      features: [N, D] penultimate features of the network.
-      predictions: int [N], its classes.
+      features: [..., N, D] penultimate features of the network.
+      predictions: int [..., N], its classes.
 
     Returns:
-      Unbounded, higher is better; -inf when all means agree, NaN when one class is predicted throughout.
+      [...], unbounded, higher is better; -inf when all means agree, NaN when one class is predicted throughout.
 
     Raises:
       ValueError: when shapes do not fit.
@@ -131,28 +136,29 @@ def dispersion(features: np.ndarray, predictions: np.ndarray) -> float:
       [1] R. Xie et al. (2023), On the importance of feature separability in predicting out-of-distribution error.
     """
     f, predictions = np.asarray(features, np.float64), np.asarray(predictions)
-    if f.ndim != 2 or not f.size or predictions.shape != f.shape[:1]:
-        raise ValueError(f"features, predictions: expected [N, D] and [N], got {f.shape} and {predictions.shape}")
-    _, y, counts = np.unique(predictions, return_inverse=True, return_counts=True)
-    if len(counts) < 2:
-        return np.nan
-    sums = np.zeros((len(counts), f.shape[1]))
-    np.add.at(sums, y, f)
-    scatter = (counts * np.square(sums / counts[:, None] - f.mean(axis=0)).sum(axis=1)).sum()
+    if f.ndim < 2 or not f.size or predictions.shape != f.shape[:-1]:
+        raise ValueError(
+            f"features, predictions: expected [..., N, D] and [..., N], got {f.shape} and {predictions.shape}"
+        )
+    y = (predictions[..., None] == np.unique(predictions)).astype(np.float64)
+    counts = y.sum(axis=-2)
+    means = (y.swapaxes(-1, -2) @ f) / np.maximum(counts, 1.0)[..., None]
+    scatter = (counts * np.square(means - f.mean(axis=-2, keepdims=True)).sum(axis=-1)).sum(axis=-1)
+    predicted = (counts > 0).sum(axis=-1)
     with np.errstate(divide="ignore"):
-        return float(np.log(scatter / (len(counts) - 1)))
+        return _shaped(np.where(predicted < 2, np.nan, np.log(scatter / np.maximum(predicted - 1, 1))))
 
 
 def pseudo_labels(seed: int, probabilities: np.ndarray, *, threshold: float = 0.5) -> np.ndarray:
     """Labels for `negative_gradient_norm`: the predicted class where its probability reaches the threshold, else any.
 
     Args:
-      seed: of the random labels.
-      probabilities: [N, K].
+      seed: of the random labels, which are the same for every set.
+      probabilities: [..., N, K].
       threshold: least probability of a predicted class that is believed.
 
     Returns:
-      int [N].
+      int [..., N].
 
     Raises:
       ValueError: for another rank.
@@ -161,26 +167,26 @@ def pseudo_labels(seed: int, probabilities: np.ndarray, *, threshold: float = 0.
       [1] R. Xie et al. (2024), Leveraging gradients for unsupervised accuracy estimation under distribution shift.
     """
     p = _probabilities(probabilities)
-    drawn = np.random.default_rng(seed).integers(0, p.shape[1], len(p))
-    return np.where(p.max(axis=1) >= threshold, p.argmax(axis=1), drawn)
+    drawn = np.random.default_rng(seed).integers(0, p.shape[-1], p.shape[-2])
+    return np.where(p.max(axis=-1) >= threshold, p.argmax(axis=-1), drawn)
 
 
 def negative_gradient_norm(
     features: np.ndarray, probabilities: np.ndarray, labels: np.ndarray, *, order: float = 0.3
-) -> float:
+) -> float | np.ndarray:
     """GdScore with its sign turned: what one step on pseudo-labels would change in the last layer.
 
     The gradient of the mean cross-entropy by the classifier's kernel is G = mean_i f_i (p_i - e_{y_i})'; its norm is
     (sum_dk |G_dk|^order)^(1/order). A network that generalises poorly has a large one.
 
     Args:
-      features: [N, D] penultimate features of the network.
-      probabilities: [N, K].
-      labels: int [N], from `pseudo_labels`; no true label is read.
+      features: [..., N, D] penultimate features of the network.
+      probabilities: [..., N, K].
+      labels: int [..., N], from `pseudo_labels`; no true label is read.
       order: of the norm, above 0.
 
     Returns:
-      At most 0, higher is better.
+      [...], at most 0, higher is better.
 
     Raises:
       ValueError: when shapes do not fit or order is not above 0.
@@ -189,26 +195,28 @@ def negative_gradient_norm(
       [1] R. Xie et al. (2024), Leveraging gradients for unsupervised accuracy estimation under distribution shift.
     """
     f, p, labels = np.asarray(features, np.float64), _probabilities(probabilities), np.asarray(labels)
-    if f.ndim != 2 or len(f) != len(p) or labels.shape != p.shape[:1]:
+    if f.shape[:-1] != p.shape[:-1] or labels.shape != p.shape[:-1]:
         raise ValueError(
-            f"features, probabilities, labels: expected [N, D], [N, K] and [N], got {f.shape}, {p.shape} and "
-            f"{labels.shape}"
+            f"features, probabilities, labels: expected [..., N, D], [..., N, K] and [..., N], got {f.shape}, "
+            f"{p.shape} and {labels.shape}"
         )
     if not order > 0:
         raise ValueError(f"order: expected a number above 0, got {order!r}")
-    residual = p.copy()
-    residual[np.arange(len(p)), labels] -= 1
-    gradient = np.abs(f.T @ residual / len(f))
-    largest = gradient.max()
-    if not largest > 0:
-        return 0.0
-    return -float(largest * ((gradient / largest) ** order).sum() ** (1 / order))
+    residual = p - (labels[..., None] == np.arange(p.shape[-1]))
+    gradient = np.abs(f.swapaxes(-1, -2) @ residual / p.shape[-2])
+    largest = gradient.max(axis=(-1, -2))
+    scaled = gradient / np.where(largest > 0, largest, 1.0)[..., None, None]
+    return _shaped(-largest * (scaled**order).sum(axis=(-1, -2)) ** (1 / order))
 
 
-def _probabilities(probabilities: np.ndarray) -> np.ndarray:
+def _shaped(values: np.ndarray) -> float | np.ndarray:
+    return values if np.ndim(values) else float(values)
+
+
+def _probabilities(probabilities: np.ndarray, most: int | None = None) -> np.ndarray:
     p = np.asarray(probabilities, np.float64)
-    if p.ndim != 2 or p.size == 0:
-        raise ValueError(f"probabilities: expected [N, K], got shape {p.shape}")
-    if not np.isfinite(p).all() or (p < 0).any() or (p.sum(axis=1) > 1 + 1e-2).any():
+    if p.ndim < 2 or p.ndim > (most or p.ndim) or p.size == 0:
+        raise ValueError(f"probabilities: expected [{'' if most else '..., '}N, K], got shape {p.shape}")
+    if not np.isfinite(p).all() or (p < 0).any() or (p.sum(axis=-1) > 1 + 1e-2).any():
         raise ValueError("probabilities: expected rows of non-negative numbers that sum to 1 at most")
     return p

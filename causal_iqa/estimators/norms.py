@@ -47,28 +47,29 @@ def matrix_norm_terms(logits: jax.Array) -> MatrixNormTerms:
     )
 
 
-def matrix_norm(terms: MatrixNormTerms, num_classes: int) -> float:
+def matrix_norm(terms: MatrixNormTerms, num_classes: int) -> float | np.ndarray:
     """MaNo of a set of images: (mean over images and classes of the normalised logits to the fourth power)^(1/4).
 
     Logits are normalised by the softmax where the set's mean cross-entropy from the uniform distribution is above 5,
     else by (1 + z + z^2 / 2) less its smallest, divided by the sum.
 
     Args:
-      terms: of N images, [N] each.
+      terms: of N images, [..., N] each; leading axes run over sets.
       num_classes: K.
 
     Returns:
-      In [0, 1], higher is better.
+      [...] in [0, 1], higher is better.
 
     Raises:
-      ValueError: when the terms are not three equally long vectors.
+      ValueError: when the terms are not of one shape.
 
     References:
       [1] R. Xie et al. (2024), MaNo: exploiting matrix norm for unsupervised accuracy estimation under distribution
         shifts.
     """
     softmax, taylor, divergence = (np.asarray(term, np.float64) for term in terms)
-    if softmax.ndim != 1 or not softmax.size or taylor.shape != softmax.shape or divergence.shape != softmax.shape:
-        raise ValueError(f"terms: expected [N] each, got {softmax.shape}, {taylor.shape} and {divergence.shape}")
-    power = softmax if divergence.mean() > _CERTAIN else taylor
-    return float((power.mean() / num_classes) ** (1 / _ORDER))
+    if softmax.ndim < 1 or not softmax.size or taylor.shape != softmax.shape or divergence.shape != softmax.shape:
+        raise ValueError(f"terms: expected [..., N] each, got {softmax.shape}, {taylor.shape} and {divergence.shape}")
+    power = np.where(divergence.mean(axis=-1) > _CERTAIN, softmax.mean(axis=-1), taylor.mean(axis=-1))
+    found = (power / num_classes) ** (1 / _ORDER)
+    return found if found.ndim else float(found)

@@ -1,4 +1,7 @@
-"""How much of the labels a network's features or outputs hold, as transfer learning measures it: labels are read."""
+"""How much of the labels a network's features or outputs hold, as transfer learning measures it: labels are read.
+
+Leading axes run over sets of images of one size, which are scored together.
+"""
 
 import numpy as np
 
@@ -8,18 +11,18 @@ _STEPS, _TOLERANCE = 200, 1e-10
 _RANK, _SMALLEST = 1e-12, 1e-12
 
 
-def log_me(features: np.ndarray, labels: np.ndarray) -> float:
+def log_me(features: np.ndarray, labels: np.ndarray) -> float | np.ndarray:
     """Log evidence per image of a Bayesian linear model of the one-hot labels, mean over the classes present.
 
     For one class, y ~ N(F w, 1 / beta) and w ~ N(0, 1 / alpha); alpha and beta maximise the evidence by MacKay's fixed
     point.
 
     Args:
-      features: [N, D].
-      labels: int [N].
+      features: [..., N, D].
+      labels: int [..., N].
 
     Returns:
-      Nats per image, unbounded, higher is better. NaN when all images have one label: there is nothing to tell.
+      Nats per image [...], unbounded, higher is better. NaN when all images have one label: there is nothing to tell.
 
     Raises:
       ValueError: when shapes do not fit.
@@ -29,53 +32,75 @@ def log_me(features: np.ndarray, labels: np.ndarray) -> float:
       [2] D. MacKay (1992), Bayesian interpolation.
     """
     f, labels = _check(features, labels)
-    present = np.unique(labels)
-    if len(present) < 2:
-        return np.nan
-    y = (labels[:, None] == present).astype(np.float64)
-    sigma, basis = np.linalg.eigh(f.T @ f)
-    some = sigma > _RANK * sigma[-1]
-    sigma, basis = sigma[some], basis[:, some]
-    projected = (basis.T @ (f.T @ y)) ** 2 / sigma[:, None]
-    return float(_evidence(sigma, projected, y.sum(axis=0), *f.shape).mean())
+    lead, (n, d) = f.shape[:-2], f.shape[-2:]
+    f, labels = f.reshape(-1, n, d), labels.reshape(-1, n)
+    y = _one_hot(labels)
+    present = y.any(axis=1)
+    sigma, basis = np.linalg.eigh(f.swapaxes(1, 2) @ f)
+    some = sigma > _RANK * sigma[:, -1:]
+    # Directions that are not there add nothing.
+    sigma = np.where(some, sigma, 0.0)
+    projected = ((y.swapaxes(1, 2) @ f) @ basis) ** 2 / np.where(some, sigma, 1.0)[:, None]
+    projected = np.where(some[:, None], projected, 0.0)
+    evidence = np.zeros(present.shape)
+    sets, classes = np.nonzero(present)
+    evidence[sets, classes] = _evidence(sigma[sets], projected[sets, classes], y.sum(axis=1)[sets, classes], n)
+    count = present.sum(axis=1)
+    return _shaped(np.where(count < 2, np.nan, evidence.sum(axis=1) / count), lead)
 
 
-def _evidence(sigma: np.ndarray, projected: np.ndarray, squares: np.ndarray, n: int, d: int) -> np.ndarray:
-    """Largest log evidence per image of every class [K]; projected: [R, K], squares: [K]."""
-    rest = np.maximum(squares - projected.sum(axis=0), 0.0)
+def _evidence(sigma: np.ndarray, projected: np.ndarray, squares: np.ndarray, n: int) -> np.ndarray:
+    """Largest log evidence per image [P] of every pair of set and class; sigma, projected: [P, R], squares: [P]."""
+    found = np.zeros(len(sigma))
+    todo = np.arange(len(sigma))
+    rest = np.maximum(squares - projected.sum(axis=1), 0.0)
     alpha, beta, last = np.ones_like(rest), np.ones_like(rest), np.full_like(rest, -np.inf)
-    for _ in range(_STEPS):
-        scale = alpha + beta * sigma[:, None]
-        norm = (beta**2 * sigma[:, None] * projected / scale**2).sum(axis=0)  # |m|^2
-        residual = (alpha**2 * projected / scale**2).sum(axis=0) + rest
+    for step in range(_STEPS):
+        inverse = 1.0 / (alpha[:, None] + beta[:, None] * sigma)
+        shares = projected * inverse
+        shares *= inverse
+        norm = beta**2 * np.einsum("pr,pr->p", sigma, shares)  # |m|^2
+        residual = alpha**2 * shares.sum(axis=1) + rest
         evidence = 0.5 * (
-            len(sigma) * np.log(alpha)
+            sigma.shape[1] * np.log(alpha)  # Directions that are not there have the scale alpha, which cancels.
             + n * np.log(beta)
-            - np.log(scale).sum(axis=0)
+            + _sum_of_logs(inverse)
             - beta * residual
             - alpha * norm
             - n * np.log(2 * np.pi)
         )
-        if (np.abs(evidence - last) <= _TOLERANCE * np.abs(evidence)).all():
+        found[todo] = evidence
+        going = np.abs(evidence - last) > _TOLERANCE * np.abs(evidence)
+        if step == _STEPS - 1 or not going.any():
             break
-        last = evidence
-        gamma = (beta * sigma[:, None] / scale).sum(axis=0)
+        gamma = beta * np.einsum("pr,pr->p", sigma, inverse)
         alpha = np.maximum(gamma, _SMALLEST) / np.maximum(norm, _SMALLEST)
         beta = np.maximum(n - gamma, _SMALLEST) / np.maximum(residual, _SMALLEST)
-    return evidence / n
+        last = evidence
+        if 2 * going.sum() < len(going):  # Those that are done cost as much as the others.
+            kept = (todo, sigma, projected, rest, alpha, beta, last)
+            todo, sigma, projected, rest, alpha, beta, last = (x[going] for x in kept)
+    return found / n
 
 
-def leep(probabilities: np.ndarray, labels: np.ndarray) -> float:
+def _sum_of_logs(x: np.ndarray) -> np.ndarray:
+    """Sums of the logarithms of rows, of eight at a time."""
+    whole = x.shape[1] // 8 * 8
+    products = x[:, :whole].reshape(len(x), -1, 8).prod(axis=2)
+    return np.log(products).sum(axis=1) + np.log(x[:, whole:]).sum(axis=1)
+
+
+def leep(probabilities: np.ndarray, labels: np.ndarray) -> float | np.ndarray:
     """Log expected empirical prediction: mean over images of log sum_z P(y | z) p(z | x).
 
     P(y | z) is the empirical share of label y in what the network predicts as class z.
 
     Args:
-      probabilities: [N, Z] of the network's own classes, which need not be the labels.
-      labels: int [N].
+      probabilities: [..., N, Z] of the network's own classes, which need not be the labels.
+      labels: int [..., N].
 
     Returns:
-      Nats per image, at most 0, higher is better.
+      Nats per image [...], at most 0, higher is better.
 
     Raises:
       ValueError: when shapes do not fit.
@@ -84,25 +109,25 @@ def leep(probabilities: np.ndarray, labels: np.ndarray) -> float:
       [1] C. Nguyen et al. (2020), LEEP: a new measure to evaluate transferability of learned representations.
     """
     p, labels = _check(probabilities, labels, "probabilities")
-    _, y = np.unique(labels, return_inverse=True)
-    joint = np.zeros((y.max() + 1, p.shape[1]))
-    np.add.at(joint, y, p)
-    mass = joint.sum(axis=0)
+    y = _one_hot(labels)
+    joint = y.swapaxes(-1, -2) @ p
+    mass = joint.sum(axis=-2, keepdims=True)
     given = np.divide(joint, mass, out=np.zeros_like(joint), where=mass > 0)
-    return float(np.log((given[y] * p).sum(axis=1) / p.sum(axis=1)).mean())
+    expected = ((y @ given) * p).sum(axis=-1) / p.sum(axis=-1)
+    return _shaped(np.log(expected).mean(axis=-1), p.shape[:-2])
 
 
-def h_score(features: np.ndarray, labels: np.ndarray, *, shrinkage: float = 0.0) -> float:
+def h_score(features: np.ndarray, labels: np.ndarray, *, shrinkage: float = 0.0) -> float | np.ndarray:
     """Ratio of between-class to total covariance of the features: tr(cov(f)^-1 cov(E[f | y])).
 
     Args:
-      features: [N, D].
-      labels: int [N].
+      features: [..., N, D].
+      labels: int [..., N].
       shrinkage: in [0, 1), weight of the mean variance times the identity in cov(f); the original score has 0 and
         needs many more images than features.
 
     Returns:
-      In [0, min(D, classes - 1)] without shrinkage, higher is better.
+      [...] in [0, min(D, classes - 1)] without shrinkage, higher is better.
 
     Raises:
       ValueError: when shapes do not fit or shrinkage is out of range.
@@ -114,21 +139,33 @@ def h_score(features: np.ndarray, labels: np.ndarray, *, shrinkage: float = 0.0)
     f, labels = _check(features, labels)
     if not 0 <= shrinkage < 1:
         raise ValueError(f"shrinkage: expected a number in [0, 1), got {shrinkage!r}")
-    _, y, counts = np.unique(labels, return_inverse=True, return_counts=True)
-    f = f - f.mean(axis=0)
-    means = np.zeros((len(counts), f.shape[1]))
-    np.add.at(means, y, f)
-    means /= counts[:, None]
-    total = f.T @ f / len(f)
-    between = (means * counts[:, None]).T @ means / len(f)
-    total = (1 - shrinkage) * total + shrinkage * np.trace(total) / len(total) * np.eye(len(total))
-    if shrinkage and total.any():
-        return float(np.trace(np.linalg.solve(total, between)))
-    return float(np.trace(np.linalg.pinv(total, hermitian=True) @ between))
+    lead, (n, d) = f.shape[:-2], f.shape[-2:]
+    y = _one_hot(labels)
+    f = f - f.mean(axis=-2, keepdims=True)
+    sums = y.swapaxes(-1, -2) @ f
+    means = sums / np.maximum(y.sum(axis=-2), 1.0)[..., None]
+    total = f.swapaxes(-1, -2) @ f / n
+    between = sums.swapaxes(-1, -2) @ means / n
+    average = np.trace(total, axis1=-2, axis2=-1)[..., None, None] / d
+    total = (1 - shrinkage) * total + shrinkage * average * np.eye(d)
+    if shrinkage and (average > 0).all():
+        ratio = np.linalg.solve(total, between)
+    else:
+        ratio = np.linalg.pinv(total, hermitian=True) @ between
+    return _shaped(np.trace(ratio, axis1=-2, axis2=-1), lead)
+
+
+def _one_hot(labels: np.ndarray) -> np.ndarray:
+    """float64 [..., N, K] of the K labels that any set has."""
+    return (labels[..., None] == np.unique(labels)).astype(np.float64)
+
+
+def _shaped(values: np.ndarray, lead: tuple[int, ...]) -> float | np.ndarray:
+    return values.reshape(lead) if lead else float(np.reshape(values, ()))
 
 
 def _check(x: np.ndarray, labels: np.ndarray, name: str = "features") -> tuple[np.ndarray, np.ndarray]:
     x, labels = np.asarray(x, np.float64), np.asarray(labels)
-    if x.ndim != 2 or labels.shape != x.shape[:1] or x.size == 0:
-        raise ValueError(f"{name}, labels: expected [N, D] and [N], got {x.shape} and {labels.shape}")
+    if x.ndim < 2 or labels.shape != x.shape[:-1] or x.size == 0:
+        raise ValueError(f"{name}, labels: expected [..., N, D] and [..., N], got {x.shape} and {labels.shape}")
     return x, labels

@@ -97,6 +97,7 @@ class StudyConfig:
       templates: prompts of text anchors, a row of `backbones.TEMPLATES`.
       class_names: file with a name in words per class, in label order, for text anchors; None: the dataset's own.
       tokenizer: vocabulary of the text towers; None: looked for beside the weight files.
+      precision: of the layers of networks and backbones, one of `backbones.PRECISIONS`; everything else is float32.
       stability_views: passes of every judged network over changed views of every image, for the estimators that ask how
         stable its outputs are; 0: none. Each costs as much as judging does.
       seed: of the choice of images, the degradations and the resamples.
@@ -132,6 +133,7 @@ class StudyConfig:
     templates: str = "short"
     class_names: str | None = None
     tokenizer: str | None = None
+    precision: str = "highest"
     stability_views: int = 0
     seed: int = 0
     num_resamples: int = 1000
@@ -161,6 +163,7 @@ class StudyConfig:
         _checks.check_choice(self.anchors, ANCHOR_KINDS, "anchors")
         _checks.check_choice(self.templates, backbones.TEMPLATES, "templates")
         _checks.check_choice(self.score_at, SCORE_AT, "score_at")
+        _checks.check_choice(self.precision, backbones.PRECISIONS, "precision")
         if self.class_order is not None:
             _checks.check_choice(self.class_order, data.CLASS_ORDERS, "class_order")
         leasts = {"num_images": 2, "image_size": 16, "num_anchors": 2, "num_resamples": 1, "max_pixels": 1}

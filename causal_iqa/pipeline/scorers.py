@@ -55,6 +55,7 @@ def of_study(
                 "anchors": anchors["kind"],
                 "num_anchors": anchors["num"],
                 "weights_sha256": {name: network.weights_sha256 for name, network in own.items()},
+                "precision": {name: network.precision for name, network in own.items()},
             }
             found += of_backbone(view, backbone, own, details, witnesses, suffix=suffix, counts=counts)
     return tuple(found)

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from causal_iqa import _checks, _files, data, metrics
+from causal_iqa import _checks, _files, backbones, data, metrics
 from causal_iqa.pipeline import anchors, inputs, parts, rows, scorers, study
 from causal_iqa.pipeline.columns import Column, Scorer, metric_scorer
 from causal_iqa.pipeline.config import CLEAN, Condition, NetworkChoice, check_network_names, check_unique
@@ -41,6 +41,7 @@ class ScoringConfig:
       num_anchors: at most so many, classes in turn.
       image_size: side in pixels at which images are scored; None: their own where all are square and equal, else 224.
       crop_fraction: central square cut from photos of varying size, fraction of the shorter side.
+      precision: of the backbones' layers, one of `backbones.PRECISIONS`; everything else is float32.
       seed: of the choice of anchors.
     """
 
@@ -57,6 +58,7 @@ class ScoringConfig:
     num_anchors: int = 1000
     image_size: int | None = None
     crop_fraction: float = data.CROP_FRACTION
+    precision: str = "highest"
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -72,6 +74,7 @@ class ScoringConfig:
         if not self.metrics and not self.backbones:
             raise _checks.InputError("metrics: expected at least one metric or backbone")
         _checks.check_choice(self.anchors, ANCHOR_KINDS, "anchors")
+        _checks.check_choice(self.precision, backbones.PRECISIONS, "precision")
         if self.backbones and self.anchors == "images" and self.anchor_dataset is None:
             raise _checks.InputError(
                 "anchors: a backbone needs clean labelled images to compare with: give --anchor_dataset, or "
@@ -139,7 +142,11 @@ def _witnesses(
 def _scorers(config: ScoringConfig, view, feature_backbones, anchors, witnesses) -> tuple[Scorer, ...]:
     found = [metric_scorer(spec, view) for spec in scorers.resolve_metrics(config.metrics)]
     for name, network in feature_backbones.items():
-        details = {"weights_sha256": {name: network.weights_sha256}, **anchors[name]}
+        details = {
+            "weights_sha256": {name: network.weights_sha256},
+            "precision": {name: network.precision},
+            **anchors[name],
+        }
         found += scorers.of_backbone(view, name, {name: network}, details, witnesses, families=("label_free",))
     return tuple(found)
 
@@ -159,7 +166,7 @@ def prepare(config: ScoringConfig, execution: Execution = DEFAULT_EXECUTION) -> 
     """
     check_execution(execution)
     source = data.open_images(config.images, max_pixels=config.max_pixels)
-    feature_backbones = {choice.name: study.load_backbone(choice) for choice in config.backbones}
+    feature_backbones = {choice.name: study.load_backbone(choice, config.precision) for choice in config.backbones}
     size = _image_size(config, source)
     sides = {k: backbone_side(b.preprocessing, size, at_task=False) for k, b in feature_backbones.items()}
     view = View(size, (), sides, enlarged_for=enlarged_for(feature_backbones, size, at_task=False))

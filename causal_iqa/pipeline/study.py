@@ -61,11 +61,18 @@ def load_network(choice: NetworkChoice) -> backbones.Network:
     return backbones.open_network(choice.architecture, choice.path)
 
 
-def load_backbone(choice: NetworkChoice) -> backbones.Network:
+def load_backbone(choice: NetworkChoice, precision: str = "highest") -> backbones.Network:
     """Loads a backbone of the study likewise; InputError also when it gives no features."""
-    backbone = load_network(choice)
+    backbone = in_precision(load_network(choice), precision)
     backbones.check_features(backbone, choice.name)
     return backbone
+
+
+def in_precision(network: backbones.Network, precision: str) -> backbones.Network:
+    """Returns the network in a precision of `backbones.PRECISIONS`; InputError when it fails or is not finite there."""
+    network = backbones.with_precision(network, precision)
+    backbones.check_network(network)
+    return network
 
 
 def _open_judged(config: StudyConfig, download: bool) -> data.Source:
@@ -214,8 +221,8 @@ def prepare(
     check_execution(execution)
     tell(PREPARATION[0], 0, 1)
     conventional = scorers.resolve_metrics(config.metrics)
-    networks = {choice.name: load_network(choice) for choice in config.networks}
-    feature_backbones = {choice.name: load_backbone(choice) for choice in config.backbones}
+    networks = {choice.name: in_precision(load_network(choice), config.precision) for choice in config.networks}
+    feature_backbones = {choice.name: load_backbone(choice, config.precision) for choice in config.backbones}
     tell(PREPARATION[1], 0, 1)
     source = _open_judged(config, execution.download)
     _check_classes(source, networks)

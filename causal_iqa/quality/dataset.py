@@ -18,6 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from causal_iqa import _checks, _tables, dependence
+from causal_iqa.quality import _compiled
 
 TARGETS = ("labels", "clean")
 
@@ -172,10 +173,10 @@ def contributions(features: np.ndarray, clean: np.ndarray, labels: np.ndarray, *
 
 def bandwidth_of(clean: np.ndarray) -> jax.Array:
     """Median heuristic on the features [n, d] of the clean images; InputError when they do not differ."""
-    width = dependence.median_heuristic(jnp.asarray(clean, jnp.float32))
+    width = _compiled.median_distance(np.asarray(clean, np.float32))
     if not width > 0:
         raise _checks.InputError("clean: more than half of the pairs have equal features; the backbone is blind here")
-    return width
+    return jnp.float32(width)
 
 
 def _label_gram(labels: np.ndarray) -> jax.Array:

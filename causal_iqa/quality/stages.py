@@ -23,6 +23,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from causal_iqa import _checks, dependence
+from causal_iqa.quality import _compiled
 from causal_iqa.quality import witness as single
 
 # Share of the average variance added to every direction of the covariance.
@@ -166,7 +167,7 @@ def fit_stages_witness(
     features = jax.tree.map(lambda x: np.asarray(x, np.float32), features)
     single.check_anchors(single.Anchors(features.final, labels, num_classes))
     arrays = _statistics(features)
-    medians = np.asarray([float(dependence.median_heuristic(jnp.asarray(x))) for x in arrays])
+    medians = np.asarray([_compiled.median_distance(x) for x in arrays])
     if not (medians > 0).any():
         raise _checks.InputError("anchors: more than half of their pairs have equal features; the backbone is blind")
     # An infinite width makes the kernel of a constant statistic 1 everywhere: it says nothing.
@@ -191,7 +192,7 @@ def fit_stages_witness(
 
 
 def _gram(arrays: Sequence[np.ndarray], widths: np.ndarray) -> np.ndarray:
-    return np.asarray(_mean_kernel(arrays, arrays, widths), np.float64)
+    return np.asarray(_own_kernel(arrays, np.asarray(widths, np.float32)), np.float64)
 
 
 def _losses(arrays, onehot, multiple, medians, ridges) -> tuple[float, np.ndarray]:
@@ -225,6 +226,11 @@ def _fit_familiarity(early: np.ndarray) -> tuple[jax.Array, jax.Array, jax.Array
 def _mean_kernel(x: Sequence[jax.Array], y: Sequence[jax.Array], bandwidths: jax.Array) -> jax.Array:
     kernels = [dependence.rbf(a, b, bandwidth=width) for a, b, width in zip(x, y, bandwidths, strict=True)]
     return sum(kernels) / len(kernels)
+
+
+@jax.jit
+def _own_kernel(x: Sequence[jax.Array], bandwidths: jax.Array) -> jax.Array:
+    return _mean_kernel(x, x, bandwidths)
 
 
 def stages_evidence(witness: StagesWitness, features: StageFeatures) -> jax.Array:

@@ -18,7 +18,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from causal_iqa import _checks, dependence
+from causal_iqa import _checks
+from causal_iqa.quality import _compiled
 
 # Grid of the regularised witness: multiples of the median distance, and ridges relative to the number of anchors.
 BANDWIDTHS = (0.25, 0.5, 1.0, 2.0)
@@ -86,7 +87,7 @@ def _prepared(anchors: Anchors) -> tuple[np.ndarray, np.ndarray, float]:
     check_anchors(anchors)
     features = np.asarray(anchors.features, np.float32)
     onehot = np.eye(anchors.num_classes)[np.asarray(anchors.labels)]
-    median = float(dependence.median_heuristic(jnp.asarray(features)))
+    median = _compiled.median_distance(features)
     if not median > 0:
         raise _checks.InputError(
             "anchors: more than half of their pairs have equal features; the backbone is blind here"
@@ -95,7 +96,7 @@ def _prepared(anchors: Anchors) -> tuple[np.ndarray, np.ndarray, float]:
 
 
 def _gram(features: np.ndarray, bandwidth: float) -> np.ndarray:
-    return np.asarray(dependence.rbf(jnp.asarray(features), jnp.asarray(features), bandwidth=bandwidth), np.float64)
+    return np.asarray(_compiled.rbf(features, np.float32(bandwidth)), np.float64)
 
 
 def _uncentred(gram, weights, constant) -> tuple[np.ndarray, np.ndarray]:

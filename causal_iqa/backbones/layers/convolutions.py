@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from causal_iqa.backbones import numerics
 from causal_iqa.backbones.layers import winograd
 from causal_iqa.backbones.weights import formats
 
@@ -87,13 +88,14 @@ def convolve(x: jax.Array, kernel: jax.Array, shape: Shape) -> jax.Array:
     wide ones are put into forms that its kernels are fast at.
 
     Args:
-      x: float32 [B, H, W, before].
-      kernel: float32 [size, size, before / groups, after].
+      x: [B, H, W, before].
+      kernel: [size, size, before / groups, after], whose type is computed in: float32 or bfloat16.
       shape: of the convolution, static.
 
     Returns:
-      float32 [B, h, w, after].
+      [B, h, w, after] of the kernel's type.
     """
+    x = x.astype(kernel.dtype)  # What stands before the first layer may have more digits than its weights.
     if shape.same and shape.stride > 1:  # At stride 1 it is the symmetric padding of an odd kernel.
         x, shape = pad_same(x, shape.size, shape.stride), shape._replace(padding=0, same=False)
     if shape.groups == shape.before == shape.after:
@@ -108,7 +110,7 @@ def convolve(x: jax.Array, kernel: jax.Array, shape: Shape) -> jax.Array:
                 "bhwgc,cgd->bhwgd",
                 view.reshape(*view.shape[:3], shape.groups, inner),
                 weights[i, j],
-                precision="highest",
+                precision=numerics.of_products(),
             )
             for i, j, view in _taps(x, shape)
         ]
@@ -116,7 +118,9 @@ def convolve(x: jax.Array, kernel: jax.Array, shape: Shape) -> jax.Array:
         return out.reshape(*out.shape[:3], shape.after)
     if shape.size == 1 and shape.pad == 0:
         x = x[:, :: shape.stride, :: shape.stride]
-        return jnp.einsum("bhwc,cd->bhwd", x, kernel[0, 0], precision="highest")
+        return jnp.einsum("bhwc,cd->bhwd", x, kernel[0, 0], precision=numerics.of_products())
+    if kernel.dtype != jnp.float32:
+        return _convolve_directly(x, kernel, shape)
     height, width = ((side + 2 * shape.pad - shape.size) // shape.stride + 1 for side in x.shape[1:3])
     columns = _columns_at_once(shape, width)
     if columns > 1:
@@ -160,7 +164,7 @@ def _convolve_directly(x: jax.Array, kernel: jax.Array, shape: Shape, columns: i
         (shape.stride, shape.stride * columns),
         ((shape.pad, shape.pad),) * 2,
         dimension_numbers=("NHWC", "HWIO", "NHWC"),
-        precision="highest",
+        precision=numerics.of_products(),
     )
 
 
@@ -177,7 +181,7 @@ def _convolve_columns(x: jax.Array, kernel: jax.Array, *, shape: Shape, columns:
 def _convolve_patches(x: jax.Array, kernel: jax.Array, *, shape: Shape) -> jax.Array:
     """The same as one matrix product."""
     patches = jnp.concatenate([view for _, _, view in _taps(x, shape)], axis=3)
-    return jnp.einsum("bhwc,cd->bhwd", patches, kernel.reshape(-1, shape.after), precision="highest")
+    return jnp.einsum("bhwc,cd->bhwd", patches, kernel.reshape(-1, shape.after), precision=numerics.of_products())
 
 
 class Conv(nn.Module):

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from causal_iqa.backbones import networks
+from causal_iqa.backbones import networks, numerics
 from causal_iqa.backbones.weights import checkpoints
 
 # torchvision's, for every network trained on ImageNet with its reference recipe.
@@ -114,9 +114,9 @@ def adaptive_mean(x: jax.Array, side: int) -> jax.Array:
     """PyTorch's adaptive average pooling of [B, H, W, C] to [B, side, side, C]; `side` is static."""
     if x.shape[1:3] == (side, side):
         return x
-    rows, columns = (jnp.asarray(_bins(length, side)) for length in x.shape[1:3])
-    x = jnp.einsum("yh,bhwc->bywc", rows, x, precision="highest")
-    return jnp.einsum("xw,bywc->byxc", columns, x, precision="highest")
+    rows, columns = (jnp.asarray(_bins(length, side), x.dtype) for length in x.shape[1:3])
+    x = jnp.einsum("yh,bhwc->bywc", rows, x, precision=numerics.of_products())
+    return jnp.einsum("xw,bywc->byxc", columns, x, precision=numerics.of_products())
 
 
 class PlainCNN(nn.Module):
@@ -150,16 +150,16 @@ class PlainCNN(nn.Module):
                 continue
             pads = [(layer.padding, layer.padding)] * 2
             kernel, stride, name = (layer.kernel,) * 2, layer.stride, f"conv{layer.index}"
-            x = nn.relu(nn.Conv(next(widths), kernel, stride, pads, precision="highest", name=name)(x))
+            x = nn.relu(nn.Conv(next(widths), kernel, stride, pads, precision=numerics.of_products(), name=name)(x))
             if layer.stage:
                 features[layer.stage] = x
         if not self.hidden:
             return None, features
         x = adaptive_mean(x, self.chain.pooled).reshape(x.shape[0], -1)
         for i, width in enumerate(self.hidden[:-1]):
-            x = nn.relu(nn.Dense(width, precision="highest", name=f"hidden{i}")(x))
+            x = nn.relu(nn.Dense(width, precision=numerics.of_products(), name=f"hidden{i}")(x))
         features[networks.PENULTIMATE] = x
-        return nn.Dense(self.hidden[-1], precision="highest", name="head")(x), features
+        return nn.Dense(self.hidden[-1], precision=numerics.of_products(), name="head")(x), features
 
 
 def preprocessing(chain: Chain) -> networks.Preprocessing:

@@ -22,7 +22,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from causal_iqa.backbones import networks
+from causal_iqa.backbones import networks, numerics
 
 EMBEDDING = "embedding"
 # Attention is shut off with a finite number: a row of -inf alone would be NaN.
@@ -78,7 +78,7 @@ def layer_norm(epsilon: float, name: str) -> nn.LayerNorm:
 
 def dense(features: int, name: str, use_bias: bool = True) -> nn.Dense:
     """A linear layer in full float32 on every backend."""
-    return nn.Dense(features, use_bias=use_bias, precision="highest", name=name)
+    return nn.Dense(features, use_bias=use_bias, precision=numerics.of_products(), name=name)
 
 
 def _largest(scores: jax.Array) -> jax.Array:
@@ -106,12 +106,14 @@ def attend(query: jax.Array, key: jax.Array, value: jax.Array, heads: int, mask:
         return x.reshape(*x.shape[:2], heads, x.shape[2] // heads)
 
     query, key, value = split(query), split(key), split(value)
-    scores = jnp.einsum("bqhd,bkhd->bhqk", query * (1.0 / math.sqrt(query.shape[-1])), key, precision="highest")
+    scores = jnp.einsum(
+        "bqhd,bkhd->bhqk", query * (1.0 / math.sqrt(query.shape[-1])), key, precision=numerics.of_products()
+    )
     if mask is not None:
         scores = jnp.where(mask[None, None], scores, _SHUT)
     # Softmax, divided after the sum over keys.
     weights = jnp.exp(scores - _largest(scores)[..., None])
-    out = jnp.einsum("bhqk,bkhd->bqhd", weights, value, precision="highest")
+    out = jnp.einsum("bhqk,bkhd->bqhd", weights, value, precision=numerics.of_products())
     out = out / weights.sum(axis=-1).swapaxes(1, 2)[..., None]
     return out.reshape(*out.shape[:2], -1)
 

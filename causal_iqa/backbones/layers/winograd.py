@@ -13,6 +13,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from causal_iqa.backbones import numerics
+
 # B', G and A' of [1] for four outputs and three taps, at the points 0, 1, -1, 2, -2 and infinity.
 _FROM_ROWS = (
     (4, 0, -5, 0, 1, 0),
@@ -66,7 +68,7 @@ def convolve(x: jax.Array, kernel: jax.Array, pad: int) -> jax.Array:
             (1, 1),
             ((0, 0), (pad, pad)),
             dimension_numbers=("NHWC", "HWIO", "NHWC"),
-            precision="highest",
+            precision=numerics.of_products(),
         )
         # A product and not four sums side by side, which XLA would write one after the other.
         out = out + outward.reshape(1, 1, -1, 1, 1) * plane[:, :, None]

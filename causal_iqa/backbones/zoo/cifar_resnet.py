@@ -19,7 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from causal_iqa._xla import settle
-from causal_iqa.backbones import networks
+from causal_iqa.backbones import networks, numerics
 from causal_iqa.backbones.layers import convolutions
 from causal_iqa.backbones.weights import checkpoints
 
@@ -81,7 +81,7 @@ class CifarResNet(nn.Module):
             features[f"stage{stage}"] = x
         x = x.mean(axis=(1, 2))
         features[networks.PENULTIMATE] = x
-        return nn.Dense(self.num_classes, precision="highest", name="head")(x), features
+        return nn.Dense(self.num_classes, precision=numerics.of_products(), name="head")(x), features
 
 
 def _layers(blocks: int) -> list[tuple[str, str, str, int, int]]:

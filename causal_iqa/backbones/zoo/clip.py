@@ -315,10 +315,9 @@ def network_of(
         interpolation="bicubic",
     )
     preprocessing = networks.as_stated(preprocessing, checkpoint.stated, None, checkpoint.path)
-    apply = networks.applier(transformer.VisionTower(tower, preprocessing), preprocessing)
     return networks.Network(
         name=name,
-        apply=lambda params, image: apply(params["vision"], image),
+        apply=networks.applier(transformer.VisionTower(tower, preprocessing), preprocessing, part="vision"),
         params=jax.tree.map(np.asarray, params),
         preprocessing=preprocessing,
         num_classes=0,

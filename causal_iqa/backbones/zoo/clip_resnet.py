@@ -8,7 +8,6 @@ import dataclasses
 import functools
 import types
 from collections.abc import Mapping
-from typing import Any
 
 import flax.linen as nn
 import jax
@@ -186,14 +185,9 @@ def network_of(
     side = variant.side
     preprocessing = networks.Preprocessing(side, 1.0, mean, std, side, fixed_size=True, interpolation="bicubic")
     preprocessing = networks.with_size(preprocessing, input_size)
-    apply = networks.applier(VisionTower(variant, preprocessing), preprocessing)
-
-    def apply_vision(params: Any, image: jax.Array) -> tuple[jax.Array, dict[str, jax.Array]]:
-        return apply(params["vision"], image)
-
     return networks.Network(
         name=name,
-        apply=apply_vision,
+        apply=networks.applier(VisionTower(variant, preprocessing), preprocessing, part="vision"),
         params=formats.convert(entries_of(variant), checkpoint.tensors),
         preprocessing=preprocessing,
         num_classes=0,

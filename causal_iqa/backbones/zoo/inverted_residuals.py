@@ -6,7 +6,7 @@ from typing import NamedTuple
 import flax.linen as nn
 import jax
 
-from causal_iqa.backbones import networks
+from causal_iqa.backbones import networks, numerics
 from causal_iqa.backbones.layers import convolutions
 from causal_iqa.backbones.zoo.efficientnet_variants import Row, Variant
 
@@ -91,7 +91,7 @@ class EfficientNet(nn.Module):
         )
         if variant.hidden:
             x = convolutions.ACTIVATIONS[variant.activation](
-                nn.Dense(variant.hidden, precision="highest", name="hidden")(x)
+                nn.Dense(variant.hidden, precision=numerics.of_products(), name="hidden")(x)
             )
         features[networks.PENULTIMATE] = x
-        return nn.Dense(self.num_classes, precision="highest", name="head")(x), features
+        return nn.Dense(self.num_classes, precision=numerics.of_products(), name="head")(x), features

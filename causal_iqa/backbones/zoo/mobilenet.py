@@ -22,7 +22,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from causal_iqa import _checks
-from causal_iqa.backbones import networks
+from causal_iqa.backbones import networks, numerics
 from causal_iqa.backbones.layers import convolutions
 from causal_iqa.backbones.weights import checkpoints
 
@@ -132,7 +132,7 @@ class _Conv(nn.Module):
         kernel = self.param("kernel", nn.initializers.he_normal(), _kernel_shape(layer))
         bias = self.param("bias", nn.initializers.zeros, (layer.after,))
         if layer.kind == "pointwise":
-            x = jnp.einsum("bhwc,cd->bhwd", x, kernel[0, 0], precision="highest")
+            x = jnp.einsum("bhwc,cd->bhwd", x, kernel[0, 0], precision=numerics.of_products())
         elif layer.kind == "depthwise":
             x = depthwise(x, kernel, layer.stride)
         else:

@@ -17,7 +17,7 @@ import jax
 import numpy as np
 
 from causal_iqa._xla import settle
-from causal_iqa.backbones import networks
+from causal_iqa.backbones import networks, numerics
 from causal_iqa.backbones.layers import convolutions
 from causal_iqa.backbones.weights import checkpoints, formats
 
@@ -130,7 +130,7 @@ class ResNet(nn.Module):
             features[f"stage{stage + 1}"] = x
         x = x.mean(axis=(1, 2))
         features[networks.PENULTIMATE] = x
-        return nn.Dense(self.num_classes, precision="highest", name="head")(x), features
+        return nn.Dense(self.num_classes, precision=numerics.of_products(), name="head")(x), features
 
 
 _STEM = convolutions.Shape(3, 64, 7, 2)

@@ -19,7 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from causal_iqa import _checks
-from causal_iqa.backbones import networks
+from causal_iqa.backbones import networks, numerics
 from causal_iqa.backbones.weights import checkpoints
 
 _PREPROCESSING = networks.Preprocessing(
@@ -81,7 +81,7 @@ VARIANTS = types.MappingProxyType(
 
 
 def _conv(features: int, kernel: int, stride: int, name: str) -> nn.Conv:
-    return nn.Conv(features, (kernel, kernel), stride, "SAME", precision="highest", name=name)
+    return nn.Conv(features, (kernel, kernel), stride, "SAME", precision=numerics.of_products(), name=name)
 
 
 def _activate(x: jax.Array, group_norm: bool, name: str) -> jax.Array:
@@ -133,7 +133,7 @@ class SceneCnn(nn.Module):
             x = _activate(x, self.variant.group_norm, "norm")
         x = x.mean(axis=(1, 2))
         features[networks.PENULTIMATE] = x
-        return nn.Dense(self.num_outputs, precision="highest", name="head")(x), features
+        return nn.Dense(self.num_outputs, precision=numerics.of_products(), name="head")(x), features
 
 
 def module(name: str, num_outputs: int) -> SceneCnn:

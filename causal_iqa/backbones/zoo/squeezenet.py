@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from causal_iqa.backbones import networks
+from causal_iqa.backbones import networks, numerics
 from causal_iqa.backbones.layers import plain_cnn
 from causal_iqa.backbones.weights import checkpoints
 
@@ -40,9 +40,11 @@ class _Fire(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        x = nn.relu(nn.Conv(self.squeeze, (1, 1), precision="highest", name="squeeze")(x))
-        point = nn.Conv(self.expand, (1, 1), precision="highest", name="expand1x1")(x)
-        around = nn.Conv(self.expand, (3, 3), padding=[(1, 1)] * 2, precision="highest", name="expand3x3")(x)
+        x = nn.relu(nn.Conv(self.squeeze, (1, 1), precision=numerics.of_products(), name="squeeze")(x))
+        point = nn.Conv(self.expand, (1, 1), precision=numerics.of_products(), name="expand1x1")(x)
+        around = nn.Conv(self.expand, (3, 3), padding=[(1, 1)] * 2, precision=numerics.of_products(), name="expand3x3")(
+            x
+        )
         return nn.relu(jnp.concatenate([point, around], axis=-1))
 
 
@@ -62,7 +64,7 @@ class SqueezeNet(nn.Module):
     @nn.compact
     def __call__(self, images: jax.Array) -> tuple[jax.Array | None, dict[str, jax.Array]]:
         x = images if self.normalised else jax.vmap(functools.partial(networks.normalise, _PREPROCESSING))(images)
-        x = nn.relu(nn.Conv(_STEM, (3, 3), 2, padding=[(0, 0)] * 2, precision="highest", name="stem")(x))
+        x = nn.relu(nn.Conv(_STEM, (3, 3), 2, padding=[(0, 0)] * 2, precision=numerics.of_products(), name="stem")(x))
         features = {_STAGES[1]: x}
         for index in range(2, 13):
             if index in _POOLS:
@@ -74,7 +76,7 @@ class SqueezeNet(nn.Module):
         if self.num_classes is None:
             return None, features
         features[networks.PENULTIMATE] = x.mean(axis=(1, 2))
-        x = nn.relu(nn.Conv(self.num_classes, (1, 1), precision="highest", name="classifier")(x))
+        x = nn.relu(nn.Conv(self.num_classes, (1, 1), precision=numerics.of_products(), name="classifier")(x))
         return x.mean(axis=(1, 2)), features
 
 

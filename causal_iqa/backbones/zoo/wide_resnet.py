@@ -14,7 +14,7 @@ import flax.linen as nn
 import jax
 import numpy as np
 
-from causal_iqa.backbones import networks
+from causal_iqa.backbones import networks, numerics
 from causal_iqa.backbones.layers import convolutions
 from causal_iqa.backbones.weights import checkpoints, formats
 
@@ -100,7 +100,7 @@ class WideResNet(nn.Module):
             features[here.split("_")[0]] = x
         x = nn.relu(Affine(x.shape[-1], name="norm")(x)).mean(axis=(1, 2))
         features[networks.PENULTIMATE] = x
-        return nn.Dense(self.num_classes, precision="highest", name="head")(x), features
+        return nn.Dense(self.num_classes, precision=numerics.of_products(), name="head")(x), features
 
 
 def _bare(here: str, there: str, shape: convolutions.Shape) -> list[formats.Entry]:

@@ -1,0 +1,190 @@
+"""Compiled programs kept from one command to the next, in a folder of the user.
+
+JAX writes and reads the entries; here is where they lie, how large the folder may grow, and that a process which was
+killed while it wrote leaves nothing behind that others stumble over. Entries are machine code that runs as the user:
+the folder is as private as the programs that the user runs.
+"""
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import pathlib
+import platform
+import sys
+import time
+import warnings
+import zlib
+from collections.abc import Iterator, Mapping
+
+import jax
+from absl import flags
+
+from causal_iqa._checks import InputError
+from causal_iqa.cli import flagset
+
+OFF = "off"
+MOST_BYTES = 2_000_000_000
+# Shorter compilations take about as long as a look into the folder.
+_LEAST_SECONDS = 0.02
+_SUFFIX = "-cache"
+_CHECKED, _LOCK = ".checked", ".lock"
+_ZLIB = (b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda")
+_ZSTANDARD = b"\x28\xb5\x2f\xfd"
+
+
+def add_flag(own: flagset.FlagSet) -> flags.FlagHolder:
+    """Defines --compilation_cache for a command."""
+    return own.string(
+        "compilation_cache",
+        None,
+        f"Folder that keeps compiled programs for the next command, or {OFF} (default: JAX_COMPILATION_CACHE_DIR, or "
+        f"a folder of the user's cache directory of at most {MOST_BYTES / 1e9:g} GB).",
+    )
+
+
+def user_cache_dir(environment: Mapping[str, str] = os.environ, system: str = sys.platform) -> pathlib.Path:
+    """Returns the user's folder for what this library may keep and may lose.
+
+    Args:
+      environment: variables of the process.
+      system: like `sys.platform`.
+
+    Returns:
+      $XDG_CACHE_HOME/causal_iqa, or ~/.cache/causal_iqa without it; ~/Library/Caches/causal_iqa on macOS.
+    """
+    home = pathlib.Path("~").expanduser()
+    if system == "darwin":
+        return home / "Library" / "Caches" / "causal_iqa"
+    given = pathlib.Path(environment.get("XDG_CACHE_HOME", ""))
+    # A relative path there is to be ignored, by the specification.
+    return (given if given.is_absolute() else home / ".cache") / "causal_iqa"
+
+
+def default_folder() -> pathlib.Path:
+    """Returns where compiled programs lie unless the user says otherwise: a folder for each kind of processor."""
+    return user_cache_dir() / "compilations" / _processor()
+
+
+def _processor() -> str:
+    """Names the processor and what it can do: a home shared among machines must not mix their code."""
+    said = platform.machine()
+    with contextlib.suppress(OSError):
+        lines = pathlib.Path("/proc/cpuinfo").read_text(errors="replace").splitlines()
+        said += "".join(sorted({line for line in lines if line.split("\t")[0] in ("flags", "Features", "model name")}))
+    return hashlib.blake2b(said.encode(), digest_size=6).hexdigest()
+
+
+def keep(given: str | None, *, most_bytes: int = MOST_BYTES) -> pathlib.Path | None:
+    """Has JAX keep compiled programs from here on. To be called before the first one is compiled.
+
+    Args:
+      given: a folder, OFF, or None: what JAX_COMPILATION_CACHE_DIR says, else `default_folder`.
+      most_bytes: older programs are removed from a folder that is larger; one that JAX_COMPILATION_CACHE_DIR names is
+        left as it is.
+
+    Returns:
+      The folder; None where nothing is kept.
+
+    Raises:
+      InputError: when the folder given cannot be made or written.
+    """
+    if given == OFF:
+        jax.config.update("jax_enable_compilation_cache", False)
+        return None
+    if given is None and os.environ.get("JAX_COMPILATION_CACHE_DIR"):
+        return pathlib.Path(os.environ["JAX_COMPILATION_CACHE_DIR"])
+    folder = default_folder() if given is None else pathlib.Path(given).expanduser().resolve()
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        writable = os.access(folder, os.W_OK)
+        reason = "no permission to write"
+    except OSError as error:
+        writable, reason = False, error.strerror or str(error)
+    if not writable:
+        if given is None:  # The command works without, and nobody asked for the folder.
+            return None
+        raise InputError(f"compilation_cache: {folder}: {reason}")
+    tidy(folder, most_bytes)
+    # Another process may be writing the entry that this one reads: then it is compiled again, without a word.
+    warnings.filterwarnings("ignore", message="Error (reading|writing) persistent compilation cache entry")
+    jax.config.update("jax_compilation_cache_dir", str(folder))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", _LEAST_SECONDS)
+    return folder
+
+
+def tidy(folder: pathlib.Path, most_bytes: int) -> None:
+    """Removes damaged entries, and those used longest ago while the folder is too large.
+
+    An entry that a process was killed over would never be replaced, for JAX takes what is there. Any number of
+    processes may read and write meanwhile; one at a time tidies, the others go on.
+
+    Args:
+      folder: of the entries.
+      most_bytes: that may stay.
+    """
+    with _alone(folder) as alone:
+        if not alone:
+            return
+        now, stamp = time.time(), folder / _CHECKED
+        checked = stamp.stat().st_mtime if stamp.exists() else 0.0
+        entries = []
+        for path in folder.glob(f"*{_SUFFIX}"):
+            with contextlib.suppress(OSError):
+                about = path.stat()
+                # Files of the last moments before a check may have been unfinished then.
+                if about.st_mtime > checked - 60 and not _is_whole(path):
+                    path.unlink()
+                    continue
+                entries.append((max(about.st_atime, about.st_mtime), about.st_size, path))
+        size = sum(entry[1] for entry in entries)
+        for _, bytes_of_entry, path in sorted(entries):
+            if size <= most_bytes:
+                break
+            with contextlib.suppress(OSError):
+                path.unlink()
+            size -= bytes_of_entry
+        with contextlib.suppress(OSError):
+            stamp.touch()
+            os.utime(stamp, (now, now))
+
+
+def _is_whole(path: pathlib.Path) -> bool:
+    """Whether an entry can be unpacked; True where what it was packed with is not at hand."""
+    content = path.read_bytes()
+    if content[:2] in _ZLIB:
+        unpack = zlib.decompressobj()
+        try:
+            unpack.decompress(content)
+        except zlib.error:
+            return False
+        return unpack.eof
+    if content[:4] == _ZSTANDARD:
+        try:
+            import zstandard
+        except ImportError:
+            return True
+        try:
+            return bool(zstandard.ZstdDecompressor().decompress(content))
+        except zstandard.ZstdError:
+            return False
+    return False
+
+
+@contextlib.contextmanager
+def _alone(folder: pathlib.Path) -> Iterator[bool]:
+    """Yields whether this process is the only one here, by a lock that ends with it."""
+    try:
+        file = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError:
+        yield False
+        return
+    try:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            yield False
+            return
+        yield True
+    finally:
+        os.close(file)

@@ -1,0 +1,33 @@
+"""Median distances and kernel matrices of anchors, for fits on the host: as few programs as there are shapes.
+
+Operation by operation JAX compiles some forty programs for one median.
+"""
+
+import jax
+import numpy as np
+from scipy.spatial import distance
+
+from causal_iqa import dependence
+
+# Numbers subtracted up to which all pairs of samples are faster on the host than a program is compiled.
+_ON_HOST = 500_000_000
+
+_median_on_device = jax.jit(dependence.median_heuristic)
+
+
+def median_distance(samples: np.ndarray) -> float:
+    """Median of the Euclidean distances of all pairs, like `dependence.median_heuristic` but for rounding.
+
+    Args:
+      samples: float32 [m, d], finite, m at least 2.
+    """
+    m, d = samples.shape
+    if m * (m - 1) // 2 * d > _ON_HOST:
+        return float(_median_on_device(samples))
+    return float(np.sqrt(np.median(distance.pdist(np.asarray(samples, np.float64), "sqeuclidean"))))
+
+
+@jax.jit
+def rbf(x: jax.Array, bandwidth: jax.Array) -> jax.Array:
+    """The RBF kernel matrix [m, m] of samples [m, d]."""
+    return dependence.rbf(x, x, bandwidth=bandwidth)
