@@ -150,7 +150,7 @@ _WORKERS = FLAGS.integer("workers", 2, "Threads that decode images.")
 _MAX_PIXELS = FLAGS.integer(
     "max_pixels", data.MAX_PIXELS, "Larger images are not decoded and count as unreadable; bounds the memory."
 )
-_COMPILATION_CACHE = program_cache.add_flag(FLAGS)
+_COMPILATION_CACHE = FLAGS.string("compilation_cache", None, program_cache.WORDS)
 _DOWNLOAD = FLAGS.switch("download", False, "Let TFDS download and prepare the dataset.")
 
 FLAGS.group("Lists")

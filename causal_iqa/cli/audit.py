@@ -33,7 +33,7 @@ _TRANSFER_FROM = FLAGS.repeated(
 )
 
 FLAGS.group("Machine")
-_COMPILATION_CACHE = program_cache.add_flag(FLAGS)
+_COMPILATION_CACHE = FLAGS.string("compilation_cache", None, program_cache.WORDS)
 
 
 def main(_: list[str]) -> None:

@@ -31,7 +31,7 @@ _BLOCKS = FLAGS.integer(
 )
 
 FLAGS.group("Machine")
-_COMPILATION_CACHE = program_cache.add_flag(FLAGS)
+_COMPILATION_CACHE = FLAGS.string("compilation_cache", None, program_cache.WORDS)
 
 
 def _central(pixels: np.ndarray, blocks: int) -> np.ndarray | None:

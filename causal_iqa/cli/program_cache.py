@@ -18,29 +18,22 @@ import zlib
 from collections.abc import Iterator, Mapping
 
 import jax
-from absl import flags
 
 from causal_iqa._checks import InputError
-from causal_iqa.cli import flagset
 
 OFF = "off"
 MOST_BYTES = 2_000_000_000
+# Of the flag --compilation_cache.
+WORDS = (
+    f"Folder that keeps compiled programs for the next command, or {OFF} (default: JAX_COMPILATION_CACHE_DIR, or a "
+    f"folder of the user's cache directory of at most {MOST_BYTES / 1e9:g} GB)."
+)
 # Shorter compilations take about as long as a look into the folder.
 _LEAST_SECONDS = 0.02
 _SUFFIX = "-cache"
 _CHECKED, _LOCK = ".checked", ".lock"
 _ZLIB = (b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda")
 _ZSTANDARD = b"\x28\xb5\x2f\xfd"
-
-
-def add_flag(own: flagset.FlagSet) -> flags.FlagHolder:
-    """Defines --compilation_cache for a command."""
-    return own.string(
-        "compilation_cache",
-        None,
-        f"Folder that keeps compiled programs for the next command, or {OFF} (default: JAX_COMPILATION_CACHE_DIR, or "
-        f"a folder of the user's cache directory of at most {MOST_BYTES / 1e9:g} GB).",
-    )
 
 
 def user_cache_dir(environment: Mapping[str, str] = os.environ, system: str = sys.platform) -> pathlib.Path:

@@ -80,7 +80,7 @@ _NUM_DEVICES = FLAGS.integer(
     "num_devices", None, "Local devices to use (default: all; a CPU has one per core, at most 8)."
 )
 _WORKERS = FLAGS.integer("workers", 2, "Threads that decode images.")
-_COMPILATION_CACHE = program_cache.add_flag(FLAGS)
+_COMPILATION_CACHE = FLAGS.string("compilation_cache", None, program_cache.WORDS)
 _MAX_PIXELS = FLAGS.integer(
     "max_pixels", data.MAX_PIXELS, "Larger images are not decoded and count as unreadable; bounds the memory."
 )

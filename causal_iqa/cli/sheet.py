@@ -51,7 +51,7 @@ _FAMILY = FLAGS.choice(
 _SEED = FLAGS.integer("seed", 0, "Seed of the degradations.")
 
 FLAGS.group("Machine")
-_COMPILATION_CACHE = program_cache.add_flag(FLAGS)
+_COMPILATION_CACHE = FLAGS.string("compilation_cache", None, program_cache.WORDS)
 
 
 def read_image(path: str | None, side: int) -> np.ndarray:

@@ -74,7 +74,7 @@ _SEED = FLAGS.integer("seed", _DEFAULTS.seed, "Of the parameters, the order and 
 _CHECKPOINT_EVERY = FLAGS.integer("checkpoint_every", 500, "Steps between checkpoints.", lower_bound=1)
 
 FLAGS.group("Machine")
-_COMPILATION_CACHE = program_cache.add_flag(FLAGS)
+_COMPILATION_CACHE = FLAGS.string("compilation_cache", None, program_cache.WORDS)
 
 
 _HELD_OUT_SHARE = 0.2
