@@ -94,9 +94,11 @@ def _on_common_classes(
     p = np.exp(np.asarray(own.log_probabilities, np.float64))
     q = np.exp(tempered(second, temperature))
     shared = np.where(there, np.take_along_axis(q, place, axis=1), 0.0)
+    p_rest = np.maximum(1 - p.sum(axis=1, keepdims=True), 0.0)
+    q_rest = np.maximum(1 - q.sum(axis=1, keepdims=True), 0.0)
+    if there.all() and q.shape[1] == p.shape[1]:  # The second keeps nothing besides.
+        return np.concatenate([p, p_rest], axis=1), np.concatenate([shared, q_rest], axis=1)
     besides = q.copy()
     rows, columns = np.nonzero(there)
     besides[rows, place[rows, columns]] = 0.0
-    p_rest = np.maximum(1 - p.sum(axis=1, keepdims=True), 0.0)
-    q_rest = np.maximum(1 - q.sum(axis=1, keepdims=True), 0.0)
     return np.concatenate([p, np.zeros_like(q), p_rest], axis=1), np.concatenate([shared, besides, q_rest], axis=1)

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.scipy import special
 from scipy import interpolate, optimize
-from scipy.special import logsumexp, xlogy
+from scipy.special import xlogy
 
 # Temperatures at which sums over all classes are kept, where the largest probabilities do not hold every class: a
 # cubic spline over their logarithm is within .002 of the sum's logarithm from .5 to 8.
@@ -121,10 +121,18 @@ def _log_normaliser(outputs: KeptOutputs, temperature: float) -> np.ndarray:
         raise ValueError(f"temperature: expected a number above 0, got {temperature!r}")
     log_p = np.asarray(outputs.log_probabilities, np.float64)
     if log_p.shape[-1] == outputs.num_classes:
-        return logsumexp(log_p / temperature, axis=-1)
+        return _log_sum_exp(log_p / temperature)
     if outputs.power_sums is None:
         raise ValueError(f"power_sums: needed, {log_p.shape[-1]} of {outputs.num_classes} classes are kept; got None")
     return np.asarray(outputs.power_sums, np.float64) @ _spline_weights(temperature)
+
+
+def _log_sum_exp(x: np.ndarray) -> np.ndarray:
+    """Over the last axis; SciPy's takes three times as long, and searches for temperatures take thousands."""
+    largest = x.max(axis=-1, keepdims=True)
+    largest = np.where(np.isfinite(largest), largest, 0.0)
+    with np.errstate(divide="ignore"):
+        return np.log(np.exp(x - largest).sum(axis=-1)) + largest[..., 0]
 
 
 def _spline_weights(temperature: float, derivative: int = 0) -> np.ndarray:
