@@ -5,10 +5,6 @@ import importlib.metadata
 import os
 import tempfile
 
-_JAXLIB = ".".join(importlib.metadata.version("jaxlib").split(".")[:2])
-# Releases that were seen to take the flag: XLA ends a process over one it does not know.
-_WITH_FUSION_EMITTERS = ("0.10",)
-
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 if "xla_force_host_platform_device_count" not in os.environ.get("XLA_FLAGS", ""):
     os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=8"
@@ -17,8 +13,9 @@ if "xla_backend_optimization_level" not in os.environ["XLA_FLAGS"]:
     # Tests compile far more than they compute: machine code without LLVM's optimisations takes two fifths less time.
     os.environ["XLA_FLAGS"] += " --xla_backend_optimization_level=0"
 
-if "xla_cpu_use_fusion_emitters" not in os.environ["XLA_FLAGS"] and _JAXLIB in _WITH_FUSION_EMITTERS:
-    # The older emitters compile in a third of the time; machine code without optimisations is alike.
+if importlib.metadata.version("jaxlib").startswith("0.10.") and "fusion_emitters" not in os.environ["XLA_FLAGS"]:
+    # The older emitters compile in a third of the time. Other releases may not know the flag, and XLA ends the process
+    # over one that it does not know.
     os.environ["XLA_FLAGS"] += " --xla_cpu_use_fusion_emitters=false"
 
 if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
