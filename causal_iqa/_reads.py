@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 # Identifier -> (letter for narrow tables, words).
 _WORDS = {
     "clean_image": ("r", "pristine reference of each judged image"),
+    "clean_regions": ("b", "boxes or mask of each clean image"),
     "image_label": ("y", "label of each judged image"),
     "anchor_labels": ("a", "class labels of the clean anchors"),
     "class_vectors": ("v", "class vectors of the backbone's classifier"),

@@ -71,19 +71,24 @@ class Splits(NamedTuple):
 UNKNOWN = Reliability(np.nan, np.nan, "not computed")
 
 
-def split_images(key: jax.Array, num_images: int) -> Splits:
+def split_images(key: jax.Array, num_images: int, clusters: np.ndarray | None = None) -> Splits:
     """Draws the splits that serve every score of a study.
 
     Args:
       key: typed PRNG key.
       num_images: N, 4 at least.
+      clusters: int [N] of images that stay together; None: each alone.
 
     Returns:
       The splits.
 
     Raises:
-      ValueError: for fewer images.
+      ValueError: for fewer images, or clusters of them.
     """
+    if clusters is not None:
+        own = np.unique(clusters, return_inverse=True)[1]
+        whole = split_images(key, int(own.max()) + 1)
+        return Splits(whole.first[:, own], whole.second[:, own], whole.num_groups)
     if num_images < 4:
         raise ValueError(f"num_images: expected at least 4, got {num_images}")
     rng = np.random.default_rng(np.asarray(jax.random.key_data(key)).astype(np.uint32).tolist())
@@ -101,7 +106,10 @@ def split_images(key: jax.Array, num_images: int) -> Splits:
 
 
 def correct(
-    key: jax.Array, scores: Mapping[str, Mapping[str, np.ndarray]], performance: Mapping[str, np.ndarray]
+    key: jax.Array,
+    scores: Mapping[str, Mapping[str, np.ndarray]],
+    performance: Mapping[str, np.ndarray],
+    clusters: np.ndarray | None = None,
 ) -> Mapping[str, Mapping[str, Corrected]]:
     """Corrects *between* of every pair for attenuation by image noise, all on the same splits.
 
@@ -109,7 +117,8 @@ def correct(
       key: typed PRNG key of the splits.
       scores: metric -> network -> [C, N], higher is better, NaN or infinite where undefined. One object given for
         several networks is averaged once.
-      performance: network -> [C, N] in [0, 1], NaN where undefined.
+      performance: network -> [C, N], NaN where undefined.
+      clusters: int [N] of images that stay together; None: each alone.
 
     Returns:
       metric -> network -> Corrected. Undefined with fewer than 20 images, fewer than 8 conditions that have means in
@@ -133,10 +142,12 @@ def correct(
     if len(shapes) > 1:
         raise ValueError(f"scores, performance: expected one shape [C, N], got {sorted(shapes)}")
     _, num_images = shapes.pop()
-    if num_images < LEAST_IMAGES:
-        nothing = _undefined(f"{num_images} images are too few, {LEAST_IMAGES} are needed")
+    units = num_images if clusters is None else len(np.unique(clusters))
+    if units < LEAST_IMAGES:
+        kind = "images" if clusters is None else "groups of images"
+        nothing = _undefined(f"{units} {kind} are too few, {LEAST_IMAGES} are needed")
         return {metric: dict.fromkeys(by, nothing) for metric, by in scores.items()}
-    splits = split_images(key, num_images)
+    splits = split_images(key, num_images, clusters)
     tables = {id(table): table for by in scores.values() for table in by.values()}
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         truth = dict(zip(performance, pool.map(lambda m: HalfMeans(m, splits), performance.values()), strict=True))

@@ -54,7 +54,9 @@ def _draw(key: jax.Array, resamples: jax.Array, num_images: int) -> jax.Array:
     return jax.vmap(lambda k: jax.random.randint(k, (num_images,), 0, num_images))(keys)
 
 
-def resample_counts(key: jax.Array, num_images: int, num_resamples: int) -> np.ndarray:
+def resample_counts(
+    key: jax.Array, num_images: int, num_resamples: int, clusters: np.ndarray | None = None
+) -> np.ndarray:
     """Draws bootstrap samples of images with replacement, as counts.
 
     Resample b depends on the key and b only, so the first resamples of a longer run are those of a shorter one.
@@ -63,13 +65,17 @@ def resample_counts(key: jax.Array, num_images: int, num_resamples: int) -> np.n
       key: typed PRNG key.
       num_images: N.
       num_resamples: B.
+      clusters: int [N] from 0, of images that are drawn together, as many clusters as there are; None: each alone.
 
     Returns:
-      float32 [B, N], rows sum to N.
+      float32 [B, N]; rows sum to N where each image stands alone.
 
     References:
       [1] B. Efron (1979), Bootstrap methods: another look at the jackknife, Annals of Statistics 7.
     """
+    if clusters is not None:
+        own = np.unique(clusters, return_inverse=True)[1]
+        return resample_counts(key, int(own.max()) + 1, num_resamples)[:, own]
     key = jax.device_put(key, _host())
     drawn = np.asarray(_draw(key, np.arange(num_resamples), num_images), np.int64)
     drawn += num_images * np.arange(num_resamples)[:, None]
@@ -83,6 +89,7 @@ def bootstrap(
     performance: Mapping[str, np.ndarray],
     *,
     num_resamples: int = 1000,
+    clusters: np.ndarray | None = None,
     block_size: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Mapping[str, Mapping[str, Resamples]]:
@@ -94,8 +101,10 @@ def bootstrap(
     Args:
       key: typed PRNG key of the resamples.
       scores: metric -> network -> [C, N], higher is better, NaN or infinite where undefined.
-      performance: network -> [C, N] in [0, 1], NaN where undefined; "all" is a name like any other.
+      performance: network -> [C, N], NaN where undefined; "all" is a name like any other.
       num_resamples: how many times the N images are drawn with replacement.
+      clusters: int [N] of images that belong together (of one video, one patient) and are drawn together; None: each
+        image alone.
       block_size: resamples computed together; by default what fits 128 MB per performance table. No result depends
         on it beyond rounding.
       progress: called with the work done so far and all of it.
@@ -114,7 +123,9 @@ def bootstrap(
     if not jobs:
         return {metric: {} for metric in scores}
     num_images = jobs[0].q.shape[1]
-    counts = np.concatenate([np.ones((1, num_images), np.float32), resample_counts(key, num_images, num_resamples)])
+    counts = np.concatenate(
+        [np.ones((1, num_images), np.float32), resample_counts(key, num_images, num_resamples, clusters)]
+    )
     apart = {id(job): _sweep.sort_rows(job.q, job.defined, num_images) for job in jobs}
     joint = {id(job): _sweep.sort_rows(_flat(job.q), _flat(job.defined), num_images) for job in jobs}
     levels = _all_levels(jobs, performance, num_images)
@@ -137,14 +148,14 @@ def bootstrap(
                 done += 1
                 if progress is not None:
                     progress(done, work)
-    corrected = attenuation.correct(_keys.named(key, "halves of images"), scores, performance)
+    corrected = attenuation.correct(_keys.named(key, "halves of images"), scores, performance, clusters)
     normal = normal_draws(_keys.named(key, "draws"), _groups(corrected), num_resamples)
     found: dict[str, dict[str, Resamples]] = {}
     for metric, tables in scores.items():
         found[metric] = {}
         for name in tables:
             three, one = out[metric, name], corrected[metric][name]
-            few = too_few(scores[metric][name], performance[name])
+            few = too_few(scores[metric][name], performance[name], clusters)
             three[[few.of(number) for number in Resamples._fields[:3]], 1:] = np.nan
             draws = np.full(len(counts), one.value)
             draws[1:] += normal @ one.influences if one.influences.size else np.nan
@@ -186,9 +197,11 @@ class TooFew(NamedTuple):
         return self.images or (self.conditions and number.endswith("between"))
 
 
-def too_few(q: np.ndarray, m: np.ndarray) -> TooFew:
-    """Counts the images and conditions of a score and a performance [C, N] that have a defined entry in both."""
+def too_few(q: np.ndarray, m: np.ndarray, clusters: np.ndarray | None = None) -> TooFew:
+    """Counts the images, or clusters of them, and conditions of a score and a performance [C, N] defined in both."""
     images = np.isfinite(q).any(axis=0) & np.isfinite(m).any(axis=0)
+    if clusters is not None:
+        images = np.bincount(np.asarray(clusters), images) > 0
     conditions = np.isfinite(q).any(axis=1) & np.isfinite(m).any(axis=1)
     return TooFew(bool(images.sum() < LEAST_IMAGES), bool(conditions.sum() < LEAST_CONDITIONS))
 

@@ -81,6 +81,8 @@ def resample_conditions(
     scores: Mapping[str, Mapping[str, np.ndarray]],
     performance: Mapping[str, np.ndarray],
     degradations: Sequence[str],
+    *,
+    clusters: np.ndarray | None = None,
 ) -> Mapping[str, Mapping[str, Resamples]]:
     """Adds the chance of the degradations to resamples of images.
 
@@ -91,6 +93,7 @@ def resample_conditions(
         scores of whole sets, are left out.
       performance: network -> [C, N].
       degradations: names of the C conditions' degradations; a name is what is resampled, with all its severities.
+      clusters: int [N] of images that stay together, as `bootstrap` was given.
 
     Returns:
       metric -> network -> Resamples: entry 0 as it was, the others for other images under other degradations. NaN where
@@ -111,7 +114,7 @@ def resample_conditions(
     if not pairs:
         return out
     members = _members(degradations)
-    study = _prepare(key, members, {name: performance[name] for _, name in pairs})
+    study = _prepare(key, members, {name: performance[name] for _, name in pairs}, clusters)
     num_draws = len(resamples[pairs[0][0]][pairs[0][1]].pooled) - 1
     normal = normal_draws(_keys.named(key, "draws"), len(members), num_draws)
     tables = {id(scores[metric][name]): scores[metric][name] for metric, name in pairs}
@@ -197,11 +200,14 @@ def _tangent(rho: np.ndarray) -> np.ndarray:
     return rho / (1 - min(abs(float(rho.mean())), _STEEPEST) ** 2)
 
 
-def _prepare(key: jax.Array, members: np.ndarray, performance: Mapping[str, np.ndarray]) -> _Study:
+def _prepare(
+    key: jax.Array, members: np.ndarray, performance: Mapping[str, np.ndarray], clusters: np.ndarray | None
+) -> _Study:
     num_images = np.shape(next(iter(performance.values())))[1]
+    units = num_images if clusters is None else len(np.unique(clusters))
     splits = None
-    if num_images >= attenuation.LEAST_IMAGES:
-        splits = attenuation.split_images(_keys.named(key, "halves of images"), num_images)
+    if units >= attenuation.LEAST_IMAGES:
+        splits = attenuation.split_images(_keys.named(key, "halves of images"), num_images, clusters)
         splits = attenuation.whole_splits(splits, _SPLITS)
     return _Study(members, splits, {name: _Table(table, splits) for name, table in performance.items()})
 

@@ -96,8 +96,8 @@ def align(
       key: typed PRNG key of the resamples.
       scores: metric -> network -> [C, N], higher is better, NaN or infinite where undefined. Give the same array
         object for several networks when the scores are the same: it is then ranked once.
-      performance: network -> [C, N] in [0, 1] (1 where correct, or a mean over networks); "all" is a name like any
-        other.
+      performance: network -> [C, N], of any range (1 where correct, an IoU, a mean over networks); "all" is a name
+        like any other.
       num_resamples: resamples of the N images.
       level: of the intervals, in (0, 1).
       progress: called with the work done so far and all of it.

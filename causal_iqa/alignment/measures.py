@@ -19,7 +19,8 @@ from causal_iqa.alignment import correlation, predicted_accuracy
 from causal_iqa.alignment.bootstrap import resample_counts, too_few
 from causal_iqa.alignment.intervals import Interval, check_level
 
-# Distinct performances up to which pairs are counted by level; the mean of 30 networks has 31.
+# Distinct performances up to which pairs are counted by level; the mean of 30 networks has 31. More are taken by as
+# many quantiles: pairs of performances that hardly differ then count as equal.
 _MAX_LEVELS = 32
 # Pairs of conditions that are compared at once, over all resamples (32 MB).
 _PAIRS_AT_ONCE = 1 << 22
@@ -34,8 +35,8 @@ class Measures(NamedTuple):
     as `between` does; what is over rows takes those defined in both.
 
     kendall_*: tau-b, over condition means, mean over conditions, and over all rows.
-    auroc_*: share of the pairs of different performance that the score orders as performance does, ties half: for one
-      network the area under the curve of correctness; of pairs inside a condition, and of all rows.
+    auroc_*: share of the pairs of different performance that the score orders as performance does, ties half: where
+      performance is right or wrong, the area under the ROC curve; of pairs inside a condition, and of all rows.
     isotonic_*: Pearson correlation with performance after a monotone fit of it, cross-fitted over folds of images.
     partial_*: Spearman correlation given severity, over condition means and over all rows.
     """
@@ -64,7 +65,8 @@ def measures(q: np.ndarray, m: np.ndarray, severities: Sequence[float], *, folds
 
     Args:
       q: scores [C, N], higher is better; NaN or infinite where undefined.
-      m: performance [C, N] of at most 32 distinct values; NaN where undefined.
+      m: performance [C, N]; NaN where undefined. Where it has more than 32 distinct values, Kendall, concordance and
+        partial take it by 32 quantiles.
       severities: of the C conditions.
       folds: int [N], fold of every image for the monotone fit, two or more.
 
@@ -72,7 +74,7 @@ def measures(q: np.ndarray, m: np.ndarray, severities: Sequence[float], *, folds
       Ten floats.
 
     Raises:
-      ValueError: when shapes do not fit or m has more distinct values.
+      ValueError: when shapes do not fit.
 
     References:
       [1] M. Kendall (1945), The treatment of ties in ranking problems.
@@ -90,6 +92,7 @@ def measure_intervals(
     severities: Sequence[float],
     *,
     folds: np.ndarray,
+    clusters: np.ndarray | None = None,
     num_resamples: int = 100,
     level: float = 0.95,
 ) -> Mapping[str, Measures]:
@@ -98,9 +101,10 @@ def measure_intervals(
     Args:
       key: typed PRNG key of the resamples; the same ones serve every score.
       scores: name -> [C, N], higher is better.
-      m: performance [C, N] of at most 32 distinct values.
+      m: performance [C, N], as for `measures`.
       severities: of the C conditions.
       folds: int [N], fold of every image for the monotone fit, which is not repeated on the resamples.
+      clusters: int [N] of images that are drawn together; None: each alone.
       num_resamples: of the N images; the standard error of 100 is known to 7 %.
       level: of the intervals, in (0, 1).
 
@@ -108,21 +112,21 @@ def measure_intervals(
       name -> Measures of `Interval`s.
 
     Raises:
-      ValueError: when shapes do not fit, m has more distinct values, or level is out of range.
+      ValueError: when shapes do not fit or level is out of range.
 
     References:
       [1] A. Davison, D. Hinkley (1997), Bootstrap methods and their application, sections 3.8 and 5.2.1.
     """
     check_level(level)
     num_images = np.shape(m)[1]
-    counts = np.concatenate([np.ones((1, num_images)), resample_counts(key, num_images, num_resamples)])
+    counts = np.concatenate([np.ones((1, num_images)), resample_counts(key, num_images, num_resamples, clusters)])
     counts = counts.astype(np.float64)
     quantile = float(stats.norm.ppf((1 + level) / 2))
 
     def one(q: np.ndarray) -> Measures:
         prepared = _Prepared(q, m, severities, folds)
         values = np.concatenate([prepared.evaluate(counts[:1]), prepared.evaluate(counts[1:], coarse=True)])
-        few = too_few(prepared.own_q, prepared.own_m)
+        few = too_few(prepared.own_q, prepared.own_m, clusters)
         values[1:, [few.of(name) for name in Measures._fields]] = np.nan
         return Measures(*(_interval(v, quantile, name) for name, v in zip(Measures._fields, values.T, strict=True)))
 
@@ -157,7 +161,8 @@ class _Prepared:
         self.q, self.m = np.where(self.defined, q, np.nan), np.where(self.defined, m, np.nan)
         values, level = np.unique(m[self.defined], return_inverse=True)
         if len(values) > _MAX_LEVELS:
-            raise ValueError(f"m: expected at most {_MAX_LEVELS} distinct values, got {len(values)}")
+            rank = stats.rankdata(m[self.defined], method="min").astype(np.int64) - 1
+            values, level = np.unique(rank * _MAX_LEVELS // rank.size, return_inverse=True)
         self.num_levels, self.level = max(len(values), 1), np.zeros(q.shape, np.int64)
         self.level[self.defined] = level
         self.severity = severities
@@ -278,7 +283,7 @@ def _partial(qm: np.ndarray, qs: np.ndarray, ms: np.ndarray) -> np.ndarray:
 
 
 def _monotone_fit(q: np.ndarray, m: np.ndarray, folds: np.ndarray) -> np.ndarray:
-    """Probability of correctness by the isotonic fit to the rows of the images of other folds, [C, N]."""
+    """Expected performance by the isotonic fit to the rows of the images of other folds, [C, N]."""
     fitted = np.full(q.shape, np.nan)
     for fold in np.unique(folds):
         own = folds == fold

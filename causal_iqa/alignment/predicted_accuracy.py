@@ -1,10 +1,11 @@
-"""Quality in accuracy units: a monotone map from a score to the accuracy of a network, learned where labels are known.
+"""Quality in units of performance: a monotone map from a score to the mean performance of a network, its accuracy.
 
-Two isotonic regressions in a row. The first maps the score of an image to its probability of being classified
-correctly, over all rows. Their mean over a condition moves too little when the condition changes, because a noisy score
-explains only a part of what the condition does; so the second maps that mean to the accuracy of the condition, over the
-conditions. Learned on some degradations and images, the pair is applied to others: `held_out_accuracy` leaves out one
-degradation and one fold of images at a time, so neither is ever on both sides.
+It is learned where performance is known, by two isotonic regressions in a row. The first maps the score of an image to
+its expected performance, for a classifier the probability of being right, over all rows. Their mean over a condition
+moves too little when the condition changes, because a noisy score explains only a part of what the condition does; so
+the second maps that mean to the accuracy of the condition, over the conditions. Learned on some degradations and
+images, the pair is applied to others: `held_out_accuracy` leaves out one degradation and one fold of images at a time,
+so neither is ever on both sides.
 
 The form was chosen on rendered scenes (14 and 19 degradations, three networks, two of them judged by an average over
 scores): mean absolute error of the rows alone, the condition means of the raw score alone, a logistic second stage and
@@ -61,7 +62,7 @@ def fit_accuracy_map(q: np.ndarray, m: np.ndarray, *, num_bins: int = 256) -> Ac
     Args:
       q: scores [C, N], higher is better; NaN or infinite where undefined. Add the clean images as a condition when they
         have scores: the map then knows the upper end.
-      m: performance [C, N] in [0, 1]; NaN where undefined.
+      m: performance [C, N], of any range; NaN where undefined.
       num_bins: quantile bins of the score, within which the map is constant up to interpolation.
 
     Returns:
@@ -93,7 +94,7 @@ def predict_accuracy(fitted: AccuracyMap, q: np.ndarray) -> np.ndarray:
       q: scores [C, N], higher is better; NaN or infinite where undefined.
 
     Returns:
-      [C] in [0, 1]; NaN where a condition has no defined score.
+      [C], within the performances that the map was learned from; NaN where a condition has no defined score.
     """
     q = np.asarray(q, np.float64)
     if q.ndim != 2:
@@ -113,8 +114,9 @@ def held_out_accuracy(
     *,
     level: float = 0.9,
     num_bins: int = 256,
+    bounds: tuple[float, float] = (0.0, 1.0),
 ) -> HeldOut:
-    """Predicts the accuracy of every condition from the other degradations and, fold by fold, from other images.
+    """Predicts the mean performance of every condition from the other degradations and, fold by fold, other images.
 
     The interval holds the error that the same procedure makes on the other degradations, each predicted without itself
     and without the one in question: the predicted accuracy plus and minus the quantile of the absolute errors with the
@@ -122,12 +124,13 @@ def held_out_accuracy(
 
     Args:
       q: scores [C, N], higher is better; NaN or infinite where undefined.
-      m: performance [C, N] in [0, 1]; NaN where undefined.
+      m: performance [C, N], of any range; NaN where undefined.
       groups: C names of what is left out together, the degradation; None where the labels count as known throughout
         and nothing is predicted: the clean images.
       folds: int [N], fold of every image, two folds at least.
       level: of the intervals, in (0, 1).
       num_bins: quantile bins of the score.
+      bounds: (lowest, highest) that a mean performance can be, within which intervals are kept.
 
     Returns:
       Predictions for the conditions with a group; NaN where no other group leaves anything to learn from. The truth is
@@ -159,20 +162,26 @@ def held_out_accuracy(
     for i, member in enumerate(members if len(members) > 2 else ()):
         others = members.any(axis=0) & ~member & np.isfinite(held[i])
         half[member] = _error_quantile(np.abs(held[i] - truth)[others], level)
-    return HeldOut(predicted, np.clip(predicted - half, 0, 1), np.clip(predicted + half, 0, 1), truth)
+    return HeldOut(predicted, np.clip(predicted - half, *bounds), np.clip(predicted + half, *bounds), truth)
 
 
-def image_folds(num_images: int, num_folds: int = 2, *, seed: int = 0) -> np.ndarray:
+def image_folds(
+    num_images: int, num_folds: int = 2, *, seed: int = 0, clusters: np.ndarray | None = None
+) -> np.ndarray:
     """Deals images into folds of equal size at random.
 
     Args:
       num_images: N.
       num_folds: how many.
       seed: of the deal.
+      clusters: int [N] of images that stay together; None: each alone.
 
     Returns:
       int [N] in 0..num_folds - 1.
     """
+    if clusters is not None:
+        own = np.unique(clusters, return_inverse=True)[1]
+        return image_folds(int(own.max()) + 1, num_folds, seed=seed)[own]
     return np.random.default_rng(seed).permutation(np.arange(num_images) % num_folds)
 
 

@@ -18,6 +18,7 @@ def transferred_accuracy(
     *,
     scale: float = 1.0,
     level: float = 0.9,
+    bounds: tuple[float, float] = (0.0, 1.0),
 ) -> HeldOut:
     """Learns the map on all conditions of one dataset and predicts the accuracy of the conditions of another.
 
@@ -27,13 +28,14 @@ def transferred_accuracy(
 
     Args:
       q: scores [C, N] of the first dataset, higher is better; NaN or infinite where undefined.
-      m: performance [C, N] in [0, 1] there.
+      m: performance [C, N] there.
       groups: C names of degradations there; None for clean images.
       folds: int [N], fold of every image there, two at least.
       target_q: scores [D, L] of the second dataset.
       target_m: performance [D, L] there; only what is predicted is compared with.
       scale: factor of the predictions, e.g. the ratio of the clean accuracies.
       level: of the intervals, in (0, 1).
+      bounds: (lowest, highest) that a mean performance can be, within which predictions are kept.
 
     Returns:
       `HeldOut` of the D conditions; NaN where a condition has no score. Intervals are NaN with fewer than three groups.
@@ -50,17 +52,17 @@ def transferred_accuracy(
         raise ValueError(f"target_q, target_m: expected [D, L] both, got {target_q.shape} and {target_m.shape}")
     if not scale > 0:
         raise ValueError(f"scale: expected a positive number, got {scale!r}")
-    predicted = np.clip(scale * predict_accuracy(fit_accuracy_map(q, m), target_q), 0, 1)
+    predicted = np.clip(scale * predict_accuracy(fit_accuracy_map(q, m), target_q), *bounds)
     half = np.nan
     if len({group for group in groups if group is not None}) > 2:
-        held = held_out_accuracy(q, m, groups, folds, level=level)
+        held = held_out_accuracy(q, m, groups, folds, level=level, bounds=bounds)
         errors = np.sort(np.abs(held.predicted - held.truth)[np.isfinite(held.predicted)])
         place = min(len(errors), int(np.ceil((len(errors) + 1) * level))) - 1
         half = scale * errors[place] if len(errors) else np.nan
     known = np.isfinite(target_m)
     with np.errstate(invalid="ignore"):
         truth = np.where(known, target_m, 0.0).sum(axis=1) / np.where(known.any(axis=1), known.sum(axis=1), np.nan)
-    return HeldOut(predicted, np.clip(predicted - half, 0, 1), np.clip(predicted + half, 0, 1), truth)
+    return HeldOut(predicted, np.clip(predicted - half, *bounds), np.clip(predicted + half, *bounds), truth)
 
 
 def relative_to_clean(q: np.ndarray, clean: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""What a finished score table says of its metrics: alignment, effects, desiderata, gains, predicted accuracy."""
+"""What a finished score table says of its metrics: alignment, effects, desiderata, gains, predicted performance."""
 
 import re
 import types
@@ -26,8 +26,8 @@ PARTS = (
     "permutation tests",
     "gains",
     "comparisons",
-    "predicted accuracy",
-    "accuracy predicted by the networks' outputs",
+    "predicted performance",
+    "performance predicted by the networks' outputs",
 )
 # What both kinds of score draw other degradations by, so that they can be compared.
 LIKE_THESE = "degradations like these"
@@ -49,6 +49,8 @@ class ImageRows(NamedTuple):
     own: the rivals.
     of_sets: the rivals among the scores that stand for one number per condition.
     folds: int [N], fold of every image.
+    measure: what performance is.
+    clusters: int [N] of images that are resampled together, None where each stands alone.
     """
 
     conditions: tuple[pipeline.Condition, ...]
@@ -61,6 +63,8 @@ class ImageRows(NamedTuple):
     own: network_outputs.RivalTables
     of_sets: tuple[str, ...]
     folds: np.ndarray
+    measure: pipeline.Measure = pipeline.ACCURACY
+    clusters: np.ndarray | None = None
 
 
 class Findings(NamedTuple):
@@ -73,8 +77,8 @@ class Findings(NamedTuple):
     performance: Mapping[str, np.ndarray]  # network -> [C, N]
     alignments: Mapping[str, Mapping[str, alignment.Alignment]]
     desiderata: Mapping[str, causal.Desiderata]  # of network "all"
-    doses: Mapping[str, Mapping[str, causal.DoseResponse]]  # metric, and "accuracy" -> degradation -> curve
-    effects: Mapping[str, causal.Effect]  # metric, and "accuracy" -> effect of every condition
+    doses: Mapping[str, Mapping[str, causal.DoseResponse]]  # metric, and `measure.key` -> degradation -> curve
+    effects: Mapping[str, causal.Effect]  # metric, and `measure.key` -> effect of every condition
     # Of network "all", by metric; rivals that give one number per condition have an alignment alone.
     measures: Mapping[str, alignment.Measures] = _EMPTY
     nulls: Mapping[str, alignment.Null] = _EMPTY
@@ -85,6 +89,7 @@ class Findings(NamedTuple):
     predicted: Mapping[str, Mapping[str, predictions.Predicted]] = _EMPTY  # metric or rival -> network
     reads: Mapping[str, tuple[str, ...]] = _EMPTY  # metric or rival -> identifiers of what it reads
     failures: tuple[parts.Failure, ...] = ()  # what could not be done
+    measure: pipeline.Measure = pipeline.ACCURACY  # what performance is
 
 
 def image_rows(
@@ -111,9 +116,11 @@ def image_rows(
     networks = [choice.name for choice in config.networks]
     if not whole:
         columns = [column for column in columns if not _FEWER_ANCHORS.search(column.metric)]
-    scores, performance = pipeline.quality_and_performance(columns, table, networks)
+    measure = pipeline.measure_of(config)
+    scores, performance = pipeline.quality_and_performance(columns, table, networks, measure)
     clean = _clean_scores(columns, table, networks)
-    folds = alignment.image_folds(len(table.image_ids), seed=config.seed)
+    clusters = pipeline.clusters(table.columns)
+    folds = alignment.image_folds(len(table.image_ids), seed=config.seed, clusters=clusters)
     own, shares, clean_shares, of_shares = _gather(config, table, folds, tuple(performance), whole, doing)
     # One number per condition, though made of rows that resample: within and pooled would not be theirs.
     of_sets = {name: rows for name, rows in own.accuracy.items() if name in own.ranked}
@@ -123,7 +130,7 @@ def image_rows(
         clean[name] = {network: rows[-1] for network, rows in by_network.items()}
     reads = {column.metric: column.reads_beside for column in columns}
     row = table.conditions.index(pipeline.Condition(pipeline.CLEAN, 0.0))
-    correct = {name: table.columns[f"{name}/correct"][row] for name in networks}
+    of_clean = {name: values[row] for name, values in pipeline.performance_rows(table, networks, measure).items()}
     return ImageRows(
         conditions=tuple(condition for condition in table.conditions if condition.severity > 0),
         families={column.metric: column.family for column in columns} | dict(own.families) | of_shares,
@@ -131,10 +138,12 @@ def image_rows(
         scores=scores | shares,
         clean=clean | {metric: dict.fromkeys(performance, values) for metric, values in clean_shares.items()},
         performance=performance,
-        clean_performance={**correct, _ALL: pipeline.mean_over_networks(correct)},
+        clean_performance={**of_clean, _ALL: pipeline.mean_over_networks(of_clean)},
         own=own,
         of_sets=tuple(of_sets),
         folds=folds,
+        measure=measure,
+        clusters=clusters,
     )
 
 
@@ -176,7 +185,12 @@ def analyse(
     moved = doing.attempt(
         "intervals for conditions like these",
         lambda: alignment.resample_conditions(
-            _keys.named(config.seed, LIKE_THESE), resamples, rows.scores, rows.performance, names
+            _keys.named(config.seed, LIKE_THESE),
+            resamples,
+            rows.scores,
+            rows.performance,
+            names,
+            clusters=rows.clusters,
         ),
         {},
     )
@@ -187,6 +201,7 @@ def analyse(
             table,
             rows.performance,
             names,
+            clusters=rows.clusters,
             num_resamples=config.num_resamples,
             level=config.level,
         ),
@@ -217,6 +232,7 @@ def analyse(
                 rows.performance[_ALL],
                 [condition.severity for condition in rows.conditions],
                 folds=rows.folds,
+                clusters=rows.clusters,
                 num_resamples=min(_MEASURE_RESAMPLES, config.num_resamples),
                 level=config.level,
             ),
@@ -250,7 +266,7 @@ def analyse(
 
 
 def _predicted(config, rows: ImageRows, scores, doing: parts.Parts) -> dict[str, dict[str, predictions.Predicted]]:
-    """Accuracy predicted by every score, and by the rivals."""
+    """Performance predicted by every score, and by the rivals."""
     nothing = rows.own._replace(accuracy={}, regressed={})
 
     def predict(some, own):
@@ -263,11 +279,14 @@ def _predicted(config, rows: ImageRows, scores, doing: parts.Parts) -> dict[str,
             rows.folds,
             own,
             rows.reads,
+            bounds=rows.measure.bounds,
             level=config.level,
         )
 
-    by_scores = doing.each("predicted accuracy", lambda some: predict(some, nothing), scores)
-    return by_scores | doing.attempt("accuracy predicted by the networks' outputs", lambda: predict({}, rows.own), {})
+    by_scores = doing.each("predicted performance", lambda some: predict(some, nothing), scores)
+    return by_scores | doing.attempt(
+        "performance predicted by the networks' outputs", lambda: predict({}, rows.own), {}
+    )
 
 
 def analyse_images(
@@ -300,6 +319,7 @@ def _aligned(config, rows: ImageRows, doing: parts.Parts):
             some,
             rows.performance,
             num_resamples=config.num_resamples,
+            clusters=rows.clusters,
             progress=doing.progress_of("intervals"),
         ),
         rows.scores,
@@ -316,6 +336,7 @@ def _aligned(config, rows: ImageRows, doing: parts.Parts):
         desiderata,
         doses,
         effects,
+        measure=rows.measure,
     )
 
 
@@ -361,11 +382,11 @@ def _judge(config, rows: ImageRows, alignments, doing: parts.Parts):
     scored = {
         metric: (by[_ALL], rows.clean[metric][_ALL]) for metric, by in rows.scores.items() if metric in alignments
     }
-    of_accuracy = {"accuracy": (rows.performance[_ALL], rows.clean_performance[_ALL])}
+    of_performance = {rows.measure.key: (rows.performance[_ALL], rows.clean_performance[_ALL])}
     judged = doing.each(
         "effects of the conditions",
         lambda some: {name: judge(*values) for name, values in some.items()},
-        of_accuracy | scored,
+        of_performance | scored,
     )
     doses = {name: dose for name, (dose, _) in judged.items()}
     effects = {name: effect for name, (_, effect) in judged.items()}

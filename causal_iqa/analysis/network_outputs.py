@@ -89,7 +89,8 @@ def gather(
         rows["agreement"] = _agreement({name: columns[f"{name}/prediction"] for name in networks})
     labels = np.asarray(table.labels)
     kept = set_scores.kept_outputs(table.vectors, order, labels, num_classes)
-    correct = {name: columns[f"{name}/correct"] for name in networks}
+    correct = pipeline.performance_rows(table, networks, pipeline.measure_of(config))
+    correct = {name: np.asarray(values, np.float64)[order] for name, values in correct.items()}
     temperatures = _temperatures(networks, kept, columns, folds)
     accuracy = _predicted_rows(rows, correct, folds, degradations, "")
     if temperatures:

@@ -1,4 +1,4 @@
-"""The judged networks in a study: how right each is on the clean images, and under the conditions."""
+"""The judged networks in a study: how each performs on the clean images, and under the conditions."""
 
 import math
 from collections.abc import Mapping
@@ -7,18 +7,22 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from causal_iqa import pipeline
+from causal_iqa.analysis import set_performance
 
 
 class Judged(NamedTuple):
-    """One judged network: what the clean images say of it, its accuracy under each condition, and in the mean.
+    """One judged network: what the clean images say of it, its mean performance under each condition, and overall.
 
-    undefined: rows of the score table for which its outputs are not finite.
+    undefined: rows of the score table for which its outputs are not finite, or a table of performance has no row.
+    of_set: the performance of all images as one set, of a network of masks or boxes.
     """
 
-    clean: pipeline.CleanAccuracy
+    clean: pipeline.CleanAccuracy | pipeline.CleanPerformance
     by_condition: Mapping[str, float]
     degraded: float
     undefined: int
+    measure: pipeline.Measure = pipeline.ACCURACY
+    of_set: set_performance.SetPerformance | None = None
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -27,23 +31,25 @@ class Judged(NamedTuple):
         if not others:
             return self.clean.warnings
         rows = f"{others} degraded image{'s' if others > 1 else ''}"
-        said = f"network {self.clean.network}: its outputs are not finite for {rows}; they are left out"
+        why = "its outputs are not finite for" if self.measure.is_accuracy else "there is no performance of"
+        said = f"network {self.clean.network}: {why} {rows}; they are left out"
         return (*self.clean.warnings, said)
 
     def as_dict(self) -> dict[str, Any]:
         """Returns JSON values, None where undefined."""
         return {
-            "clean_accuracy": _number(self.clean.accuracy),
+            f"clean_{self.measure.key}": _number(self.clean.mean),
             "num_clean": self.clean.num_images,
-            "mean_accuracy": _number(self.degraded),
-            "accuracy": {name: _number(value) for name, value in self.by_condition.items()},
+            f"mean_{self.measure.key}": _number(self.degraded),
+            self.measure.key: {name: _number(value) for name, value in self.by_condition.items()},
             "undefined_rows": self.undefined,
             "warnings": list(self.warnings),
+            **({} if self.of_set is None else {"set": self.of_set.as_dict()}),
         }
 
 
 def judged_networks(config: pipeline.StudyConfig, table: pipeline.ScoreTable, num_classes: int | None) -> list[Judged]:
-    """Says how right every network of a study is.
+    """Says how every network of a study performs.
 
     Args:
       config: of the study.
@@ -53,25 +59,42 @@ def judged_networks(config: pipeline.StudyConfig, table: pipeline.ScoreTable, nu
     Returns:
       One for each network, in order.
     """
+    measure = pipeline.measure_of(config)
+    performance = pipeline.performance_rows(table, [choice.name for choice in config.networks], measure)
     clean = table.conditions.index(pipeline.Condition(pipeline.CLEAN, 0.0))
     num_classes = num_classes or int(np.max(table.labels)) + 1
     found = []
     for choice in config.networks:
-        correct = table.columns[f"{choice.name}/correct"]
-        # Older tables lack the predictions; what counts is whether they are the labels.
-        wrong = np.where(np.isfinite(correct[clean]), np.where(correct[clean] == 1, table.labels, -1), np.nan)
-        predictions = table.columns.get(f"{choice.name}/prediction", {clean: wrong})[clean]
-        predictions = np.where(np.isfinite(correct[clean]), predictions, np.nan)
-        means = pipeline.mean_over_images(correct.astype(np.float64))
+        rows = performance[choice.name]
+        means = pipeline.mean_over_images(rows.astype(np.float64))
         found.append(
             Judged(
-                pipeline.clean_accuracy(choice.name, predictions, table.labels, num_classes),
+                _on_clean(
+                    choice.name,
+                    table,
+                    rows[clean],
+                    clean,
+                    num_classes,
+                    config.performance is None and config.task is None,
+                ),
                 {condition.name: float(a) for condition, a in zip(table.conditions, means, strict=True)},
                 float(pipeline.mean_over_images(np.delete(means, clean))),
-                int((~np.isfinite(correct)).sum()),
+                int((~np.isfinite(rows)).sum()),
+                measure,
+                set_performance.set_performance(table, choice.name),
             )
         )
     return found
+
+
+def _on_clean(name, table, values, clean, num_classes, judged_here):
+    if not judged_here:
+        return pipeline.clean_performance(name, values)
+    # Older tables lack the predictions; what counts is whether they are the labels.
+    wrong = np.where(np.isfinite(values), np.where(values == 1, table.labels, -1), np.nan)
+    predictions = table.columns.get(f"{name}/prediction", {clean: wrong})[clean]
+    predictions = np.where(np.isfinite(values), predictions, np.nan)
+    return pipeline.clean_accuracy(name, predictions, table.labels, num_classes)
 
 
 def _number(value: float) -> float | None:

@@ -1,4 +1,4 @@
-"""Accuracy predicted on degradations that were left out, by every score and by the rivals, against the truth."""
+"""Performance predicted on degradations that were left out, by every score and by the rivals, against the truth."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -10,7 +10,7 @@ from causal_iqa.analysis import network_outputs
 
 
 class Predicted(NamedTuple):
-    """Predicted accuracy of the C degraded conditions by one score or rival for one network.
+    """Predicted performance of the C degraded conditions by one score or rival for one network.
 
     reads: identifiers of all that is read for it beside the judged images.
     """
@@ -30,9 +30,10 @@ def predict(
     own: network_outputs.RivalTables,
     reads: Mapping[str, Sequence[str]],
     *,
+    bounds: tuple[float, float] = (0.0, 1.0),
     level: float,
 ) -> dict[str, dict[str, Predicted]]:
-    """Predicts the accuracy of every network under every degradation from the others.
+    """Predicts the mean performance of every network under every degradation from the others.
 
     Args:
       scores: metric -> network -> [C, N], higher is better.
@@ -43,6 +44,7 @@ def predict(
       folds: int [N], fold of every image.
       own: the rivals, whose accuracies stand beside.
       reads: metric -> identifiers of what it reads.
+      bounds: of the performance.
       level: of the intervals.
 
     Returns:
@@ -60,7 +62,7 @@ def predict(
             m = np.concatenate([performance[network], clean_performance[network][None]])
             if not (np.isfinite(q) & np.isfinite(m)).any():
                 continue
-            held = alignment.held_out_accuracy(q, m, names, folds, level=level)
+            held = alignment.held_out_accuracy(q, m, names, folds, level=level, bounds=bounds)
             held = alignment.HeldOut(*(values[:-1] for values in held))
             errors = alignment.accuracy_errors(
                 held.predicted, held.truth, degradations, low=held.low, high=held.high, level=level

@@ -93,7 +93,7 @@ def set_scores(
     Returns:
       Every score that the table has the outputs for.
     """
-    labelled = len(labels) >= _LEAST_PER_CLASS * len(np.unique(labels))
+    labelled = labels.min() >= 0 and len(labels) >= _LEAST_PER_CLASS * len(np.unique(labels))
     found: list[SetScore] = []
     if all(name in kept for name in networks):
         for name in networks:

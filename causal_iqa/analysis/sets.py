@@ -67,6 +67,7 @@ def align_sets(
     performance: Mapping[str, np.ndarray],
     degradations: Sequence[str],
     *,
+    clusters: np.ndarray | None = None,
     num_resamples: int = _RESAMPLES,
     level: float = 0.95,
 ) -> tuple[dict[str, dict[str, alignment.Alignment]], dict[str, dict[str, alignment.Alignment]], dict[str, str]]:
@@ -78,6 +79,7 @@ def align_sets(
       table: of a finished study.
       performance: network -> [C, N] under the degraded conditions.
       degradations: of the C conditions.
+      clusters: int [N] of images that are drawn together; None: each alone.
       num_resamples: at most 200 are used.
       level: of the intervals.
 
@@ -89,7 +91,7 @@ def align_sets(
     if not backbones:
         return {}, {}, {}
     n = len(table.image_ids)
-    drawn = alignment.resample_counts(keys[0], n, min(num_resamples, _RESAMPLES))
+    drawn = alignment.resample_counts(keys[0], n, min(num_resamples, _RESAMPLES), clusters)
     counts = np.concatenate([np.ones((1, n)), drawn])
     accuracy = {network: condition_means(np.asarray(m, np.float64), counts) for network, m in performance.items()}
     nothing = np.full(len(counts), np.nan)

@@ -1,4 +1,4 @@
-"""Accuracy predicted by a map that was learned on another dataset's run."""
+"""Performance predicted by a map that was learned on another dataset's run."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from causal_iqa import alignment, pipeline
+from causal_iqa import InputError, alignment, pipeline
 from causal_iqa.analysis import findings
 from causal_iqa.analysis.audit.data import number
 
@@ -29,9 +29,14 @@ class Side:
     rows: findings.ImageRows
 
     @property
-    def clean_accuracy(self) -> float:
+    def clean_mean(self) -> float:
         """Mean over the networks and the clean images."""
         return float(pipeline.mean_over_images(self.rows.clean_performance[_ALL]))
+
+    @property
+    def measure(self) -> pipeline.Measure:
+        """What performance is in the run."""
+        return self.rows.measure
 
     def with_clean(self, values: np.ndarray, clean: np.ndarray) -> np.ndarray:
         """Returns [C + 1, N], the clean images last."""
@@ -59,22 +64,28 @@ def pairs(source: Side, target: Side) -> list[tuple[str, str]]:
 
 
 def transfer(source: Side, target: Side, *, level: float = 0.95) -> dict[str, Any]:
-    """Predicts the accuracy of every condition of one run by maps learned on another.
+    """Predicts the mean performance of every condition of one run by maps learned on another.
 
     Args:
-      source: where the maps are learned, from scores and correctness.
-      target: whose accuracy is predicted, mean over its networks; its labels are read to compare, and those of its
-        clean images for the clean accuracy where scores are taken relative to clean.
+      source: where the maps are learned, from scores and performance.
+      target: whose performance is predicted, mean over its networks; its labels are read to compare, and those of its
+        clean images for the clean mean where scores are taken relative to clean.
       level: of the intervals.
 
     Returns:
-      {"source", "target", "level", "clean_accuracy", "scores": [...], "beside": [...]}, JSON values. A score has
-      "score", "learned_with" (the source's), "family", "reads" (identifiers), and for each of `WAYS` its errors and
-      "conditions", name -> {"predicted", "low", "high", "truth"}, or None where undefined. `as_is` applies the map to
-      the score itself: of the target nothing is read but what the score reads; `relative_to_clean` takes scores in
-      units of the clean images' spread, and accuracy in proportion to the clean one. "beside" has the errors of average
-      confidence and its kin, which read the outputs of the target's networks, with identifiers of what they read.
+      {"source", "target", "level", "measure", "clean_accuracy" or "clean_performance", "scores": [...], "beside":
+      [...]}, JSON values. A score has "score", "learned_with" (the source's), "family", "reads" (identifiers), and for
+      each of `WAYS` its errors and "conditions", name -> {"predicted", "low", "high", "truth"}, or None where
+      undefined. `as_is` applies the map to the score itself: of the target nothing is read but what the score reads;
+      `relative_to_clean` takes scores in units of the clean images' spread, and performance in proportion to the clean
+      one. "beside" has the errors of average confidence and its kin, which read the outputs of the target's networks,
+      with identifiers of what they read.
     """
+    if source.measure != target.measure:
+        raise InputError(
+            f"transfer_from: {source.name} has {source.measure.name} as its performance, {target.name} has "
+            f"{target.measure.name}; a map from one is none to the other"
+        )
     names = [condition.name for condition in target.rows.conditions]
     scores = []
     for ours, theirs in pairs(source, target):
@@ -92,7 +103,8 @@ def transfer(source: Side, target: Side, *, level: float = 0.95) -> dict[str, An
         "source": source.name,
         "target": target.name,
         "level": level,
-        "clean_accuracy": {"source": source.clean_accuracy, "target": target.clean_accuracy},
+        "measure": target.measure.as_dict(),
+        f"clean_{target.measure.key}": {"source": source.clean_mean, "target": target.clean_mean},
         "scores": scores,
         "beside": _beside(target, level),
     }
@@ -109,7 +121,7 @@ def _predicted(source, target, ours, theirs, way, level) -> alignment.HeldOut | 
         return None
     groups = [*(condition.degradation for condition in source.rows.conditions), None]
     m = source.with_clean(source.rows.performance[_ALL], source.rows.clean_performance[_ALL])
-    scale = target.clean_accuracy / source.clean_accuracy if way == "relative_to_clean" else 1.0
+    scale = target.clean_mean / source.clean_mean if way == "relative_to_clean" else 1.0
     if not 0 < scale < np.inf:
         return None
     return alignment.transferred_accuracy(
@@ -121,6 +133,7 @@ def _predicted(source, target, ours, theirs, way, level) -> alignment.HeldOut | 
         target.rows.performance[_ALL],
         scale=scale,
         level=level,
+        bounds=target.measure.bounds,
     )
 
 

@@ -20,6 +20,8 @@ from causal_iqa.backbones.networks import (
     with_precision,
 )
 from causal_iqa.backbones.numerics import PRECISIONS
+from causal_iqa.backbones.runners import Runner, onnx_runner, tflite_runner
+from causal_iqa.backbones.task_networks import Task, padded_detections, task_network
 from causal_iqa.backbones.text.tokenizers import Tokenizer
 from causal_iqa.backbones.text.zero_shot import TEMPLATES, class_embeddings, embed_prompts, zero_shot_classifier
 from causal_iqa.backbones.user import load_function, make_network
@@ -38,6 +40,8 @@ __all__ = [
     "MismatchError",
     "Network",
     "Preprocessing",
+    "Runner",
+    "Task",
     "TextTower",
     "Tokenizer",
     "bundled",
@@ -56,9 +60,13 @@ __all__ = [
     "make_network",
     "normalise",
     "onnx_network",
+    "onnx_runner",
     "open_network",
+    "padded_detections",
     "read",
     "save_safetensors",
+    "task_network",
+    "tflite_runner",
     "torch_network",
     "with_precision",
     "zero_shot_classifier",

@@ -2,6 +2,7 @@
 
 import hashlib
 import importlib
+import os
 import pathlib
 import re
 import threading
@@ -112,7 +113,7 @@ def host_network(
     return network
 
 
-def _laid_out(preprocessing: networks.Preprocessing, layout: str) -> Callable[[np.ndarray], np.ndarray]:
+def laid_out(preprocessing: networks.Preprocessing, layout: str) -> Callable[[np.ndarray], np.ndarray]:
     """Normalises images [B, S, S, 3] in [0, 1] and puts their axes in the order of a layout."""
     mean, std = (np.asarray(value, np.float32) for value in (preprocessing.mean, preprocessing.std))
 
@@ -168,7 +169,7 @@ def torch_network(
         layer = _checks.lookup(layers, features, f"layer of network {name}")
         layer.register_forward_hook(lambda _, __, out: caught.__setitem__(threading.get_ident(), out))
     first = next(iter(module.parameters()), None)
-    turned = _laid_out(preprocessing, layout)
+    turned = laid_out(preprocessing, layout)
 
     def as_array(value: Any) -> np.ndarray:
         return value.detach().to("cpu", torch.float32).numpy()
@@ -228,6 +229,42 @@ def onnx_network(
         `host_network`.
     """
     _checks.check_choice(layout, LAYOUTS, "layout")
+    session, place, files = open_onnx(path, layout, preprocessing.size)
+    outputs = [output.name for output in session.get_outputs()]
+    if logits is None and len(outputs) != 1 + (features is not None):
+        raise _checks.InputError(f"{path}: say which output has the logits (logits=...): {', '.join(outputs)}")
+    if logits is None:
+        logits = next((output for output in outputs if output != features), outputs[0])
+    wanted = [logits] if features is None else [logits, features]
+    for output in wanted:
+        _checks.check_choice(output, outputs, f"{path}: output")
+    turned, kind = laid_out(preprocessing, layout), ONNX_TYPES[place.type]
+
+    def run(images: np.ndarray) -> Any:
+        x = turned(images).astype(kind)
+        parts = [session.run(wanted, {place.name: group}) for group in groups(x, place.shape[0])]
+        found = [np.concatenate(part)[: len(x)].astype(np.float32) for part in zip(*parts, strict=True)]
+        if features is None:
+            return found[0]
+        return found[0], _pooled(found[1], name, features, layout)
+
+    return host_network(name, run, preprocessing, weights=files)
+
+
+def open_onnx(path: str | os.PathLike[str], layout: str, side: int) -> tuple[Any, Any, dict[str, np.ndarray]]:
+    """Opens an ONNX file on the CPU.
+
+    Args:
+      path: of the file.
+      layout: order of the axes of its input.
+      side: of the images in pixels.
+
+    Returns:
+      (the session, its one input, hashes of the files it is made of).
+
+    Raises:
+      InputError: without onnxruntime, for an unreadable file, or an input that takes no such images.
+    """
     try:
         runtime = importlib.import_module("onnxruntime")
     except ImportError as error:
@@ -242,29 +279,11 @@ def onnx_network(
     except Exception as error:  # The runtime's errors have no common class of their own.
         reason = " ".join(str(error).split())[:160]
         raise _checks.InputError(f"{path}: cannot be read as an ONNX model ({reason})") from error
-    place = _onnx_input(session, path, layout, preprocessing.size)
-    outputs = [output.name for output in session.get_outputs()]
-    if logits is None and len(outputs) != 1 + (features is not None):
-        raise _checks.InputError(f"{path}: say which output has the logits (logits=...): {', '.join(outputs)}")
-    if logits is None:
-        logits = next((output for output in outputs if output != features), outputs[0])
-    wanted = [logits] if features is None else [logits, features]
-    for output in wanted:
-        _checks.check_choice(output, outputs, f"{path}: output")
-    turned, kind = _laid_out(preprocessing, layout), _ONNX_TYPES[place.type]
-
-    def run(images: np.ndarray) -> Any:
-        x = turned(images).astype(kind)
-        parts = [session.run(wanted, {place.name: group}) for group in _groups(x, place.shape[0])]
-        found = [np.concatenate(part)[: len(x)].astype(np.float32) for part in zip(*parts, strict=True)]
-        if features is None:
-            return found[0]
-        return found[0], _pooled(found[1], name, features, layout)
-
-    return host_network(name, run, preprocessing, weights=files)
+    return session, _onnx_input(session, path, layout, side), files
 
 
-_ONNX_TYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(double)": np.float64}
+# Kinds of input that ONNX models have here.
+ONNX_TYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(double)": np.float64}
 
 
 def _onnx_files(path: pathlib.Path) -> dict[str, np.ndarray]:
@@ -283,7 +302,7 @@ def _onnx_files(path: pathlib.Path) -> dict[str, np.ndarray]:
 def _onnx_input(session: Any, path: str, layout: str, side: int) -> Any:
     """The one input of a model; InputError unless it takes images of this layout and side."""
     places = session.get_inputs()
-    if len(places) != 1 or places[0].type not in _ONNX_TYPES or len(places[0].shape) != 4:
+    if len(places) != 1 or places[0].type not in ONNX_TYPES or len(places[0].shape) != 4:
         shown = ", ".join(f"{place.name} {place.type} {place.shape}" for place in places)
         raise _checks.InputError(f"{path}: expected one input of floating point images with four axes, got {shown}")
     shape = places[0].shape
@@ -295,7 +314,7 @@ def _onnx_input(session: Any, path: str, layout: str, side: int) -> Any:
     return places[0]
 
 
-def _groups(images: np.ndarray, batch: Any) -> list[np.ndarray]:
+def groups(images: np.ndarray, batch: Any) -> list[np.ndarray]:
     """Batches of the size a model is fixed to, the last one filled up; one batch where it takes any."""
     if not isinstance(batch, int):
         return [images]

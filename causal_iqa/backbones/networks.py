@@ -152,6 +152,7 @@ class Network:
       classifier: takes params to the classifier's (kernel [d, num_classes], bias [num_classes]).
       text: the text tower of a network with a joint embedding, else None.
       precision: one of `numerics.PRECISIONS`; OWN_PRECISION for a network outside JAX.
+      task: what a network predicts in place of logits, `task_networks.Task`; its `apply` gives (predictions, {}).
     """
 
     name: str
@@ -164,6 +165,7 @@ class Network:
     classifier: Callable[[Any], tuple[jax.Array, jax.Array]] | None
     text: TextTower | None = None
     precision: str = numerics.HIGHEST
+    task: Any = None
 
     @property
     def smallest_inner(self) -> int:
@@ -210,6 +212,7 @@ class Network:
             "num_classes": self.num_classes,
             "precision": self.precision,
             "stages": list(self.stages),
+            **({} if self.task is None else {"task": dataclasses.asdict(self.task)}),
             "preprocessing": {
                 k: list(v) if isinstance(v, tuple) else v for k, v in dataclasses.asdict(self.preprocessing).items()
             },

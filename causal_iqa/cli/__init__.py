@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from causal_iqa.cli import completion, interrupts, running
 
 COMMANDS = {
-    "align": "run a study: how well does each quality metric predict the accuracy of these networks?",
+    "align": "run a study: how well does each quality metric predict the performance of these networks?",
     "score": "score the quality of images, without labels and without references",
     "audit": "judge the metrics of a finished study by their causal graphs and effects",
     "list": "show what there is: metrics, degradations, networks, estimators",

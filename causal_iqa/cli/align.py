@@ -1,8 +1,10 @@
-"""How well does each quality metric predict the accuracy of these networks, under changing imaging conditions?
+"""How well does each quality metric predict the performance of these networks, under changing imaging conditions?
 
   causal-iqa align
   causal-iqa align --dataset=tfds:cifar10 --data_dir=DIR --network=cifar_resnet32=FILE \\
     --backbone=cifar_resnet20=FILE --num_images=1000 --output_dir=results/cifar10
+
+  causal-iqa align --dataset=images:photos --image_size=352 --performance=iou.csv --performance_name=IoU
 
 Without --dataset the study runs on scenes rendered here, with small networks that come with the library. A run that
 was interrupted goes on where it stopped when it is given the same flags.
@@ -22,7 +24,12 @@ _SCENE_NETWORKS = ("scene_cnn_a", "scene_cnn_b", "scene_cnn_c")
 
 FLAGS = flagset.FlagSet()
 
-_DATASET = FLAGS.string("dataset", _D.dataset, "Judged images: scenes, tfds:NAME or folder:PATH (class folders).")
+_DATASET = FLAGS.string(
+    "dataset",
+    _D.dataset,
+    "Judged images: scenes, tfds:NAME, folder:PATH (class folders), images:PATH (no classes), or masks:PATH "
+    "or boxes:PATH with --annotations.",
+)
 _DATA_DIR = FLAGS.string("data_dir", None, "Folder of the prepared TFDS datasets.")
 _NETWORK = FLAGS.repeated(
     "network",
@@ -51,7 +58,16 @@ _OUTPUT_DIR = FLAGS.string("output_dir", None, "Folder of the results (default: 
 
 FLAGS.group("Judged images")
 _SPLIT = FLAGS.string("split", None, "Split of the judged images (default: the dataset's test split).")
-_CLASSES = FLAGS.string("classes", None, "File with one class per line in label order, for a folder dataset.")
+_CLASSES = FLAGS.string(
+    "classes",
+    None,
+    "File with one class per line in label order, for a folder dataset or boxes; for masks a table value, name, label.",
+)
+_ANNOTATIONS = FLAGS.string(
+    "annotations",
+    None,
+    "Truth of masks:PATH, a folder of PNG files, or of boxes:PATH, COCO JSON or a folder of YOLO text or VOC XML.",
+)
 _CLASS_ORDER = FLAGS.choice(
     "class_order",
     None,
@@ -63,6 +79,26 @@ _IMAGE_SIZE = FLAGS.integer(
 )
 _CROP_FRACTION = FLAGS.number(
     "crop_fraction", _D.crop_fraction, "Central square cut from photos of varying size, fraction of the shorter side."
+)
+
+FLAGS.group("Performance measured elsewhere")
+_PERFORMANCE = FLAGS.string(
+    "performance",
+    None,
+    "CSV or Parquet with the columns image_id, condition (clean, fog/3), network, performance and, for images that "
+    "belong together, group; in place of --network.",
+)
+_PERFORMANCE_NAME = FLAGS.string("performance_name", _D.performance_name, "What it is, e.g. IoU, F1, error in mm.")
+_PERFORMANCE_DIRECTION = FLAGS.choice(
+    "performance_direction", _D.performance_direction, list(pipeline.DIRECTIONS), "Which way is better."
+)
+_PERFORMANCE_RANGE = FLAGS.several(
+    "performance_range", [], "LOWEST,HIGHEST that it can be; 0,1 shows it in per cent (default: not known)."
+)
+_INPUT_SIZE = FLAGS.integer(
+    "input_size",
+    None,
+    "Side in pixels at which those networks see an image; quality is scored there (default: --image_size).",
 )
 
 FLAGS.group("Conditions")
@@ -118,6 +154,7 @@ _ANCHORS = FLAGS.choice(
 )
 _ANCHOR_DATASET = FLAGS.string("anchor_dataset", None, "Where anchor images come from (default: --dataset).")
 _ANCHOR_DATA_DIR = FLAGS.string("anchor_data_dir", None, "Its folder of TFDS datasets (default: --data_dir).")
+_ANCHOR_CLASSES = FLAGS.string("anchor_classes", None, "Its class list, for a folder (default: --classes).")
 _ANCHOR_SPLIT = FLAGS.string("anchor_split", None, "Its split (default: train; for a folder, --split).")
 _NUM_ANCHORS = FLAGS.integer("num_anchors", _D.num_anchors, "Number of anchor images, at most.")
 _ANCHOR_COUNTS = FLAGS.several(
@@ -160,6 +197,10 @@ _FORMAT = FLAGS.choice("format", "table", list(listing.FORMATS), "Of these lists
 
 
 def _judged_networks() -> tuple[pipeline.NetworkChoice, ...]:
+    if _PERFORMANCE.value is not None:
+        if _NETWORK.value:
+            raise InputError("--network: the table of --performance names the networks; give one of the two")
+        return ()
     given = _NETWORK.value or (_SCENE_NETWORKS if _DATASET.value == "scenes" else ())
     return tuple(pipeline.NetworkChoice.parse(text) for text in given)
 
@@ -178,6 +219,7 @@ def config_from_flags(chosen: at_hand.AtHand) -> pipeline.StudyConfig:
         data_dir=_DATA_DIR.value,
         split=_SPLIT.value,
         classes=_CLASSES.value,
+        annotations=_ANNOTATIONS.value,
         class_order=_CLASS_ORDER.value,
         max_pixels=_MAX_PIXELS.value,
         num_images=common.integer_or_all(_NUM_IMAGES.value, "num_images"),
@@ -196,6 +238,7 @@ def config_from_flags(chosen: at_hand.AtHand) -> pipeline.StudyConfig:
         anchors=_ANCHORS.value,
         anchor_dataset=_ANCHOR_DATASET.value,
         anchor_data_dir=_ANCHOR_DATA_DIR.value,
+        anchor_classes=_ANCHOR_CLASSES.value,
         anchor_split=_ANCHOR_SPLIT.value,
         num_anchors=_NUM_ANCHORS.value,
         anchor_counts=common.integers(_ANCHOR_COUNTS.value, "anchor_counts"),
@@ -204,6 +247,11 @@ def config_from_flags(chosen: at_hand.AtHand) -> pipeline.StudyConfig:
         tokenizer=_TOKENIZER.value,
         precision=_PRECISION.value,
         stability_views=_STABILITY_VIEWS.value,
+        performance=_PERFORMANCE.value,
+        performance_name=_PERFORMANCE_NAME.value,
+        performance_direction=_PERFORMANCE_DIRECTION.value,
+        performance_range=common.numbers(_PERFORMANCE_RANGE.value, "performance_range"),
+        input_size=_INPUT_SIZE.value,
         seed=_SEED.value,
         num_resamples=_NUM_RESAMPLES.value,
         level=_LEVEL.value,
@@ -234,7 +282,7 @@ def _prepare(config: pipeline.StudyConfig, execution: pipeline.Execution, remark
 
 def _print_first_look(study: pipeline.Study, output: pipeline.Store, execution: pipeline.Execution) -> None:
     """Says how right the networks are on a few clean images, unless everything is scored already."""
-    if all(output.has_part(number) for number in range(study.num_parts)):
+    if not study.networks or all(output.has_part(number) for number in range(study.num_parts)):
         return
     with progress.stage("first look at the networks"):
         looked = pipeline.first_look(study, execution)

@@ -1,5 +1,6 @@
 """Images in: TFDS data sources, class folders, the embedded scenes, and the one batcher."""
 
+from causal_iqa.data.annotated import AnnotatedSource, MaskTable, Target, open_boxes, open_masks, read_mask_table
 from causal_iqa.data.batches import (
     CROP_FRACTION,
     Batch,
@@ -10,6 +11,7 @@ from causal_iqa.data.batches import (
     fit,
     labels_of,
 )
+from causal_iqa.data.box_files import Boxes, read_boxes
 from causal_iqa.data.budget import MAX_PIXELS
 from causal_iqa.data.classes import CLASS_ORDERS, read_classes
 from causal_iqa.data.folder import FolderSource, open_folder, open_images
@@ -25,13 +27,17 @@ __all__ = [
     "CROP_FRACTION",
     "MAX_PIXELS",
     "UNLABELLED",
+    "AnnotatedSource",
     "Batch",
+    "Boxes",
     "Example",
     "FolderSource",
     "LabelledImages",
+    "MaskTable",
     "Part",
     "PassedOver",
     "Source",
+    "Target",
     "TfdsSource",
     "UnreadableImage",
     "batches",
@@ -41,12 +47,16 @@ __all__ = [
     "copies",
     "fit",
     "labels_of",
+    "open_boxes",
     "open_folder",
     "open_images",
+    "open_masks",
     "open_source",
     "open_tfds",
     "place",
+    "read_boxes",
     "read_classes",
+    "read_mask_table",
     "remarks",
     "shared_ids",
 ]

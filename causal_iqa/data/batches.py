@@ -3,14 +3,15 @@
 The size policy, stated once: an image of the wanted square size from a source whose images all have that size passes
 untouched, bit for bit. From a source of one other size the central square is resized. Where sizes vary, the central
 square of `crop_fraction` (0.875 unless told) of the shorter side is resized. Resizing is Pillow's BILINEAR, which
-averages when it shrinks.
+averages when it shrinks. A source whose `framing` is "whole" has each image stretched to the square without a crop, and
+its target with it: masks by the nearest pixel, boxes as fractions of the sides.
 """
 
 import collections
 import concurrent.futures
 import itertools
 from collections.abc import Collection, Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import PIL.Image
@@ -20,6 +21,8 @@ from causal_iqa.data import budget
 from causal_iqa.data.sources import UNLABELLED, Example, Source, UnreadableImage
 
 CROP_FRACTION = 0.875
+# In place of a fraction: no crop, the whole image.
+WHOLE = None
 
 
 class Batch(NamedTuple):
@@ -34,6 +37,7 @@ class Batch(NamedTuple):
     ids: tuple[str, ...]  # B of them
     valid: np.ndarray  # bool [B]
     skipped: tuple[tuple[str, str], ...]  # (id, reason) of the unreadable images
+    targets: Any = ()  # masks int32 [B, T, T], or (boxes float32 [B, M, 4], classes int32 [B, M], -1 in empty slots)
 
 
 def choose(
@@ -196,6 +200,7 @@ def batches(
     crop_fraction: float = CROP_FRACTION,
     workers: int = 2,
     prefetch: int = 2,
+    target_size: int | None = None,
 ) -> Iterator[Batch]:
     """Reads images in the given order, decoding ahead in threads.
 
@@ -207,6 +212,7 @@ def batches(
       crop_fraction: of the shorter side, where sizes vary.
       workers: decoding threads.
       prefetch: batches prepared beyond the one being used.
+      target_size: side of masks, where the source has them; None: targets are left out.
 
     Returns:
       An iterator of batches. Unreadable images are reported in their batch and left out. Closing or dropping the
@@ -221,12 +227,14 @@ def batches(
         if value < least:
             raise ValueError(f"{name}: expected at least {least}, got {value}")
     fraction = crop_fraction if source.image_shape is None else 1.0
+    fraction = WHOLE if getattr(source, "framing", None) == "whole" else fraction
     indices = [int(i) for i in indices]
     chunks = [indices[i : i + batch_size] for i in range(0, len(indices), batch_size)]
-    return _iterate(source, chunks, batch_size, size, fraction, workers, prefetch)
+    targets = _Targets(source, target_size) if target_size and hasattr(source, "target_kind") else None
+    return _iterate(source, chunks, batch_size, size, fraction, workers, prefetch, targets)
 
 
-def _iterate(source, chunks, batch_size, size, fraction, workers, prefetch) -> Iterator[Batch]:
+def _iterate(source, chunks, batch_size, size, fraction, workers, prefetch, targets) -> Iterator[Batch]:
     whole = hasattr(source, "batch")
 
     def read_one(index: int) -> Example | UnreadableImage:
@@ -235,10 +243,11 @@ def _iterate(source, chunks, batch_size, size, fraction, workers, prefetch) -> I
                 example = source[index]
             except UnreadableImage as error:
                 return error
-            return example._replace(image=fit(example.image, size, crop_fraction=fraction))
+            target = None if targets is None else targets.fitted(example.target)
+            return example._replace(image=_framed(example.image, size, fraction), target=target)
 
     def read_chunk(chunk: list[int]) -> list[Example]:
-        return [e._replace(image=fit(e.image, size, crop_fraction=fraction)) for e in source.batch(chunk)]
+        return [e._replace(image=_framed(e.image, size, fraction)) for e in source.batch(chunk)]
 
     def submit(chunk: list[int]) -> list[concurrent.futures.Future]:
         return [pool.submit(read_chunk, chunk)] if whole else [pool.submit(read_one, index) for index in chunk]
@@ -250,14 +259,14 @@ def _iterate(source, chunks, batch_size, size, fraction, workers, prefetch) -> I
         for chunk in chunks:
             pending.append((chunk, submit(chunk)))
             if len(pending) > prefetch:
-                yield _next_batch(pending, source, whole, batch_size, size, seen)
+                yield _next_batch(pending, source, whole, batch_size, size, seen, targets)
         while pending:
-            yield _next_batch(pending, source, whole, batch_size, size, seen)
+            yield _next_batch(pending, source, whole, batch_size, size, seen, targets)
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _next_batch(pending, source: Source, whole: bool, batch_size: int, size: int, seen: dict[str, int]) -> Batch:
+def _next_batch(pending, source: Source, whole: bool, batch_size: int, size: int, seen: dict, targets) -> Batch:
     chunk, futures = pending.popleft()
     results = futures[0].result() if whole else [future.result() for future in futures]
     for index, result in zip(chunk, results, strict=True):
@@ -265,7 +274,7 @@ def _next_batch(pending, source: Source, whole: bool, batch_size: int, size: int
             _check_label(result, source)
         if seen.setdefault(result.id, index) != index:
             raise _checks.InputError(f"id {result.id!r} names images {seen[result.id]} and {index}; ids must be unique")
-    return _assemble(results, batch_size, size)
+    return _assemble(results, batch_size, size, targets)
 
 
 def _check_label(example: Example, source: Source) -> None:
@@ -277,13 +286,57 @@ def _check_label(example: Example, source: Source) -> None:
         )
 
 
-def _assemble(results: Sequence[Example | UnreadableImage], batch_size: int, size: int) -> Batch:
+def _framed(image: np.ndarray, size: int, fraction: float | None) -> np.ndarray:
+    return stretch(image, size) if fraction is WHOLE else fit(image, size, crop_fraction=fraction)
+
+
+def stretch(image: np.ndarray, size: int) -> np.ndarray:
+    """Resizes a whole image to a square with Pillow's antialiased BILINEAR.
+
+    Args:
+      image: uint8 [H, W, 3].
+      size: side of the result in pixels.
+
+    Returns:
+      uint8 [size, size, 3]; the image itself when nothing changes.
+    """
+    if image.shape[:2] == (size, size):
+        return image
+    return np.asarray(PIL.Image.fromarray(image).resize((size, size), PIL.Image.Resampling.BILINEAR))
+
+
+class _Targets:
+    """Targets of one size, so that they can be stacked."""
+
+    def __init__(self, source: Source, size: int):
+        self.size, self.kind, self.most = size, source.target_kind, max(1, getattr(source, "most_boxes", 1))
+
+    def fitted(self, target: Any) -> tuple[np.ndarray, ...]:
+        if self.kind == "masks":
+            image = PIL.Image.fromarray(target.mask.astype(np.int32), mode="I")
+            resized = image.resize((self.size, self.size), PIL.Image.Resampling.NEAREST)
+            return (np.asarray(resized, np.int32),)
+        boxes, classes = np.zeros((self.most, 4), np.float32), np.full(self.most, UNLABELLED, np.int32)
+        boxes[: len(target.boxes.classes)], classes[: len(target.boxes.classes)] = target.boxes
+        return boxes, classes
+
+    def nothing(self) -> tuple[np.ndarray, ...]:
+        """Stands for an image that cannot be read."""
+        if self.kind == "masks":
+            return (np.full((self.size, self.size), UNLABELLED, np.int32),)
+        return np.zeros((self.most, 4), np.float32), np.full(self.most, UNLABELLED, np.int32)
+
+
+def _assemble(
+    results: Sequence[Example | UnreadableImage], batch_size: int, size: int, targets: _Targets | None
+) -> Batch:
     readable = [slot for slot, result in enumerate(results) if isinstance(result, Example)]
     skipped = tuple((result.id, result.reason) for result in results if isinstance(result, UnreadableImage))
     valid = np.isin(np.arange(batch_size), readable)
     if not readable:
         images = np.zeros((batch_size, size, size, 3), np.uint8)
-        return Batch(images, np.full(batch_size, UNLABELLED, np.int32), ("",) * batch_size, valid, skipped)
+        empty = () if targets is None else tuple(np.stack([x] * batch_size) for x in targets.nothing())
+        return Batch(images, np.full(batch_size, UNLABELLED, np.int32), ("",) * batch_size, valid, skipped, empty)
     filled = [results[slot if valid[slot] else readable[-1]] for slot in range(batch_size)]
     return Batch(
         images=np.stack([example.image for example in filled]),
@@ -291,4 +344,5 @@ def _assemble(results: Sequence[Example | UnreadableImage], batch_size: int, siz
         ids=tuple(example.id for example in filled),
         valid=valid,
         skipped=skipped,
+        targets=() if targets is None else tuple(map(np.stack, zip(*(e.target for e in filled), strict=True))),
     )

@@ -5,10 +5,10 @@ import pathlib
 from collections.abc import Sequence
 
 from causal_iqa import _checks
-from causal_iqa.data import budget, folder, tfds_source
+from causal_iqa.data import annotated, budget, folder, tfds_source
 from causal_iqa.data.sources import Source
 
-SCHEMES = ("scenes", "tfds", "folder")
+SCHEMES = ("scenes", "tfds", "folder", "images", "masks", "boxes")
 
 
 def open_source(
@@ -21,18 +21,22 @@ def open_source(
     seed: int = 0,
     class_order: str | None = None,
     max_pixels: int = budget.MAX_PIXELS,
+    annotations: str | os.PathLike | None = None,
 ) -> Source:
     """Opens the images that a dataset specification names.
 
     Args:
-      spec: "scenes" (the embedded default), "tfds:NAME" (NAME/CONFIG and NAME:VERSION too) or "folder:PATH".
+      spec: "scenes" (the embedded default), "tfds:NAME" (NAME/CONFIG and NAME:VERSION too), "folder:PATH" (class
+        folders), "images:PATH" (unlabelled, a folder of any depth), "masks:PATH" or "boxes:PATH" (the same with
+        annotations).
       split: part of the dataset; None: the scenes' test split, the default of `open_tfds`, the folder itself.
       data_dir: where prepared TFDS datasets lie; for tfds only.
-      classes: the class list; for folders only, see `open_folder`.
+      classes: the class list of a folder, see `open_folder`, or of annotations, see `open_masks` and `open_boxes`.
       download: whether a missing TFDS dataset may be downloaded.
       seed: of the scenes.
       class_order: of a folder's class folders, see `open_folder`.
       max_pixels: the most pixels of an image that is decoded; all threads together decode no more at a time.
+      annotations: folder of masks, or files of boxes.
 
     Returns:
       The source.
@@ -48,6 +52,16 @@ def open_source(
         return scenes.SceneSource(split=split or "test", seed=seed)
     if scheme == "tfds":
         return tfds_source.open_tfds(rest, data_dir=data_dir, split=split, download=download, max_pixels=max_pixels)
+    if scheme == "images":
+        return folder.open_images(rest, max_pixels=max_pixels)
+    if scheme in ("masks", "boxes"):
+        if annotations is None:
+            what = "folder of masks" if scheme == "masks" else "file or folder of boxes"
+            raise _checks.InputError(f"annotations: {scheme} need --annotations=PATH, the {what}")
+        if scheme == "masks" and classes is None:
+            raise _checks.InputError("classes: masks need --classes=FILE, a table with the columns value, name, label")
+        opener = annotated.open_masks if scheme == "masks" else annotated.open_boxes
+        return opener(rest, annotations, classes, max_pixels=max_pixels)
     return folder.open_folder(rest, classes=classes, split=split, class_order=class_order, max_pixels=max_pixels)
 
 
@@ -68,9 +82,10 @@ def check_spec(spec: str, name: str = "dataset") -> None:
             raise _checks.InputError(f"{name}: scenes takes no {rest!r}; choose the part by the split")
         if scheme != "scenes" and not rest:
             raise _checks.InputError(
-                f"{name}: {spec!r} names nothing after {scheme!r}; expected scenes, tfds:NAME or folder:PATH"
+                f"{name}: {spec!r} names nothing after {scheme!r}; expected scenes, tfds:NAME, folder:PATH or "
+                "images:PATH"
             )
-        if scheme == "folder" and not pathlib.Path(rest).expanduser().exists():
+        if scheme in ("folder", "images", "masks", "boxes") and not pathlib.Path(rest).expanduser().exists():
             raise _checks.InputError(f"{name}: {rest!r} does not exist")
         return
     path = pathlib.Path(spec).expanduser()

@@ -1,6 +1,6 @@
 """What a source of images is: random access to decoded examples, with ids and labels that cost no decoding."""
 
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -9,11 +9,12 @@ UNLABELLED = -1
 
 
 class Example(NamedTuple):
-    """One image with its label, UNLABELLED where the source knows none."""
+    """One image with its label, UNLABELLED where the source knows none, and its target where the task has one."""
 
     image: np.ndarray  # uint8 [H, W, 3], sRGB
     label: int
     id: str
+    target: Any = None  # `annotated.Target`
 
 
 class UnreadableImage(ValueError):
@@ -41,7 +42,8 @@ class Source(Protocol):
     A source may have more, used where it is there: `batch(indices) -> list[Example]` when it makes many images faster
     together than one by one; `place(index)`, a value that tells a stored image from all others (`identity.place`);
     `encoded_size(index)` and `content(index)`, size and digest of the encoded image (`identity.copies`); `remarks`,
-    lines that a user should read before the images are used.
+    lines that a user should read before the images are used; `framing`, "whole" where images are stretched to a square
+    as they are (`batches`), and `target_kind` where examples have targets.
 
     Attributes:
       name: where the images come from, e.g. "tfds:cifar10".

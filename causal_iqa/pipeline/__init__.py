@@ -5,38 +5,47 @@ from causal_iqa.pipeline.config import (
     ALL_NETWORKS,
     ANCHOR_KINDS,
     CLEAN,
+    DIRECTIONS,
     SCORE_AT,
     Condition,
     NetworkChoice,
     StudyConfig,
 )
+from causal_iqa.pipeline.degraded import degraded_images
 from causal_iqa.pipeline.execution import Execution
 from causal_iqa.pipeline.finished import Run, read_run
 from causal_iqa.pipeline.locking import lock
 from causal_iqa.pipeline.means import mean_over_images, mean_over_networks
+from causal_iqa.pipeline.measured import ACCURACY, Measure, clusters, measure_of, performance_rows
 from causal_iqa.pipeline.parts import ScoreTable
+from causal_iqa.pipeline.performance import PerformanceTable, attach, join, read_table
 from causal_iqa.pipeline.program import make_program
 from causal_iqa.pipeline.provenance import Provenance
 from causal_iqa.pipeline.rows import choose_batch
-from causal_iqa.pipeline.sanity import CleanAccuracy, clean_accuracy, first_look
+from causal_iqa.pipeline.sanity import CleanAccuracy, CleanPerformance, clean_accuracy, clean_performance, first_look
 from causal_iqa.pipeline.scoring import ImageScores, ScoringConfig, score_images, summary_table, write_scores
 from causal_iqa.pipeline.store import PART_IMAGES, Store
 from causal_iqa.pipeline.study import PREPARATION, Study, prepare, quality_and_performance, run
 from causal_iqa.pipeline.views import View
 
 __all__ = [
+    "ACCURACY",
     "ALL_NETWORKS",
     "ANCHOR_KINDS",
     "CLEAN",
+    "DIRECTIONS",
     "PART_IMAGES",
     "PREPARATION",
     "SCORE_AT",
     "CleanAccuracy",
+    "CleanPerformance",
     "Column",
     "Condition",
     "Execution",
     "ImageScores",
+    "Measure",
     "NetworkChoice",
+    "PerformanceTable",
     "Provenance",
     "Run",
     "ScoreTable",
@@ -46,16 +55,24 @@ __all__ = [
     "Study",
     "StudyConfig",
     "View",
+    "attach",
     "choose_batch",
     "clean_accuracy",
+    "clean_performance",
+    "clusters",
+    "degraded_images",
     "first_look",
+    "join",
     "lock",
     "make_program",
     "mean_over_images",
     "mean_over_networks",
+    "measure_of",
+    "performance_rows",
     "prepare",
     "quality_and_performance",
     "read_run",
+    "read_table",
     "run",
     "score_images",
     "summary_table",

@@ -10,6 +10,7 @@ import numpy as np
 
 from causal_iqa import _checks, backbones, data, images, quality
 from causal_iqa.backbones.text import tokenizers
+from causal_iqa.pipeline import provenance
 from causal_iqa.pipeline.columns import count_variant, joined_name, witness_key
 from causal_iqa.pipeline.config import StudyConfig
 from causal_iqa.pipeline.views import View
@@ -17,6 +18,7 @@ from causal_iqa.pipeline.views import View
 _ANCHOR_BATCH = 32
 _LEAST_ANCHORS = 2
 _NOT_FINITE = "not_finite@"
+_NO_IMAGES = provenance.Listing()
 
 
 class AnchorImages(NamedTuple):
@@ -36,12 +38,12 @@ def _open_anchors(config: StudyConfig, source: data.Source, download: bool) -> d
         dataset,
         split=split,
         data_dir=config.anchor_data_dir or config.data_dir,
-        classes=config.classes,
+        classes=config.anchor_classes or config.classes,
         download=download,
         class_order=config.class_order,
         max_pixels=config.max_pixels,
     )
-    if anchor_source.class_names != source.class_names:
+    if source.class_names and anchor_source.class_names != source.class_names:
         raise _checks.InputError(
             f"anchor_dataset: {anchor_source.name} has other classes than {source.name} "
             f"({len(anchor_source.class_names)} against {len(source.class_names)}, or in another order)"
@@ -283,6 +285,43 @@ def fit_on_heads(
             for witness in ("plain", "regularised", "head"):
                 witnesses[witness_key(witness, name, view.name)] = fitted
     return witnesses
+
+
+def fit_without_classes(
+    config: StudyConfig, views: Sequence[View], feature_backbones: Mapping[str, backbones.Network]
+) -> tuple[dict[str, Any], dict[str, Any], provenance.Listing]:
+    """Takes every backbone's own head as its anchors, for images without classes: any task.
+
+    Args:
+      config: of the study; text anchors are heads by now.
+      views: resolutions at which quality is scored.
+      feature_backbones: name -> network that gives features.
+
+    Returns:
+      What the anchors are as JSON values, {`witness_key`: witness}, and an empty listing. A backbone without a head has
+      no witness, which is said among the remarks.
+
+    Raises:
+      InputError: when images were asked for as anchors, and no data set with classes is named.
+    """
+    if config.anchors == "images":
+        raise _checks.InputError(
+            "anchors: the judged images have no classes; name labelled images with --anchor_dataset, or use "
+            "--anchors=head"
+        )
+    heads = {name: one for name, one in feature_backbones.items() if one.head() is not None}
+    witnesses = {}
+    for name, backbone in heads.items():
+        witnesses |= fit_on_heads(backbone.num_classes, views, {name: backbone})
+    remarks = [
+        f"anchors: backbone {name} has no head and the images have no classes; its features are compared with those of "
+        "the clean image alone"
+        for name in feature_backbones
+        if name not in heads
+    ]
+    number = {name: one.num_classes for name, one in heads.items()}
+    kind = "text" if config.anchors == "text" else "head"
+    return {"kind": kind, "num": sum(number.values()), "of_backbone": number, "remarks": remarks}, witnesses, _NO_IMAGES
 
 
 def with_text_anchors(

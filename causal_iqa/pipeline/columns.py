@@ -71,12 +71,14 @@ class Scorer:
       fn: the function.
       view: name of the view it reads.
       reads_clean_features: whether it reads the backbones' features of the clean image.
+      reads_target: whether it is given the image's target in place of its label.
     """
 
     column: Column
     fn: Callable[..., jax.Array]
     view: str
     reads_clean_features: bool = False
+    reads_target: bool = False
 
 
 def metric_scorer(spec: metrics.MetricSpec, view: View, suffix: str = "") -> Scorer:

@@ -11,13 +11,16 @@ import typing
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from causal_iqa import _checks, backbones, data, degradations, metrics
+from causal_iqa import _checks, backbones, data, degradations, metrics, tasks
 from causal_iqa.backbones.user import is_reference
 from causal_iqa.degradations import CLEAN, Condition
 
 ANCHOR_KINDS = ("auto", "images", "head", "text")
 SCORE_AT = ("task", "image")
 ALL_NETWORKS = "all"
+DIRECTIONS = ("higher", "lower")
+# The architecture of a network that is known by its row in a table of performance alone.
+PERFORMANCE_TABLE = "performance_table"
 # More of these would fill the memory or never end.
 _MOST = {"num_resamples": 100_000, "stability_views": 1000}
 
@@ -68,16 +71,18 @@ class StudyConfig:
     """Everything the numbers of a study depend on.
 
     Attributes:
-      dataset: "scenes", "tfds:NAME" or "folder:PATH".
+      dataset: "scenes", "tfds:NAME", "folder:PATH", "images:PATH", "masks:PATH" or "boxes:PATH".
       data_dir: folder of the prepared TFDS datasets.
       split: of the judged images; None: the source's test split.
-      classes: file with one class per line, in label order, for a folder.
+      classes: file with one class per line, in label order, for a folder or boxes; the table of values of masks.
+      annotations: masks or boxes of the judged images, for "masks:PATH" and "boxes:PATH".
       class_order: of a folder's class folders without such a file, one of `data.CLASS_ORDERS`; None: "text".
       max_pixels: the most pixels of an image that is decoded; larger ones count as unreadable.
       num_images: judged images; None: all.
       image_size: side in pixels of the images that are degraded; None: the dataset's, or the largest a network wants.
       crop_fraction: side of the central square cut from photos of varying size, as a fraction of the shorter side.
-      networks: whose accuracy is to be predicted.
+      networks: whose accuracy is to be predicted; with `performance` none are given, and a prepared study has those of
+        the table.
       backbones: whose features score quality.
       degradations: names of `degradations.TABLE`, with options in brackets where wanted: "fog", "fog[option=value]".
       severities: of each, in (0, 5]; fractions lie between the published ones.
@@ -91,6 +96,7 @@ class StudyConfig:
       anchors: where anchors come from, one of ANCHOR_KINDS; "auto": images when every judged class has some, else head.
       anchor_dataset: None: the judged dataset.
       anchor_data_dir: None: data_dir.
+      anchor_classes: the class list of an anchor folder whose classes are not the judged images'; None: classes.
       anchor_split: None: "train" where the dataset has one, else the judged split.
       num_anchors: at most so many, classes in turn.
       anchor_counts: smaller numbers of anchors with which the witness over stages is scored besides.
@@ -100,6 +106,12 @@ class StudyConfig:
       precision: of the layers of networks and backbones, one of `backbones.PRECISIONS`; everything else is float32.
       stability_views: passes of every judged network over changed views of every image, for the estimators that ask how
         stable its outputs are; 0: none. Each costs as much as judging does.
+      performance: table of what networks reached elsewhere, see `performance.read_table`; None: they are judged.
+      performance_name: of the number in that table, as reports show it.
+      performance_direction: "higher" or "lower" is better.
+      performance_range: (lowest, highest) that it can be; empty: any.
+      task: what networks of masks or boxes are judged by, a row of `tasks.TABLE`; a prepared study has what they name.
+      input_size: side in pixels at which those networks see an image, for score_at "task"; None: image_size.
       seed: of the choice of images, the degradations and the resamples.
       num_resamples: bootstrap resamples of the images.
       level: of the intervals.
@@ -109,6 +121,7 @@ class StudyConfig:
     data_dir: str | None = None
     split: str | None = None
     classes: str | None = None
+    annotations: str | None = None
     class_order: str | None = None
     max_pixels: int = data.MAX_PIXELS
     num_images: int | None = 300
@@ -127,6 +140,7 @@ class StudyConfig:
     anchors: str = "auto"
     anchor_dataset: str | None = None
     anchor_data_dir: str | None = None
+    anchor_classes: str | None = None
     anchor_split: str | None = None
     num_anchors: int = 1000
     anchor_counts: tuple[int, ...] = ()
@@ -135,14 +149,19 @@ class StudyConfig:
     tokenizer: str | None = None
     precision: str = "highest"
     stability_views: int = 0
+    performance: str | None = None
+    performance_name: str = "performance"
+    performance_direction: str = "higher"
+    performance_range: tuple[float, ...] = ()
+    task: str | None = None
+    input_size: int | None = None
     seed: int = 0
     num_resamples: int = 1000
     level: float = 0.95
 
     def __post_init__(self) -> None:
         check_types(self)
-        if not self.networks:
-            raise _checks.InputError("networks: expected at least one (--network=ARCHITECTURE=PATH)")
+        self._check_performance()
         for kind, choices in (("networks", self.networks), ("backbones", self.backbones)):
             check_network_names(kind, choices)
         for name in self.metrics:
@@ -167,7 +186,7 @@ class StudyConfig:
         if self.class_order is not None:
             _checks.check_choice(self.class_order, data.CLASS_ORDERS, "class_order")
         leasts = {"num_images": 2, "image_size": 16, "num_anchors": 2, "num_resamples": 1, "max_pixels": 1}
-        for name, least in leasts.items():
+        for name, least in (leasts | {"input_size": 16}).items():
             value = getattr(self, name)
             if value is not None and value < least:
                 raise _checks.InputError(f"{name}: expected at least {least}, got {value}")
@@ -184,6 +203,36 @@ class StudyConfig:
                 raise _checks.InputError(f"{name}: expected a number between 0 and 1, got {getattr(self, name)}")
         if not 0 <= self.seed < 2**31:
             raise _checks.InputError(f"seed: expected 0 to {2**31 - 1}, got {self.seed}")
+
+    def _check_performance(self) -> None:
+        if self.performance is None:
+            if not self.networks:
+                raise _checks.InputError("networks: expected at least one (--network=ARCHITECTURE=PATH)")
+            if any(choice.architecture == PERFORMANCE_TABLE for choice in self.networks):
+                raise _checks.InputError(f"networks: {PERFORMANCE_TABLE} needs --performance=FILE")
+            for name in ("performance_name", "performance_direction", "performance_range", "input_size"):
+                if getattr(self, name) != _default(StudyConfig, name):
+                    raise _checks.InputError(f"{name}: expected only beside --performance=FILE")
+            if self.task is not None:
+                _checks.lookup(tasks.TABLE, self.task, "task")
+                if self.stability_views:
+                    raise _checks.InputError("stability_views: expected 0 for networks of masks or boxes")
+            return
+        if self.task is not None:
+            raise _checks.InputError("task: expected none beside --performance=FILE, which says what performance is")
+        if any(choice.architecture != PERFORMANCE_TABLE for choice in self.networks):
+            raise _checks.InputError(
+                f"networks: the performance table names them, so no --network is judged here; got "
+                f"{self.networks[0].name}"
+            )
+        _checks.check_choice(self.performance_direction, DIRECTIONS, "performance_direction")
+        if not self.performance_name.strip() or not self.performance_name.isprintable():
+            raise _checks.InputError(f"performance_name: expected a word that prints, got {self.performance_name!r}")
+        limits = self.performance_range
+        if limits and (len(limits) != 2 or not limits[0] < limits[1]):
+            raise _checks.InputError(f"performance_range: expected LOWEST,HIGHEST, got {list(limits)}")
+        if self.stability_views:
+            raise _checks.InputError("stability_views: expected 0 with a performance table, which judges no network")
 
     def _check_conditions(self) -> None:
         if self.family is not None:
@@ -309,6 +358,10 @@ def check_types(config: Any) -> None:
 
 
 _type_hints = functools.cache(typing.get_type_hints)
+
+
+def _default(config: type, name: str) -> Any:
+    return next(field.default for field in dataclasses.fields(config) if field.name == name)
 
 
 def _is_of(value: Any, hint: Any) -> bool:

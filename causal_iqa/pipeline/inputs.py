@@ -157,8 +157,16 @@ def of_study(
         ("network", config.networks, networks),
         ("backbone", config.backbones, feature_backbones),
     ):
-        parts |= {f"{kind} {choice.name}": of_network(choice, found[choice.name]) for choice in choices}
+        parts |= {
+            f"{kind} {choice.name}": of_network(choice, found[choice.name])
+            for choice in choices
+            if choice.name in found
+        }
     parts |= {f"file of {spec.name}": digest_json(spec.files) for spec in conventional if hasattr(spec, "files")}
+    if config.annotations is not None:
+        parts |= {"annotations": digest_path(config.annotations), "table of classes": digest_path(config.classes or "")}
+    if config.performance is not None:
+        parts |= {"table of performance": digest_path(config.performance)}
     parts |= {f"file {path}": digest_path(path) for path in _files_of(config, feature_backbones)}
     return Provenance.of(parts, images, anchors)
 

@@ -18,8 +18,9 @@ _METADATA_KEY = b"causal_iqa"
 # Columns of every table that are no scores; "undefined" names the scores a row lacks, and why.
 _ROW_COLUMNS = ("image_id", "label", "condition", "degradation", "severity", "undefined")
 # Ends the names of the columns that say whether a network is right, and why they may lack a value.
-_CORRECT = "/correct"
+_CORRECT, _PERFORMANCE = "/correct", "/performance"
 _NOT_FINITE = {"undefined": "the network's outputs are not finite"}
+_NOT_LISTED = {"undefined": "not in the table of performance"}
 # What pyarrow and the metadata raise on a file that is no part, or a damaged one without a seal.
 UNREADABLE = (OSError, pa.ArrowException, KeyError, ValueError, TypeError, MemoryError, OverflowError)
 
@@ -110,6 +111,7 @@ def encode(
     n, c = len(image_ids), len(conditions)
     explained = {name: passport for name, passport in passports.items() if name in columns}
     explained |= {name: _NOT_FINITE for name in columns if name.endswith(_CORRECT)}
+    explained |= {name: _NOT_LISTED for name in columns if name.endswith(_PERFORMANCE)}
     table = {
         "image_id": pa.array(np.repeat(np.asarray([_files.readable(x) for x in image_ids], object), c), pa.string()),
         "label": pa.array(np.repeat(np.asarray(labels, np.int32), c)),

@@ -15,7 +15,7 @@ import numpy as np
 
 from causal_iqa import backbones, degradations, images, quality
 from causal_iqa.degradations import Condition
-from causal_iqa.pipeline import outputs
+from causal_iqa.pipeline import outputs, regions, task_outputs
 from causal_iqa.pipeline.columns import Scorer, joined_name
 from causal_iqa.pipeline.views import View
 
@@ -34,8 +34,17 @@ def stable_hash(text: str) -> int:
     return zlib.crc32(text.encode())
 
 
-def _degrade_all(conditions: tuple[Condition, ...], keys: jax.Array, clean: jax.Array) -> jax.Array:
-    """All conditions of a batch: [C, B, S, S, 3], in the order of `conditions`."""
+def degrade_all(conditions: tuple[Condition, ...], keys: jax.Array, clean: jax.Array) -> jax.Array:
+    """Degrades a batch under all conditions.
+
+    Args:
+      conditions: C of them.
+      keys: [B] of the images.
+      clean: [B, S, S, 3] in [0, 1].
+
+    Returns:
+      [C, B, S, S, 3], in the order of `conditions`.
+    """
     places: dict[Condition, list[int]] = {}
     for place, condition in enumerate(conditions):
         places.setdefault(condition.structure, []).append(place)
@@ -113,8 +122,9 @@ def make_program(
       `<network>/correct` and what else `outputs.performance` and `outputs.stability` give beside the score columns,
       and the vectors [C, B, K] that `outputs.performance` gives, `<backbone>/features`, under `keeping_projections`,
       and what `outputs.second_opinion` gives; with several views `<backbone><view.suffix>/features` and so on. B is the
-      same at every call, a multiple of the number of devices. `state` holds the parameters: {"networks", "backbones",
-      "witnesses", "projections"}.
+      same at every call, a multiple of the number of devices. Where images have targets, `labels` is (labels, targets);
+      a network of another task gives what `task_outputs.performance` does in place of the above. `state` holds the
+      parameters: {"networks", "backbones", "witnesses", "projections"}.
     """
 
     num_classes = next((network.num_classes for network in networks.values()), 0)
@@ -126,10 +136,15 @@ def make_program(
         }
         return found | ({joined_name(found): quality.joined(tuple(found.values()))} if len(found) > 1 else {})
 
-    def score_one(state, key, image, references, clean_features, label):
+    def score_one(state, key, image, references, clean_features, truth):
         row = {}
+        label, target = truth if isinstance(truth, tuple) else (truth, ())
         for name, network in networks.items():
             params = state["networks"][name]
+            if network.task is not None:
+                found = task_outputs.performance(network, params, image, target)
+                row |= {f"{name}/{field}": value for field, value in found.items()}
+                continue
             found = outputs.performance(network, params, image, label)
             if stability_views:
                 found |= outputs.stability(key, network, params, image, num_views=stability_views)
@@ -146,18 +161,20 @@ def make_program(
                 row |= {f"{name}{suffix}/{field}": value for field, value in opinion.items()}
             for scorer in scorers:
                 if scorer.view == view.name:
-                    clean = clean_features[view.name]
-                    row[scorer.column.name] = scorer.fn(state, seen, references[view.name], features, clean, label)
+                    place, read = (f"{view.name}/maps", target) if scorer.reads_target else (view.name, label)
+                    clean = clean_features[place]
+                    row[scorer.column.name] = scorer.fn(state, seen, references[view.name], features, clean, read)
         return row
 
     at_once = _CONDITIONS_AT_ONCE.get(devices[0].platform, _CONDITIONS_AT_ONCE_ACCELERATOR)
     score_batch = jax.vmap(score_one, in_axes=(None, 0, 0, 0, 0, 0))
     with_clean = any(scorer.reads_clean_features for scorer in scorers)
+    with_regions = any(scorer.reads_target for scorer in scorers)
 
     def score_block(state, pixels, labels, salts):
         clean = images.from_uint8(pixels)
         keys = jax.vmap(functools.partial(jax.random.fold_in, jax.random.key(seed)))(salts)
-        degraded = _degrade_all(conditions, keys, clean)
+        degraded = degrade_all(conditions, keys, clean)
         # The same views under all conditions.
         view_keys = jax.vmap(lambda key: jax.random.fold_in(key, stable_hash("stability")))(keys)
         references = {view.name: jax.vmap(view.see)(clean) for view in views}
@@ -168,6 +185,9 @@ def make_program(
             else {}
             for view in views
         }
+        for view in views if with_regions else ():
+            maps = functools.partial(regions.maps_of, view, feature_backbones, state)
+            clean_features[f"{view.name}/maps"] = jax.vmap(maps)(references[view.name])
 
         def score(x):
             return score_batch(state, view_keys, x, references, clean_features, labels)

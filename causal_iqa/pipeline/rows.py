@@ -37,6 +37,7 @@ class Work:
       seed: of the degradations.
       stability_views: changed views of every image on which judged networks run besides.
       remarks: lines that a user should read before the work begins.
+      target_size: side of the masks that predictions are compared with; None: targets are not read.
     """
 
     source: data.Source
@@ -52,6 +53,7 @@ class Work:
     seed: int = 0
     stability_views: int = 0
     remarks: tuple[str, ...] = ()
+    target_size: int | None = None
 
 
 class Rows(NamedTuple):
@@ -122,8 +124,9 @@ def make_step(work: Work, execution: Execution) -> tuple[Step, int]:
     def step(batch: data.Batch) -> dict[str, np.ndarray]:
         salts = np.asarray([program.stable_hash(name) for name in batch.ids], np.uint32)
         # All blocks are dispatched before the first result is fetched, so the devices do not wait for the host.
+        truth = (batch.labels, batch.targets) if batch.targets else batch.labels
         blocks = [
-            compiled(state, batch.images[i : i + slots], batch.labels[i : i + slots], salts[i : i + slots])
+            compiled(state, *jax.tree.map(lambda x, i=i: x[i : i + slots], (batch.images, truth, salts)))
             for i in range(0, len(salts), slots)
         ]
         return {name: np.concatenate([np.asarray(block[name]) for block in blocks], axis=1) for name in blocks[0]}
@@ -151,6 +154,7 @@ def compute(work: Work, chosen: np.ndarray, step: Step, batch_size: int, workers
         size=work.image_size,
         crop_fraction=work.crop_fraction,
         workers=workers,
+        target_size=work.target_size,
     ):
         columns = {name: values[:, batch.valid] for name, values in step(batch).items()}
         ids = list(itertools.compress(batch.ids, batch.valid))

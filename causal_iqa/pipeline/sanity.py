@@ -38,10 +38,51 @@ class CleanAccuracy(NamedTuple):
     num_undefined: int
     warnings: tuple[str, ...]
 
+    @property
+    def mean(self) -> float:
+        """Returns the accuracy."""
+        return self.accuracy
+
     def line(self) -> str:
         """Says the accuracy in one line."""
         shown = "undefined" if not self.num_images else f"{100 * self.accuracy:.1f} % of {self.num_images} images"
         return f"network {self.network}: clean accuracy {shown}"
+
+
+class CleanPerformance(NamedTuple):
+    """How one network performs on the clean images, where its performance is no accuracy.
+
+    Attributes:
+      network: its name.
+      mean: over the images that have a performance; NaN without any.
+      num_images: how many these are.
+      num_undefined: clean images without one.
+      warnings: what is wrong, each in one line.
+    """
+
+    network: str
+    mean: float
+    num_images: int
+    num_undefined: int
+    warnings: tuple[str, ...]
+
+
+def clean_performance(network: str, values: np.ndarray) -> CleanPerformance:
+    """Says how a network performs on the clean images.
+
+    Args:
+      network: its name.
+      values: [N], not finite where there is no performance.
+
+    Returns:
+      The mean, with a warning where clean images have none.
+    """
+    values = np.asarray(values, np.float64)
+    defined = np.isfinite(values)
+    num, undefined = int(defined.sum()), int((~defined).sum())
+    said = f"network {network}: there is no performance of {undefined} of {len(values)} clean images; they are left out"
+    mean = float(values[defined].mean()) if num else float("nan")
+    return CleanPerformance(network, mean, num, undefined, (said,) if undefined else ())
 
 
 def clean_accuracy(network: str, predictions: np.ndarray, labels: np.ndarray, num_classes: int) -> CleanAccuracy:
@@ -88,7 +129,7 @@ def first_look(study: Study, execution: Execution = DEFAULT_EXECUTION) -> tuple[
       execution: how it runs.
 
     Returns:
-      One for each network, in order.
+      One for each classifier, in order.
 
     Raises:
       InputError: when a network's outputs are finite for none of the images.
@@ -101,7 +142,10 @@ def first_look(study: Study, execution: Execution = DEFAULT_EXECUTION) -> tuple[
         crop_fraction=study.config.crop_fraction,
         workers=execution.workers,
     )
-    predict = {name: jax.jit(jax.vmap(_predictor(one), in_axes=(None, 0))) for name, one in study.networks.items()}
+    judged = {name: one for name, one in study.networks.items() if one.task is None}
+    if not judged:
+        return ()
+    predict = {name: jax.jit(jax.vmap(_predictor(one), in_axes=(None, 0))) for name, one in judged.items()}
     found: Mapping[str, list[np.ndarray]] = {name: [] for name in predict}
     labels, start = [], time.monotonic()
     for batch in batches:
@@ -112,16 +156,16 @@ def first_look(study: Study, execution: Execution = DEFAULT_EXECUTION) -> tuple[
         if time.monotonic() - start > _SECONDS:
             break
     known = np.concatenate(labels)
-    judged = []
-    for name, network in study.networks.items():
+    looked = []
+    for name, network in judged.items():
         one = clean_accuracy(name, np.concatenate(found[name]), known, network.num_classes)
         if one.num_undefined and not one.num_images:
             raise _checks.InputError(
                 f"network {name}: its outputs are not finite for any of {one.num_undefined} clean images; check its "
                 "weights and preprocessing"
             )
-        judged.append(one)
-    return tuple(judged)
+        looked.append(one)
+    return tuple(looked)
 
 
 def _predictor(network: backbones.Network):

@@ -13,6 +13,7 @@ from causal_iqa.pipeline.columns import (
     witness_key,
 )
 from causal_iqa.pipeline.config import check_unique
+from causal_iqa.pipeline.regions import region_scorers
 from causal_iqa.pipeline.views import View
 
 
@@ -33,6 +34,9 @@ def of_study(
     anchors: Mapping[str, Any],
     witnesses: Mapping[str, Any],
     counts: Sequence[int],
+    *,
+    labelled: bool = True,
+    regions: bool = False,
 ) -> tuple[Scorer, ...]:
     """The scorers of every view: conventional metrics, every backbone, and all backbones as one.
 
@@ -43,21 +47,28 @@ def of_study(
       anchors: "kind" and "num" of the anchors.
       witnesses: `witness_key` -> fitted witness.
       counts: smaller numbers of anchors with which the witness over stages is fitted besides.
+      labelled: whether the judged images have labels, so that there are task-guided metrics.
+      regions: whether they have masks or boxes, so that objects and background are scored apart.
     """
+    families = None if labelled else ("label_free", "feature_reference")
     found = []
     for view in views:
         suffix = view.suffix if len(views) > 1 else ""
         found += [metric_scorer(spec, view, suffix) for spec in conventional]
+        if regions:
+            found += region_scorers(view, feature_backbones, suffix)
         names = tuple(view.backbone_sides)
         for backbone in names + ((joined_name(names),) if len(names) > 1 else ()):
             own = {name: feature_backbones[name] for name in (names if backbone not in names else (backbone,))}
             details = {
                 "anchors": anchors["kind"],
-                "num_anchors": anchors["num"],
+                "num_anchors": anchors.get("of_backbone", {}).get(backbone, anchors["num"]),
                 "weights_sha256": {name: network.weights_sha256 for name, network in own.items()},
                 "precision": {name: network.precision for name, network in own.items()},
             }
-            found += of_backbone(view, backbone, own, details, witnesses, suffix=suffix, counts=counts)
+            found += of_backbone(
+                view, backbone, own, details, witnesses, families=families, suffix=suffix, counts=counts
+            )
     return tuple(found)
 
 

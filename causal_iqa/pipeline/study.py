@@ -8,19 +8,21 @@ from typing import Any
 import numpy as np
 
 from causal_iqa import _checks, backbones, data
-from causal_iqa.pipeline import inputs, parts, provenance, rows, scorers, store
+from causal_iqa.pipeline import inputs, measured, parts, provenance, rows, scorers, store
+from causal_iqa.pipeline import performance as tables
 from causal_iqa.pipeline.anchors import (
     anchor_kind,
     choose_anchors,
     fit_on_heads,
     fit_on_images,
+    fit_without_classes,
     has_head,
     not_finite_remarks,
     read_anchors,
     with_text_anchors,
 )
 from causal_iqa.pipeline.columns import Column
-from causal_iqa.pipeline.config import NetworkChoice, StudyConfig, degradation_details
+from causal_iqa.pipeline.config import PERFORMANCE_TABLE, NetworkChoice, StudyConfig, degradation_details
 from causal_iqa.pipeline.execution import DEFAULT_EXECUTION, Execution, check_execution, choose_block, local_devices
 from causal_iqa.pipeline.means import mean_over_networks
 from causal_iqa.pipeline.views import View, backbone_side, enlarged_for
@@ -38,12 +40,14 @@ class Study(rows.Work):
       anchors: kind, number and origin of the anchors, JSON values.
       provenance: what its numbers depend on.
       details: what its folder records beside the config, JSON values.
+      performance: what a user's table says of the judged images; None: networks are judged here.
     """
 
     config: StudyConfig
     anchors: Mapping[str, Any]
     provenance: provenance.Provenance
     details: Mapping[str, Any]
+    performance: tables.Joined | None = None
 
     @property
     def fingerprint(self) -> str:
@@ -84,6 +88,7 @@ def _open_judged(config: StudyConfig, download: bool) -> data.Source:
         download=download,
         class_order=config.class_order,
         max_pixels=config.max_pixels,
+        annotations=config.annotations,
     )
 
 
@@ -92,12 +97,28 @@ def _image_size(config: StudyConfig, source: data.Source, networks: Mapping[str,
         return config.image_size
     if source.image_shape is not None:
         return min(source.image_shape)
+    if config.performance is not None:
+        raise _checks.InputError(
+            "image_size: give --image_size, the side in pixels of the images that are degraded: those here differ in "
+            "size, and a table of performance does not say what its networks see"
+        )
     return max(network.preprocessing.size for network in networks.values())
 
 
 def _check_classes(source: data.Source, networks: Mapping[str, backbones.Network]) -> None:
     for name, network in networks.items():
-        if network.num_classes != len(source.class_names):
+        kind = None if network.task is None else network.task.spec.kind
+        have = getattr(source, "target_kind", None)
+        if kind != have:
+            raise _checks.InputError(
+                f"network {name}: it predicts {kind or 'classes'}, {source.name} has {have or 'classes'} as its truth"
+            )
+        if kind and network.num_classes != len(source.target_classes):
+            raise _checks.InputError(
+                f"network {name}: it predicts {network.num_classes} classes, {source.name} has "
+                f"{len(source.target_classes)}"
+            )
+        if not kind and network.num_classes != len(source.class_names):
             raise _checks.InputError(
                 f"network {name}: it has {network.num_classes} classes, {source.name} has {len(source.class_names)} "
                 "(--classes gives a folder the network's full class list)"
@@ -112,6 +133,9 @@ def _views(
     num_classes: int,
 ) -> tuple[View, ...]:
     at_task = config.score_at == "task"
+    if config.performance is not None:
+        side = config.input_size if at_task and config.input_size else image_size
+        return (_view(side, config, image_size, feature_backbones, num_classes),)
     # One view for the networks that see one and the same image.
     seen: dict[tuple[int, str | None], list[str]] = {}
     for name, network in networks.items():
@@ -119,22 +143,30 @@ def _views(
         interpolation = network.preprocessing.interpolation if side != image_size else None
         seen.setdefault((side, interpolation), []).append(name)
     return tuple(
-        View(
-            side,
-            tuple(names),
-            {
-                name: backbone_side(backbone.preprocessing, side, at_task)
-                for name, backbone in feature_backbones.items()
-            },
-            {
-                name: (backbone.preprocessing.size,)
-                for name, backbone in feature_backbones.items()
-                if at_task and backbone.num_classes == num_classes and _enlarges(backbone.preprocessing, side)
-            },
-            enlarged_for(feature_backbones, side, at_task),
-            interpolation,
+        dataclasses.replace(
+            _view(side, config, image_size, feature_backbones, num_classes),
+            networks=tuple(names),
+            interpolation=interpolation,
         )
         for (side, interpolation), names in sorted(seen.items(), key=lambda item: (item[0][0], item[0][1] or ""))
+    )
+
+
+def _view(side, config, image_size, feature_backbones, num_classes) -> View:
+    """The view of the networks whose table is given; without classes every classifier looks twice."""
+    at_task = config.score_at == "task"
+    return View(
+        side,
+        tuple(choice.name for choice in config.networks),
+        {name: backbone_side(backbone.preprocessing, side, at_task) for name, backbone in feature_backbones.items()},
+        {
+            name: (backbone.preprocessing.size,)
+            for name, backbone in feature_backbones.items()
+            if at_task and (not num_classes or backbone.num_classes == num_classes)
+            if _enlarges(backbone.preprocessing, side)
+        },
+        enlarged_for(feature_backbones, side, at_task),
+        "bilinear" if side != image_size else None,
     )
 
 
@@ -148,10 +180,15 @@ def _fit_witnesses(config, source, indices, image_size, views, feature_backbones
     if not feature_backbones:
         return {"kind": "none", "num": 0}, {}, provenance.Listing()
     num_classes = len(source.class_names)
+    if not num_classes and config.anchor_dataset is None:
+        return fit_without_classes(config, views, feature_backbones)
     anchor_source, chosen = choose_anchors(config, source, indices, execution.download)
-    labels, anchor_labels = data.labels_of(source, indices), data.labels_of(anchor_source, chosen)
-    heads = all(has_head(backbone, num_classes) for backbone in feature_backbones.values())
-    kind = anchor_kind(config, labels, anchor_labels, heads)
+    if num_classes:
+        labels, anchor_labels = data.labels_of(source, indices), data.labels_of(anchor_source, chosen)
+        heads = all(has_head(backbone, num_classes) for backbone in feature_backbones.values())
+        kind = anchor_kind(config, labels, anchor_labels, heads)
+    else:  # The anchors' own classes, which the judged images need not have.
+        num_classes, kind = len(anchor_source.class_names), "images" if config.anchors == "auto" else config.anchors
     if kind in ("head", "text"):
         found = {"kind": kind, "num": num_classes} | ({"templates": config.templates} if kind == "text" else {})
         return found, fit_on_heads(num_classes, views, feature_backbones), provenance.Listing()
@@ -173,6 +210,49 @@ def _fit_witnesses(config, source, indices, image_size, views, feature_backbones
         "chosen_by_leave_one_out": notes,
     }
     return found, witnesses, listing
+
+
+def _with_task(config: StudyConfig, networks: Mapping[str, backbones.Network]) -> StudyConfig:
+    """The config with the performance that networks of masks or boxes name, one for all of them."""
+    named = {name: network.task.performance for name, network in networks.items() if network.task is not None}
+    if not named:
+        return config
+    if len(named) < len(networks) or len({str(networks[name].task) for name in named}) > 1:
+        shown = ", ".join(f"{name}: {named.get(name, 'accuracy')}" for name in networks)
+        raise _checks.InputError(f"networks: their performances differ ({shown}); judge them in runs of their own")
+    return dataclasses.replace(config, task=next(iter(named.values())))
+
+
+def _target_size(source: data.Source, networks: Mapping[str, backbones.Network], image_size: int) -> int | None:
+    """Side of the masks that are read: that of the predictions, or the images' where only regions are."""
+    if not hasattr(source, "target_kind"):
+        return None
+    sides = [network.task.mask_side for network in networks.values() if network.task is not None]
+    return max([side for side in sides if side] or [image_size])
+
+
+def _choose(config: StudyConfig, source: data.Source):
+    """The config with its networks, a table of performance that is joined, and the judged images."""
+    if config.task is not None:
+        return config, None, data.LabelledImages(data.choose(source, config.num_images, seed=config.seed), 0)
+    if config.performance is None:
+        return config, None, data.choose_labelled(source, config.num_images, seed=config.seed)
+    table = tables.read_table(config.performance, bounds=config.performance_range)
+    networks = tuple(NetworkChoice(name, PERFORMANCE_TABLE) for name in table.network_names)
+    every = [source.id(index) for index in range(len(source))]
+    listed = set(table.image_ids)
+    here = [name for name in every if name in listed]
+    if not here:
+        raise _checks.InputError(
+            f"performance: none of the {len(listed)} images of {table.path} is in {source.name}; its first is "
+            f"{table.image_ids[0]!r}, there the first is {every[0]!r}"
+        )
+    num = None if config.num_images is None else min(config.num_images, len(here))
+    indices = data.choose(source, num, seed=config.seed, exclude_ids=set(every) - listed)
+    chosen = [source.id(int(index)) for index in indices]
+    joined = tables.join(table, chosen, every, config.conditions)
+    config = dataclasses.replace(config, networks=networks)
+    return config, joined, data.LabelledImages(indices, 0)
 
 
 def _remarks(source: data.Source, indices: np.ndarray, num_unlabelled: int) -> list[str]:
@@ -221,15 +301,20 @@ def prepare(
     check_execution(execution)
     tell(PREPARATION[0], 0, 1)
     conventional = scorers.resolve_metrics(config.metrics)
-    networks = {choice.name: in_precision(load_network(choice), config.precision) for choice in config.networks}
+    networks = {
+        choice.name: in_precision(load_network(choice), config.precision)
+        for choice in config.networks
+        if choice.architecture != PERFORMANCE_TABLE
+    }
     feature_backbones = {choice.name: load_backbone(choice, config.precision) for choice in config.backbones}
     tell(PREPARATION[1], 0, 1)
     source = _open_judged(config, execution.download)
     _check_classes(source, networks)
+    config = _with_task(config, networks)
     loaded = feature_backbones
     if config.anchors == "text":
         feature_backbones = with_text_anchors(config, source.class_names, feature_backbones)
-    indices, num_unlabelled = data.choose_labelled(source, config.num_images, seed=config.seed)
+    config, table, (indices, num_unlabelled) = _choose(config, source)
     image_size = _image_size(config, source, networks)
     views = _views(config, image_size, networks, feature_backbones, len(source.class_names))
     conditions = degradation_details(config, image_size)
@@ -257,7 +342,9 @@ def prepare(
         "degradations": conditions,
         "networks": {name: network.passport() for name, network in every.items()},
         "anchors": anchors,
+        "performance": measured.measure_of(config).as_dict(),
     }
+    told = () if table is None else table.remarks
     return Study(
         config=config,
         source=source,
@@ -268,16 +355,27 @@ def prepare(
         networks=networks,
         feature_backbones=feature_backbones,
         views=views,
-        scorers=scorers.of_study(conventional, views, feature_backbones, anchors, witnesses, config.anchor_counts),
+        scorers=scorers.of_study(
+            conventional,
+            views,
+            feature_backbones,
+            anchors,
+            witnesses,
+            config.anchor_counts,
+            labelled=bool(source.class_names),
+            regions=hasattr(source, "target_kind"),
+        ),
         anchors=anchors,
         witnesses=witnesses,
-        remarks=(*details["dataset"]["remarks"], *conditions["remarks"], *anchors.get("remarks", ())),
+        remarks=(*details["dataset"]["remarks"], *told, *conditions["remarks"], *anchors.get("remarks", ())),
         seed=config.seed,
         stability_views=config.stability_views,
+        target_size=_target_size(source, networks, image_size),
         provenance=inputs.of_study(
             config, networks, loaded, conventional, source.class_names, image_size, judged, listing
         ),
         details=details,
+        performance=table,
     )
 
 
@@ -330,11 +428,17 @@ def _score_missing(
             if progress:
                 progress(done, total)
         part = rows.joined(found)
-        output.write_part(number, part.ids, part.labels, study.config.conditions, part.columns, part.skipped, passports)
+        columns = dict(part.columns)
+        if study.performance is not None and part.ids:
+            columns |= tables.columns_of(study.performance, part.ids)
+        output.write_part(number, part.ids, part.labels, study.config.conditions, columns, part.skipped, passports)
 
 
 def quality_and_performance(
-    study_columns: Sequence[Column], table: parts.ScoreTable, networks: Sequence[str]
+    study_columns: Sequence[Column],
+    table: parts.ScoreTable,
+    networks: Sequence[str],
+    measure: measured.Measure = measured.ACCURACY,
 ) -> tuple[dict[str, dict[str, np.ndarray]], dict[str, np.ndarray]]:
     """Arranges a score table for `alignment.align`: degraded conditions only, higher always better.
 
@@ -344,14 +448,15 @@ def quality_and_performance(
       study_columns: the score columns.
       table: the finished table.
       networks: names of the judged networks.
+      measure: what performance is.
 
     Returns:
-      (metric -> network -> [C, N], network -> [C, N]); networks include "all": mean correctness, and where a metric
+      (metric -> network -> [C, N], network -> [C, N]); networks include "all": mean performance, and where a metric
       was scored at several resolutions, its mean over the networks.
     """
     degraded = np.asarray([condition.severity > 0 for condition in table.conditions])
-    correct = {name: table.columns[f"{name}/correct"][degraded] for name in networks}
-    performance = {**correct, "all": mean_over_networks(correct)}
+    own = {name: values[degraded] for name, values in measured.performance_rows(table, networks, measure).items()}
+    performance = {**own, "all": mean_over_networks(own)}
     scores: dict[str, dict[str, np.ndarray]] = {}
     for column in study_columns:
         values = table.columns[column.name][degraded]

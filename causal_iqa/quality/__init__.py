@@ -12,6 +12,7 @@ from causal_iqa.quality.readings import (
     shares,
     spread,
 )
+from causal_iqa.quality.regions import region_cosine, region_psnr, region_weights
 from causal_iqa.quality.stages import (
     StageFeatures,
     StagesWitness,
@@ -73,6 +74,9 @@ __all__ = [
     "mean_share_of_label",
     "negative_entropy",
     "peak",
+    "region_cosine",
+    "region_psnr",
+    "region_weights",
     "share_of_label",
     "shares",
     "spread",

@@ -1,4 +1,4 @@
-"""Predicted accuracy as text."""
+"""Predicted performance as text."""
 
 from collections.abc import Mapping
 
@@ -14,14 +14,16 @@ def accuracy_table(
     families: Mapping[str, str],
     *,
     network: str = pipeline.ALL_NETWORKS,
+    measure: pipeline.Measure = pipeline.ACCURACY,
     level: float = 0.95,
 ) -> str:
-    """Renders the errors of predicted accuracy as text, in points, smallest first; what is read by a letter each.
+    """Renders the errors of predicted performance as text, smallest first; what is read by a letter each.
 
     Args:
       found: what `predict` gave.
       families: of the metrics and rivals.
-      network: whose accuracy.
+      network: whose performance.
+      measure: what performance is.
       level: of the intervals, for the heading.
     """
     rows = [(name, by[network]) for name, by in found.items() if network in by and by[network].errors.num_conditions]
@@ -32,10 +34,11 @@ def accuracy_table(
     lines = [head, "-" * len(head)]
     for name, one in rows:
         e = one.errors
-        bounds = "" if np.isnan(e.low) else f"[{100 * e.low:.1f}, {100 * e.high:.1f}]"
+        bounds = "" if np.isnan(e.low) else f"[{measure.error(e.low)}, {measure.error(e.high)}]"
         covered = "-" if np.isnan(e.coverage) else f"{100 * e.coverage:.0f} %"
         family = cut(families.get(name, "").replace("_", " "), 14)
-        error = f"{100 * e.mean_absolute:>4.1f} {bounds:<14}{100 * e.bias:>+6.1f}{100 * e.worst:>7.1f}"
+        error = f"{measure.error(e.mean_absolute):>4} {bounds:<14}{measure.error(e.bias, '+'):>6}"
+        error += f"{measure.error(e.worst):>7}"
         lines.append(
             f"{cut(name, width):<{width}}  {family:<14}  {_reads.in_letters(one.reads):<6}  {error}{covered:>9}"
         )

@@ -8,8 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from causal_iqa import pipeline
 from causal_iqa.analysis import findings
-from causal_iqa.analysis.audit import ACCURACY
 from causal_iqa.report import figures
 
 # M. Okabe, K. Ito (2008), Color universal design.
@@ -29,20 +29,21 @@ def render(audited: Mapping[str, Any], found: findings.Findings) -> dict[str, by
     Returns:
       name -> PNG; the observational figure only where the study was done.
     """
-    doses = audited["dose_alignment"]
+    doses, measure = audited["dose_alignment"], found.measure
+    what = measure.name
     best = sorted(doses, key=lambda metric: _order(doses[metric]["mean"]["area"]["value"]))[:_BEST]
     drawn = {
         "audit_dose_response": figures.dose_response(
-            {name: found.doses[name] for name in (ACCURACY, *best)},
+            {name: found.doses[name] for name in (measure.key, *best)},
             normalise=True,
             ylabel="from worst to best",
-            title="Accuracy, and the metrics whose curves lie nearest to it",
+            title=f"{what[:1].upper()}{what[1:]}, and the metrics whose curves lie nearest to it",
         ),
-        "audit_effects": _effects(audited["effects"][ACCURACY]),
-        "audit_mediation": _mediation(audited["mediation"]),
+        "audit_effects": _effects(audited["effects"][measure.key], what),
+        "audit_mediation": _mediation(audited["mediation"], what),
     }
     if "reason" not in audited["observational"]:
-        drawn["audit_observational"] = _observational(audited["observational"])
+        drawn["audit_observational"] = _observational(audited["observational"], measure)
     return {name: figures.png(figure) for name, figure in drawn.items()}
 
 
@@ -61,7 +62,7 @@ def _axes(width: float, height: float) -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def _effects(effects: Mapping[str, Mapping[str, float | None]]) -> Figure:
+def _effects(effects: Mapping[str, Mapping[str, float | None]], what: str) -> Figure:
     """A row per degradation, a point with its interval per severity."""
     parsed = [(*name.rpartition("/")[::2], row) for name, row in effects.items()]
     names = list(dict.fromkeys(name for name, _, _ in parsed))
@@ -78,13 +79,13 @@ def _effects(effects: Mapping[str, Mapping[str, float | None]]) -> Figure:
     axes.axvline(0, color="#555555", linewidth=0.8)
     axes.set_yticks(range(len(names)), [name.replace("_", " ") for name in names])
     axes.invert_yaxis()
-    axes.set_xlabel("average causal effect on accuracy, against clean", fontsize=9)
+    axes.set_xlabel(f"average causal effect on {what}, against clean", fontsize=9)
     if len(doses) <= 8:
         figure.legend(loc="outside lower center", ncols=min(5, len(doses)), fontsize=_SMALL, frameon=False)
     return figure
 
 
-def _mediation(found: Mapping[str, Any]) -> Figure:
+def _mediation(found: Mapping[str, Any], what: str) -> Figure:
     """Share carried and surrogate share of every metric, where they are shares."""
     reasons = {"share": "share_reason", "surrogate_share": "surrogate_reason"}
     known = {
@@ -107,17 +108,17 @@ def _mediation(found: Mapping[str, Any]) -> Figure:
         axes.axvline(line, color="#555555", linewidth=0.8)
     axes.set_yticks(range(len(names)), names)
     axes.invert_yaxis()
-    axes.set_xlabel("share of the effect on accuracy that the score carries", fontsize=9)
+    axes.set_xlabel(f"share of the effect on {what} that the score carries", fontsize=9)
     if axes.get_legend_handles_labels()[0]:
         figure.legend(loc="outside lower center", ncols=2, fontsize=_SMALL, frameon=False)
     return figure
 
 
-def _observational(found: Mapping[str, Any]) -> Figure:
-    """Estimates of the mean accuracy in every arm, beside the truth."""
-    truth, arms = found["accuracy"]["truth"], found["arms"]
+def _observational(found: Mapping[str, Any], measure: pipeline.Measure) -> Figure:
+    """Estimates of the mean performance in every arm, beside the truth."""
+    truth, arms = found[measure.key]["truth"], found["arms"]
     figure, axes = _axes(7.0, 1.6 + 0.6 * len(arms))
-    methods = found["accuracy"]["methods"]
+    methods = found[measure.key]["methods"]
     for place, (method, one) in enumerate(methods.items()):
         y = np.arange(len(arms)) + 0.7 * ((place + 0.5) / len(methods) - 0.5)
         values = np.array([[row[part] for part in ("value", "low", "high")] for row in one["mean"]], np.float64)
@@ -127,6 +128,6 @@ def _observational(found: Mapping[str, Any]) -> Figure:
         axes.vlines(value, at - 0.45, at + 0.45, color="black", linewidth=1.4, label="truth" if at == 0 else None)
     axes.set_yticks(range(len(arms)), [arms[0], *(f"severity {arm}" for arm in arms[1:])])
     axes.invert_yaxis()
-    axes.set_xlabel("accuracy if all images were seen at this severity", fontsize=9)
+    axes.set_xlabel(f"{measure.name} if all images were seen at this severity", fontsize=9)
     figure.legend(loc="outside lower center", ncols=3, fontsize=_SMALL, frameon=False)
     return figure

@@ -3,10 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from causal_iqa import _reads, causal
+from causal_iqa import _reads, causal, pipeline
 from causal_iqa.report.audit_text import escaped, name, names, table
 
-_ACCURACY = "accuracy"
 _REPEATED = ("mean_absolute_bias", "monte_carlo_error", "root_mean_square_error")
 
 
@@ -27,9 +26,9 @@ def markdown(audited: Mapping[str, Any], figures: Sequence[str] = ()) -> str:
         *(f"Warning: {escaped(warning)}\n" for warning in audited["warnings"]),
         *_desiderata(audited),
         *_graphs(audited),
-        *_doses(audited["dose_alignment"]),
-        *_mediation(audited["mediation"]),
-        *_observational(audited["observational"]),
+        *_doses(audited["dose_alignment"], measure_of(audited).name),
+        *_mediation(audited["mediation"], measure_of(audited).name),
+        *_observational(audited["observational"], measure_of(audited)),
         *_transfers(audited.get("transfer", ())),
         *_families(audited["families"]),
         *_effects(audited),
@@ -39,15 +38,24 @@ def markdown(audited: Mapping[str, Any], figures: Sequence[str] = ()) -> str:
     return "\n".join(lines) + "\n"
 
 
+def measure_of(audited: Mapping[str, Any]) -> pipeline.Measure:
+    """Returns what performance is in an audit or a transfer of it; older ones have accuracies alone."""
+    return pipeline.Measure.from_dict(audited.get("measure"))
+
+
 def _images(audited: Mapping[str, Any]) -> str:
     judged, every = audited["num_images"], audited["images_of_run"]
     return f"{judged} images" if judged == every else f"{judged} images, drawn at random from {every}"
 
 
 def _networks(audited: Mapping[str, Any]) -> str:
-    """The judged networks with their clean accuracy."""
-    clean = {network: shown(value, ".1%") for network, value in audited["clean_accuracy"].items()}
-    return ", ".join(f"{name(network)} (clean accuracy {value})" for network, value in clean.items())
+    """The judged networks with their clean accuracy, or mean performance."""
+    measure = measure_of(audited)
+    clean = {
+        network: "-" if value is None else measure.shown(value).replace(" %", "%")
+        for network, value in audited[f"clean_{measure.key}"].items()
+    }
+    return ", ".join(f"{name(network)} (clean {escaped(measure.name)} {value})" for network, value in clean.items())
 
 
 def statement(one: Mapping[str, Any]) -> str:
@@ -157,26 +165,27 @@ def _alike(tested: Mapping[str, Any]) -> list[str]:
     return [f"No independence of observed columns tells these apart: {'; '.join(alike)}.", ""]
 
 
-def _doses(found: Mapping[str, Any]) -> list[str]:
+def _doses(found: Mapping[str, Any], what: str) -> list[str]:
     fields = causal.DoseAlignment._fields
     rows = [[name(metric), *(interval(one["mean"][field]) for field in fields)] for metric, one in found.items()]
     text = (
         "Mean over the degradations of: Pearson correlation and Kendall's tau of the curve of the score with the curve "
-        "of accuracy over severity, and the mean distance of the two curves, scaled by their ranges over all "
+        f"of {escaped(what)} over severity, and the mean distance of the two curves, scaled by their ranges over all "
         "degradations (area) or within each (shape)."
     )
-    return ["## Do score and accuracy fall together?", "", text, "", *table(["metric", *fields], rows), ""]
+    return [f"## Do score and {escaped(what)} fall together?", "", text, "", *table(["metric", *fields], rows), ""]
 
 
-def _mediation(found: Mapping[str, Any]) -> list[str]:
+def _mediation(found: Mapping[str, Any], what: str) -> list[str]:
     rows = [[name(metric), one["base"], *split(one)] for metric, one in found.items()]
     text = (
-        "The mean effect of the conditions on accuracy, split into what goes with the change of the score (natural "
-        "indirect effect, step by step along the severities, as if the score were a mediator without other common "
-        "causes) and the rest (direct). Carried is the indirect part over the whole, where it is a share: 1 for a "
-        "perfect surrogate, 0 for an irrelevant score. Neither is known where severities next to each other have few "
-        f"scores in common (off support, more than {100 * causal.MOST_OFF_SUPPORT:.0f} %). Surrogate is the share that "
-        "one curve of accuracy over the score predicts for all conditions. The direction of the score does not matter."
+        f"The mean effect of the conditions on {escaped(what)}, split into what goes with the change of the score "
+        "(natural indirect effect, step by step along the severities, as if the score were a mediator without other "
+        "common causes) and the rest (direct). Carried is the indirect part over the whole, where it is a share: 1 "
+        "for a perfect surrogate, 0 for an irrelevant score. Neither is known where severities next to each other have "
+        f"few scores in common (off support, more than {100 * causal.MOST_OFF_SUPPORT:.0f} %). Surrogate is the share "
+        f"that one curve of {escaped(what)} over the score predicts for all conditions. The direction of the score "
+        "does not matter."
     )
     head = ["metric", "against", *SPLIT_HEAD]
     return ["## How much of the effect does the score carry?", "", text, "", *table(head, rows), ""]
@@ -197,7 +206,7 @@ def split(one: Mapping[str, Any]) -> list[str]:
     return [*effects, off, *(one[reason] or interval(one[share]) for share, reason in shares)]
 
 
-def _observational(found: Mapping[str, Any]) -> list[str]:
+def _observational(found: Mapping[str, Any], measure: pipeline.Measure) -> list[str]:
     title = ["## Effects from observational data, against the known truth", ""]
     if "reason" in found:
         return [*title, f"Not done: {escaped(found['reason'])}.", ""]
@@ -205,22 +214,23 @@ def _observational(found: Mapping[str, Any]) -> list[str]:
         [name(metric), *(shown(one["methods"][method]["mean_absolute_error"], ".3g") for method in causal.METHODS)]
         for metric, one in found["metrics"].items()
     ]
-    lines = [*title, *observed_effects(found), "Mean absolute error of the effects on the scores:", ""]
-    return [*lines, *table(["metric", *causal.METHODS], scores), "", *doubts(found)]
+    lines = [*title, *observed_effects(found, measure), "Mean absolute error of the effects on the scores:", ""]
+    return [*lines, *table(["metric", *causal.METHODS], scores), "", *doubts(found, measure)]
 
 
-def observed_effects(found: Mapping[str, Any]) -> list[str]:
-    """Returns the lines on the design and the effects on accuracy, by every method beside the truth.
+def observed_effects(found: Mapping[str, Any], measure: pipeline.Measure = pipeline.ACCURACY) -> list[str]:
+    """Returns the lines on the design and the effects on performance, by every method beside the truth.
 
     Args:
       found: the observational study of an audit, done.
+      measure: what performance is.
     """
     adjusted = "no set" if found["adjustment_set"] is None else names(found["adjustment_set"]) or "nothing"
     overlap = found["overlap"]
-    accuracy, arms = found["accuracy"], found["arms"]
-    truth = accuracy["truth"]
+    performance, arms = found[measure.key], found["arms"]
+    truth = performance["truth"]
     rows = [["truth", *(f"{one - truth[0]:.3f}" for one in truth[1:]), "", "", "", ""]]
-    for method, one in accuracy["methods"].items():
+    for method, one in performance["methods"].items():
         again = found["repeats"]["methods"].get(method, {})
         repeated = [shown(again.get(field), ".3f") for field in _REPEATED]
         rows.append([method, *(interval(effect) for effect in one["effect"][1:]), f"{one['covered']}", *repeated])
@@ -236,7 +246,7 @@ def observed_effects(found: Mapping[str, Any]) -> list[str]:
         f"largest standardised difference {overlap['imbalance']:.2f}, after weighting "
         f"{overlap['imbalance_weighted']:.2f}.",
         "",
-        "Effect on accuracy against clean:",
+        f"Effect on {escaped(measure.name)} against clean:",
         "",
         *table(head, rows),
         "",
@@ -247,11 +257,12 @@ def _seen(found: Mapping[str, Any]) -> str:
     return f"Each of {found['num_images']} images, drawn at random," if found["drawn"] else "Each image"
 
 
-def doubts(found: Mapping[str, Any]) -> list[str]:
+def doubts(found: Mapping[str, Any], measure: pipeline.Measure = pipeline.ACCURACY) -> list[str]:
     """Returns the lines on refutations and sensitivity.
 
     Args:
       found: the observational study of an audit, done.
+      measure: what performance is.
     """
     method = found["method"].replace("_", " ")
     rows = []
@@ -268,34 +279,43 @@ def doubts(found: Mapping[str, Any]) -> list[str]:
         bias = one["benchmark_bias"]
         bound = "biases it without bound" if bias is None else f"biases it by at most {bias:.3f}"
         twin = f"One as strong as the strongest observed covariate ({name(one['strongest'])}) {bound}."
+    what, means = ("correctness", "accuracies") if measure.is_accuracy else (measure.name, f"means of {measure.name}")
+    ratio = ""
+    if one["e_value"] is not None:
+        ratio = (
+            f" E-value of the ratio of the mean {escaped(means)} by {method}: {interval(one['e_value'])}, the lower "
+            "bound that of the end nearer to 1."
+        )
     return [
         *lines,
         f"Sensitivity: to bring the effect {one['effect']:.3f} of severity {escaped(one['arm'])} (linear regression on "
         "covariates and severities) to 0, an unobserved confounder must explain "
-        f"{100 * one['value']:.0f} % of what is left of both severity and correctness, "
-        f"{100 * one['value_significance']:.0f} % to make it insignificant. {twin} E-value of the ratio of the mean "
-        f"accuracies by {method}: {interval(one['e_value'])}, the lower bound that of the end nearer to 1.",
+        f"{100 * one['value']:.0f} % of what is left of both severity and {escaped(what)}, "
+        f"{100 * one['value_significance']:.0f} % to make it insignificant. {twin}{ratio}",
         "",
     ]
 
 
 def _transfers(found: Sequence[Mapping[str, Any]]) -> list[str]:
     lines = [line for one in found for line in transferred(one)]
-    return ["## Accuracy predicted by maps learned on another run", "", *lines] if lines else []
+    what = measure_of(found[0]).name if found else ""
+    title = f"## {escaped(what[:1].upper() + what[1:])} predicted by maps learned on another run"
+    return [title, "", *lines] if lines else []
 
 
 def transferred(found: Mapping[str, Any]) -> list[str]:
-    """Returns the lines on the accuracy that maps learned on another run predict.
+    """Returns the lines on the performance that maps learned on another run predict.
 
     Args:
       found: what `transfer.transfer` gave.
     """
-    clean = found["clean_accuracy"]
+    measure = measure_of(found)
+    clean, what = found[f"clean_{measure.key}"], escaped(measure.name)
     text = (
-        f"Learned on {name(found['source'])} (clean accuracy {100 * clean['source']:.1f} %), applied here "
-        f"({100 * clean['target']:.1f} %). Errors in points: of the map applied to the score as it is, which reads "
-        "nothing here but what the score reads, and to scores in units of the clean images' spread, with accuracy in "
-        "proportion to the clean one, which reads the labels of the clean images besides; "
+        f"Learned on {name(found['source'])} (clean {what} {measure.shown(clean['source'])}), applied here "
+        f"({measure.shown(clean['target'])}). Errors in {escaped(measure.unit)}: of the map applied to the score as "
+        "it is, which reads nothing here but what the score reads, and to scores in units of the clean images' spread, "
+        f"with {what} in proportion to the clean one, which reads the labels of the clean images besides; "
         f"share of the {100 * found['level']:g} % intervals that hold the truth."
     )
     head = ["score", "learned with", "reads here", "as it is", "bias", "held", "relative to clean", "bias", "held"]
@@ -305,16 +325,16 @@ def transferred(found: Mapping[str, Any]) -> list[str]:
 
 def _transfer_rows(found: Mapping[str, Any]) -> list[tuple[float, list[str]]]:
     """(Smallest error, cells), with what reads the outputs of the networks here."""
-    rows = []
+    rows, measure = [], measure_of(found)
     for one in found["scores"]:
         ways = [one["as_is"], one["relative_to_clean"]]
         same = one["learned_with"] == one["score"]
         of_row = [name(one["score"]), "" if same else name(one["learned_with"]), _reads.in_words(one["reads"])]
-        cells = [*of_row, *_errors(ways[0]), *_errors(ways[1])]
+        cells = [*of_row, *_errors(ways[0], measure), *_errors(ways[1], measure)]
         rows.append((min(way["mean_absolute"] for way in ways if way is not None), cells))
     for one in found["beside"]:
         if one["mean_absolute"] is not None:
-            error, bias, _ = _errors(one)
+            error, bias, _ = _errors(one, measure)
             rows.append(
                 (
                     one["mean_absolute"],
@@ -324,12 +344,12 @@ def _transfer_rows(found: Mapping[str, Any]) -> list[tuple[float, list[str]]]:
     return rows
 
 
-def _errors(one: Mapping[str, Any] | None) -> list[str]:
+def _errors(one: Mapping[str, Any] | None, measure: pipeline.Measure) -> list[str]:
     if one is None:
         return ["-", "", ""]
-    bounds = "" if one["low"] is None else f" [{100 * one['low']:.1f}, {100 * one['high']:.1f}]"
+    bounds = "" if one["low"] is None else f" [{measure.error(one['low'])}, {measure.error(one['high'])}]"
     held = "" if one["coverage"] is None else f"{100 * one['coverage']:.0f} %"
-    return [f"{100 * one['mean_absolute']:.1f}{bounds}", f"{100 * one['bias']:+.1f}", held]
+    return [f"{measure.error(one['mean_absolute'])}{bounds}", measure.error(one["bias"], "+"), held]
 
 
 def _families(families: Mapping[str, Any]) -> list[str]:
@@ -343,12 +363,12 @@ def _families(families: Mapping[str, Any]) -> list[str]:
 
 
 def _effects(audited: Mapping[str, Any]) -> list[str]:
-    effects, trends = audited["effects"], audited["trends"]
+    effects, trends, key = audited["effects"], audited["trends"], measure_of(audited).key
     rows = [
         [name(condition), *(interval(by[condition], "effect", ".3g") for by in effects.values())]
-        for condition in effects[_ACCURACY]
+        for condition in effects[key]
     ]
-    falls = [[name(one), *(shown(by[one], ".2f") for by in trends.values())] for one in trends[_ACCURACY]]
+    falls = [[name(one), *(shown(by[one], ".2f") for by in trends.values())] for one in trends[key]]
     return [
         "",
         "## Average causal effect of every condition, against clean",

@@ -16,7 +16,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from causal_iqa import _files
+from causal_iqa import _files, pipeline
 from causal_iqa.alignment import Interval
 from causal_iqa.causal import DoseResponse
 from causal_iqa.report.tables import Row, cut, sort_rows
@@ -43,12 +43,13 @@ def accuracy_against_quality(
     rho: Mapping[str, float | Interval] | None = None,
     title: str = "",
     columns: int = 4,
+    measure: pipeline.Measure = pipeline.ACCURACY,
 ) -> Figure:
-    """One panel per metric: accuracy over mean score, a point per condition.
+    """One panel per metric: accuracy, or another mean performance, over mean score, a point per condition.
 
     Args:
       quality: metric -> mean score of each condition [C], higher is better; undefined ones are not drawn.
-      accuracy: of each condition [C], in [0, 1].
+      accuracy: of each condition [C], or its mean performance.
       degradations: name of each condition's degradation, C of them.
       severities: of each condition, C of them; larger points are more severe.
       groups: degradation -> group; a group is a colour and its degradations are markers. Without it every
@@ -56,6 +57,7 @@ def accuracy_against_quality(
       rho: metric -> between rho for the panel's title.
       title: over all panels.
       columns: panels in a row.
+      measure: what performance is.
 
     Returns:
       The figure, panels in the order of `quality`.
@@ -82,9 +84,10 @@ def accuracy_against_quality(
             at = (names == name) & np.isfinite(values)
             panel.scatter(values[at], accuracy[at], s=sizes[at], c=colour, marker=marker, alpha=0.75, linewidths=0)
         panel.set_title(_with_rho(metric, (rho or {}).get(metric)), fontsize=_BODY)
-        panel.set_ylim(-0.03, 1.03)
+        if measure.is_share:
+            panel.set_ylim(-0.03, 1.03)
         panel.locator_params(axis="x", nbins=4)
-    _outer_labels(figure, panels, columns, "mean score", "accuracy")
+    _outer_labels(figure, panels, columns, "mean score", measure.name)
     handles = [_handle(name, *look) for name, look in looks.items()]
     shown = np.unique(severities)
     shown = shown[[0, -1]] if len(shown) > 1 else shown

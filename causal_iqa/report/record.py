@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from causal_iqa import InputError, _files, _reads
+from causal_iqa import InputError, _files, _reads, pipeline
 from causal_iqa.report import audit_text, record_audit, tables
 
 _NUMBERS = ("between", "corrected", "within", "pooled")
@@ -105,21 +105,24 @@ def _anchors(summary: Mapping[str, Any], config: Mapping[str, Any]) -> str:
 
 
 def _accuracy(summary: Mapping[str, Any], config: Mapping[str, Any]) -> str:
-    found = [(score, by[_ALL]) for score, by in summary["predicted_accuracy"].items() if _ALL in by]
+    measure = _measure(summary)
+    found = [(score, by[_ALL]) for score, by in summary[f"predicted_{measure.key}"].items() if _ALL in by]
     found = [row for row in found if row[1]["mean_absolute"] is not None and not _SIZE.search(row[0])]
     rows = []
     for score, one in sorted(found, key=lambda row: row[1]["mean_absolute"]):
         family = summary["metrics"].get(score, {"family": "network_output"})["family"].replace("_", " ")
-        bounds = "" if one["low"] is None else f" [{100 * one['low']:.1f}, {100 * one['high']:.1f}]"
+        bounds = "" if one["low"] is None else f" [{measure.error(one['low'])}, {measure.error(one['high'])}]"
         if "reads" not in one:
             raise InputError("run: summary.json was written by an older version; run causal-iqa align on it again")
-        error = f"{100 * one['mean_absolute']:.1f}{bounds}"
+        error = f"{measure.error(one['mean_absolute'])}{bounds}"
         rows.append([audit_text.name(score), family, _reads.in_words(one["reads"]), error])
-    return _table(["score", "family", "reads beside the images", "error in points"], rows)
+    return _table(["score", "family", "reads beside the images", f"error in {audit_text.escaped(measure.unit)}"], rows)
 
 
 def _settings(summary: Mapping[str, Any], config: Mapping[str, Any]) -> str:
-    networks = ", ".join(f"{audit_text.name(k)} ({_clean(v)})" for k, v in summary["networks"].items())
+    networks = ", ".join(
+        f"{audit_text.name(k)} ({_clean(v, _measure(summary))})" for k, v in summary["networks"].items()
+    )
     backbones = audit_text.names(choice["name"] for choice in config["backbones"])
     return (
         f"{summary['num_images']} images of {audit_text.name(config['dataset'].rsplit('/', 1)[-1])}, "
@@ -129,9 +132,15 @@ def _settings(summary: Mapping[str, Any], config: Mapping[str, Any]) -> str:
     )
 
 
-def _clean(network: Mapping[str, Any]) -> str:
-    accuracy = network["clean_accuracy"]
-    return "clean accuracy undefined" if accuracy is None else f"{100 * accuracy:.1f} % clean"
+def _measure(summary: Mapping[str, Any]) -> pipeline.Measure:
+    return pipeline.Measure.from_dict(summary.get("measure"))
+
+
+def _clean(network: Mapping[str, Any], measure: pipeline.Measure) -> str:
+    mean = network[f"clean_{measure.key}"]
+    if mean is None:
+        return f"clean {audit_text.escaped(measure.name)} undefined"
+    return f"{measure.shown(mean)} clean" + ("" if measure.is_accuracy else f" {audit_text.escaped(measure.name)}")
 
 
 _TABLES: Mapping[str, Callable[[Mapping[str, Any], Mapping[str, Any]], str]] = {

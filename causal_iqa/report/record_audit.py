@@ -79,7 +79,7 @@ def implications(audited: Mapping[str, Any]) -> str:
 
 
 def carried(audited: Mapping[str, Any]) -> str:
-    """What share of the effect on accuracy goes with the score, and whether the curves fall together.
+    """What share of the effect on performance goes with the score, and whether the curves fall together.
 
     Args:
       audited: audit.json.
@@ -107,11 +107,12 @@ def observational(audited: Mapping[str, Any]) -> str:
     found = audited["observational"]
     if "reason" in found:
         return f"Not done: {escaped(found['reason'])}."
-    return "\n".join([*words.observed_effects(found), *words.doubts(found)]).rstrip()
+    measure = words.measure_of(audited)
+    return "\n".join([*words.observed_effects(found, measure), *words.doubts(found, measure)]).rstrip()
 
 
 def transfer(audited: Mapping[str, Any]) -> str:
-    """Accuracy predicted by maps learned on other runs.
+    """Performance predicted by maps learned on other runs.
 
     Args:
       audited: audit.json.

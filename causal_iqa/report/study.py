@@ -37,7 +37,9 @@ def render(found: Findings, *, level: float = 0.95) -> dict[str, figures.Figure]
 
 def _bars(found: Findings, level: float) -> figures.Figure:
     rows = _aligned_rows(found)
-    return figures.alignment_bars(rows, title="How well each metric predicts correctness (Spearman)", level=level)
+    return figures.alignment_bars(
+        rows, title=f"How well each metric predicts {_of_one(found.measure)} (Spearman)", level=level
+    )
 
 
 def _against_quality(found: Findings, level: float) -> figures.Figure:
@@ -52,24 +54,34 @@ def _against_quality(found: Findings, level: float) -> figures.Figure:
         [condition.severity for condition in found.conditions],
         groups={condition.degradation: condition.group for condition in found.conditions},
         rho={row.metric: row.alignment.between for row in shown},
-        title="Accuracy (mean over networks) against mean quality, a point per condition",
+        title=f"{_capital(found.measure)} (mean over networks) against mean quality, a point per condition",
+        measure=found.measure,
     )
 
 
 def _doses(found: Findings, level: float) -> figures.Figure:
     best = [row.metric for row in _aligned_rows(found)[:_DOSE_METRICS]]
     return figures.dose_response(
-        {name: found.doses[name] for name in ("accuracy", *best) if name in found.doses},
+        {name: found.doses[name] for name in (found.measure.key, *best) if name in found.doses},
         normalise=True,
         ylabel="from worst to best",
-        title="Accuracy and the best metrics over severity",
+        title=f"{_capital(found.measure)} and the best metrics over severity",
     )
+
+
+def _capital(measure: pipeline.Measure) -> str:
+    return f"{measure.name[:1].upper()}{measure.name[1:]}"
+
+
+def _of_one(measure: pipeline.Measure) -> str:
+    """What performance is of one image."""
+    return "correctness" if measure.is_accuracy else measure.name
 
 
 # name -> (caption, how it is drawn), in the order of the page.
 _FIGURES: Mapping[str, tuple[str, Callable[[Findings, float], figures.Figure]]] = {
     "alignment_bars": ("The three rank correlations, with intervals for other images under these conditions", _bars),
-    "accuracy_against_quality": ("Accuracy against mean quality", _against_quality),
+    "accuracy_against_quality": ("{measure} against mean quality", _against_quality),
     "dose_response": ("Dose-response curves, each scaled to its own range", _doses),
 }
 
@@ -125,16 +137,20 @@ def write(
     _files.write_json(folder / "summary.json", summary.summary(config, table, found, judged), root=folder, sealed=True)
     for name, png in pictures.items():
         _files.write_atomically(folder / "figures" / f"{name}.png", png, root=folder)
-    shown = {name: html.Figure(png, _FIGURES[name][0]) for name, png in pictures.items()}
+    shown = {
+        name: html.Figure(png, _FIGURES[name][0].format(measure=_capital(found.measure)))
+        for name, png in pictures.items()
+    }
     missing = _missing(found.failures)
     doubts = [warning for one in judged for warning in one.warnings]
     content = html.page(
-        f"Quality and accuracy on {config.dataset}",
+        f"Quality and {found.measure.name} on {config.dataset}",
         [
             *([html.Section("Missing", [html.Text("\n".join(missing), fixed=True)])] if missing else []),
             html.Section("Networks", [html.Text(of_networks + _lines(doubts), fixed=True)]),
             html.Section(
-                "How well each metric predicts accuracy", [html.Text(text, fixed=True), *_of(shown, "alignment_bars")]
+                f"How well each metric predicts {found.measure.name}",
+                [html.Text(text, fixed=True), *_of(shown, "alignment_bars")],
             ),
             html.Section("Condition by condition", _of(shown, "accuracy_against_quality", "dose_response")),
             *sections,
@@ -190,13 +206,15 @@ def _write_failures(folder: pathlib.Path, failures: Sequence[parts.Failure]) -> 
 def _accuracy_sections(found: Findings, level: float) -> list[html.Section]:
     sections = []
     if found.predicted:
-        text = accuracy.accuracy_table(found.predicted, found.families, level=level)
+        measure = found.measure
+        text = accuracy.accuracy_table(found.predicted, found.families, measure=measure, level=level)
         words = (
-            "Accuracy of each condition, mean over the networks, predicted without its degradation and without its "
-            "images; errors in points. Rivals of the family network output run the networks that are judged. The "
-            "letters say all that is read beside the judged images, for the score and for the map to accuracy."
+            f"{_capital(measure)} of each condition, mean over the networks, predicted without its degradation and "
+            f"without its images; errors in {measure.unit}. Rivals of the family network output run the networks that "
+            "are judged. The letters say all that is read beside the judged images, for the score and for the map to "
+            f"{measure.name}."
         )
-        sections.append(html.Section("Accuracy predicted", [html.Text(words), html.Text(text, fixed=True)]))
+        sections.append(html.Section(f"{_capital(measure)} predicted", [html.Text(words), html.Text(text, fixed=True)]))
     if found.gains:
         text = tables.gains_table(found.gains, found.like_these.gains, level=level)
         words = (

@@ -31,7 +31,8 @@ def summary(
       judged: what `networks.judged_networks` gave; by default with as many classes as the labels have.
 
     Returns:
-      {"schema": 1, "networks", "metrics", "predicted_accuracy", "num_images", "conditions", "skipped", "undefined",
+      {"schema": 1, "networks", "metrics", "measure", "predicted_accuracy" (of another measure "predicted_performance"),
+      "num_images", "conditions", "skipped", "undefined",
       "notes", "failed"}; "clean/0" is among the conditions and accuracies, and is left out of the alignment numbers. A
       metric has "family", "reads" (identifiers), "alignment", "alignment_like_these", "reliability", "desiderata",
       "trend" and "warnings", and where they exist "measures", "null", "gains" and "against_best_conventional", all but
@@ -48,7 +49,8 @@ def summary(
         "schema": SCHEMA,
         "networks": {one.clean.network: one.as_dict() for one in judged},
         "metrics": {name: _metric(found, name) for name in found.alignments},
-        "predicted_accuracy": {
+        "measure": found.measure.as_dict(),
+        f"predicted_{found.measure.key}": {
             name: {
                 network: predictions.as_dict(one, [condition.name for condition in found.conditions])
                 for network, one in by.items()

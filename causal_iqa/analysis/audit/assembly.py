@@ -70,8 +70,9 @@ def audit(
 
     Returns:
       {"schema": 3, "desiderata", "families", "graph_tests", "effects", "trends", "dose_alignment", "observational",
-      "mediation", ...}. Effects are E[value | do(condition)] - E[value | do(clean)], higher always better, "accuracy"
-      the mean over the networks; a metric without a score on clean images is compared with the mildest conditions.
+      "mediation", ...}. Effects are E[value | do(condition)] - E[value | do(clean)], higher always better, "accuracy",
+      or "performance" of another measure, the mean over the networks; a metric without a score on clean images is
+      compared with the mildest conditions.
     """
     data = gather(run, found)
 
@@ -83,7 +84,8 @@ def audit(
     return {
         "schema": SCHEMA,
         "networks": [choice.name for choice in run.config.networks],
-        "clean_accuracy": {one.clean.network: number(one.clean.accuracy) for one in judged},
+        "measure": data.measure.as_dict(),
+        f"clean_{data.measure.key}": {one.clean.network: number(one.clean.mean) for one in judged},
         "warnings": [warning for one in judged for warning in one.warnings],
         "level": run.config.level,
         "num_images": len(data.labels),

@@ -9,7 +9,6 @@ import numpy as np
 from causal_iqa import causal, pipeline
 from causal_iqa.analysis import findings
 
-ACCURACY = "accuracy"
 # Of the observational study and the mediation; the study's own number serves its effects.
 MOST_RESAMPLES = 200
 
@@ -17,10 +16,11 @@ MOST_RESAMPLES = 200
 class AuditData(NamedTuple):
     """C degraded conditions, N images, K networks; scores are turned so that higher is better.
 
-    outcomes: metric, and "accuracy" (mean correctness of the networks) -> [C, N].
+    outcomes: metric, and `measure.key` (mean performance of the networks) -> [C, N].
     clean: the same of the clean images, [N]; NaN where there is no score.
     images: column of things that are fixed for an image -> [N]: label, clean scores.
     rows: column of the table under degraded conditions -> [C, N].
+    measure: what performance is.
     """
 
     config: pipeline.StudyConfig
@@ -32,11 +32,12 @@ class AuditData(NamedTuple):
     outcomes: Mapping[str, np.ndarray]
     clean: Mapping[str, np.ndarray]
     rows: Mapping[str, np.ndarray]
+    measure: pipeline.Measure = pipeline.ACCURACY
 
     @property
     def metrics(self) -> tuple[str, ...]:
         """Returns the names of the metrics."""
-        return tuple(name for name in self.outcomes if name != ACCURACY)
+        return tuple(name for name in self.outcomes if name != self.measure.key)
 
     @property
     def num_resamples(self) -> int:
@@ -62,8 +63,10 @@ def gather(run: pipeline.Run, found: findings.Findings) -> AuditData:
     """
     config, table = run.config, run.table
     clean_row = next(i for i, condition in enumerate(table.conditions) if condition.severity == 0)
-    correct = {choice.name: table.columns[f"{choice.name}/correct"][clean_row] for choice in config.networks}
-    outcomes = {ACCURACY: found.performance[pipeline.ALL_NETWORKS]}
+    names = [choice.name for choice in config.networks]
+    rows = pipeline.performance_rows(table, names, found.measure)
+    clean = {name: values[clean_row] for name, values in rows.items()}
+    outcomes = {found.measure.key: found.performance[pipeline.ALL_NETWORKS]}
     outcomes |= {metric: by[pipeline.ALL_NETWORKS] for metric, by in found.scores.items()}
     degraded = np.array([condition.severity > 0 for condition in table.conditions])
     return AuditData(
@@ -75,10 +78,11 @@ def gather(run: pipeline.Run, found: findings.Findings) -> AuditData:
         labels=np.asarray(table.labels),
         outcomes=outcomes,
         clean={
-            ACCURACY: pipeline.mean_over_networks(correct),
+            found.measure.key: pipeline.mean_over_networks(clean),
             **{metric: by[pipeline.ALL_NETWORKS] for metric, by in found.clean.items()},
         },
         rows={name: values[degraded] for name, values in table.columns.items()},
+        measure=found.measure,
     )
 
 

@@ -3,11 +3,11 @@
 from typing import Any
 
 from causal_iqa import _keys, causal
-from causal_iqa.analysis.audit.data import ACCURACY, AuditData, Progress, interval, intervals, number
+from causal_iqa.analysis.audit.data import AuditData, Progress, interval, intervals, number
 
 
 def dose_alignment(data: AuditData, *, progress: Progress | None = None) -> dict[str, Any]:
-    """Compares the dose-response curves of every metric with that of accuracy.
+    """Compares the dose-response curves of every metric with that of performance.
 
     Args:
       data: of the run.
@@ -22,10 +22,10 @@ def dose_alignment(data: AuditData, *, progress: Progress | None = None) -> dict
         each, mean = causal.align_doses(
             key,
             data.outcomes[metric],
-            data.outcomes[ACCURACY],
+            data.outcomes[data.measure.key],
             data.degradations,
             data.severities,
-            clean=(data.clean[metric], data.clean[ACCURACY]),
+            clean=(data.clean[metric], data.clean[data.measure.key]),
             num_resamples=data.num_resamples,
             level=data.config.level,
         )
@@ -36,7 +36,7 @@ def dose_alignment(data: AuditData, *, progress: Progress | None = None) -> dict
 
 
 def mediation(data: AuditData, *, progress: Progress | None = None) -> dict[str, Any]:
-    """Splits the effect of every condition on accuracy by what every metric carries.
+    """Splits the effect of every condition on performance by what every metric carries.
 
     Args:
       data: of the run.
@@ -53,10 +53,10 @@ def mediation(data: AuditData, *, progress: Progress | None = None) -> dict[str,
         one = causal.mediate(
             key,
             data.outcomes[metric],
-            data.outcomes[ACCURACY],
+            data.outcomes[data.measure.key],
             data.degradations,
             data.severities,
-            clean=(data.clean[metric], data.clean[ACCURACY]),
+            clean=(data.clean[metric], data.clean[data.measure.key]),
             num_resamples=data.num_resamples // 2,
             level=data.config.level,
         )

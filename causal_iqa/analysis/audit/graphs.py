@@ -10,7 +10,7 @@ from scipy import stats
 
 from causal_iqa import _keys, alignment, causal
 from causal_iqa.analysis import findings
-from causal_iqa.analysis.audit.data import ACCURACY, AuditData, Progress, node_name, number
+from causal_iqa.analysis.audit.data import AuditData, Progress, node_name, number
 
 ALPHA = 0.05
 # One row a condition is tested in strata, so there must be company.
@@ -28,7 +28,7 @@ def graph_tests(
 ) -> dict[str, Any]:
     """Tests every implication of every graph that the columns can test.
 
-    Nodes with a column: C (degradation and severity), Y (label), M (mean correctness), Q (each metric in turn);
+    Nodes with a column: C (degradation and severity), Y (label), M (mean performance), Q (each metric in turn);
     degradation, severity, every column of the table with other signs as underscores (resnet_correct), every metric by
     its name, and its score of the clean image as clean_NAME. All others are latent.
 
@@ -101,7 +101,7 @@ def evidence(tested: Mapping[str, Any], data: AuditData) -> dict[str, causal.Evi
         signs[metric] = causal.common_sign_test(
             key,
             data.outcomes[metric][:, some],
-            data.outcomes[ACCURACY][:, some],
+            data.outcomes[data.measure.key][:, some],
             num_permutations=num_permutations,
         )
     falling, page = _corrected(falling), _corrected(page)
@@ -169,7 +169,7 @@ def _columns(data: AuditData, conditions: np.ndarray, images: np.ndarray) -> dic
         "degradation": causal.Column(degradation),
         "severity": causal.numeric_column(severity),
         "Y": causal.Column(data.labels[images]),
-        "M": causal.numeric_column(data.outcomes[ACCURACY][conditions, images]),
+        "M": causal.numeric_column(data.outcomes[data.measure.key][conditions, images]),
     }
 
 
@@ -177,7 +177,7 @@ def _tables(data: AuditData, metric: str | None) -> dict[str, np.ndarray]:
     """Node -> [C, N], or [N] where the condition does not change it."""
     tables = {node_name(name): values for name, values in {**data.rows, **data.outcomes}.items()}
     tables |= {f"clean_{node_name(name)}": values for name, values in data.clean.items()}
-    tables |= {"M": data.outcomes[ACCURACY], "Y": np.asarray(data.labels)}
+    tables |= {"M": data.outcomes[data.measure.key], "Y": np.asarray(data.labels)}
     return tables if metric is None else tables | {"Q": data.outcomes[metric]}
 
 

@@ -7,7 +7,7 @@ import jax
 import numpy as np
 
 from causal_iqa import _keys, causal
-from causal_iqa.analysis.audit.data import ACCURACY, AuditData, Progress, interval, number
+from causal_iqa.analysis.audit.data import AuditData, Progress, interval, number
 
 _STRENGTH = 1.0
 _REPEATS = 60
@@ -26,7 +26,7 @@ def observational_study(data: AuditData, *, progress: Progress | None = None) ->
     """Draws one condition for each image, hard scenes meeting severe ones, and estimates the effects of severity.
 
     Hardness is what the label (where there are five images of a class on average) and up to two clean no-reference
-    scores say of the mean accuracy of an image over all conditions: confounding made to hurt. The arms are clean and
+    scores say of the mean performance of an image over all conditions: confounding made to hurt. The arms are clean and
     the severities, or ranges of severities where there are few images.
 
     Args:
@@ -35,9 +35,9 @@ def observational_study(data: AuditData, *, progress: Progress | None = None) ->
 
     Returns:
       JSON values: {"reason"} alone where it cannot be done, else {"num_images", "drawn", "arms", "factors", "graph",
-      "adjustment_set", "overlap", "method", "accuracy", "metrics", "skipped", "repeats", "refutations",
-      "sensitivity"}. "method" is the one whose effect is refuted and has the E-value. In "repeats" the method
-      "incomplete" is the regression without the clean scores (without all, where there is no label).
+      "adjustment_set", "overlap", "method", "accuracy" or "performance", "metrics", "skipped", "repeats",
+      "refutations", "sensitivity"}. "method" is the one whose effect is refuted and has the E-value. In "repeats" the
+      method "incomplete" is the regression without the clean scores (without all, where there is no label).
     """
     drawn = len(data.labels) > _MOST_IMAGES
     if drawn:
@@ -48,15 +48,15 @@ def observational_study(data: AuditData, *, progress: Progress | None = None) ->
         return {"reason": f"{num_images} images, fewer than {_LEAST_PER_ARM} for each of two arms"}
     arms, levels = _arms(data.severities, num_images)
     tables = {name: np.vstack([data.clean[name], values]) for name, values in data.outcomes.items()}
-    accuracy = tables[ACCURACY]
-    factors = _factors(data, accuracy)
+    performance = tables[data.measure.key]
+    factors = _factors(data, performance)
     classes = len(np.unique(data.labels))
     labels = data.labels if 1 < classes <= num_images // _LEAST_PER_CLASS else None
     if labels is None and not factors:
         return {"reason": "no label and no clean score varies, so nothing can confound"}
     design = causal.design(labels, factors)
     x = design.x
-    hardness = -x @ np.linalg.lstsq(x, accuracy.mean(axis=0), rcond=None)[0]
+    hardness = -x @ np.linalg.lstsq(x, performance.mean(axis=0), rcond=None)[0]
     propensities = causal.severity_propensities(hardness, arms, strength=_STRENGTH)
     key_draw, key_fit, key_refute = jax.random.split(_keys.named(data.config.seed, "audit, observational study"), 3)
     conditions = causal.observe(key_draw, propensities)
@@ -74,7 +74,7 @@ def observational_study(data: AuditData, *, progress: Progress | None = None) ->
             skipped[name] = "not defined under every condition"
     short = causal.covariates(labels) if factors and labels is not None else np.ones((num_images, 1))
     graph, adjusted = _graph(factors, labels is not None)
-    outcome = accuracy[conditions, rows]
+    outcome = performance[conditions, rows]
     return {
         "num_images": num_images,
         "drawn": drawn,
@@ -86,12 +86,12 @@ def observational_study(data: AuditData, *, progress: Progress | None = None) ->
         "adjustment_set": adjusted,
         "overlap": _overlap(treatment, assigned, x),
         "method": causal.DEFAULT_METHOD,
-        "accuracy": metrics.pop(ACCURACY),
+        data.measure.key: metrics.pop(data.measure.key),
         "metrics": metrics,
         "skipped": skipped,
-        "repeats": _repeat(key_draw, propensities, arms, (x, short), accuracy, progress),
+        "repeats": _repeat(key_draw, propensities, arms, (x, short), performance, progress),
         "refutations": _refutations(key_refute, assigned, outcome, data.config.level),
-        "sensitivity": _sensitivity(assigned, design, outcome, levels, data.config.level),
+        "sensitivity": _sensitivity(assigned, design, outcome, levels, data),
     }
 
 
@@ -107,9 +107,9 @@ def _arms(severities: np.ndarray, num_images: int) -> tuple[np.ndarray, list[str
     return np.concatenate([[0], 1 + group[place]]), names
 
 
-def _factors(data: AuditData, accuracy: np.ndarray) -> dict[str, np.ndarray]:
-    """The clean no-reference scores that go most with the accuracy of an image."""
-    mean = accuracy.mean(axis=0)
+def _factors(data: AuditData, performance: np.ndarray) -> dict[str, np.ndarray]:
+    """The clean no-reference scores that go most with the performance of an image."""
+    mean = performance.mean(axis=0)
     found = {}
     for metric in data.metrics:
         values = data.clean[metric]
@@ -148,18 +148,18 @@ def _overlap(treatment: np.ndarray, assigned: causal.Assignment, x: np.ndarray) 
     return {**found._asdict(), "effective_share": [number(share) for share in found.effective_share]}
 
 
-def _repeat(key, propensities, arms, designs, accuracy, progress) -> dict[str, Any]:
+def _repeat(key, propensities, arms, designs, performance, progress) -> dict[str, Any]:
     """Bias and error of the estimated effects over fresh draws; "incomplete" adjusts for too little."""
-    truth = causal.true_means(accuracy, arms)
+    truth = causal.true_means(performance, arms)
     truth = (truth - truth[0])[1:]
-    num_arms, rows = int(arms.max()) + 1, np.arange(accuracy.shape[1])
+    num_arms, rows = int(arms.max()) + 1, np.arange(performance.shape[1])
     errors: dict[str, list[np.ndarray]] = {method: [] for method in (*causal.METHODS, "incomplete")}
     x, short = designs
     for repeat in range(_REPEATS):
         conditions = causal.observe(jax.random.fold_in(key, repeat + 1), propensities)
         treatment = arms[conditions]
         if (np.bincount(treatment, minlength=num_arms) > 1).all():
-            outcome = accuracy[conditions, rows]
+            outcome = performance[conditions, rows]
             found = causal.arm_means(causal.assign(key, treatment, x, num_arms, num_resamples=0), outcome)
             fewer = causal.assign(key, treatment, short, num_arms, num_resamples=0)
             found["incomplete"] = causal.arm_means(fewer, outcome)["regression"]
@@ -191,7 +191,9 @@ def _refutations(key, assigned: causal.Assignment, outcome, level) -> list[dict[
     ]
 
 
-def _sensitivity(assigned: causal.Assignment, design: causal.Design, outcome, levels, level) -> dict[str, Any]:
+def _sensitivity(
+    assigned: causal.Assignment, design: causal.Design, outcome, levels, data: AuditData
+) -> dict[str, Any]:
     """Of the effect of the most severe arm against clean; the other arms are adjusted for."""
     worst, treatment = len(levels) - 1, assigned.treatment
     others = (treatment[:, None] == np.arange(1, worst)).astype(np.float64)
@@ -199,7 +201,7 @@ def _sensitivity(assigned: causal.Assignment, design: causal.Design, outcome, le
     if len(x) < _LEAST_PER_COVARIATE * x.shape[1]:
         return {"reason": f"{len(x)} images for {x.shape[1]} covariates and severities"}
     groups = np.r_[design.groups, np.full(worst - 1, -1)]
-    found = causal.robustness(treatment == worst, x, outcome, groups=groups, alpha=1 - level)
+    found = causal.robustness(treatment == worst, x, outcome, groups=groups, alpha=1 - data.config.level)
     risks = causal.arm_means(assigned, outcome)[causal.DEFAULT_METHOD]
     fields = ("effect", "standard_error", "value", "value_significance", "benchmark_bias")
     return {
@@ -207,5 +209,8 @@ def _sensitivity(assigned: causal.Assignment, design: causal.Design, outcome, le
         **{name: number(getattr(found, name)) for name in fields},
         "strongest": design.names[found.strongest] if found.strongest >= 0 else None,
         "benchmark": [number(share) for share in found.benchmark],
-        "e_value": interval(causal.e_value_of_resamples(risks[:, worst], risks[:, 0], level=level)),
+        # A ratio of risks, which only shares are.
+        "e_value": interval(causal.e_value_of_resamples(risks[:, worst], risks[:, 0], level=data.config.level))
+        if data.measure.is_share
+        else None,
     }

@@ -1,0 +1,250 @@
+"""Writes docs/study_tasks.md: segmentation and detection under 19 degradations at 5 severities, one command.
+
+  python -m benchmarks.study_tasks --output_dir=results/tasks --page=docs/study_tasks.md
+
+Photographs of the shared folder, stretched to a square of 352 pixels; DeepLabV3 sees them at 513, FastestDet as they
+are. Both networks run on the very images that the study scores (`pipeline.degraded_images`); their predictions are kept
+image by image, so a run that was killed goes on. Quality is scored once, and each performance is then put beside it
+(`pipeline.attach`). Needs the extras onnx, tflite and imagenet.
+"""
+
+import csv
+import pathlib
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import PIL.Image
+from absl import app, flags, logging
+
+from benchmarks import coco_networks
+from causal_iqa import _files, backbones, data, images, pipeline, tasks
+from causal_iqa.analysis import findings
+from causal_iqa.report import record
+from causal_iqa.report import study as study_report
+from tests import shared
+
+_OUTPUT_DIR = flags.DEFINE_string("output_dir", "results/tasks", "Where predictions, runs and reports go.")
+_PAGE = flags.DEFINE_string("page", "docs/study_tasks.md", "The page whose tables are filled in.")
+_NUM_IMAGES = flags.DEFINE_integer("num_images", None, "So many photographs, those with masks first; all by default.")
+
+SIDE = 352
+_MOST_BOXES = 64
+_SLOTS = 100
+# Name of the run -> network, what reports call its performance.
+RUNS = {
+    "segmentation": ("deeplab", "mean IoU"),
+    "detection": ("fastestdet", "AP at IoU .5"),
+    "detection_f1": ("fastestdet", "F1 at IoU .5"),
+}
+
+
+def photographs() -> data.AnnotatedSource:
+    """The photographs with their boxes."""
+    root = shared.ROOT / "data" / "coco128"
+    return data.open_boxes(root / "images", root / "boxes", root / "box_classes.txt", max_pixels=data.MAX_PIXELS)
+
+
+def mask_of(image_id: str) -> np.ndarray | None:
+    """The mask of a photograph in the 21 classes of VOC at the side of DeepLab, -1 where it is not known; or None."""
+    root = shared.ROOT / "data" / "coco128"
+    path = root / "masks" / pathlib.PurePath(image_id).with_suffix(".png").name
+    if not path.exists():
+        return None
+    label = np.full(256, -1, np.int32)
+    with open(root / "mask_classes.csv", newline="") as file:
+        for row in csv.DictReader(file):
+            label[int(row["mask_value"])] = int(row["voc_label"])
+    label[[0, 255]] = -1
+    side = coco_networks.DEEPLAB_SIDE
+    with PIL.Image.open(path) as mask:
+        return label[np.asarray(mask.resize((side, side), PIL.Image.Resampling.NEAREST))]
+
+
+def order(source: data.AnnotatedSource) -> list[int]:
+    """Places of the photographs, those with masks first, then by a hash of their names."""
+    masked = {id: mask_of(id) is not None for id in source.images.paths}
+    key = [(not masked[id], zlib.crc32(id.encode())) for id in source.images.paths]
+    return sorted(range(len(source)), key=key.__getitem__)
+
+
+def study_config(performance: str, name: str = RUNS["detection"][1]) -> pipeline.StudyConfig:
+    """The study of one performance."""
+    root = shared.ROOT / "data"
+    return pipeline.StudyConfig(
+        dataset=f"boxes:{root / 'coco128' / 'images'}",
+        annotations=str(root / "coco128" / "boxes"),
+        classes=str(root / "coco128" / "box_classes.txt"),
+        image_size=SIDE,
+        num_images=None,
+        performance=performance,
+        performance_name=name,
+        performance_range=(0.0, 1.0),
+        backbones=(pipeline.NetworkChoice.parse("efficientnet_lite0"),),
+        anchor_dataset=f"folder:{root / 'imagenet_sample' / 'validation'}",
+        anchor_classes=str(root / "imagenet_sample" / "imagenet_wnids.txt"),
+        num_anchors=350,
+    )
+
+
+def predict(folder: pathlib.Path, source: data.AnnotatedSource, chosen: Sequence[int]) -> None:
+    """Runs both networks on every image under every condition, and keeps what they predict.
+
+    Args:
+      folder: ID.npz holds "det", raw outputs float16 [C, 85, 22, 22], and "seg", masks uint8 [C, 513, 513].
+      source: the photographs.
+      chosen: places of them.
+    """
+    side = coco_networks.DEEPLAB_SIDE
+    seen = [backbones.Preprocessing(s, 1.0, (0.0,) * 3, (1.0,) * 3, smallest=s, fixed_size=True) for s in (side, SIDE)]
+    weights = shared.ROOT / "weights" / "coco"
+    segment = backbones.tflite_runner(weights / "deeplabv3_mnv2_pascal_quant.tflite", seen[0])
+    detect = backbones.onnx_runner(weights / "FastestDet.onnx", seen[1], channels="BGR")
+    enlarge = jax.jit(lambda x: images.resize(x, side, side, "bilinear"))
+    config = study_config("-")
+    missing = [i for i in chosen if not (folder / f"{source.id(i)}.npz").exists()]
+    for done, (image_id, degraded) in enumerate(pipeline.degraded_images(config, source, missing, SIDE), 1):
+        found = {"det": np.concatenate([detect.run(x[None])[0] for x in degraded]).astype(np.float16)}
+        if mask_of(image_id) is not None:
+            masks = [segment.run(np.asarray(enlarge(x))[None])[0] for x in degraded]
+            found["seg"] = np.concatenate(masks).astype(np.uint8)
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / f"{image_id}.part"
+        with open(path, "wb") as file:
+            np.savez_compressed(file, **found)
+        path.rename(folder / f"{image_id}.npz")
+        logging.info("predictions: %d of %d images", done, len(missing))
+
+
+class Judge:
+    """Performances of one photograph under all conditions, and what its set is made of."""
+
+    def __init__(self) -> None:
+        count = coco_networks.VOC_CLASSES
+        self.pixels = jax.jit(jax.vmap(lambda p, t: tasks.class_pixels(p, t, num_classes=count), in_axes=(0, None)))
+        of_all = {"in_axes": (0, None, None)}
+        precision = lambda d, t, c: tasks.average_precision(d, t, c, num_classes=coco_networks.COCO_CLASSES)  # noqa: E731
+        self.precision = jax.jit(jax.vmap(precision, **of_all))
+        self.f1 = jax.jit(jax.vmap(tasks.box_f1, **of_all))
+        self.match = jax.jit(jax.vmap(tasks.match_boxes, **of_all))
+
+    def masks(self, predicted: np.ndarray, mask: np.ndarray) -> tasks.ClassPixels:
+        """Pixels of every class [C, K]."""
+        return jax.device_get(self.pixels(jnp.asarray(predicted, jnp.int32), mask))
+
+    def boxes(self, raw: np.ndarray, truth: data.Boxes) -> dict[str, np.ndarray]:
+        """Average precision, F1 and matches [C, ...]."""
+        padded = backbones.padded_detections([coco_networks.decode(one) for one in raw], most=_SLOTS)
+        boxes, classes = np.zeros((_MOST_BOXES, 4), np.float32), np.full(_MOST_BOXES, -1, np.int32)
+        boxes[: len(truth.classes)], classes[: len(truth.classes)] = truth
+        given = tasks.Detections(*padded), boxes, classes
+        found = {"detection": self.precision(*given), "detection_f1": self.f1(*given), "matches": self.match(*given)}
+        return jax.device_get(found)
+
+
+def performances(folder: pathlib.Path, source: data.AnnotatedSource, chosen: Sequence[int]) -> Iterator[tuple]:
+    """Yields (id, {run: performance [C]}, pixels [C, K] or None, matches, classes of the truth) of every photograph."""
+    judge = Judge()
+    for index in chosen:
+        image_id = source.id(index)
+        with np.load(folder / f"{image_id}.npz") as kept:
+            truth = source.target(index).boxes
+            found = judge.boxes(kept["det"], truth)
+            matches, pixels = found.pop("matches"), None
+            if "seg" in kept:
+                pixels = judge.masks(kept["seg"], mask_of(image_id))
+                found["segmentation"] = np.asarray(tasks.mean_iou(pixels))
+        yield image_id, found, pixels, matches, truth.classes
+
+
+def set_numbers(rows: Sequence[tuple], num_conditions: int) -> dict[str, np.ndarray]:
+    """mIoU and mAP of the whole set under every condition [C]."""
+    pixels = [row[2] for row in rows if row[2] is not None]
+    whole = tasks.ClassPixels(*(np.sum([getattr(one, field) for one in pixels], axis=0) for field in pixels[0]._fields))
+    num_true = np.bincount(np.concatenate([row[4] for row in rows]), minlength=coco_networks.COCO_CLASSES)
+    precision = []
+    for c in range(num_conditions):
+        parts = [
+            np.concatenate([getattr(row[3], field)[c] for row in rows]) for field in ("scores", "classes", "found")
+        ]
+        precision.append(np.nanmean(tasks.set_average_precision(*parts, num_true)))
+    return {"mIoU": np.asarray(tasks.mean_iou(whole)), "mAP": np.array(precision)}
+
+
+def write_tables(folder: pathlib.Path, rows: Sequence[tuple], conditions: Sequence[str]) -> dict[str, pathlib.Path]:
+    """Writes a table of performance for every run."""
+    paths = {}
+    for run, (network, _) in RUNS.items():
+        paths[run] = folder / f"{run}.csv"
+        with open(paths[run], "w", newline="") as file:
+            table = csv.writer(file)
+            table.writerow(("image_id", "condition", "network", "performance"))
+            for image_id, found, *_ in rows:
+                for condition, value in zip(conditions, found.get(run, ()), strict=run in found):
+                    table.writerow((image_id, condition, network, f"{value:.7g}" if np.isfinite(value) else ""))
+    return paths
+
+
+def report(
+    folder: pathlib.Path,
+    paths: Mapping[str, pathlib.Path],
+    config: pipeline.StudyConfig,
+    columns: Sequence[pipeline.Column],
+    scores: pipeline.ScoreTable,
+    details: Mapping,
+) -> None:
+    """Analyses every run and writes its report."""
+    for run, (_, name) in RUNS.items():
+        own = study_config(str(paths[run]), name)
+        own, table = pipeline.attach(own, scores, pipeline.read_table(paths[run], bounds=(0.0, 1.0)))
+        names = tuple(choice.name for choice in own.networks)
+        placed = [pipeline.Column(**{**vars(column), "networks": names}) for column in columns]
+        found = findings.analyse(own, placed, table)
+        place = folder / run
+        place.mkdir(parents=True, exist_ok=True)
+        _files.write_json(place / "config.json", {"config": own.to_json(), **details})
+        logging.info("%s\n%s", run, study_report.write(place, own, table, found, details))
+
+
+def set_table(numbers: Mapping[str, np.ndarray], rows: Sequence[tuple], conditions: Sequence[str]) -> str:
+    """Means over images beside the numbers of the set, clean and in the mean of the degraded conditions."""
+    lines = ["| performance | clean | mean of the conditions |", "|---|---|---|"]
+    clean = conditions.index("clean/0")
+
+    def line(name: str, values: np.ndarray) -> str:
+        return f"| {name} | {values[clean]:.3f} | {np.nanmean(np.delete(values, clean)):.3f} |"
+
+    for run, (network, name) in RUNS.items():
+        values = np.array([found[run] for _, found, *_ in rows if run in found])
+        lines.append(line(f"{name}, mean of {len(values)} images ({network})", np.nanmean(values, axis=0)))
+    return "\n".join([*lines, *(line(f"{name} of the set", values) for name, values in numbers.items())])
+
+
+def fill(page: pathlib.Path, folder: pathlib.Path, sets: str) -> None:
+    """Puts the tables of the runs into the page."""
+    text = record.fill(page.read_text("utf-8"), {run: record.read(folder / run) for run in RUNS})
+    start, end = "<!-- sets -->\n", "\n<!-- sets end -->"
+    first, last = text.index(start) + len(start), text.index(end)
+    _files.write_text(page, text[:first] + sets + text[last:])
+
+
+def main(_: Sequence[str]) -> None:
+    """Photographs -> predictions -> performances -> quality -> reports and page."""
+    folder = pathlib.Path(_OUTPUT_DIR.value)
+    source = photographs()
+    chosen = order(source)[: _NUM_IMAGES.value]
+    predict(folder / "predictions", source, chosen)
+    conditions = [condition.name for condition in study_config("-").conditions]
+    rows = list(performances(folder / "predictions", source, chosen))
+    paths = write_tables(folder, rows, conditions)
+    study = pipeline.prepare(study_config(str(paths["detection_f1"])))
+    output = pipeline.Store(folder / "quality", study.config, study.provenance, study.details)
+    scores = pipeline.run(study, output, progress=lambda done, total: logging.info("quality: %d of %d", done, total))
+    report(folder, paths, study.config, [scorer.column for scorer in study.scorers], scores, study.details)
+    fill(pathlib.Path(_PAGE.value), folder, set_table(set_numbers(rows, len(conditions)), rows, conditions))
+
+
+if __name__ == "__main__":
+    app.run(main)

@@ -1,0 +1,41 @@
+"""The very images that a study scores, for networks that are run elsewhere and come back as a table of performance."""
+
+import functools
+from collections.abc import Iterator, Sequence
+
+import jax
+import numpy as np
+
+from causal_iqa import data, images
+from causal_iqa.pipeline import program
+from causal_iqa.pipeline.config import StudyConfig
+
+
+def degraded_images(
+    config: StudyConfig, source: data.Source, indices: Sequence[int] | np.ndarray, image_size: int, *, workers: int = 2
+) -> Iterator[tuple[str, np.ndarray]]:
+    """Degrades images as a study does, from the same keys: one after the other, under all its conditions.
+
+    Args:
+      config: of the study.
+      source: its judged images.
+      indices: positions in it; unreadable images are left out, as the study leaves them out.
+      image_size: side in pixels of the images that are degraded.
+      workers: threads that decode images.
+
+    Yields:
+      (id, float32 [C, image_size, image_size, 3] in [0, 1]), conditions in the order of `config.conditions`. The study
+      compiles another program around them, whose images differ from these by rounding.
+    """
+    conditions = config.interventions_at(image_size)
+
+    @jax.jit
+    def degrade(salt: jax.Array, pixels: jax.Array) -> jax.Array:
+        key = jax.random.fold_in(jax.random.key(config.seed), salt)
+        return program.degrade_all(conditions, key[None], images.from_uint8(pixels)[None])[:, 0]
+
+    read = functools.partial(data.batches, batch_size=1, size=image_size, workers=workers)
+    for batch in read(source, indices, crop_fraction=config.crop_fraction):
+        if batch.valid[0]:
+            salt = np.uint32(program.stable_hash(batch.ids[0]))
+            yield batch.ids[0], np.asarray(degrade(salt, batch.images[0]))

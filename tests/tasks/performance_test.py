@@ -1,0 +1,119 @@
+"""Masks and boxes: golden values of torchmetrics and pycocotools, hand-made cases, and what is undefined."""
+
+import json
+import pathlib
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from causal_iqa import tasks
+from tests.golden import task_performance as golden
+
+_GOLDEN = json.loads((pathlib.Path(golden.__file__).with_suffix(".json")).read_text())
+
+
+@pytest.fixture(scope="module")
+def pixels():
+    prediction, truth = golden.drawn_masks()
+    count = jax.jit(jax.vmap(lambda p, t: tasks.class_pixels(p, t, num_classes=golden.CLASSES)))
+    return count(prediction, truth)
+
+
+@pytest.mark.parametrize("name", ["pixel_accuracy", "mean_iou", "dice"])
+def test_masks_equal_torchmetrics(pixels, name):
+    found = np.asarray(getattr(tasks, name)(pixels))
+    assert found.shape == (golden.IMAGES,) and np.ptp(found) > 0.02
+    np.testing.assert_allclose(found, _GOLDEN[name], atol=1e-6)
+
+
+def test_the_iou_of_a_set_is_not_the_mean_of_its_images(pixels):
+    whole = float(tasks.mean_iou(jax.tree.map(lambda x: x.sum(axis=0), pixels)))
+    assert whole == pytest.approx(_GOLDEN["set_mean_iou"][0], abs=1e-6)
+    assert abs(whole - np.mean(_GOLDEN["mean_iou"])) > 1e-3
+
+
+def test_unknown_pixels_count_for_nothing_and_an_image_without_others_is_undefined():
+    prediction = jnp.array([[0, 1], [2, 2]])
+    mask = jnp.array([[0, -1], [-1, 1]])
+    counts = tasks.class_pixels(prediction, mask, num_classes=3)
+    assert float(tasks.pixel_accuracy(counts)) == 0.5
+    assert float(tasks.mean_iou(counts)) == pytest.approx(1 / 3)
+    nothing = tasks.class_pixels(prediction, jnp.full((2, 2), -1), num_classes=3)
+    assert all(np.isnan(fn(nothing)) for fn in (tasks.pixel_accuracy, tasks.mean_iou, tasks.dice))
+    with pytest.raises(ValueError, match=r"prediction, mask: expected one shape"):
+        tasks.class_pixels(prediction, mask[:1], num_classes=3)
+
+
+def _padded(one, most=16):
+    def pad(values, fill):
+        out = np.full((most, *values.shape[1:]), fill, values.dtype)
+        out[: len(values)] = values
+        return out
+
+    detections = tasks.Detections(pad(one["boxes"], 0), pad(one["scores"], 0), pad(one["labels"], -1))
+    return detections, pad(one["truth"], 0), pad(one["classes"], -1)
+
+
+@pytest.fixture(scope="module")
+def images():
+    return jax.tree.map(lambda *x: np.stack(x), *map(_padded, golden.drawn_boxes()))
+
+
+def test_average_precision_of_images_equals_pycocotools(images):
+    of_image = jax.jit(jax.vmap(lambda d, t, c: tasks.average_precision(d, t, c, num_classes=golden.CLASSES)))
+    found = np.asarray(of_image(*images))
+    expected = np.array([np.nan if one is None else one for one in _GOLDEN["average_precision"]])
+    assert np.isnan(expected).sum() == 1 and np.nanmin(expected) < np.nanmax(expected)
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+def test_average_precision_of_the_set_equals_pycocotools(images):
+    matches = jax.jit(jax.vmap(tasks.match_boxes))(*images)
+    num_true = np.bincount(images[2][images[2] >= 0], minlength=golden.CLASSES)
+    found = tasks.set_average_precision(matches.scores, matches.classes, matches.found, num_true)
+    np.testing.assert_allclose(found, _GOLDEN["set_average_precision"], atol=1e-6)
+    per_image = [one for one in _GOLDEN["average_precision"] if one is not None]
+    assert abs(np.nanmean(found) - np.mean(per_image)) > 1e-3
+
+
+def test_recalls_are_reached_as_pycocotools_reckons_them():
+    """At 20 objects 7 of them are a recall of .35, which 101 steps of .01 overshoot by a rounding."""
+    needed = np.asarray(tasks.boxes._needed(20))[20]
+    assert needed[35] == 8 and needed[30] == 6 and needed[0] == 0 and needed[100] == 20
+
+
+def test_f1_counts_false_boxes_and_lost_objects():
+    box = np.array([[0, 0, 1, 1], [2, 2, 3, 3]], np.float32)
+    classes = np.array([4, 4], np.int32)
+    one = tasks.Detections(box[:1], np.array([0.9], np.float32), classes[:1])
+    assert float(tasks.box_f1(one, box, classes)) == pytest.approx(2 / 3)
+    assert float(tasks.box_f1(one, box[:1], classes[:1])) == 1
+    assert float(tasks.box_f1(one, box[:1], classes[:1] - 1)) == 0
+    assert float(tasks.box_f1(one._replace(scores=np.array([0.4], np.float32)), box, classes)) == 0
+    empty = np.full(2, -1, np.int32)
+    assert float(tasks.box_f1(one, box, empty)) == 0
+    assert np.isnan(tasks.box_f1(one._replace(classes=np.array([-1], np.int32)), box, empty))
+
+
+def test_an_object_is_found_once_and_by_the_surest_box():
+    box = np.array([[0, 0, 1, 1], [0, 0, 1, 0.9]], np.float32)
+    two = tasks.Detections(box, np.array([0.3, 0.8], np.float32), np.array([1, 1], np.int32))
+    found = tasks.match_boxes(two, box[:1], np.array([1], np.int32))
+    assert found.found.tolist() == [True, False] and found.place.tolist() == [1, 0]
+    assert not tasks.match_boxes(two, box[:1] + 5, np.array([1], np.int32)).found.any()
+
+
+@pytest.mark.parametrize("name", tasks.TABLE)
+def test_every_row_scores_a_right_prediction_as_one(name):
+    spec = tasks.TABLE[name]
+    if spec.kind == "masks":
+        truth = np.arange(16).reshape(4, 4) % 3
+        assert float(spec.score(truth, truth, 3)) == 1
+        assert float(spec.score((truth + 1) % 3, truth, 3)) == 0
+        return
+    boxes, classes = np.array([[0, 0, 0.5, 0.5]], np.float32), np.array([2], np.int32)
+    prediction = tasks.Detections(boxes, np.array([0.9], np.float32), classes)
+    assert float(spec.score(prediction, (boxes, classes), 3)) == pytest.approx(1)
+    assert float(spec.score(prediction._replace(classes=classes - 1), (boxes, classes), 3)) == 0
