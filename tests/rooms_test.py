@@ -8,7 +8,7 @@ import types
 import pytest
 
 import causal_iqa
-from causal_iqa import InputError, _tables, backbones, degradations, dependence, estimators, metrics, quality
+from causal_iqa import InputError, _tables, backbones, degradations, dependence, estimators, metrics, quality, tasks
 
 _TABLES = {
     "metric": metrics.TABLE,
@@ -19,6 +19,7 @@ _TABLES = {
     "independence test": dependence.TESTS,
     "conditional independence test": dependence.CONDITIONAL_TESTS,
     "kernel": dependence.KERNELS,
+    "task performance": tasks.TABLE,
     "estimator": estimators.TABLE,
     "architecture": backbones.TABLE,
 }
