@@ -82,7 +82,7 @@ def test_each_loses_only_the_unfit():
     [
         (alignment, "bootstrap", "intervals of odd"),
         (alignment, "measure_intervals", "further measures of odd"),
-        (findings.predictions, "predict", "predicted accuracy of odd"),
+        (findings.predictions, "predict", "predicted performance of odd"),
     ],
 )
 def test_a_metric_that_cannot_be_done_leaves_the_others(config, table, room, function, lost, monkeypatch, tmp_path):

@@ -14,17 +14,17 @@ import numpy as np
 CLASSES, SIDE, IMAGES, SLOTS = 5, 24, 6, 12
 
 
-def drawn_masks() -> tuple[np.ndarray, np.ndarray]:
+def drawn_masks(seed: int = 1) -> tuple[np.ndarray, np.ndarray]:
     """Predictions and truths int [IMAGES, SIDE, SIDE]; not every class is in every image."""
-    rng = np.random.default_rng(1)
+    rng = np.random.default_rng(seed)
     truth = np.stack([rng.integers(0, 2 + i % 4, (SIDE, SIDE)) for i in range(IMAGES)])
     other = rng.integers(0, CLASSES, truth.shape)
     return np.where(rng.random(truth.shape) < 0.7, truth, other), truth
 
 
-def drawn_boxes() -> list[dict[str, np.ndarray]]:
+def drawn_boxes(seed: int = 1) -> list[dict[str, np.ndarray]]:
     """Objects of every image and predictions near and far from them."""
-    rng = np.random.default_rng(2)
+    rng = np.random.default_rng((seed, 2))
     found = []
     for image in range(IMAGES):
         count = 0 if image == 3 else int(rng.integers(3, 9))
@@ -39,6 +39,18 @@ def drawn_boxes() -> list[dict[str, np.ndarray]]:
         scores = rng.uniform(0.05, 1, len(boxes)).astype(np.float32)
         found.append({"truth": truth, "classes": classes, "boxes": boxes, "labels": labels, "scores": scores})
     return found
+
+
+def padded(one: dict[str, np.ndarray], slots: int = 16) -> tuple[np.ndarray, ...]:
+    """Boxes, scores and classes predicted, boxes and classes there: each in so many slots, class -1 where empty."""
+
+    def pad(values: np.ndarray, fill: float) -> np.ndarray:
+        out = np.full((slots, *values.shape[1:]), fill, values.dtype)
+        out[: len(values)] = values
+        return out
+
+    fills = {"boxes": 0, "scores": 0, "labels": -1, "truth": 0, "classes": -1}
+    return tuple(pad(one[name], fill) for name, fill in fills.items())
 
 
 def coco_precision(images: list[dict[str, np.ndarray]]) -> np.ndarray:
@@ -91,13 +103,13 @@ def coco_precision(images: list[dict[str, np.ndarray]]) -> np.ndarray:
     return np.where(precision[0] >= 0, precision.mean(axis=0), np.nan)
 
 
-def golden() -> dict[str, list[float | None]]:
+def golden(seed: int = 1) -> dict[str, list[float | None]]:
     """Everything that the file holds."""
     import torch
     from torchmetrics.functional.classification import multiclass_accuracy, multiclass_jaccard_index
     from torchmetrics.functional.segmentation import dice_score, mean_iou
 
-    prediction, truth = map(torch.as_tensor, drawn_masks())
+    prediction, truth = map(torch.as_tensor, drawn_masks(seed))
 
     def present(values: torch.Tensor) -> float:
         return float(values[torch.as_tensor(np.isfinite(values.numpy()) & (values.numpy() >= 0))].mean())
@@ -112,7 +124,7 @@ def golden() -> dict[str, list[float | None]]:
     dices = dice_score(
         prediction, truth, num_classes=CLASSES, average="none", input_format="index", aggregation_level="samplewise"
     )
-    images = drawn_boxes()
+    images = drawn_boxes(seed)
     alone = [coco_precision([one]) for one in images]
     found = {
         "pixel_accuracy": [

@@ -46,19 +46,10 @@ def test_unknown_pixels_count_for_nothing_and_an_image_without_others_is_undefin
         tasks.class_pixels(prediction, mask[:1], num_classes=3)
 
 
-def _padded(one, most=16):
-    def pad(values, fill):
-        out = np.full((most, *values.shape[1:]), fill, values.dtype)
-        out[: len(values)] = values
-        return out
-
-    detections = tasks.Detections(pad(one["boxes"], 0), pad(one["scores"], 0), pad(one["labels"], -1))
-    return detections, pad(one["truth"], 0), pad(one["classes"], -1)
-
-
 @pytest.fixture(scope="module")
 def images():
-    return jax.tree.map(lambda *x: np.stack(x), *map(_padded, golden.drawn_boxes()))
+    parts = [np.stack(part) for part in zip(*map(golden.padded, golden.drawn_boxes()), strict=True)]
+    return tasks.Detections(*parts[:3]), *parts[3:]
 
 
 def test_average_precision_of_images_equals_pycocotools(images):
