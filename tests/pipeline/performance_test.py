@@ -158,11 +158,12 @@ def test_images_of_a_group_are_resampled_together(run):
     assert reason.endswith("groups of images are too few, 20 are needed")
 
 
-_WORDS = re.compile(r"accura\w*|correct\b|correctness", re.IGNORECASE)
+_WORDS = re.compile(r"accurac\w*|\bcorrect\b|correctness", re.IGNORECASE)
 
 
 def _said(text):
-    """Where a text speaks of accuracy; not the settings, whose keys are the same for all studies."""
+    """Where a text speaks of accuracy, other than to say that this is none."""
+    text = re.sub(r"(\"|&quot;)is_accuracy(\"|&quot;): false", "", text)
     return [text[max(0, m.start() - 40) : m.end() + 40] for m in _WORDS.finditer(text)]
 
 
