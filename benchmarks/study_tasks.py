@@ -203,7 +203,7 @@ def report(
         placed = [pipeline.Column(**{**vars(column), "networks": names}) for column in columns]
         found = findings.analyse(own, placed, table)
         place = folder / run
-        place.mkdir(parents=True, exist_ok=True)
+        (place / "figures").mkdir(parents=True, exist_ok=True)
         _files.write_json(place / "config.json", {"config": own.to_json(), **details})
         logging.info("%s\n%s", run, study_report.write(place, own, table, found, details))
 

@@ -139,6 +139,7 @@ def test_boxes_are_judged_by_f1(boxes):
 
 
 def test_the_report_has_the_set_beside_the_mean_of_images(masks, boxes, tmp_path):
+    (tmp_path / "figures").mkdir()
     for (study, table), name, key in ((masks, "mean IoU", "mIoU"), (boxes, "F1 at IoU .5", "mAP at IoU .5")):
         columns = [scorer.column for scorer in study.scorers]
         found = findings.analyse(study.config, columns, table)
