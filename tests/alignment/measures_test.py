@@ -162,7 +162,16 @@ def test_undefined_is_none(key):
         key, {"q": np.full_like(q, np.nan)}, m, _SEVERITIES, folds=folds, num_resamples=3
     )["q"].as_dict()["partial_between"] == {"rho": None, "low": None, "high": None}
     json.dumps(constant.as_dict(), allow_nan=False)
-    with pytest.raises(ValueError, match="distinct"):
-        alignment.measures(q, np.random.default_rng(0).random(q.shape), _SEVERITIES, folds=folds)
     with pytest.raises(ValueError, match="severities"):
         alignment.measures(q, m, (1, 2), folds=folds)
+
+
+def test_performance_of_many_values_is_taken_by_quantiles():
+    rng = np.random.default_rng(0)
+    m = rng.normal(-40, 9, (4, 50))
+    q = m + rng.normal(0, 6, m.shape)
+    found = alignment.measures(q, m, (1, 2, 3, 4), folds=np.arange(50) % 2)
+    assert found.kendall_pooled == pytest.approx(stats.kendalltau(q.ravel(), m.ravel()).statistic, abs=0.02)
+    within = np.mean([stats.kendalltau(*rows).statistic for rows in zip(q, m, strict=True)])
+    assert found.kendall_within == pytest.approx(within, abs=0.03)
+    assert found.auroc_pooled == pytest.approx((1 + stats.kendalltau(q.ravel(), m.ravel()).statistic) / 2, abs=0.02)
