@@ -171,8 +171,10 @@ def _of_full_rank(
     )
 
 
-@jax.custom_jvp
-def _residuals(K_x: jax.Array, K_y: jax.Array, K_z: jax.Array, ridge: jax.Array) -> Residuals:
+@jax.custom_batching.sequential_vmap
+def _chosen(K_x: jax.Array, K_y: jax.Array, K_z: jax.Array, ridge: jax.Array) -> Residuals:
+    # One sample set at a time: mapped, every form would be computed for each, and XLA's CPU client never ends a batch of
+    # eigendecompositions beside a batch of Cholesky factors when it has two threads.
     centred = centre(K_z)
     norm = jnp.sqrt(jnp.sum(centred * centred))
 
@@ -188,6 +190,11 @@ def _residuals(K_x: jax.Array, K_y: jax.Array, K_z: jax.Array, ridge: jax.Array)
         )
 
     return attempt(tuple(rank for least, rank in _RANKS if len(K_z) > least))
+
+
+@jax.custom_jvp
+def _residuals(K_x: jax.Array, K_y: jax.Array, K_z: jax.Array, ridge: jax.Array) -> Residuals:
+    return Residuals(*_chosen(K_x, K_y, K_z, ridge))
 
 
 @_residuals.defjvp
@@ -208,7 +215,7 @@ def residuals(K_x: jax.Array, K_y: jax.Array, K_z: jax.Array, *, ridge: jax.Arra
     Returns:
       `Residuals`: R H K H R of X and Y, and H R^2 H. Above 128 samples in a time of O(n^2) where Z's matrix has at most
       32 eigenvalues above rounding and a hundredth of the ridge, above 512 samples at most 128.
-      Derivatives are those of the Cholesky form; mapped over many sample sets it takes the time of all forms.
+      Derivatives are those of the Cholesky form. Mapped over many sample sets it takes one after the other.
 
     Raises:
       ValueError: when the matrices are not square, differ in shape, or n is below 4.

@@ -113,3 +113,16 @@ def test_maker_and_gram_are_their_definitions():
     np.testing.assert_allclose(R, exact, atol=1e-4)
     gram = dependence.residual_gram(np.asarray(K, np.float32), R)
     np.testing.assert_allclose(gram, exact @ H @ K @ H @ exact, atol=1e-4)
+
+
+def test_mapped_over_sample_sets_of_full_and_low_rank(key):
+    # Mapped, the forms once ran side by side, which never ended on two threads.
+    z = jax.random.normal(key, (4, 150, 1))
+    grams = jax.vmap(lambda v: dependence.rbf(v, v, bandwidth=1.0))
+    wide, narrow = grams(z), jax.vmap(lambda v: dependence.rbf(v, v, bandwidth=0.01))(z)
+    K_z = jnp.stack([wide[0], narrow[1], wide[2], narrow[3]])
+    mapped = jax.jit(jax.vmap(lambda K, M: residuals.residuals(K, K, M, ridge=1e-3)))(wide, K_z)
+    for i in range(4):
+        alone = residuals.residuals(wide[i], wide[i], K_z[i], ridge=1e-3)
+        for one, many in zip(alone, mapped, strict=True):
+            np.testing.assert_allclose(many[i], one, atol=1e-3)
