@@ -9,6 +9,15 @@ from causal_iqa.alignment.bootstrap import (
     resample_counts,
     too_few_for_one_number,
 )
+from causal_iqa.alignment.bounds import (
+    Contradictions,
+    Decomposition,
+    attenuated,
+    contradictions,
+    decompose,
+    ordered_by_error,
+    within_ceiling,
+)
 from causal_iqa.alignment.comparisons import ADJUSTMENTS, Comparison, adjust, compare
 from causal_iqa.alignment.conditions import between_deviations, move_between, resample_conditions
 from causal_iqa.alignment.contradictions import SignConflict, sign_conflicts
@@ -46,7 +55,9 @@ __all__ = [
     "AccuracyMap",
     "Alignment",
     "Comparison",
+    "Contradictions",
     "Corrected",
+    "Decomposition",
     "Difference",
     "Differences",
     "Errors",
@@ -62,11 +73,14 @@ __all__ = [
     "accuracy_errors",
     "adjust",
     "align",
+    "attenuated",
     "between",
     "between_deviations",
     "bootstrap",
     "compare",
+    "contradictions",
     "correct",
+    "decompose",
     "fit_accuracy_map",
     "gains",
     "half_sample_interval",
@@ -77,6 +91,7 @@ __all__ = [
     "measures",
     "move_between",
     "normal_draws",
+    "ordered_by_error",
     "paired_difference",
     "permutation_null",
     "pooled",
@@ -89,4 +104,5 @@ __all__ = [
     "too_few_for_one_number",
     "transferred_accuracy",
     "within",
+    "within_ceiling",
 ]

@@ -25,7 +25,8 @@ class LearnedRegression(NamedTuple):
     Attributes:
       bandwidth: length scale of the kernel on Z.
       ridge: of the regression.
-      error: geometric mean of the leave-one-out errors of X and of Y at the pair taken, each as a share of its variance.
+      error: geometric mean of the leave-one-out errors of X and of Y at the pair taken, as shares of their
+        variances.
       error_of_rule: the same at the width given and the smallest ridge, the rule that learns nothing.
     """
 
@@ -45,8 +46,8 @@ def _product(*matrices: jax.Array) -> jax.Array:
 def leave_one_out_errors(K: jax.Array, K_z: jax.Array, ridges: jax.Array) -> jax.Array:
     """Leave-one-out errors of kernel ridge regression of a variable, given by its Gram matrix, on Z.
 
-    The sum over samples of |phi(x_i) - prediction without i|^2, in closed form: with R = (H K_z H + ridge I)^-1 ridge the
-    residual of sample i is (R H phi)_i / (R + 1/n)_ii, where 1/n accounts for the mean.
+    The sum over samples of |phi(x_i) - prediction without i|^2, in closed form: with R = ridge (H K_z H + ridge I)^-1
+    the residual of sample i is (R H phi)_i / (R_ii - 1/n), where 1/n stands for the intercept.
 
     Args:
       K: Gram matrix of the variable [n, n].

@@ -173,8 +173,8 @@ def _of_full_rank(
 
 @jax.custom_batching.sequential_vmap
 def _chosen(K_x: jax.Array, K_y: jax.Array, K_z: jax.Array, ridge: jax.Array) -> Residuals:
-    # One sample set at a time: mapped, every form would be computed for each, and XLA's CPU client never ends a batch of
-    # eigendecompositions beside a batch of Cholesky factors when it has two threads.
+    # One sample set at a time: mapped, every form would be computed for each, and on two threads XLA never ends a batch
+    # of eigendecompositions beside a batch of Cholesky factors.
     centred = centre(K_z)
     norm = jnp.sqrt(jnp.sum(centred * centred))
 
