@@ -49,6 +49,23 @@ def _sine(key: jax.Array, n: int) -> Samples:
     return jnp.sin(2 * z) + 0.3 * e, jnp.cos(2 * z) + 0.3 * f, z
 
 
+def _steep(key: jax.Array, n: int) -> Samples:
+    e, f, z = _parts(key, n)
+    return jnp.sin(3 * z) + 0.1 * e, jnp.cos(3 * z) + 0.1 * f, z
+
+
+def _wiggly(key: jax.Array, n: int) -> Samples:
+    e, f, _ = _parts(key, n)
+    z = jax.random.uniform(jax.random.fold_in(key, 3), (n, 1), minval=-3.0, maxval=3.0)
+    return jnp.abs(jnp.sin(2 * z)) + 0.1 * e, jnp.sign(jnp.sin(3 * z)) + 0.1 * f, z
+
+
+def _all_binary(key: jax.Array, n: int) -> Samples:
+    e, f, z = _parts(key, n)
+    z = (z > 0).astype(jnp.float32)
+    return (z - 0.5 + e > 0).astype(jnp.float32), (z - 0.5 + f > 0).astype(jnp.float32), z
+
+
 def _heteroscedastic(key: jax.Array, n: int) -> Samples:
     e, f, z = _parts(key, n)
     return z + (0.2 + jnp.abs(z)) * e, -z + (0.2 + jnp.abs(z)) * f, z
@@ -94,6 +111,9 @@ SCENARIOS = {
     "linear": (_linear, True, False),
     "nonlinear": (_nonlinear, True, False),
     "sine": (_sine, True, False),
+    "steep": (_steep, True, False),
+    "wiggly": (_wiggly, True, False),
+    "all binary": (_all_binary, False, False),
     "heteroscedastic": (_heteroscedastic, True, False),
     "t2 noise": (_t2, True, False),
     "all Cauchy": (_cauchy, True, False),

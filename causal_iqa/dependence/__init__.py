@@ -29,7 +29,12 @@ from causal_iqa.dependence.conditional_kernels import (
     normal_scores,
     standardise,
 )
-from causal_iqa.dependence.conditional_table import CONDITIONAL_TESTS, ConditionalTestSpec
+from causal_iqa.dependence.conditional_table import (
+    CONDITIONAL_TESTS,
+    ConditionalTestSpec,
+    conditional_independence_test,
+    outside_calibration,
+)
 from causal_iqa.dependence.contributions import (
     JackknifeInterval,
     cka_jackknife,
@@ -72,6 +77,7 @@ from causal_iqa.dependence.information import (
 )
 from causal_iqa.dependence.kernel_table import KERNELS, KernelSpec
 from causal_iqa.dependence.kernels import cosine, delta, linear, polynomial, product, rbf, squared_distances
+from causal_iqa.dependence.learned_widths import LearnedRegression, learn_regression, leave_one_out_errors
 from causal_iqa.dependence.mmd import LinearTimeMMD, mmd_squared_biased, mmd_squared_linear, mmd_squared_unbiased
 from causal_iqa.dependence.radial_kernels import (
     distance_induced,
@@ -112,6 +118,7 @@ __all__ = [
     "JackknifeInterval",
     "KCITest",
     "KernelSpec",
+    "LearnedRegression",
     "LinearTimeMMD",
     "MeasureSpec",
     "RandomisedTest",
@@ -130,6 +137,7 @@ __all__ = [
     "cka_linear",
     "conditional_bandwidths",
     "conditional_covariance_norm",
+    "conditional_independence_test",
     "conditional_mean_dependence",
     "conditional_nocco",
     "conditional_permutation_test",
@@ -172,6 +180,8 @@ __all__ = [
     "kci_unconditional_gamma_test",
     "kci_unconditional_spectral_test",
     "laplace",
+    "learn_regression",
+    "leave_one_out_errors",
     "linear",
     "linear_map",
     "matern12",
@@ -189,6 +199,7 @@ __all__ = [
     "nocco",
     "normal_scores",
     "nystrom_map",
+    "outside_calibration",
     "polynomial",
     "product",
     "quantile_cells",

@@ -16,6 +16,9 @@ from causal_iqa.dependence.hsic import as_grams, centre
 # Widths as factors of the rule's, and ridges in the unit of the kernel. The rule is among them.
 WIDTH_FACTORS = (2.0, 1.0, 0.5, 0.25, 0.125)
 RIDGES = (1e-3, 1e-2, 1e-1, 1.0)
+# The regression that predicts best leaves a bias as large as its noise, which a test takes for dependence. A test takes
+# half of that width, and no more ridge than this (chosen on sin(3z) and cos(3z) at n = 150; docs/calibration.md).
+_UNDERSMOOTHING, _MOST_RIDGE = 0.5, 0.1
 _PRECISION = jax.lax.Precision.HIGHEST
 
 
@@ -23,9 +26,9 @@ class LearnedRegression(NamedTuple):
     """What `learn_regression` found; every field a scalar.
 
     Attributes:
-      bandwidth: length scale of the kernel on Z.
-      ridge: of the regression.
-      error: geometric mean of the leave-one-out errors of X and of Y at the pair taken, as shares of their
+      bandwidth: length scale of the kernel on Z that a test should take, half of the best.
+      ridge: that a test should take.
+      error: geometric mean of the leave-one-out errors of X and of Y at the best pair, as shares of their
         variances.
       error_of_rule: the same at the width given and the smallest ridge, the rule that learns nothing.
     """
@@ -89,10 +92,11 @@ def learn_regression(
     """Width of the kernel on Z and ridge whose regression predicts X and Y best.
 
     Among `WIDTH_FACTORS` times the bandwidth given and `RIDGES`, the pair with the least product of the leave-one-out
-    errors of X and Y. One regression serves both, as the null law of `kci_test` asks.
+    errors of X and Y; then half of that width and a ridge of at most 0.1, since what predicts best leaves a bias of the
+    order of its noise. One regression serves both, as the null law of `kci_test` asks.
 
     Args:
-      K_x: Gram matrix of X or of (X, Z) [n, n].
+      K_x: Gram matrix of X alone [n, n].
       K_y: Gram matrix of Y [n, n].
       z: samples of Z [n, d], scaled as the kernel will see them.
       bandwidth: the width by rule, positive.
@@ -119,4 +123,5 @@ def learn_regression(
     best = jnp.argmin(jnp.where(jnp.isnan(found), jnp.inf, found))
     width, ridge = jnp.unravel_index(best, found.shape)
     rule = found[WIDTH_FACTORS.index(1.0), RIDGES.index(1e-3)]
-    return LearnedRegression(factors[width] * bandwidth, ridges[ridge], found[width, ridge], rule)
+    used = jnp.minimum(ridges[ridge], _MOST_RIDGE)
+    return LearnedRegression(_UNDERSMOOTHING * factors[width] * bandwidth, used, found[width, ridge], rule)
