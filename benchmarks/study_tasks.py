@@ -228,12 +228,32 @@ def set_table(numbers: Mapping[str, np.ndarray], rows: Sequence[tuple], conditio
     return "\n".join([*lines, *(line(f"{name} of the set", values) for name, values in numbers.items())])
 
 
+def pooled_rows(runs: Mapping[str, record.Recorded]) -> str:
+    """Rows for the table of MIQD-2.5M: the best pooled number of every family, with its score."""
+    rows = []
+    for family in ("no_reference", "full_reference", "feature_reference", "label_free"):
+        cells = []
+        for run in ("detection", "segmentation"):
+            of_family = {
+                name: one["alignment"]["all"]["pooled"]["rho"]
+                for name, one in runs[run].summary["metrics"].items()
+                if one["family"] == family and one["alignment"]["all"]["pooled"]["rho"] is not None
+            }
+            best = max(of_family, key=of_family.__getitem__)
+            cells.append(f"{of_family[best]:.3f} (`{best}`)")
+        rows.append(f"| {family.replace('_', ' ')}, the best | | {' | '.join(cells)} |")
+    return "\n".join(rows)
+
+
 def fill(page: pathlib.Path, folder: pathlib.Path, sets: str) -> None:
     """Puts the tables of the runs into the page."""
-    text = record.fill(page.read_text("utf-8"), {run: record.read(folder / run) for run in RUNS})
-    start, end = "<!-- sets -->\n", "\n<!-- sets end -->"
-    first, last = text.index(start) + len(start), text.index(end)
-    _files.write_text(page, text[:first] + sets + text[last:])
+    runs = {run: record.read(folder / run) for run in RUNS}
+    text = record.fill(page.read_text("utf-8"), runs)
+    for name, content in (("sets", sets), ("miqd", pooled_rows(runs))):
+        start, end = f"<!-- {name} -->\n", f"<!-- {name} end -->"
+        first, last = text.index(start) + len(start), text.index(end)
+        text = f"{text[:first]}{content}\n{text[last:]}"
+    _files.write_text(page, text)
 
 
 def main(_: Sequence[str]) -> None:

@@ -4,12 +4,14 @@ import csv
 import json
 import re
 
+import jax
 import numpy as np
+import PIL.Image
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from causal_iqa import InputError, data, pipeline
+from causal_iqa import InputError, backbones, data, pipeline
 from causal_iqa.analysis import audit as auditing
 from causal_iqa.analysis import findings
 from causal_iqa.degradations import Condition
@@ -207,3 +209,52 @@ def test_a_study_judges_networks_or_reads_a_table_not_both():
         pipeline.StudyConfig(performance_name="IoU", networks=(pipeline.NetworkChoice.parse("scene_cnn_a"),))
     with pytest.raises(InputError, match="performance_range: expected LOWEST,HIGHEST"):
         pipeline.StudyConfig(performance="x.csv", performance_range=(1.0, 0.0))
+
+
+def test_images_without_classes_are_scored_by_the_backbones_own_head(tmp_path):
+    source = data.open_source("scenes")
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    rows = []
+    for index in range(4):
+        PIL.Image.fromarray(source[index].image).save(folder / f"{index}.png")
+        rows += [f"{index}.png,{name},net,{index + place}" for place, name in enumerate(("clean", "contrast/5"))]
+    config = pipeline.StudyConfig(
+        dataset=f"images:{folder}",
+        performance=str(_write(tmp_path, _HEAD + "\n".join(rows))),
+        backbones=(pipeline.NetworkChoice.parse("scene_cnn_a"),),
+        degradations=("contrast",),
+        severities=(5.0,),
+        metrics=(),
+        num_images=None,
+    )
+    prepared = pipeline.prepare(config)
+    names = {scorer.column.metric: scorer.column for scorer in prepared.scorers}
+    assert {column.family for column in names.values()} == {"label_free", "feature_reference"}
+    assert names["head_free@scene_cnn_a"].reads_beside == ("class_vectors",)
+    output = pipeline.Store(tmp_path / "run", prepared.config, prepared.provenance, prepared.details)
+    table = pipeline.run(prepared, output, pipeline.Execution(num_devices=1))
+    network = backbones.load_packaged("scene_cnn_a")
+    images = dict(pipeline.degraded_images(prepared.config, prepared.source, prepared.indices, prepared.image_size))
+    for place, name in enumerate(table.image_ids):
+        for row in range(2):
+            logits, _ = network.apply(network.params, images[name][row])
+            expected = float(jax.nn.softmax(logits).max())
+            assert table.columns["head_free@scene_cnn_a"][row, place] == pytest.approx(expected, abs=2e-3)
+    assert table.columns["clean_cosine@scene_cnn_a"][0] == pytest.approx(1, abs=1e-5)
+    assert (table.columns["clean_cosine@scene_cnn_a"][1] < 0.99).all()
+
+
+def test_another_performance_is_put_beside_finished_scores(run, tmp_path):
+    found, analysed = run
+    kept = found.table.image_ids[3:9]
+    rows = [
+        f"{name},{c.name},other,{place + c.severity}" for place, name in enumerate(kept) for c in found.table.conditions
+    ]
+    table = performance.read_table(_write(tmp_path, _HEAD + "\n".join(rows)))
+    config, attached = performance.attach(found.config, found.table, table)
+    assert [choice.name for choice in config.networks] == ["other"] and attached.image_ids == kept
+    np.testing.assert_array_equal(attached.columns["psnr"], found.table.columns["psnr"][:, 3:9])
+    severities = [condition.severity for condition in found.table.conditions]
+    np.testing.assert_allclose(attached.columns["other/performance"], np.add.outer(severities, np.arange(6)))
+    assert "near/performance" not in attached.columns
