@@ -246,7 +246,7 @@ def test_images_without_classes_are_scored_by_the_backbones_own_head(tmp_path):
 
 
 def test_another_performance_is_put_beside_finished_scores(run, tmp_path):
-    found, analysed = run
+    found, _ = run
     kept = found.table.image_ids[3:9]
     rows = [
         f"{name},{c.name},other,{place + c.severity}" for place, name in enumerate(kept) for c in found.table.conditions
