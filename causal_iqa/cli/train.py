@@ -10,9 +10,11 @@ beside the weights. Prints the score on held-out images last. Take the file to a
 --backbone=NAME=PATH.
 """
 
+import contextlib
 import dataclasses
 import json
 import pathlib
+from collections.abc import Callable, Iterator, Mapping
 
 from causal_iqa import InputError, data, training
 from causal_iqa.backbones.weights import checkpoints
@@ -36,6 +38,9 @@ _DATA_DIR = FLAGS.string("data_dir", None, "Folder of the prepared TFDS datasets
 _OUTPUT = FLAGS.string("output", None, "File to write, ending in .safetensors.", required=True)
 _STEPS = FLAGS.integer("steps", _DEFAULTS.steps, "Optimiser steps.")
 _CHECKPOINT_DIR = FLAGS.string("checkpoint_dir", None, "Folder of checkpoints, to go on after a stop.")
+_TENSORBOARD_DIR = FLAGS.string(
+    "tensorboard_dir", None, "Folder for TensorBoard: loss and evaluation (extra tensorboard); none by default."
+)
 
 FLAGS.group("Images")
 _SPLIT = FLAGS.string(
@@ -135,6 +140,28 @@ def _open(split: str | None) -> data.Source:
     return source
 
 
+@contextlib.contextmanager
+def _summaries(folder: str | None) -> Iterator[Callable[[int, Mapping[str, float]], None] | None]:
+    """What writes the numbers of a run for TensorBoard; None without a folder."""
+    if folder is None:
+        yield None
+        return
+    try:
+        import tensorboardX
+    except ImportError:
+        raise InputError(
+            "tensorboard_dir: needs the extra tensorboard: pip install 'causal-iqa[tensorboard]'"
+        ) from None
+    with tensorboardX.SummaryWriter(folder) as writer:
+
+        def write(step: int, numbers: Mapping[str, float]) -> None:
+            for name, value in numbers.items():
+                writer.add_scalar(name, value, step)
+            writer.flush()
+
+        yield write
+
+
 def main(_: list[str]) -> None:
     """Reads the flags, trains, writes and prints."""
     program_cache.keep(_COMPILATION_CACHE.value)
@@ -143,13 +170,15 @@ def main(_: list[str]) -> None:
     checkpoints.check_name(_OUTPUT.value)
     common.check_writable(_OUTPUT.value, "output")
     config, source, evaluation = _sources(config)
-    result = training.train(
-        config,
-        source,
-        evaluation,
-        checkpoint_dir=_CHECKPOINT_DIR.value,
-        checkpoint_every=_CHECKPOINT_EVERY.value,
-    )
+    with _summaries(_TENSORBOARD_DIR.value) as summary:
+        result = training.train(
+            config,
+            source,
+            evaluation,
+            checkpoint_dir=_CHECKPOINT_DIR.value,
+            checkpoint_every=_CHECKPOINT_EVERY.value,
+            summary=summary,
+        )
     split, evaluation_split, _ = _splits()
     notes = {"dataset": _DATASET.value, "split": split or "none", "evaluation_split": evaluation_split or "held out"}
     training.save(_OUTPUT.value, config, result, notes)

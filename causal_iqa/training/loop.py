@@ -4,7 +4,7 @@ import dataclasses
 import functools
 import json
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -235,6 +235,7 @@ def train(
     checkpoint_dir: str | None = None,
     checkpoint_every: int = 500,
     progress: bool = True,
+    summary: Callable[[int, Mapping[str, float]], None] | None = None,
 ) -> TrainResult:
     """Trains one network.
 
@@ -246,6 +247,8 @@ def train(
         parameters. None: none are kept.
       checkpoint_every: steps between checkpoints.
       progress: whether to show a progress bar.
+      summary: called every 100 steps with the number of steps done and the mean loss since the last call, and at the
+        end with the evaluation.
 
     Returns:
       The parameters and how they do.
@@ -286,7 +289,10 @@ def train(
             for at, value in waiting:
                 losses[at] = value
             waiting.clear()
-            bar.set_postfix(loss=f"{losses[max(0, done - 100) : done].mean():.3f}")
+            recent = float(losses[max(0, done - 100) : done].mean())
+            bar.set_postfix(loss=f"{recent:.3f}")
+            if summary is not None:
+                summary(done, {"loss": recent})
             if not np.isfinite(losses[number]):
                 raise _checks.InputError(
                     f"learning_rate: {config.learning_rate} made the loss {losses[number]}; lower it"
@@ -296,6 +302,8 @@ def train(
     kept.close()
     stored = jax.tree.map(lambda leaf: np.asarray(leaf, np.float16).astype(np.float32), params)
     evaluation = evaluate(module, stored, held_pixels, held_labels, config)
+    if summary is not None:
+        summary(config.steps, evaluation)
     return TrainResult(stored, losses, evaluation)
 
 

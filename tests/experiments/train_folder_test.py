@@ -1,6 +1,8 @@
 """Training on ordinary folders: flat or with classes, with splits or without; and on checkpoints that were damaged."""
 
 import json
+import sys
+import types
 
 import numpy as np
 import PIL.Image
@@ -33,11 +35,47 @@ def test_a_flat_folder_does_for_self_supervision(tmp_path, objective):
     assert (metadata["split"], metadata["evaluation_split"]) == ("none", "held out")
 
 
-def test_class_folders_without_splits(tmp_path):
+class _Writer:
+    """Stands in for the writer of tensorboardX."""
+
+    written: dict
+
+    def __init__(self, folder):
+        type(self).written = {"folder": folder}
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.written["closed"] = True
+
+    def add_scalar(self, name, value, step):
+        self.written[name] = (step, value)
+
+    def flush(self):
+        self.written["flushed"] = True
+
+
+def test_class_folders_without_splits_and_summaries_for_tensorboard(tmp_path, monkeypatch):
     for name in ("cat", "dog"):
         _images(tmp_path / "photos" / name, 5)
-    metadata = _train(tmp_path, tmp_path / "photos")
+    monkeypatch.setitem(sys.modules, "tensorboardX", types.SimpleNamespace(SummaryWriter=_Writer))
+    metadata = _train(tmp_path, tmp_path / "photos", "--tensorboard_dir=board")
     assert 0 <= float(metadata["accuracy"]) <= 1
+    written = _Writer.written
+    assert written["folder"] == "board" and written["closed"] and written["flushed"]
+    assert written["loss"][0] == 2 and np.isfinite(written["loss"][1])
+    assert written["accuracy"] == (2, pytest.approx(float(metadata["accuracy"]), abs=1e-4))
+
+
+def test_without_tensorboard_the_extra_is_named(tmp_path, monkeypatch, capsys):
+    _images(tmp_path / "photos" / "cat", 2)
+    monkeypatch.setitem(sys.modules, "tensorboardX", None)
+    message = binaries.error_of(
+        capsys, "train", f"--dataset=folder:{tmp_path / 'photos'}", f"--output={tmp_path / 'n.safetensors'}", *_SMALL,
+        "--tensorboard_dir=board",
+    )  # fmt: skip
+    assert "causal-iqa[tensorboard]" in message
 
 
 def test_a_folder_with_splits(tmp_path):

@@ -1,0 +1,126 @@
+"""What MkDocs builds besides the written pages: the reference, the tutorials, and a check of both."""
+
+import base64
+import importlib
+import inspect
+import json
+import pathlib
+import sys
+import zlib
+from typing import Any
+
+from mkdocs.exceptions import PluginError
+from mkdocs.structure.files import File, Files
+
+_ROOT = pathlib.Path(__file__).parents[1]
+sys.path.insert(0, str(_ROOT))
+# The commands explain themselves (causal-iqa COMMAND --help); the others are former names.
+_NOT_SHOWN = ("cli", "rivals")
+
+
+def _rooms() -> list[str]:
+    package = importlib.import_module("causal_iqa")
+    return [name for name in dir(package) if name not in package.__all__ and name not in _NOT_SHOWN]
+
+
+def _modules(room: str) -> dict[str, list[str]]:
+    """The public names of a room, by the module to be read for them: its own, and those of its public modules."""
+    module = importlib.import_module(f"causal_iqa.{room}")
+    names = {module.__name__: list(getattr(module, "__all__", []))}
+    if not names[module.__name__]:
+        own = [n for n, v in vars(module).items() if not n.startswith("_") and _is_of(v, module.__name__)]
+        names[module.__name__] = own
+    return names
+
+
+def _is_of(value: Any, module: str) -> bool:
+    return (inspect.isfunction(value) or inspect.isclass(value)) and value.__module__ == module
+
+
+def _entries(room: str) -> str:
+    module = importlib.import_module(f"causal_iqa.{room}")
+    lines = [f"# `causal_iqa.{room}`", "", (inspect.getdoc(module) or "").strip(), ""]
+    for name, members in _modules(room).items():
+        for member in members:
+            lines += [f"::: {name}.{member}", "    options: {show_root_heading: true, show_root_toc_entry: true, show_root_full_path: false}", ""]
+    return "\n".join(lines)
+
+
+def _overview() -> str:
+    lines = [
+        "# Reference",
+        "",
+        "Every public name, generated from its docstring. Examples assume `import jax`, `import numpy as np` and the "
+        "import of the packages that they name, such as `from causal_iqa import metrics`.",
+        "",
+        "| package | what it holds |",
+        "|---|---|",
+    ]
+    for room in _rooms():
+        summary = (inspect.getdoc(importlib.import_module(f"causal_iqa.{room}")) or "").partition("\n")[0]
+        lines.append(f"| [`causal_iqa.{room}`]({room}.md) | {summary} |")
+    return "\n".join(lines) + "\n"
+
+
+def notebook_page(path: pathlib.Path) -> tuple[str, dict[str, bytes]]:
+    """Turns a notebook with its stored outputs into Markdown, and the pictures that it shows."""
+    lines, pictures = [], {}
+    for cell in json.loads(path.read_text("utf-8"))["cells"]:
+        source = "".join(cell["source"])
+        if cell["cell_type"] == "markdown":
+            badge = source.partition("[![Open in Colab]")
+            lines += [badge[0] + badge[2].partition("\n")[2] if badge[1] else source, ""]
+            continue
+        lines += ["```python", source, "```", ""]
+        for output in cell.get("outputs", []):
+            data = output.get("data", {})
+            if "image/png" in data:
+                name = f"{path.stem}_{len(pictures)}.png"
+                pictures[name] = base64.b64decode("".join(data["image/png"]))
+                lines += [f"![What the cell above shows]({name})", ""]
+            else:
+                text = "".join(output.get("text", data.get("text/plain", "")))
+                lines += ["```text", text.rstrip(), "```", ""] if text.strip() else []
+    return "\n".join(lines), pictures
+
+
+def on_config(config: Any) -> Any:
+    """Lists the generated pages in the navigation."""
+    for entry in config.nav:
+        if "Reference" in entry:
+            entry["Reference"] += [{f"causal_iqa.{room}": f"reference/{room}.md"} for room in _rooms()]
+        if "Tutorials" in entry:
+            entry["Tutorials"] = [f"tutorials/{path.stem}.md" for path in _notebooks()]
+    return config
+
+
+def _notebooks() -> list[pathlib.Path]:
+    return sorted((_ROOT / "colabs").glob("*.ipynb"))
+
+
+def on_files(files: Files, config: Any) -> Files:
+    """Adds the reference and the tutorials."""
+    files.append(File.generated(config, "reference/index.md", content=_overview()))
+    for room in _rooms():
+        files.append(File.generated(config, f"reference/{room}.md", content=_entries(room)))
+    for path in _notebooks():
+        text, pictures = notebook_page(path)
+        files.append(File.generated(config, f"tutorials/{path.stem}.md", content=text))
+        for name, content in pictures.items():
+            files.append(File.generated(config, f"tutorials/{name}", content=content))
+    return files
+
+
+def on_post_build(config: Any) -> None:
+    """Refuses a site whose reference lacks a public name, or whose pages fetch anything from elsewhere."""
+    site = pathlib.Path(config.site_dir)
+    packed = (site / "objects.inv").read_bytes()
+    known = {line.split(" ", 1)[0] for line in zlib.decompress(packed.split(b"\n", 4)[4]).decode().splitlines()}
+    wanted = {f"{name}.{one}" for room in _rooms() for name, members in _modules(room).items() for one in members}
+    if missing := sorted(wanted - known):
+        raise PluginError(f"{len(missing)} public names are not in the reference: {', '.join(missing)}")
+    for page in site.rglob("*.html"):
+        text = page.read_text("utf-8")
+        for start in ('src="http', '<link rel="stylesheet" href="http', 'src="//', "@import url(http"):
+            if start in text:
+                raise PluginError(f"{page.relative_to(site)} fetches from elsewhere: {start}")

@@ -1,0 +1,51 @@
+"""The examples in docstrings run and print what they say."""
+
+import doctest
+import importlib
+import pkgutil
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import causal_iqa
+
+# What an example need not import: reference pages say so once.
+_ROOMS = [name for name in dir(causal_iqa) if name not in causal_iqa.__all__ and name not in ("cli", "rivals")]
+# Exported functions without an example; more of them fails, fewer should lower it.
+_MOST_WITHOUT = 120
+
+
+def _modules(room: str) -> list[str]:
+    module = importlib.import_module(f"causal_iqa.{room}")
+    below = pkgutil.walk_packages(getattr(module, "__path__", []), f"{module.__name__}.")
+    return [module.__name__, *(one.name for one in below)]
+
+
+def _exported(room: str) -> dict[str, object]:
+    module = importlib.import_module(f"causal_iqa.{room}")
+    return {name: value for name in getattr(module, "__all__", ()) if callable(value := getattr(module, name))}
+
+
+@pytest.mark.parametrize("room", _ROOMS)
+def test_examples_of_a_room_run(room):
+    given = {"jax": jax, "jnp": jnp, "np": np, **{one: getattr(causal_iqa, one) for one in _ROOMS}}
+    runner = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE)
+    said: list[str] = []
+    for name in _modules(room):
+        module = importlib.import_module(name)
+        for example in doctest.DocTestFinder(exclude_empty=True).find(module, extraglobs=None):
+            example.globs = {**given, **vars(module)}
+            runner.run(example, out=said.append, clear_globs=True)
+    assert runner.failures == 0, "".join(said)
+
+
+def test_exported_functions_have_examples():
+    without = [
+        f"{room}.{name}"
+        for room in _ROOMS
+        for name, value in _exported(room).items()
+        if not isinstance(value, type) and ">>>" not in (value.__doc__ or "")
+    ]
+    assert len(without) <= _MOST_WITHOUT, without
