@@ -2,9 +2,10 @@
 
 import dataclasses
 import functools
+import hashlib
 import json
 import pathlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -164,17 +165,30 @@ def evaluate(module: Any, params: Any, pixels: np.ndarray, labels: np.ndarray, c
     return {objective.score: float(np.concatenate(found).mean())}
 
 
+def _digest(arrays: Iterable[Any]) -> Any:
+    found = hashlib.sha256()
+    for array in map(np.asarray, arrays):
+        found.update(f"{array.dtype} {array.shape} ".encode() + array.tobytes())
+    return found
+
+
+def _sealed(kept: dict[str, Any]) -> dict[str, Any]:
+    """What a checkpoint holds, with the digest of its arrays: Orbax notices damage to some of its files only."""
+    arrays = jax.tree.leaves({name: kept[name] for name in ("params", "state", "losses")})
+    return kept | {"digest": np.frombuffer(_digest(arrays).digest(), np.uint8)}
+
+
 class _Checkpoints:
     """Parameters, optimiser and losses of a run in a folder, by Orbax; without a folder it does nothing."""
 
-    def __init__(self, folder: str | None, config: TrainConfig):
+    def __init__(self, folder: str | None, config: TrainConfig, data: str):
         self.manager = None
         if folder is None:
             return
         import orbax.checkpoint as ocp  # Slow to import, and only here.
 
         path = pathlib.Path(folder).resolve()
-        settings = dataclasses.asdict(config)
+        settings = dataclasses.asdict(config) | {"training_data": data}
         note = path / "config.json"
         try:
             path.mkdir(parents=True, exist_ok=True)
@@ -203,11 +217,13 @@ class _Checkpoints:
         if self.manager is None or self.manager.latest_step() is None:
             return 0, params, state, losses
         number = self.manager.latest_step()
-        like = {"params": params, "state": state, "losses": losses}
+        like = _sealed({"params": params, "state": state, "losses": losses})
         reason = ""
         with array_files.quiet_orbax():
             try:
                 found = self.manager.restore(number, args=self.restoring(like))
+                if not np.array_equal(_sealed(found)["digest"], found["digest"]):
+                    reason = "its content is not what was written"
             except Exception as error:  # Orbax raises whatever a damaged file leads it to.
                 reason = " ".join(str(error).split())[:160] or type(error).__name__
         if reason:
@@ -219,7 +235,7 @@ class _Checkpoints:
 
     def save(self, number: int, params: Any, state: Any, losses: np.ndarray) -> None:
         if self.manager is not None:
-            kept = {"params": params, "state": state, "losses": losses}
+            kept = _sealed({"params": params, "state": state, "losses": losses})
             self.manager.save(number, args=self.saving(kept))
 
     def close(self) -> None:
@@ -254,7 +270,8 @@ def train(
       The parameters and how they do.
 
     Raises:
-      InputError: for settings that cannot work together, a folder of another run, or a loss that is no longer finite.
+      InputError: for settings that cannot work together, a folder of a run with other settings or training images, a
+        damaged checkpoint, or a loss that is no longer finite.
     """
     check(config, (source, evaluation_source))
     size = config.image_size or (source.image_shape[0] if source.image_shape else scenes.SIZE)
@@ -270,7 +287,7 @@ def train(
     params = scene_cnn.init(config.network, jax.random.key(config.seed), num_outputs=num_outputs)
     state, losses = _optimiser(config).init(params), np.full(config.steps, np.nan, np.float32)
     step = _make_step(config, module)
-    kept = _Checkpoints(checkpoint_dir, config)
+    kept = _Checkpoints(checkpoint_dir, config, _digest((pixels, labels)).hexdigest())
     first, params, state, losses = kept.latest(params, state, losses)
     pixels, labels = jnp.asarray(pixels), jnp.asarray(labels)
 

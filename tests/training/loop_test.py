@@ -1,6 +1,7 @@
 """Training: it learns, it repeats, it goes on after a stop, its files can be read, and losses are their formulas."""
 
 import dataclasses
+import shutil
 
 import jax
 import numpy as np
@@ -190,6 +191,41 @@ def test_a_stopped_run_goes_on_to_the_same_parameters(photographs, whole, tmp_pa
     jax.tree.map(np.testing.assert_array_equal, again.params, whole.params)
     with pytest.raises(causal_iqa.InputError, match=r"holds another run: steps \(10 there, 11 now\)"):
         loop.train(dataclasses.replace(config, steps=11), photographs, photographs, **options)
+    relabelled = dataclasses.replace(photographs, labels=photographs.labels[::-1])
+    with pytest.raises(causal_iqa.InputError, match="holds another run: training_data"):
+        loop.train(config, relabelled, photographs, **options)
+
+
+def test_a_checkpoint_with_one_bit_flipped_is_refused_or_as_written(tmp_path):
+    kept = {"w": np.arange(600, dtype=np.float32), "b": np.float32(0.5)}, {"m": np.zeros(3, np.float32)}, np.ones(4)
+
+    def opened(folder):
+        return loop._Checkpoints(str(folder), _LABELS, "digest of the images")
+
+    whole = opened(tmp_path / "whole")
+    whole.save(4, *kept)
+    whole.close()
+    rng, refused = np.random.default_rng(0), 0
+    files = [p for p in sorted((tmp_path / "whole").rglob("*")) if p.is_file() and p.stat().st_size]
+    for at, file in enumerate(files):
+        copy = tmp_path / f"copy{at}"
+        shutil.copytree(tmp_path / "whole", copy)
+        target = copy / file.relative_to(tmp_path / "whole")
+        content = bytearray(target.read_bytes())
+        content[rng.integers(len(content))] ^= 1 << rng.integers(8)
+        target.write_bytes(content)
+        blank = jax.tree.map(np.zeros_like, kept)
+        try:
+            damaged = opened(copy)
+            step, *found = damaged.latest(*blank)
+            damaged.close()
+        except causal_iqa.InputError as error:
+            assert "damaged" in str(error) or "holds another run" in str(error)
+            refused += 1
+        else:
+            assert step in (0, 4)
+            jax.tree.map(np.testing.assert_array_equal, tuple(found), kept if step == 4 else blank)
+    assert refused >= 2
 
 
 def test_bfloat16_passes_keep_float32_parameters(photographs, whole):
