@@ -1,0 +1,162 @@
+"""Clean images by rule, with the statistics of photographs: textured leaves that hide each other, out of focus or not.
+
+A dead-leaves image has the power-law spectrum, sharp edges and scale invariance of photographs [1, 2]. Here leaves lie
+in two layers, the farther one out of focus, each with a colour, a shading and a texture of 1/f noise of its own; then
+the picture gets a tone curve, a little sensor noise and the resampling of a camera. No photograph is read.
+
+References:
+  [1] Lee, Mumford, Huang. Occlusion models for natural images. IJCV 2001.
+  [2] Ruderman. Origins of scaling in natural images. Vision Research 1997.
+"""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from causal_iqa import _checks, _keys, images
+
+_LEAVES = {"far": 60, "near": 90}
+_TEXTURES = 3
+_CHUNK = 8
+SMALLEST_SIDE = 16
+
+
+def _noise(key: jax.Array, size: int, exponent: jax.Array) -> jax.Array:
+    """Noise with the amplitude spectrum 1 / f^exponent, mean 0 and standard deviation 1, [size, size]."""
+    fy, fx = np.fft.fftfreq(size)[:, None], np.fft.rfftfreq(size)[None]
+    frequency = np.maximum(np.hypot(fy, fx), 1.0 / size).astype(np.float32)
+    spectrum = jnp.fft.rfft2(jax.random.normal(key, (size, size))) * frequency**-exponent
+    field = jnp.fft.irfft2(spectrum.at[0, 0].set(0.0), (size, size))
+    return field / (field.std() + 1e-6)
+
+
+def _blurred(image: jax.Array, sigma: jax.Array) -> jax.Array:
+    """Gaussian blur [H, W, C] by its transfer function, at mirrored borders."""
+    h, w = image.shape[:2]
+    padded = jnp.pad(image, ((0, h), (0, w), (0, 0)), mode="symmetric")
+    fy, fx = np.fft.fftfreq(2 * h)[:, None], np.fft.rfftfreq(2 * w)[None]
+    transfer = jnp.exp(-2.0 * np.pi**2 * sigma**2 * (fy**2 + fx**2))[..., None]
+    return jnp.fft.irfft2(jnp.fft.rfft2(padded, axes=(0, 1)) * transfer, (2 * h, 2 * w), axes=(0, 1))[:h, :w]
+
+
+def _leaf(key: jax.Array, image: jax.Array, textures: jax.Array, palette: jax.Array, largest: float) -> jax.Array:
+    """Paints one leaf over an image [size, size, 3]."""
+    size = image.shape[0]
+    keys = iter(jax.random.split(key, 16))
+    axis = (jnp.arange(size) + 0.5) / size
+    x, y = axis[None, :], axis[:, None]
+
+    def uniform(low, high, shape=()):
+        return jax.random.uniform(next(keys), shape, minval=low, maxval=high)
+
+    # Radii by the density r^-3 between the smallest and the largest: scale invariance.
+    smallest = 0.015
+    radius = 1.0 / jnp.sqrt(uniform(largest**-2, smallest**-2))
+    centre, angle, aspect = uniform(-0.1, 1.1, (2,)), uniform(0.0, np.pi), jnp.exp(uniform(-0.9, 0.9))
+    u = (jnp.cos(angle) * (x - centre[0]) + jnp.sin(angle) * (y - centre[1])) / (radius * aspect)
+    v = (jnp.cos(angle) * (y - centre[1]) - jnp.sin(angle) * (x - centre[0])) * aspect / radius
+    power = jnp.exp(uniform(0.0, 2.2))  # From an ellipse towards a rectangle.
+    distance = (jnp.abs(u) ** (2 * power) + jnp.abs(v) ** (2 * power) + 1e-12) ** (0.5 / power)
+    texture = textures[jax.random.randint(next(keys), (), 0, len(textures))]
+    ragged = uniform(-0.5, 0.25)
+    inside = distance + jnp.maximum(ragged, 0.0) * texture < 1.0
+    pick = uniform(0.0, 1.0, (2,))
+    colour = palette[jnp.int32(pick[0] * len(palette))] + 0.12 * jax.random.normal(next(keys), (3,))
+    depth = jnp.exp(uniform(-4.0, -1.2))
+    stripes = jnp.sin(2 * np.pi * u * uniform(2.0, 9.0)) * jnp.where(pick[1] < 0.15, 1.5, 0.0)
+    shade = 1.0 + depth * (texture + stripes) + 0.35 * (u * uniform(-1.0, 1.0) + v * uniform(-1.0, 1.0))
+    return jnp.where(inside[..., None], jnp.clip(colour * shade[..., None], 0.0, 1.0), image)
+
+
+def _layer(key: jax.Array, image: jax.Array, textures, palette, leaves: int, largest: float, share) -> jax.Array:
+    """Paints leaves one over the other; only a share of them, so that much of the ground stays free."""
+    used = jax.random.uniform(_keys.named(key, "used"), (leaves,)) < share
+
+    def paint(below, drawn):
+        number, wanted = drawn
+        own = jax.random.fold_in(_keys.named(key, "leaf"), number)
+        return jnp.where(wanted, _leaf(own, below, textures, palette, largest), below), None
+
+    return jax.lax.scan(paint, image, (jnp.arange(leaves), used))[0]
+
+
+def procedural_image(key: jax.Array, *, side: int) -> jax.Array:
+    """Draws one clean image.
+
+    Args:
+      key: random key.
+      side: in pixels, at least 16; static.
+
+    Returns:
+      float32 [side, side, 3] in [0, 1], sRGB.
+
+    Raises:
+      ValueError: for a smaller side.
+
+    Examples:
+      >>> procedural_image(jax.random.key(0), side=32).shape
+      (32, 32, 3)
+    """
+    if side < SMALLEST_SIDE:
+        raise ValueError(f"side: expected at least {SMALLEST_SIDE}, got {side}")
+    size = 2 * side  # Drawn twice as large and resampled, as a camera's picture is.
+
+    def uniform(name, low, high, shape=()):
+        return jax.random.uniform(_keys.named(key, name), shape, minval=low, maxval=high)
+
+    exponents = uniform("exponents", 0.6, 1.9, (_TEXTURES,))
+    textures = jnp.stack([_noise(_keys.named(key, f"texture {i}"), size, exponents[i]) for i in range(_TEXTURES)])
+    grey = uniform("grey", 0.02, 0.98, (6, 1))
+    tint = uniform("tint", 0.0, 0.3) * jax.random.normal(_keys.named(key, "palette"), (6, 3))
+    palette = jnp.clip(grey + tint * (0.3 + grey), 0.02, 0.98)
+    axis = jnp.linspace(-1.0, 1.0, size)
+    slope = uniform("slope", -0.35, 0.35, (2,))
+    ground = 1.0 + slope[0] * axis[None, :] + slope[1] * axis[:, None]
+    ground = ground + jnp.exp(uniform("depth", -5.0, -0.9)) * textures[0]
+    image = jnp.clip(palette[0] * ground[..., None], 0.0, 1.0)
+    far, near = uniform("far", 0.0, 1.0), uniform("near", 0.05, 1.0)
+    image = _layer(_keys.named(key, "far leaves"), image, textures, palette, _LEAVES["far"], 0.6, far)
+    # Most pictures have something out of focus behind what is sharp, some have nothing.
+    sigma = jnp.maximum(uniform("focus", -4.0, 14.0), 0.0) * side / 224.0
+    image = _blurred(image, sigma)
+    image = _layer(_keys.named(key, "near leaves"), image, textures, palette, _LEAVES["near"], 0.4, near)
+    light = jnp.clip(1.0 + uniform("light", 0.0, 0.25) * textures[1] * (exponents[1] > 1.2), 0.2, 1.8)
+    image = image * light[..., None]
+    low, high = jnp.maximum(uniform("black", -0.08, 0.1), 0.0), jnp.minimum(uniform("white", 0.75, 1.15), 1.05)
+    image = jnp.clip(low + (high - low) * image, 0.0, 1.0) ** jnp.exp(uniform("gamma", -0.55, 0.55))
+    image = _blurred(image, jnp.maximum(uniform("lens", -0.3, 1.4), 0.0))
+    noise = jnp.maximum(uniform("grain", -0.01, 0.03), 0.0)
+    image = image + noise * jax.random.normal(_keys.named(key, "noise"), image.shape)
+    return images.resize(jnp.clip(image, 0.0, 1.0), side, side)
+
+
+@functools.partial(jax.jit, static_argnames="side")
+def _drawn(keys: jax.Array, side: int) -> jax.Array:
+    return jax.lax.map(lambda key: images.to_uint8(procedural_image(key, side=side)), keys)
+
+
+def procedural_images(key: jax.Array, count: int, *, side: int) -> np.ndarray:
+    """Draws clean images; image i is the same however many are drawn.
+
+    Args:
+      key: random key.
+      count: how many.
+      side: in pixels, at least 16.
+
+    Returns:
+      uint8 [count, side, side, 3].
+
+    Raises:
+      InputError: when the count is not positive.
+
+    Examples:
+      >>> procedural_images(jax.random.key(0), 2, side=16).shape
+      (2, 16, 16, 3)
+    """
+    if count < 1:
+        raise _checks.InputError(f"count: expected at least 1, got {count}")
+    numbers = np.arange(-(-count // _CHUNK) * _CHUNK).reshape(-1, _CHUNK)
+    keys = jax.vmap(jax.vmap(lambda i: jax.random.fold_in(key, i)))(jnp.asarray(numbers))
+    return np.concatenate([np.asarray(_drawn(chunk, side)) for chunk in keys])[:count]

@@ -1,0 +1,43 @@
+"""Why an image is as it is: the most likely imaging condition, how severe it is, and what a whole set suffers from."""
+
+from causal_iqa.diagnosis.features import statistics
+from causal_iqa.diagnosis.fitting import (
+    FEWEST_ANCHORS,
+    OTHERS,
+    SEVERITIES,
+    Samples,
+    degrade,
+    fit,
+    fit_samples,
+    make_samples,
+)
+from causal_iqa.diagnosis.model import (
+    NONE,
+    Diagnoses,
+    DiagnosisModel,
+    default_model,
+    diagnose,
+    load,
+    read_statistics,
+    save,
+)
+
+__all__ = [
+    "FEWEST_ANCHORS",
+    "NONE",
+    "OTHERS",
+    "SEVERITIES",
+    "Diagnoses",
+    "DiagnosisModel",
+    "Samples",
+    "default_model",
+    "degrade",
+    "diagnose",
+    "fit",
+    "fit_samples",
+    "load",
+    "make_samples",
+    "read_statistics",
+    "save",
+    "statistics",
+]

@@ -1,0 +1,148 @@
+"""What a whole set suffers from: shares of the causes, corrected for how the diagnosis confuses them.
+
+The mean of the probabilities leans towards the mix of causes that the model was fitted on. Expectation-maximisation
+finds the shares under which the probabilities, reweighted from the model's even mix to these shares, agree with
+themselves: the maximum of the likelihood under label shift [1], consistent where the probabilities are calibrated [2].
+
+References:
+  [1] Saerens, Latinne, Decaestecker. Adjusting the outputs of a classifier to new a priori probabilities. Neural
+      Computation 2002.
+  [2] Garg, Wu, Balakrishnan, Lipton. A unified view of label shift estimation. NeurIPS 2020.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from causal_iqa import _checks, _keys
+
+_ITERATIONS = 200
+_MOST_RESAMPLED = 4000
+_SUM_SLACK = 1e-3
+FEWEST_IMAGES = 20
+
+
+class Composition(NamedTuple):
+    """Shares of the causes in a set of images."""
+
+    causes: tuple[str, ...]  # the model's causes, then "other": none of them
+    shares: np.ndarray  # float [causes + 1], sums to 1
+    low: np.ndarray  # float [causes + 1], ends of an interval for each share
+    high: np.ndarray
+    num_images: int
+
+
+OTHER = "other"
+
+
+def _shares(full: jax.Array, weights: jax.Array) -> jax.Array:
+    """Shares of the causes by expectation-maximisation, [k], from rows [n, k] under even shares."""
+
+    def step(_, shares):
+        joint = full * shares
+        posterior = joint / jnp.maximum(joint.sum(axis=1, keepdims=True), 1e-30)
+        return (weights[:, None] * posterior).sum(axis=0) / jnp.maximum(weights.sum(), 1e-12)
+
+    k = full.shape[1]
+    return jax.lax.fori_loop(0, _ITERATIONS, step, jnp.full(k, 1.0 / k, full.dtype))
+
+
+_one = jax.jit(_shares)
+
+
+@jax.jit
+def _resampled(keys: jax.Array, full: jax.Array) -> jax.Array:
+    n = len(full)
+
+    def draw(key):
+        rows = jax.random.randint(key, (n,), 0, n)
+        return _shares(full, jnp.zeros(n).at[rows].add(1.0))
+
+    return jax.lax.map(draw, keys)
+
+
+def _checked(probabilities: jax.Array) -> np.ndarray:
+    """Rows with what is left of 1 as a last column."""
+    array = np.asarray(probabilities, np.float32)
+    if array.ndim != 2 or array.shape[1] < 2:
+        raise ValueError(f"probabilities: expected shape [n, causes], got {array.shape}")
+    if not np.isfinite(array).all() or (array < -_SUM_SLACK).any() or (array.sum(axis=1) > 1 + _SUM_SLACK).any():
+        raise ValueError("probabilities: expected numbers from 0 whose rows sum to at most 1")
+    array = np.maximum(array, 0.0)
+    return np.concatenate([array, np.maximum(1.0 - array.sum(axis=1, keepdims=True), 0.0)], axis=1)
+
+
+def composition(
+    key: jax.Array,
+    probabilities: jax.Array,
+    causes: tuple[str, ...],
+    *,
+    resamples: int = 200,
+    level: float = 0.95,
+) -> Composition:
+    """Estimates the shares of the causes in a set.
+
+    Args:
+      key: random key of the resamples.
+      probabilities: float [n, causes] of `diagnose`, at least 20 images; what is missing from 1 is the share of
+        "other".
+      causes: names, `model.causes`.
+      resamples: of the images, for the intervals; of more than 4000 images 4000 are resampled, and deviations shrink by
+        the square root of the ratio.
+      level: of the intervals. They hold for other images of the same source; that the model may confuse causes on these
+        images in another way than on its anchors is not in them.
+
+    Returns:
+      The shares with intervals.
+
+    Raises:
+      ValueError: when shapes disagree or rows are no probabilities.
+      InputError: for fewer than 20 images, or a level that is none.
+
+    Examples:
+      >>> import jax, numpy as np
+      >>> said = np.repeat([[0.9, 0.1], [0.2, 0.8]], [75, 25], axis=0)
+      >>> [round(float(x), 2) for x in composition(jax.random.key(0), said, ("none", "fog")).shares]
+      [0.86, 0.14, 0.0]
+    """
+    full = _checked(probabilities)
+    if full.shape[1] != len(causes) + 1:
+        raise ValueError(f"causes: expected {full.shape[1] - 1} names, got {len(causes)}")
+    n = len(full)
+    if n < FEWEST_IMAGES:
+        raise _checks.InputError(f"probabilities: expected at least {FEWEST_IMAGES} images, got {n}")
+    if not 0 < level < 1 or resamples < 2:
+        raise _checks.InputError("level, resamples: expected a number between 0 and 1, and at least 2")
+    shares = np.asarray(_one(jnp.asarray(full), jnp.ones(n)), np.float64)
+    kept, centre = full, shares
+    if n > _MOST_RESAMPLED:
+        draw = np.random.default_rng(np.asarray(jax.random.key_data(_keys.named(key, "images of the resamples"))))
+        kept = full[np.sort(draw.permutation(n)[:_MOST_RESAMPLED])]
+        centre = np.asarray(_one(jnp.asarray(kept), jnp.ones(len(kept))), np.float64)
+    keys = jax.random.split(_keys.named(key, "resamples of a composition"), resamples)
+    found = np.asarray(_resampled(keys, jnp.asarray(kept)), np.float64)
+    away = np.quantile(found - centre, ((1 - level) / 2, (1 + level) / 2), axis=0) * np.sqrt(len(kept) / n)
+    low, high = (np.clip(shares + one, 0.0, 1.0) for one in away)
+    return Composition((*causes, OTHER), shares, low, high, n)
+
+
+def adapted(probabilities: jax.Array, shares: np.ndarray) -> np.ndarray:
+    """Reweights probabilities from the even mix of the anchors to the composition of the set that the images are from.
+
+    Args:
+      probabilities: float [n, causes].
+      shares: float [causes + 1] of `composition`, the last for "other".
+
+    Returns:
+      float32 [n, causes + 1]: probabilities of the causes and of "other" given the image and its set; rows sum to 1.
+
+    Raises:
+      ValueError: when shapes disagree or rows are no probabilities.
+    """
+    full = _checked(probabilities)
+    if np.shape(shares) != full.shape[1:]:
+        raise ValueError(f"shares: expected {full.shape[1]} numbers, got shape {np.shape(shares)}")
+    joint = full * np.maximum(np.asarray(shares, np.float64), 1e-6)
+    return (joint / joint.sum(axis=1, keepdims=True)).astype(np.float32)
