@@ -18,6 +18,7 @@ from causal_iqa.data.folder import FolderSource, open_folder, open_images
 from causal_iqa.data.identity import copies, place, shared_ids
 from causal_iqa.data.open import check_spec, open_source
 from causal_iqa.data.part import Part
+from causal_iqa.data.procedural import procedural_image, procedural_images
 from causal_iqa.data.sources import UNLABELLED, Example, Source, UnreadableImage, remarks
 from causal_iqa.data.tfds_source import TfdsSource, open_tfds
 from causal_iqa.data.walk import PassedOver
@@ -54,6 +55,8 @@ __all__ = [
     "open_source",
     "open_tfds",
     "place",
+    "procedural_image",
+    "procedural_images",
     "read_boxes",
     "read_classes",
     "read_mask_table",

@@ -10,6 +10,7 @@ References:
 """
 
 import functools
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -17,7 +18,6 @@ import numpy as np
 
 from causal_iqa import _checks, _keys, images
 
-_LEAVES = {"far": 60, "near": 90}
 _TEXTURES = 3
 _CHUNK = 8
 SMALLEST_SIDE = 16
@@ -41,45 +41,62 @@ def _blurred(image: jax.Array, sigma: jax.Array) -> jax.Array:
     return jnp.fft.irfft2(jnp.fft.rfft2(padded, axes=(0, 1)) * transfer, (2 * h, 2 * w), axes=(0, 1))[:h, :w]
 
 
-def _leaf(key: jax.Array, image: jax.Array, textures: jax.Array, palette: jax.Array, largest: float) -> jax.Array:
+class _Tier(NamedTuple):
+    """Leaves of like size, painted within a window: most of a picture is not touched by a small leaf."""
+
+    leaves: int
+    smallest: float  # radius, share of the side
+    largest: float
+    window: float  # side, share of the picture's
+
+
+_TIERS = (_Tier(14, 0.12, 0.6, 1.0), _Tier(60, 0.05, 0.13, 0.4), _Tier(60, 0.012, 0.06, 0.2))
+
+
+def _leaf(key: jax.Array, image: jax.Array, textures: jax.Array, palette: jax.Array, tier: _Tier) -> jax.Array:
     """Paints one leaf over an image [size, size, 3]."""
     size = image.shape[0]
     keys = iter(jax.random.split(key, 16))
-    axis = (jnp.arange(size) + 0.5) / size
-    x, y = axis[None, :], axis[:, None]
 
     def uniform(low, high, shape=()):
         return jax.random.uniform(next(keys), shape, minval=low, maxval=high)
 
-    # Radii by the density r^-3 between the smallest and the largest: scale invariance.
-    smallest = 0.015
-    radius = 1.0 / jnp.sqrt(uniform(largest**-2, smallest**-2))
-    centre, angle, aspect = uniform(-0.1, 1.1, (2,)), uniform(0.0, np.pi), jnp.exp(uniform(-0.9, 0.9))
-    u = (jnp.cos(angle) * (x - centre[0]) + jnp.sin(angle) * (y - centre[1])) / (radius * aspect)
-    v = (jnp.cos(angle) * (y - centre[1]) - jnp.sin(angle) * (x - centre[0])) * aspect / radius
-    power = jnp.exp(uniform(0.0, 2.2))  # From an ellipse towards a rectangle.
-    distance = (jnp.abs(u) ** (2 * power) + jnp.abs(v) ** (2 * power) + 1e-12) ** (0.5 / power)
-    texture = textures[jax.random.randint(next(keys), (), 0, len(textures))]
-    ragged = uniform(-0.5, 0.25)
-    inside = distance + jnp.maximum(ragged, 0.0) * texture < 1.0
-    pick = uniform(0.0, 1.0, (2,))
-    colour = palette[jnp.int32(pick[0] * len(palette))] + 0.12 * jax.random.normal(next(keys), (3,))
-    depth = jnp.exp(uniform(-4.0, -1.2))
-    stripes = jnp.sin(2 * np.pi * u * uniform(2.0, 9.0)) * jnp.where(pick[1] < 0.15, 1.5, 0.0)
+    # Radii by the density r^-3 within the tier: scale invariance.
+    radius = 1.0 / jnp.sqrt(uniform(tier.largest**-2, tier.smallest**-2))
+    window = min(size, -(-int(tier.window * size) // 8) * 8)
+    corner = jnp.int32(uniform(0.0, size - window + 0.999, (2,)))
+    place = uniform(0.25, 0.75, (2,)) if window < size else uniform(-0.1, 1.1, (2,))
+    axis = (jnp.arange(window) + 0.5) / size
+    x, y = axis[None, :] - place[0] * window / size, axis[:, None] - place[1] * window / size
+    angle, aspect = uniform(0.0, np.pi), jnp.exp(uniform(-0.7, 0.7))
+    u = (jnp.cos(angle) * x + jnp.sin(angle) * y) / (radius * aspect)
+    v = (jnp.cos(angle) * y - jnp.sin(angle) * x) * aspect / radius
+    kind = uniform(0.0, 1.0, (3,))
+    ellipse, box = jnp.sqrt(u * u + v * v), jnp.maximum(jnp.abs(u), jnp.abs(v))
+    mixed = jnp.where(kind[0] < 0.4, ellipse, jnp.where(kind[0] < 0.7, box, 0.5 * (ellipse + box)))
+    which = jax.random.randint(next(keys), (), 0, len(textures))
+    texture = jax.lax.dynamic_slice(textures, (which, corner[0], corner[1]), (1, window, window))[0]
+    inside = mixed + jnp.maximum(uniform(-0.5, 0.3), 0.0) * texture < 1.0
+    colour = palette[jnp.int32(kind[1] * len(palette))] + 0.06 * jax.random.normal(next(keys), (1,))
+    depth = jnp.exp(uniform(-3.5, -0.9))
+    stripes = jnp.sin(2 * np.pi * u * uniform(2.0, 9.0)) * jnp.where(kind[2] < 0.15, 1.5, 0.0)
     shade = 1.0 + depth * (texture + stripes) + 0.35 * (u * uniform(-1.0, 1.0) + v * uniform(-1.0, 1.0))
-    return jnp.where(inside[..., None], jnp.clip(colour * shade[..., None], 0.0, 1.0), image)
+    below = jax.lax.dynamic_slice(image, (corner[0], corner[1], 0), (window, window, 3))
+    painted = jnp.where(inside[..., None], jnp.clip(colour * shade[..., None], 0.0, 1.0), below)
+    return jax.lax.dynamic_update_slice(image, painted, (corner[0], corner[1], 0))
 
 
-def _layer(key: jax.Array, image: jax.Array, textures, palette, leaves: int, largest: float, share) -> jax.Array:
-    """Paints leaves one over the other; only a share of them, so that much of the ground stays free."""
-    used = jax.random.uniform(_keys.named(key, "used"), (leaves,)) < share
+def _layer(key: jax.Array, image: jax.Array, textures: jax.Array, palette: jax.Array, share: jax.Array) -> jax.Array:
+    """Paints leaves one over the other, large ones first; only a share of them, so that some ground stays free."""
+    for tier in _TIERS:
+        own = _keys.named(key, f"leaves down to {tier.smallest}")
+        count = jnp.int32(jnp.ceil(share * tier.leaves))
 
-    def paint(below, drawn):
-        number, wanted = drawn
-        own = jax.random.fold_in(_keys.named(key, "leaf"), number)
-        return jnp.where(wanted, _leaf(own, below, textures, palette, largest), below), None
+        def paint(i, below, own=own, tier=tier):
+            return _leaf(jax.random.fold_in(own, i), below, textures, palette, tier)
 
-    return jax.lax.scan(paint, image, (jnp.arange(leaves), used))[0]
+        image = jax.lax.fori_loop(0, count, paint, image)
+    return image
 
 
 def procedural_image(key: jax.Array, *, side: int) -> jax.Array:
@@ -109,24 +126,28 @@ def procedural_image(key: jax.Array, *, side: int) -> jax.Array:
     exponents = uniform("exponents", 0.6, 1.9, (_TEXTURES,))
     textures = jnp.stack([_noise(_keys.named(key, f"texture {i}"), size, exponents[i]) for i in range(_TEXTURES)])
     grey = uniform("grey", 0.02, 0.98, (6, 1))
-    tint = uniform("tint", 0.0, 0.3) * jax.random.normal(_keys.named(key, "palette"), (6, 3))
-    palette = jnp.clip(grey + tint * (0.3 + grey), 0.02, 0.98)
+    # Most photographs are nearly grey, few are vivid.
+    vivid = jnp.exp(uniform("vivid", -4.5, -1.5))
+    tint = vivid * jax.random.normal(_keys.named(key, "palette"), (6, 3))
+    warmth = uniform("warmth", -0.08, 0.12)
+    tint = tint + warmth * np.asarray([1.0, 0.1, -1.0], np.float32)
+    palette = jnp.clip(grey * (1.0 + tint) + 0.5 * tint, 0.01, 0.98)
     axis = jnp.linspace(-1.0, 1.0, size)
     slope = uniform("slope", -0.35, 0.35, (2,))
     ground = 1.0 + slope[0] * axis[None, :] + slope[1] * axis[:, None]
     ground = ground + jnp.exp(uniform("depth", -5.0, -0.9)) * textures[0]
     image = jnp.clip(palette[0] * ground[..., None], 0.0, 1.0)
-    far, near = uniform("far", 0.0, 1.0), uniform("near", 0.05, 1.0)
-    image = _layer(_keys.named(key, "far leaves"), image, textures, palette, _LEAVES["far"], 0.6, far)
+    far, near = uniform("far", 0.1, 1.0), uniform("near", 0.05, 1.0)
+    image = _layer(_keys.named(key, "far leaves"), image, textures, palette, far)
     # Most pictures have something out of focus behind what is sharp, some have nothing.
-    sigma = jnp.maximum(uniform("focus", -4.0, 14.0), 0.0) * side / 224.0
+    sigma = jnp.maximum(uniform("focus", -5.0, 9.0), 0.0) * side / 224.0
     image = _blurred(image, sigma)
-    image = _layer(_keys.named(key, "near leaves"), image, textures, palette, _LEAVES["near"], 0.4, near)
+    image = _layer(_keys.named(key, "near leaves"), image, textures, palette, near)
     light = jnp.clip(1.0 + uniform("light", 0.0, 0.25) * textures[1] * (exponents[1] > 1.2), 0.2, 1.8)
     image = image * light[..., None]
     low, high = jnp.maximum(uniform("black", -0.08, 0.1), 0.0), jnp.minimum(uniform("white", 0.75, 1.15), 1.05)
     image = jnp.clip(low + (high - low) * image, 0.0, 1.0) ** jnp.exp(uniform("gamma", -0.55, 0.55))
-    image = _blurred(image, jnp.maximum(uniform("lens", -0.3, 1.4), 0.0))
+    image = _blurred(image, jnp.maximum(uniform("lens", -0.5, 1.1), 0.0))
     noise = jnp.maximum(uniform("grain", -0.01, 0.03), 0.0)
     image = image + noise * jax.random.normal(_keys.named(key, "noise"), image.shape)
     return images.resize(jnp.clip(image, 0.0, 1.0), side, side)

@@ -21,15 +21,20 @@ from causal_iqa.diagnosis.model import (
     read_statistics,
     save,
 )
+from causal_iqa.diagnosis.shares import OTHER, Composition, adapted, composition
 
 __all__ = [
     "FEWEST_ANCHORS",
     "NONE",
+    "OTHER",
     "OTHERS",
     "SEVERITIES",
+    "Composition",
     "Diagnoses",
     "DiagnosisModel",
     "Samples",
+    "adapted",
+    "composition",
     "default_model",
     "degrade",
     "diagnose",

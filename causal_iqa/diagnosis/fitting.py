@@ -77,7 +77,15 @@ def _in_chunks(function: Callable[..., jax.Array], *arrays: Any) -> np.ndarray:
     return np.concatenate(found)[:count]
 
 
-def degrade(key: jax.Array, pixels: np.ndarray, name: str, severities: np.ndarray, *, family: str | None) -> np.ndarray:
+def degrade(
+    key: jax.Array,
+    pixels: np.ndarray,
+    name: str,
+    severities: np.ndarray,
+    *,
+    family: str | None = None,
+    stored: float = _STORED,
+) -> np.ndarray:
     """Puts images under one condition, each at a severity of its own.
 
     Args:
@@ -86,9 +94,10 @@ def degrade(key: jax.Array, pixels: np.ndarray, name: str, severities: np.ndarra
       name: a degradation, or "none".
       severities: float [n] in [0, 5].
       family: of the degradations' parameters, see `degradations.family_for`; None: by the side.
+      stored: share of the images that are then stored as JPEG of high quality.
 
     Returns:
-      uint8 of the same shape; a quarter of them were then stored as JPEG of high quality.
+      uint8 of the same shape.
     """
     keys = jax.random.split(_keys.named(key, f"images under {name}"), len(pixels))
     degraded = pixels
@@ -96,7 +105,7 @@ def degrade(key: jax.Array, pixels: np.ndarray, name: str, severities: np.ndarra
         one = functools.partial(_degraded, name=name, family=family)
         degraded = _in_chunks(one, keys, pixels, jnp.asarray(severities, jnp.float32))
     draw = np.random.default_rng(np.asarray(jax.random.key_data(_keys.named(key, f"files of {name}"))))
-    chosen = np.flatnonzero(draw.uniform(size=len(pixels)) < _STORED)
+    chosen = np.flatnonzero(draw.uniform(size=len(pixels)) < stored)
     if len(chosen):
         light = jnp.asarray(draw.uniform(*_STORED_AT, len(chosen)), jnp.float32)
         store = functools.partial(_degraded, name="jpeg_compression", family=family)
