@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from causal_iqa import backbones, data, degradations, diagnosis, images
+from causal_iqa import _keys, backbones, data, degradations, diagnosis, images
 from causal_iqa.analysis import attribution
 from causal_iqa.data import scenes
 
@@ -38,13 +38,23 @@ def draw_anchors(count: int, *, seed: int = 1) -> np.ndarray:
     return np.concatenate([drawn, np.stack([example.image for example in rendered])])
 
 
-def fit(output: str, count: int, per_cause: int, steps: int) -> None:
-    """Fits the default model and writes it."""
-    anchors = draw_anchors(count)
-    model = diagnosis.fit(
-        jax.random.key(2), anchors, per_cause=per_cause, steps=steps,
-        progress=lambda done, total: print(f"condition {done} of {total}", flush=True),
-    )  # fmt: skip
+def fit(output: str, count: int, per_cause: int, steps: int, cache: str | None) -> None:
+    """Fits the default model as `diagnosis.fit` does, and writes it; the samples are kept in a file between calls."""
+    key = jax.random.key(2)
+    if cache and pathlib.Path(cache).exists():
+        with np.load(cache) as file:
+            samples = diagnosis.Samples(*(file[name] for name in diagnosis.Samples._fields))
+    else:
+        samples = diagnosis.make_samples(
+            key, draw_anchors(count), CAUSES, others=diagnosis.OTHERS, per_cause=per_cause,
+            progress=lambda done, total: print(f"condition {done} of {total}", flush=True),
+        )  # fmt: skip
+        if cache:
+            np.savez(cache, **samples._asdict())
+    notes = {"others": list(diagnosis.OTHERS), "severities": list(diagnosis.SEVERITIES), "per_cause": per_cause}
+    own = _keys.named(key, "training")
+    model = diagnosis.fit_samples(own, samples, CAUSES, side=SIDE, steps=steps, notes=notes)
+    pathlib.Path(output).parent.mkdir(parents=True, exist_ok=True)
     diagnosis.save(model, output)
     print(model.notes)
 
@@ -209,7 +219,7 @@ def main() -> None:
     parser.add_argument("--json")
     arguments = parser.parse_args()
     if arguments.what == "fit":
-        fit(arguments.output, arguments.count, arguments.per_cause, arguments.steps)
+        fit(arguments.output, arguments.count, arguments.per_cause, arguments.steps, arguments.cache)
         return
     text = json.dumps(measure(arguments), indent=1)
     print(text)

@@ -18,7 +18,7 @@ from causal_iqa.pipeline import scoring
 
 SIDE, BACKBONE_SIDE = 48, 112
 NETWORKS = ("scene_cnn_a", "scene_cnn_c")
-STEPS = 1200
+STEPS, BATCH = 5000, 32
 # What a camera on the road does to a sign; chosen before any result was seen.
 CONDITIONS = (
     "low_resolution",
@@ -113,7 +113,7 @@ def train_networks(root: pathlib.Path, cache: pathlib.Path, crops: Crops, held: 
         if not path.exists():
             config = training.TrainConfig(
                 network=name, num_images=int((~held).sum()), num_evaluation=int(held.sum()), image_size=SIDE,
-                steps=steps, learning_rate=5e-3, seed=seed,
+                steps=steps, batch_size=BATCH, learning_rate=5e-3, seed=seed,
             )  # fmt: skip
             parts = data.Part(source, rows[~held]), data.Part(source, rows[held])
             result = training.train(config, *parts, progress=False)

@@ -32,6 +32,20 @@ _TINY = 1e-3
 
 Named = dict[str, jax.Array]
 
+# Keeps XLA from computing a map anew for every mean over it.
+_once = jax.lax.optimization_barrier
+
+
+def _mean(x: jax.Array) -> jax.Array:
+    """The mean of all values, column by column first: a CPU adds columns side by side, and rows one by one."""
+    x = x.astype(jnp.float32)
+    if x.ndim == 1:
+        whole = x.size // 256 * 256
+        columns = _once(x[:whole].reshape(-1, 256).sum(axis=0))
+        return (columns.sum() + x[whole:].sum()) / x.size
+    columns = x.reshape(x.shape[0], -1) if x.shape[-1] <= 4 else x.reshape(-1, x.shape[-1])
+    return _once(columns.sum(axis=0)).sum() / x.size
+
 
 def _log(x: jax.Array, floor: float = 1e-8) -> jax.Array:
     return jnp.log(x + floor)
@@ -39,13 +53,13 @@ def _log(x: jax.Array, floor: float = 1e-8) -> jax.Array:
 
 def _below(x: jax.Array, steps: tuple[float, ...]) -> jax.Array:
     """Log odds that a value lies below each of some thresholds in units of 1/255."""
-    share = jnp.stack([jnp.mean((x < step * _STEP).astype(jnp.float32)) for step in steps])
+    share = jnp.stack([_mean(x < step * _STEP) for step in steps])
     return jnp.log(share + _TINY) - jnp.log(1.0 - share + _TINY)
 
 
 def _moments(x: jax.Array) -> jax.Array:
     """Log of the mean size, and how heavy the tails are."""
-    first, second, fourth = jnp.abs(x).mean(), (x * x).mean(), (x**4).mean()
+    first, second, fourth = _mean(jnp.abs(x)), _mean(x * x), _mean(x**4)
     return jnp.stack(
         [_log(first, 1e-5), 0.5 * _log(second, 1e-10) - _log(first, 1e-5), _log(fourth, 1e-12) - 2 * _log(second, 1e-6)]
     )
@@ -123,7 +137,7 @@ def _derivatives(luma: jax.Array) -> Named:
     x, before = luma, None
     for scale in range(4):
         dx, dy = x[:, 1:] - x[:, :-1], x[1:] - x[:-1]
-        twist = dx[1:] - dx[:-1]
+        dx, dy, twist = _once((dx, dy, dx[1:] - dx[:-1]))
         second = jnp.concatenate([(dx[:, 1:] - dx[:, :-1]).reshape(-1), (dy[1:] - dy[:-1]).reshape(-1)])
         moments = jnp.concatenate([_moments(d) for d in (dx, dy, twist, second)])
         found[f"moments {scale}"] = moments
@@ -160,14 +174,14 @@ def _normalised(luma: jax.Array, scale: int) -> Named:
     m = (centre - mean) / (deviation + 2 * _STEP)
     pairs = (m[:, 1:] * m[:, :-1], m[1:] * m[:-1], m[1:, 1:] * m[:-1, :-1], m[1:, :-1] * m[:-1, 1:])
     pairs += (m[:, 2:] * m[:, :-2], m[2:] * m[:-2], m[:, 4:] * m[:, :-4], m[4:] * m[:-4])
-    log_deviation = jnp.log(deviation + 0.5 * _STEP)
+    m, deviation, log_deviation = _once((m, deviation, jnp.log(deviation + 0.5 * _STEP)))
     centred = log_deviation - log_deviation.mean()
     level = mean - mean.mean()
     spread = jnp.sqrt((centred**2).mean() * (level**2).mean() + 1e-8)
     patches = _box(centred, 25, 12)
     return {
-        f"normalised {scale}": jnp.concatenate([_moments(m), jnp.stack([(m**3).mean(), *(p.mean() for p in pairs)])]),
-        f"products {scale}": jnp.stack([_log(jnp.abs(p).mean(), 1e-4) for p in pairs]),
+        f"normalised {scale}": jnp.concatenate([_moments(m), jnp.stack([_mean(m**3), *(_mean(p) for p in pairs)])]),
+        f"products {scale}": jnp.stack([_log(_mean(jnp.abs(p)), 1e-4) for p in pairs]),
         f"contrast {scale}": _below(deviation, (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)),
         f"unevenness {scale}": jnp.stack(
             [
@@ -215,23 +229,25 @@ def _noise(image: jax.Array) -> Named:
 
 
 def _outliers(image: jax.Array) -> Named:
-    """Single pixels far from all their neighbours, and how many of these are black or white."""
-    centre = image[1:-1, 1:-1]
-    h, w = centre.shape[:2]
-    around = [image[i : i + h, j : j + w] for i in range(3) for j in range(3) if (i, j) != (1, 1)]
-    highest, lowest = functools.reduce(jnp.maximum, around), functools.reduce(jnp.minimum, around)
-    above, below = centre - highest, lowest - centre
+    """Single pixels of the green channel far from all their neighbours, and how many of these are black or white."""
+    x = _once(image[..., 1])
+    centre, left, right = x[1:-1, 1:-1], x[1:-1, :-2], x[1:-1, 2:]
+    most = _once(jnp.maximum(jnp.maximum(x[:, :-2], x[:, 1:-1]), x[:, 2:]))
+    least = _once(jnp.minimum(jnp.minimum(x[:, :-2], x[:, 1:-1]), x[:, 2:]))
+    highest = jnp.maximum(jnp.maximum(most[:-2], most[2:]), jnp.maximum(left, right))
+    lowest = jnp.minimum(jnp.minimum(least[:-2], least[2:]), jnp.minimum(left, right))
+    above, below = _once((centre - highest, lowest - centre))
     found = []
-    for step in (0.5, 12.5, 38.5, 90.5):
+    for step in (0.5, 4.5, 12.5, 38.5, 90.5):
         high, low = above > step * _STEP, below > step * _STEP
-        found += [high.mean(), low.mean(), (high & (centre > 0.997)).mean(), (low & (centre < 0.003)).mean()]
-        found += [(high.sum(-1) == 3).mean(), (low.sum(-1) == 3).mean()]
+        found += [_mean(high), _mean(low), _mean(high & (centre > 0.997)), _mean(low & (centre < 0.003))]
     return {"outliers": jnp.log(jnp.stack(found) + 1e-4)}
 
 
 def _colours(image: jax.Array, luma: jax.Array) -> Named:
     value, least = image.max(axis=-1), image.min(axis=-1)
     saturation = (value - least) / (value + _STEP)
+    value, least, saturation = _once((value, least, saturation))
     flat = image.reshape(-1, 3)
     mean, deviation = flat.mean(0), flat.std(0) + _STEP
     centred = (flat - mean) / deviation
@@ -240,7 +256,7 @@ def _colours(image: jax.Array, luma: jax.Array) -> Named:
     bright = jax.nn.sigmoid((luma - 0.5) * 20.0)
 
     def among(x, weight):
-        return (x * weight).sum() / (weight.sum() + 1.0)
+        return _mean(x * weight) / (_mean(weight) + 1.0 / weight.size)
 
     patches = _box(luma, 21, 12)
     dark = jax.lax.reduce_window(least, jnp.inf, jax.lax.min, (9, 9), (5, 5), "VALID")
@@ -280,7 +296,7 @@ def _coding(luma: jax.Array, image: jax.Array) -> Named:
         same = jnp.all(jnp.abs(x[:, 1:] - x[:, :-1]) < 0.5 * _STEP, axis=-1)
         run = same
         for _ in range(6):
-            runs.append(run.mean())
+            runs.append(_mean(run))
             run = run[:, 1:] & same[:, : run.shape[1] - 1]
     phases = jnp.log(sum(zero) + 0.05 * _STEP)
     phases = phases - phases.mean()
@@ -297,12 +313,12 @@ def _structure(luma: jax.Array) -> Named:
     """How straight edges are at three scales, and gradients towards the centre of the image against those around it."""
     gx, gy = 0.5 * (luma[1:-1, 2:] - luma[1:-1, :-2]), 0.5 * (luma[2:, 1:-1] - luma[:-2, 1:-1])
     energy = []
-    for size in (3, 7, 15):
-        xx, yy, xy = _box(gx * gx, size), _box(gy * gy, size), _box(gx * gy, size)
+    for size, stride in ((3, 1), (7, 2), (15, 4)):
+        xx, yy, xy = (_box(x, size, stride) for x in _once((gx * gx, gy * gy, gx * gy)))
         trace = xx + yy + 1e-7
         coherence = jnp.sqrt((xx - yy) ** 2 + 4 * xy**2) / trace
-        strong = jnp.sqrt(trace)
-        energy += [(coherence * strong).sum() / strong.sum(), (coherence * trace).sum() / trace.sum(), coherence.mean()]
+        coherence, trace, strong = _once((coherence, trace, jnp.sqrt(trace)))
+        energy += [_mean(coherence * strong) / _mean(strong), _mean(coherence * trace) / _mean(trace), _mean(coherence)]
     found = {"coherence of edges": jnp.stack(energy)}
     ratios = []
     for x in (luma, _half(luma), _half(_half(luma))):
@@ -312,10 +328,11 @@ def _structure(luma: jax.Array) -> Named:
         radius = np.hypot(axis[:, None], axis[None]) + 1e-6
         along = (gx * (axis[None] / radius) + gy * (axis[:, None] / radius)) ** 2
         across = (gy * (axis[None] / radius) - gx * (axis[:, None] / radius)) ** 2
+        along, across = _once((along, across))
         rings = []
         for low, high in ((0.0, 0.35), (0.35, 0.65), (0.65, 0.95), (0.95, 1.5)):
             mask = ((radius >= low) & (radius < high)).astype(np.float32)
-            rings.append(jnp.log(jnp.stack([(along * mask).sum(), (across * mask).sum()]) / mask.sum() + 1e-5))
+            rings.append(jnp.log(jnp.stack([_mean(along * mask), _mean(across * mask)]) / mask.mean() + 1e-5))
         rings = jnp.stack(rings)
         ratios += [rings[:, 0] - rings[:, 1], rings[1:].mean(1) - rings[0].mean()]
     return found | {"towards the centre": jnp.concatenate(ratios)}
@@ -324,7 +341,7 @@ def _structure(luma: jax.Array) -> Named:
 def named_statistics(image: jax.Array) -> Named:
     """The statistics by name; `statistics` joins them."""
     image = jnp.round(jnp.clip(image, 0.0, 1.0) * 255.0) / 255.0
-    luma = images.luma(image)
+    image, luma = _once((image, images.luma(image)))
     found = _spectrum(image, luma) | _derivatives(luma) | _normalised(luma, 0) | _normalised(_half(luma), 1)
     return found | _noise(image) | _outliers(image) | _colours(image, luma) | _coding(luma, image) | _structure(luma)
 

@@ -25,15 +25,7 @@ from causal_iqa.diagnosis.model import (
 
 SEVERITIES = (0.5, MAX_SEVERITY)
 # What the model learns to call none of its causes; of the other conditions those that look least like a cause.
-OTHERS = (
-    "low_light",
-    "vignetting",
-    "chromatic_aberration",
-    "hue_shift",
-    "row_noise",
-    "occlusion",
-    "colour_quantization",
-)
+OTHERS = ("low_light", "hue_shift", "row_noise", "occlusion")
 FEWEST_ANCHORS = 10
 # Share of the samples that are stored as JPEG, as pictures are, at so light a severity that it is no cause itself, but
 # hides some; at 224 pixels these are the qualities from 98 to 75.
