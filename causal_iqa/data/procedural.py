@@ -77,12 +77,12 @@ def _leaf(key: jax.Array, image: jax.Array, textures: jax.Array, palette: jax.Ar
     which = jax.random.randint(next(keys), (), 0, len(textures))
     texture = jax.lax.dynamic_slice(textures, (which, corner[0], corner[1]), (1, window, window))[0]
     inside = mixed + jnp.maximum(uniform(-0.5, 0.3), 0.0) * texture < 1.0
-    colour = palette[jnp.int32(kind[1] * len(palette))] + 0.06 * jax.random.normal(next(keys), (1,))
+    colour = palette[jnp.int32(kind[1] * len(palette))] + 0.06 * jax.random.normal(next(keys))
     depth = jnp.exp(uniform(-3.5, -0.9))
     stripes = jnp.sin(2 * np.pi * u * uniform(2.0, 9.0)) * jnp.where(kind[2] < 0.15, 1.5, 0.0)
     shade = 1.0 + depth * (texture + stripes) + 0.35 * (u * uniform(-1.0, 1.0) + v * uniform(-1.0, 1.0))
     below = jax.lax.dynamic_slice(image, (corner[0], corner[1], 0), (window, window, 3))
-    painted = jnp.where(inside[..., None], jnp.clip(colour * shade[..., None], 0.0, 1.0), below)
+    painted = jnp.where(inside[..., None], jnp.clip(colour[None, None] * shade[..., None], 0.0, 1.0), below)
     return jax.lax.dynamic_update_slice(image, painted, (corner[0], corner[1], 0))
 
 
@@ -130,13 +130,13 @@ def procedural_image(key: jax.Array, *, side: int) -> jax.Array:
     vivid = jnp.exp(uniform("vivid", -4.5, -1.5))
     tint = vivid * jax.random.normal(_keys.named(key, "palette"), (6, 3))
     warmth = uniform("warmth", -0.08, 0.12)
-    tint = tint + warmth * np.asarray([1.0, 0.1, -1.0], np.float32)
+    tint = tint + warmth * np.asarray([[1.0, 0.1, -1.0]], np.float32)
     palette = jnp.clip(grey * (1.0 + tint) + 0.5 * tint, 0.01, 0.98)
     axis = jnp.linspace(-1.0, 1.0, size)
     slope = uniform("slope", -0.35, 0.35, (2,))
     ground = 1.0 + slope[0] * axis[None, :] + slope[1] * axis[:, None]
     ground = ground + jnp.exp(uniform("depth", -5.0, -0.9)) * textures[0]
-    image = jnp.clip(palette[0] * ground[..., None], 0.0, 1.0)
+    image = jnp.clip(palette[0][None, None] * ground[..., None], 0.0, 1.0)
     far, near = uniform("far", 0.1, 1.0), uniform("near", 0.05, 1.0)
     image = _layer(_keys.named(key, "far leaves"), image, textures, palette, far)
     # Most pictures have something out of focus behind what is sharp, some have nothing.

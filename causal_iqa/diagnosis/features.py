@@ -96,7 +96,7 @@ def _spectrum(image: jax.Array, luma: jax.Array) -> Named:
     window = window / np.sqrt((window**2).mean())
     keep = ~_bands(side)["dc"]
     planes = jnp.moveaxis(image, -1, 0)
-    f = jnp.fft.rfft2((planes - planes.mean((1, 2), keepdims=True)) * window) / side * keep
+    f = jnp.fft.rfft2((planes - planes.mean((1, 2), keepdims=True)) * window[None]) / side * keep[None]
     r, g, b = f
     y = 0.299 * r + 0.587 * g + 0.114 * b
 
@@ -204,7 +204,7 @@ def _noise(image: jax.Array) -> Named:
     h = twist.shape[0] // 2
     variance = (twist**2).reshape(h, 2, h, 2, 3).mean(axis=(1, 3))
     mean = x.reshape(h, 4, h, 4, 3).mean(axis=(1, 3))
-    nearness = jnp.exp(-0.5 * ((mean[..., None] - np.asarray(_INTENSITIES, np.float32)) / 0.06) ** 2)
+    nearness = jnp.exp(-0.5 * ((mean[..., None] - np.asarray(_INTENSITIES, np.float32)[None, None, None]) / 0.06) ** 2)
     weight = nearness.sum(axis=(0, 1, 2))
     floor = (0.3 * _STEP) ** 2
     prior = 1.0 + 0.002 * variance.size
@@ -250,7 +250,7 @@ def _colours(image: jax.Array, luma: jax.Array) -> Named:
     value, least, saturation = _once((value, least, saturation))
     flat = image.reshape(-1, 3)
     mean, deviation = flat.mean(0), flat.std(0) + _STEP
-    centred = (flat - mean) / deviation
+    centred = (flat - mean[None]) / deviation[None]
     chroma = jnp.stack([image[..., 0] - luma, image[..., 2] - luma], -1)
     ends = jnp.concatenate([(flat > 0.997).mean(0), (flat < 0.003).mean(0)])
     bright = jax.nn.sigmoid((luma - 0.5) * 20.0)

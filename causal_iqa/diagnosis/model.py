@@ -84,8 +84,8 @@ class Diagnoses(NamedTuple):
 
 
 def standardised(values: jax.Array, centre: jax.Array, scale: jax.Array) -> jax.Array:
-    """Statistics in units of their deviations, bent towards a limit."""
-    return _SOFT * jnp.tanh((values - centre) / (_SOFT * scale))
+    """Statistics [n, d] in units of their deviations, bent towards a limit."""
+    return _SOFT * jnp.tanh((values - centre[None]) / (_SOFT * scale[None]))
 
 
 def read_statistics(model: DiagnosisModel, values: jax.Array) -> Diagnoses:

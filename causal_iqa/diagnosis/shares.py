@@ -41,7 +41,7 @@ def _shares(full: jax.Array, weights: jax.Array) -> jax.Array:
     """Shares of the causes by expectation-maximisation, [k], from rows [n, k] under even shares."""
 
     def step(_, shares):
-        joint = full * shares
+        joint = full * shares[None]
         posterior = joint / jnp.maximum(joint.sum(axis=1, keepdims=True), 1e-30)
         return (weights[:, None] * posterior).sum(axis=0) / jnp.maximum(weights.sum(), 1e-12)
 
