@@ -170,7 +170,7 @@ def _train(key: jax.Array, x: jax.Array, samples: Samples, num_causes: int, step
     def step(carry, number):
         params, state = carry
         own = jax.random.fold_in(_keys.named(key, "steps"), number)
-        chosen = jax.random.randint(_keys.named(own, "batch"), (_BATCH,), 0, len(x))
+        chosen = jax.random.randint(_keys.named(own, "batch"), (min(_BATCH, len(x)),), 0, len(x))
         updates, state = optimiser.update(jax.grad(loss_of)(params, own, chosen), state, params)
         return (optax.apply_updates(params, updates), state), None
 

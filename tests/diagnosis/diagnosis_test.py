@@ -14,28 +14,28 @@ SIDE = 64
 @pytest.fixture(scope="module")
 def anchors() -> np.ndarray:
     source = data.open_source("scenes", split="train")
-    pixels = np.stack([example.image for example in source.batch(np.arange(48))])
+    pixels = np.stack([example.image for example in source.batch(np.arange(20))])
     return pixels.repeat(2, axis=1).repeat(2, axis=2)[:, :SIDE, :SIDE]
 
 
 @pytest.fixture(scope="module")
 def samples(anchors):
-    return diagnosis.make_samples(jax.random.key(0), anchors, ("none", *CAUSES), others=("occlusion",), per_cause=2)
+    return diagnosis.make_samples(jax.random.key(0), anchors, ("none", *CAUSES), others=("occlusion",))
 
 
 @pytest.fixture(scope="module")
 def model(samples):
-    return diagnosis.fit_samples(jax.random.key(1), samples, ("none", *CAUSES), side=SIDE, steps=150)
+    return diagnosis.fit_samples(jax.random.key(1), samples, ("none", *CAUSES), side=SIDE, steps=100)
 
 
 def test_samples(samples, anchors):
     counts = np.bincount(samples.causes, minlength=4)
     # Others are together as frequent as one cause; every anchor is under every cause, each time at another severity.
-    assert counts.tolist() == [96, 96, 96, 96]
+    assert counts.tolist() == [20, 20, 20, 20]
     assert (samples.severities[samples.causes == 0] == 0).all()
     heavy = samples.severities[samples.causes == 1]
-    assert len(np.unique(heavy)) == 96 and 0.5 <= heavy.min() < 1.5 and 4 < heavy.max() <= 5
-    assert np.isfinite(samples.values).all() and (np.bincount(samples.anchors) == 8).all()
+    assert len(np.unique(heavy)) == 20 and 0.5 <= heavy.min() < 1.5 and 4 < heavy.max() <= 5
+    assert np.isfinite(samples.values).all() and (np.bincount(samples.anchors) == 4).all()
 
 
 def test_finds_the_causes_of_unseen_images(model, anchors):
@@ -44,10 +44,10 @@ def test_finds_the_causes_of_unseen_images(model, anchors):
     clean = clean.repeat(2, axis=1).repeat(2, axis=2)[:, :SIDE, :SIDE]
     said = []
     for name in model.causes:
-        pixels = diagnosis.degrade(jax.random.key(5), clean, name, np.full(16, 4.0), family=None)
+        pixels = diagnosis.degrade(jax.random.key(5), clean, name, np.full(8, 4.0), family=None)
         said.append(jax.jit(diagnosis.diagnose)(model, pixels))
     for i, one in enumerate(said):
-        assert (np.asarray(one.probabilities).argmax(axis=1) == i).mean() > 0.8, model.causes[i]
+        assert (np.asarray(one.probabilities).argmax(axis=1) == i).mean() > 0.7, model.causes[i]
         sums = np.asarray(one.probabilities).sum(axis=1) + np.asarray(one.unexplained)
         np.testing.assert_allclose(sums, 1.0, atol=1e-5)
     severities = np.asarray(said[1].severities)
