@@ -1,6 +1,6 @@
 """Fits the diagnosis that comes with the library, and measures it on photographs.
 
-  python -m benchmarks.diagnosis fit --output=causal_iqa/diagnosis/weights/default.safetensors
+  python -m benchmarks.diagnosis fit --output=causal_iqa/diagnosis/parameters/default.safetensors
   python -m benchmarks.diagnosis measure --photographs=DIR --classes=FILE --network=ARCHITECTURE=FILE \
     [--anchors=DIR] --json=PATH
 

@@ -209,5 +209,5 @@ def default_model() -> DiagnosisModel:
 
     It was fitted by `python -m benchmarks.diagnosis fit` on images drawn by rule; `fit` makes one of your own images.
     """
-    with importlib.resources.as_file(importlib.resources.files("causal_iqa.diagnosis") / "weights") as folder:
+    with importlib.resources.as_file(importlib.resources.files("causal_iqa.diagnosis") / "parameters") as folder:
         return load(pathlib.Path(folder) / "default.safetensors")
