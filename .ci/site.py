@@ -42,7 +42,11 @@ def _entries(room: str) -> str:
     lines = [f"# `causal_iqa.{room}`", "", (inspect.getdoc(module) or "").strip(), ""]
     for name, members in _modules(room).items():
         for member in members:
-            lines += [f"::: {name}.{member}", "    options: {show_root_heading: true, show_root_toc_entry: true, show_root_full_path: false}", ""]
+            lines += [
+                f"::: {name}.{member}",
+                "    options: {show_root_heading: true, show_root_toc_entry: true, show_root_full_path: false}",
+                "",
+            ]
     return "\n".join(lines)
 
 

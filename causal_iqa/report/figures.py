@@ -116,7 +116,7 @@ def alignment_bars(rows: Iterable[Row], *, title: str = "", level: float = 0.95)
     rows = sort_rows(rows)
     if not rows:
         raise ValueError("rows: expected at least one metric, got none")
-    figure = _figure(7.5, 1.3 + 0.46 * len(rows))
+    figure = empty(7.5, 1.3 + 0.46 * len(rows))
     axes = figure.add_subplot()
     height = 0.26
     for place, (name, colour) in enumerate(_BARS):
@@ -204,7 +204,7 @@ def learning_curve(losses: np.ndarray, objective: str, evaluation: Mapping[str, 
     Returns:
       The figure.
     """
-    figure = _figure(6.0, 3.6)
+    figure = empty(6.0, 3.6)
     axes = figure.add_subplot()
     steps = np.arange(1, len(losses) + 1)
     axes.plot(steps, losses, color=_PALETTE[4], linewidth=0.6, alpha=0.6, label="each step")
@@ -248,7 +248,8 @@ def save(figure: Figure, path: str | pathlib.Path, *, root: pathlib.Path | None 
     _files.write_atomically(path, png(figure), root=root)
 
 
-def _figure(width: float, height: float) -> Figure:
+def empty(width: float, height: float) -> Figure:
+    """An empty figure of so many inches, without a window."""
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
     return figure
@@ -266,7 +267,7 @@ def _grid(
     """Panels row by row in at most `columns` columns, each `size` inches; `share` gives all the same axes."""
     columns = min(columns, count)
     rows = -(-count // columns)
-    figure = _figure(max(3.2, columns * size[0]) + 0.4 + extra_width, max(rows * size[1] + 1.1, least_height))
+    figure = empty(max(3.2, columns * size[0]) + 0.4 + extra_width, max(rows * size[1] + 1.1, least_height))
     panels: list[Axes] = []
     for place in range(count):
         first = panels[0] if share and panels else None

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from causal_iqa import _files, pipeline
-from causal_iqa.analysis import parts
+from causal_iqa.analysis import by_degradation, parts
 from causal_iqa.analysis.findings import Findings
 from causal_iqa.analysis.networks import judged_networks
-from causal_iqa.report import accuracy, figures, html, networks, summary, tables
+from causal_iqa.report import accuracy, blind_spots, figures, html, networks, summary, tables
 
 __all__ = ["Findings", "desiderata_table", "render", "write"]
 
@@ -30,9 +30,10 @@ def render(found: Findings, *, level: float = 0.95) -> dict[str, figures.Figure]
       level: of the intervals.
 
     Returns:
-      name -> figure: alignment_bars, accuracy_against_quality, dose_response.
+      name -> figure: alignment_bars, accuracy_against_quality, dose_response, and blind_spots where performance can be
+      predicted on degradations that were left out.
     """
-    return {name: draw(found, level) for name, (_, draw) in _FIGURES.items()}
+    return {name: draw(found, level) for name, (_, draw) in _drawable(found).items()}
 
 
 def _bars(found: Findings, level: float) -> figures.Figure:
@@ -69,6 +70,22 @@ def _doses(found: Findings, level: float) -> figures.Figure:
     )
 
 
+def _split(found: Findings) -> by_degradation.ByDegradation:
+    order = [row.metric for row in _aligned_rows(found)]
+    predicted = {
+        metric: {network: one.held_out for network, one in by.items()} for metric, by in found.predicted.items()
+    }
+    scores = {metric: found.scores[metric] for metric in order}
+    return by_degradation.of_findings(scores, found.performance, predicted, found.conditions)
+
+
+def _blind_spots(found: Findings, level: float) -> figures.Figure:
+    percent = {"unit": "points of accuracy", "scale": 100.0} if found.measure.is_accuracy else {}
+    return blind_spots.blind_spots(
+        _split(found), title="Where each metric is blind", **(percent or {"unit": found.measure.name, "scale": 1.0})
+    )
+
+
 def _capital(measure: pipeline.Measure) -> str:
     return f"{measure.name[:1].upper()}{measure.name[1:]}"
 
@@ -83,7 +100,18 @@ _FIGURES: Mapping[str, tuple[str, Callable[[Findings, float], figures.Figure]]] 
     "alignment_bars": ("The three rank correlations, with intervals for other images under these conditions", _bars),
     "accuracy_against_quality": ("{measure} against mean quality", _against_quality),
     "dose_response": ("Dose-response curves, each scaled to its own range", _doses),
+    "blind_spots": (
+        "Predicted less true performance by metric and degradation, predicted from the other degradations. Orange: "
+        "the metric misses harm that the networks feel. Violet: it is alarmed by what they do not mind",
+        _blind_spots,
+    ),
 }
+
+
+def _drawable(found: Findings) -> Mapping[str, tuple[str, Callable[[Findings, float], figures.Figure]]]:
+    """Without the picture of predictions where none could be made: with one degradation, or images too few."""
+    some = any(np.isfinite(by[_ALL].held_out.predicted).any() for by in found.predicted.values() if _ALL in by)
+    return {name: one for name, one in _FIGURES.items() if some or name != "blind_spots"}
 
 
 def _aligned_rows(found: Findings) -> list[tables.Row]:
@@ -127,10 +155,11 @@ def write(
     plain = tables.alignment_table(tables.rows_of(found.alignments, found.families), level=config.level)
     text = doing.attempt("tables", lambda: headline(found, level=config.level), plain)
     pictures = {}
-    for name, (_, draw) in _FIGURES.items():
+    for name, (_, draw) in _drawable(found).items():
         drawn = doing.attempt(f"figure {name}", lambda draw=draw: figures.png(draw(found, config.level)), None)
         if drawn is not None:
             pictures[name] = drawn
+    rows = doing.attempt("by_degradation.csv", lambda: by_degradation.as_csv(_split(found)), None)
     sections = doing.attempt("tables of the page", lambda: _accuracy_sections(found, config.level), [])
     found = found._replace(failures=(*found.failures, *doing.failures))
     # First what nothing else can give again.
@@ -152,13 +181,17 @@ def write(
                 f"How well each metric predicts {found.measure.name}",
                 [html.Text(text, fixed=True), *_of(shown, "alignment_bars")],
             ),
-            html.Section("Condition by condition", _of(shown, "accuracy_against_quality", "dose_response")),
+            html.Section(
+                "Condition by condition", _of(shown, "accuracy_against_quality", "dose_response", "blind_spots")
+            ),
             *sections,
             html.Section("Desiderata", [html.Text(desiderata_table(found), fixed=True)]),
             html.Section("Settings", [html.Text(_settings(config, details), fixed=True)]),
         ],
     )
     _files.write_text(folder / "report.html", content, root=folder)
+    if rows is not None:
+        _files.write_text(folder / "by_degradation.csv", rows, root=folder)
     _write_failures(folder, found.failures)
     conflicts = [(metric, one) for metric, own in summary.warnings(found).items() for one in own if one.certain]
     return f"{of_networks}\n{text}" + _lines([*doubts, *(f"{m}: {one.message}" for m, one in conflicts), *missing])

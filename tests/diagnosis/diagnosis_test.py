@@ -111,7 +111,8 @@ def test_composition_is_corrected_for_confusion():
     said = channel[seen.astype(int)]
     assert said[:, 1].mean() > 0.28
     found = diagnosis.composition(jax.random.key(0), said, ("none", "fog"))
-    assert found.shares[1] == pytest.approx(truth.mean(), abs=0.03) and found.shares.sum() == pytest.approx(1.0, abs=1e-4)
+    assert found.shares[1] == pytest.approx(truth.mean(), abs=0.03)
+    assert found.shares.sum() == pytest.approx(1.0, abs=1e-4)
     assert found.low[1] < truth.mean() < found.high[1] and found.high[1] - found.low[1] < 0.08
     adapted = diagnosis.adapted(said, found.shares)
     np.testing.assert_allclose(adapted.sum(axis=1), 1.0, atol=1e-5)
