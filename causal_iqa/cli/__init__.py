@@ -15,6 +15,7 @@ COMMANDS = {
     "align": "run a study: how well does each quality metric predict the performance of these networks?",
     "score": "score the quality of images, without labels and without references",
     "audit": "judge the metrics of a finished study by their causal graphs and effects",
+    "degrade": "write degraded copies of a dataset: ImageNet-C or camera conditions of your own images",
     "list": "show what there is: metrics, degradations, networks, estimators",
     "sheet": "show every degradation at every severity as pictures",
     "train": "train a small network, with labels or without",

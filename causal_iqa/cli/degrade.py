@@ -1,0 +1,109 @@
+"""Writes degraded copies of a dataset: ImageNet-C, COCO-C or camera conditions of your own images.
+
+  causal-iqa degrade --images=photos --output_dir=photos_c --parameters=imagenet_c
+  causal-iqa degrade --images=tfds:cifar10 --data_dir=DIR --split=test --parameters=cifar_c \\
+    --degradations=imagenet_c15 --output_dir=cifar10_c
+
+A copy lies at OUT/<condition>/<severity>/<same relative path>; manifest.parquet and manifest.json say how each was
+made. Images keep their size. A run that was interrupted goes on with the same flags.
+"""
+
+from causal_iqa import InputError, backbones, copies, data, degradations
+from causal_iqa.cli import common, flagset, progress
+
+_D = copies.CopyConfig(images="", parameters="imagenet_c")
+
+FLAGS = flagset.FlagSet()
+
+_IMAGES = FLAGS.string(
+    "images", None, "Folder with images at any depth, an image, a .txt file of paths, or tfds:NAME.", required=True
+)
+_OUTPUT_DIR = FLAGS.string("output_dir", None, "Folder of the copies.", required=True)
+_DEGRADATIONS = FLAGS.several(
+    "degradations",
+    ["imagenet_c"],
+    f"Degradations, comma separated, by name (options in brackets) or set ({', '.join(degradations.SETS)}).",
+)
+_SEVERITIES = FLAGS.several(
+    "severities", ["1", "2", "3", "4", "5"], "Severities in (0, 5], comma separated, fractions allowed."
+)
+_PARAMETERS = FLAGS.choice(
+    "parameters", None, list(copies.PARAMETERS), "Published set of parameters, whatever the size of the images."
+)
+_FORMAT = FLAGS.choice("format", _D.format, copies.FORMATS, "Of the copies.")
+_QUALITY = FLAGS.integer("quality", None, "Of JPEG (default: 95) and WebP (default: without loss), 1 to 100.")
+
+FLAGS.group("Images")
+_DATA_DIR = FLAGS.string("data_dir", None, "Folder of the prepared TFDS datasets.")
+_SPLIT = FLAGS.string("split", None, "Split of a TFDS dataset (default: its test split).")
+_CLEAN = FLAGS.switch("clean", False, "Write the clean images, too, as OUT/clean/0.")
+_SIDE_FILES = FLAGS.choice(
+    "side_files", _D.side_files, copies.SIDE_FILES, "Files beside the images (labels, lists): linked, or left out."
+)
+_MAX_PIXELS = FLAGS.integer(
+    "max_pixels", data.MAX_PIXELS, "Larger images are not decoded and count as unreadable; bounds the memory."
+)
+
+FLAGS.group("Conditions")
+_CONDITION = FLAGS.repeated(
+    "condition", "A further condition, e.g. --condition='defocus_blur/2+gaussian_noise/3'; repeat for more."
+)
+_QUANTISE = FLAGS.choice(
+    "quantise",
+    _D.quantise,
+    degradations.QUANTISE,
+    "Fractions of 8-bit levels: none and round give the nearest level, truncate cuts off as the code of ImageNet-C.",
+)
+_STORED = FLAGS.integer(
+    "stored",
+    None,
+    f"JPEG coding before the copy is stored; the released ImageNet-C has {degradations.IMAGENET_C_QUALITY}.",
+)
+_SEED = FLAGS.integer("seed", _D.seed, "Seed of the degradations.")
+
+FLAGS.group("Machine")
+_NUM_PROCESSES = FLAGS.integer("num_processes", None, "Processes (default: one per core).", lower_bound=1)
+
+
+def config_from_flags() -> copies.CopyConfig:
+    """Turns the flags into one config."""
+    return copies.CopyConfig(
+        images=_IMAGES.value,
+        data_dir=_DATA_DIR.value,
+        split=_SPLIT.value,
+        degradations=tuple(
+            label
+            for name in _DEGRADATIONS.value
+            for label in (degradations.named_set(name) if name in degradations.SETS else (name,))
+        ),
+        severities=common.numbers(_SEVERITIES.value, "severities"),
+        extra_conditions=tuple(_CONDITION.value),
+        parameters=_PARAMETERS.value,
+        quantise=_QUANTISE.value,
+        stored=_STORED.value,
+        clean=_CLEAN.value,
+        format=_FORMAT.value,
+        quality=_QUALITY.value,
+        side_files=_SIDE_FILES.value,
+        seed=_SEED.value,
+        max_pixels=_MAX_PIXELS.value,
+    )
+
+
+def main(_: list[str]) -> None:
+    """Flags -> config -> copies and their manifest."""
+    config = config_from_flags()
+    common.check_writable(f"{_OUTPUT_DIR.value}/degrade.json", "output_dir")
+    with progress.stage("looking at the images"):
+        job = copies.prepare(config, _OUTPUT_DIR.value)
+    for line in job.remarks:
+        print(line)
+    with progress.stage(f"{len(config.conditions)} conditions of {len(job.source)} images", "copies") as tell:
+        parts = copies.write(
+            job, _OUTPUT_DIR.value, num_processes=_NUM_PROCESSES.value or backbones.cores(), progress=tell
+        )
+    unreadable = sorted({one for part in parts for one in part.unreadable})
+    common.print_skipped(unreadable, len(job.source) - len(unreadable), "copied")
+    if len(unreadable) == len(job.source):
+        raise InputError(f"images: none of the {len(job.source)} can be read")
+    print(f"{sum(len(part.copies) for part in parts)} copies: {_OUTPUT_DIR.value}")

@@ -1,0 +1,29 @@
+"""Degraded copies of a dataset on disk: any folder, list or TFDS dataset, images of any size.
+
+`degrade(pixels, "fog/3", parameters="imagenet_c")` does one image; `prepare` and `write` do a dataset, and what they
+store are the pixels of `degrade`, bit for bit.
+"""
+
+from causal_iqa.copies.config import FORMATS, PARAMETERS, SIDE_FILES, CopyConfig
+from causal_iqa.copies.geometry import GEOMETRIC
+from causal_iqa.copies.manifest import Copy, Part
+from causal_iqa.copies.names import degradation_of, folder_of
+from causal_iqa.copies.single import degrade, image_key
+from causal_iqa.copies.writing import Job, prepare, write
+
+__all__ = [
+    "FORMATS",
+    "GEOMETRIC",
+    "PARAMETERS",
+    "SIDE_FILES",
+    "Copy",
+    "CopyConfig",
+    "Job",
+    "Part",
+    "degradation_of",
+    "degrade",
+    "folder_of",
+    "image_key",
+    "prepare",
+    "write",
+]

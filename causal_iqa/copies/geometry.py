@@ -1,0 +1,22 @@
+"""Which degradations move what the picture shows, so that boxes and masks of the clean image no longer fit."""
+
+from causal_iqa.degradations import Condition
+
+# Every place of the result shows another place of the image, and the place follows from the key.
+GEOMETRIC = ("elastic_transform", "lens_distortion", "rolling_shutter", "rotation", "scale", "translation")
+
+
+def moves(condition: Condition) -> tuple[str, ...]:
+    """Returns the geometric degradations of a condition."""
+    return tuple(step.name for step in condition.steps if step.name in GEOMETRIC and step.severity > 0)
+
+
+def remark(conditions: tuple[Condition, ...]) -> str | None:
+    """Says which conditions of a tree move boxes and masks; None when none does."""
+    found = sorted({name for condition in conditions for name in moves(condition)})
+    if not found:
+        return None
+    return (
+        f"{', '.join(found)}: these move what the picture shows, and boxes and masks are not moved with it: those of "
+        "the clean images do not fit these copies"
+    )

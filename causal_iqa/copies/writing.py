@@ -1,0 +1,355 @@
+"""The work itself: images under conditions, task by task, in one process or several; what is done stays done."""
+
+import concurrent.futures
+import dataclasses
+import functools
+import hashlib
+import multiprocessing
+import multiprocessing.synchronize
+import os
+import pathlib
+import secrets
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+import PIL
+import PIL.features
+
+from causal_iqa import __version__, _checks, _files, _reading, data, degradations
+from causal_iqa.copies import geometry, manifest, names, programs, sources
+from causal_iqa.copies.config import CopyConfig
+from causal_iqa.copies.single import image_key
+from causal_iqa.data import decoding
+from causal_iqa.degradations import CLEAN, Condition
+
+# Images of one task: what a kill can cost each process.
+_TASK_IMAGES = 24
+_POLL_SECONDS = 1.0
+
+
+class Task(NamedTuple):
+    """Some images under all severities of one structure."""
+
+    number: int
+    structure: Condition
+    conditions: tuple[Condition, ...]
+    indices: tuple[int, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """Copies with everything opened and checked, ready to be written.
+
+    Attributes:
+      config: what is asked for.
+      source: of the images.
+      outputs: name of the copy of each image.
+      tasks: in the order in which they are begun.
+      origin: everything the copies depend on, JSON values.
+      remarks: lines that a user should read before the work begins.
+    """
+
+    config: CopyConfig
+    source: data.Source
+    outputs: tuple[str, ...]
+    tasks: tuple[Task, ...]
+    origin: dict[str, Any]
+    remarks: tuple[str, ...]
+
+    @property
+    def num_copies(self) -> int:
+        """Copies in all, those of unreadable images among them."""
+        return sum(len(task.indices) * len(task.conditions) for task in self.tasks)
+
+
+def prepare(config: CopyConfig, output_dir: str | os.PathLike[str]) -> Job:
+    """Opens the images, checks what can be checked, and shares the work out.
+
+    Args:
+      config: what is asked for.
+      output_dir: where the copies go.
+
+    Returns:
+      The job.
+
+    Raises:
+      InputError: for anything missing or contradictory, e.g. when the copies would lie among the images.
+    """
+    source = sources.open_source(config)
+    if isinstance(source, data.FolderSource) and not config.images.endswith(sources.LISTS):
+        root, out = (pathlib.Path(path).resolve() for path in (source.root, output_dir))
+        if out.is_relative_to(root):
+            raise _checks.InputError(f"output_dir: {out} lies in the folder of the images, {root}; choose another")
+    sizes = [_size(source, i) for i in range(len(source))]
+    # Images of one size together, so that a program is compiled for one task after the other.
+    order = sorted(range(len(source)), key=lambda i: (sizes[i], i))
+    chunks = [tuple(order[i : i + _TASK_IMAGES]) for i in range(0, len(order), _TASK_IMAGES)]
+    places: dict[Condition, list[Condition]] = {}
+    for condition in config.conditions:
+        places.setdefault(condition.structure, []).append(condition)
+    for structure in places:
+        degradations.do_graded(structure)  # Refuses missing texture files now.
+    pairs = [(structure, tuple(own), chunk) for structure, own in places.items() for chunk in chunks]
+    return Job(
+        config=config,
+        source=source,
+        outputs=tuple(names.output_names(source, range(len(source)), config.format)),
+        tasks=tuple(Task(number, *pair) for number, pair in enumerate(pairs)),
+        origin=_origin(config, source),
+        remarks=(*data.remarks(source), *filter(None, [geometry.remark(config.conditions)])),
+    )
+
+
+def _size(source: data.Source, index: int) -> tuple[int, int]:
+    if not isinstance(source, data.FolderSource):
+        return source.image_shape or (0, 0)
+    try:
+        with _reading.open_regular(source.file(index)) as file:
+            return decoding.upright_size(file, source.id(index)) or (0, 0)
+    except OSError:
+        return (0, 0)
+
+
+def _origin(config: CopyConfig, source: data.Source) -> dict[str, Any]:
+    listing = hashlib.sha256()
+    for i in range(len(source)):
+        listing.update(f"{source.id(i)}\0{_stamp(source, i)}\n".encode())
+    return {
+        "config": config.to_json(),
+        "images": {"name": source.name, "number": len(source), "sha256_of_listing": listing.hexdigest()},
+        "software": {
+            "causal_iqa": __version__,
+            "jax": f"{jax.__version__} on {jax.default_backend()}",
+            "numpy": np.__version__,
+            "pillow": f"{PIL.__version__}, libjpeg {PIL.features.version('jpg')}, zlib {PIL.features.version('zlib')}",
+        },
+    }
+
+
+def _stamp(source: data.Source, index: int) -> str:
+    if not isinstance(source, data.FolderSource):
+        return ""
+    try:
+        status = _reading.stat_of(source.file(index))
+    except OSError:
+        return "unreadable"
+    return f"{status.st_size} {status.st_mtime_ns}"
+
+
+def write(
+    job: Job,
+    output_dir: str | os.PathLike[str],
+    *,
+    num_processes: int = 1,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[manifest.Part]:
+    """Writes what of a job is not there yet, and its manifest.
+
+    Args:
+      job: what to write.
+      output_dir: the tree; made when missing.
+      num_processes: that work side by side.
+      progress: called with (copies done, copies in all), first with what an earlier run left.
+
+    Returns:
+      The parts of the record, one for each task.
+
+    Raises:
+      InputError: when the disk is full or read-only, the tree was begun otherwise, or a process died.
+    """
+    folder = pathlib.Path(output_dir)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        manifest.begin(folder, job.origin)
+    except OSError as error:
+        raise _checks.InputError(
+            f"output_dir: {folder} cannot be made or written: {_reading.reason_of(error)}"
+        ) from error
+    found = {task.number: manifest.read_part(folder, task.number) for task in job.tasks}
+    pending = [task for task in job.tasks if found[task.number] is None]
+    done = job.num_copies - sum(len(task.indices) * len(task.conditions) for task in pending)
+    tell = progress or (lambda done, total: None)
+    tell(done, job.num_copies)
+    for task, part in _all_done(job, folder, pending, num_processes):
+        found[task.number] = part
+        done += len(task.indices) * len(task.conditions)
+        tell(done, job.num_copies)
+    _link_side_files(job, folder)
+    parts = [part for part in found.values() if part is not None]
+    manifest.write(folder, job.origin, parts, _details(job))
+    return parts
+
+
+def _all_done(
+    job: Job, folder: pathlib.Path, pending: Sequence[Task], num_processes: int
+) -> Iterator[tuple[Task, manifest.Part]]:
+    if num_processes <= 1 or len(pending) <= 1:
+        worker = Worker(job.config, job.source, job.outputs, folder)
+        for task in pending:
+            yield task, worker.do(task)
+        return
+    context = multiprocessing.get_context("spawn")
+    stop = context.Event()
+    pool = concurrent.futures.ProcessPoolExecutor(
+        num_processes, mp_context=context, initializer=_start, initargs=(job.config, job.outputs, folder, stop)
+    )
+    try:
+        futures = {pool.submit(_do, task): task for task in pending}
+        for future in concurrent.futures.as_completed(futures):
+            yield futures[future], future.result()
+    except concurrent.futures.process.BrokenProcessPool as error:
+        raise _checks.InputError(
+            "num_processes: a process ended without a word, most often for want of memory; what is written stays, and "
+            "the same command goes on (with fewer processes)"
+        ) from error
+    finally:
+        stop.set()
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _details(job: Job) -> dict[str, Any]:
+    used = {step.name for condition in job.config.conditions for step in condition.steps}
+    return {
+        "conditions": {
+            names.folder_of(condition): {"name": str(condition), **condition.to_json()}
+            for condition in job.config.conditions
+        },
+        "passports": {
+            name: degradations.TABLE[name].passport() | {"moves_what_is_shown": name in geometry.GEOMETRIC}
+            for name in sorted(used)
+        },
+        "keys": "fold_in(key(seed), crc32(image_id)) for an image, fold_in(that, crc32(degradation)) for a step",
+        "programs": {str(task.structure): programs.layout_of(task.structure) for task in job.tasks},
+        "remarks": list(job.remarks),
+    }
+
+
+class Worker:
+    """Does tasks: decodes, degrades, stores. Keeps its compiled programs from one to the next."""
+
+    def __init__(self, config: CopyConfig, source: data.Source, outputs: Sequence[str], folder: pathlib.Path):
+        """Keeps what all tasks have in common."""
+        self._config, self._source, self._outputs, self._folder = config, source, outputs, folder
+        self._programs = programs.Programs()
+        self._made: set[str] = set()
+
+    def do(self, task: Task, stopped: Callable[[], bool] = lambda: False) -> manifest.Part:
+        """Writes the copies of a task and records them.
+
+        Args:
+          task: what to do.
+          stopped: asked before every image; the task is given up when it says so.
+
+        Returns:
+          The record.
+
+        Raises:
+          InputError: when a file cannot be written.
+        """
+        copies, unreadable = [], []
+        for index in task.indices:
+            if stopped():
+                raise _checks.InputError("stopped")
+            try:
+                example = self._source[index]
+            except data.UnreadableImage as error:
+                unreadable.append((error.id, error.reason))
+                continue
+            for condition, pixels in zip(task.conditions, self._degraded(task, example), strict=True):
+                copies.append(self._store(condition, self._outputs[index], example.id, pixels))
+        part = manifest.Part(tuple(copies), tuple(unreadable))
+        manifest.write_part(self._folder, task.number, part)
+        return part
+
+    def _degraded(self, task: Task, example: data.Example) -> np.ndarray:
+        if not task.structure.steps:
+            return example.image[None]
+        severities = np.asarray([condition.severities for condition in task.conditions], np.float32)
+        key = image_key(self._config.seed, example.id)
+        return self._programs.run(task.structure, key, example.image, severities)
+
+    def _store(self, condition: Condition, name: str, image_id: str, pixels: np.ndarray) -> manifest.Copy:
+        path = f"{names.folder_of(condition)}/{name}"
+        content = names.encode(pixels, self._config.format, self._config.stored_quality)
+        self._write(self._folder / path, content)
+        height, width, _ = pixels.shape
+        return manifest.Copy(
+            _files.readable(path),
+            str(condition),
+            condition.degradation if condition.steps else CLEAN,
+            condition.severity,
+            image_id,
+            height,
+            width,
+            len(content),
+            hashlib.sha256(content).hexdigest(),
+        )
+
+    def _write(self, path: pathlib.Path, content: bytes) -> None:
+        """Whole or not at all, without waiting for the disk: a part that is recorded but was lost is done again."""
+        temporary = path.parent / f".{secrets.token_hex(8)}.tmp"
+        try:
+            if str(path.parent) not in self._made:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                self._made.add(str(path.parent))
+            temporary.write_bytes(content)
+            os.replace(temporary, path)
+        except OSError as error:
+            temporary.unlink(missing_ok=True)
+            raise _files.OutputError(
+                f"output_dir: {path} cannot be written ({_reading.reason_of(error)}); what is written stays, and the "
+                "same command goes on"
+            ) from error
+
+
+def _link_side_files(job: Job, folder: pathlib.Path) -> None:
+    if job.config.side_files != "link":
+        return
+    for relative, target in sources.side_files(job.source):
+        for condition in job.config.conditions:
+            link = folder / names.folder_of(condition) / relative
+            try:
+                link.parent.mkdir(parents=True, exist_ok=True)
+                if link.is_symlink() and os.readlink(link) == target:
+                    continue
+                temporary = link.parent / f".{secrets.token_hex(8)}.tmp"
+                os.symlink(target, temporary)
+                os.replace(temporary, link)
+            except OSError as error:
+                raise _files.OutputError(
+                    f"output_dir: {link} cannot be linked ({_reading.reason_of(error)}); --side_files=none leaves "
+                    "such files out"
+                ) from error
+
+
+# One process of several: what `_start` leaves for `_do`.
+_worker: Worker | None = None
+_stop: multiprocessing.synchronize.Event | None = None
+
+
+def _start(
+    config: CopyConfig, outputs: Sequence[str], folder: pathlib.Path, stop: multiprocessing.synchronize.Event
+) -> None:
+    global _worker, _stop
+    # The parent alone answers signals, and ends the others through the event.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    threading.Thread(target=functools.partial(_end_with, os.getppid()), daemon=True).start()
+    _worker, _stop = Worker(config, sources.open_source(config), outputs, folder), stop
+
+
+def _end_with(parent: int) -> None:
+    """Ends this process when its parent is gone, even by SIGKILL."""
+    while os.getppid() == parent:
+        time.sleep(_POLL_SECONDS)
+    os._exit(1)
+
+
+def _do(task: Task) -> manifest.Part:
+    assert _worker is not None and _stop is not None
+    return _worker.do(task, _stop.is_set)
