@@ -13,10 +13,13 @@ was interrupted goes on where it stopped when it is given the same flags.
 import dataclasses
 import pathlib
 import sys
+from typing import Any
 
 from causal_iqa import InputError, backbones, data, degradations, pipeline
 from causal_iqa.analysis import findings
 from causal_iqa.cli import at_hand, common, flagset, listing, program_cache, progress
+from causal_iqa.degradations import Condition
+from causal_iqa.pipeline import given_copies
 from causal_iqa.report import study as study_report
 
 _D = pipeline.StudyConfig(networks=(pipeline.NetworkChoice("default", "default"),))
@@ -102,6 +105,13 @@ _INPUT_SIZE = FLAGS.integer(
 )
 
 FLAGS.group("Conditions")
+_IMAGES = FLAGS.string(
+    "images",
+    None,
+    "Folder of images that are degraded already, which are scored as they are: of causal-iqa degrade, of ImageNet-C "
+    "(<condition>/<severity>/...) or of CIFAR-10-C (<condition>.npy, labels.npy). --dataset says which clean images "
+    "they are of (default: its clean/0), --degradations and --severities choose among them (default: all).",
+)
 _CONDITION = FLAGS.repeated(
     "condition",
     "A further condition, e.g. --condition='defocus_blur/2+gaussian_noise/3'; its steps happen in this order; repeat "
@@ -196,12 +206,19 @@ _LIST_DEGRADATIONS = FLAGS.switch("list_degradations", False, "Print the degrada
 _FORMAT = FLAGS.choice("format", "table", list(listing.FORMATS), "Of these lists; json: all that defines each.")
 
 
+def _dataset() -> str:
+    """The clean images that are judged; those beside given copies where no others are named."""
+    if _IMAGES.value and not FLAGS.values["dataset"].present:
+        return given_copies.open_tree(_IMAGES.value).clean_spec
+    return _DATASET.value
+
+
 def _judged_networks() -> tuple[pipeline.NetworkChoice, ...]:
     if _PERFORMANCE.value is not None:
         if _NETWORK.value:
             raise InputError("--network: the table of --performance names the networks; give one of the two")
         return ()
-    given = _NETWORK.value or (_SCENE_NETWORKS if _DATASET.value == "scenes" else ())
+    given = _NETWORK.value or (_SCENE_NETWORKS if _dataset() == "scenes" else ())
     return tuple(pipeline.NetworkChoice.parse(text) for text in given)
 
 
@@ -212,10 +229,33 @@ def _labels(given: list[str]) -> tuple[str, ...]:
     )
 
 
+def _given(images: str) -> dict[str, Any]:
+    """Fields of the config where the images are degraded already: conditions and clean images of the folder."""
+    tree = given_copies.open_tree(images)
+    conditions = tree.conditions
+    if FLAGS.values["degradations"].present:
+        wanted = _labels(_DEGRADATIONS.value)
+        conditions = tuple(condition for condition in conditions if condition.degradation in wanted)
+    if FLAGS.values["severities"].present:
+        severities = common.numbers(_SEVERITIES.value, "severities")
+        conditions = tuple(condition for condition in conditions if condition.severity in severities)
+    wanted = {str(Condition.parse(text)) for text in _CONDITION.value}
+    conditions += tuple(c for c in tree.conditions if str(c) in wanted and c not in conditions)
+    if not conditions:
+        there = sorted({condition.degradation for condition in tree.conditions})
+        raise InputError(f"images: none of the conditions asked for is in {images}; it holds {', '.join(there)}")
+    return {
+        "images": images,
+        "degradations": (),
+        "severities": (),
+        "extra_conditions": tuple(map(str, conditions)),
+    }
+
+
 def config_from_flags(chosen: at_hand.AtHand) -> pipeline.StudyConfig:
     """Turns the flags into the one config of the study, with the backbones that were chosen."""
-    return pipeline.StudyConfig(
-        dataset=_DATASET.value,
+    config = pipeline.StudyConfig(
+        dataset=_dataset(),
         data_dir=_DATA_DIR.value,
         split=_SPLIT.value,
         classes=_CLASSES.value,
@@ -256,6 +296,7 @@ def config_from_flags(chosen: at_hand.AtHand) -> pipeline.StudyConfig:
         num_resamples=_NUM_RESAMPLES.value,
         level=_LEVEL.value,
     )
+    return dataclasses.replace(config, **_given(_IMAGES.value)) if _IMAGES.value else config
 
 
 def _output_dir(study: pipeline.Study) -> pathlib.Path:
@@ -304,7 +345,7 @@ def main(_: list[str]) -> None:
     for flag in (_DATASET, _ANCHOR_DATASET):
         if flag.value is not None:
             data.check_spec(flag.value, flag.name)
-    chosen = at_hand.choose(_BACKBONE.value, _judged_networks(), _DATASET.value)
+    chosen = at_hand.choose(_BACKBONE.value, _judged_networks(), _dataset())
     config = config_from_flags(chosen)
     execution = pipeline.Execution(
         _BATCH_SIZE.value, _MEMORY_GB.value, _NUM_DEVICES.value, _WORKERS.value, _DOWNLOAD.value

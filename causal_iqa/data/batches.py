@@ -32,7 +32,7 @@ class Batch(NamedTuple):
     batch without any it is black, with label -1 and an empty id.
     """
 
-    images: np.ndarray  # uint8 [B, S, S, 3]
+    images: np.ndarray  # uint8 [B, S, S, 3], or [B, C, S, S, 3] of a source that gives C pictures of each
     labels: np.ndarray  # int32 [B]
     ids: tuple[str, ...]  # B of them
     valid: np.ndarray  # bool [B]
@@ -240,11 +240,14 @@ def _iterate(source, chunks, batch_size, size, fraction, workers, prefetch, targ
     def read_one(index: int) -> Example | UnreadableImage:
         with budget.held_until_used():
             try:
-                example = source[index]
+                if hasattr(source, "framed"):
+                    example = source.framed(index, lambda image: _framed(image, size, fraction))
+                else:
+                    example = source[index]
+                    example = example._replace(image=_framed(example.image, size, fraction))
             except UnreadableImage as error:
                 return error
-            target = None if targets is None else targets.fitted(example.target)
-            return example._replace(image=_framed(example.image, size, fraction), target=target)
+            return example._replace(target=None if targets is None else targets.fitted(example.target))
 
     def read_chunk(chunk: list[int]) -> list[Example]:
         return [e._replace(image=_framed(e.image, size, fraction)) for e in source.batch(chunk)]
@@ -274,7 +277,8 @@ def _next_batch(pending, source: Source, whole: bool, batch_size: int, size: int
             _check_label(result, source)
         if seen.setdefault(result.id, index) != index:
             raise _checks.InputError(f"id {result.id!r} names images {seen[result.id]} and {index}; ids must be unique")
-    return _assemble(results, batch_size, size, targets)
+    shape = (*getattr(source, "stacked", ()), size, size, 3)
+    return _assemble(results, batch_size, shape, targets)
 
 
 def _check_label(example: Example, source: Source) -> None:
@@ -328,13 +332,13 @@ class _Targets:
 
 
 def _assemble(
-    results: Sequence[Example | UnreadableImage], batch_size: int, size: int, targets: _Targets | None
+    results: Sequence[Example | UnreadableImage], batch_size: int, shape: tuple[int, ...], targets: _Targets | None
 ) -> Batch:
     readable = [slot for slot, result in enumerate(results) if isinstance(result, Example)]
     skipped = tuple((result.id, result.reason) for result in results if isinstance(result, UnreadableImage))
     valid = np.isin(np.arange(batch_size), readable)
     if not readable:
-        images = np.zeros((batch_size, size, size, 3), np.uint8)
+        images = np.zeros((batch_size, *shape), np.uint8)
         empty = () if targets is None else tuple(np.stack([x] * batch_size) for x in targets.nothing())
         return Batch(images, np.full(batch_size, UNLABELLED, np.int32), ("",) * batch_size, valid, skipped, empty)
     filled = [results[slot if valid[slot] else readable[-1]] for slot in range(batch_size)]

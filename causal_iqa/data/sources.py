@@ -43,7 +43,8 @@ class Source(Protocol):
     together than one by one; `place(index)`, a value that tells a stored image from all others (`identity.place`);
     `encoded_size(index)` and `content(index)`, size and digest of the encoded image (`identity.copies`); `remarks`,
     lines that a user should read before the images are used; `framing`, "whole" where images are stretched to a square
-    as they are (`batches`), and `target_kind` where examples have targets.
+    as they are (`batches`), and `target_kind` where examples have targets; `stacked = (C,)` and `framed(index, frame)`
+    where it gives C pictures of each image, brought to one size by `frame(image)`.
 
     Attributes:
       name: where the images come from, e.g. "tfds:cifar10".

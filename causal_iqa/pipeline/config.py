@@ -72,6 +72,8 @@ class StudyConfig:
 
     Attributes:
       dataset: "scenes", "tfds:NAME", "folder:PATH", "images:PATH", "masks:PATH" or "boxes:PATH".
+      images: folder of their degraded copies, as `given_copies.open_tree` reads it; nothing is degraded then, and
+        conditions are those of the folder. None: the images are degraded here.
       data_dir: folder of the prepared TFDS datasets.
       split: of the judged images; None: the source's test split.
       classes: file with one class per line, in label order, for a folder or boxes; the table of values of masks.
@@ -118,6 +120,7 @@ class StudyConfig:
     """
 
     dataset: str = "scenes"
+    images: str | None = None
     data_dir: str | None = None
     split: str | None = None
     classes: str | None = None
@@ -235,6 +238,8 @@ class StudyConfig:
             raise _checks.InputError("stability_views: expected 0 with a performance table, which judges no network")
 
     def _check_conditions(self) -> None:
+        if self.images is not None and (self.family, self.quantise, self.stored) != (None, "none", None):
+            raise _checks.InputError("family, quantise, stored: images that are degraded already are taken as they are")
         if self.family is not None:
             _checks.check_choice(self.family, degradations.FAMILIES, "family")
         _checks.check_choice(self.quantise, degradations.QUANTISE, "quantise")

@@ -4,6 +4,7 @@ import functools
 import hashlib
 import os
 import pathlib
+import types
 from collections.abc import Mapping, Sequence
 
 import jax
@@ -135,6 +136,7 @@ def of_study(
     image_size: int,
     images: Listing,
     anchors: Listing,
+    others: Mapping[str, str] = types.MappingProxyType({}),
 ) -> Provenance:
     """Gathers everything the numbers of a study depend on.
 
@@ -147,11 +149,12 @@ def of_study(
       image_size: side in pixels of the images that are degraded.
       images: the judged images.
       anchors: the anchor images.
+      others: what else there is, name -> digest.
 
     Returns:
       The provenance.
     """
-    parts = {"flags": digest_json(config.to_json()), **of_library()}
+    parts = {"flags": digest_json(config.to_json()), **of_library(), **others}
     parts |= {"list of classes": digest_json(list(class_names)), "size of the images": str(image_size)}
     for kind, choices, found in (
         ("network", config.networks, networks),

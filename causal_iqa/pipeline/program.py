@@ -104,6 +104,7 @@ def make_program(
     scorers: tuple[Scorer, ...],
     devices: list[jax.Device],
     stability_views: int = 0,
+    given_copies: bool = False,
 ) -> Callable[..., dict[str, jax.Array]]:
     """Builds the jitted program of a study.
 
@@ -116,6 +117,7 @@ def make_program(
       scorers: the score columns.
       devices: the images are split over them.
       stability_views: passes of every network over changed views of every image; 0: none.
+      given_copies: whether the pixels are those of all conditions, [B, C, S, S, 3], clean first; nothing is degraded.
 
     Returns:
       `program(state, pixels uint8 [B, S, S, 3], labels int32 [B], salts uint32 [B]) -> {column: [C, B]}` with
@@ -172,9 +174,12 @@ def make_program(
     with_regions = any(scorer.reads_target for scorer in scorers)
 
     def score_block(state, pixels, labels, salts):
-        clean = images.from_uint8(pixels)
+        clean = images.from_uint8(pixels[:, 0] if given_copies else pixels)
         keys = jax.vmap(functools.partial(jax.random.fold_in, jax.random.key(seed)))(salts)
-        degraded = degrade_all(conditions, keys, clean)
+        if given_copies:
+            degraded = jnp.moveaxis(images.from_uint8(pixels), 1, 0)
+        else:
+            degraded = degrade_all(conditions, keys, clean)
         # The same views under all conditions.
         view_keys = jax.vmap(lambda key: jax.random.fold_in(key, stable_hash("stability")))(keys)
         references = {view.name: jax.vmap(view.see)(clean) for view in views}

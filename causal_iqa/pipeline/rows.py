@@ -10,7 +10,7 @@ import jax
 import numpy as np
 
 from causal_iqa import backbones, data
-from causal_iqa.pipeline import program, store
+from causal_iqa.pipeline import given_copies, program, store
 from causal_iqa.pipeline.columns import Scorer
 from causal_iqa.pipeline.config import Condition
 from causal_iqa.pipeline.execution import Execution, choose_block, local_devices
@@ -38,6 +38,7 @@ class Work:
       stability_views: changed views of every image on which judged networks run besides.
       remarks: lines that a user should read before the work begins.
       target_size: side of the masks that predictions are compared with; None: targets are not read.
+      copies: of the images under the conditions, where they were degraded before; None: they are degraded here.
     """
 
     source: data.Source
@@ -54,6 +55,7 @@ class Work:
     stability_views: int = 0
     remarks: tuple[str, ...] = ()
     target_size: int | None = None
+    copies: given_copies.WithCopies | None = None
 
 
 class Rows(NamedTuple):
@@ -110,6 +112,7 @@ def make_step(work: Work, execution: Execution) -> tuple[Step, int]:
         scorers=work.scorers,
         devices=devices,
         stability_views=work.stability_views,
+        given_copies=work.copies is not None,
     )
     state = {
         "networks": {name: network.params for name, network in work.networks.items()},
@@ -148,7 +151,7 @@ def compute(work: Work, chosen: np.ndarray, step: Step, batch_size: int, workers
       The rows of each batch.
     """
     for batch in data.batches(
-        work.source,
+        work.copies or work.source,
         chosen,
         batch_size=batch_size,
         size=work.image_size,

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from causal_iqa import _checks, backbones, data
-from causal_iqa.pipeline import inputs, measured, parts, provenance, rows, scorers, store
+from causal_iqa.pipeline import given_copies, inputs, measured, parts, provenance, rows, scorers, store
 from causal_iqa.pipeline import performance as tables
 from causal_iqa.pipeline.anchors import (
     anchor_kind,
@@ -317,10 +317,14 @@ def prepare(
     config, table, (indices, num_unlabelled) = _choose(config, source)
     image_size = _image_size(config, source, networks)
     views = _views(config, image_size, networks, feature_backbones, len(source.class_names))
-    conditions = degradation_details(config, image_size)
+    joined = None
+    if config.images is not None:
+        joined = given_copies.join(source, given_copies.open_tree(config.images), config.conditions, indices)
+    conditions = given_copies.details(joined) if joined else degradation_details(config, image_size)
     # Before the anchors, which take time.
     choose_block(image_size, views, len(config.conditions), execution, local_devices(execution)[0])
     judged = inputs.list_images(source, indices)
+    stamp = {"degraded images": given_copies.stamp(joined, indices)} if joined else {}
     tell(PREPARATION[2], 0, 1)
     anchors, witnesses, listing = _fit_witnesses(
         config, source, indices, image_size, views, feature_backbones, execution
@@ -371,8 +375,9 @@ def prepare(
         seed=config.seed,
         stability_views=config.stability_views,
         target_size=_target_size(source, networks, image_size),
+        copies=joined,
         provenance=inputs.of_study(
-            config, networks, loaded, conventional, source.class_names, image_size, judged, listing
+            config, networks, loaded, conventional, source.class_names, image_size, judged, listing, stamp
         ),
         details=details,
         performance=table,
