@@ -5,9 +5,10 @@ import dataclasses
 import functools
 import hashlib
 import multiprocessing
-import multiprocessing.synchronize
+import operator
 import os
 import pathlib
+import queue
 import secrets
 import signal
 import threading
@@ -29,6 +30,9 @@ from causal_iqa.degradations import CLEAN, Condition
 
 # Images of one task: what a kill can cost each process.
 _TASK_IMAGES = 24
+# Tasks that share a program go to one process, which compiles it, unless there would be fewer than so many bundles of
+# them for each.
+_LEAST_BUNDLES = 8
 _POLL_SECONDS = 1.0
 
 
@@ -39,6 +43,7 @@ class Task(NamedTuple):
     structure: Condition
     conditions: tuple[Condition, ...]
     indices: tuple[int, ...]
+    canvas: tuple[int, int] | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,15 +91,22 @@ def prepare(config: CopyConfig, output_dir: str | os.PathLike[str]) -> Job:
         if out.is_relative_to(root):
             raise _checks.InputError(f"output_dir: {out} lies in the folder of the images, {root}; choose another")
     sizes = [_size(source, i) for i in range(len(source))]
-    # Images of one size together, so that a program is compiled for one task after the other.
-    order = sorted(range(len(source)), key=lambda i: (sizes[i], i))
-    chunks = [tuple(order[i : i + _TASK_IMAGES]) for i in range(0, len(order), _TASK_IMAGES)]
+    canvases = programs.choose_canvases(size for size in sizes if min(size))
+    groups: dict[tuple[int, int] | None, list[int]] = {}
+    # Images of one size together: programs of their own are compiled one after the other.
+    for i in sorted(range(len(source)), key=lambda i: (sizes[i], i)):
+        groups.setdefault(canvases.get(sizes[i]), []).append(i)
+    chunks = [
+        (tuple(own[i : i + _TASK_IMAGES]), canvas)
+        for canvas, own in groups.items()
+        for i in range(0, len(own), _TASK_IMAGES)
+    ]
     places: dict[Condition, list[Condition]] = {}
     for condition in config.conditions:
         places.setdefault(condition.structure, []).append(condition)
     for structure in places:
         degradations.do_graded(structure)  # Refuses missing texture files now.
-    pairs = [(structure, tuple(own), chunk) for structure, own in places.items() for chunk in chunks]
+    pairs = [(structure, tuple(own), *chunk) for structure, own in places.items() for chunk in chunks]
     return Job(
         config=config,
         source=source,
@@ -194,14 +206,23 @@ def _all_done(
             yield task, worker.do(task)
         return
     context = multiprocessing.get_context("spawn")
-    stop = context.Event()
+    stop, told = context.Event(), context.Queue()
+    tasks, left = {task.number: task for task in pending}, len(pending)
     pool = concurrent.futures.ProcessPoolExecutor(
-        num_processes, mp_context=context, initializer=_start, initargs=(job.config, job.outputs, folder, stop)
+        num_processes, mp_context=context, initializer=_start, initargs=(job.config, job.outputs, folder, stop, told)
     )
     try:
-        futures = {pool.submit(_do, task): task for task in pending}
-        for future in concurrent.futures.as_completed(futures):
-            yield futures[future], future.result()
+        futures = [pool.submit(_do, bundle) for bundle in _bundles(pending, num_processes)]
+        while left:
+            finished = [future for future in futures if future.done()]
+            for future in finished:
+                future.result()  # Raises what ended it.
+            try:
+                number, part = told.get(timeout=_POLL_SECONDS)
+            except queue.Empty:
+                continue
+            left -= 1
+            yield tasks[number], part
     except concurrent.futures.process.BrokenProcessPool as error:
         raise _checks.InputError(
             "num_processes: a process ended without a word, most often for want of memory; what is written stays, and "
@@ -210,6 +231,15 @@ def _all_done(
     finally:
         stop.set()
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _bundles(pending: Sequence[Task], num_processes: int) -> list[list[Task]]:
+    """Tasks that share a program, together; in parts where there would be too few bundles to share out."""
+    groups: dict[Any, list[Task]] = {}
+    for task in pending:
+        groups.setdefault((task.structure, task.canvas), []).append(task)
+    most = max(1, len(pending) // (num_processes * _LEAST_BUNDLES))
+    return [group[i : i + most] for group in groups.values() for i in range(0, len(group), most)]
 
 
 def _details(job: Job) -> dict[str, Any]:
@@ -271,7 +301,9 @@ class Worker:
             return example.image[None]
         severities = np.asarray([condition.severities for condition in task.conditions], np.float32)
         key = image_key(self._config.seed, example.id)
-        return self._programs.run(task.structure, key, example.image, severities)
+        # A header may lie about the size.
+        fits = task.canvas is not None and all(map(operator.le, example.image.shape[:2], task.canvas))
+        return self._programs.run(task.structure, key, example.image, severities, task.canvas if fits else None)
 
     def _store(self, condition: Condition, name: str, image_id: str, pixels: np.ndarray) -> manifest.Copy:
         path = f"{names.folder_of(condition)}/{name}"
@@ -329,18 +361,17 @@ def _link_side_files(job: Job, folder: pathlib.Path) -> None:
 
 # One process of several: what `_start` leaves for `_do`.
 _worker: Worker | None = None
-_stop: multiprocessing.synchronize.Event | None = None
+_stop: Any = None
+_told: Any = None
 
 
-def _start(
-    config: CopyConfig, outputs: Sequence[str], folder: pathlib.Path, stop: multiprocessing.synchronize.Event
-) -> None:
-    global _worker, _stop
+def _start(config: CopyConfig, outputs: Sequence[str], folder: pathlib.Path, stop: Any, told: Any) -> None:
+    global _worker, _stop, _told
     # The parent alone answers signals, and ends the others through the event.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     threading.Thread(target=functools.partial(_end_with, os.getppid()), daemon=True).start()
-    _worker, _stop = Worker(config, sources.open_source(config), outputs, folder), stop
+    _worker, _stop, _told = Worker(config, sources.open_source(config), outputs, folder), stop, told
 
 
 def _end_with(parent: int) -> None:
@@ -350,6 +381,6 @@ def _end_with(parent: int) -> None:
     os._exit(1)
 
 
-def _do(task: Task) -> manifest.Part:
-    assert _worker is not None and _stop is not None
-    return _worker.do(task, _stop.is_set)
+def _do(tasks: Sequence[Task]) -> None:
+    for task in tasks:
+        _told.put((task.number, _worker.do(task, _stop.is_set)))

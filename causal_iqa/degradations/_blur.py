@@ -243,8 +243,54 @@ def zoom_blur(key: jax.Array, image: jax.Array, severity: jax.Array, *, family: 
         return ladder.finish(image, image, severity)
     rows = _zoom_table(zooms, image.shape[0], 0)
     columns = _zoom_table(zooms, image.shape[1], 2)
-    parts = -(-len(zooms) // _ZOOMS_AT_ONCE)
-    weights = jnp.pad(share[1:], (0, parts * _ZOOMS_AT_ONCE - len(zooms))).reshape(parts, _ZOOMS_AT_ONCE)
+    return _zoomed(image, severity, share, rows, columns)
+
+
+def zoom_places(
+    height: int, width: int, shape: tuple[int, int], family: str
+) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:
+    """What `zoom_blur` reads of an image of one size, for `zoom_blur_on_canvas`.
+
+    Args:
+      height, width: of the image.
+      shape: of the canvas; places beyond the image read its first pixel.
+      family: of the parameters.
+
+    Returns:
+      The shares of the image and the zooms at severities 0..5, and the places, as NumPy arrays.
+    """
+    zooms, shares = _zooms(ZOOM_BLUR_RANGE[family], height, width)
+    tables = (*_zoom_table(zooms, height, 0), *_zoom_table(zooms, width, 2)) if len(zooms) else ()
+    shares = np.pad(shares, ((0, 0), (0, -len(zooms) % _ZOOMS_AT_ONCE)))
+    sides = (height, height, width, width)
+    wanted = (shape[0], shape[0], shape[1], shape[1])
+    return shares, tuple(
+        np.pad(table, ((0, 0), (0, 0), (0, more - side)))
+        for table, side, more in zip(tables, sides, wanted, strict=bool(tables))
+    )
+
+
+def zoom_blur_on_canvas(
+    key: jax.Array,
+    canvas: jax.Array,
+    size: jax.Array,
+    severity: jax.Array,
+    places: tuple[jax.Array, tuple[jax.Array, ...]],
+    *,
+    family: str | None = None,
+) -> jax.Array:
+    """`zoom_blur` of an image on a canvas, see `shared_sizes`; places of `zoom_places`."""
+    del key, size, family
+    shares, tables = places
+    if not tables:
+        return canvas
+    share = jnp.sum(ladder.weights(severity)[:, None] * shares, axis=0)
+    return _zoomed(canvas, severity, share, tables[:2], tables[2:])
+
+
+def _zoomed(image: jax.Array, severity: jax.Array, share: jax.Array, rows: tuple, columns: tuple) -> jax.Array:
+    parts = rows[0].shape[0]
+    weights = jnp.pad(share[1:], (0, parts * _ZOOMS_AT_ONCE - (share.shape[0] - 1))).reshape(parts, _ZOOMS_AT_ONCE)
 
     def zoomed(_: None, step: tuple) -> tuple[None, jax.Array]:
         low_y, part_y, low_x, part_x = step

@@ -1,6 +1,7 @@
 """Processing: contrast, saturation and pixelation, after Hendrycks and Dietterich (2019)."""
 
 import functools
+import math
 
 import jax
 import jax.numpy as jnp
@@ -108,22 +109,66 @@ def pixelate(key: jax.Array, image: jax.Array, severity: jax.Array, *, family: s
     """
     del key
     family = ladder.family_of(image, family)
-    shares = PIXELATE_SHARE[family]
-    out = _pixelate_axis(_pixelate_axis(image, 0, shares, severity), 1, shares, severity)
+    shares, out = PIXELATE_SHARE[family], image
+    for axis in (0, 1):
+        side = image.shape[axis]
+        cells, least = _cells(side, shares, severity)
+        table = _cell_table(side, least)
+        first, last = jnp.asarray(table)[cells - least].astype(jnp.int32)
+        out = _mean_of_runs(out, axis, first, last, int(np.abs(table - np.arange(side)).max()))
     return ladder.finish(image, out, severity)
 
 
-def _pixelate_axis(image: jax.Array, axis: int, shares: tuple[float, ...], severity: jax.Array) -> jax.Array:
-    """Shrinks and enlarges one axis: every pixel becomes the mean of a run of pixels about it."""
-    side = image.shape[axis]
+def pixelate_places(height: int, width: int, shape: tuple[int, int], severities: np.ndarray, family: str) -> tuple:
+    """What `pixelate` reads of an image of one size, for `pixelate_on_canvas`.
+
+    Args:
+      height, width: of the image.
+      shape: of the canvas; beyond the image a pixel is the mean of itself.
+      severities: [K].
+      family: of the parameters.
+
+    Returns:
+      int32 [K, 2, H] and [K, 2, W] of the canvas: first and last pixel of the mean that each pixel shows.
+    """
+    found = []
+    for side, more in zip((height, width), shape, strict=True):
+        runs = np.tile(np.arange(more, dtype=np.int32), (len(severities), 2, 1))
+        for row, severity in zip(runs, severities, strict=True):
+            cells, least = _cells(side, PIXELATE_SHARE[family], severity)
+            row[:, :side] = _cell_table(side, least)[int(cells) - least]
+        found.append(runs)
+    return tuple(found)
+
+
+def pixelate_on_canvas(
+    key: jax.Array,
+    canvas: jax.Array,
+    size: jax.Array,
+    severity: jax.Array,
+    places: tuple[jax.Array, jax.Array],
+    *,
+    family: str | None = None,
+) -> jax.Array:
+    """`pixelate` of an image on a canvas, see `shared_sizes`; places of `pixelate_places` for this severity."""
+    del key, size
+    reach = math.ceil(1.0 / min(PIXELATE_SHARE[ladder.family_of(canvas, family)])) + 1
+    out = canvas
+    for axis in (0, 1):
+        out = _mean_of_runs(out, axis, places[axis][0], places[axis][1], reach)
+    return ladder.finish(canvas, out, severity)
+
+
+def _cells(side: int, shares: tuple[float, ...], severity: jax.Array) -> tuple[jax.Array, int]:
+    """Cells along one axis at a severity, and the least at any."""
     counts = [max(int(side * share), 1) for share in shares]
-    least = min(counts)
     # The small term keeps a mix that is whole in exact arithmetic from falling below it in float32.
-    cells = jnp.floor(ladder.mix(float(side), counts, severity) + 1e-4).astype(jnp.int32)
-    table = _cell_table(side, least)
-    first, last = jnp.asarray(table)[cells - least].astype(jnp.int32)
-    place = np.arange(side)
-    reach = int(np.abs(table - place).max())
+    return jnp.floor(ladder.mix(float(side), counts, severity) + 1e-4).astype(jnp.int32), min(counts)
+
+
+def _mean_of_runs(image: jax.Array, axis: int, first: jax.Array, last: jax.Array, reach: int) -> jax.Array:
+    """Every pixel becomes the mean of a run of pixels about it along one axis, at most `reach` away."""
+    place = np.arange(image.shape[axis])
     shifted = _filters.shifts(image, reach, axis)
     share = 1.0 / (last - first + 1).astype(jnp.float32)
     total = jnp.zeros_like(image)

@@ -89,6 +89,58 @@ def elastic_transform(
     return ladder.finish(image, out, severity)
 
 
+def draw_noise(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
+    """Draws the displacements of `draw` alone, before they are smoothed, in reading order."""
+    return jax.random.uniform(jax.random.split(key)[1], shape, jnp.float32, -1.0, 1.0)
+
+
+def smooth_displacement(noise: jax.Array, severity: jax.Array, *, family: str) -> jax.Array:
+    """The smooth displacement of `elastic_transform` by Hendrycks' definition.
+
+    Args:
+      noise: float32 [2, H, W] of `draw_noise`.
+      severity: scalar in [0, 5], traced.
+      family: static name of the parameter family.
+
+    Returns:
+      float32 [2, H, W], x first, in pixels.
+    """
+    table = ELASTIC_FIELD[family]
+    alpha, sigma, _ = ladder.mix((0.0, table[0][1], 0.0), table, severity)
+    return displacement(noise, alpha, sigma, sigma, max(row[1] for row in table))
+
+
+def elastic_on_canvas(
+    key: jax.Array,
+    canvas: jax.Array,
+    size: jax.Array,
+    severity: jax.Array,
+    moved: jax.Array,
+    *,
+    family: str | None = None,
+    definition: str = "hendrycks",
+) -> jax.Array:
+    """`elastic_transform` of an image on a canvas, see `shared_sizes`; `moved` of `smooth_displacement`, laid on it."""
+    family = ladder.family_of(canvas, family)
+    if definition != "hendrycks":
+        raise ValueError(f"definition: expected 'hendrycks', got {definition!r}")
+    table = ELASTIC_FIELD[family]
+    *_, reach = ladder.mix((0.0, table[0][1], 0.0), table, severity)
+    height, width = size[0], size[1]
+    points, _ = draw(key, 1, 1)
+    y, x = (jnp.asarray(axis) for axis in np.mgrid[0 : canvas.shape[0], 0 : canvas.shape[1]].astype(np.float32))
+    across, down = _apply(affine_back(reach * points, height, width), x, y)
+    dx, dy = moved
+    places = [
+        (_mirror_pixels(across, width), _mirror_pixels(down, height)),
+        (_mirror_edges(x + dx, width), _mirror_edges(y + dy, height)),
+    ]
+    out, _ = jax.lax.scan(
+        lambda image, place: (_bilinear(image, *place, (height, width)), None), canvas, _stacked(places)
+    )
+    return ladder.finish(canvas, out, severity)
+
+
 def _stacked(places: list[tuple[jax.Array, jax.Array]]) -> tuple[jax.Array, jax.Array]:
     return tuple(jnp.stack(axis) for axis in zip(*places, strict=True))
 
@@ -143,15 +195,18 @@ def affine_back(shifts: jax.Array, height: int, width: int) -> jax.Array:
 
     Args:
       shifts: float32 [3, 2], (x, y) in pixels.
-      height, width: static.
+      height, width: static, or int32 scalars where the image lies on a canvas.
 
     Returns:
       float32 [2, 3]: source (x, y) = matrix (x, y, 1).
     """
     # As released, height and width are taken for x and y: it matters when they differ.
-    middle_x, middle_y, size = height // 2, width // 2, min(height, width) // 3
-    along_x = (shifts[1] - shifts[2]) / (2.0 * size)
-    along_y = (shifts[0] - shifts[1]) / (2.0 * size)
+    middle_x, middle_y = height // 2, width // 2
+    size = (min(height, width) if isinstance(height, int) else jnp.minimum(height, width)) // 3
+    # A reciprocal, which is what XLA makes of a division by a constant: the same bits where the size is traced.
+    per_pixel = 1.0 / (2.0 * size) if isinstance(size, jax.Array) or size else np.inf
+    along_x = (shifts[1] - shifts[2]) * per_pixel
+    along_y = (shifts[0] - shifts[1]) * per_pixel
     # Forward map: corner 0 at (middle + size) goes to itself plus its shift.
     a, c = 1.0 + along_x[0], along_x[1]
     b, d = along_y[0], 1.0 + along_y[1]
@@ -173,7 +228,7 @@ def _apply(matrix: jax.Array, x: jax.Array, y: jax.Array) -> tuple[jax.Array, ja
 
 def _mirror_pixels(place: jax.Array, side: int) -> jax.Array:
     """Folds coordinates about the outermost pixels, which are not repeated (OpenCV's reflect-101)."""
-    period = 2.0 * max(side - 1, 1)
+    period = 2.0 * (max(side - 1, 1) if isinstance(side, int) else jnp.maximum(side - 1, 1))
     folded = jnp.mod(place, period)
     return jnp.minimum(folded, period - folded)
 
@@ -184,10 +239,11 @@ def _mirror_edges(place: jax.Array, side: int) -> jax.Array:
     return jnp.clip(jnp.minimum(folded, 2.0 * side - folded) - 0.5, 0.0, side - 1.0)
 
 
-def _bilinear(image: jax.Array, x: jax.Array, y: jax.Array) -> jax.Array:
-    """Reads [H, W, 3] at places [H, W] inside the image."""
-    height, width, _ = image.shape
+def _bilinear(image: jax.Array, x: jax.Array, y: jax.Array, size: tuple | None = None) -> jax.Array:
+    """Reads [H, W, 3] at places [H, W] inside the image, of a size of its own where it lies on a canvas."""
+    height, width = image.shape[:2] if size is None else size
     low_x, low_y = jnp.clip(jnp.floor(x), 0, width - 2), jnp.clip(jnp.floor(y), 0, height - 2)
+    width = image.shape[1]
     part_x, part_y = (x - low_x).reshape(-1, 1), (y - low_y).reshape(-1, 1)
     first = (low_y.astype(jnp.int32) * width + low_x.astype(jnp.int32)).reshape(-1)
     first, part_x, part_y = _filters.settle((first, part_x, part_y))

@@ -94,36 +94,85 @@ def frost_texture(key: jax.Array, height: int, width: int) -> jax.Array:
     Returns:
       float32 [H, W, 3] in [0, 1], with mean, variance and power spectrum of one of the original textures.
     """
-    kind_key, grain_key, fern_key, whole_key = jax.random.split(key, 4)
+    return _texture(key, (height, width), None, *draw_grain(key, height, width))
+
+
+def draw_grain(key: jax.Array, height: int, width: int) -> tuple[jax.Array, jax.Array]:
+    """Draws the grain of the frost that `frost_texture` draws under a key: of its light and of its colour, [H, W]."""
+    return grain_of(key, draw_waves(key, (2, height, width)))
+
+
+def draw_waves(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
+    """Draws the independent normal numbers that the grain of a key is made of, in reading order."""
+    return jax.random.normal(jax.random.split(key, 4)[1], shape, jnp.float32)
+
+
+def grain_of(key: jax.Array, waves: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Makes the grain of the frost that `frost_texture` draws under a key.
+
+    Args:
+      key: random key.
+      waves: float32 [2, H, W] of `draw_waves`.
+
+    Returns:
+      Two float32 [H, W] of variance 1: of its light, and of its colour.
+    """
+    kind = jax.random.randint(jax.random.split(key, 4)[0], (), 0, len(_MEANS))
+    return _grain(waves, jnp.asarray(_SLOPES)[kind])
+
+
+def frost_on_canvas(
+    key: jax.Array,
+    canvas: jax.Array,
+    size: jax.Array,
+    severity: jax.Array,
+    grain: jax.Array,
+    *,
+    family: str | None = None,
+) -> jax.Array:
+    """Drawn `frost` of an image on a canvas, see `shared_sizes`; grain [2, H, W] of `draw_grain`, laid on it, too."""
+    family = ladder.family_of(canvas, family)
+    kept, added = ladder.mix((1.0, 0.0), FROST_WEIGHTS[family], severity)
+    texture = _texture(key, canvas.shape[:2], size, grain[0], grain[1])
+    return ladder.finish(canvas, kept * canvas + added * texture, severity)
+
+
+def _texture(
+    key: jax.Array, shape: tuple[int, int], size: jax.Array | None, grain: jax.Array, colour: jax.Array
+) -> jax.Array:
+    """The texture [*shape, 3]; `size` of the image where that is a canvas."""
+    kind_key, _, fern_key, whole_key = jax.random.split(key, 4)
     kind = jax.random.randint(kind_key, (), 0, len(_MEANS))
-    tables = (_MEANS, _FIRST, _SECOND, _SQUARES, _SLOPES, _FERN_SHARES)
-    mean, first, second, square, slope, fern = (jnp.asarray(table)[kind] for table in tables)
-    grain, colour = _grain(grain_key, height, width, slope)
+    tables = (_MEANS, _FIRST, _SECOND, _SQUARES, _FERN_SHARES)
+    mean, first, second, square, fern = (jnp.asarray(table)[kind] for table in tables)
     whole = jax.random.normal(whole_key) * math.sqrt(_WHOLE_SHARE)
-    light = jnp.sqrt(1.0 - fern - _WHOLE_SHARE) * grain + jnp.sqrt(fern) * _ferns(fern_key, height, width) + whole
+    light = jnp.sqrt(1.0 - fern - _WHOLE_SHARE) * grain + jnp.sqrt(fern) * _ferns(fern_key, shape, size) + whole
     light = (light + square * (jnp.square(light) - 1.0)) * jax.lax.rsqrt(1.0 + 2.0 * square * square)
     mean, first, second = (direction[None, None] for direction in (mean, first, second))
     return jnp.clip(mean + first * light[..., None] + second * colour[..., None], 0.0, 1.0)
 
 
-def _grain(key: jax.Array, height: int, width: int, slope: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Two independent Gaussian fields [H, W] with a power spectrum f^slope and variance 1."""
+def _grain(waves: jax.Array, slope: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Two independent Gaussian fields [H, W] with a power spectrum f^slope and variance 1, of normal numbers."""
+    _, height, width = waves.shape
     if height * width == 1:
         return jnp.zeros((1, 1)), jnp.zeros((1, 1))  # A single pixel has no grain.
     frequency = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.fftfreq(width)[None, :]).astype(np.float32)
     frequency[0, 0] = 1.0
     amplitude = jnp.exp(0.5 * slope * np.log(frequency)) * (np.arange(height * width).reshape(height, width) > 0)
     amplitude = amplitude * jax.lax.rsqrt(jnp.sum(jnp.square(amplitude)))
-    waves = jax.random.normal(key, (2, height, width), jnp.float32) * amplitude[None]
+    waves = waves * amplitude[None]
     field = jnp.fft.ifft2(jax.lax.complex(waves[0], waves[1])) * float(height * width)
     return field.real, field.imag
 
 
-def _ferns(key: jax.Array, height: int, width: int) -> jax.Array:
+def _ferns(key: jax.Array, shape: tuple[int, int], size: jax.Array | None) -> jax.Array:
     """Needles fanning out from seeds, each pixel belonging to the nearest: [H, W], about mean 0 and variance 1."""
+    height, width = shape
     seed_key, needle_key = jax.random.split(key)
     y, x = (jnp.asarray(axis) for axis in np.mgrid[0:height, 0:width].astype(np.int32))
-    seeds = jax.random.randint(seed_key, (_FERNS, 2), 0, np.tile(np.asarray([[height, width]], np.int32), (_FERNS, 1)))
+    most = np.asarray([[height, width]], np.int32) if size is None else size[None]
+    seeds = jax.random.randint(seed_key, (_FERNS, 2), 0, jnp.tile(most, (_FERNS, 1)))
     needles = jax.random.normal(needle_key, (_FERNS, _NEEDLES), jnp.float32)
 
     def nearer(state: tuple, step: tuple) -> tuple[tuple, None]:

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from causal_iqa import _checks
-from causal_iqa.degradations import _filters, ladder, spec
+from causal_iqa.degradations import _canvas, _filters, ladder, spec
 
 # Hendrycks and Dietterich (2019), released scripts for 224, 299, 64 and 32 pixels; severities 1..5.
 # Sigma of both blurs in pixels, reach of an exchange in pixels, passes over the image.
@@ -55,6 +55,24 @@ def glass_blur(
     References:
       [1] Hendrycks, Dietterich (2019).
     """
+    return _glass(key, image, None, severity, family=family, exchange=exchange, truncate=truncate)
+
+
+def glass_blur_on_canvas(
+    key: jax.Array,
+    canvas: jax.Array,
+    size: jax.Array,
+    severity: jax.Array,
+    *,
+    family: str | None = None,
+    exchange: str = "copy",
+    truncate: bool = False,
+) -> jax.Array:
+    """`glass_blur` of an image on a canvas, see `_canvas`."""
+    return _glass(key, canvas, size, severity, family=family, exchange=exchange, truncate=truncate)
+
+
+def _glass(key, image, size, severity, *, family, exchange, truncate) -> jax.Array:
     family = ladder.family_of(image, family)
     _checks.check_choice(exchange, EXCHANGES, "exchange")
     table = GLASS_BLUR_EXCHANGE[family]
@@ -63,7 +81,9 @@ def glass_blur(
     blurred = _filters.short_gaussian(image, sigma, reach)
     if truncate:
         blurred = jnp.floor(blurred * 255.0) / 255.0
-    source = source_map(key, image.shape[:2], severity, table, exchange)
+    source = source_map(key, image.shape[:2], severity, table, exchange, size)
+    if size is not None:
+        source = _canvas.continued(source.reshape(image.shape[:2]), size).reshape(-1)
     moved = jnp.take(blurred.reshape(-1, 3), source, axis=0, mode="clip").reshape(image.shape)
     return ladder.finish(image, _filters.short_gaussian(moved, sigma, reach), severity)
 
@@ -74,6 +94,7 @@ def source_map(
     severity: jax.Array,
     table: tuple[tuple[float, int, int], ...],
     exchange: str,
+    size: jax.Array | None = None,
 ) -> jax.Array:
     """Says which pixel stands at each place after all passes.
 
@@ -83,6 +104,7 @@ def source_map(
       severity: scalar in [0, 5], traced.
       table: five rows (sigma, reach, passes).
       exchange: "copy" or "swap", static.
+      size: height and width of the image where it lies on a canvas of this shape, int32 [2], traced; None: the shape.
 
     Returns:
       int32 [H W], indices into the flattened image.
@@ -90,18 +112,23 @@ def source_map(
     height, width = shape
     passes, widest = max(row[2] for row in table), max(row[1] for row in table)
     row_key, offset_key = jax.random.split(key)
-    reaches, counts = _per_pixel(row_key, shape, severity, table)
-    bits = jax.random.bits(offset_key, (passes, height, width), jnp.uint32)
-    y, x = np.mgrid[0:height, 0:width]
+    reaches, counts = _per_pixel(row_key, shape, severity, table, size)
+    if size is None:
+        bits = jax.random.bits(offset_key, (passes, height, width), jnp.uint32)
+    else:
+        bits = jax.random.bits(offset_key, (passes * height * width,), jnp.uint32)
+        bits = _canvas.in_reading_order(bits, size, (passes, height, width))
+        height, width = size
+    y, x = np.mgrid[0 : shape[0], 0 : shape[1]]
     inside = (y > reaches) & (y <= height - reaches) & (x > reaches) & (x <= width - reaches)
-    place = jnp.arange(height * width, dtype=jnp.int32)
+    place = jnp.arange(shape[0] * shape[1], dtype=jnp.int32)
 
     def one_pass(source: jax.Array, step: tuple) -> tuple[jax.Array, None]:
         number, words = step
         active = inside & (number < counts)
         dy, dx = (jnp.where(active, _offset(half, reaches), 0) for half in (words >> 16, words & 0xFFFF))
         if exchange == "copy":
-            final = _resolve_copies(place + (dy * width + dx).reshape(-1), place, widest)
+            final = _resolve_copies(place + (dy * shape[1] + dx).reshape(-1), place, widest)
         else:
             final = _resolve_swaps(dy, dx, active, widest)
         return jnp.take(source, final, mode="clip"), None
@@ -110,13 +137,16 @@ def source_map(
 
 
 def _per_pixel(
-    key: jax.Array, shape: tuple[int, int], severity: jax.Array, table: tuple
+    key: jax.Array, shape: tuple[int, int], severity: jax.Array, table: tuple, size: jax.Array | None
 ) -> tuple[jax.Array, jax.Array]:
     """Reach and passes of every pixel, int32 [H, W]: those of one row of the ladder or of the next."""
     rows = np.asarray([(0, 0), *(row[1:] for row in table), table[-1][1:]], np.int32)
     severity = jnp.clip(jnp.asarray(severity, jnp.float32), 0.0, ladder.MAX_SEVERITY)
     lower = jnp.floor(severity).astype(jnp.int32)
-    words = jax.random.bits(key, shape, jnp.uint16)
+    if size is None:
+        words = jax.random.bits(key, shape, jnp.uint16)
+    else:
+        words = _canvas.in_reading_order(jax.random.bits(key, (shape[0] * shape[1],), jnp.uint16), size, shape)
     upper = words.astype(jnp.float32) < (severity - lower) * 2.0**16
     low, high = jnp.asarray(rows)[lower], jnp.asarray(rows)[lower + 1]
     return jnp.where(upper, high[0], low[0]), jnp.where(upper, high[1], low[1])

@@ -12,7 +12,7 @@ import numpy as np
 
 from causal_iqa import _checks
 from causal_iqa._xla import settle
-from causal_iqa.degradations import ladder, spec
+from causal_iqa.degradations import _canvas, ladder, spec
 
 # Hendrycks and Dietterich (2019), released scripts for 224, 299, 64 and 32 pixels; severities 1..5.
 JPEG_QUALITY = {
@@ -138,13 +138,34 @@ def jpeg(image: jax.Array, quality: jax.Array, *, chroma: str = "420") -> jax.Ar
     return jpeg_roundtrip(pixels, jnp.asarray(quality, jnp.int32), chroma=chroma).astype(jnp.float32) / 255.0
 
 
-def jpeg_roundtrip(pixels: jax.Array, quality: jax.Array, *, chroma: str = "420") -> jax.Array:
+def jpeg_on_canvas(
+    key: jax.Array,
+    canvas: jax.Array,
+    size: jax.Array,
+    severity: jax.Array,
+    *,
+    family: str | None = None,
+    chroma: str = "420",
+) -> jax.Array:
+    """`jpeg_compression` of an image on a canvas, see `_canvas`."""
+    del key
+    quality = jnp.round(ladder.mix(100.0, JPEG_QUALITY[ladder.family_of(canvas, family)], severity)).astype(jnp.int32)
+    pixels = jnp.round(jnp.clip(canvas, 0.0, 1.0) * 255.0).astype(jnp.int32)
+    coded = jpeg_roundtrip(pixels, quality, chroma=chroma, size=size).astype(jnp.float32) / 255.0
+    return ladder.finish(canvas, coded, severity)
+
+
+def jpeg_roundtrip(
+    pixels: jax.Array, quality: jax.Array, *, chroma: str = "420", size: jax.Array | None = None
+) -> jax.Array:
     """Codes and decodes 8-bit pixels.
 
     Args:
       pixels: int32 [H, W, 3], 0..255.
       quality: int32 scalar 1..100, traced.
       chroma: static, "420" (half resolution along both axes) or "444" (full).
+      size: height and width of the image where it lies on a canvas and is continued by its outer pixels, int32 [2],
+        traced; None: H and W.
 
     Returns:
       int32 [H, W, 3], 0..255.
@@ -165,9 +186,13 @@ def jpeg_roundtrip(pixels: jax.Array, quality: jax.Array, *, chroma: str = "420"
         pair = jnp.stack([_pad_to(plane, -height % 8, -width % 8) for plane in (cb, cr)])
         pair = _code(pair, steps[1]).swapaxes(-1, -2)[:, :height, :width]
     else:
-        pair = _code(jnp.stack([_shrink(cb), _shrink(cr)]), steps[1])
+        halved = None if size is None else (size + 1) // 2
+        pair = _code(jnp.stack([_shrink(plane, halved) for plane in (cb, cr)]), steps[1])
         # The decoder repeats the last true chroma sample, not what the coder padded it with.
-        pair = enlarge(pair[:, : -(-width // 2), : -(-height // 2)].swapaxes(-1, -2))[:, :height, :width]
+        pair = pair[:, : -(-width // 2), : -(-height // 2)].swapaxes(-1, -2)
+        if halved is not None:
+            pair = jax.vmap(lambda plane: _canvas.continued(plane, halved))(pair)
+        pair = enlarge(pair)[:, :height, :width]
     return _to_rgb(y, *pair)
 
 
@@ -197,14 +222,16 @@ def _pad_to(plane: jax.Array, down: int, right: int) -> jax.Array:
     return jnp.pad(plane, ((0, down), (0, right)), mode="edge")
 
 
-def _shrink(plane: jax.Array) -> jax.Array:
-    """Means of 2 x 2, rounding down and up in turn along a row, padded to whole blocks."""
+def _shrink(plane: jax.Array, size: jax.Array | None = None) -> jax.Array:
+    """Means of 2 x 2, rounding down and up in turn along a row, padded to whole blocks; `size`: true rows of means."""
     height, width = plane.shape
     # Columns are repeated before the means, rows below the last pair after them.
     plane = _pad_to(plane, height % 2, -width % 16)
     pairs = plane.reshape(plane.shape[0] // 2, 2, plane.shape[1] // 2, 2)
     bias = np.tile(np.asarray([1, 2], np.int32), plane.shape[1] // 4)[None, :]
     means = (pairs[:, 0, :, 0] + pairs[:, 0, :, 1] + pairs[:, 1, :, 0] + pairs[:, 1, :, 1] + bias) >> 2
+    if size is not None:
+        means = jnp.take(means, _canvas.held(np.arange(means.shape[0]), size[0]), axis=0)
     return _pad_to(means, -means.shape[0] % 8, 0)
 
 

@@ -103,19 +103,38 @@ def impulse_noise(key: jax.Array, image: jax.Array, severity: jax.Array, *, fami
     References:
       [1] Hendrycks, Dietterich (2019); scikit-image `random_noise(mode="s&p")`.
     """
+    return _impulse_noise(key, image, None, severity, family)
+
+
+def impulse_noise_on_strip(
+    key: jax.Array, strip: jax.Array, size: jax.Array, severity: jax.Array, *, family: str | None = None
+) -> jax.Array:
+    """`impulse_noise` of an image whose pixels are the first of a strip, see `_canvas`."""
+    return _impulse_noise(key, strip, 3 * size[0] * size[1], severity, family)
+
+
+def _impulse_noise(key, image, samples, severity, family) -> jax.Array:
     family = ladder.family_of(image, family)
     amount = ladder.mix(0.0, IMPULSE_NOISE_AMOUNT[family], severity)
     # One draw decides both whether and which: [0, a/2) is pepper, [a/2, a) is salt.
     flat = image.reshape(-1)
-    u = _uniform_16(key, flat.size)
+    u = _uniform_16(key, flat.size, samples)
     hit = jnp.where(u < 0.5 * amount, 0.0, 1.0)
     return ladder.finish(flat, jnp.where(u < amount, hit, flat), severity).reshape(image.shape)
 
 
-def _uniform_16(key: jax.Array, size: int) -> jax.Array:
-    """Uniform multiples of 2^-16 in [0, 1), two from each random word: the words are what noise costs on a CPU."""
+def _uniform_16(key: jax.Array, size: int, first: jax.Array | None) -> jax.Array:
+    """Uniform multiples of 2^-16 in [0, 1), two from each random word: the words are what noise costs on a CPU.
+
+    Where only the `first` so many are wanted, they are those that `size` = first would give.
+    """
     words = jax.random.bits(key, ((size + 1) // 2,), jnp.uint32)
-    halves = jnp.concatenate([words >> 16, words & 0xFFFF])[:size]
+    if first is None:
+        halves = jnp.concatenate([words >> 16, words & 0xFFFF])[:size]
+    else:
+        place, half = jnp.arange(size), (first + 1) // 2
+        own = jnp.take(words, jnp.where(place < half, place, place - half), mode="clip")
+        halves = jnp.where(place < half, own >> 16, own & 0xFFFF)
     return halves.astype(jnp.float32) * 2.0**-16
 
 

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from causal_iqa._xla import settle
-from causal_iqa.degradations import _blur, ladder, spec
+from causal_iqa.degradations import _blur, _canvas, ladder, spec
 
 # Hendrycks and Dietterich (2019), released scripts for 224, 299, 64 and 32 pixels; severities 1..5. Mean and standard
 # deviation of the noise that flakes are cut from, its enlargement, the level above which there is a flake, radius and
@@ -62,6 +62,17 @@ def snow(key: jax.Array, image: jax.Array, severity: jax.Array, *, family: str |
     References:
       [1] Hendrycks, Dietterich (2019).
     """
+    return _snow(key, image, None, severity, family)
+
+
+def snow_on_canvas(
+    key: jax.Array, canvas: jax.Array, size: jax.Array, severity: jax.Array, *, family: str | None = None
+) -> jax.Array:
+    """`snow` of an image on a canvas, see `_canvas`."""
+    return _snow(key, canvas, size, severity, family)
+
+
+def _snow(key, image, size, severity, family) -> jax.Array:
     family = ladder.family_of(image, family)
     table = SNOW_FLAKES[family]
     mean, deviation, zoom, level, *_ = table[0]
@@ -71,22 +82,38 @@ def snow(key: jax.Array, image: jax.Array, severity: jax.Array, *, family: str |
     height, width, _ = image.shape
     least = min(row[2] for row in table)
     cells = tuple(math.ceil(side / least) for side in (height, width))
-    noise = jax.random.normal(flake_key, cells, jnp.float32)
-    rows, columns = (_zoom_matrix(side, zoom, n) for side, n in zip((height, width), cells, strict=True))
+    if size is None:
+        noise, sides = jax.random.normal(flake_key, cells, jnp.float32), (height, width)
+    else:
+        noise = jax.random.normal(flake_key, (cells[0] * cells[1],), jnp.float32)
+        # The least enlargements are whole numbers.
+        noise, sides = _canvas.in_reading_order(noise, -(-size // int(least)), cells), (size[0], size[1])
+    rows, columns = (
+        _zoom_matrix(side, zoom, n, own) for side, n, own in zip((height, width), cells, sides, strict=True)
+    )
     grown = jnp.einsum("yh,hw->yw", deviation * rows, noise, precision="highest")
     layer = mean + jnp.einsum("xw,yw->yx", columns, grown, precision="highest")
     layer = jnp.where(layer < level, 0.0, jnp.clip(layer, 0.0, 1.0))
+    layer = layer if size is None else _canvas.continued(layer, size)
     taps = 2 * math.ceil(max(row[4] for row in table)) + 1
     offsets = _blur.line_offsets(angle_key, taps, _FALL_DEGREES)
     layer = settle(_blur.line_blur(layer[..., None], radius, sigma, offsets))
     red, green, blue = _GREY
     grey = settle(red * image[..., 0] + green * image[..., 1] + blue * image[..., 2])[..., None]
     whitened = kept * image + (1.0 - kept) * jnp.maximum(image, 1.5 * grey + 0.5)
-    return ladder.finish(image, whitened + layer + layer[::-1, ::-1], severity)
+    return ladder.finish(image, whitened + layer + _turned(layer, size), severity)
 
 
-def _zoom_matrix(side: int, factor: jax.Array, cells: int) -> jax.Array:
-    """Linear enlargement of one axis, corner to corner, trimmed to `side`: a matrix [side, cells].
+def _turned(layer: jax.Array, size: jax.Array | None) -> jax.Array:
+    """Turned by 180 degrees about the middle of the image."""
+    if size is None:
+        return layer[::-1, ::-1]
+    rows, columns = (jnp.maximum(n - 1 - np.arange(side), 0) for n, side in zip(size, layer.shape[:2], strict=True))
+    return jnp.take(jnp.take(layer, rows, axis=0), columns, axis=1)
+
+
+def _zoom_matrix(length: int, factor: jax.Array, cells: int, side: int | jax.Array) -> jax.Array:
+    """Linear enlargement of one axis, corner to corner, trimmed to `side`: a matrix [length, cells].
 
     The first ceil(side / factor) cells are enlarged. Independent noise has no middle, so it need not be cut from there.
     """
@@ -94,7 +121,7 @@ def _zoom_matrix(side: int, factor: jax.Array, cells: int) -> jax.Array:
     crop = jnp.ceil(side / factor - 1e-4)
     grown = jnp.round(crop * factor)
     trim = jnp.floor((grown - side) * 0.5)
-    place = (np.arange(side, dtype=np.float32) + trim) * ((crop - 1.0) / jnp.maximum(grown - 1.0, 1.0))
+    place = (np.arange(length, dtype=np.float32) + trim) * ((crop - 1.0) / jnp.maximum(grown - 1.0, 1.0))
     place = jnp.clip(place, 0.0, crop - 1.0)
     return jnp.maximum(0.0, 1.0 - jnp.abs(place[:, None] - np.arange(cells, dtype=np.float32)[None]))
 
