@@ -9,7 +9,7 @@ made. Images keep their size. A run that was interrupted goes on with the same f
 """
 
 from causal_iqa import InputError, backbones, copies, data, degradations
-from causal_iqa.cli import common, flagset, progress
+from causal_iqa.cli import common, flagset, program_cache, progress
 
 _D = copies.CopyConfig(images="", parameters="imagenet_c")
 
@@ -62,6 +62,7 @@ _STORED = FLAGS.integer(
 _SEED = FLAGS.integer("seed", _D.seed, "Seed of the degradations.")
 
 FLAGS.group("Machine")
+_COMPILATION_CACHE = FLAGS.string("compilation_cache", None, program_cache.WORDS)
 _NUM_PROCESSES = FLAGS.integer("num_processes", None, "Processes (default: one per core).", lower_bound=1)
 
 
@@ -93,6 +94,7 @@ def config_from_flags() -> copies.CopyConfig:
 def main(_: list[str]) -> None:
     """Flags -> config -> copies and their manifest."""
     config = config_from_flags()
+    program_cache.keep(_COMPILATION_CACHE.value)
     common.check_writable(f"{_OUTPUT_DIR.value}/degrade.json", "output_dir")
     with progress.stage("looking at the images"):
         job = copies.prepare(config, _OUTPUT_DIR.value)

@@ -13,7 +13,7 @@ import secrets
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -34,6 +34,12 @@ _TASK_IMAGES = 24
 # them for each.
 _LEAST_BUNDLES = 8
 _POLL_SECONDS = 1.0
+# Of JAX, that the processes have from the one that starts them: where compiled programs are kept.
+_SETTINGS = (
+    "jax_enable_compilation_cache",
+    "jax_compilation_cache_dir",
+    "jax_persistent_cache_min_compile_time_secs",
+)
 
 
 class Task(NamedTuple):
@@ -209,7 +215,10 @@ def _all_done(
     stop, told = context.Event(), context.Queue()
     tasks, left = {task.number: task for task in pending}, len(pending)
     pool = concurrent.futures.ProcessPoolExecutor(
-        num_processes, mp_context=context, initializer=_start, initargs=(job.config, job.outputs, folder, stop, told)
+        num_processes,
+        mp_context=context,
+        initializer=_start,
+        initargs=(job.config, job.outputs, folder, stop, told, {name: getattr(jax.config, name) for name in _SETTINGS}),
     )
     try:
         futures = [pool.submit(_do, bundle) for bundle in _bundles(pending, num_processes)]
@@ -365,8 +374,17 @@ _stop: Any = None
 _told: Any = None
 
 
-def _start(config: CopyConfig, outputs: Sequence[str], folder: pathlib.Path, stop: Any, told: Any) -> None:
+def _start(
+    config: CopyConfig,
+    outputs: Sequence[str],
+    folder: pathlib.Path,
+    stop: Any,
+    told: Any,
+    settings: Mapping[str, Any],
+) -> None:
     global _worker, _stop, _told
+    for name, value in settings.items():
+        jax.config.update(name, value)
     # The parent alone answers signals, and ends the others through the event.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
