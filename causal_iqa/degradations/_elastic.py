@@ -80,7 +80,7 @@ def elastic_transform(
         table = ELASTIC_FIELD[family]
         # The smoothing at severity 0 is that of severity 1: only the amplitudes vanish.
         alpha, sigma, reach = ladder.mix((0.0, table[0][1], 0.0), table, severity)
-        across, down = _apply(affine_back(reach * points, height, width), x, y)
+        across, down = _apply(affine_back(reach * points, height, width), height, width)
         places = [(_mirror_pixels(across, width), _mirror_pixels(down, height))]
         dx, dy = displacement(noise, alpha, sigma, sigma, max(row[1] for row in table))
     places.append((_mirror_edges(x + dx, width), _mirror_edges(y + dy, height)))
@@ -129,7 +129,7 @@ def elastic_on_canvas(
     height, width = size[0], size[1]
     points, _ = draw(key, 1, 1)
     y, x = (jnp.asarray(axis) for axis in np.mgrid[0 : canvas.shape[0], 0 : canvas.shape[1]].astype(np.float32))
-    across, down = _apply(affine_back(reach * points, height, width), x, y)
+    across, down = _apply(affine_back(reach * points, height, width), *canvas.shape[:2])
     dx, dy = moved
     places = [
         (_mirror_pixels(across, width), _mirror_pixels(down, height)),
@@ -221,8 +221,12 @@ def affine_back(shifts: jax.Array, height: int, width: int) -> jax.Array:
     return jnp.concatenate([inverse, move[:, None]], axis=1)
 
 
-def _apply(matrix: jax.Array, x: jax.Array, y: jax.Array) -> tuple[jax.Array, jax.Array]:
-    u, v = (row[0] * x + row[1] * y + row[2] for row in matrix)
+def _apply(matrix: jax.Array, height: int, width: int) -> tuple[jax.Array, jax.Array]:
+    """Where every pixel of [H, W] is mapped, x and y."""
+    x, y = np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)
+    # Products first, each by itself: which of two the compiler joins with their sum depends on the size of the image.
+    across, down = _filters.settle((matrix[:, :1] * x[None], matrix[:, 1:2] * y[None] + matrix[:, 2:]))
+    u, v = (a[None, :] + b[:, None] for a, b in zip(across, down, strict=True))
     return jnp.clip(u, -_FAR, _FAR), jnp.clip(v, -_FAR, _FAR)
 
 

@@ -48,10 +48,10 @@ def fog(key: jax.Array, image: jax.Array, severity: jax.Array, *, family: str | 
     density, decay = ladder.mix((0.0, table[0][1]), table, severity)
     height, width, _ = image.shape
     levels = (max(height, width) - 1).bit_length()
-    # Computed by itself, so that its rounding does not depend on the size of the image it is cut to.
-    plasma = settle(plasma_fractal(key, levels, decay))[:height, :width, None]
+    # Computed by itself: fused with what follows, how a product is rounded would depend on the size of the image.
+    haze = settle(density * plasma_fractal(key, levels, decay))[:height, :width, None]
     peak = jnp.max(image)
-    degraded = (image + density * plasma) * (peak / jnp.maximum(peak + density, 1e-6))
+    degraded = (image + haze) * (peak / jnp.maximum(peak + density, 1e-6))
     return ladder.finish(image, degraded, severity)
 
 

@@ -101,6 +101,7 @@ ON_CANVAS: Mapping[str, Within] = types.MappingProxyType(
         "snow": _snow.snow_on_canvas,
         "jpeg_compression": _jpeg.jpeg_on_canvas,
         "frost": _frost.frost_on_canvas,
+        "elastic_transform": _elastic.elastic_on_canvas,
         "zoom_blur": _blur.zoom_blur_on_canvas,
         "pixelate": _digital.pixelate_on_canvas,
     }
@@ -108,6 +109,7 @@ ON_CANVAS: Mapping[str, Within] = types.MappingProxyType(
 PREPARED: Mapping[str, Prepared] = types.MappingProxyType(
     {
         "frost": Prepared(_grain, graded=False, draw=_frost.draw_waves),
+        "elastic_transform": Prepared(_displacement, graded=True, draw=_elastic.draw_noise),
         "zoom_blur": Prepared(_zooms, graded=False),
         "pixelate": Prepared(_digital.pixelate_places, graded=True),
     }
