@@ -75,12 +75,13 @@ def plasma_fractal(key: jax.Array, levels: int, decay: jax.Array) -> jax.Array:
     """
     draws = jax.random.uniform(key, (4**levels,), jnp.float32, -1.0, 1.0)
     grid = jnp.zeros((1, 1), jnp.float32)
-    wibble = jnp.float32(_FIRST_WIBBLE)
-    for level in range(levels):
-        n = 2**level
-        shake = wibble * wibble * draws[n * n : 4 * n * n].reshape(3, n, n)
-        grid = _subdivide(grid, shake)
+    wibble, shakes = jnp.float32(_FIRST_WIBBLE), []
+    for n in (2**level for level in range(levels)):
+        shakes.append(wibble * wibble * draws[n * n : 4 * n * n].reshape(3, n, n))
         wibble = wibble / decay
+    # Products by themselves, for which of two is joined with their sum is up to the compiler and what it fuses.
+    for shake in settle(shakes):
+        grid = _subdivide(grid, shake)
     low = jnp.min(grid)
     return (grid - low) / jnp.maximum(jnp.max(grid) - low, 1e-12)
 
