@@ -20,6 +20,7 @@ import jax
 import numpy as np
 
 from causal_iqa import _checks, degradations, images
+from causal_iqa._xla import settle
 from causal_iqa.copies.config import PARAMETERS
 from causal_iqa.degradations import Condition, shared_sizes
 
@@ -226,7 +227,9 @@ def _compiled(structure: Condition) -> Callable[..., jax.Array]:
     def program(key, pixels, size, severities, once, each) -> jax.Array:
         def one(step: tuple[jax.Array, Any]) -> jax.Array:
             own, prepared = step
-            return images.to_uint8(graded(key, images.from_uint8(pixels), size, own, (*once, *prepared)))
+            return images.to_uint8(settle(graded(key, image, size, own, (*once, *prepared))))
+
+        image = settle(images.from_uint8(pixels))
 
         return jax.lax.map(one, (severities, each))
 

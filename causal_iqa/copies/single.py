@@ -7,6 +7,7 @@ import jax
 import numpy as np
 
 from causal_iqa import degradations, images
+from causal_iqa._xla import settle
 from causal_iqa.copies import programs
 from causal_iqa.degradations import Condition
 
@@ -71,6 +72,7 @@ def _program(structure: Condition):
 
     @jax.jit
     def program(key: jax.Array, pixels: jax.Array, severities: jax.Array) -> jax.Array:
-        return images.to_uint8(graded(key, images.from_uint8(pixels), severities))
+        # Conversions by themselves: fused with the arithmetic, how it rounds would depend on the size of the image.
+        return images.to_uint8(settle(graded(key, settle(images.from_uint8(pixels)), severities)))
 
     return program
