@@ -70,8 +70,8 @@ def between(rho: float, num_images: int, draws: int) -> list[Row]:
         resamples = [_between_alone(key, q, m, one) for q, one in zip(scores, _corrected(key, scores, m), strict=True)]
         aligned = [alignment.summarise(one, level=_LEVEL) for one in resamples]
         for noise, one, own in zip((1, 6), aligned, resamples, strict=True):
-            tally.add(f"noise {noise}: between", one.between.rho)
-            tally.add(f"noise {noise}: corrected", one.corrected.rho)
+            tally.add(f"noise {noise}: between", one.between.value)
+            tally.add(f"noise {noise}: corrected", one.corrected.value)
             tally.holds(f"noise {noise}: corrected holds the population value", one.corrected, population.between)
             hull = intervals._hull(own.between, _LEVEL)
             tally.holds(f"noise {noise}: uncorrected percentiles hold it", hull, population.between)
@@ -85,7 +85,7 @@ def between(rho: float, num_images: int, draws: int) -> list[Row]:
     for seed in range(_POPULATIONS):
         own = [pair for which, pair in at_this_n if which == seed]
         for j, noise in enumerate((1, 6)):
-            mean = np.mean([pair[j].rho for pair in own])
+            mean = np.mean([pair[j].value for pair in own])
             for pair in own:
                 tally.holds(f"noise {noise}: between holds the mean of studies of this size", pair[j], mean)
     return tally.rows(part="between", rho=rho, n=num_images)
@@ -169,13 +169,13 @@ def images(num_images: int, draws: int) -> list[Row]:
                 means.setdefault(f"{name}: interval", []).append(interval)
         halves = alignment.half_samples(key, num_images, 20)
         rho = [alignment.between(scores["ours"][:, half], m[:, half]) for half in halves]
-        between = alignment.half_sample_interval(ours.between.rho, np.array(rho), level=_LEVEL)
+        between = alignment.half_sample_interval(ours.between.value, np.array(rho), level=_LEVEL)
         means.setdefault("between: interval from halves", []).append(between)
         null = alignment.permutation_null(key, scores["chance"], m, num_permutations=199)
         tally.rejects("within: permutation test", null.p_within)
         tally.rejects("pooled: permutation test", null.p_pooled)
     for name, values in means.items():
-        mean = np.mean([one.rho for one in values])
+        mean = np.mean([one.value for one in values])
         for one in values:
             tally.holds(name, one, mean)
     return tally.rows(part="images", n=num_images)
@@ -206,7 +206,7 @@ def degradations(num_images: int, draws: int) -> list[Row]:
         halves = alignment.half_samples(key, num_images, 20)
         rho = [alignment.between(scores["ours"][:, half], m[:, half]) for half in halves]
         interval = alignment.half_sample_interval(
-            aligned.between.rho,
+            aligned.between.value,
             np.array(rho),
             deviations=alignment.between_deviations(*means_of, population.degradations),
             level=_LEVEL,
@@ -215,11 +215,14 @@ def degradations(num_images: int, draws: int) -> list[Row]:
         held = alignment.held_out_accuracy(
             scores["ours"], m, population.degradations, np.arange(num_images) % 2, level=_LEVEL
         )
-        tally.add("predicted accuracy: interval", np.mean((held.low <= held.truth) & (held.truth <= held.high)))
-        errors = alignment.accuracy_errors(held.predicted, held.truth, population.degradations, level=_LEVEL)
-        means.setdefault("mean error of predicted accuracy: interval", []).append(errors)
+        tally.add(
+            "predicted accuracy: interval",
+            np.mean((held.predicted.low <= held.truth) & (held.truth <= held.predicted.high)),
+        )
+        errors = alignment.accuracy_errors(held.predicted.value, held.truth, population.degradations, level=_LEVEL)
+        means.setdefault("mean error of predicted accuracy: interval", []).append(errors.mean_absolute)
     for name, values in means.items():
-        mean = np.mean([one.mean_absolute for one in values])
+        mean = np.mean([one.value for one in values])
         for one in values:
             tally.holds(name, one, mean)
     return tally.rows(part="degradations", n=num_images)

@@ -2,7 +2,8 @@
 
 Data flows one way: data -> degradations -> (metrics, backbones -> dependence -> quality) -> alignment; `causal`
 says what to expect, `pipeline` compiles the flow and `report` shows it. A room is imported when it is first used, as
-`causal_iqa.metrics` or by `from causal_iqa import metrics`, so importing the package costs nothing.
+`causal_iqa.metrics` or by `from causal_iqa import metrics`, so importing the package costs nothing. `align` and `audit`
+are the two commands as calls.
 """
 
 import importlib
@@ -12,7 +13,10 @@ from typing import Any
 from causal_iqa._errors import InputError
 
 __version__ = "0.1.0"
-__all__ = ["InputError", "__version__"]
+__all__ = ["InputError", "__version__", "align", "audit"]
+
+# Calls of the package itself -> the module that holds them.
+_CALLS = {"align": "analysis.calls", "audit": "analysis.calls"}
 
 
 def _rooms() -> list[str]:
@@ -20,6 +24,8 @@ def _rooms() -> list[str]:
 
 
 def __getattr__(name: str) -> Any:
+    if name in _CALLS:
+        return getattr(importlib.import_module(f"{__name__}.{_CALLS[name]}"), name)
     if name.startswith("_") or name not in _rooms():
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}; its rooms are {', '.join(_rooms())}")
     return importlib.import_module(f"{__name__}.{name}")

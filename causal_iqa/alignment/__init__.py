@@ -1,5 +1,8 @@
 """How well a quality score predicts a network's performance: correlations, tests, gains, predicted accuracy."""
 
+import warnings
+from typing import Any
+
 from causal_iqa.alignment.attenuation import Corrected, Reliability, correct
 from causal_iqa.alignment.bootstrap import (
     NUMBERS,
@@ -26,11 +29,9 @@ from causal_iqa.alignment.errors import Errors, accuracy_errors
 from causal_iqa.alignment.gains import YARDSTICKS, Gains, gains
 from causal_iqa.alignment.halves import half_sample_interval, half_samples
 from causal_iqa.alignment.intervals import (
-    UNDEFINED,
     Alignment,
     Difference,
     Differences,
-    Interval,
     align,
     paired_difference,
     summarise,
@@ -46,6 +47,19 @@ from causal_iqa.alignment.predicted_accuracy import (
     predict_accuracy,
 )
 from causal_iqa.alignment.transfer import relative_to_clean, transferred_accuracy
+from causal_iqa.estimates import UNDEFINED, Estimate
+
+# Former names; they go with the next release.
+_FORMER = {"Interval": ("Estimate", Estimate)}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _FORMER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    now, value = _FORMER[name]
+    warnings.warn(f"{__name__}.{name} is {now} now; the former name goes with the next release", DeprecationWarning, 2)
+    return value
+
 
 __all__ = [
     "ADJUSTMENTS",
@@ -61,9 +75,9 @@ __all__ = [
     "Difference",
     "Differences",
     "Errors",
+    "Estimate",
     "Gains",
     "HeldOut",
-    "Interval",
     "Measures",
     "Null",
     "Reliability",

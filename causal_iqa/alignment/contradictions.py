@@ -35,7 +35,7 @@ def sign_conflicts(aligned: Alignment) -> tuple[SignConflict, ...]:
     found = []
     for first, second in _PAIRS:
         a, b = getattr(aligned, first), getattr(aligned, second)
-        if a.rho * b.rho < 0:
+        if a.value * b.value < 0:
             certain = all(x.low > 0 or x.high < 0 for x in (a, b))
             text = f"{first} {a.text()} and {second} {b.text()}"
             doubt = "" if certain else ", but an interval holds 0"

@@ -2,10 +2,13 @@
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
 from scipy import stats
+
+from causal_iqa import _codec
+from causal_iqa.estimates import UNDEFINED, Estimate
 
 # With fewer degradations their spread is hardly known.
 _LEAST_DEGRADATIONS = 5
@@ -14,15 +17,13 @@ _LEAST_DEGRADATIONS = 5
 class Errors(NamedTuple):
     """Errors of predicted accuracies, in accuracy units (0.04 is 4 points).
 
-    mean_absolute: with `low` and `high`, its interval for other degradations; NaN with fewer than 5, or where
-      one alone has an error.
+    mean_absolute: with its interval for other degradations; NaN bounds with fewer than 5, or where one alone has an
+      error.
     bias: mean of predicted less true. worst: largest absolute error. coverage: share of the intervals that hold the
     truth, NaN without intervals. num_conditions: how many had a prediction.
     """
 
-    mean_absolute: float
-    low: float
-    high: float
+    mean_absolute: _codec.Inline[Annotated[Estimate, _codec.Keys(value="mean_absolute")]]
     bias: float
     worst: float
     coverage: float
@@ -30,7 +31,7 @@ class Errors(NamedTuple):
 
     def as_dict(self) -> dict[str, float | int | None]:
         """Returns the fields by name for JSON, None where undefined."""
-        return {k: None if isinstance(v, float) and math.isnan(v) else v for k, v in self._asdict().items()}
+        return _codec.encode(self)
 
 
 def accuracy_errors(
@@ -72,7 +73,7 @@ def accuracy_errors(
         )
     used = np.isfinite(predicted) & np.isfinite(truth) & np.array([group is not None for group in groups])
     if not used.any():
-        return Errors(*[math.nan] * 6, 0)
+        return Errors(UNDEFINED, math.nan, math.nan, math.nan, 0)
     error = (predicted - truth)[used]
     names = np.array([str(group) for group in groups])[used]
     _, own = np.unique(names, return_inverse=True)
@@ -83,9 +84,7 @@ def accuracy_errors(
         coverage = float(((np.asarray(low)[used] <= truth[used]) & (truth[used] <= np.asarray(high)[used])).mean())
     absolute = np.abs(error)
     return Errors(
-        float(absolute.mean()),
-        float(bounds[0]),
-        float(bounds[1]),
+        Estimate(float(absolute.mean()), *bounds),
         float(error.mean()),
         float(absolute.max()),
         coverage,

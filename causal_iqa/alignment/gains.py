@@ -1,14 +1,14 @@
 """How much a metric gains over yardsticks: the best and two means of the conventional families."""
 
-import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
 
-from causal_iqa import _checks
+from causal_iqa import _checks, _codec
 from causal_iqa.alignment.bootstrap import NUMBERS, Resamples
-from causal_iqa.alignment.intervals import Difference, Differences, centred, check_level, difference_of, differences_of
+from causal_iqa.alignment.intervals import Difference, Differences, centred, difference_of, differences_of
+from causal_iqa.estimates import Estimate, check_level
 
 _FAMILIES = {
     "no_reference": ("no_reference",),
@@ -27,11 +27,10 @@ class Gains(NamedTuple):
 
     def as_dict(self) -> dict[str, dict[str, float | str | None]]:
         """Returns {number: {"difference", "low", "high", "p_value", "best"}} for JSON, None where undefined."""
-        out = {}
-        for number, difference in self.differences._asdict().items():
-            out[number] = {name: None if math.isnan(value) else value for name, value in difference._asdict().items()}
-            out[number]["best"] = self.best.get(number)
-        return out
+        return {
+            number: {**_codec.encode(difference), "best": self.best.get(number)}
+            for number, difference in self.differences._asdict().items()
+        }
 
 
 def gains(
@@ -98,4 +97,6 @@ def _best(values: np.ndarray, names: list[str]) -> str:
 def _mirrored(difference: Difference, values: np.ndarray, level: float) -> Difference:
     """Widens an interval to hold that of the resamples mirrored about the difference."""
     mirror = difference_of(np.concatenate([values[:1], 2 * values[0] - values[1:]]), level)
-    return difference._replace(low=min(difference.low, mirror.low), high=max(difference.high, mirror.high))
+    one, other = difference.estimate, mirror.estimate
+    hull = Estimate(one.value, min(one.low, other.low), max(one.high, other.high))
+    return difference._replace(estimate=hull)

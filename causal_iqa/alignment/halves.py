@@ -10,7 +10,7 @@ import jax
 import numpy as np
 from scipy import stats
 
-from causal_iqa.alignment.intervals import Interval, check_level
+from causal_iqa.estimates import Estimate, check_level
 
 
 def half_samples(key: jax.Array, num_images: int, num_pairs: int) -> np.ndarray:
@@ -37,7 +37,7 @@ def half_samples(key: jax.Array, num_images: int, num_pairs: int) -> np.ndarray:
 
 def half_sample_interval(
     rho: float, halves: np.ndarray, *, deviations: np.ndarray | None = None, level: float = 0.95
-) -> Interval:
+) -> Estimate:
     """The interval of a correlation from its values on pairs of halves.
 
     On Fisher's scale half the difference of a pair has the variance of the whole sample's value, whatever both halves
@@ -69,12 +69,12 @@ def half_sample_interval(
     z = np.arctanh(np.clip(halves.reshape(-1, 2), -1 + 1e-9, 1 - 1e-9))
     z = z[np.isfinite(z).all(axis=1)]
     if not math.isfinite(rho) or not len(z):
-        return Interval(rho, math.nan, math.nan)
+        return Estimate(rho, math.nan, math.nan)
     reach = stats.t.ppf((1 + level) / 2, len(z)) * math.sqrt(np.mean((z[:, 0] - z[:, 1]) ** 2) / 4)
     if deviations is not None:
         if not np.isfinite(deviations).all() or np.size(deviations) < 2:
-            return Interval(rho, math.nan, math.nan)
+            return Estimate(rho, math.nan, math.nan)
         other = stats.t.ppf((1 + level) / 2, np.size(deviations) - 1) * math.sqrt(np.square(deviations).sum())
         reach = math.hypot(reach, other)
     middle = np.arctanh(np.clip(rho, -1 + 1e-9, 1 - 1e-9))
-    return Interval(float(rho), min(rho, float(np.tanh(middle - reach))), max(rho, float(np.tanh(middle + reach))))
+    return Estimate(float(rho), min(rho, float(np.tanh(middle - reach))), max(rho, float(np.tanh(middle + reach))))

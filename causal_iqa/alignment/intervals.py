@@ -10,33 +10,18 @@ difference in `corrected`.
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Annotated, NamedTuple
 
 import jax
 import numpy as np
 
+from causal_iqa import _codec
 from causal_iqa.alignment import attenuation
 from causal_iqa.alignment.bootstrap import NUMBERS, Resamples, bootstrap
+from causal_iqa.estimates import UNDEFINED, Estimate, check_level
 
-
-class Interval(NamedTuple):
-    """A correlation in [-1, 1] with its bootstrap interval; NaN where undefined."""
-
-    rho: float
-    low: float
-    high: float
-
-    def as_dict(self) -> dict[str, float | None]:
-        """Returns the fields by name for JSON, None where undefined."""
-        return {name: None if math.isnan(value) else value for name, value in self._asdict().items()}
-
-    def text(self) -> str:
-        """Returns "0.91 [0.88, 0.93]", without bounds where they are undefined."""
-        bounds = "" if math.isnan(self.low) else f" [{self.low:.2f}, {self.high:.2f}]"
-        return f"{self.rho:.2f}{bounds}"
-
-
-UNDEFINED = Interval(math.nan, math.nan, math.nan)
+# In JSON a correlation is called rho.
+Correlation = Annotated[Estimate, _codec.Keys(value="rho")]
 
 
 class Alignment(NamedTuple):
@@ -46,23 +31,21 @@ class Alignment(NamedTuple):
     undefined where `reliability.reason` says why.
     """
 
-    between: Interval
-    within: Interval
-    pooled: Interval
-    corrected: Interval = UNDEFINED
+    between: Estimate
+    within: Estimate
+    pooled: Estimate
+    corrected: Estimate = UNDEFINED
     reliability: attenuation.Reliability = attenuation.UNKNOWN
 
     def as_dict(self) -> dict[str, dict[str, float | None]]:
         """Returns {"between": {"rho", "low", "high"}, "corrected": ..., "within": ..., "pooled": ...} for JSON."""
-        return {number: getattr(self, number).as_dict() for number in NUMBERS}
+        return {number: _codec.encode(getattr(self, number), Correlation) for number in NUMBERS}
 
 
 class Difference(NamedTuple):
-    """Correlation of the first metric less that of the second, its interval and a two-sided p-value."""
+    """Correlation of the first metric less that of the second with its interval, and a two-sided p-value."""
 
-    difference: float
-    low: float
-    high: float
+    estimate: _codec.Inline[Annotated[Estimate, _codec.Keys(value="difference")]]
     p_value: float
 
 
@@ -144,7 +127,7 @@ def summarise(resamples: Resamples, *, level: float = 0.95) -> Alignment:
     check_level(level)
     found = {"between": _holding(centred(resamples, "between"), level)}
     # By noise a corrected correlation may exceed 1; differences are taken before it is cut.
-    found["corrected"] = Interval(*np.clip(_holding(centred(resamples, "corrected"), level), -1, 1).tolist())
+    found["corrected"] = Estimate(*np.clip(_holding(centred(resamples, "corrected"), level), -1, 1).tolist())
     found |= {number: _hull(getattr(resamples, number), level) for number in ("within", "pooled")}
     return Alignment(**found, reliability=resamples.reliability)
 
@@ -185,12 +168,12 @@ def differences_of(values: Mapping[str, np.ndarray], level: float) -> Difference
 
 def difference_of(values: np.ndarray, level: float) -> Difference:
     """Returns a difference with percentile interval and p-value from its value (entry 0) and its resamples."""
-    difference, low, high = _holding(values, level)
-    if math.isnan(low):
-        return Difference(difference, low, high, math.nan)
+    difference = _holding(values, level)
+    if math.isnan(difference.low):
+        return Difference(difference, math.nan)
     drawn = values[1:][np.isfinite(values[1:])]
     tail = min((drawn <= 0).sum(), (drawn >= 0).sum())
-    return Difference(difference, low, high, min(1.0, float(2 * (1 + tail) / (1 + drawn.size))))
+    return Difference(difference, min(1.0, float(2 * (1 + tail) / (1 + drawn.size))))
 
 
 def centred(resamples: Resamples, number: str) -> np.ndarray:
@@ -217,24 +200,18 @@ def _percentiles(values: np.ndarray, level: float) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def _holding(values: np.ndarray, level: float) -> Interval:
+def _holding(values: np.ndarray, level: float) -> Estimate:
     """Percentiles, widened to hold the number where they do not."""
     low, high = _percentiles(values, level)
     number = float(values[0])
-    return Interval(number, low, high) if math.isnan(low) else Interval(number, min(low, number), max(high, number))
+    return Estimate(number, low, high) if math.isnan(low) else Estimate(number, min(low, number), max(high, number))
 
 
-def _hull(values: np.ndarray, level: float) -> Interval:
+def _hull(values: np.ndarray, level: float) -> Estimate:
     low, high = _percentiles(values, level)
     rho = float(values[0])
     if math.isnan(low):
-        return Interval(rho, low, high)
+        return Estimate(rho, low, high)
     # A correlation of exactly 1 has no finite z; this bound is beyond what float32 ranks resolve.
     z, z_low, z_high = np.arctanh(np.clip([rho, low, high], -1 + 1e-9, 1 - 1e-9))
-    return Interval(rho, min(low, rho, float(np.tanh(2 * z - z_high))), max(high, rho, float(np.tanh(2 * z - z_low))))
-
-
-def check_level(level: Any) -> None:
-    """Raises ValueError unless `level` lies in (0, 1)."""
-    if not 0 < level < 1:
-        raise ValueError(f"level: expected a number in (0, 1), got {level!r}")
+    return Estimate(rho, min(low, rho, float(np.tanh(2 * z - z_high))), max(high, rho, float(np.tanh(2 * z - z_low))))

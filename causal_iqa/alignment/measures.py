@@ -15,9 +15,11 @@ import jax
 import numpy as np
 from scipy import sparse, stats
 
+from causal_iqa import _codec
 from causal_iqa.alignment import correlation, predicted_accuracy
 from causal_iqa.alignment.bootstrap import resample_counts, too_few
-from causal_iqa.alignment.intervals import Interval, check_level
+from causal_iqa.alignment.intervals import Correlation
+from causal_iqa.estimates import Estimate, check_level
 
 # Distinct performances up to which pairs are counted by level; the mean of 30 networks has 31. More are taken by as
 # many quantiles: pairs of performances that hardly differ then count as equal.
@@ -29,7 +31,7 @@ _BINS_WITHIN, _BINS_POOLED = 32, 256
 
 
 class Measures(NamedTuple):
-    """Measures of one score, floats or `Interval`s; higher is better, NaN where undefined.
+    """Measures of one score, floats or `Estimate`s; higher is better, NaN where undefined.
 
     One rule for undefined entries: what is over condition means takes each mean over its table's own defined entries,
     as `between` does; what is over rows takes those defined in both.
@@ -41,23 +43,21 @@ class Measures(NamedTuple):
     partial_*: Spearman correlation given severity, over condition means and over all rows.
     """
 
-    kendall_between: float | Interval
-    kendall_within: float | Interval
-    kendall_pooled: float | Interval
-    auroc_within: float | Interval
-    auroc_pooled: float | Interval
-    isotonic_between: float | Interval
-    isotonic_within: float | Interval
-    isotonic_pooled: float | Interval
-    partial_between: float | Interval
-    partial_pooled: float | Interval
+    kendall_between: float | Estimate
+    kendall_within: float | Estimate
+    kendall_pooled: float | Estimate
+    auroc_within: float | Estimate
+    auroc_pooled: float | Estimate
+    isotonic_between: float | Estimate
+    isotonic_within: float | Estimate
+    isotonic_pooled: float | Estimate
+    partial_between: float | Estimate
+    partial_pooled: float | Estimate
 
     def as_dict(self) -> dict[str, dict[str, float | None]]:
         """Returns {measure: {"rho", "low", "high"}} for JSON, None where undefined; an AUROC is its `rho`."""
-        return {
-            name: (value if isinstance(value, Interval) else Interval(value, np.nan, np.nan)).as_dict()
-            for name, value in self._asdict().items()
-        }
+        estimates = (x if isinstance(x, Estimate) else Estimate(x, np.nan, np.nan) for x in self)
+        return {name: _codec.encode(one, Correlation) for name, one in zip(self._fields, estimates, strict=True)}
 
 
 def measures(q: np.ndarray, m: np.ndarray, severities: Sequence[float], *, folds: np.ndarray) -> Measures:
@@ -109,7 +109,7 @@ def measure_intervals(
       level: of the intervals, in (0, 1).
 
     Returns:
-      name -> Measures of `Interval`s.
+      name -> Measures of `Estimate`s.
 
     Raises:
       ValueError: when shapes do not fit or level is out of range.
@@ -134,17 +134,17 @@ def measure_intervals(
         return dict(zip(scores, pool.map(one, scores.values()), strict=True))
 
 
-def _interval(values: np.ndarray, quantile: float, name: str) -> Interval:
+def _interval(values: np.ndarray, quantile: float, name: str) -> Estimate:
     """Normal interval on Fisher's scale; an AUROC a is 2 a - 1 there."""
     area = name.startswith("auroc")
     rho = 2 * values - 1 if area else values
     z = np.arctanh(np.clip(rho, -1 + 1e-9, 1 - 1e-9))
     drawn = z[1:][np.isfinite(z[1:])]
     if not np.isfinite(z[0]) or drawn.size < 2:
-        return Interval(float(values[0]), np.nan, np.nan)
+        return Estimate(float(values[0]), np.nan, np.nan)
     bounds = np.tanh(z[0] + quantile * drawn.std(ddof=1) * np.array([-1, 1]))
     low, high = (1 + bounds) / 2 if area else bounds
-    return Interval(float(values[0]), float(min(low, values[0])), float(max(high, values[0])))
+    return Estimate(float(values[0]), float(min(low, values[0])), float(max(high, values[0])))
 
 
 class _Prepared:

@@ -21,6 +21,7 @@ import numpy as np
 from scipy import optimize
 
 from causal_iqa.alignment import correlation
+from causal_iqa.estimates import Estimate, check_level
 
 # Mean probabilities closer than this differ by the order of summation only.
 _TIE_DIGITS = 12
@@ -42,9 +43,7 @@ class AccuracyMap(NamedTuple):
 class HeldOut(NamedTuple):
     """Accuracy of conditions [C] that the map has not seen: predicted, with interval, and true; NaN where undefined."""
 
-    predicted: np.ndarray
-    low: np.ndarray
-    high: np.ndarray
+    predicted: Estimate
     truth: np.ndarray
 
 
@@ -162,7 +161,7 @@ def held_out_accuracy(
     for i, member in enumerate(members if len(members) > 2 else ()):
         others = members.any(axis=0) & ~member & np.isfinite(held[i])
         half[member] = _error_quantile(np.abs(held[i] - truth)[others], level)
-    return HeldOut(predicted, np.clip(predicted - half, *bounds), np.clip(predicted + half, *bounds), truth)
+    return HeldOut(Estimate(predicted, np.clip(predicted - half, *bounds), np.clip(predicted + half, *bounds)), truth)
 
 
 def image_folds(
@@ -204,8 +203,7 @@ def _check_design(q, groups, folds, level) -> tuple[np.ndarray, np.ndarray]:
         raise ValueError(
             f"groups, folds: expected two groups and two folds or more, got {len(names)}, {folds.max() + 1}"
         )
-    if not 0 < level < 1:
-        raise ValueError(f"level: expected a number in (0, 1), got {level!r}")
+    check_level(level)
     return np.array([[group == name for group in groups] for name in names]), folds
 
 

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from causal_iqa.alignment.intervals import check_level
 from causal_iqa.alignment.predicted_accuracy import HeldOut, fit_accuracy_map, held_out_accuracy, predict_accuracy
+from causal_iqa.estimates import Estimate, check_level
 
 
 def transferred_accuracy(
@@ -56,13 +56,13 @@ def transferred_accuracy(
     half = np.nan
     if len({group for group in groups if group is not None}) > 2:
         held = held_out_accuracy(q, m, groups, folds, level=level, bounds=bounds)
-        errors = np.sort(np.abs(held.predicted - held.truth)[np.isfinite(held.predicted)])
+        errors = np.sort(np.abs(held.predicted.value - held.truth)[np.isfinite(held.predicted.value)])
         place = min(len(errors), int(np.ceil((len(errors) + 1) * level))) - 1
         half = scale * errors[place] if len(errors) else np.nan
     known = np.isfinite(target_m)
     with np.errstate(invalid="ignore"):
         truth = np.where(known, target_m, 0.0).sum(axis=1) / np.where(known.any(axis=1), known.sum(axis=1), np.nan)
-    return HeldOut(predicted, np.clip(predicted - half, *bounds), np.clip(predicted + half, *bounds), truth)
+    return HeldOut(Estimate(predicted, np.clip(predicted - half, *bounds), np.clip(predicted + half, *bounds)), truth)
 
 
 def relative_to_clean(q: np.ndarray, clean: np.ndarray) -> np.ndarray:

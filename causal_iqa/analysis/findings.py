@@ -1,21 +1,24 @@
 """What a finished score table says of its metrics: alignment, effects, desiderata, gains, predicted performance."""
 
-import re
-import types
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Annotated, Any
 
 import numpy as np
 
-from causal_iqa import _keys, alignment, causal, pipeline
+from causal_iqa import _codec, _keys, alignment, causal, pipeline
+from causal_iqa.analysis import effects as effects_of
 from causal_iqa.analysis import inference, network_outputs, parts, predictions, sets
+from causal_iqa.analysis.rows import OUTPUTS_PART, SHARES_PART, ImageRows, image_rows
+
+SCHEMA = 1
 
 # Resamples of the further measures, whose intervals need a standard error only, and permutations of the null.
 _MEASURE_RESAMPLES, _PERMUTATIONS = 100, 999
 # The parts of `analyse`, in order.
 PARTS = (
-    "estimates from the networks' own outputs",
-    "shares of sets",
+    OUTPUTS_PART,
+    SHARES_PART,
     "intervals",
     "effects of the conditions",
     "desiderata",
@@ -31,132 +34,84 @@ PARTS = (
 )
 # What both kinds of score draw other degradations by, so that they can be compared.
 LIKE_THESE = "degradations like these"
-_FEWER_ANCHORS = re.compile(r"\[m=\d+\]$")
 _ALL = pipeline.ALL_NETWORKS
-_EMPTY: Mapping[str, Any] = types.MappingProxyType({})
 
 
-class ImageRows(NamedTuple):
-    """The scores of every image under C degraded conditions and clean, higher is better; N images.
+Condition = Annotated[pipeline.Condition, _codec.As(str, str, pipeline.Condition.parse)]
 
-    conditions: the degraded ones.
-    families: metric or rival -> family.
-    reads: metric or rival -> identifiers of what it reads beside the judged images.
-    scores: metric or rival -> network -> [C, N].
-    clean: metric or rival -> network -> [N] of the clean images; NaN where undefined.
-    performance: network -> [C, N].
-    clean_performance: network -> [N].
-    own: the rivals.
-    of_sets: the rivals among the scores that stand for one number per condition.
-    folds: int [N], fold of every image.
-    measure: what performance is.
-    clusters: int [N] of images that are resampled together, None where each stands alone.
+
+@dataclasses.dataclass(frozen=True, repr=False)
+class Findings:
+    """Everything a study found. Arrays are over its C degraded conditions and N images.
+
+    Attributes:
+      conditions: the degraded ones.
+      families: metric -> family.
+      scores: metric -> network -> [C, N], higher is better.
+      clean: metric -> network -> [N] of the clean images.
+      performance: network -> [C, N].
+      alignments: metric -> network; intervals are for other images under these conditions.
+      desiderata: by metric, as all below of the mean over the networks; rivals that give one number per condition have
+        an alignment alone.
+      doses: metric, and `measure.key` -> degradation -> curve.
+      effects: metric, and `measure.key` -> effect of every condition.
+      measures: by metric.
+      nulls: by metric.
+      gains: new metric -> yardstick.
+      comparisons: of every metric with the best conventional one.
+      like_these: alignments, gains and comparisons with intervals for other degradations as well.
+      predicted: metric or rival -> network -> predicted performance.
+      reads: metric or rival -> identifiers of what it reads.
+      failures: what could not be done.
+      measure: what performance is.
     """
 
-    conditions: tuple[pipeline.Condition, ...]
+    conditions: tuple[Condition, ...]
     families: Mapping[str, str]
-    reads: Mapping[str, tuple[str, ...]]
     scores: Mapping[str, Mapping[str, np.ndarray]]
     clean: Mapping[str, Mapping[str, np.ndarray]]
     performance: Mapping[str, np.ndarray]
-    clean_performance: Mapping[str, np.ndarray]
-    own: network_outputs.RivalTables
-    of_sets: tuple[str, ...]
-    folds: np.ndarray
+    alignments: inference.Aligned
+    desiderata: Mapping[str, causal.Desiderata]
+    doses: Mapping[str, Mapping[str, causal.DoseResponse]]
+    effects: Mapping[str, causal.Estimate]
+    measures: Mapping[str, alignment.Measures] = dataclasses.field(default_factory=dict)
+    nulls: Mapping[str, alignment.Null] = dataclasses.field(default_factory=dict)
+    gains: Mapping[str, Mapping[str, alignment.Gains]] = dataclasses.field(default_factory=dict)
+    comparisons: tuple[alignment.Comparison, ...] = ()
+    like_these: inference.Inference = dataclasses.field(default_factory=inference.Inference)
+    predicted: Mapping[str, Mapping[str, predictions.Predicted]] = dataclasses.field(default_factory=dict)
+    reads: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
+    failures: tuple[parts.Failure, ...] = ()
     measure: pipeline.Measure = pipeline.ACCURACY
-    clusters: np.ndarray | None = None
 
+    def __repr__(self) -> str:
+        """Returns what it is about in one line."""
+        networks = [name for name in self.performance if name != _ALL]
+        about = {"metrics": self.alignments, "networks": networks, "conditions": self.conditions}
+        missing = f", {len(self.failures)} parts missing" if self.failures else ""
+        return f"Findings({', '.join(f'{len(what)} {name}' for name, what in about.items())}{missing})"
 
-class Findings(NamedTuple):
-    """Everything a study found. Arrays are over its C degraded conditions and N images."""
+    def without_images(self) -> "Findings":
+        """Returns the same without scores and performance of single images, which the score table holds."""
+        return dataclasses.replace(self, scores={}, clean={}, performance={})
 
-    conditions: tuple[pipeline.Condition, ...]  # the degraded ones
-    families: Mapping[str, str]  # metric -> family
-    scores: Mapping[str, Mapping[str, np.ndarray]]  # metric -> network -> [C, N], higher is better
-    clean: Mapping[str, Mapping[str, np.ndarray]]  # metric -> network -> [N] of the clean images
-    performance: Mapping[str, np.ndarray]  # network -> [C, N]
-    alignments: Mapping[str, Mapping[str, alignment.Alignment]]
-    desiderata: Mapping[str, causal.Desiderata]  # of network "all"
-    doses: Mapping[str, Mapping[str, causal.DoseResponse]]  # metric, and `measure.key` -> degradation -> curve
-    effects: Mapping[str, causal.Effect]  # metric, and `measure.key` -> effect of every condition
-    # Of network "all", by metric; rivals that give one number per condition have an alignment alone.
-    measures: Mapping[str, alignment.Measures] = _EMPTY
-    nulls: Mapping[str, alignment.Null] = _EMPTY
-    gains: Mapping[str, Mapping[str, alignment.Gains]] = _EMPTY  # of the new metrics -> yardstick
-    comparisons: tuple[alignment.Comparison, ...] = ()  # of every metric with the best conventional one
-    # The intervals above are for other images under these conditions, these for other degradations as well.
-    like_these: inference.Inference = inference.Inference()
-    predicted: Mapping[str, Mapping[str, predictions.Predicted]] = _EMPTY  # metric or rival -> network
-    reads: Mapping[str, tuple[str, ...]] = _EMPTY  # metric or rival -> identifiers of what it reads
-    failures: tuple[parts.Failure, ...] = ()  # what could not be done
-    measure: pipeline.Measure = pipeline.ACCURACY  # what performance is
+    def to_json(self) -> dict[str, Any]:
+        """Returns JSON values from which `from_json` makes the same findings: null where undefined."""
+        return {"schema": SCHEMA, **_codec.encode(self)}
 
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> "Findings":
+        """Reads what `to_json` gave.
 
-def image_rows(
-    config: pipeline.StudyConfig,
-    columns: Sequence[pipeline.Column],
-    table: pipeline.ScoreTable,
-    *,
-    whole: bool = True,
-    doing: parts.Parts | None = None,
-) -> ImageRows:
-    """Arranges a score table image by image.
+        Args:
+          values: JSON values.
 
-    Args:
-      config: of the study.
-      columns: its score columns.
-      table: its finished table.
-      whole: False leaves out the scores that stand for one number per condition, some of which take minutes, and the
-        scores of fewer anchors.
-      doing: keeps what fails, where the rest shall stand without it; None: a failure is raised.
-
-    Returns:
-      The rows.
-    """
-    networks = [choice.name for choice in config.networks]
-    if not whole:
-        columns = [column for column in columns if not _FEWER_ANCHORS.search(column.metric)]
-    measure = pipeline.measure_of(config)
-    scores, performance = pipeline.quality_and_performance(columns, table, networks, measure)
-    clean = _clean_scores(columns, table, networks)
-    clusters = pipeline.clusters(table.columns)
-    folds = alignment.image_folds(len(table.image_ids), seed=config.seed, clusters=clusters)
-    own, shares, clean_shares, of_shares = _gather(config, table, folds, tuple(performance), whole, doing)
-    # One number per condition, though made of rows that resample: within and pooled would not be theirs.
-    of_sets = {name: rows for name, rows in own.accuracy.items() if name in own.ranked}
-    of_sets = of_sets if whole else {}
-    for name, by_network in {**own.rows, **of_sets}.items():
-        scores[name] = {network: rows[:-1] for network, rows in by_network.items()}
-        clean[name] = {network: rows[-1] for network, rows in by_network.items()}
-    reads = {column.metric: column.reads_beside for column in columns}
-    row = table.conditions.index(pipeline.Condition(pipeline.CLEAN, 0.0))
-    of_clean = {name: values[row] for name, values in pipeline.performance_rows(table, networks, measure).items()}
-    return ImageRows(
-        conditions=tuple(condition for condition in table.conditions if condition.severity > 0),
-        families={column.metric: column.family for column in columns} | dict(own.families) | of_shares,
-        reads=reads | dict(own.reads) | {name: sets.reads_of(name) for name in of_shares},
-        scores=scores | shares,
-        clean=clean | {metric: dict.fromkeys(performance, values) for metric, values in clean_shares.items()},
-        performance=performance,
-        clean_performance={**of_clean, _ALL: pipeline.mean_over_networks(of_clean)},
-        own=own,
-        of_sets=tuple(of_sets),
-        folds=folds,
-        measure=measure,
-        clusters=clusters,
-    )
-
-
-def _gather(config, table, folds, networks, whole, doing):
-    """The rivals, and what the kept features say of each image; what fails is left out where `doing` keeps it."""
-    if doing is None:
-        return network_outputs.gather(config, table, folds, whole=whole), *sets.image_shares(table, networks)
-    own = doing.attempt(
-        "estimates from the networks' own outputs",
-        lambda: network_outputs.gather(config, table, folds, whole=whole),
-        network_outputs.RivalTables({}, {}, {}, np.zeros((0, len(table.image_ids) // 2), int), {}, {}, (), {}),
-    )
-    return own, *doing.attempt("shares of sets", lambda: sets.image_shares(table, networks), ({}, {}, {}))
+        Raises:
+          InputError: for another version, or a field that is missing, unknown or of another type, by its place.
+        """
+        found = _codec.checked_schema(values, SCHEMA, "findings", "causal-iqa align")
+        return _codec.decode(found, cls, "findings")
 
 
 def analyse(
@@ -220,7 +175,8 @@ def analyse(
     )
     options = {"one_number": rows.of_sets, "level": config.level}
     per_image = {metric: by for metric, by in rows.scores.items() if metric not in rows.of_sets}
-    found = found._replace(
+    found = dataclasses.replace(
+        found,
         families={**rows.families, **of_families},
         reads={**rows.reads, **{name: sets.reads_of(name) for name in of_families}},
         alignments={**alignments, **whole_sets},
@@ -262,7 +218,7 @@ def analyse(
         ),
         predicted=_predicted(config, rows, per_image, doing),
     )
-    return found._replace(failures=tuple(doing.failures))
+    return dataclasses.replace(found, failures=tuple(doing.failures))
 
 
 def _predicted(config, rows: ImageRows, scores, doing: parts.Parts) -> dict[str, dict[str, predictions.Predicted]]:
@@ -307,7 +263,7 @@ def analyse_images(
         performance={_ALL: rows.performance[_ALL]},
     )
     doing = parts.Parts(None if progress is None else lambda _, done, total: progress(done, total))
-    return _aligned(config, rows, doing)[1]._replace(failures=tuple(doing.failures))
+    return dataclasses.replace(_aligned(config, rows, doing)[1], failures=tuple(doing.failures))
 
 
 def _aligned(config, rows: ImageRows, doing: parts.Parts):
@@ -325,7 +281,7 @@ def _aligned(config, rows: ImageRows, doing: parts.Parts):
         rows.scores,
     )
     alignments = inference.summarise(resamples, one_number=rows.of_sets, level=config.level)
-    doses, effects, desiderata = _judge(config, rows, alignments, doing)
+    doses, effects, desiderata = effects_of.judge_effects(config, rows, alignments, doing)
     return resamples, Findings(
         rows.conditions,
         rows.families,
@@ -338,75 +294,3 @@ def _aligned(config, rows: ImageRows, doing: parts.Parts):
         effects,
         measure=rows.measure,
     )
-
-
-def _clean_scores(
-    columns: Sequence[pipeline.Column], table: pipeline.ScoreTable, networks: Sequence[str]
-) -> dict[str, dict[str, np.ndarray]]:
-    """Scores of the clean images, metric -> network -> [N], higher is better; "all" is the mean over resolutions."""
-    clean = next(i for i, condition in enumerate(table.conditions) if condition.severity == 0)
-    found: dict[str, dict[str, np.ndarray]] = {}
-    for column in columns:
-        sign = 1.0 if column.higher_is_better else -1.0
-        values = sign * table.columns[column.name][clean]
-        found.setdefault(column.metric, {}).update(dict.fromkeys(column.networks, values))
-    for by_network in found.values():
-        by_network[_ALL] = np.mean([by_network[name] for name in networks], axis=0)
-    return found
-
-
-def _judge(config, rows: ImageRows, alignments, doing: parts.Parts):
-    """Dose-response curves, effects and desiderata of every metric, for the mean over the networks."""
-    key = _keys.named(config.seed, "effects of the conditions")
-    options = {"num_resamples": config.num_resamples, "level": config.level}
-    names = [condition.degradation for condition in rows.conditions]
-    severities = [condition.severity for condition in rows.conditions]
-
-    def judge(values, start):
-        dose = causal.dose_response(values, names, severities)
-        # Where the clean image has no score (PSNR against itself) the mildest conditions stand in for it.
-        base = start if np.isfinite(start).any() else _mildest(values, severities)
-        return dose, causal.average_effects(key, values, base, **options)
-
-    def verdicts(metric, effect):
-        values, start = rows.scores[metric][_ALL], rows.clean[metric][_ALL]
-        return causal.judge(
-            family_graph(config, rows.families[metric]),
-            effect,
-            causal.falls_by_degradation(values, names, severities, clean=start, level=config.level),
-            alignments[metric][_ALL],
-            num_images=values.shape[1],
-            level=config.level,
-        )
-
-    scored = {
-        metric: (by[_ALL], rows.clean[metric][_ALL]) for metric, by in rows.scores.items() if metric in alignments
-    }
-    of_performance = {rows.measure.key: (rows.performance[_ALL], rows.clean_performance[_ALL])}
-    judged = doing.each(
-        "effects of the conditions",
-        lambda some: {name: judge(*values) for name, values in some.items()},
-        of_performance | scored,
-    )
-    doses = {name: dose for name, (dose, _) in judged.items()}
-    effects = {name: effect for name, (_, effect) in judged.items()}
-    desiderata = doing.each(
-        "desiderata",
-        lambda some: {metric: verdicts(metric, effect) for metric, effect in some.items()},
-        {metric: effect for metric, effect in effects.items() if metric in scored},
-    )
-    return doses, effects, desiderata
-
-
-def family_graph(config: pipeline.StudyConfig, family: str) -> causal.Graph:
-    """Returns the causal graph of a metric family where this study scores quality."""
-    graph = causal.FAMILIES[family]
-    # The networks' own outputs are read behind the task's preprocessing anyway.
-    return causal.at_task_input(graph) if config.score_at == "task" and ("X", "Q") in graph.edges else graph
-
-
-def _mildest(values: np.ndarray, severities: Sequence[float]) -> np.ndarray:
-    rows = values[np.asarray(severities) == min(severities)]
-    finite = np.isfinite(rows)
-    total = np.where(finite, rows, 0.0).sum(axis=0)
-    return np.where(finite.any(axis=0), total / np.maximum(finite.sum(axis=0), 1), np.nan)

@@ -192,21 +192,20 @@ def _predicted_rows(
 ) -> dict[str, dict[str, np.ndarray]]:
     """Accuracies from confidence and entropy, as they are or after temperature scaling."""
     out: dict[str, dict[str, np.ndarray]] = {}
-    methods = (
-        ("difference_of_confidences", "confidence", estimators.difference_of_confidences),
-        ("atc_confidence", "confidence", estimators.average_thresholded_confidence),
-        ("atc_entropy", "negative_entropy", estimators.average_thresholded_confidence),
-    )
+    methods = {
+        "difference_of_confidences": "confidence",
+        "atc_confidence": "confidence",
+        "atc_entropy": "negative_entropy",
+    }
     if "confidence" in rows:
-        out[f"average_confidence{suffix}"] = {
-            k: estimators.average_confidence(v) for k, v in rows["confidence"].items()
-        }
+        average = spec_of("average_confidence").fn
+        out[f"average_confidence{suffix}"] = {name: average(values) for name, values in rows["confidence"].items()}
     if len(np.unique(folds)) < 2:
         return out
-    for name, source, method in methods:
+    for name, source in methods.items():
         if source in rows:
             out[name + suffix] = {
-                network: estimators.cross_fitted(method, values, values[-1], correct[network][-1], folds)
+                network: estimators.cross_fitted(spec_of(name).fn, values, values[-1], correct[network][-1], folds)
                 for network, values in rows[source].items()
             }
     if "confidence" in rows and len(set(degradations)) > 1:

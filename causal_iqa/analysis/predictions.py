@@ -1,12 +1,16 @@
 """Performance predicted on degradations that were left out, by every score and by the rivals, against the truth."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 
-from causal_iqa import _reads, alignment, pipeline
+from causal_iqa import _codec, _reads, alignment, pipeline
 from causal_iqa.analysis import network_outputs
+from causal_iqa.estimates import Estimate
+
+# In JSON a predicted performance is called so.
+PREDICTED = Annotated[Estimate, _codec.Keys(value="predicted")]
 
 
 class Predicted(NamedTuple):
@@ -63,10 +67,9 @@ def predict(
             if not (np.isfinite(q) & np.isfinite(m)).any():
                 continue
             held = alignment.held_out_accuracy(q, m, names, folds, level=level, bounds=bounds)
-            held = alignment.HeldOut(*(values[:-1] for values in held))
-            errors = alignment.accuracy_errors(
-                held.predicted, held.truth, degradations, low=held.low, high=held.high, level=level
-            )
+            value, low, high = (values[:-1] for values in held.predicted)
+            held = alignment.HeldOut(Estimate(value, low, high), held.truth[:-1])
+            errors = alignment.accuracy_errors(value, held.truth, degradations, low=low, high=high, level=level)
             found[metric][network] = Predicted(held, errors, _reads.ordered((*reads[metric], "other_performance")))
     estimates = {
         rival: ({network: pipeline.mean_over_images(rows[:-1]) for network, rows in by.items()}, own.reads[rival])
@@ -77,7 +80,7 @@ def predict(
         for network, predicted in by_network.items():
             unknown = np.full(len(predicted), np.nan)
             errors = alignment.accuracy_errors(predicted, truth[network], degradations, level=level)
-            held = alignment.HeldOut(predicted, unknown, unknown, truth[network])
+            held = alignment.HeldOut(Estimate(predicted, unknown, unknown), truth[network])
             found[rival][network] = Predicted(held, errors, read)
     return found
 
@@ -89,13 +92,6 @@ def as_dict(predicted: Predicted, names: Sequence[str]) -> dict[str, Any]:
       predicted: of one score and network.
       names: of the conditions.
     """
-    fields = ("predicted", "low", "high")
-    conditions = {
-        name: {field: _number(getattr(predicted.held_out, field)[i]) for field in fields}
-        for i, name in enumerate(names)
-    }
+    rows = zip(names, *predicted.held_out.predicted, strict=True)
+    conditions = {name: _codec.encode(Estimate(*row), PREDICTED) for name, *row in rows}
     return {**predicted.errors.as_dict(), "reads": list(predicted.reads), "conditions": conditions}
-
-
-def _number(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None

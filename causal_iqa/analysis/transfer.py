@@ -2,13 +2,20 @@
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 
 from causal_iqa import InputError, alignment, pipeline
-from causal_iqa.analysis import findings
-from causal_iqa.analysis.audit.data import number
+from causal_iqa.analysis.audit.data import interval, number
+from causal_iqa.analysis.audit.records import (
+    BesideErrors,
+    CleanMeans,
+    PredictedCondition,
+    Transfer,
+    TransferredScore,
+    WayErrors,
+)
+from causal_iqa.analysis.rows import ImageRows
 
 WAYS = ("as_is", "relative_to_clean")
 _ALL = pipeline.ALL_NETWORKS
@@ -22,11 +29,11 @@ class Side:
 
     Attributes:
       name: of the run.
-      rows: `findings.image_rows` of the run.
+      rows: `rows.image_rows` of the run.
     """
 
     name: str
-    rows: findings.ImageRows
+    rows: ImageRows
 
     @property
     def clean_mean(self) -> float:
@@ -63,7 +70,7 @@ def pairs(source: Side, target: Side) -> list[tuple[str, str]]:
     return found
 
 
-def transfer(source: Side, target: Side, *, level: float = 0.95) -> dict[str, Any]:
+def transfer(source: Side, target: Side, *, level: float = 0.95) -> Transfer:
     """Predicts the mean performance of every condition of one run by maps learned on another.
 
     Args:
@@ -73,13 +80,13 @@ def transfer(source: Side, target: Side, *, level: float = 0.95) -> dict[str, An
       level: of the intervals.
 
     Returns:
-      {"source", "target", "level", "measure", "clean_accuracy" or "clean_performance", "scores": [...], "beside":
-      [...]}, JSON values. A score has "score", "learned_with" (the source's), "family", "reads" (identifiers), and for
-      each of `WAYS` its errors and "conditions", name -> {"predicted", "low", "high", "truth"}, or None where
-      undefined. `as_is` applies the map to the score itself: of the target nothing is read but what the score reads;
-      `relative_to_clean` takes scores in units of the clean images' spread, and performance in proportion to the clean
-      one. "beside" has the errors of average confidence and its kin, which read the outputs of the target's networks,
-      with identifiers of what they read.
+      For every score the errors of each of `WAYS`: `as_is` applies the map to the score itself, so that of the target
+      nothing is read but what the score reads; `relative_to_clean` takes scores in units of the clean images' spread,
+      and performance in proportion to the clean one. Beside them the errors of average confidence and its kin, which
+      read the outputs of the target's networks.
+
+    Raises:
+      InputError: when performance is another measure in the two runs.
     """
     if source.measure != target.measure:
         raise InputError(
@@ -89,25 +96,19 @@ def transfer(source: Side, target: Side, *, level: float = 0.95) -> dict[str, An
     names = [condition.name for condition in target.rows.conditions]
     scores = []
     for ours, theirs in pairs(source, target):
-        row: dict[str, Any] = {
-            "score": theirs,
-            "learned_with": ours,
-            "family": target.rows.families[theirs],
-            "reads": list(target.rows.reads[theirs]),
-        }
-        for way in WAYS:
-            row[way] = _errors(_predicted(source, target, ours, theirs, way, level), names, level)
-        if any(row[way] is not None for way in WAYS):
-            scores.append(row)
-    return {
-        "source": source.name,
-        "target": target.name,
-        "level": level,
-        "measure": target.measure.as_dict(),
-        f"clean_{target.measure.key}": {"source": source.clean_mean, "target": target.clean_mean},
-        "scores": scores,
-        "beside": _beside(target, level),
-    }
+        ways = [_errors(_predicted(source, target, ours, theirs, way, level), names, level) for way in WAYS]
+        if any(way is not None for way in ways):
+            family, reads = target.rows.families[theirs], tuple(target.rows.reads[theirs])
+            scores.append(TransferredScore(theirs, ours, family, reads, *ways))
+    return Transfer(
+        source.name,
+        target.name,
+        level,
+        target.measure,
+        CleanMeans(source.clean_mean, target.clean_mean),
+        tuple(scores),
+        _beside(target, level),
+    )
 
 
 def _predicted(source, target, ours, theirs, way, level) -> alignment.HeldOut | None:
@@ -137,27 +138,25 @@ def _predicted(source, target, ours, theirs, way, level) -> alignment.HeldOut | 
     )
 
 
-def _errors(held: alignment.HeldOut | None, names: list[str], level: float) -> dict[str, Any] | None:
-    if held is None or not np.isfinite(held.predicted).any():
+def _errors(held: alignment.HeldOut | None, names: list[str], level: float) -> WayErrors | None:
+    if held is None or not np.isfinite(held.predicted.value).any():
         return None
     groups = [name.rpartition("/")[0] for name in names]
-    errors = alignment.accuracy_errors(held.predicted, held.truth, groups, low=held.low, high=held.high, level=level)
-    conditions = {
-        name: {field: number(value) for field, value in zip(held._fields, row, strict=True)}
-        for name, *row in zip(names, *held, strict=True)
-    }
-    return {**errors.as_dict(), "conditions": conditions}
+    value, low, high = held.predicted
+    errors = alignment.accuracy_errors(value, held.truth, groups, low=low, high=high, level=level)
+    rows = zip(names, value, low, high, held.truth, strict=True)
+    return WayErrors(errors, {name: PredictedCondition(interval(own), number(true)) for name, *own, true in rows})
 
 
-def _beside(target: Side, level: float) -> list[dict[str, Any]]:
+def _beside(target: Side, level: float) -> tuple[BesideErrors, ...]:
     names = [condition.degradation for condition in target.rows.conditions]
     truth = pipeline.mean_over_images(target.rows.performance[_ALL])
     accuracy: Mapping[str, Mapping[str, np.ndarray]] = target.rows.own.accuracy
-    return [
-        {
-            "score": rival,
-            "reads": list(target.rows.own.reads[rival]),
-            **alignment.accuracy_errors(pipeline.mean_over_images(by[_ALL][:-1]), truth, names, level=level).as_dict(),
-        }
+    return tuple(
+        BesideErrors(
+            rival,
+            tuple(target.rows.own.reads[rival]),
+            alignment.accuracy_errors(pipeline.mean_over_images(by[_ALL][:-1]), truth, names, level=level),
+        )
         for rival, by in accuracy.items()
-    ]
+    )

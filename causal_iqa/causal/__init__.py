@@ -1,5 +1,8 @@
 """What the graph of a metric says must hold, and what interventions on the imaging condition did."""
 
+import warnings
+from typing import Any
+
 from causal_iqa.causal.adjustment import DEFAULT_METHOD, METHODS, ArmMeans, Assignment, arm_means, assign, estimate_arms
 from causal_iqa.causal.claims import (
     RELEVANT_CORRELATION,
@@ -13,13 +16,12 @@ from causal_iqa.causal.desiderata import SMALLEST_P, UNDEFINED, Desiderata, Evid
 from causal_iqa.causal.dose_alignment import DoseAlignment, Trend, align_doses, falling_trend
 from causal_iqa.causal.effects import (
     DoseResponse,
-    Effect,
     average_effects,
     dose_response,
 )
-from causal_iqa.causal.estimates import LEAST_IMAGES, Estimate
 from causal_iqa.causal.graphs import (
     FAMILIES,
+    TASK,
     Graph,
     Independence,
     adjustment_set,
@@ -52,12 +54,26 @@ from causal_iqa.causal.observational import (
 )
 from causal_iqa.causal.ordered_means import StepFalls, falls_by_degradation, step_falls
 from causal_iqa.causal.refutations import Refutation, refute
+from causal_iqa.causal.resamples import LEAST_IMAGES
 from causal_iqa.causal.sensitivity import Robustness, e_value, e_value_of_resamples, robustness
 from causal_iqa.causal.within_conditions import (
     CommonSignTest,
     common_sign_test,
     within_condition_independence_test,
 )
+from causal_iqa.estimates import Estimate
+
+# Former names; they go with the next release.
+_FORMER = {"Effect": ("Estimate", Estimate)}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _FORMER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    now, value = _FORMER[name]
+    warnings.warn(f"{__name__}.{name} is {now} now; the former name goes with the next release", DeprecationWarning, 2)
+    return value
+
 
 clustered_test = within_condition_independence_test
 
@@ -71,6 +87,7 @@ __all__ = [
     "RELEVANT_CORRELATION",
     "RELEVANT_FALL",
     "SMALLEST_P",
+    "TASK",
     "UNDEFINED",
     "Answer",
     "ArmMeans",
@@ -84,7 +101,6 @@ __all__ = [
     "Distinction",
     "DoseAlignment",
     "DoseResponse",
-    "Effect",
     "Estimate",
     "Evidence",
     "Graph",

@@ -10,7 +10,8 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from causal_iqa.causal.estimates import Estimate, check_level, from_resamples, resample_rows
+from causal_iqa.causal.resamples import from_resamples, resample_rows
+from causal_iqa.estimates import Estimate, check_level
 
 METHODS = ("naive", "stratification", "regression", "weighting", "doubly_robust")
 # That of the smallest error from 128 to 1000 images in six arms (benchmarks.observational_estimators).

@@ -6,9 +6,8 @@ from typing import Literal, NamedTuple
 import numpy as np
 from scipy import stats
 
-from causal_iqa.alignment import Interval
-from causal_iqa.causal.estimates import Estimate
 from causal_iqa.causal.ordered_means import StepFalls
+from causal_iqa.estimates import Estimate
 
 Answer = Literal["yes", "no", "not shown"]
 
@@ -72,7 +71,7 @@ def fall_claim(one: StepFalls, test: CorrectedTest, *, alpha: float, level: floa
     return Claim("not shown", for_yes, for_no)
 
 
-def correlation_claim(one: Interval, num_images: int, *, level: float) -> Claim:
+def correlation_claim(one: Estimate, num_images: int, *, level: float) -> Claim:
     """That a correlation is positive: yes where its interval is, no where it lies below `RELEVANT_CORRELATION`.
 
     Args:
@@ -87,7 +86,7 @@ def correlation_claim(one: Interval, num_images: int, *, level: float) -> Claim:
     if one.high < RELEVANT_CORRELATION:
         return _NO
     error, tail = _standard_error(one, level), (1 - level) / 2
-    sizes = (_enough(num_images, value / error, tail) for value in (one.rho, RELEVANT_CORRELATION - one.rho))
+    sizes = (_enough(num_images, value / error, tail) for value in (one.value, RELEVANT_CORRELATION - one.value))
     return Claim("not shown", *sizes)
 
 
@@ -107,7 +106,7 @@ def dependence_claim(test: CorrectedTest, num_images: int, *, alpha: float) -> C
     return Claim("not shown", _enough(num_images, z, _level_before(test, alpha) / 2))
 
 
-def _standard_error(one: Interval | Estimate, level: float) -> np.ndarray | float:
+def _standard_error(one: Estimate, level: float) -> np.ndarray | float:
     half = (one.high - one.low) / 2
     return np.maximum(half / stats.norm.ppf((1 + level) / 2), np.finfo(np.float64).tiny)
 

@@ -16,9 +16,9 @@ from causal_iqa.causal.claims import (
     dependence_claim,
     fall_claim,
 )
-from causal_iqa.causal.effects import Effect
 from causal_iqa.causal.graphs import Graph, ancestors
 from causal_iqa.causal.ordered_means import StepFalls
+from causal_iqa.estimates import Estimate
 
 UNDEFINED = "no score that is defined"
 _NUMBERS = ("between", "within", "pooled")
@@ -94,7 +94,7 @@ _NO_EVIDENCE = Evidence()
 
 def judge(
     graph: Graph,
-    effects: Effect,
+    effects: Estimate,
     falls: Mapping[str, StepFalls],
     alignment: Alignment,
     *,
@@ -145,9 +145,9 @@ def judge(
 
 
 def _sensitive(
-    effects: Effect, falls: Mapping[str, StepFalls], evidence: Evidence, alpha: float, level: float
+    effects: Estimate, falls: Mapping[str, StepFalls], evidence: Evidence, alpha: float, level: float
 ) -> Verdict:
-    if not np.isfinite(effects.effect).any():
+    if not np.isfinite(effects.value).any():
         return Verdict("not shown", UNDEFINED)
     parts = {
         name: fall_claim(
@@ -160,7 +160,7 @@ def _sensitive(
     text += f", not in {count['no']}" if count["no"] else ""
     text += f", not shown in {count['not shown']}" if count["not shown"] else ""
     moved = int(((effects.low > 0) | (effects.high < 0)).sum())
-    text += f"; effect differs from 0 under {moved} of {effects.effect.size} conditions"
+    text += f"; effect differs from 0 under {moved} of {effects.value.size} conditions"
     if paged := [one.corrected for one in evidence.page.values() if math.isfinite(one.corrected)]:
         text += f"; Page's trend test finds {sum(p < alpha for p in paged)} of {len(paged)} falling"
     text += _test_text("independent of C", evidence.depends)
@@ -180,9 +180,9 @@ def _sensitive(
 
 def _aligned(alignment: Alignment, num_images: int, evidence: Evidence, alpha: float, level: float) -> Verdict:
     numbers = {name: getattr(alignment, name) for name in _NUMBERS}
-    if all(math.isnan(x.rho) for x in numbers.values()):
+    if all(math.isnan(x.value) for x in numbers.values()):
         return Verdict("not shown", UNDEFINED)
-    shown = [f"{name} undefined" if math.isnan(x.rho) else f"{name} {x.text()}" for name, x in numbers.items()]
+    shown = [f"{name} undefined" if math.isnan(x.value) else f"{name} {x.text()}" for name, x in numbers.items()]
     parts = [correlation_claim(x, num_images, level=level) for x in numbers.values()]
     for test in (evidence.informs, evidence.common_sign):
         if math.isfinite(test.corrected):

@@ -7,7 +7,8 @@ import jax
 import numpy as np
 from scipy import stats
 
-from causal_iqa.causal.estimates import Estimate, check_level, from_resamples, resample_rows, weighted_means
+from causal_iqa.causal.resamples import from_resamples, resample_rows, weighted_means
+from causal_iqa.estimates import Estimate, check_level
 
 _LEAST_POINTS = 4
 # Between which every field of `DoseAlignment` lies; noise moves all of them in one direction.

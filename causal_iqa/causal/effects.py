@@ -11,24 +11,8 @@ import jax
 import numpy as np
 from scipy import stats
 
-from causal_iqa.causal.estimates import (
-    LEAST_IMAGES,
-    check_level,
-    from_resamples,
-    resample_rows,
-    weighted_means,
-)
-
-
-class Effect(NamedTuple):
-    """Average effect of every condition against clean, [C], in units of the value, with intervals.
-
-    effect, low, high: [C]; bounds are NaN for fewer than `LEAST_IMAGES` images.
-    """
-
-    effect: np.ndarray
-    low: np.ndarray
-    high: np.ndarray
+from causal_iqa.causal.resamples import LEAST_IMAGES, from_resamples, resample_rows, weighted_means
+from causal_iqa.estimates import Estimate, check_level
 
 
 class DoseResponse(NamedTuple):
@@ -44,7 +28,7 @@ class DoseResponse(NamedTuple):
 
 def average_effects(
     key: jax.Array, values: np.ndarray, clean: np.ndarray, *, num_resamples: int = 1000, level: float = 0.95
-) -> Effect:
+) -> Estimate:
     """Average causal effect of each condition: E[value | do(C = c)] - E[value | do(C = clean)], over the same images.
 
     Args:
@@ -55,7 +39,8 @@ def average_effects(
       level: of the intervals, in (0, 1).
 
     Returns:
-      Effects [C]; negative when the condition lowers the value; NaN where no image is defined in both.
+      Effects [C] in units of the value; negative when the condition lowers it; NaN where no image is defined in both.
+      Bounds are NaN for fewer than `LEAST_IMAGES` images.
 
     Raises:
       ValueError: for tables that do not fit, or level outside (0, 1).
@@ -72,7 +57,7 @@ def average_effects(
     counts = resample_rows(key, values.shape[1], num_resamples)
     found = from_resamples(weighted_means(counts, change), level=level)
     few = np.isfinite(change).sum(axis=1) < LEAST_IMAGES
-    return Effect(found.value, *(np.where(few, np.nan, bound) for bound in (found.low, found.high)))
+    return Estimate(found.value, *(np.where(few, np.nan, bound) for bound in (found.low, found.high)))
 
 
 def dose_response(

@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 import networkx
 
-_TASK = "C -> X, S -> X, S -> Y, X -> X_in, X_in -> M, Y -> M, W -> M"
+# What holds of image, label and judged network, whatever the score.
+TASK = "C -> X, S -> X, S -> Y, X -> X_in, X_in -> M, Y -> M, W -> M"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -230,12 +231,12 @@ def to_networkx(graph: Graph) -> networkx.DiGraph:
 
 FAMILIES: Mapping[str, Graph] = types.MappingProxyType(
     {
-        "no_reference": parse(f"{_TASK}, X -> Q"),
-        "full_reference": parse(f"{_TASK}, X -> Q, S -> R, R -> Q"),
-        "label_free": parse(f"{_TASK}, X -> Q, T -> Q, T -> W"),
-        "task_guided": parse(f"{_TASK}, X -> Q, T -> Q, T -> W, Y -> Q"),
-        "feature_reference": parse(f"{_TASK}, X -> Q, S -> R, R -> Q, T -> Q, T -> W"),
+        "no_reference": parse(f"{TASK}, X -> Q"),
+        "full_reference": parse(f"{TASK}, X -> Q, S -> R, R -> Q"),
+        "label_free": parse(f"{TASK}, X -> Q, T -> Q, T -> W"),
+        "task_guided": parse(f"{TASK}, X -> Q, T -> Q, T -> W, Y -> Q"),
+        "feature_reference": parse(f"{TASK}, X -> Q, S -> R, R -> Q, T -> Q, T -> W"),
         # What the judged network itself puts out, such as its confidence.
-        "network_output": parse(f"{_TASK}, X_in -> Q, W -> Q"),
+        "network_output": parse(f"{TASK}, X_in -> Q, W -> Q"),
     }
 )

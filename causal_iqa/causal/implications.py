@@ -5,7 +5,9 @@ import types
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
+from causal_iqa import _codec
 from causal_iqa.causal.graphs import (
+    TASK,
     Graph,
     Independence,
     check_nodes,
@@ -22,14 +24,14 @@ class Implication(NamedTuple):
     reason: why no data on the observed nodes can test it; empty when they can.
     """
 
-    independence: Independence
+    independence: _codec.Inline[Independence]
     reason: str
 
 
 class Distinction(NamedTuple):
     """An independence on which graphs disagree: it must hold in some, and need not in others."""
 
-    independence: Independence
+    independence: _codec.Inline[Independence]
     holds_in: tuple[str, ...]
     fails_in: tuple[str, ...]
 
@@ -103,14 +105,13 @@ def distinctions(graphs: Mapping[str, Graph], observed: Iterable[str], *, most_g
     return tuple(found.values())
 
 
-_TASK = "C -> X, S -> X, S -> Y, X -> X_in, X_in -> M, Y -> M, W -> M"
 # What a metric might be in place of what its family says. Each implies something that a score table can reject.
 ALTERNATIVES: Mapping[str, Graph] = types.MappingProxyType(
     {
         # Reads the scene, sees nothing of the condition.
-        "blind": parse(f"{_TASK}, S -> Q"),
+        "blind": parse(f"{TASK}, S -> Q"),
         # Reads the condition, nothing that the network and the scene decide.
-        "irrelevant": parse(f"{_TASK}, C -> Q"),
+        "irrelevant": parse(f"{TASK}, C -> Q"),
         # Carries the whole effect: Prentice's criterion.
         "surrogate": parse("C -> X, S -> X, S -> Y, X -> X_in, X_in -> Q, Q -> M, W -> M"),
     }

@@ -12,7 +12,8 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from causal_iqa.causal.estimates import Estimate, check_level, from_resamples, resample_rows, weighted_means
+from causal_iqa.causal.resamples import from_resamples, resample_rows, weighted_means
+from causal_iqa.estimates import Estimate, check_level
 
 _KNOTS = 12
 # Penalty on the curvature of M over Q, in units of one image: where no image is, the curve goes on straight.

@@ -7,7 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy import stats
 
-from causal_iqa.causal.estimates import LEAST_IMAGES, Estimate, check_level
+from causal_iqa.causal.resamples import LEAST_IMAGES
+from causal_iqa.estimates import Estimate, check_level
 
 
 class StepFalls(NamedTuple):

@@ -6,7 +6,8 @@ import jax
 import numpy as np
 
 from causal_iqa.causal import adjustment
-from causal_iqa.causal.estimates import Estimate, from_resamples
+from causal_iqa.causal.resamples import from_resamples
+from causal_iqa.estimates import Estimate
 
 # A covariate of noise hardly moves the effect, so that its narrow interval may miss it by a hair.
 _SLACK = 0.02

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import stats
 
-from causal_iqa.causal.estimates import Estimate, check_level
+from causal_iqa.estimates import Estimate, check_level
 
 
 class Robustness(NamedTuple):

@@ -8,11 +8,12 @@
 Computes no score again. Writes audit.md, audit.json and figures/audit_*.png into the run's folder.
 """
 
+import dataclasses
 import sys
 
 from causal_iqa import pipeline
 from causal_iqa.analysis import audit as auditing
-from causal_iqa.analysis import findings, transfer
+from causal_iqa.analysis import calls
 from causal_iqa.cli import common, flagset, program_cache, progress
 from causal_iqa.report import audit as audit_report
 from causal_iqa.report import study as study_report
@@ -42,23 +43,12 @@ def main(_: list[str]) -> None:
     graphs = auditing.read_graphs(_GRAPH.value)
     run = pipeline.read_run(_RUN.value)
     common.check_writable(str(run.folder / "audit.json"), "run")
-    num_images = len(run.table.image_ids)
-    run = auditing.at_most(run)
-    others = [auditing.at_most(pipeline.read_run(folder)) for folder in _TRANSFER_FROM.value]
+    others = [pipeline.read_run(folder) for folder in _TRANSFER_FROM.value]
     for warning in (line for one in (run, *others) for line in one.warnings):
         print(f"warning: {warning}", file=sys.stderr)
     with progress.steps("audit") as tell:
-        tell("rows", 0, 1)
-        rows = findings.image_rows(run.config, run.columns, run.table, whole=False)
-        found = findings.analyse_images(run.config, rows, progress=lambda done, total: tell("intervals", done, total))
-        audited = auditing.audit(run, found, graphs=graphs, progress=tell, images_of_run=num_images)
-        audited["transfer"] = []
-        for done, other in enumerate(others):
-            tell("transfer", done, len(others))
-            source = findings.image_rows(other.config, other.columns, other.table, whole=False)
-            sides = transfer.Side(other.folder.name, source), transfer.Side(run.folder.name, rows)
-            audited["transfer"].append(transfer.transfer(*sides, level=run.config.level))
+        audited, found = calls.judge(run, graphs=graphs, transfer_from=others, progress=tell)
     with pipeline.lock(run.folder, flag="run"):
         audit_report.write(run.folder, audited, found)
-    print(study_report.desiderata_table(found._replace(desiderata=auditing.verdicts(audited))))
+    print(study_report.desiderata_table(dataclasses.replace(found, desiderata=audited.verdicts())))
     print(f"audit: {run.folder / 'audit.md'}")

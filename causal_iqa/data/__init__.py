@@ -19,7 +19,7 @@ from causal_iqa.data.identity import copies, place, shared_ids
 from causal_iqa.data.open import check_spec, open_source
 from causal_iqa.data.part import Part
 from causal_iqa.data.procedural import procedural_image, procedural_images
-from causal_iqa.data.sources import UNLABELLED, Example, Source, UnreadableImage, remarks
+from causal_iqa.data.sources import UNLABELLED, Example, Source, UnreadableImage, examples, remarks
 from causal_iqa.data.tfds_source import TfdsSource, open_tfds
 from causal_iqa.data.walk import PassedOver
 
@@ -46,6 +46,7 @@ __all__ = [
     "choose",
     "choose_labelled",
     "copies",
+    "examples",
     "fit",
     "labels_of",
     "open_boxes",

@@ -1,5 +1,6 @@
 """What a source of images is: random access to decoded examples, with ids and labels that cost no decoding."""
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
@@ -69,6 +70,26 @@ class Source(Protocol):
 
     def label(self, index: int) -> int:
         """Returns the label of an image without decoding it, UNLABELLED when unknown."""
+
+
+def examples(source: Source, indices: Iterable[int]) -> list[Example]:
+    """Returns some images of a source, decoded; the same for every source.
+
+    Args:
+      source: any.
+      indices: of the images, each in [0, len(source)).
+
+    Raises:
+      UnreadableImage: when one cannot be decoded.
+
+    Examples:
+      >>> from causal_iqa import data
+      >>> [one.image.shape for one in data.examples(data.open_source("scenes"), range(2))]
+      [(48, 48, 3), (48, 48, 3)]
+    """
+    chosen = list(indices)
+    many = getattr(source, "batch", None)
+    return many(chosen) if many is not None else [source[index] for index in chosen]
 
 
 def remarks(source: Source) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from causal_iqa.dependence import hsic, independence, permutation_moments, permutations
+from causal_iqa.estimates import check_level
 
 
 class HSICAggregatedTest(NamedTuple):
@@ -96,8 +97,7 @@ def hsic_aggregated_test(
     independence.check_resamples(num_permutations, "num_permutations")
     if not Ks or not Ls:
         raise ValueError(f"Ks, Ls: expected at least one Gram matrix of each, got {len(Ks)} and {len(Ls)}")
-    if not 0.0 < level < 1.0:
-        raise ValueError(f"level: expected a number in (0, 1), got {level}")
+    check_level(level)
     Ks, Ls = ([hsic.as_grams(Ks[0], K, 2)[1] for K in grams] for grams in (Ks, Ls))
     sides = [[permutation_moments.traceless(K) for K in grams] for grams in (Ks, Ls)]
     A, B = (jnp.stack([m.matrix() / jnp.where(m.norm > 0, m.norm, 1.0) for m in side]) for side in sides)

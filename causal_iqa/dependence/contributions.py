@@ -8,6 +8,7 @@ from jax.scipy.special import ndtri
 
 from causal_iqa import _checks
 from causal_iqa.dependence import hsic
+from causal_iqa.estimates import Estimate, check_level
 
 
 def hsic_biased_contributions(K: jax.Array, L: jax.Array) -> jax.Array:
@@ -82,23 +83,21 @@ def hsic_leave_one_out(K: jax.Array, L: jax.Array) -> jax.Array:
 
 
 class JackknifeInterval(NamedTuple):
-    """An estimate, its jackknife variance, and an interval of confidence; every field a scalar."""
+    """An estimate with its interval of confidence, its jackknife variance and the level; every field a scalar."""
 
-    estimate: jax.Array
+    estimate: Estimate
     variance: jax.Array
-    lower: jax.Array
-    upper: jax.Array
     level: jax.Array
 
 
 def _interval(estimate: jax.Array, without: jax.Array, level: float) -> JackknifeInterval:
-    if not 0.0 < level < 1.0:
-        raise ValueError(f"level: expected a number in (0, 1), got {level}")
+    check_level(level)
     n = without.shape[0]
     # Deviations from the mean, not a difference of means of squares.
     variance = (n - 1) / n * jnp.sum(jnp.square(without - jnp.mean(without)))
     width = ndtri(jnp.asarray(0.5 + level / 2.0, estimate.dtype)) * jnp.sqrt(variance)
-    return JackknifeInterval(estimate, variance, estimate - width, estimate + width, jnp.asarray(level, estimate.dtype))
+    bounded = Estimate(estimate, estimate - width, estimate + width)
+    return JackknifeInterval(bounded, variance, jnp.asarray(level, estimate.dtype))
 
 
 def hsic_jackknife(K: jax.Array, L: jax.Array, *, level: float) -> JackknifeInterval:
@@ -147,7 +146,7 @@ def cka_jackknife(K: jax.Array, L: jax.Array, *, level: float) -> JackknifeInter
     (a, varies_a), (b, varies_b) = (hsic.unit_norm(gram, hsic.u_centre(gram)) for gram in (K, L))
     cross, first, second = (_without_each(jnp.sum(p * q, axis=1)) for p, q in ((a, b), (a, a), (b, b)))
     result = _interval(jnp.sum(a * b), cross / jnp.sqrt(first * second), level)
-    return JackknifeInterval(*(jnp.where(varies_a & varies_b, field, jnp.nan) for field in result))
+    return jax.tree.map(lambda field: jnp.where(varies_a & varies_b, field, jnp.nan), result)
 
 
 def hsic_witness(K_xa: jax.Array, K_aa: jax.Array, L_yb: jax.Array, L_bb: jax.Array) -> jax.Array:

@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 
-import numpy as np
-
 from causal_iqa import _reads, pipeline
 from causal_iqa.analysis.predictions import Predicted
-from causal_iqa.report.tables import cut
+from causal_iqa.report import format
+
+_FAMILY = 14
 
 
 def accuracy_table(
@@ -27,19 +27,30 @@ def accuracy_table(
       level: of the intervals, for the heading.
     """
     rows = [(name, by[network]) for name, by in found.items() if network in by and by[network].errors.num_conditions]
-    rows.sort(key=lambda row: row[1].errors.mean_absolute)
+    rows.sort(key=lambda row: row[1].errors.mean_absolute.value)
     width = min(34, max([6, *(len(name) for name, _ in rows)]))
-    interval = f"error [{100 * level:g} %]"
-    head = f"{'metric':<{width}}  {'family':<14}  {'reads':<6}  {interval:<19}{'bias':>6}{'worst':>7}{'covered':>9}"
-    lines = [head, "-" * len(head)]
-    for name, one in rows:
-        e = one.errors
-        bounds = "" if np.isnan(e.low) else f"[{measure.error(e.low)}, {measure.error(e.high)}]"
-        covered = "-" if np.isnan(e.coverage) else f"{100 * e.coverage:.0f} %"
-        family = cut(families.get(name, "").replace("_", " "), 14)
-        error = f"{measure.error(e.mean_absolute):>4} {bounds:<14}{measure.error(e.bias, '+'):>6}"
-        error += f"{measure.error(e.worst):>7}"
-        lines.append(
-            f"{cut(name, width):<{width}}  {family:<14}  {_reads.in_letters(one.reads):<6}  {error}{covered:>9}"
-        )
-    return "\n".join(lines) + "\n\n" + _reads.legend(name for _, one in rows for name in one.reads)
+    style = format.of_measure(measure)
+    columns = [
+        format.Column("metric", width),
+        format.Column("family", _FAMILY),
+        format.Column("reads", 6),
+        format.Column(f"error [{format.level(level)}]", 19),
+        format.Column("bias", 6, ">", gap=0),
+        format.Column("worst", 7, ">", gap=0),
+        format.Column("covered", 9, ">", gap=0),
+    ]
+    cells = [
+        [
+            format.cut(name, width),
+            format.cut(format.words(families.get(name, "")), _FAMILY),
+            _reads.in_letters(one.reads),
+            f"{format.number(one.errors.mean_absolute.value, style):>4} "
+            f"{format.bounds(*one.errors.mean_absolute[1:], style)}",
+            format.number(one.errors.bias, format.of_measure(measure, "+")),
+            format.number(one.errors.worst, style),
+            format.percent(one.errors.coverage),
+        ]
+        for name, one in rows
+    ]
+    text = format.Table(columns, cells).text()
+    return f"{text}\n{_reads.legend(name for _, one in rows for name in one.reads)}"

@@ -17,9 +17,10 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from causal_iqa import _files, pipeline
-from causal_iqa.alignment import Interval
 from causal_iqa.causal import DoseResponse
-from causal_iqa.report.tables import Row, cut, sort_rows
+from causal_iqa.estimates import Estimate
+from causal_iqa.report import format
+from causal_iqa.report.tables import Row, sort_rows
 
 # M. Okabe, K. Ito (2008), Color universal design; yellow is left out, it is too light for points on white.
 _PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
@@ -40,7 +41,7 @@ def accuracy_against_quality(
     severities: Sequence[float],
     *,
     groups: Mapping[str, str] | None = None,
-    rho: Mapping[str, float | Interval] | None = None,
+    rho: Mapping[str, float | Estimate] | None = None,
     title: str = "",
     columns: int = 4,
     measure: pipeline.Measure = pipeline.ACCURACY,
@@ -128,7 +129,7 @@ def alignment_bars(rows: Iterable[Row], *, title: str = "", level: float = 0.95)
         axes.hlines(middle[drawn], low[drawn], high[drawn], color="#222222", linewidth=1.1)
         for y in middle[np.isnan(rho)]:
             axes.text(0.01, y, f"{name} undefined", fontsize=_SMALL - 1, color=_GREY, va="center")
-    axes.set_yticks(np.arange(len(rows)), [f"{row.metric}\n{row.family.replace('_', ' ')}" for row in rows])
+    axes.set_yticks(np.arange(len(rows)), [f"{row.metric}\n{format.words(row.family)}" for row in rows])
     axes.set_ylim(len(rows) - 0.5, -0.5)
     bounds = np.array([getattr(row.alignment, name) for row in rows for name, _ in _BARS], np.float64)
     lowest = np.nanmin(bounds) if np.isfinite(bounds).any() else 0.0
@@ -182,7 +183,7 @@ def dose_response(
         handles.append(lines.Line2D([], [], color=colour, linestyle=style, marker="o", markersize=3, label=shown))
     severities = np.unique(np.concatenate([dose.severity for by in curves.values() for dose in by.values()]))
     for panel, name in zip(panels, names, strict=True):
-        panel.set_title(_words(name), fontsize=_BODY)
+        panel.set_title(format.words(name), fontsize=_BODY)
         if len(severities) <= 7:
             panel.set_xticks(severities)
     _outer_labels(figure, panels, columns, "severity", ylabel)
@@ -216,7 +217,7 @@ def learning_curve(losses: np.ndarray, objective: str, evaluation: Mapping[str, 
     _plain(axes, "y")
     axes.set_xlabel("optimiser step", fontsize=_BODY)
     axes.set_ylabel(f"loss ({objective})", fontsize=_BODY)
-    title = ", ".join(f"{_words(name)} {value:.3f}" for name, value in evaluation.items())
+    title = ", ".join(f"{format.words(name)} {value:.3f}" for name, value in evaluation.items())
     axes.set_title(title, fontsize=_LARGE)
     return figure
 
@@ -307,18 +308,16 @@ def _looks(names: np.ndarray, groups: Mapping[str, str] | None) -> dict[str, tup
 
 
 def _handle(label: str, colour: str, marker: str, size: float = 6.0) -> lines.Line2D:
-    return lines.Line2D([], [], linestyle="", color=colour, marker=marker, markersize=size, mew=0, label=_words(label))
+    look = {"color": colour, "marker": marker, "markersize": size, "mew": 0}
+    return lines.Line2D([], [], linestyle="", label=format.words(label), **look)
 
 
-def _words(name: str) -> str:
-    return name.replace("_", " ")
-
-
-def _with_rho(metric: str, rho: float | Interval | None) -> str:
-    value = rho.rho if isinstance(rho, Interval) else rho
+def _with_rho(metric: str, rho: float | Estimate | None) -> str:
+    value = rho.value if isinstance(rho, Estimate) else rho
     if value is None:
-        return cut(metric, _TITLE)
-    return f"{cut(metric, _TITLE)}\nρ = {'undefined' if math.isnan(value) else format(value, '.2f').replace('-', '−')}"
+        return format.cut(metric, _TITLE)
+    said = "undefined" if math.isnan(value) else format.number(value).replace("-", "−")
+    return f"{format.cut(metric, _TITLE)}\nρ = {said}"
 
 
 def _range(means: list[np.ndarray]) -> tuple[float, float]:

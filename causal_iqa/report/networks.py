@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from causal_iqa import pipeline
 from causal_iqa.analysis.networks import Judged
-from causal_iqa.report.tables import cut
+from causal_iqa.report import format
 
 _NAME = 40
 _CLEAN = pipeline.Condition(pipeline.CLEAN, 0.0).name
@@ -21,15 +21,23 @@ def networks_table(found: Sequence[Judged]) -> str:
     measure = found[0].measure if found else pipeline.ACCURACY
     title = f"clean {measure.name}"
     column = max(14, len(title))
-    head = f"{'network':<{width}}  {title:>{column}}  {'images':>7}  {'mean under the conditions':>25}"
-    lines = [head, "-" * len(head)]
-    for one in found:
-        shown = (
-            f"{measure.shown(one.clean.mean):>{column}}  {one.clean.num_images:>7}  {measure.shown(one.degraded):>25}"
-        )
-        lines.append(f"{cut(one.clean.network, width):<{width}}  {shown}")
-    lines += [_of_set(one) for one in found if one.of_set is not None]
-    return "\n".join(lines) + "\n"
+    columns = [
+        format.Column("network", width),
+        format.Column(title, column, ">"),
+        format.Column("images", 7, ">"),
+        format.Column("mean under the conditions", 25, ">"),
+    ]
+    rows = [
+        [
+            format.cut(one.clean.network, width),
+            measure.shown(one.clean.mean),
+            str(one.clean.num_images),
+            measure.shown(one.degraded),
+        ]
+        for one in found
+    ]
+    of_sets = [f"{_of_set(one)}\n" for one in found if one.of_set is not None]
+    return "".join([format.Table(columns, rows).text(), *of_sets])
 
 
 def _of_set(one: Judged) -> str:

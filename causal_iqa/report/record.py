@@ -6,7 +6,9 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from causal_iqa import InputError, _files, _reads, pipeline
-from causal_iqa.report import audit_text, record_audit, tables
+from causal_iqa.analysis.audit import Audit
+from causal_iqa.report import audit as audit_report
+from causal_iqa.report import markdown, record_audit, tables
 
 _NUMBERS = ("between", "corrected", "within", "pooled")
 _ALL = "all"
@@ -19,7 +21,7 @@ class Recorded(NamedTuple):
 
     summary: Mapping[str, Any]
     config: Mapping[str, Any]
-    audit: Mapping[str, Any] | None = None
+    audit: Audit | None = None
 
 
 def _rho(entry: Mapping[str, Any], number: str) -> str:
@@ -36,7 +38,7 @@ def _bounds(one: Mapping[str, Any], form: str = ".2f") -> str:
 
 
 def _table(head: list[str], rows: list[list[str]]) -> str:
-    return "\n".join(audit_text.table(head, rows))
+    return "\n".join(markdown.table(head, rows))
 
 
 def _by_between(metrics: Mapping[str, Any]) -> list[tuple[str, Any]]:
@@ -49,7 +51,7 @@ def _by_between(metrics: Mapping[str, Any]) -> list[tuple[str, Any]]:
 
 def _alignment(summary: Mapping[str, Any], config: Mapping[str, Any]) -> str:
     rows = [
-        [audit_text.name(metric), entry["family"].replace("_", " "), *(_rho(entry, n) for n in _NUMBERS)]
+        [markdown.name(metric), entry["family"].replace("_", " "), *(_rho(entry, n) for n in _NUMBERS)]
         for metric, entry in _by_between(summary["metrics"])
         if not _SIZE.search(metric)
     ]
@@ -59,7 +61,7 @@ def _alignment(summary: Mapping[str, Any], config: Mapping[str, Any]) -> str:
 
 def _notes(summary: Mapping[str, Any]) -> list[str]:
     notes = summary.get("notes", [])
-    return ["\n".join(f"- {audit_text.escaped(note)}" for note in notes)] if notes else []
+    return ["\n".join(f"- {markdown.escaped(note)}" for note in notes)] if notes else []
 
 
 def _gains(summary: Mapping[str, Any], config: Mapping[str, Any]) -> str:
@@ -70,7 +72,7 @@ def _gains(summary: Mapping[str, Any], config: Mapping[str, Any]) -> str:
         for yardstick in tables.HEADLINE:
             gain = entry.get("gains", {}).get(yardstick, {})
             cells = [_gain(gain.get(number)) for number in tables.GAINED]
-            rows.append([audit_text.name(metric), yardstick.replace("_", " "), *cells])
+            rows.append([markdown.name(metric), yardstick.replace("_", " "), *cells])
     return f"{tables.BOTH}\n\n" + _table(["metric", "over", *tables.GAINED], rows)
 
 
@@ -80,7 +82,7 @@ def _headline(summary: Mapping[str, Any], config: Mapping[str, Any]) -> str:
     for name, entry in _by_between(summary["metrics"]):
         if not _SIZE.search(name) and entry["family"] == "label_free":
             gains = (entry.get("gains", {}).get(yardstick, {}) for yardstick in tables.HEADLINE)
-            rows.append([audit_text.name(name), *(_gain(gain.get("corrected")) for gain in gains)])
+            rows.append([markdown.name(name), *(_gain(gain.get("corrected")) for gain in gains)])
     head = ["corrected between, gain over", *(yardstick.replace("_", " ") for yardstick in tables.HEADLINE)]
     return f"{tables.BOTH}\n\n" + _table(head, rows)
 
@@ -88,7 +90,7 @@ def _headline(summary: Mapping[str, Any], config: Mapping[str, Any]) -> str:
 def _gain(one: Mapping[str, Any] | None) -> str:
     if one is None or one["difference"] is None:
         return "-"
-    best = f" {audit_text.name(one['best'])}" if one.get("best") else ""
+    best = f" {markdown.name(one['best'])}" if one.get("best") else ""
     return f"{one['difference']:+.2f}{_bounds(one, '+.2f')}{_bounds(one.get('like_these', {}), '+.2f')}{best}"
 
 
@@ -100,7 +102,7 @@ def _anchors(summary: Mapping[str, Any], config: Mapping[str, Any]) -> str:
         found = _SIZE.search(metric)
         size = int(found.group(1)) if found else config["num_anchors"]
         rows.append((_SIZE.sub("", metric), size, [_rho(entry, n) for n in _NUMBERS]))
-    cells = [[audit_text.name(metric), str(size), *numbers] for metric, size, numbers in sorted(rows)]
+    cells = [[markdown.name(metric), str(size), *numbers] for metric, size, numbers in sorted(rows)]
     return _table(["metric", "anchors", *_NUMBERS], cells)
 
 
@@ -115,17 +117,15 @@ def _accuracy(summary: Mapping[str, Any], config: Mapping[str, Any]) -> str:
         if "reads" not in one:
             raise InputError("run: summary.json was written by an older version; run causal-iqa align on it again")
         error = f"{measure.error(one['mean_absolute'])}{bounds}"
-        rows.append([audit_text.name(score), family, _reads.in_words(one["reads"]), error])
-    return _table(["score", "family", "reads beside the images", f"error in {audit_text.escaped(measure.unit)}"], rows)
+        rows.append([markdown.name(score), family, _reads.in_words(one["reads"]), error])
+    return _table(["score", "family", "reads beside the images", f"error in {markdown.escaped(measure.unit)}"], rows)
 
 
 def _settings(summary: Mapping[str, Any], config: Mapping[str, Any]) -> str:
-    networks = ", ".join(
-        f"{audit_text.name(k)} ({_clean(v, _measure(summary))})" for k, v in summary["networks"].items()
-    )
-    backbones = audit_text.names(choice["name"] for choice in config["backbones"])
+    networks = ", ".join(f"{markdown.name(k)} ({_clean(v, _measure(summary))})" for k, v in summary["networks"].items())
+    backbones = markdown.names(choice["name"] for choice in config["backbones"])
     return (
-        f"{summary['num_images']} images of {audit_text.name(config['dataset'].rsplit('/', 1)[-1])}, "
+        f"{summary['num_images']} images of {markdown.name(config['dataset'].rsplit('/', 1)[-1])}, "
         f"{len(summary['conditions']) - 1} conditions and clean; "
         f"networks {networks}; backbones {backbones}; anchors: {config['anchors']}, at most {config['num_anchors']}; "
         f"seed {config['seed']}, {config['num_resamples']} resamples."
@@ -139,8 +139,8 @@ def _measure(summary: Mapping[str, Any]) -> pipeline.Measure:
 def _clean(network: Mapping[str, Any], measure: pipeline.Measure) -> str:
     mean = network[f"clean_{measure.key}"]
     if mean is None:
-        return f"clean {audit_text.escaped(measure.name)} undefined"
-    return f"{measure.shown(mean)} clean" + ("" if measure.is_accuracy else f" {audit_text.escaped(measure.name)}")
+        return f"clean {markdown.escaped(measure.name)} undefined"
+    return f"{measure.shown(mean)} clean" + ("" if measure.is_accuracy else f" {markdown.escaped(measure.name)}")
 
 
 _TABLES: Mapping[str, Callable[[Mapping[str, Any], Mapping[str, Any]], str]] = {
@@ -153,7 +153,7 @@ _TABLES: Mapping[str, Callable[[Mapping[str, Any], Mapping[str, Any]], str]] = {
 }
 
 
-_AUDIT_TABLES: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
+_AUDIT_TABLES: Mapping[str, Callable[[Audit], str]] = {
     "desiderata": record_audit.desiderata,
     "implications": record_audit.implications,
     "carried": record_audit.carried,
@@ -174,10 +174,9 @@ def read(folder: pathlib.Path) -> Recorded:
     try:
         summary = _files.read_json(folder / "summary.json")
         config = _files.read_json(folder / "config.json")["config"]
-        path = folder / "audit.json"
-        return Recorded(summary, config, _files.read_json(path) if path.exists() else None)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"run: {folder} holds no finished run ({error})") from error
+    return Recorded(summary, config, audit_report.read(folder))
 
 
 def fill(page: str, runs: Mapping[str, Recorded]) -> str:
@@ -202,9 +201,12 @@ def fill(page: str, runs: Mapping[str, Recorded]) -> str:
             return match.group(0)
         used.add(run)
         found = runs[run]
-        if name in _AUDIT_TABLES and found.audit is None:
+        if name in _TABLES:
+            text = _TABLES[name](found.summary, found.config)
+        elif found.audit is None:
             raise InputError(f"page: <!-- {run}/{name} --> needs an audit; run causal-iqa audit on {run} first")
-        text = _AUDIT_TABLES[name](found.audit) if name in _AUDIT_TABLES else _TABLES[name](found.summary, found.config)
+        else:
+            text = _AUDIT_TABLES[name](found.audit)
         return f"<!-- {run}/{name} -->\n{text}\n<!-- end -->"
 
     filled = _PLACE.sub(table, page)

@@ -1,44 +1,45 @@
 """What an audit found, as the tables of a Markdown page."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+import math
+from collections.abc import Sequence
 
 from causal_iqa import causal
-from causal_iqa.report import audit_markdown as words
-from causal_iqa.report.audit_text import escaped, name, names, table
+from causal_iqa.analysis import audit
+from causal_iqa.analysis.audit.records import GraphTest, HolmTest
+from causal_iqa.report import audit_graphs, audit_observational, format
+from causal_iqa.report.audit_markdown import SPLIT_HEAD, split
+from causal_iqa.report.markdown import escaped, name, names, table
 
 # So many metrics are named in a cell, more are counted.
 _NAMED = 12
 
 
-def desiderata(audited: Mapping[str, Any]) -> str:
+def desiderata(audited: audit.Audit) -> str:
     """D1 to D4 of every metric that has a score.
 
     Args:
-      audited: audit.json.
+      audited: the audit.
     """
-    families = {metric: family for family, about in audited["families"].items() for metric in about["metrics"]}
-    alpha, num_images = audited["graph_tests"]["alpha"], audited["num_images"]
+    families = {metric: family for family, about in audited.families.items() for metric in about.metrics}
+    alpha, num_images = audited.graph_tests.alpha, audited.num_images
     rows, undefined = [], []
-    for metric, one in audited["desiderata"].items():
-        sensitive, aligned = one["sensitive"], one["aligned"]
-        if sensitive["evidence"].startswith(causal.UNDEFINED):
+    for metric, one in audited.desiderata.items():
+        if one.sensitive.verdict.evidence.startswith(causal.UNDEFINED):
             undefined.append(metric)
             continue
-        answers = {field: words.answer(one[field], num_images) for field in causal.Desiderata._fields}
-        degradations = sensitive["degradations"].values()
-        falls = sum(fall["answer"] == "yes" for fall in degradations)
-        page = sum((fall["page"]["holm"] or 0.0) < alpha for fall in degradations if fall["page"]["holm"] is not None)
+        sensitive, aligned, free_standing, prior = (verdict.in_words(num_images) for verdict in one.verdicts())
+        falls = one.sensitive.degradations.values()
+        counted = sum(fall.answer == "yes" for fall in falls), sum(fall.page.corrected < alpha for fall in falls)
         rows.append(
             [
                 name(metric),
-                families[metric].replace("_", " "),
-                f"{answers['sensitive']}; falls in {falls} of {len(degradations)} (Page {page})",
-                answers["aligned"],
-                words.p_value(aligned["independence"]["holm"]),
-                _signed(aligned["common_sign"]),
-                answers["free_standing"],
-                answers["prior"],
+                format.words(families[metric]),
+                f"{sensitive}; falls in {counted[0]} of {len(falls)} (Page {counted[1]})",
+                aligned,
+                format.p_value(one.aligned.independence.corrected),
+                _signed(one.aligned.common_sign),
+                free_standing,
+                prior,
             ]
         )
     rows.sort(key=lambda row: (row[1], row[0]))
@@ -49,87 +50,85 @@ def desiderata(audited: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def implications(audited: Mapping[str, Any]) -> str:
+def implications(audited: audit.Audit) -> str:
     """Every independence that was tested: the graphs that imply it, and for which metrics the data reject it.
 
     Args:
-      audited: audit.json.
+      audited: the audit.
     """
-    tested = audited["graph_tests"]
-    holders: dict[str, list[str]] = {}
-    for graph, about in tested["graphs"].items():
-        for one in about["implications"]:
-            if not one["reason"]:
-                holders.setdefault(words.statement(one), []).append(escaped(graph.replace("_", " ")))
-    found: dict[str, dict[str, list[str]]] = {}
-    methods: dict[str, set[str]] = {}
-    for one in tested["tests"]:
-        by = found.setdefault(words.statement(one), {"kept": [], "rejected": [], "not testable": []})
-        by[one["verdict"]].append(one["metric"] or "")
-        methods.setdefault(words.statement(one), set()).update({one["method"]} - {""})
-    every = len(tested["graphs"])
+    tested = audited.graph_tests
+    holders: dict[causal.Independence, list[str]] = {}
+    for graph, about in tested.graphs.items():
+        for one in about.implications:
+            if not one.reason:
+                holders.setdefault(one.independence, []).append(escaped(format.words(graph)))
+    found: dict[causal.Independence, list[GraphTest]] = {}
+    for test in tested.tests:
+        found.setdefault(test.independence, []).append(test)
     rows = []
-    for said, by in found.items():
-        graphs = holders.get(said, [])
-        implied = "all graphs" if len(graphs) == every else ", ".join(graphs) or "-"
-        cells = [_verdict(by[verdict]) for verdict in ("kept", "rejected")]
-        rows.append([said, implied, ", ".join(sorted(methods[said])), *cells])
+    for independence, tests in found.items():
+        graphs = holders.get(independence, [])
+        implied = "all graphs" if len(graphs) == len(tested.graphs) else ", ".join(graphs) or format.UNKNOWN
+        methods = ", ".join(sorted({test.method for test in tests} - {""}))
+        cells = [_metrics([t.metric or "" for t in tests if t.verdict == verdict]) for verdict in ("kept", "rejected")]
+        rows.append([audit_graphs.statement(independence), implied, methods, *cells])
     head = ["independent", "must be in", "test", "kept for", "rejected for"]
-    return "\n".join([f"Tests take {tested['design']}.", "", *table(head, rows)])
+    return "\n".join([f"Tests take {tested.design}.", "", *table(head, rows)])
 
 
-def carried(audited: Mapping[str, Any]) -> str:
+def carried(audited: audit.Audit) -> str:
     """What share of the effect on performance goes with the score, and whether the curves fall together.
 
     Args:
-      audited: audit.json.
+      audited: the audit.
     """
     rows = []
-    for metric, one in audited["mediation"].items():
-        dose = audited["dose_alignment"][metric]["mean"]
-        if one["mean"]["total"]["value"] is None and dose["order"]["value"] is None:
+    for metric, one in audited.mediation.items():
+        curves = audited.dose_alignment[metric].mean
+        if math.isnan(one.mean.total.value) and math.isnan(curves.order.value):
             continue
-        curves = [words.interval(dose[field]) for field in ("correlation", "order", "area", "shape_area")]
-        surrogate = one["surrogate_share"]["value"]
-        order = -1e9 if surrogate is None else surrogate
-        rows.append((order, [name(metric), one["base"], *words.split(one), *curves]))
+        surrogate = one.surrogate_share.value
+        order = -math.inf if math.isnan(surrogate) else surrogate
+        rows.append((order, [name(metric), one.base, *split(one), *map(format.estimate, curves)]))
     rows.sort(key=lambda row: -row[0])
-    head = ["metric", "against", *words.SPLIT_HEAD, "correlation", "order", "area", "area within"]
+    head = ["metric", "against", *SPLIT_HEAD, "correlation", "order", "area", "area within"]
     return "\n".join(table(head, [cells for _, cells in rows]))
 
 
-def observational(audited: Mapping[str, Any]) -> str:
+def observational(audited: audit.Audit) -> str:
     """Estimates from confounded data against the interventional truth, refutations and the sensitivity bound.
 
     Args:
-      audited: audit.json.
+      audited: the audit.
     """
-    found = audited["observational"]
-    if "reason" in found:
-        return f"Not done: {escaped(found['reason'])}."
-    measure = words.measure_of(audited)
-    return "\n".join([*words.observed_effects(found, measure), *words.doubts(found, measure)]).rstrip()
+    found = audited.observational
+    if isinstance(found, audit.NotDone):
+        return f"Not done: {escaped(found.reason)}."
+    measure = audited.measure
+    return "\n".join(
+        [*audit_observational.effects(found, measure), *audit_observational.doubts(found, measure)]
+    ).rstrip()
 
 
-def transfer(audited: Mapping[str, Any]) -> str:
+def transfer(audited: audit.Audit) -> str:
     """Performance predicted by maps learned on other runs.
 
     Args:
-      audited: audit.json.
+      audited: the audit.
     """
-    if not audited.get("transfer"):
+    if not audited.transfer:
         return "Not done: no other run was given (causal-iqa audit --transfer_from)."
-    parts = ("\n".join(words.transferred(one)) for one in audited["transfer"])
+    parts = ("\n".join(audit_observational.transferred(one)) for one in audited.transfer)
     return "\n\n".join(parts).rstrip()
 
 
-def _signed(test: Mapping[str, float | None]) -> str:
-    text = words.p_value(test["holm"])
-    return text if test["z"] is None else f"{text} ({'+' if test['z'] > 0 else '-'})"
+def _signed(test: HolmTest) -> str:
+    text = format.p_value(test.corrected)
+    return text if math.isnan(test.z) else f"{text} ({'+' if test.z > 0 else '-'})"
 
 
-def _verdict(metrics: Sequence[str]) -> str:
+def _metrics(metrics: Sequence[str]) -> str:
     """Which metrics: names where they are few; the statement itself where it reads no score."""
     if not any(metrics):
-        return "yes" if metrics else "-"
+        return "yes" if metrics else format.UNKNOWN
     return f"{len(metrics)}: {names(metrics)}" if len(metrics) <= _NAMED else str(len(metrics))

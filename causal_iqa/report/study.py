@@ -1,5 +1,6 @@
 """The findings of a study as summary.json, figures and the page."""
 
+import dataclasses
 import json
 import pathlib
 from collections.abc import Callable, Mapping, Sequence
@@ -8,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from causal_iqa import _files, pipeline
-from causal_iqa.analysis import by_degradation, parts
+from causal_iqa.analysis import by_degradation, kept, parts
 from causal_iqa.analysis.findings import Findings
 from causal_iqa.analysis.networks import judged_networks
-from causal_iqa.report import accuracy, blind_spots, figures, html, networks, summary, tables
+from causal_iqa.report import accuracy, blind_spots, figures, format, html, networks, summary, tables
 
 __all__ = ["Findings", "desiderata_table", "render", "write"]
 
@@ -55,7 +56,7 @@ def _against_quality(found: Findings, level: float) -> figures.Figure:
         [condition.severity for condition in found.conditions],
         groups={condition.degradation: condition.group for condition in found.conditions},
         rho={row.metric: row.alignment.between for row in shown},
-        title=f"{_capital(found.measure)} (mean over networks) against mean quality, a point per condition",
+        title=f"{format.capital(found.measure.name)} (mean over networks) against mean quality, a point per condition",
         measure=found.measure,
     )
 
@@ -66,7 +67,7 @@ def _doses(found: Findings, level: float) -> figures.Figure:
         {name: found.doses[name] for name in (found.measure.key, *best) if name in found.doses},
         normalise=True,
         ylabel="from worst to best",
-        title=f"{_capital(found.measure)} and the best metrics over severity",
+        title=f"{format.capital(found.measure.name)} and the best metrics over severity",
     )
 
 
@@ -84,10 +85,6 @@ def _blind_spots(found: Findings, level: float) -> figures.Figure:
     return blind_spots.blind_spots(
         _split(found), title="Where each metric is blind", **(percent or {"unit": found.measure.name, "scale": 1.0})
     )
-
-
-def _capital(measure: pipeline.Measure) -> str:
-    return f"{measure.name[:1].upper()}{measure.name[1:]}"
 
 
 def _of_one(measure: pipeline.Measure) -> str:
@@ -122,7 +119,7 @@ def _shown(rows: Sequence[tables.Row]) -> list[tables.Row]:
     """The best of every family: a panel each for all would fill pages."""
     found: dict[str, list[tables.Row]] = {}
     for row in rows:
-        if np.isfinite(row.alignment.between.rho):
+        if np.isfinite(row.alignment.between.value):
             found.setdefault(row.family, []).append(row)
     chosen = {row.metric for own in found.values() for row in own[:_PANELS_PER_FAMILY]}
     return [row for row in rows if row.metric in chosen] or list(rows)
@@ -135,7 +132,7 @@ def write(
     found: Findings,
     details: Mapping[str, Any],
 ) -> str:
-    """Writes summary.json, figures/*.png and report.html, and analysis_errors.txt where a part failed.
+    """Writes summary.json, findings.json, figures/*.png and report.html, and analysis_errors.txt where a part failed.
 
     Args:
       folder: the output folder.
@@ -161,13 +158,14 @@ def write(
             pictures[name] = drawn
     rows = doing.attempt("by_degradation.csv", lambda: by_degradation.as_csv(_split(found)), None)
     sections = doing.attempt("tables of the page", lambda: _accuracy_sections(found, config.level), [])
-    found = found._replace(failures=(*found.failures, *doing.failures))
+    found = dataclasses.replace(found, failures=(*found.failures, *doing.failures))
     # First what nothing else can give again.
     _files.write_json(folder / "summary.json", summary.summary(config, table, found, judged), root=folder, sealed=True)
+    kept.write(folder, config, table, found)
     for name, png in pictures.items():
         _files.write_atomically(folder / "figures" / f"{name}.png", png, root=folder)
     shown = {
-        name: html.Figure(png, _FIGURES[name][0].format(measure=_capital(found.measure)))
+        name: html.Figure(png, _FIGURES[name][0].format(measure=format.capital(found.measure.name)))
         for name, png in pictures.items()
     }
     missing = _missing(found.failures)
@@ -239,15 +237,15 @@ def _write_failures(folder: pathlib.Path, failures: Sequence[parts.Failure]) -> 
 def _accuracy_sections(found: Findings, level: float) -> list[html.Section]:
     sections = []
     if found.predicted:
-        measure = found.measure
+        measure, what = found.measure, format.capital(found.measure.name)
         text = accuracy.accuracy_table(found.predicted, found.families, measure=measure, level=level)
         words = (
-            f"{_capital(measure)} of each condition, mean over the networks, predicted without its degradation and "
+            f"{what} of each condition, mean over the networks, predicted without its degradation and "
             f"without its images; errors in {measure.unit}. Rivals of the family network output run the networks that "
             "are judged. The letters say all that is read beside the judged images, for the score and for the map to "
             f"{measure.name}."
         )
-        sections.append(html.Section(f"{_capital(measure)} predicted", [html.Text(words), html.Text(text, fixed=True)]))
+        sections.append(html.Section(f"{what} predicted", [html.Text(words), html.Text(text, fixed=True)]))
     if found.gains:
         text = tables.gains_table(found.gains, found.like_these.gains, level=level)
         words = (

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from causal_iqa import alignment, pipeline
+from causal_iqa import _codec, alignment, pipeline
 from causal_iqa.analysis import networks, parts, predictions
 
 if TYPE_CHECKING:
@@ -91,11 +91,11 @@ def notes(found: "Findings") -> list[str]:
     of_all = {metric: by[pipeline.ALL_NETWORKS] for metric, by in found.alignments.items()}
     reasons: dict[str, list[str]] = {}
     for metric, aligned in of_all.items():
-        if metric in found.scores and np.isfinite(aligned.between.rho) and aligned.reliability.reason:
+        if metric in found.scores and np.isfinite(aligned.between.value) and aligned.reliability.reason:
             reasons.setdefault(f"between is not corrected: {aligned.reliability.reason}", []).append(metric)
         for number in ("between", "within", "pooled"):
             interval = getattr(aligned, number)
-            if np.isfinite(interval.rho) and not np.isfinite(interval.low):
+            if np.isfinite(interval.value) and not np.isfinite(interval.low):
                 reasons.setdefault(f"{number} has no interval: {_too_few(found)}", []).append(metric)
     for number in alignment.NUMBERS:
         lacking = [
@@ -164,8 +164,7 @@ def _metric(found: "Findings", metric: str) -> dict[str, Any]:
 
 
 def _compared(one: alignment.Comparison) -> dict[str, float | None]:
-    values = {**one.difference._asdict(), "p_normal": one.p_normal, "p_holm": one.p_adjusted}
-    return {name: _number(value) for name, value in values.items()}
+    return {**_codec.encode(one.difference), "p_normal": _number(one.p_normal), "p_holm": _number(one.p_adjusted)}
 
 
 def _number(value: Any) -> float | None:

@@ -4,13 +4,15 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from causal_iqa.alignment import NUMBERS, Alignment, Difference, Gains, Interval
+from causal_iqa.alignment import NUMBERS, Alignment, Gains
+from causal_iqa.causal import Estimate
+from causal_iqa.report import format
 
 _WIDTH = 120
 _COLUMN = 19
 _FAMILY = 14
 # Cells of gains: the gain with one interval, and a second one.
-_GAIN, _SECOND = 22, 13
+_YARDSTICK, _GAIN, _SECOND = 29, 22, 13
 # From the hardest yardstick to the easiest.
 HEADLINE = ("best_conventional", "mean_full_reference", "mean_absolute_conventional", "mean_conventional")
 # What a gain is of: between only where image noise is out of it.
@@ -64,15 +66,20 @@ def alignment_table(rows: Iterable[Row], *, level: float = 0.95) -> str:
     rows = sort_rows(rows)
     name_width = _WIDTH - _FAMILY - len(NUMBERS) * _COLUMN - 2
     name_width = min(name_width, max([6, *(len(row.metric) for row in rows)]))
-    head = f"{'metric':<{name_width}}  {'family':<{_FAMILY}}" + "".join(
-        f"  {f'{name} [{100 * level:g} %]':<{_COLUMN - 2}}" for name in NUMBERS
-    )
-    lines = [head.rstrip(), "-" * (name_width + 2 + _FAMILY + len(NUMBERS) * _COLUMN)]
-    for row in rows:
-        family = row.family.replace("_", " ")
-        cells = "".join(_cell(getattr(row.alignment, number)) for number in NUMBERS)
-        lines.append(f"{cut(row.metric, name_width):<{name_width}}  {cut(family, _FAMILY):<{_FAMILY}}{cells}".rstrip())
-    return "\n".join(lines) + "\n"
+    columns = [
+        format.Column("metric", name_width),
+        format.Column("family", _FAMILY),
+        *(format.Column(f"{name} [{format.level(level)}]", _COLUMN - 2) for name in NUMBERS),
+    ]
+    cells = [
+        [
+            format.cut(row.metric, name_width),
+            format.cut(format.words(row.family), _FAMILY),
+            *(_bare(getattr(row.alignment, number)) for number in NUMBERS),
+        ]
+        for row in rows
+    ]
+    return format.Table(columns, cells).text()
 
 
 def gains_table(
@@ -94,61 +101,42 @@ def gains_table(
       A block of lines per metric, a line per yardstick; for the best, which metric it is in each number.
     """
     width = _GAIN + _SECOND
-    head = f"{'gain over':<29}" + "".join(f"  {f'{name} [{100 * level:g} %]':<{width}}" for name in GAINED)
-    lines = [head.rstrip(), "-" * (29 + 3 * (width + 2))]
+    heads = (f"{name} [{format.level(level)}]" for name in GAINED)
+    columns = [format.Column("gain over", _YARDSTICK), *(format.Column(head, width) for head in heads)]
+    rows = []
     for metric, by_yardstick in found.items():
-        lines.append(metric)
+        rows.append([metric])
         for yardstick in by_yardstick if yardsticks is None else yardsticks:
             if yardstick not in by_yardstick:
                 continue
             gain, second = by_yardstick[yardstick], like_these.get(metric, {}).get(yardstick)
             cells = []
             for number in GAINED:
-                other = "" if second is None else _bounds(getattr(second.differences, number))
-                cells.append(f"  {_gain(getattr(gain.differences, number)):<{_GAIN}}{other:<{_SECOND}}")
-            lines.append(f"  {yardstick.replace('_', ' '):<27}{''.join(cells)}".rstrip())
+                other = "" if second is None else _bounds(getattr(second.differences, number).estimate)
+                first = _bare(getattr(gain.differences, number).estimate)
+                cells.append(f"{first.strip() if first.endswith(format.UNKNOWN) else first:<{_GAIN}}{other}")
+            rows.append([f"  {format.words(yardstick)}", *cells])
             if gain.best:
-                names = (cut(gain.best.get(number, "-"), width) for number in GAINED)
-                lines.append((" " * 29 + "".join(f"  {name:<{width}}" for name in names)).rstrip())
-    return "\n".join(lines) + "\n"
+                names = (format.cut(gain.best.get(number, format.UNKNOWN), width) for number in GAINED)
+                rows.append(["", *names])
+    return format.Table(columns, rows).text()
 
 
 def sort_rows(rows: Iterable[Row]) -> list[Row]:
     """Returns rows by falling between rho, undefined last, equal ones by name."""
 
     def order(row: Row) -> tuple[bool, float, str]:
-        rho = row.alignment.between.rho
+        rho = row.alignment.between.value
         return math.isnan(rho), 0.0 if math.isnan(rho) else -rho, row.metric
 
     return sorted(rows, key=order)
 
 
-def _number(value: float) -> str:
-    """Two digits without the leading zero: .91, -.08, 1.00."""
-    text = f"{value:.2f}"
-    return text.replace("-0.00", "0.00").replace("0.", ".", 1) if abs(value) < 0.995 else text
+def _bare(one: Estimate) -> str:
+    """The number in four signs, so that numbers stand below one another."""
+    number = f"{format.number(one.value, format.BARE):>4}"
+    return f"{number} {_bounds(one)}" if math.isfinite(one.value) else number
 
 
-def _cell(interval: Interval) -> str:
-    if math.isnan(interval.rho):
-        return f"  {'-':>4}" + " " * (_COLUMN - 6)
-    bounds = "" if math.isnan(interval.low) else f"[{_number(interval.low)}, {_number(interval.high)}]"
-    return f"  {_number(interval.rho):>4} {bounds:<{_COLUMN - 7}}"
-
-
-def _gain(difference: Difference) -> str:
-    if math.isnan(difference.difference):
-        return "-"
-    return f"{_number(difference.difference):>4} {_bounds(difference)}"
-
-
-def _bounds(difference: Difference) -> str:
-    return "" if math.isnan(difference.low) else f"[{_number(difference.low)}, {_number(difference.high)}]"
-
-
-def cut(text: str, width: int) -> str:
-    """Shortens a name to `width` characters by leaving out its middle."""
-    if len(text) <= width:
-        return text
-    head = (width - 2) // 2
-    return f"{text[:head]}..{text[len(text) - (width - 2 - head) :]}"
+def _bounds(one: Estimate) -> str:
+    return format.bounds(one.low, one.high, format.BARE)

@@ -76,7 +76,7 @@ def test_paired_tests_and_comparisons_are_of_the_corrected_number(key):
         found = alignment.bootstrap(jax.random.fold_in(key, i), tables, {"net": m}, num_resamples=99)
         first, second = (found[name]["net"] for name in "ab")
         difference = alignment.paired_difference(first, second)
-        assert difference.between.difference == first.between[0] - second.between[0] > 0
+        assert difference.between.estimate.value == first.between[0] - second.between[0] > 0
         assert difference.between.p_value == difference.corrected.p_value
         compared = {one.number: one for one in alignment.compare({"a": first, "b": second})}
         p_values.append((difference.between.p_value, compared["between"].p_normal))
@@ -90,9 +90,9 @@ def test_the_interval_holds_the_number_even_near_one(key):
     score, ease, _ = _population(7, share=0.999)
     (q,), m = _draw(rng, score, ease, (2.0,), images=60)
     found = alignment.align(key, {"q": {"net": q}}, {"net": m}, num_resamples=99)["q"]["net"]
-    assert -1 <= found.corrected.low <= found.corrected.rho <= found.corrected.high <= 1
-    assert found.between.low <= found.between.rho <= found.between.high
-    assert found.corrected.rho > found.between.rho
+    assert -1 <= found.corrected.low <= found.corrected.value <= found.corrected.high <= 1
+    assert found.between.low <= found.between.value <= found.between.high
+    assert found.corrected.value > found.between.value
     assert 0.5 < found.reliability.score < 1 and found.reliability.reason == ""
 
 
@@ -129,7 +129,7 @@ def test_few_images_give_no_interval_and_no_p_value(key):
         tables = {"q": {"net": q}, "other": {"net": other}}
         found = alignment.bootstrap(key, tables, {"net": m}, num_resamples=20)
         aligned = alignment.summarise(found["q"]["net"])
-        assert np.isfinite(aligned.between.rho)
+        assert np.isfinite(aligned.between.value)
         bounds = [getattr(aligned, number)[1:] for number in alignment.NUMBERS]
         assert np.isnan(bounds).all()
         compared = alignment.compare({name: by["net"] for name, by in found.items()})

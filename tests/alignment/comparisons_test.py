@@ -85,7 +85,7 @@ def test_gains_over_mean_and_best():
     families |= dict.fromkeys(("entropy", "blur", "broken"), "no_reference")
     found = alignment.gains(resamples, families, "ours")
     assert set(found) == set(alignment.YARDSTICKS)
-    value = {name: gain.differences.pooled.difference for name, gain in found.items()}
+    value = {name: gain.differences.pooled.estimate.value for name, gain in found.items()}
     assert value == pytest.approx(
         {
             "mean_no_reference": 0.9,
@@ -104,9 +104,9 @@ def test_gains_over_mean_and_best():
     best = np.maximum(resamples["entropy"].within, resamples["blur"].within)
     drawn = (resamples["ours"].within - best)[1:]
     low, high = np.quantile(drawn, [0.025, 0.975])
-    interval = found["best_no_reference"].differences.within
+    interval = found["best_no_reference"].differences.within.estimate
     assert (interval.low, interval.high) == pytest.approx((min(low, 1.6 - high), max(high, 1.6 - low)))
-    assert interval.low <= interval.difference <= interval.high
+    assert interval.low <= interval.value <= interval.high
     json.dumps(found["mean_conventional"].as_dict(), allow_nan=False)
     # A metric is no yardstick of itself, and a family without metrics none at all.
     assert set(alignment.gains({n: resamples[n] for n in ("ssim", "psnr")}, families, "ssim")) == {
@@ -122,13 +122,13 @@ def test_the_order_of_yardsticks_is_from_the_hardest_to_the_easiest(key):
         resamples, dict(zip(rho, ("label_free", "full_reference", "no_reference"), strict=True)), "ours"
     )
     order = [name for name in found if name.endswith("conventional")]
-    gained = [found[name].differences.corrected.difference for name in order]
+    gained = [found[name].differences.corrected.estimate.value for name in order]
     assert order == ["best_conventional", "mean_absolute_conventional", "mean_conventional"]
     assert gained == pytest.approx([0.6, 0.5, 1.0])
 
 
 def _aligned(between, within, pooled):
-    return alignment.Alignment(*(alignment.Interval(x, x - 0.1, x + 0.1) for x in (between, within, pooled)))
+    return alignment.Alignment(*(alignment.Estimate(x, x - 0.1, x + 0.1) for x in (between, within, pooled)))
 
 
 def test_signs_that_contradict_are_found():

@@ -66,7 +66,7 @@ def test_the_number_stays_and_the_interval_widens(key):
     fixed, like_these = (alignment.summarise(one["q"]["net"]) for one in (images, both))
     for number in alignment.NUMBERS:
         a, b = getattr(fixed, number), getattr(like_these, number)
-        assert a.rho == b.rho and b.low <= b.rho <= b.high
+        assert a.value == b.value and b.low <= b.value <= b.high
         assert b.high - b.low > a.high - a.low
     assert like_these.between.high - like_these.between.low > 2 * (fixed.between.high - fixed.between.low)
     # Near 1 resamples are skewed: the standard error is that of the difference on Fisher's scale.
@@ -101,6 +101,6 @@ def test_few_degradations_have_no_such_interval(key):
     q, m, names = _study(np.random.default_rng(3), 4, 40)
     _, both = _resampled(key, q, m, names)
     aligned = alignment.summarise(both["q"]["net"])
-    assert np.isfinite(aligned.between.rho) and np.isnan(aligned.between.low)
+    assert np.isfinite(aligned.between.value) and np.isnan(aligned.between.low)
     with pytest.raises(ValueError, match="degradations"):
         _resampled(key, q, m, names[1:])

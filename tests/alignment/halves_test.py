@@ -26,7 +26,7 @@ def test_the_interval_of_a_mean_has_its_standard_error(key):
     found = alignment.half_sample_interval(np.tanh(x.mean()), np.tanh(x[halves].mean(axis=1)))
     reach = (np.arctanh(found.high) - np.arctanh(found.low)) / 2
     assert reach == pytest.approx(stats.norm.ppf(0.975) * x.std() / 20, rel=0.05)
-    assert found.rho == pytest.approx(np.tanh(x.mean()))
+    assert found.value == pytest.approx(np.tanh(x.mean()))
 
 
 def _between(seed):
@@ -45,7 +45,7 @@ def test_the_interval_of_between_is_as_wide_as_fresh_samples_vary(key):
         q, m = _between(1000 + seed)
         halves = alignment.half_samples(jax.random.fold_in(key, seed), 80, 15)
         found = alignment.half_sample_interval(rho(q, m), np.array([rho(q[:, h], m[:, h]) for h in halves]), level=0.9)
-        assert found.low <= found.rho <= found.high
+        assert found.low <= found.value <= found.high
         reaches.append((np.arctanh(found.high) - np.arctanh(found.low)) / 2)
     assert np.mean(reaches) / stats.t.ppf(0.95, 15) == pytest.approx(fresh, rel=0.2)
 

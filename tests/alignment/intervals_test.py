@@ -44,11 +44,11 @@ def test_intervals_hold_the_quantiles_and_their_reflection(key):
         reflected = np.tanh(2 * np.arctanh(values[0]) - np.arctanh(quantiles))
         both = [*quantiles, *reflected]
         assert interval == pytest.approx((values[0], min(both), max(both)), abs=1e-9)
-        assert interval.low < interval.rho < interval.high
+        assert interval.low < interval.value < interval.high
     # Three conditions say nothing about order in general.
-    assert np.isfinite(found.between.rho) and np.isnan(found.between.low) and np.isnan(found.corrected.rho)
+    assert np.isfinite(found.between.value) and np.isnan(found.between.low) and np.isnan(found.corrected.value)
     assert "3 conditions" in found.reliability.reason
-    assert found.pooled.rho == pytest.approx(stats.spearmanr(q.ravel(), m.ravel()).statistic, abs=1e-6)
+    assert found.pooled.value == pytest.approx(stats.spearmanr(q.ravel(), m.ravel()).statistic, abs=1e-6)
 
 
 def test_intervals_hold_a_between_correlation_that_resamples_attenuate(key):
@@ -59,7 +59,7 @@ def test_intervals_hold_a_between_correlation_that_resamples_attenuate(key):
     found = alignment.bootstrap(key, {"q": {"m": q}}, {"m": m}, num_resamples=199)["q"]["m"].between
     assert found[0] > np.quantile(found[1:], 0.975)
     interval = alignment.align(key, {"q": {"m": q}}, {"m": m}, num_resamples=199)["q"]["m"].between
-    assert interval.low < interval.rho < interval.high
+    assert interval.low < interval.value < interval.high
 
 
 def test_undefined_becomes_none(key):
@@ -79,15 +79,15 @@ def test_paired_difference_finds_the_better_metric(key):
     )
     a, b = found["a"]["m"], found["b"]["m"]
     forward, backward = alignment.paired_difference(a, b), alignment.paired_difference(b, a)
-    assert forward.pooled.difference == a.pooled[0] - b.pooled[0] > 0
-    assert 0 < forward.pooled.low < forward.pooled.difference < forward.pooled.high
+    assert forward.pooled.estimate.value == a.pooled[0] - b.pooled[0] > 0
+    assert 0 < forward.pooled.estimate.low < forward.pooled.estimate.value < forward.pooled.estimate.high
     assert forward.pooled.p_value == pytest.approx(2 / 200)
-    assert backward.pooled == pytest.approx(
-        (-forward.pooled.difference, -forward.pooled.high, -forward.pooled.low, forward.pooled.p_value)
-    )
+    value, low, high = forward.pooled.estimate
+    assert backward.pooled.estimate == pytest.approx((-value, -high, -low))
+    assert backward.pooled.p_value == forward.pooled.p_value
     assert forward.between.p_value == forward.corrected.p_value or math.isnan(forward.corrected.p_value)
     same = alignment.paired_difference(a, a)
-    assert same.within == (0.0, 0.0, 0.0, 1.0)
+    assert same.within == ((0.0, 0.0, 0.0), 1.0)
 
 
 def test_paired_p_values_hold_their_level(key):
@@ -119,6 +119,6 @@ def test_refuses_what_it_cannot_use(key):
 def test_two_images_give_numbers_or_nothing():
     q, m = np.array([[1.0, 2.0], [4.0, 3.0]]), np.array([[0.0, 1.0], [0.0, 1.0]])
     found = alignment.align(jax.random.key(1), {"q": {"m": q}}, {"m": m}, num_resamples=20)["q"]["m"]
-    assert found.within.rho == 0.0
-    assert math.isnan(found.between.rho)
+    assert found.within.value == 0.0
+    assert math.isnan(found.between.value)
     assert math.isnan(found.between.low)

@@ -122,7 +122,7 @@ def test_a_resample_repeats_its_images(key):
         areas.append(np.arctanh(2 * _auroc(a[np.isfinite(a)], b[np.isfinite(a)]) - 1))
     for interval, drawn in ((found.kendall_pooled, taus), (found.auroc_pooled, areas)):
         area = interval is found.auroc_pooled
-        z = np.arctanh(2 * interval.rho - 1 if area else interval.rho)
+        z = np.arctanh(2 * interval.value - 1 if area else interval.value)
         bounds = np.tanh(z + stats.norm.ppf(0.975) * np.std(drawn, ddof=1) * np.array([-1, 1]))
         assert (interval.low, interval.high) == pytest.approx(tuple((1 + bounds) / 2 if area else bounds), abs=1e-6)
     # Here every score has a bin of its own, so the standard errors are exact too.

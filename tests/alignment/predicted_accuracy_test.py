@@ -68,7 +68,7 @@ def test_a_held_out_prediction_is_that_of_a_map_without_its_degradation_and_imag
                 q[groups != groups[c]][:, folds != fold], m[groups != groups[c]][:, folds != fold]
             )
             expected += alignment.predict_accuracy(fitted, q[c : c + 1, folds == fold])[0] * (folds == fold).mean()
-        assert found.predicted[c] == pytest.approx(expected, abs=1e-9)
+        assert found.predicted.value[c] == pytest.approx(expected, abs=1e-9)
     np.testing.assert_allclose(found.truth, m.mean(axis=1))
 
 
@@ -82,7 +82,7 @@ def test_neither_labels_of_a_degradation_nor_of_an_image_reach_their_own_predict
     after = alignment.held_out_accuracy(q, changed, _NAMES, folds)
     for field in ("predicted", "low", "high"):
         np.testing.assert_array_equal(getattr(after, field)[4:8], getattr(before, field)[4:8])
-    assert (after.predicted != before.predicted).sum() > 14
+    assert (after.predicted.value != before.predicted.value).sum() > 14
 
 
 def test_intervals_cover_degradations_that_were_never_seen():
@@ -91,8 +91,8 @@ def test_intervals_cover_degradations_that_were_never_seen():
     for _ in range(25):
         q, m = _study(rng, images=80, offset=0.5)
         found = alignment.held_out_accuracy(q, m, _NAMES, alignment.image_folds(80), level=0.8)
-        covered += list((found.low <= found.truth) & (found.truth <= found.high))
-        width += list(found.high - found.low)
+        covered += list((found.predicted.low <= found.truth) & (found.truth <= found.predicted.high))
+        width += list(found.predicted.high - found.predicted.low)
     # 25 studies of 8 degradations, whose 4 conditions err alike: standard error of the coverage .03.
     assert 0.7 < np.mean(covered) < 0.92
     assert 0.1 < np.mean(width) < 0.6
@@ -104,12 +104,12 @@ def test_clean_images_train_and_are_not_predicted():
     names, folds = [*_NAMES[:12], None], alignment.image_folds(60)
     clean_q, clean_m = q.max(axis=0, keepdims=True) + 5, np.ones((1, 60))
     found = alignment.held_out_accuracy(np.concatenate([q, clean_q]), np.concatenate([m, clean_m]), names, folds)
-    assert np.isnan(found.predicted[-1]) and np.isfinite(found.predicted[:-1]).all()
+    assert np.isnan(found.predicted.value[-1]) and np.isfinite(found.predicted.value[:-1]).all()
     without = alignment.held_out_accuracy(q, m, names[:-1], folds)
-    assert (found.predicted[:-1] != without.predicted).any()
+    assert (found.predicted.value[:-1] != without.predicted.value).any()
     missing = np.concatenate([q, np.full((1, 60), np.nan)])
     same = alignment.held_out_accuracy(missing, np.concatenate([m, clean_m]), names, folds)
-    np.testing.assert_allclose(same.predicted[:-1], without.predicted)
+    np.testing.assert_allclose(same.predicted.value[:-1], without.predicted.value)
 
 
 def test_errors_are_their_formulas():
@@ -117,18 +117,20 @@ def test_errors_are_their_formulas():
     predicted = truth + np.array([0.1, -0.1, 0.02, np.nan, 0.3])
     groups = ["a", "a", "b", "b", None]
     found = alignment.accuracy_errors(predicted, truth, groups, low=predicted - 0.05, high=predicted + 0.05)
-    assert found.mean_absolute == pytest.approx(0.22 / 3)
+    assert found.mean_absolute.value == pytest.approx(0.22 / 3)
     assert found.bias == pytest.approx(0.02 / 3)
     assert (found.worst, found.coverage, found.num_conditions) == (pytest.approx(0.1), pytest.approx(1 / 3), 3)
     # Two degradations say nothing of others.
-    assert np.isnan(found.low) and np.isnan(found.high)
+    assert np.isnan(found.mean_absolute.low) and np.isnan(found.mean_absolute.high)
     errors = np.array([0.1, 0.12, 0.1, 0.2, 0.1, 0.4])
     more = alignment.accuracy_errors(np.full(6, 0.5), 0.5 + errors, list("abcdef"), level=0.9)
     logs = np.log([np.delete(errors, i).mean() for i in range(6)])
     reach = stats.t.ppf(0.95, 5) * np.sqrt(5 / 6 * np.square(logs - logs.mean()).sum())
-    assert (more.low, more.high) == pytest.approx(tuple(errors.mean() * np.exp([-reach, reach])))
+    assert (more.mean_absolute.low, more.mean_absolute.high) == pytest.approx(
+        tuple(errors.mean() * np.exp([-reach, reach]))
+    )
     one = alignment.accuracy_errors(np.full(6, 0.5), 0.5 + np.array([0, 0, 0, 0, 0, 0.3]), list("abcdef"))
-    assert np.isnan(one.low) and one.mean_absolute == pytest.approx(0.05)
+    assert np.isnan(one.mean_absolute.low) and one.mean_absolute.value == pytest.approx(0.05)
     assert np.isnan(alignment.accuracy_errors(predicted, truth, groups).coverage)
     nothing = alignment.accuracy_errors(np.full(5, np.nan), truth, groups)
     assert json.dumps(nothing.as_dict(), allow_nan=False) and nothing.num_conditions == 0
@@ -139,8 +141,8 @@ def test_undefined_conditions_have_no_prediction():
     q, m = _study(rng, images=40, names=_NAMES[:12])
     q[2] = np.nan
     found = alignment.held_out_accuracy(q, m, _NAMES[:12], alignment.image_folds(40))
-    assert np.isnan(found.predicted[2]) and np.isnan(found.low[2])
-    assert np.isfinite(np.delete(found.predicted, 2)).all()
+    assert np.isnan(found.predicted.value[2]) and np.isnan(found.predicted.low[2])
+    assert np.isfinite(np.delete(found.predicted.value, 2)).all()
     fitted = alignment.fit_accuracy_map(q, m)
     assert np.isnan(alignment.predict_accuracy(fitted, q)[2])
 
@@ -152,12 +154,12 @@ def test_two_degradations_leave_something_to_learn_from_or_nothing():
     names, folds = [*_NAMES[:8], None], alignment.image_folds(40)
     clean_m = np.concatenate([m, np.ones((1, 40))])
     found = alignment.held_out_accuracy(np.concatenate([q, np.full((1, 40), np.nan)]), clean_m, names, folds)
-    assert np.isfinite(found.predicted[:-1]).all()
-    assert np.isnan(found.low).all() and np.isnan(found.high).all()
+    assert np.isfinite(found.predicted.value[:-1]).all()
+    assert np.isnan(found.predicted.low).all() and np.isnan(found.predicted.high).all()
     # One degradation alone has a score: the other's map has only the clean images, or nothing.
     alone = np.where(np.arange(9)[:, None] < 4, np.concatenate([q, q[:1]]), np.nan)
     found = alignment.held_out_accuracy(alone, clean_m, names, folds)
-    assert np.isnan(found.predicted).all()
+    assert np.isnan(found.predicted.value).all()
 
 
 def test_truth_is_the_mean_over_all_images_with_known_performance():

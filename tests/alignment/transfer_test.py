@@ -22,14 +22,15 @@ def test_the_map_of_one_dataset_predicts_another_of_the_same_law():
     target_q, target_m, truth = _dataset(1)
     folds = alignment.image_folds(400)
     found = alignment.transferred_accuracy(q, m, [*_GROUPS, None], folds, target_q[:-1], target_m[:-1], level=0.9)
-    assert np.abs(found.predicted - truth[:-1]).mean() < 0.02
+    assert np.abs(found.predicted.value - truth[:-1]).mean() < 0.02
     np.testing.assert_allclose(found.truth, target_m[:-1].mean(axis=1))
-    assert ((found.low <= found.truth) & (found.truth <= found.high)).mean() > 0.75
+    assert ((found.predicted.low <= found.truth) & (found.truth <= found.predicted.high)).mean() > 0.75
     # The half width is a quantile of what is missed when a degradation of the first dataset is left out.
     held = alignment.held_out_accuracy(q, m, [*_GROUPS, None], folds)
-    errors = np.sort(np.abs(held.predicted - held.truth)[:-1])
-    inner = (found.low > 0) & (found.high < 1)
-    np.testing.assert_allclose((found.high - found.low)[inner] / 2, errors[int(np.ceil(41 * 0.9)) - 1])
+    errors = np.sort(np.abs(held.predicted.value - held.truth)[:-1])
+    _, low, high = found.predicted
+    inner = (low > 0) & (high < 1)
+    np.testing.assert_allclose((high - low)[inner] / 2, errors[int(np.ceil(41 * 0.9)) - 1])
 
 
 def test_scores_relative_to_clean_bridge_units_and_clean_accuracies():
@@ -40,7 +41,7 @@ def test_scores_relative_to_clean_bridge_units_and_clean_accuracies():
     relative = [alignment.relative_to_clean(values, values[-1]) for values in (q, target_q)]
     ratio = target_m[-1].mean() / m[-1].mean()
     found = alignment.transferred_accuracy(relative[0], m, *options, relative[1][:-1], target_m[:-1], scale=ratio)
-    assert np.abs(found.predicted - truth[:-1]).mean() < 0.03
+    assert np.abs(found.predicted.value - truth[:-1]).mean() < 0.03
     np.testing.assert_allclose(relative[0][-1].mean(), 0, atol=1e-12)
     np.testing.assert_allclose(relative[0][-1].std(), 1)
 
@@ -52,7 +53,7 @@ def test_undefined_scores_and_unfit_input():
     hidden = np.where(np.arange(41)[:, None] == 3, np.nan, q)
     folds = alignment.image_folds(20)
     found = alignment.transferred_accuracy(q, m, [*_GROUPS, None], folds, hidden, m)
-    assert np.isnan(found.predicted[3]) and np.isfinite(np.delete(found.predicted, 3)).all()
+    assert np.isnan(found.predicted.value[3]) and np.isfinite(np.delete(found.predicted.value, 3)).all()
     with pytest.raises(ValueError, match="scale"):
         alignment.transferred_accuracy(q, m, [*_GROUPS, None], folds, q, m, scale=0.0)
     with pytest.raises(ValueError, match="target_q"):

@@ -15,11 +15,11 @@ def test_effect_is_the_paired_difference_of_means(key):
     values = scene + shift + 0.1 * rng.normal(size=(3, 80))
     found = causal.average_effects(key, values, scene, num_resamples=500)
     change = values - scene
-    np.testing.assert_allclose(found.effect, change.mean(axis=1))
+    np.testing.assert_allclose(found.value, change.mean(axis=1))
     # The interval of a mean is near +- 1.96 standard errors of the paired change, not of the scenes' spread.
     error = 1.96 * change.std(axis=1) / np.sqrt(80)
-    np.testing.assert_allclose(found.high - found.effect, error, rtol=0.25)
-    np.testing.assert_allclose(found.effect - found.low, error, rtol=0.25)
+    np.testing.assert_allclose(found.high - found.value, error, rtol=0.25)
+    np.testing.assert_allclose(found.value - found.low, error, rtol=0.25)
 
 
 def test_intervals_are_those_of_resampled_images(key):
@@ -36,8 +36,8 @@ def test_intervals_are_those_of_resampled_images(key):
 def test_undefined_images_are_left_out_and_undefined_conditions_are_nan(key):
     values = np.array([[1.0, 2.0, np.inf], [np.nan] * 3])
     found = causal.average_effects(key, values, np.array([0.0, np.nan, 1.0]), num_resamples=5)
-    assert found.effect[0] == 1.0
-    assert np.isnan([found.effect[1], found.low[1], found.high[1]]).all()
+    assert found.value[0] == 1.0
+    assert np.isnan([found.value[1], found.low[1], found.high[1]]).all()
 
 
 def test_dose_response_sorts_and_correlates():
@@ -67,7 +67,7 @@ def _judged(family, sign, rho=0.5):
     clean = rng.normal(size=60)
     values = clean - sign * np.array(severities)[:, None] + 0.3 * rng.normal(size=(6, 60))
     graph = causal.FAMILIES[family] if isinstance(family, str) else family
-    rho = alignment.Alignment(*(alignment.Interval(rho, rho - 0.1, rho + 0.1) for _ in range(3)))
+    rho = alignment.Alignment(*(alignment.Estimate(rho, rho - 0.1, rho + 0.1) for _ in range(3)))
     effects = causal.average_effects(jax.random.key(0), values, clean, num_resamples=50)
     return causal.judge(graph, effects, causal.falls_by_degradation(values, names, severities), rho, num_images=60)
 
@@ -103,8 +103,8 @@ def test_prior_and_free_standing_come_from_the_graph():
 
 
 def test_undefined_numbers_show_nothing():
-    nothing = alignment.Alignment(*[alignment.Interval(np.nan, np.nan, np.nan)] * 3)
-    effects = causal.Effect(*np.full((3, 2), np.nan))
+    nothing = alignment.Alignment(*[alignment.Estimate(np.nan, np.nan, np.nan)] * 3)
+    effects = causal.Estimate(*np.full((3, 2), np.nan))
     verdicts = causal.judge(causal.FAMILIES["no_reference"], effects, {}, nothing, num_images=9)
     assert [verdicts.sensitive.answer, verdicts.aligned.answer] == ["not shown", "not shown"]
     assert verdicts.sensitive.in_words(9) == "not shown with 9 images"
@@ -115,7 +115,7 @@ def test_tests_of_dependence_must_reject_where_they_are_given():
     values = rng.normal(size=60) - np.arange(1, 4)[:, None] + 0.3 * rng.normal(size=(3, 60))
     effects = causal.average_effects(jax.random.key(0), values, values[0] + 1, num_resamples=50)
     falls = causal.falls_by_degradation(values, ["fog"] * 3, [1, 2, 3])
-    rho = alignment.Alignment(*[alignment.Interval(0.5, 0.4, 0.6)] * 3)
+    rho = alignment.Alignment(*[alignment.Estimate(0.5, 0.4, 0.6)] * 3)
 
     def judged(**evidence):
         graph, given = causal.FAMILIES["no_reference"], causal.Evidence(**evidence)

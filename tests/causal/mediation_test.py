@@ -171,7 +171,7 @@ def test_too_few_points_have_no_correlation_and_too_few_images_no_interval(key):
     assert np.isfinite(one.area.value)
     assert np.isnan([one.area.low, one.area.high]).all()
     effect = causal.average_effects(key, scores[:, :1], scores[0, :1], num_resamples=20)
-    assert np.isfinite(effect.effect).all() and np.isnan(effect.low).all()
+    assert np.isfinite(effect.value).all() and np.isnan(effect.low).all()
 
 
 def test_trend_is_pages_test():

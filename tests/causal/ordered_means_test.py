@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from causal_iqa import causal
-from causal_iqa.causal import estimates
+from causal_iqa.causal import resamples
 
 
 def _rejected(draw, n=100, times=120):
@@ -81,7 +81,7 @@ def test_without_skewness_it_is_the_paired_t_test():
 def test_sure_is_never_surer_than_flipped_signs():
     values = np.linspace(0, 1, 10) - np.array([[0.0], [1.0], [2.0]])
     assert causal.step_falls(values, [0, 1, 2]).p_value == 2.0**-10
-    few = causal.step_falls(values[:, : estimates.LEAST_IMAGES - 1], [0, 1, 2])
+    few = causal.step_falls(values[:, : resamples.LEAST_IMAGES - 1], [0, 1, 2])
     assert np.isnan([few.p_value, few.smallest.value]).all()
     assert causal.step_falls(values[[0, 0]], [0, 1]).p_value == 1
 

@@ -59,9 +59,10 @@ def test_jackknife_variances_are_those_of_removal():
         removed = compiled(jax.vmap(estimate))
         without = np.asarray(removed(*(np.stack([G[np.ix_(r, r)] for r in rests]) for G in (K, L))), np.float64)
         variance = (n - 1) ** 2 / n * np.var(without, ddof=1)
-        np.testing.assert_allclose(result.estimate, estimate(K, L), rtol=1e-5)
+        np.testing.assert_allclose(result.estimate.value, estimate(K, L), rtol=1e-5)
         np.testing.assert_allclose(result.variance, variance, rtol=1e-3)
-        np.testing.assert_allclose(result.upper - result.lower, 2 * 1.6448536 * np.sqrt(variance), rtol=1e-3)
+        width = result.estimate.high - result.estimate.low
+        np.testing.assert_allclose(width, 2 * 1.6448536 * np.sqrt(variance), rtol=1e-3)
         with pytest.raises(ValueError, match=r"level: expected a number in \(0, 1\), got 95"):
             interval(K, L, level=95)
 
@@ -76,19 +77,19 @@ def test_jackknife_intervals_cover_the_measure_of_the_distribution():
         jax.random.split(jax.random.key(3), 600)
     )
     # The unbiased estimates' means over all draws are the truth, to a tenth of an interval's width.
-    truths = np.mean(hsic.estimate), np.mean(hsic.estimate) / np.sqrt(np.mean(within_x) * np.mean(within_y))
+    truths = np.mean(hsic.estimate.value), np.mean(hsic.estimate.value) / np.sqrt(np.mean(within_x) * np.mean(within_y))
     for result, truth in zip((hsic, cka), truths, strict=True):
-        coverage = float(np.mean((result.lower <= truth) & (truth <= result.upper)))
+        coverage = float(np.mean((result.estimate.low <= truth) & (truth <= result.estimate.high)))
         # Of .95 or a little more, less four standard errors of a share over the draws.
         assert 0.915 < coverage < 0.98
         # The jackknife errs upwards (Efron, Stein 1981), here by a sixth.
-        assert 0.85 < np.mean(result.variance) / np.var(result.estimate) < 1.5
+        assert 0.85 < np.mean(result.variance) / np.var(result.estimate.value) < 1.5
 
 
 def test_intervals_of_a_constant_are_undefined():
     K, _ = _grams(jax.random.key(4), 8)
-    assert np.isnan(dependence.cka_jackknife(K, np.ones((8, 8)), level=0.95).upper)
-    assert dependence.hsic_jackknife(K, np.ones((8, 8)), level=0.95).upper == 0.0
+    assert np.isnan(dependence.cka_jackknife(K, np.ones((8, 8)), level=0.95).estimate.high)
+    assert dependence.hsic_jackknife(K, np.ones((8, 8)), level=0.95).estimate.high == 0.0
     with pytest.raises(ValueError, match="at least 5 samples, got 4"):
         dependence.hsic_leave_one_out(K[:4, :4], K[:4, :4])
 

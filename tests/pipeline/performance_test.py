@@ -14,6 +14,7 @@ import pytest
 from causal_iqa import InputError, backbones, data, pipeline
 from causal_iqa.analysis import audit as auditing
 from causal_iqa.analysis import findings
+from causal_iqa.analysis.rows import image_rows
 from causal_iqa.degradations import Condition
 from causal_iqa.pipeline import performance
 from causal_iqa.report import audit as audit_report
@@ -134,12 +135,12 @@ def test_an_error_counts_less_the_larger_it_is(run):
     assert set(found.table.image_ids) <= {data.open_source("scenes").id(index) for index in range(30)}
     near = analysed.performance["near"]
     assert near.shape == (10, 24) and (near > -70).all() and (near < -30).all()
-    assert analysed.alignments["psnr"]["all"].between.rho > 0.5
+    assert analysed.alignments["psnr"]["all"].between.value > 0.5
     assert analysed.doses["performance"]["pixelate"].mean[0] > analysed.doses["performance"]["pixelate"].mean[1]
     predicted = analysed.predicted["psnr"]["near"]
     truth = predicted.held_out.truth
-    assert truth.min() < -30 and np.nanmin(predicted.held_out.low) < -30
-    assert predicted.errors.mean_absolute < np.ptp(truth)
+    assert truth.min() < -30 and np.nanmin(predicted.held_out.predicted.low) < -30
+    assert predicted.errors.mean_absolute.value < np.ptp(truth)
 
 
 def test_images_of_a_group_are_resampled_together(run):
@@ -182,11 +183,11 @@ def test_nothing_says_accuracy_or_correct(study, run):
     assert _said(visible) == []
     audited = auditing.audit(
         found,
-        findings.analyse_images(
-            found.config, findings.image_rows(found.config, found.columns, found.table, whole=False)
-        ),
+        findings.analyse_images(found.config, image_rows(found.config, found.columns, found.table, whole=False)),
     )
-    assert audited["effects"]["performance"]["pixelate/5"]["effect"] < -20
+    assert audited.effects["performance"]["pixelate/5"].value < -20
+    again = auditing.Audit.from_json(audited.to_json())
+    assert again.to_json() == audited.to_json() and again.observational.performance.truth[0] > -40
     audit_report.write(folder, audited, analysed)
     assert _said((folder / "audit.md").read_text()) == []
     assert _said((folder / "audit.json").read_text()) == []

@@ -33,7 +33,7 @@ def _tags(text):
 
 @pytest.mark.parametrize("name", _HOSTILE)
 def test_figures_draw_any_name(name):
-    numbers = alignment.Alignment(*[alignment.Interval(0.5, 0.4, 0.6)] * len(alignment.Alignment._fields))
+    numbers = alignment.Alignment(*[alignment.Estimate(0.5, 0.4, 0.6)] * len(alignment.Alignment._fields))
     drawn = figures.alignment_bars([tables.Row(name, "label_free", numbers)], title=name)
     assert figures.png(drawn).startswith(b"\x89PNG")
     dose = causal.dose_response(np.random.default_rng(0).normal(size=(2, 6)), ["fog", "fog"], [1.0, 2.0])

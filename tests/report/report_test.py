@@ -11,19 +11,19 @@ from matplotlib import _pylab_helpers, colors
 from PIL import Image
 
 from causal_iqa import causal, report
-from causal_iqa.alignment import Alignment, Interval
+from causal_iqa.alignment import Alignment, Estimate
 
-_NAN = Interval(np.nan, np.nan, np.nan)
+_NAN = Estimate(np.nan, np.nan, np.nan)
 
 
 def _row(name, rho, family="full_reference"):
-    interval = Interval(rho, rho - 0.05, min(1.0, rho + 0.05))
+    interval = Estimate(rho, rho - 0.05, min(1.0, rho + 0.05))
     return report.Row(name, family, Alignment(interval, interval, interval))
 
 
 _ROWS = [
     _row("psnr", 0.3),
-    report.Row("entropy", "no_reference", Alignment(_NAN, Interval(-0.001, -0.1, 0.1), _NAN)),
+    report.Row("entropy", "no_reference", Alignment(_NAN, Estimate(-0.001, -0.1, 0.1), _NAN)),
     _row("regularised_witness/cifar_resnet20/stage3/true_class_share", 0.999, "task_guided"),
     _row("total_variation", -0.9, "no_reference"),
 ]
@@ -59,7 +59,7 @@ def _scatter(**options):
 
 
 def test_scatter_has_a_point_per_defined_condition():
-    figure = _scatter(rho={"psnr": np.nan, "ssim": Interval(0.5, 0.4, 0.6)})
+    figure = _scatter(rho={"psnr": np.nan, "ssim": Estimate(0.5, 0.4, 0.6)})
     psnr, ssim = figure.axes
     points = {
         panel: sorted(tuple(p) for dots in panel.collections for p in dots.get_offsets().tolist())

@@ -1,5 +1,6 @@
 """A study's findings on a made-up table: rivals beside the metrics, predicted accuracy, gains, warnings, valid JSON."""
 
+import dataclasses
 import json
 import re
 
@@ -98,6 +99,15 @@ def found(config, columns):
     return findings.analyse(config, columns, _table())
 
 
+def test_findings_are_kept_whole_as_json(found):
+    values = json.loads(json.dumps(found.to_json(), allow_nan=False))
+    again = findings.Findings.from_json(values)
+    assert again.to_json() == values
+    np.testing.assert_array_equal(again.scores["psnr"]["all"], found.scores["psnr"]["all"])
+    assert again.gains["ours"]["best_conventional"].best == found.gains["ours"]["best_conventional"].best
+    assert again.comparisons == found.comparisons and again.like_these.alignments.keys() == found.alignments.keys()
+
+
 def test_rivals_stand_in_the_table_of_the_metrics(found):
     per_image = {"confidence", "negative_entropy", "margin", "energy", "agreement"}
     of_sets = {"atc_confidence", "atc_entropy", "cot", "cot_scaled", "fused_reference", "fused_reference@net"}
@@ -107,19 +117,19 @@ def test_rivals_stand_in_the_table_of_the_metrics(found):
     assert set(found.alignments) == {"ours", "psnr", "blur"} | per_image | of_sets | numbers | shares | whole
     for name in whole:
         aligned = found.alignments[name]["all"]
-        assert aligned.between.low <= aligned.between.rho <= aligned.between.high
-        assert np.isnan(aligned.within.rho) and np.isnan(aligned.pooled.rho)
+        assert aligned.between.low <= aligned.between.value <= aligned.between.high
+        assert np.isnan(aligned.within.value) and np.isnan(aligned.pooled.value)
     for name in per_image | of_sets | {"nuclear_norm", "leep"}:
         assert found.families[name] == "network_output"
         assert not found.desiderata[name].prior.holds if name in found.desiderata else name in numbers
     for name in of_sets | numbers:
         aligned = found.alignments[name]["all"]
-        assert np.isfinite(aligned.between.rho) and np.isnan(aligned.within.rho) and np.isnan(aligned.pooled.rho)
+        assert np.isfinite(aligned.between.value) and np.isnan(aligned.within.value) and np.isnan(aligned.pooled.value)
     for name in numbers:
         between = found.alignments[name]["all"].between
-        assert between.low < between.rho < between.high
+        assert between.low < between.value < between.high
     assert found.desiderata["ours"].prior.holds
-    assert found.alignments["confidence"]["one"].between.rho > 0.8
+    assert found.alignments["confidence"]["one"].between.value > 0.8
 
 
 def test_rivals_are_the_formulas_of_the_columns(config):
@@ -184,8 +194,11 @@ def test_accuracy_is_predicted_by_scores_and_by_rivals(found):
     for name in ("ours", "average_confidence"):
         one = found.predicted[name]["one"]
         np.testing.assert_allclose(one.held_out.truth, truth)
-        assert one.errors.mean_absolute == pytest.approx(np.abs(one.held_out.predicted - truth).mean())
-    assert found.predicted["ours"]["all"].errors.mean_absolute < found.predicted["blur"]["all"].errors.mean_absolute
+        assert one.errors.mean_absolute.value == pytest.approx(np.abs(one.held_out.predicted.value - truth).mean())
+    assert (
+        found.predicted["ours"]["all"].errors.mean_absolute.value
+        < found.predicted["blur"]["all"].errors.mean_absolute.value
+    )
     text = accuracy.accuracy_table(found.predicted, found.families)
     assert max(map(len, text.splitlines())) <= 110
     rows, legend = text.split("\n\n")
@@ -198,8 +211,8 @@ def test_accuracy_is_predicted_by_scores_and_by_rivals(found):
 
 def test_gains_and_comparisons(found):
     assert set(found.gains) == {"ours", "hsic_share_labels@net", "hsic_share_clean@net"}
-    pooled = found.gains["ours"]["best_conventional"].differences.pooled.difference
-    alone = {name: found.alignments[name]["all"].pooled.rho for name in ("ours", "psnr", "blur")}
+    pooled = found.gains["ours"]["best_conventional"].differences.pooled.estimate.value
+    alone = {name: found.alignments[name]["all"].pooled.value for name in ("ours", "psnr", "blur")}
     assert pooled == pytest.approx(alone["ours"] - max(alone["psnr"], alone["blur"]))
     assert {one.second for one in found.comparisons} == {"psnr"}
     text = tables.gains_table(found.gains, {})
@@ -253,7 +266,7 @@ def test_intervals_for_other_degradations_are_wider_and_for_the_same_numbers(fou
         fixed, moved = found.alignments[metric]["all"], found.like_these.alignments[metric]["all"]
         for number in ("within", "pooled"):
             a, b = getattr(fixed, number), getattr(moved, number)
-            assert a.rho == b.rho and b.high - b.low > 0.9 * (a.high - a.low)
+            assert a.value == b.value and b.high - b.low > 0.9 * (a.high - a.low)
     assert set(found.like_these.gains) == set(found.gains)
     assert [(one.first, one.number) for one in found.like_these.comparisons] == [
         (one.first, one.number) for one in found.comparisons
@@ -293,9 +306,9 @@ def test_two_degradations_and_few_images_lose_nothing_but_what_they_cannot_say(c
 def test_summary_is_json_and_the_page_shows_everything(config, found, tmp_path):
     table = _table()
     (tmp_path / "figures").mkdir()
-    up, down = alignment.Interval(0.4, 0.3, 0.5), alignment.Interval(-0.4, -0.5, -0.3)
+    up, down = alignment.Estimate(0.4, 0.3, 0.5), alignment.Estimate(-0.4, -0.5, -0.3)
     turned = {**found.alignments, "psnr": {**found.alignments["psnr"], "all": alignment.Alignment(up, down, up)}}
-    found = found._replace(alignments=turned)
+    found = dataclasses.replace(found, alignments=turned)
     text = study.write(tmp_path, config, table, found, {})
     assert "network output" in text
     assert text.count("warning: psnr: ") == 2 and "between 0.40 [0.30, 0.50] and within -0.40" in text

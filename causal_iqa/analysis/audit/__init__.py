@@ -1,7 +1,25 @@
 """An audit of a finished run: desiderata, tests of causal graphs, effects, estimates under confounding, mediation."""
 
-from causal_iqa.analysis.audit.assembly import SCHEMA, audit, read_graphs, verdicts
+from causal_iqa.analysis.audit.assembly import audit, read_graphs
 from causal_iqa.analysis.audit.data import AuditData, gather
+from causal_iqa.analysis.audit.records import (
+    SCHEMA,
+    Audit,
+    NotDone,
+    ObservationalStudy,
+    Transfer,
+)
 from causal_iqa.analysis.audit.sample import at_most
 
-__all__ = ["SCHEMA", "AuditData", "at_most", "audit", "gather", "read_graphs", "verdicts"]
+__all__ = [
+    "SCHEMA",
+    "Audit",
+    "AuditData",
+    "NotDone",
+    "ObservationalStudy",
+    "Transfer",
+    "at_most",
+    "audit",
+    "gather",
+    "read_graphs",
+]

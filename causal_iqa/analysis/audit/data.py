@@ -1,8 +1,9 @@
 """A finished run as the arrays that the parts of the audit read."""
 
+import math
 import re
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Mapping
+from typing import NamedTuple
 
 import numpy as np
 
@@ -91,17 +92,16 @@ def node_name(column: str) -> str:
     return re.sub(r"\W", "_", column)
 
 
-def number(value: Any) -> float | None:
-    """Returns a number for JSON, None where undefined."""
-    return float(value) if np.isfinite(value) else None
+def number(value: float | np.ndarray | np.number) -> float:
+    """Returns a number, NaN where it is not finite."""
+    return float(value) if np.isfinite(value) else math.nan
 
 
-def interval(estimate: causal.Estimate) -> dict[str, float | None]:
-    """Returns {"value", "low", "high"} for JSON."""
-    return {name: number(value) for name, value in estimate._asdict().items()}
+def interval(estimate: Iterable[float | np.ndarray]) -> causal.Estimate:
+    """Returns an estimate of finite numbers, NaN elsewhere, from value and bounds."""
+    return causal.Estimate(*map(number, estimate))
 
 
-def intervals(estimate: causal.Estimate, names: Sequence[str]) -> dict[str, dict[str, float | None]]:
-    """Returns name -> {"value", "low", "high"} of an estimate of arrays."""
-    rows = zip(names, *estimate, strict=True)
-    return {name: interval(causal.Estimate(*row)) for name, *row in rows}
+def each(estimates: Iterable[np.ndarray]) -> tuple[causal.Estimate, ...]:
+    """Returns the estimates that value and bounds [n] stand for."""
+    return tuple(interval(row) for row in zip(*estimates, strict=True))

@@ -1,12 +1,11 @@
 """The audit's view of doses: do score and performance fall together, and how much of the fall does the score carry?"""
 
-from typing import Any
-
 from causal_iqa import _keys, causal
-from causal_iqa.analysis.audit.data import AuditData, Progress, interval, intervals, number
+from causal_iqa.analysis.audit.data import AuditData, Progress, each, interval, number
+from causal_iqa.analysis.audit.records import MetricDoses, MetricMediation
 
 
-def dose_alignment(data: AuditData, *, progress: Progress | None = None) -> dict[str, Any]:
+def dose_alignment(data: AuditData, *, progress: Progress | None = None) -> dict[str, MetricDoses]:
     """Compares the dose-response curves of every metric with that of performance.
 
     Args:
@@ -14,12 +13,12 @@ def dose_alignment(data: AuditData, *, progress: Progress | None = None) -> dict
       progress: called with the metrics done and their number.
 
     Returns:
-      metric -> {"mean", "degradations": name ->} of {"correlation", "order", "area", "shape_area"}, JSON values.
+      metric -> how its curves go with those of performance.
     """
     key = _keys.named(data.config.seed, "audit, doses")
     found = {}
     for done, metric in enumerate(data.metrics, 1):
-        each, mean = causal.align_doses(
+        by_degradation, mean = causal.align_doses(
             key,
             data.outcomes[metric],
             data.outcomes[data.measure.key],
@@ -29,13 +28,13 @@ def dose_alignment(data: AuditData, *, progress: Progress | None = None) -> dict
             num_resamples=data.num_resamples,
             level=data.config.level,
         )
-        found[metric] = {"mean": _record(mean), "degradations": {name: _record(one) for name, one in each.items()}}
+        found[metric] = MetricDoses(mean, by_degradation)
         if progress is not None:
             progress(done, len(data.metrics))
     return found
 
 
-def mediation(data: AuditData, *, progress: Progress | None = None) -> dict[str, Any]:
+def mediation(data: AuditData, *, progress: Progress | None = None) -> dict[str, MetricMediation]:
     """Splits the effect of every condition on performance by what every metric carries.
 
     Args:
@@ -43,9 +42,7 @@ def mediation(data: AuditData, *, progress: Progress | None = None) -> dict[str,
       progress: called with the metrics done and their number.
 
     Returns:
-      metric -> {"base", "share", "share_reason", "surrogate_share", "surrogate_reason", "off_support", "mean": part ->,
-      "conditions": name -> part ->}, JSON values; the parts are "total", "indirect", "direct" and "predicted". A reason
-      says why a share is not to be read as one.
+      metric -> the split of the mean effect and of the effect of every condition.
     """
     key = _keys.named(data.config.seed, "audit, mediation")
     found = {}
@@ -60,21 +57,17 @@ def mediation(data: AuditData, *, progress: Progress | None = None) -> dict[str,
             num_resamples=data.num_resamples // 2,
             level=data.config.level,
         )
-        parts = {name: intervals(values, data.names) for name, values in one.conditions._asdict().items()}
-        found[metric] = {
-            "base": one.base,
-            "share": interval(one.share),
-            "share_reason": one.share_reason,
-            "surrogate_share": interval(one.surrogate_share),
-            "surrogate_reason": one.surrogate_reason,
-            "off_support": number(one.off_support),
-            "mean": {part: interval(value) for part, value in one.mean._asdict().items()},
-            "conditions": {name: {part: rows[name] for part, rows in parts.items()} for name in data.names},
-        }
+        splits = (causal.Split(*row) for row in zip(*map(each, one.conditions), strict=True))
+        found[metric] = MetricMediation(
+            base=one.base,
+            share=interval(one.share),
+            share_reason=one.share_reason,
+            surrogate_share=interval(one.surrogate_share),
+            surrogate_reason=one.surrogate_reason,
+            off_support=number(one.off_support),
+            mean=causal.Split(*map(interval, one.mean)),
+            conditions=dict(zip(data.names, splits, strict=True)),
+        )
         if progress is not None:
             progress(done, len(data.metrics))
     return found
-
-
-def _record(one: causal.DoseAlignment) -> dict[str, Any]:
-    return {name: interval(estimate) for name, estimate in one._asdict().items()}

@@ -1,16 +1,19 @@
 """The audit's tests of what graphs imply: families, their rivals, and graphs the user gives."""
 
 import math
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Hashable, Iterable, Mapping
+from typing import TypeVar
 
 import jax
 import numpy as np
 from scipy import stats
 
 from causal_iqa import _keys, alignment, causal
-from causal_iqa.analysis import findings
+from causal_iqa.analysis import effects
 from causal_iqa.analysis.audit.data import AuditData, Progress, node_name, number
+from causal_iqa.analysis.audit.records import GraphTest, GraphTests, GraphVerdict, TestedGraph
+
+K = TypeVar("K", bound=Hashable)
 
 ALPHA = 0.05
 # One row a condition is tested in strata, so there must be company.
@@ -25,7 +28,7 @@ _IRRELEVANT = causal.Independence("M", "Q", frozenset({"C"}))
 
 def graph_tests(
     data: AuditData, user_graphs: Mapping[str, causal.Graph], *, progress: Progress | None = None
-) -> dict[str, Any]:
+) -> GraphTests:
     """Tests every implication of every graph that the columns can test.
 
     Nodes with a column: C (degradation and severity), Y (label), M (mean performance), Q (each metric in turn);
@@ -38,11 +41,9 @@ def graph_tests(
       progress: called with the metrics done and their number.
 
     Returns:
-      {"design", "alpha", "graphs", "tests", "distinctions", "verdicts"}, JSON values. A test has "metric" (None where
-      no Q is in it), "x", "y", "given", "p_value", "holm", "benjamini_hochberg", "method", "num_rows", "reason" and
-      "verdict": kept, rejected (Holm) or not testable.
+      Every test, what tells the graphs apart, and what became of each graph.
     """
-    own = {family: findings.family_graph(data.config, family) for family in dict.fromkeys(data.families.values())}
+    own = {family: effects.family_graph(data.config, family) for family in dict.fromkeys(data.families.values())}
     graphs = {**own, **causal.ALTERNATIVES, **user_graphs}
     key = _keys.named(data.config.seed, "audit, graph tests")
     conditions, images = causal.one_row_per_image(
@@ -66,27 +67,27 @@ def graph_tests(
         if progress is not None:
             progress(done, len(wanted))
     rows = _adjusted(tests)
-    return {
-        "design": (
+    return GraphTests(
+        design=(
             f"one row per image, {len(images)} images, each under one of {len(set(conditions.tolist()))} conditions "
             f"dealt out at random; given C alone, all rows of {_counted(some, data)}, with images permuted whole"
         ),
-        "alpha": ALPHA,
-        "graphs": {name: _graph_record(graphs[name], implied[name]) for name in graphs},
-        "tests": rows,
-        "distinctions": _distinctions(graphs, observed),
-        "verdicts": _verdicts(data, own, implied, rows),
-    }
+        alpha=ALPHA,
+        graphs={name: TestedGraph(str(graph), tuple(implied[name])) for name, graph in graphs.items()},
+        tests=rows,
+        distinctions=_distinctions(graphs, observed),
+        verdicts=_verdicts(data, own, implied, rows),
+    )
 
 
-def evidence(tested: Mapping[str, Any], data: AuditData) -> dict[str, causal.Evidence]:
+def evidence(tested: GraphTests, data: AuditData) -> dict[str, causal.Evidence]:
     """The tests behind the desiderata of every metric, each kind corrected by Holm over all metrics.
 
     Args:
       tested: what `graph_tests` gave.
       data: of the run.
     """
-    place = {(row["metric"], row["x"], row["y"], tuple(row["given"])): row for row in tested["tests"]}
+    place = {(test.metric, test.independence): test for test in tested.tests}
     key = _keys.named(data.config.seed, "audit, common sign")
     some = _whole_images(data)
     num_permutations = max(1000, math.ceil(1.5 * len(data.metrics) / ALPHA))
@@ -108,14 +109,12 @@ def evidence(tested: Mapping[str, Any], data: AuditData) -> dict[str, causal.Evi
     sign = _corrected({metric: one.p_value for metric, one in signs.items()})
     found = {}
     for metric in data.metrics:
-        depends, informs = (
-            place.get((metric, one.x, one.y, tuple(sorted(one.given)))) for one in (_BLIND, _IRRELEVANT)
-        )
+        depends, informs = (place.get((metric, one)) for one in (_BLIND, _IRRELEVANT))
         found[metric] = causal.Evidence(
-            depends=_of_row(depends),
+            depends=_corrected_test(depends),
             falling={name: one for (of, name), one in falling.items() if of == metric},
             page={name: one for (of, name), one in page.items() if of == metric},
-            informs=_of_row(informs),
+            informs=_corrected_test(informs),
             common_sign=sign[metric]._replace(z=signs[metric].z),
         )
     return found
@@ -132,16 +131,16 @@ def falls(data: AuditData, metric: str) -> Mapping[str, causal.StepFalls]:
     )
 
 
-def _corrected(p_values: Mapping[Any, float]) -> dict[Any, causal.CorrectedTest]:
+def _corrected(p_values: Mapping[K, float]) -> dict[K, causal.CorrectedTest]:
     values = np.array(list(p_values.values()), np.float64)
     rows = zip(p_values, values, alignment.adjust(values, "holm"), strict=True)
     return {name: causal.CorrectedTest(float(p), float(holm)) for name, p, holm in rows}
 
 
-def _of_row(row: Mapping[str, Any] | None) -> causal.CorrectedTest:
-    if row is None or row["holm"] is None:
+def _corrected_test(test: GraphTest | None) -> causal.CorrectedTest:
+    if test is None or math.isnan(test.holm):
         return causal.CorrectedTest()
-    return causal.CorrectedTest(row["p_value"], row["holm"])
+    return causal.CorrectedTest(test.p_value, test.holm)
 
 
 def _whole_images(data: AuditData) -> np.ndarray:
@@ -224,67 +223,55 @@ def _reads_score(one: causal.Independence) -> bool:
     return "Q" in {one.x, one.y, *one.given}
 
 
-def _adjusted(tests: list) -> list[dict[str, Any]]:
+def _adjusted(
+    tests: list[tuple[str | None, causal.Independence, causal.IndependenceTest]],
+) -> tuple[GraphTest, ...]:
     p_values = np.array([result.p_value for _, _, result in tests])
     adjusted = (alignment.adjust(p_values, method) for method in ("holm", "bh"))
     rows = []
     for (metric, one, result), holm, discovery in zip(tests, *adjusted, strict=True):
         verdict = "not testable" if result.reason or math.isnan(holm) else "rejected" if holm < ALPHA else "kept"
         rows.append(
-            {
-                "metric": metric,
-                "x": one.x,
-                "y": one.y,
-                "given": sorted(one.given),
-                "p_value": number(result.p_value),
-                "holm": number(holm),
-                "benjamini_hochberg": number(discovery),
-                "method": result.method,
-                "num_rows": result.num_rows,
-                "reason": result.reason,
-                "verdict": verdict,
-            }
+            GraphTest(
+                metric,
+                one,
+                number(result.p_value),
+                number(holm),
+                number(discovery),
+                result.method,
+                result.num_rows,
+                result.reason,
+                verdict,
+            )
         )
-    return rows
+    return tuple(rows)
 
 
-def _record(one: causal.Independence) -> dict[str, Any]:
-    return {"x": one.x, "y": one.y, "given": sorted(one.given)}
-
-
-def _graph_record(graph: causal.Graph, implied: Iterable[causal.Implication]) -> dict[str, Any]:
-    return {
-        "graph": str(graph),
-        "implications": [{**_record(one.independence), "reason": one.reason} for one in implied],
-    }
-
-
-def _distinctions(graphs: Mapping[str, causal.Graph], observed: Iterable[str]) -> list[dict[str, Any]]:
+def _distinctions(graphs: Mapping[str, causal.Graph], observed: Iterable[str]) -> tuple[causal.Distinction, ...]:
     # Only what some graph names: the table has many more columns.
     named = {node for graph in graphs.values() for node in graph.nodes} & set(observed)
-    return [
-        {**_record(one.independence), "holds_in": list(one.holds_in), "fails_in": list(one.fails_in)}
-        for one in causal.distinctions(graphs, named)
-    ]
+    return tuple(causal.distinctions(graphs, named))
 
 
-def _verdicts(data, own, implied, rows) -> dict[str, dict[str, Any]]:
-    """graph -> metric -> {"kept", "rejected", "not_testable", "by"}: counts, and the implications that are rejected."""
-    place = {(row["metric"], row["x"], row["y"], tuple(row["given"])): row for row in rows}
-    verdicts: dict[str, dict[str, Any]] = {}
+def _verdicts(
+    data: AuditData,
+    own: Mapping[str, causal.Graph],
+    implied: Mapping[str, Iterable[causal.Implication]],
+    tests: Iterable[GraphTest],
+) -> dict[str, dict[str, GraphVerdict]]:
+    """What became of every graph for every metric that it speaks of."""
+    place = {(test.metric, test.independence): test.verdict for test in tests}
+    verdicts: dict[str, dict[str, GraphVerdict]] = {}
     for name, statements in implied.items():
         verdicts[name] = {}
         for metric in data.metrics:
             if name in own and data.families[metric] != name:
                 continue
-            counts: dict[str, Any] = {"kept": 0, "rejected": 0, "not_testable": 0, "by": []}
+            answers = []
             for one in statements:
                 at = one.independence
                 owner = metric if _reads_score(at) else None
-                row = None if one.reason else place[owner, at.x, at.y, tuple(sorted(at.given))]
-                verdict = "not testable" if row is None else row["verdict"]
-                counts[verdict.replace(" ", "_")] += 1
-                if verdict == "rejected":
-                    counts["by"].append(_record(at))
-            verdicts[name][metric] = counts
+                answers.append((at, "not testable" if one.reason else place[owner, at]))
+            counts = [sum(answer == wanted for _, answer in answers) for wanted in ("kept", "rejected", "not testable")]
+            verdicts[name][metric] = GraphVerdict(*counts, tuple(at for at, answer in answers if answer == "rejected"))
     return verdicts

@@ -1,13 +1,21 @@
 """The audit's observational study: how well adjustment recovers the known truth when scenes choose their conditions."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 import jax
 import numpy as np
 
 from causal_iqa import _keys, causal
-from causal_iqa.analysis.audit.data import AuditData, Progress, interval, number
+from causal_iqa.analysis.audit.data import AuditData, Progress, each, interval, number
+from causal_iqa.analysis.audit.records import (
+    ArmEstimates,
+    MethodErrors,
+    MethodEstimates,
+    NotDone,
+    ObservationalStudy,
+    Repeats,
+    Sensitivity,
+)
 
 _STRENGTH = 1.0
 _REPEATS = 60
@@ -19,10 +27,9 @@ _LEAST_PER_COVARIATE = 4
 _MOST_IMAGES = 2000
 # With fewer images of a class its label names the image, and no other image can stand in for it.
 _LEAST_PER_CLASS = 5
-_BASE = "S -> X, S -> Y, C -> X, X -> X_in, X_in -> M, Y -> M, W -> M"
 
 
-def observational_study(data: AuditData, *, progress: Progress | None = None) -> dict[str, Any]:
+def observational_study(data: AuditData, *, progress: Progress | None = None) -> ObservationalStudy | NotDone:
     """Draws one condition for each image, hard scenes meeting severe ones, and estimates the effects of severity.
 
     Hardness is what the label (where there are five images of a class on average) and up to two clean no-reference
@@ -34,10 +41,8 @@ def observational_study(data: AuditData, *, progress: Progress | None = None) ->
       progress: called with the repeats done and their number.
 
     Returns:
-      JSON values: {"reason"} alone where it cannot be done, else {"num_images", "drawn", "arms", "factors", "graph",
-      "adjustment_set", "overlap", "method", "accuracy" or "performance", "metrics", "skipped", "repeats",
-      "refutations", "sensitivity"}. "method" is the one whose effect is refuted and has the E-value. In "repeats" the
-      method "incomplete" is the regression without the clean scores (without all, where there is no label).
+      The study, or why it cannot be done. Among the methods of its repeats, "incomplete" is the regression without the
+      clean scores (without all, where there is no label).
     """
     drawn = len(data.labels) > _MOST_IMAGES
     if drawn:
@@ -45,7 +50,7 @@ def observational_study(data: AuditData, *, progress: Progress | None = None) ->
         data = data.take(np.sort(np.asarray(jax.random.permutation(key, len(data.labels)))[:_MOST_IMAGES]))
     num_images = len(data.labels)
     if num_images < 2 * _LEAST_PER_ARM:
-        return {"reason": f"{num_images} images, fewer than {_LEAST_PER_ARM} for each of two arms"}
+        return NotDone(f"{num_images} images, fewer than {_LEAST_PER_ARM} for each of two arms")
     arms, levels = _arms(data.severities, num_images)
     tables = {name: np.vstack([data.clean[name], values]) for name, values in data.outcomes.items()}
     performance = tables[data.measure.key]
@@ -53,7 +58,7 @@ def observational_study(data: AuditData, *, progress: Progress | None = None) ->
     classes = len(np.unique(data.labels))
     labels = data.labels if 1 < classes <= num_images // _LEAST_PER_CLASS else None
     if labels is None and not factors:
-        return {"reason": "no label and no clean score varies, so nothing can confound"}
+        return NotDone("no label and no clean score varies, so nothing can confound")
     design = causal.design(labels, factors)
     x = design.x
     hardness = -x @ np.linalg.lstsq(x, performance.mean(axis=0), rcond=None)[0]
@@ -62,10 +67,11 @@ def observational_study(data: AuditData, *, progress: Progress | None = None) ->
     conditions = causal.observe(key_draw, propensities)
     treatment = arms[conditions]
     if (np.bincount(treatment, minlength=len(levels)) < 2).any():
-        return {"reason": "a severity was drawn for fewer than two images"}
+        return NotDone("a severity was drawn for fewer than two images")
     assigned = causal.assign(key_fit, treatment, x, len(levels), num_resamples=data.num_resamples)
     rows = np.arange(num_images)
-    metrics, skipped = {}, {}
+    metrics: dict[str, ArmEstimates] = {}
+    skipped: dict[str, str] = {}
     for name, values in tables.items():
         if np.isfinite(values).all():
             estimates = causal.estimate_arms(assigned, values[conditions, rows], level=data.config.level)
@@ -75,27 +81,27 @@ def observational_study(data: AuditData, *, progress: Progress | None = None) ->
     short = causal.covariates(labels) if factors and labels is not None else np.ones((num_images, 1))
     graph, adjusted = _graph(factors, labels is not None)
     outcome = performance[conditions, rows]
-    return {
-        "num_images": num_images,
-        "drawn": drawn,
-        "arms": levels,
-        "images_per_arm": np.bincount(treatment).tolist(),
-        "strength": _STRENGTH,
-        "factors": [*(["Y"] if labels is not None else []), *factors],
-        "graph": graph,
-        "adjustment_set": adjusted,
-        "overlap": _overlap(treatment, assigned, x),
-        "method": causal.DEFAULT_METHOD,
-        data.measure.key: metrics.pop(data.measure.key),
-        "metrics": metrics,
-        "skipped": skipped,
-        "repeats": _repeat(key_draw, propensities, arms, (x, short), performance, progress),
-        "refutations": _refutations(key_refute, assigned, outcome, data.config.level),
-        "sensitivity": _sensitivity(assigned, design, outcome, levels, data),
-    }
+    return ObservationalStudy(
+        num_images=num_images,
+        drawn=drawn,
+        arms=levels,
+        images_per_arm=tuple(np.bincount(treatment).tolist()),
+        strength=_STRENGTH,
+        factors=(*(["Y"] if labels is not None else []), *factors),
+        graph=graph,
+        adjustment_set=adjusted,
+        overlap=causal.overlap(treatment, assigned.propensity[0], x),
+        method=causal.DEFAULT_METHOD,
+        performance=metrics.pop(data.measure.key),
+        metrics=metrics,
+        skipped=skipped,
+        repeats=_repeat(key_draw, propensities, arms, (x, short), performance, progress),
+        refutations=_refutations(key_refute, assigned, outcome, data.config.level),
+        sensitivity=_sensitivity(assigned, design, outcome, levels, data),
+    )
 
 
-def _arms(severities: np.ndarray, num_images: int) -> tuple[np.ndarray, list[str]]:
+def _arms(severities: np.ndarray, num_images: int) -> tuple[np.ndarray, tuple[str, ...]]:
     """Arm of every condition, clean first, and the names of the arms: severities, or ranges of them for few images."""
     levels, place = np.unique(severities, return_inverse=True)
     num_groups = int(np.clip(num_images // _LEAST_PER_ARM - 1, 1, min(len(levels), _MOST_ARMS - 1)))
@@ -104,7 +110,7 @@ def _arms(severities: np.ndarray, num_images: int) -> tuple[np.ndarray, list[str
     for one in range(num_groups):
         low, high = levels[group == one][[0, -1]]
         names.append(f"{low:g}" if low == high else f"{low:g} to {high:g}")
-    return np.concatenate([[0], 1 + group[place]]), names
+    return np.concatenate([[0], 1 + group[place]]), tuple(names)
 
 
 def _factors(data: AuditData, performance: np.ndarray) -> dict[str, np.ndarray]:
@@ -121,34 +127,33 @@ def _factors(data: AuditData, performance: np.ndarray) -> dict[str, np.ndarray]:
     return {name: found[name] for name in by_strength[:_FACTORS]}
 
 
-def _graph(factors: Mapping[str, np.ndarray], with_label: bool) -> tuple[str, list[str] | None]:
+def _graph(factors: Mapping[str, np.ndarray], with_label: bool) -> tuple[str, tuple[str, ...] | None]:
     """The graph behind the draw, and the adjustment set it asks for."""
     nodes = [f"F{place}" for place in range(1, len(factors) + 1)]
-    edges = [_BASE, *(f"S -> {node}, {node} -> C" for node in nodes), *(["Y -> C"] if with_label else [])]
+    edges = [causal.TASK, *(f"S -> {node}, {node} -> C" for node in nodes), *(["Y -> C"] if with_label else [])]
     graph = causal.parse(", ".join(edges))
     found = causal.adjustment_set(graph, "C", "M", observed={"Y", *nodes})
     words = {"Y": "Y", **{node: f"clean {name}" for node, name in zip(nodes, factors, strict=True)}}
-    return str(graph), None if found is None else [words[node] for node in sorted(found)]
+    return str(graph), None if found is None else tuple(words[node] for node in sorted(found))
 
 
-def _estimates(estimates: Mapping[str, causal.ArmMeans], truth: np.ndarray) -> dict[str, Any]:
-    methods = {}
+def _estimates(estimates: Mapping[str, causal.ArmMeans], truth: np.ndarray) -> ArmEstimates:
+    effects, methods = truth - truth[0], {}
     for method, (mean, effect) in estimates.items():
-        methods[method] = {
-            "mean": [interval(causal.Estimate(*one)) for one in zip(*mean, strict=True)],
-            "effect": [interval(causal.Estimate(*one)) for one in zip(*effect, strict=True)],
-            "mean_absolute_error": number(np.abs(effect.value - (truth - truth[0]))[1:].mean()),
-            "covered": int(((effect.low <= truth - truth[0]) & (truth - truth[0] <= effect.high))[1:].sum()),
-        }
-    return {"truth": truth.tolist(), "methods": methods}
+        error = number(np.abs(effect.value - effects)[1:].mean())
+        covered = ((effect.low <= effects) & (effects <= effect.high))[1:].sum()
+        methods[method] = MethodEstimates(each(mean), each(effect), error, int(covered))
+    return ArmEstimates(tuple(truth.tolist()), methods)
 
 
-def _overlap(treatment: np.ndarray, assigned: causal.Assignment, x: np.ndarray) -> dict[str, Any]:
-    found = causal.overlap(treatment, assigned.propensity[0], x)
-    return {**found._asdict(), "effective_share": [number(share) for share in found.effective_share]}
-
-
-def _repeat(key, propensities, arms, designs, performance, progress) -> dict[str, Any]:
+def _repeat(
+    key: jax.Array,
+    propensities: np.ndarray,
+    arms: np.ndarray,
+    designs: tuple[np.ndarray, np.ndarray],
+    performance: np.ndarray,
+    progress: Progress | None,
+) -> Repeats:
     """Bias and error of the estimated effects over fresh draws; "incomplete" adjusts for too little."""
     truth = causal.true_means(performance, arms)
     truth = (truth - truth[0])[1:]
@@ -168,49 +173,50 @@ def _repeat(key, propensities, arms, designs, performance, progress) -> dict[str
         if progress is not None:
             progress(repeat + 1, _REPEATS)
     table = {method: np.array(values) for method, values in errors.items()}
-    return {
-        "draws": len(errors["naive"]),
-        "methods": {
-            method: {
-                "mean_absolute_bias": number(np.abs(values.mean(axis=0)).mean()),
-                "root_mean_square_error": number(np.sqrt((values**2).mean())),
-                "monte_carlo_error": number((values.std(axis=0) / np.sqrt(len(values))).mean()),
-            }
-            for method, values in table.items()
-            if values.size
-        },
-    }
+    draws = len(next(iter(errors.values())))
+    return Repeats(draws, {method: _errors(values) for method, values in table.items() if values.size})
 
 
-def _refutations(key, assigned: causal.Assignment, outcome, level) -> list[dict[str, Any]]:
+def _errors(values: np.ndarray) -> MethodErrors:
+    """Of the errors of the effects [draws, arms]."""
+    return MethodErrors(
+        mean_absolute_bias=number(np.abs(values.mean(axis=0)).mean()),
+        root_mean_square_error=number(np.sqrt((values**2).mean())),
+        monte_carlo_error=number((values.std(axis=0) / np.sqrt(len(values))).mean()),
+    )
+
+
+def _refutations(
+    key: jax.Array, assigned: causal.Assignment, outcome: np.ndarray, level: float
+) -> tuple[causal.Refutation, ...]:
     worst = assigned.propensity.shape[1] - 1
     found = causal.refute(key, assigned, outcome, arm=worst, level=level)
-    return [
-        {"name": one.name, "expected": interval(one.expected), "found": interval(one.found), "passed": one.passed}
-        for one in found
-    ]
+    return tuple(one._replace(expected=interval(one.expected), found=interval(one.found)) for one in found)
 
 
 def _sensitivity(
-    assigned: causal.Assignment, design: causal.Design, outcome, levels, data: AuditData
-) -> dict[str, Any]:
+    assigned: causal.Assignment, design: causal.Design, outcome: np.ndarray, levels: Sequence[str], data: AuditData
+) -> Sensitivity | NotDone:
     """Of the effect of the most severe arm against clean; the other arms are adjusted for."""
     worst, treatment = len(levels) - 1, assigned.treatment
     others = (treatment[:, None] == np.arange(1, worst)).astype(np.float64)
     x = np.column_stack([design.x, others])
     if len(x) < _LEAST_PER_COVARIATE * x.shape[1]:
-        return {"reason": f"{len(x)} images for {x.shape[1]} covariates and severities"}
+        return NotDone(f"{len(x)} images for {x.shape[1]} covariates and severities")
     groups = np.r_[design.groups, np.full(worst - 1, -1)]
     found = causal.robustness(treatment == worst, x, outcome, groups=groups, alpha=1 - data.config.level)
     risks = causal.arm_means(assigned, outcome)[causal.DEFAULT_METHOD]
-    fields = ("effect", "standard_error", "value", "value_significance", "benchmark_bias")
-    return {
-        "arm": levels[worst],
-        **{name: number(getattr(found, name)) for name in fields},
-        "strongest": design.names[found.strongest] if found.strongest >= 0 else None,
-        "benchmark": [number(share) for share in found.benchmark],
+    return Sensitivity(
+        arm=levels[worst],
+        effect=number(found.effect),
+        standard_error=number(found.standard_error),
+        value=number(found.value),
+        value_significance=number(found.value_significance),
+        benchmark_bias=number(found.benchmark_bias),
+        strongest=design.names[found.strongest] if found.strongest >= 0 else None,
+        benchmark=tuple(number(share) for share in found.benchmark),
         # A ratio of risks, which only shares are.
-        "e_value": interval(causal.e_value_of_resamples(risks[:, worst], risks[:, 0], level=data.config.level))
+        e_value=interval(causal.e_value_of_resamples(risks[:, worst], risks[:, 0], level=data.config.level))
         if data.measure.is_share
         else None,
-    }
+    )

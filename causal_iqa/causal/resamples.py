@@ -1,26 +1,17 @@
-"""A number with its bootstrap interval, and the resampled arithmetic that the estimators of this room share.
+"""The resampled arithmetic that the estimators of this room share.
 
 A resample counts image n w_n times. Every estimator here is written over rows of such counts, the first row all ones,
 so that the point estimate and its resamples come from one formula.
 """
 
-from typing import NamedTuple
-
 import jax
 import numpy as np
 
 from causal_iqa.alignment import resample_counts
+from causal_iqa.estimates import Estimate, check_level
 
 # Of fewer images no interval is given: their resamples hold too few different samples.
 LEAST_IMAGES = 8
-
-
-class Estimate(NamedTuple):
-    """A number with its interval; NaN where undefined. Fields may be arrays of one shape."""
-
-    value: np.ndarray | float
-    low: np.ndarray | float
-    high: np.ndarray | float
 
 
 def resample_rows(key: jax.Array, num_images: int, num_resamples: int) -> np.ndarray:
@@ -38,12 +29,6 @@ def resample_rows(key: jax.Array, num_images: int, num_resamples: int) -> np.nda
         return np.ones((1, num_images))
     counts = resample_counts(key, num_images, num_resamples).astype(np.float64)
     return np.concatenate([np.ones((1, num_images)), counts])
-
-
-def check_level(level: float) -> None:
-    """Raises ValueError unless a level lies in (0, 1)."""
-    if not 0 < level < 1:
-        raise ValueError(f"level: expected a number in (0, 1), got {level!r}")
 
 
 def from_resamples(
