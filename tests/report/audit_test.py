@@ -47,6 +47,12 @@ def test_json_and_records_are_one_another(audited):
     assert audited.effects["accuracy"]["fog/5"].low < audited.effects["accuracy"]["fog/5"].value < 0
 
 
+def test_an_older_audit_is_one_of_accuracies(audited):
+    older = _golden()
+    del older["measure"], older["transfer"][0]["measure"]
+    assert Audit.from_json(older).to_json() == audited.to_json()
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -77,7 +83,7 @@ def test_tables_of_the_record_say_what_the_audit_says(audited):
     kept = next(line for line in text.splitlines() if line.startswith("| C and clean_rms_contrast |"))
     assert kept.endswith("| apart | HSIC, gamma | yes | - |")
     rejected = next(line for line in text.splitlines() if line.startswith("| C and Q | "))
-    assert rejected.endswith("| blind | HSIC, gamma | - | 2: `confidence`, `ssim` |")
+    assert rejected.endswith("| blind | HSIC, gamma | - | 2: `ssim`, `confidence` |")
     share = audited.mediation["ssim"].surrogate_share
     assert f"| {share.value:.2f} [{share.low:.2f}, {share.high:.2f}] |" in text
     assert "| doubly_robust | " in text and "E-value" in text
