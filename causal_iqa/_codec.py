@@ -7,69 +7,21 @@ of numbers; others hold their type, shape and bytes. A field that no type names,
 
 import base64
 import collections.abc
-import dataclasses
-import functools
 import math
-import sys
-import types
 import typing
-from collections.abc import Callable, Mapping
-from typing import Annotated, Any, TypeVar, cast
+from collections.abc import Mapping
+from typing import Any, TypeVar, cast
 
 import numpy as np
 
+from causal_iqa import _record_types
 from causal_iqa._errors import InputError
+from causal_iqa._record_types import As, Inline, Keys
+
+__all__ = ["As", "Inline", "Keys", "checked_schema", "decode", "encode", "equal"]
 
 T = TypeVar("T")
-_INFINITE = {"Infinity": math.inf, "-Infinity": -math.inf}
 _BYTES = ("dtype", "shape", "base64")
-
-
-class _Inline:
-    """Marks a field whose own fields stand among those of its owner."""
-
-
-# A record whose fields stand among those of its owner.
-Inline = Annotated[T, _Inline()]
-
-
-@dataclasses.dataclass(frozen=True, init=False)
-class Keys:
-    """Marks a record some of whose fields are called otherwise in JSON: Annotated[Estimate, Keys(value="rho")].
-
-    Attributes:
-      names: field -> key.
-    """
-
-    names: Mapping[str, str]
-
-    def __init__(self, **names: str):
-        """Takes field=key."""
-        object.__setattr__(self, "names", types.MappingProxyType(names))
-
-
-@dataclasses.dataclass(frozen=True)
-class As:
-    """Marks a type that is written as a plainer one.
-
-    Attributes:
-      plain: the type that is written.
-      to_plain: value -> plain value.
-      from_plain: plain value -> value; raises ValueError for what is none.
-    """
-
-    plain: Any
-    to_plain: Callable[[Any], Any]
-    from_plain: Callable[[Any], Any]
-
-
-class Field(typing.NamedTuple):
-    """One field of a record: its name, its key in JSON, its type, and whether its fields stand among its owner's."""
-
-    name: str
-    key: str
-    hint: Any
-    inline: bool
 
 
 def encode(value: Any, hint: Any = None) -> Any:
@@ -150,13 +102,13 @@ def equal(first: Any, second: Any, hint: Any = None) -> bool:
 
 
 def _encode(value: Any, hint: Any, place: str) -> Any:
-    hint, marks = _bare(hint)
-    if own := _as_of(marks):
+    hint, marks = _record_types.bare(hint)
+    if own := _record_types.as_of(marks):
         return _encode(own.to_plain(value), own.plain, place)
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
-    if _is_union(origin):
-        return _encode(value, _arm_of_value(value, arguments, place), place)
-    if _is_record(hint):
+    if _record_types.is_union(origin):
+        return _encode(value, _record_types.arm_of_value(value, arguments, place), place)
+    if _record_types.is_record(hint):
         if not isinstance(value, hint):
             raise TypeError(f"{place}: expected {hint.__name__}, got {type(value).__name__}")
         return _encode_record(value, hint, marks, place)
@@ -179,12 +131,12 @@ def _encode(value: Any, hint: Any, place: str) -> Any:
         return value
     if hint in (str, type(None)) and isinstance(value, hint):
         return value
-    raise TypeError(f"{place}: expected {_called(hint)}, got {type(value).__name__} {value!r}")
+    raise TypeError(f"{place}: expected {_record_types.called(hint)}, got {type(value).__name__} {value!r}")
 
 
 def _encode_record(value: Any, hint: Any, marks: tuple[Any, ...], place: str) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    for field in fields_of(hint, marks):
+    for field in _record_types.fields_of(hint, marks):
         own = _encode(getattr(value, field.name), field.hint, f"{place}.{field.name}")
         if field.inline:
             found |= own
@@ -211,17 +163,17 @@ def _encode_array(values: np.ndarray) -> Any:
 
 
 def _decode(value: Any, hint: Any, place: str) -> Any:
-    hint, marks = _bare(hint)
-    if own := _as_of(marks):
+    hint, marks = _record_types.bare(hint)
+    if own := _record_types.as_of(marks):
         plain = _decode(value, own.plain, place)
         try:
             return own.from_plain(plain)
         except ValueError as error:
             raise InputError(f"{place}: {error}") from error
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
-    if _is_union(origin):
-        return _decode(value, _arm_of_json(value, arguments), place)
-    if _is_record(hint):
+    if _record_types.is_union(origin):
+        return _decode(value, _record_types.arm_of_json(value, arguments), place)
+    if _record_types.is_record(hint):
         _expect(isinstance(value, dict), value, "an object", place)
         return _decode_record(value, hint, marks, place)
     if origin is tuple:
@@ -245,12 +197,12 @@ def _decode(value: Any, hint: Any, place: str) -> Any:
     if origin is typing.Literal:
         _expect(value in arguments, value, f"one of {', '.join(map(repr, arguments))}", place)
         return value
-    _expect(isinstance(value, hint), value, _called(hint), place)
+    _expect(isinstance(value, hint), value, _record_types.called(hint), place)
     return value
 
 
 def _decode_record(value: dict[str, Any], hint: Any, marks: tuple[Any, ...], place: str) -> Any:
-    known = _keys_of(hint, marks)
+    known = _record_types.keys_of(hint, marks)
     for kind, names in (("unknown", value.keys() - known), ("missing", known - value.keys())):
         if names:
             raise InputError(
@@ -262,9 +214,9 @@ def _decode_record(value: dict[str, Any], hint: Any, marks: tuple[Any, ...], pla
 def _taken(value: dict[str, Any], hint: Any, marks: tuple[Any, ...], place: str) -> Any:
     """A record of some of the fields of an object."""
     found = {}
-    for field in fields_of(hint, marks):
+    for field in _record_types.fields_of(hint, marks):
         if field.inline:
-            found[field.name] = _taken(value, *_bare(field.hint), place)
+            found[field.name] = _taken(value, *_record_types.bare(field.hint), place)
         else:
             found[field.name] = _decode(value[field.key], field.hint, f"{place}.{field.key}")
     return hint(**found)
@@ -273,8 +225,8 @@ def _taken(value: dict[str, Any], hint: Any, marks: tuple[Any, ...], place: str)
 def _decode_number(value: Any, place: str) -> float:
     if value is None:
         return math.nan
-    if isinstance(value, str) and value in _INFINITE:
-        return _INFINITE[value]
+    if isinstance(value, str) and value in _record_types.INFINITE:
+        return _record_types.INFINITE[value]
     _expect(isinstance(value, int | float) and not isinstance(value, bool), value, "a number or null", place)
     return float(value)
 
@@ -290,101 +242,6 @@ def _decode_array(value: Any, place: str) -> np.ndarray:
     except (TypeError, ValueError) as error:
         raise InputError(f"{place}: no array ({error})") from error
     return values.astype(dtype.newbyteorder("="))
-
-
-@functools.cache
-def _hints_of(record: type) -> Mapping[str, Any]:
-    names = dict(vars(sys.modules[record.__module__])) if record.__module__ in sys.modules else {}
-    return typing.get_type_hints(record, globalns=names, include_extras=True)
-
-
-def fields_of(record: type, marks: tuple[Any, ...] = ()) -> tuple[Field, ...]:
-    """Returns the fields of a record as they stand in JSON.
-
-    Args:
-      record: a class of named tuples, or a frozen dataclass.
-      marks: what annotates it.
-    """
-    names = (
-        record._fields if hasattr(record, "_fields") else [one.name for one in dataclasses.fields(cast(Any, record))]
-    )
-    renamed = {name: key for mark in marks if isinstance(mark, Keys) for name, key in mark.names.items()}
-    hints = _hints_of(record)
-    return tuple(
-        Field(name, renamed.get(name, name), hints[name], any(isinstance(x, _Inline) for x in _bare(hints[name])[1]))
-        for name in names
-    )
-
-
-def _keys_of(record: type, marks: tuple[Any, ...]) -> set[str]:
-    found: set[str] = set()
-    for field in fields_of(record, marks):
-        found |= _keys_of(*_bare(field.hint)) if field.inline else {field.key}
-    return found
-
-
-def _bare(hint: Any) -> tuple[Any, tuple[Any, ...]]:
-    """A type without what annotates it, and that."""
-    marks: tuple[Any, ...] = ()
-    while typing.get_origin(hint) is Annotated:
-        hint, marks = hint.__origin__, (*marks, *hint.__metadata__)
-    return hint, marks
-
-
-def _as_of(marks: tuple[Any, ...]) -> As | None:
-    return next((mark for mark in marks if isinstance(mark, As)), None)
-
-
-def _is_union(origin: Any) -> bool:
-    return origin in (typing.Union, types.UnionType)
-
-
-def _is_record(hint: Any) -> bool:
-    return isinstance(hint, type) and (hasattr(hint, "_fields") or dataclasses.is_dataclass(hint))
-
-
-def _arm_of_value(value: Any, arms: tuple[Any, ...], place: str) -> Any:
-    for arm in arms:
-        bare = _bare(arm)[0]
-        kind = typing.get_origin(bare) or bare
-        if kind is float and not isinstance(value, bool | str) and np.ndim(value) == 0 and np.isscalar(value):
-            return arm
-        if isinstance(kind, type) and isinstance(value, kind):
-            return arm
-    raise TypeError(f"{place}: expected {' or '.join(map(_called, arms))}, got {type(value).__name__}")
-
-
-def _arm_of_json(value: Any, arms: tuple[Any, ...]) -> Any:
-    """The arm of a union that a JSON value is of; of records the one with these fields, or else the nearest."""
-    plain = [(arm, *_bare(arm)) for arm in arms]
-    if value is None and type(None) in arms:
-        return type(None)
-    if isinstance(value, dict):
-        records = [
-            (len(_keys_of(bare, marks) ^ value.keys()), i)
-            for i, (_, bare, marks) in enumerate(plain)
-            if _is_record(bare)
-        ]
-        if records:
-            return arms[min(records)[1]]
-    kinds: tuple[Any, ...] = (float,)
-    if isinstance(value, list):
-        kinds = (tuple, np.ndarray)
-    elif isinstance(value, dict):
-        kinds = (collections.abc.Mapping, dict, np.ndarray)
-    elif isinstance(value, str) and value not in _INFINITE:
-        kinds = (str, typing.Literal)
-    for arm, bare, _ in plain:
-        if (typing.get_origin(bare) or bare) in kinds:
-            return arm
-    return next(arm for arm in arms if arm is not type(None))
-
-
-def _called(hint: Any) -> str:
-    hint = _bare(hint)[0]
-    return {str: "text", type(None): "null", bool: "true or false", int: "a whole number", float: "a number"}.get(
-        hint, getattr(hint, "__name__", str(hint))
-    )
 
 
 def _expect(holds: bool, value: Any, expected: str, place: str) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 
 from causal_iqa import InputError, alignment, pipeline
 from causal_iqa.analysis.audit.data import interval, number
-from causal_iqa.analysis.audit.records import (
+from causal_iqa.analysis.audit.transfer_records import (
     BesideErrors,
     CleanMeans,
     PredictedCondition,

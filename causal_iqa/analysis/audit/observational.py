@@ -7,7 +7,7 @@ import numpy as np
 
 from causal_iqa import _keys, causal
 from causal_iqa.analysis.audit.data import AuditData, Progress, each, interval, number
-from causal_iqa.analysis.audit.records import (
+from causal_iqa.analysis.audit.observational_records import (
     ArmEstimates,
     MethodErrors,
     MethodEstimates,

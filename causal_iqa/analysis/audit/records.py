@@ -4,36 +4,14 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, NamedTuple
 
-from causal_iqa import _codec, alignment, causal, pipeline
-from causal_iqa.analysis.predictions import PREDICTED
+from causal_iqa import _codec, causal, pipeline
+from causal_iqa.analysis.audit.observational_records import NotDone, ObservationalStudy
+from causal_iqa.analysis.audit.transfer_records import Measure, Transfer
 
 SCHEMA = 3
 Verdict = Literal["kept", "rejected", "not testable"]
 # p-values of these tests are corrected by Holm.
 HolmTest = Annotated[causal.CorrectedTest, _codec.Keys(corrected="holm")]
-
-
-class SaidMeasure(NamedTuple):
-    """What performance is, as it stands in JSON; None where there is no bound."""
-
-    name: str
-    is_accuracy: bool
-    low: float | None
-    high: float | None
-
-
-Measure = Annotated[
-    pipeline.Measure,
-    _codec.As(
-        SaidMeasure, lambda one: SaidMeasure(**one.as_dict()), lambda said: pipeline.Measure.from_dict(said._asdict())
-    ),
-]
-
-
-class NotDone(NamedTuple):
-    """A part of the audit that could not be done, and why."""
-
-    reason: str
 
 
 class DegradationFall(NamedTuple):
@@ -157,148 +135,6 @@ class MetricMediation(NamedTuple):
     off_support: float
     mean: causal.Split
     conditions: Mapping[str, causal.Split]
-
-
-class MethodEstimates(NamedTuple):
-    """Mean and effect in every arm by one method.
-
-    mean_absolute_error: of the effects, against the truth.
-    covered: how many of the intervals of the effects hold the truth.
-    """
-
-    mean: tuple[causal.Estimate, ...]
-    effect: tuple[causal.Estimate, ...]
-    mean_absolute_error: float
-    covered: int
-
-
-class ArmEstimates(NamedTuple):
-    """The true mean of an outcome in every arm, and what every method makes of confounded data."""
-
-    truth: tuple[float, ...]
-    methods: Mapping[str, MethodEstimates]
-
-
-class MethodErrors(NamedTuple):
-    """Errors of the effects by one method over fresh draws."""
-
-    mean_absolute_bias: float
-    root_mean_square_error: float
-    monte_carlo_error: float
-
-
-class Repeats(NamedTuple):
-    """The study drawn anew: how often, and the errors of every method."""
-
-    draws: int
-    methods: Mapping[str, MethodErrors]
-
-
-class Sensitivity(NamedTuple):
-    """How strong a hidden confounder must be to explain an effect away; see `causal.Robustness`.
-
-    arm: whose effect against clean it is.
-    strongest: the observed covariate that matters most; None where there is none.
-    benchmark_bias: NaN where it has no bound.
-    e_value: of a ratio of means; None where performance is no share.
-    """
-
-    arm: str
-    effect: float
-    standard_error: float
-    value: float
-    value_significance: float
-    benchmark_bias: float
-    strongest: str | None
-    benchmark: tuple[float, ...]
-    e_value: causal.Estimate | None
-
-
-class ObservationalStudy(NamedTuple):
-    """Effects of severity from confounded data, beside the known truth.
-
-    num_images: of the study; `drawn`: they are some of the run's.
-    arms: clean and the severities, with so many images each.
-    strength: of the confounding.
-    factors: what images are confounded by. graph: behind the draw, as text.
-    adjustment_set: what it asks to adjust for; None where no observed set will do.
-    method: the one whose effect is refuted and has the E-value.
-    performance, metrics: what every method makes of each outcome; skipped: metric -> why not.
-    """
-
-    num_images: int
-    drawn: bool
-    arms: tuple[str, ...]
-    images_per_arm: tuple[int, ...]
-    strength: float
-    factors: tuple[str, ...]
-    graph: str
-    adjustment_set: tuple[str, ...] | None
-    overlap: causal.Overlap
-    method: str
-    performance: ArmEstimates
-    metrics: Mapping[str, ArmEstimates]
-    skipped: Mapping[str, str]
-    repeats: Repeats
-    refutations: tuple[causal.Refutation, ...]
-    sensitivity: Sensitivity | NotDone
-
-
-class PredictedCondition(NamedTuple):
-    """The mean performance of one condition: predicted, and true."""
-
-    predicted: _codec.Inline[PREDICTED]
-    truth: float
-
-
-class WayErrors(NamedTuple):
-    """Errors of the performance that a map from another run predicts, and the prediction of every condition."""
-
-    errors: _codec.Inline[alignment.Errors]
-    conditions: Mapping[str, PredictedCondition]
-
-
-class TransferredScore(NamedTuple):
-    """One score whose map to performance was learned on another run.
-
-    learned_with: the source's score. reads: identifiers of what the score reads.
-    as_is: of the map applied to the score itself. relative_to_clean: applied to scores in units of the clean images'
-      spread. None where undefined.
-    """
-
-    score: str
-    learned_with: str
-    family: str
-    reads: tuple[str, ...]
-    as_is: WayErrors | None
-    relative_to_clean: WayErrors | None
-
-
-class BesideErrors(NamedTuple):
-    """Errors of an accuracy estimator that reads the outputs of the judged networks themselves."""
-
-    score: str
-    reads: tuple[str, ...]
-    errors: _codec.Inline[alignment.Errors]
-
-
-class CleanMeans(NamedTuple):
-    """Mean performance over the networks on the clean images of two runs."""
-
-    source: float
-    target: float
-
-
-class Transfer(NamedTuple):
-    """Performance under the conditions of one run (target) by maps learned on another (source)."""
-
-    source: str
-    target: str
-    level: float
-    measure: Measure
-    clean_performance: CleanMeans
-    scores: tuple[TransferredScore, ...]
-    beside: tuple[BesideErrors, ...]
 
 
 @dataclasses.dataclass(frozen=True)

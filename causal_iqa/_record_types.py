@@ -1,0 +1,161 @@
+"""What the types of a record say of its JSON: its fields and their keys, and which arm of a union a value is of."""
+
+import collections.abc
+import dataclasses
+import functools
+import math
+import sys
+import types
+import typing
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, TypeVar, cast
+
+import numpy as np
+
+T = TypeVar("T")
+# How JSON, which has no such numbers, says them.
+INFINITE = {"Infinity": math.inf, "-Infinity": -math.inf}
+
+
+class _Inline:
+    """Marks a field whose own fields stand among those of its owner."""
+
+
+# A record whose fields stand among those of its owner.
+Inline = Annotated[T, _Inline()]
+
+
+@dataclasses.dataclass(frozen=True, init=False)
+class Keys:
+    """Marks a record some of whose fields are called otherwise in JSON: Annotated[Estimate, Keys(value="rho")].
+
+    Attributes:
+      names: field -> key.
+    """
+
+    names: Mapping[str, str]
+
+    def __init__(self, **names: str):
+        """Takes field=key."""
+        object.__setattr__(self, "names", types.MappingProxyType(names))
+
+
+@dataclasses.dataclass(frozen=True)
+class As:
+    """Marks a type that is written as a plainer one.
+
+    Attributes:
+      plain: the type that is written.
+      to_plain: value -> plain value.
+      from_plain: plain value -> value; raises ValueError for what is none.
+    """
+
+    plain: Any
+    to_plain: Callable[[Any], Any]
+    from_plain: Callable[[Any], Any]
+
+
+class Field(typing.NamedTuple):
+    """One field of a record: its name, its key in JSON, its type, and whether its fields stand among its owner's."""
+
+    name: str
+    key: str
+    hint: Any
+    inline: bool
+
+
+@functools.cache
+def _hints_of(record: type) -> Mapping[str, Any]:
+    names = dict(vars(sys.modules[record.__module__])) if record.__module__ in sys.modules else {}
+    return typing.get_type_hints(record, globalns=names, include_extras=True)
+
+
+def fields_of(record: type, marks: tuple[Any, ...] = ()) -> tuple[Field, ...]:
+    """Returns the fields of a record as they stand in JSON.
+
+    Args:
+      record: a class of named tuples, or a frozen dataclass.
+      marks: what annotates it.
+    """
+    names = (
+        record._fields if hasattr(record, "_fields") else [one.name for one in dataclasses.fields(cast(Any, record))]
+    )
+    renamed = {name: key for mark in marks if isinstance(mark, Keys) for name, key in mark.names.items()}
+    hints = _hints_of(record)
+    return tuple(
+        Field(name, renamed.get(name, name), hints[name], any(isinstance(x, _Inline) for x in bare(hints[name])[1]))
+        for name in names
+    )
+
+
+def keys_of(record: type, marks: tuple[Any, ...]) -> set[str]:
+    """Returns the keys of a record in JSON, with those of the records that stand inline."""
+    found: set[str] = set()
+    for field in fields_of(record, marks):
+        found |= keys_of(*bare(field.hint)) if field.inline else {field.key}
+    return found
+
+
+def bare(hint: Any) -> tuple[Any, tuple[Any, ...]]:
+    """Returns a type without what annotates it, and that."""
+    marks: tuple[Any, ...] = ()
+    while typing.get_origin(hint) is Annotated:
+        hint, marks = hint.__origin__, (*marks, *hint.__metadata__)
+    return hint, marks
+
+
+def as_of(marks: tuple[Any, ...]) -> As | None:
+    """Returns how a type is written as a plainer one, where it is."""
+    return next((mark for mark in marks if isinstance(mark, As)), None)
+
+
+def is_union(origin: Any) -> bool:
+    """Whether the origin of a type is that of a union."""
+    return origin in (typing.Union, types.UnionType)
+
+
+def is_record(hint: Any) -> bool:
+    """Whether a type is one of named tuples or a dataclass."""
+    return isinstance(hint, type) and (hasattr(hint, "_fields") or dataclasses.is_dataclass(hint))
+
+
+def arm_of_value(value: Any, arms: tuple[Any, ...], place: str) -> Any:
+    """Returns the arm of a union that a value is of; TypeError where it is of none."""
+    for arm in arms:
+        plain = bare(arm)[0]
+        kind = typing.get_origin(plain) or plain
+        if kind is float and not isinstance(value, bool | str) and np.ndim(value) == 0 and np.isscalar(value):
+            return arm
+        if isinstance(kind, type) and isinstance(value, kind):
+            return arm
+    raise TypeError(f"{place}: expected {' or '.join(map(called, arms))}, got {type(value).__name__}")
+
+
+def arm_of_json(value: Any, arms: tuple[Any, ...]) -> Any:
+    """Returns the arm of a union that a JSON value is of; of records the one with these fields, or else the nearest."""
+    plain = [(arm, *bare(arm)) for arm in arms]
+    if value is None and type(None) in arms:
+        return type(None)
+    if isinstance(value, dict):
+        records = [(arm, keys_of(kind, marks)) for arm, kind, marks in plain if is_record(kind)]
+        if records:
+            return min(records, key=lambda one: len(one[1] ^ value.keys()))[0]
+    kinds: tuple[Any, ...] = (float,)
+    if isinstance(value, list):
+        kinds = (tuple, np.ndarray)
+    elif isinstance(value, dict):
+        kinds = (collections.abc.Mapping, dict, np.ndarray)
+    elif isinstance(value, str) and value not in INFINITE:
+        kinds = (str, typing.Literal)
+    for arm, kind, _ in plain:
+        if (typing.get_origin(kind) or kind) in kinds:
+            return arm
+    return next(arm for arm in arms if arm is not type(None))
+
+
+def called(hint: Any) -> str:
+    """Returns what a type is called in messages."""
+    hint = bare(hint)[0]
+    return {str: "text", type(None): "null", bool: "true or false", int: "a whole number", float: "a number"}.get(
+        hint, getattr(hint, "__name__", str(hint))
+    )
