@@ -187,7 +187,7 @@ def test_nothing_says_accuracy_or_correct(study, run):
     )
     assert audited.effects["performance"]["pixelate/5"].value < -20
     again = auditing.Audit.from_json(audited.to_json())
-    assert again.to_json() == audited.to_json() and again.observational.performance.truth[0] > -40
+    assert again.to_json() == audited.to_json() and "clean_performance" in again.to_json()
     audit_report.write(folder, audited, analysed)
     assert _said((folder / "audit.md").read_text()) == []
     assert _said((folder / "audit.json").read_text()) == []

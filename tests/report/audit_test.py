@@ -12,7 +12,7 @@ import re
 import numpy as np
 import pytest
 
-from causal_iqa import InputError, causal
+from causal_iqa import InputError, causal, pipeline
 from causal_iqa.analysis.audit import Audit, NotDone
 from causal_iqa.report import audit as audit_report
 from causal_iqa.report import audit_figures, audit_markdown, record
@@ -51,6 +51,22 @@ def test_an_older_audit_is_one_of_accuracies(audited):
     older = _golden()
     del older["measure"], older["transfer"][0]["measure"]
     assert Audit.from_json(older).to_json() == audited.to_json()
+
+
+def test_another_measure_than_accuracy_has_its_own_words(audited):
+    measure = pipeline.Measure("error in mm", False, 1.0, (-np.inf, np.inf))
+    (transfer,) = audited.transfer
+    renamed = {"performance" if key == "accuracy" else key: values for key, values in audited.effects.items()}
+    trends = {"performance" if key == "accuracy" else key: values for key, values in audited.trends.items()}
+    transfers = (transfer._replace(measure=measure),)
+    other = dataclasses.replace(audited, measure=measure, effects=renamed, trends=trends, transfer=transfers)
+    values = json.loads(json.dumps(other.to_json()))
+    assert "clean_performance" in values and "clean_performance" in values["transfer"][0]
+    assert "performance" in values["observational"] and "accuracy" not in values["observational"]
+    assert Audit.from_json(values).to_json() == values
+    text = audit_markdown.markdown(other)
+    assert "clean error in mm 0.875" in text and "Effect on error in mm against clean" in text
+    assert "accurac" not in text.replace("difference", "")
 
 
 @pytest.mark.parametrize(
