@@ -119,6 +119,10 @@ def of_findings(
     return by_degradation(
         {metric: by[everyone] for metric, by in scores.items() if everyone in by},
         performance[everyone],
-        {metric: by[everyone].predicted for metric, by in predicted.items() if everyone in by and metric in scores},
+        {
+            metric: by[everyone].predicted.value
+            for metric, by in predicted.items()
+            if everyone in by and metric in scores
+        },
         conditions,
     )
