@@ -145,14 +145,14 @@ def h_score(features: np.ndarray, labels: np.ndarray, *, shrinkage: float = 0.0)
     sums = y.swapaxes(-1, -2) @ f
     means = sums / np.maximum(y.sum(axis=-2), 1.0)[..., None]
     total = f.swapaxes(-1, -2) @ f / n
-    between = sums.swapaxes(-1, -2) @ means / n
     average = np.trace(total, axis1=-2, axis2=-1)[..., None, None] / d
     total = (1 - shrinkage) * total + shrinkage * average * np.eye(d)
+    # The trace of total^-1 sums' means / n, by as many solutions as there are classes.
     if shrinkage and (average > 0).all():
-        ratio = np.linalg.solve(total, between)
+        solved = np.linalg.solve(total, sums.swapaxes(-1, -2))
     else:
-        ratio = np.linalg.pinv(total, hermitian=True) @ between
-    return _shaped(np.trace(ratio, axis1=-2, axis2=-1), lead)
+        solved = np.linalg.pinv(total, hermitian=True) @ sums.swapaxes(-1, -2)
+    return _shaped((solved.swapaxes(-1, -2) * means).sum(axis=(-1, -2)) / n, lead)
 
 
 def _one_hot(labels: np.ndarray) -> np.ndarray:

@@ -31,3 +31,9 @@ def median_distance(samples: np.ndarray) -> float:
 def rbf(x: jax.Array, bandwidth: jax.Array) -> jax.Array:
     """The RBF kernel matrix [m, m] of samples [m, d]."""
     return dependence.rbf(x, x, bandwidth=bandwidth)
+
+
+@jax.jit
+def squared_distances(x: jax.Array, y: jax.Array) -> jax.Array:
+    """Squared Euclidean distances [n, m] of samples [n, d] and [m, d]."""
+    return dependence.squared_distances(x, y)

@@ -23,7 +23,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from causal_iqa import _checks, dependence
-from causal_iqa.quality import _compiled
+from causal_iqa.quality import _compiled, low_rank
 from causal_iqa.quality import witness as single
 
 # Share of the average variance added to every direction of the covariance.
@@ -143,10 +143,11 @@ def fit_stages_witness(
     One multiple of all median distances and one ridge are chosen on the anchors by the exact leave-one-out error: the
     widest kernel whose error, at its best ridge, is within one standard error of the smallest. Clean anchors cannot
     tell such widths apart, and away from them, where degraded images lie, a wide kernel still compares. A statistic
-    that does not differ between the anchors is left out.
+    that does not differ between the anchors is left out. Of more than `low_rank.MOST_EXACT` anchors, the first few
+    hundred carry the kernel: as many landmarks as the error asks for.
 
     Args:
-      features: of the m anchors, every array with a leading axis m.
+      features: of the m anchors, classes in turn, every array with a leading axis m.
       labels: int [m], in [0, num_classes).
       num_classes: C.
       bandwidths: multiples of the median distances to choose from.
@@ -167,28 +168,50 @@ def fit_stages_witness(
     features = jax.tree.map(lambda x: np.asarray(x, np.float32), features)
     single.check_anchors(single.Anchors(features.final, labels, num_classes))
     arrays = _statistics(features)
-    medians = np.asarray([_compiled.median_distance(x) for x in arrays])
+    many = len(labels) > low_rank.MOST_EXACT
+    some = [x[: max(low_rank.RANKS)] for x in arrays] if many else arrays
+    medians = np.asarray([_compiled.median_distance(x) for x in some])
     if not (medians > 0).any():
         raise _checks.InputError("anchors: more than half of their pairs have equal features; the backbone is blind")
     # An infinite width makes the kernel of a constant statistic 1 everywhere: it says nothing.
     medians = np.where(medians > 0, medians, np.inf)
-    onehot = np.eye(num_classes)[np.asarray(labels)]
-    choice = _widest_within_one_error(
-        [_losses(arrays, onehot, multiple, medians, ridges) for multiple in bandwidths], bandwidths
-    )
-    gram = _gram(arrays, choice.bandwidth_multiple * medians)
-    weights, offset = single.ridge_coefficients(gram, onehot, choice.ridge)
+    if many:
+        fit = _fit_on_landmarks(arrays, np.asarray(labels), num_classes, medians, bandwidths, ridges)
+        arrays = [x[: fit[0].landmarks] for x in arrays]
+    else:
+        fit = _fit_exactly(arrays, np.asarray(labels), num_classes, medians, bandwidths, ridges)
+    choice, weights, offset = fit
     centre, whitening, typical = _fit_familiarity(features.early)
     return StagesWitness(
         tuple(jnp.asarray(x) for x in arrays),
         jnp.asarray(choice.bandwidth_multiple * medians, jnp.float32),
         jnp.asarray(weights, jnp.float32),
         jnp.asarray(offset, jnp.float32),
-        jnp.asarray(onehot.any(axis=0)),
+        jnp.asarray(np.bincount(labels, minlength=num_classes) > 0),
         centre,
         whitening,
         typical,
     ), choice
+
+
+def _fit_exactly(arrays, labels, num_classes, medians, bandwidths, ridges):
+    """(what was chosen, coefficients [m, C], offset [C])."""
+    onehot = np.eye(num_classes)[labels]
+    found = [_losses(arrays, onehot, multiple, medians, ridges) for multiple in bandwidths]
+    choice = _widest_within_one_error(found, bandwidths)
+    gram = _gram(arrays, choice.bandwidth_multiple * medians)
+    return choice, *single.ridge_coefficients(gram, onehot, choice.ridge)
+
+
+def _fit_on_landmarks(arrays, labels, num_classes, medians, bandwidths, ridges):
+    """(what was chosen, coefficients [r, C], offset [C])."""
+    widths = np.asarray(bandwidths)[:, None] * medians
+    landmarks = low_rank.Landmarks(arrays, labels, num_classes, max(low_rank.RANKS), widths)
+    fits = [[landmarks.ridge(i, rank, ridges) for i in range(len(bandwidths))] for rank in low_rank.RANKS]
+    fits = fits[low_rank.smallest_sufficient(fits)]
+    choice = _widest_within_one_error([(fit.ridge, fit.losses) for fit in fits], bandwidths)
+    fit = fits[list(bandwidths).index(choice.bandwidth_multiple)]
+    return choice._replace(landmarks=fit.rank), fit.coefficients, fit.offset
 
 
 def _gram(arrays: Sequence[np.ndarray], widths: np.ndarray) -> np.ndarray:

@@ -19,7 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from causal_iqa import _checks
-from causal_iqa.quality import _compiled
+from causal_iqa.quality import _compiled, low_rank
 
 # Grid of the regularised witness: multiples of the median distance, and ridges relative to the number of anchors.
 BANDWIDTHS = (0.25, 0.5, 1.0, 2.0)
@@ -64,6 +64,7 @@ class Choice(NamedTuple):
     bandwidth_multiple: float
     ridge: float
     error: float  # mean squared leave-one-out error of the label embedding, lower is better
+    landmarks: int | None = None  # that carry the kernel of many anchors; None: all of them do
 
 
 def check_anchors(anchors: Anchors) -> None:
@@ -87,12 +88,15 @@ def _prepared(anchors: Anchors) -> tuple[np.ndarray, np.ndarray, float]:
     check_anchors(anchors)
     features = np.asarray(anchors.features, np.float32)
     onehot = np.eye(anchors.num_classes)[np.asarray(anchors.labels)]
-    median = _compiled.median_distance(features)
+    return features, onehot, _positive(_compiled.median_distance(features))
+
+
+def _positive(median: float) -> float:
     if not median > 0:
         raise _checks.InputError(
             "anchors: more than half of their pairs have equal features; the backbone is blind here"
         )
-    return features, onehot, median
+    return median
 
 
 def _gram(features: np.ndarray, bandwidth: float) -> np.ndarray:
@@ -134,10 +138,11 @@ def _witness(features, bandwidth, coefficients, offset, present) -> Witness:
 def fit_witness(anchors: Anchors) -> Witness:
     """Fits the plain witness: RBF kernel with the median heuristic, delta kernel on labels.
 
-    Its evidence is h(x, y) = (1/m) sum_j k~(phi(x), phi(a_j)) l~(y, y_j), in float32; the fit is in float64.
+    Its evidence is h(x, y) = (1/m) sum_j k~(phi(x), phi(a_j)) l~(y, y_j), in float32; the fit is in float64. Of more
+    than `low_rank.MOST_EXACT` anchors it is projected onto landmarks, whose median distance is the width.
 
     Args:
-      anchors: m clean labelled images.
+      anchors: m clean labelled images, classes in turn.
 
     Returns:
       The witness.
@@ -149,6 +154,8 @@ def fit_witness(anchors: Anchors) -> Witness:
     References:
       [1] Gretton et al. 2005, definition of the cross-covariance operator.
     """
+    if len(anchors.features) > low_rank.MOST_EXACT:
+        return fit_on_landmarks(anchors)[0]
     features, onehot, median = _prepared(anchors)
     gram = _gram(features, median)
     label_rows = onehot - onehot.mean(axis=0)
@@ -205,10 +212,11 @@ def fit_regularised_witness(
     """Fits the conditional mean embedding E[l(y, .) | phi(x)] in closed form: (K~ + m lambda I)^-1 on centred labels.
 
     Width and ridge are chosen on the anchors alone by the exact leave-one-out error. Its evidence estimates the
-    probability of each class.
+    probability of each class. Of more than `low_rank.MOST_EXACT` anchors, the first few hundred carry the kernel: as
+    many landmarks as the error asks for.
 
     Args:
-      anchors: m clean labelled images.
+      anchors: m clean labelled images, classes in turn.
       bandwidths: multiples of the median distance to choose from.
       ridges: lambdas to choose from.
 
@@ -224,6 +232,8 @@ def fit_regularised_witness(
     """
     if not len(bandwidths) or not len(ridges):
         raise ValueError("bandwidths, ridges: expected at least one value each")
+    if len(anchors.features) > low_rank.MOST_EXACT:
+        return fit_on_landmarks(anchors, bandwidths=bandwidths, ridges=ridges)[1:]
     features, onehot, median = _prepared(anchors)
     best = None
     for multiple in bandwidths:
@@ -236,6 +246,50 @@ def fit_regularised_witness(
     coefficients, offset = ridge_coefficients(gram, onehot, choice.ridge)
     width = choice.bandwidth_multiple * median
     return _witness(features, width, coefficients, offset, onehot.any(axis=0)), choice
+
+
+def fit_on_landmarks(
+    anchors: Anchors,
+    *,
+    bandwidths: Sequence[float] = BANDWIDTHS,
+    ridges: Sequence[float] = RIDGES,
+    ranks: Sequence[int] | None = None,
+) -> tuple[Witness, Witness, Choice]:
+    """Fits the plain and the regularised witness on landmarks, the first of the anchors, in one reading of all.
+
+    Args:
+      anchors: m clean labelled images, classes in turn.
+      bandwidths: multiples of the landmarks' median distance to choose from.
+      ridges: lambdas to choose from.
+      ranks: numbers of landmarks to choose from, by default `low_rank.RANKS`: the smallest whose leave-one-out error
+        is within a hundredth of that of the largest.
+
+    Returns:
+      (plain witness, regularised witness, what was chosen); the anchors of both are the landmarks.
+
+    Raises:
+      ValueError: when shapes or labels are off.
+      InputError: when there are fewer than two classes, or the features do not differ.
+    """
+    check_anchors(anchors)
+    ranks = ranks or low_rank.RANKS
+    features, labels = np.asarray(anchors.features, np.float32), np.asarray(anchors.labels)
+    median = _positive(_compiled.median_distance(features[: max(ranks)]))
+    multiples = list(dict.fromkeys((*bandwidths, 1.0)))
+    widths = median * np.asarray(multiples)[:, None]
+    landmarks = low_rank.Landmarks([features], labels, anchors.num_classes, max(ranks), widths)
+    ranks = sorted({min(rank, landmarks.rank) for rank in ranks})
+    fits = [[landmarks.ridge(i, rank, ridges) for i in range(len(bandwidths))] for rank in ranks]
+    fit = min(fits[low_rank.smallest_sufficient(fits)], key=lambda one: one.losses.mean())
+    present = np.bincount(labels, minlength=anchors.num_classes) > 0
+    own = features[: fit.rank]
+    plain = landmarks.mean_embedding(multiples.index(1.0), fit.rank)
+    multiple = multiples[fit.width]
+    return (
+        _witness(own, median, *plain, present),
+        _witness(own, multiple * median, fit.coefficients, fit.offset, present),
+        Choice(float(multiple), fit.ridge, float(fit.losses.mean()), fit.rank),
+    )
 
 
 def fit_class_vectors(class_vectors: ClassVectors, *, temperature: float = 1.0) -> ClassVectorWitness:
