@@ -72,6 +72,8 @@ class Scorer:
       view: name of the view it reads.
       reads_clean_features: whether it reads the backbones' features of the clean image.
       reads_target: whether it is given the image's target in place of its label.
+      backbone: whose features it reads, `joined_name` of several; None: it reads the images.
+      witness: `witness_key` of the one it reads; None: none.
     """
 
     column: Column
@@ -79,6 +81,8 @@ class Scorer:
     view: str
     reads_clean_features: bool = False
     reads_target: bool = False
+    backbone: str | None = None
+    witness: str | None = None
 
 
 def metric_scorer(spec: metrics.MetricSpec, view: View, suffix: str = "") -> Scorer:
@@ -162,7 +166,7 @@ def quality_scorer(
     }
     metric = f"{name}@{backbone}{variant}"
     found = Column(column, metric, spec.family, spec.higher_is_better, view.side, view.networks, passport)
-    return Scorer(found, fn, view.name, spec.needs_reference)
+    return Scorer(found, fn, view.name, spec.needs_reference, backbone, None if spec.witness == "none" else key)
 
 
 def _image_of(view: View) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import jax
 import numpy as np
 
 from causal_iqa import data, images
-from causal_iqa.pipeline import program
+from causal_iqa.pipeline import ladders, program
 from causal_iqa.pipeline.config import StudyConfig
 
 
@@ -32,7 +32,7 @@ def degraded_images(
     @jax.jit
     def degrade(salt: jax.Array, pixels: jax.Array) -> jax.Array:
         key = jax.random.fold_in(jax.random.key(config.seed), salt)
-        return program.degrade_all(conditions, key[None], images.from_uint8(pixels)[None])[:, 0]
+        return ladders.degrade_all(conditions, key[None], images.from_uint8(pixels)[None])[:, 0]
 
     read = functools.partial(data.batches, batch_size=1, size=image_size, workers=workers)
     for batch in read(source, indices, crop_fraction=config.crop_fraction):

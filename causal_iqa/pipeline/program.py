@@ -1,30 +1,36 @@
-"""The compiled flow: one jitted program degrades a batch under all conditions and scores every result.
+"""The compiled flow: programs that degrade a batch, look at the results, judge and score them, chained on the devices.
 
-Only rows of scalars and short vectors leave the device. Every device works on blocks of a fixed number of images, so
-the arithmetic of one image is the same whatever the batch size. For another number of devices XLA compiles another
-program, with rounding of its own. Every random key comes from (seed, image id, degradation).
+Each is compiled by itself and depends on what it computes alone: another metric, network or condition has itself
+compiled, and nothing else. Only rows of scalars and short vectors leave the devices. Every device works on blocks of a
+fixed number of images, so the arithmetic of one image is the same whatever the batch size. For another number of
+devices XLA compiles other programs, with rounding of their own. Every random key comes from (seed, image id,
+degradation).
 """
 
 import functools
+import math
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from causal_iqa import backbones, degradations, images, quality
+from causal_iqa import backbones, images, quality
 from causal_iqa.degradations import Condition
-from causal_iqa.pipeline import outputs, regions, task_outputs
+from causal_iqa.pipeline import ladders, outputs, pieces, regions, task_outputs
 from causal_iqa.pipeline.columns import Scorer, joined_name
 from causal_iqa.pipeline.views import View
 
-_AXIS = "images"
 # Images of one block. Small enough that a block's arrays stay in a CPU's cache; accelerators take several conditions of
 # a block at once instead.
 BLOCK_IMAGES = 8
 _CONDITIONS_AT_ONCE = {"cpu": 1}
 _CONDITIONS_AT_ONCE_ACCELERATOR = 16
+# Conditions that go through a program together: another number of conditions is another number of runs.
+_MOST_CONDITIONS = 16
+_SHARED, _IMAGES, _RUNS = pieces.SHARED, pieces.IMAGES, pieces.RUNS
 # Kept of every image beside the scores: its features, projected where longer.
 KEPT_FEATURES = 128
 
@@ -32,39 +38,6 @@ KEPT_FEATURES = 128
 def stable_hash(text: str) -> int:
     """A 32-bit hash of a name that never changes: what keys are derived from."""
     return zlib.crc32(text.encode())
-
-
-def degrade_all(conditions: tuple[Condition, ...], keys: jax.Array, clean: jax.Array) -> jax.Array:
-    """Degrades a batch under all conditions.
-
-    Args:
-      conditions: C of them.
-      keys: [B] of the images.
-      clean: [B, S, S, 3] in [0, 1].
-
-    Returns:
-      [C, B, S, S, 3], in the order of `conditions`.
-    """
-    places: dict[Condition, list[int]] = {}
-    for place, condition in enumerate(conditions):
-        places.setdefault(condition.structure, []).append(place)
-    parts = []
-    for structure, members in places.items():
-        if structure == Condition():
-            parts.append(jnp.broadcast_to(clean, (len(members), *clean.shape)))
-            continue
-        graded = degradations.do_graded(structure)
-        severities = jnp.asarray([conditions[place].severities for place in members], jnp.float32)
-
-        def one(key, image, graded=graded, severities=severities):
-            # One key for all severities: the same photons and the same fog, only more of it. The ladder is then a set
-            # of counterfactuals of one image, and what does not depend on severity is computed once.
-            return jax.vmap(functools.partial(graded, key, image))(severities)
-
-        parts.append(jnp.moveaxis(jax.vmap(one)(keys, clean), 1, 0))
-    degraded = jnp.concatenate(parts)
-    order = np.concatenate(list(places.values()))
-    return degraded if (np.diff(order) == 1).all() else degraded[np.argsort(order)]
 
 
 def keeping_projections(feature_backbones: Mapping[str, backbones.Network]) -> dict[str, np.ndarray | None]:
@@ -105,8 +78,8 @@ def make_program(
     devices: list[jax.Device],
     stability_views: int = 0,
     given_copies: bool = False,
-) -> Callable[..., dict[str, jax.Array]]:
-    """Builds the jitted program of a study.
+) -> Callable[..., pieces.Found]:
+    """Builds the program of a study.
 
     Args:
       seed: of the degradations.
@@ -120,92 +93,268 @@ def make_program(
       given_copies: whether the pixels are those of all conditions, [B, C, S, S, 3], clean first; nothing is degraded.
 
     Returns:
-      `program(state, pixels uint8 [B, S, S, 3], labels int32 [B], salts uint32 [B]) -> {column: [C, B]}` with
+      `program(state, pixels uint8 [B, S, S, 3], labels int32 [B], salts uint32 [B]) -> Found`, whose columns [C, B] are
       `<network>/correct` and what else `outputs.performance` and `outputs.stability` give beside the score columns,
       and the vectors [C, B, K] that `outputs.performance` gives, `<backbone>/features`, under `keeping_projections`,
       and what `outputs.second_opinion` gives; with several views `<backbone><view.suffix>/features` and so on. B is the
       same at every call, a multiple of the number of devices. Where images have targets, `labels` is (labels, targets);
       a network of another task gives what `task_outputs.performance` does in place of the above. `state` holds the
-      parameters: {"networks", "backbones", "witnesses", "projections"}.
+      parameters: {"networks", "backbones", "witnesses", "projections"}. The first call traces, and programs are
+      compiled meanwhile.
+    """
+    study = networks, feature_backbones, views, scorers
+    return _Flow(seed, conditions, *study, devices, stability_views, given_copies).run
+
+
+class _Flow:
+    """The pieces of a study, and the way through them.
+
+    `_through` is gone twice: first with shapes, which builds the pieces and has them compiled side by side, then with
+    arrays for every batch. A step names its piece, the function of one device's share and how its arguments are split.
     """
 
-    num_classes = next((network.num_classes for network in networks.values()), 0)
+    def __init__(
+        self, seed, conditions, networks, feature_backbones, views, scorers, devices, stability_views, given_copies
+    ):
+        self._seed, self._conditions, self._stability_views = seed, conditions, stability_views
+        self._given_copies = given_copies
+        self._networks, self._backbones, self._views, self._scorers = networks, feature_backbones, views, scorers
+        self._devices = pieces.Devices(devices)
+        self._at_once = _CONDITIONS_AT_ONCE.get(devices[0].platform, _CONDITIONS_AT_ONCE_ACCELERATOR)
+        self._size = math.ceil(len(conditions) / math.ceil(len(conditions) / _MOST_CONDITIONS))
+        self._num_classes = next((network.num_classes for network in networks.values()), 0)
+        self._pieces: dict[Any, pieces.Piece] = {}
+        self._names: dict[Any, tuple[str, ...]] = {}
 
-    def features_at(state, image, view):
-        found = {
-            name: view.features(name, feature_backbones[name], state["backbones"][name], image)
+    def run(self, state: Any, pixels: np.ndarray, labels: Any, salts: np.ndarray) -> pieces.Found:
+        """Dispatches everything for one batch."""
+        label, target = labels if isinstance(labels, tuple) else (labels, ())
+        given = tuple(self._devices.put(x, pieces.IMAGES) for x in (pixels, label, target, salts))
+        if not self._pieces:
+            self._through(self._build, state, *(self._devices.shapes(x, pieces.IMAGES) for x in given))
+        return pieces.Found(len(self._conditions), self._through(self._call, state, *given))
+
+    def _build(self, key: Any, function: Callable, specs: Sequence[pieces.Spec], out: pieces.Spec, *arguments: Any):
+        if key not in self._pieces:
+            self._pieces[key] = self._devices.piece(function, specs, out, *arguments)
+        return self._pieces[key].outputs
+
+    def _call(self, key: Any, function: Callable, specs: Any, out: Any, *arguments: Any) -> Any:
+        return self._pieces[key](*arguments)
+
+    def _through(self, step: Callable, state: Any, pixels: Any, label: Any, target: Any, salts: Any) -> list:
+        clean, keys, view_keys = step("begin", self._begin, (_IMAGES, _IMAGES), _IMAGES, pixels, salts)
+        if self._given_copies:
+            degraded, order = [step("given", _given, (_IMAGES,), _RUNS, pixels)], np.arange(len(self._conditions))
+        else:
+            degraded, order = self._degraded(step, keys, clean)
+        runs = step("runs", functools.partial(self._cut, order), (_RUNS,) * len(degraded), _RUNS, *degraded)
+        found = []
+        for name, network in self._networks.items():
+            params, each = state["networks"][name], [(run,) for run in runs]
+            if network.task is not None:
+                own = _Step(("judge", name), functools.partial(_perform, name, network), (_SHARED, _IMAGES))
+                found.append(self._rows(step, own, each, params, target))
+                continue
+            own = _Step(("judge", name), functools.partial(self._judge, name, network), (_SHARED, _IMAGES, _IMAGES))
+            found.append(self._rows(step, own, each, params, label, view_keys))
+        for view in self._views:
+            found += self._of_view(step, state, view, clean, runs, label, target)
+        return found
+
+    def _degraded(self, step, keys: Any, clean: Any) -> tuple[list, np.ndarray]:
+        """The conditions by structure, and where each stands among them."""
+        parts = ladders.by_structure(self._conditions)
+        degraded = []
+        for structure, places in parts.items():
+            function = ladders.degrading(structure, [self._conditions[i] for i in places])
+            degraded.append(step(("degrade", structure), function, (_IMAGES, _IMAGES), _RUNS, keys, clean))
+        return degraded, np.argsort(np.concatenate(list(parts.values())))
+
+    def _of_view(self, step, state, view: View, clean: Any, runs: Sequence[Any], label: Any, target: Any) -> list:
+        """The scores of one view."""
+        reference, seen = clean, runs
+        if view.interpolation is not None:
+            reference = step(("reference", view.name), jax.vmap(view.see), (_IMAGES,), _IMAGES, clean)
+            see = jax.vmap(jax.vmap(view.see))
+            seen = [step(("see", view.name), see, (_RUNS,), _RUNS, run) for run in runs]
+        own = [scorer for scorer in self._scorers if scorer.view == view.name]
+        found = []
+        for scorer in own:
+            if scorer.backbone is None and not scorer.reads_target:
+                metric = _Step(("metric", scorer.column.name), functools.partial(_metric, scorer), (_IMAGES, _IMAGES))
+                found.append(self._rows(step, metric, [(run,) for run in seen], reference, label))
+        of_regions = [scorer for scorer in own if scorer.reads_target]
+        if of_regions:
+            every = state["backbones"]
+            maps = step(("maps", view.name), self._maps(view), (_SHARED, _IMAGES), _IMAGES, every, reference)
+            specs = (_SHARED, _IMAGES, _IMAGES, _IMAGES)
+            row = _Step(("regions", view.name), functools.partial(_regions, of_regions), specs)
+            found.append(self._rows(step, row, [(run,) for run in seen], every, reference, maps, target))
+        features = {
+            name: [
+                step(
+                    ("look", view.name, name),
+                    self._looking(view, name),
+                    (_SHARED, _RUNS),
+                    _RUNS,
+                    state["backbones"][name],
+                    run,
+                )
+                for run in seen
+            ]
             for name in view.backbone_sides
         }
-        return found | ({joined_name(found): quality.joined(tuple(found.values()))} if len(found) > 1 else {})
-
-    def score_one(state, key, image, references, clean_features, truth):
-        row = {}
-        label, target = truth if isinstance(truth, tuple) else (truth, ())
-        for name, network in networks.items():
-            params = state["networks"][name]
-            if network.task is not None:
-                found = task_outputs.performance(network, params, image, target)
-                row |= {f"{name}/{field}": value for field, value in found.items()}
+        with_clean = any(scorer.reads_clean_features for scorer in own)
+        of_clean = self._clean_features(step, state, view, features, reference) if with_clean else {}
+        names = tuple(features)
+        owners = {name: (name,) for name in names} | ({joined_name(names): names} if len(names) > 1 else {})
+        for owner, read in owners.items():
+            scorers = [scorer for scorer in own if scorer.backbone == owner]
+            if not scorers and owner not in features:
                 continue
-            found = outputs.performance(network, params, image, label)
-            if stability_views:
-                found |= outputs.stability(key, network, params, image, num_views=stability_views)
-            row |= {f"{name}/{field}": value for field, value in found.items()}
-        for view in views:
-            seen = view.see(image)
-            features = features_at(state, seen, view)
-            suffix = view.suffix if len(views) > 1 else ""
-            for name in view.backbone_sides:
-                row[f"{name}{suffix}/features"] = _kept(features[name].final, state["projections"][name])
-                opinion = outputs.second_opinion(
-                    feature_backbones[name], state["backbones"][name], features[name].glances, num_classes
+            row = _Step(
+                ("quality", view.name, owner),
+                functools.partial(self._quality, view, owner, read, scorers),
+                (_SHARED, _IMAGES, _IMAGES),
+            )
+            some = {
+                "backbones": {name: state["backbones"][name] for name in read},
+                "witnesses": {
+                    key: value for key, value in state["witnesses"].items() if key in {s.witness for s in scorers}
+                },
+                "projections": {name: state["projections"][name] for name in read},
+            }
+            each = [({name: features[name][i] for name in read},) for i in range(len(seen))]
+            found.append(self._rows(step, row, each, some, {name: of_clean[name] for name in read if of_clean}, label))
+        return found
+
+    def _clean_features(self, step, state, view: View, features: Mapping[str, Sequence[Any]], reference: Any) -> dict:
+        """Features [B, ...] of the clean images: those of the condition without a degradation, where there is one."""
+        places = [i for i, condition in enumerate(self._conditions) if condition.structure == Condition()]
+        places = [0] if self._given_copies else places
+        found = {}
+        for name, runs in features.items():
+            if places:
+                run, place = runs[places[0] // self._size], places[0] % self._size
+            else:
+                alone = step(("alone", view.name), lambda x: x[None], (_IMAGES,), _RUNS, reference)
+                key = ("look alone", view.name, name)
+                run, place = (
+                    step(key, self._looking(view, name), (_SHARED, _RUNS), _RUNS, state["backbones"][name], alone),
+                    0,
                 )
-                row |= {f"{name}{suffix}/{field}": value for field, value in opinion.items()}
-            for scorer in scorers:
-                if scorer.view == view.name:
-                    place, read = (f"{view.name}/maps", target) if scorer.reads_target else (view.name, label)
-                    clean = clean_features[place]
-                    row[scorer.column.name] = scorer.fn(state, seen, references[view.name], features, clean, read)
+            pick = functools.partial(jax.tree.map, lambda x, place=place: x[place])
+            found[name] = step(("clean features", view.name, name), pick, (_RUNS,), _IMAGES, run)
+        return found
+
+    def _rows(
+        self, step, own: "_Step", each: Sequence[tuple], *others: Any
+    ) -> tuple[tuple[str, ...], list[pieces.Packed]]:
+        """Runs a function of one image under one condition over all of them: names of its scalars, and the results.
+
+        Args:
+          step: `_build` or `_call`.
+          own: the function and how `others` are split.
+          each: its first arguments, by run.
+          *others: the rest, of all runs.
+        """
+        count = len(each[0])
+        axes = (0,) * count + tuple(None if spec == _SHARED else 0 for spec in own.specs)
+
+        def packed(*arguments: Any) -> pieces.Packed:
+            row = own.function(*arguments)
+            self._names[own.key] = tuple(name for name, value in row.items() if value.ndim == 0)
+            scalars = [row[name].astype(jnp.float32) for name in self._names[own.key]]
+            vectors = {name: value for name, value in row.items() if value.ndim}
+            return pieces.Packed(jnp.stack(scalars) if scalars else jnp.zeros(0), vectors)
+
+        def function(*arguments: Any) -> pieces.Packed:
+            runs, rest = arguments[:count], arguments[count:]
+            return jax.lax.map(lambda one: jax.vmap(packed, axes)(*one, *rest), tuple(runs), batch_size=self._at_once)
+
+        specs = (_RUNS,) * count + own.specs
+        results = [step(own.key, function, specs, _RUNS, *one, *others) for one in each]
+        return self._names[own.key], results
+
+    def _begin(self, pixels: jax.Array, salts: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+        keys = jax.vmap(functools.partial(jax.random.fold_in, jax.random.key(self._seed)))(salts)
+        # The same changed views under all conditions.
+        view_keys = jax.vmap(lambda key: jax.random.fold_in(key, stable_hash("stability")))(keys)
+        clean = images.from_uint8(pixels[:, 0] if self._given_copies else pixels)
+        return clean, jax.random.key_data(keys), jax.random.key_data(view_keys)
+
+    def _cut(self, order: np.ndarray, *degraded: jax.Array) -> list[jax.Array]:
+        """All conditions in order, cut into runs of one size; the last is filled up with its last condition."""
+        every = jnp.concatenate(degraded)
+        if (np.diff(order) != 1).any():
+            every = every[order]
+        missing = -len(every) % self._size
+        if missing:
+            every = jnp.concatenate([every, jnp.repeat(every[-1:], missing, axis=0)])
+        return list(every.reshape(-1, self._size, *every.shape[1:]))
+
+    def _judge(self, name: str, network: backbones.Network, image, params, label, view_key) -> dict[str, jax.Array]:
+        found = outputs.performance(network, params, image, label)
+        if self._stability_views:
+            key = jax.random.wrap_key_data(view_key)
+            found |= outputs.stability(key, network, params, image, num_views=self._stability_views)
+        return {f"{name}/{field}": value for field, value in found.items()}
+
+    def _maps(self, view: View) -> Callable:
+        def maps(params: Any, reference: jax.Array) -> dict[str, jax.Array]:
+            return jax.vmap(functools.partial(regions.maps_of, view, self._backbones, {"backbones": params}))(reference)
+
+        return maps
+
+    def _looking(self, view: View, name: str) -> Callable:
+        def look(params: Any, run: jax.Array) -> quality.StageFeatures:
+            one = functools.partial(view.features, name, self._backbones[name], params)
+            return jax.lax.map(jax.vmap(one), run, batch_size=self._at_once)
+
+        return look
+
+    def _quality(self, view: View, owner: str, read, scorers, features, state, clean, label) -> dict[str, jax.Array]:
+        row = {}
+        if owner in features:
+            suffix = view.suffix if len(self._views) > 1 else ""
+            row[f"{owner}{suffix}/features"] = _kept(features[owner].final, state["projections"][owner])
+            opinion = outputs.second_opinion(
+                self._backbones[owner], state["backbones"][owner], features[owner].glances, self._num_classes
+            )
+            row |= {f"{owner}{suffix}/{field}": value for field, value in opinion.items()}
+        if owner not in features:  # Several as one, in their order: what a dictionary has is sorted on the way here.
+            features = {owner: quality.joined([features[name] for name in read])}
+            clean = {owner: quality.joined([clean[name] for name in read])} if clean else {}
+        for scorer in scorers:
+            row[scorer.column.name] = scorer.fn(state, None, None, features, clean, label)
         return row
 
-    at_once = _CONDITIONS_AT_ONCE.get(devices[0].platform, _CONDITIONS_AT_ONCE_ACCELERATOR)
-    score_batch = jax.vmap(score_one, in_axes=(None, 0, 0, 0, 0, 0))
-    with_clean = any(scorer.reads_clean_features for scorer in scorers)
-    with_regions = any(scorer.reads_target for scorer in scorers)
+    given_copies: bool = (False,)
 
-    def score_block(state, pixels, labels, salts):
-        clean = images.from_uint8(pixels[:, 0] if given_copies else pixels)
-        keys = jax.vmap(functools.partial(jax.random.fold_in, jax.random.key(seed)))(salts)
-        if given_copies:
-            degraded = jnp.moveaxis(images.from_uint8(pixels), 1, 0)
-        else:
-            degraded = degrade_all(conditions, keys, clean)
-        # The same views under all conditions.
-        view_keys = jax.vmap(lambda key: jax.random.fold_in(key, stable_hash("stability")))(keys)
-        references = {view.name: jax.vmap(view.see)(clean) for view in views}
-        # Once for all conditions; an empty tree where nothing reads it.
-        clean_features = {
-            view.name: jax.vmap(lambda x, view=view: features_at(state, x, view))(references[view.name])
-            if with_clean
-            else {}
-            for view in views
-        }
-        for view in views if with_regions else ():
-            maps = functools.partial(regions.maps_of, view, feature_backbones, state)
-            clean_features[f"{view.name}/maps"] = jax.vmap(maps)(references[view.name])
 
-        def score(x):
-            return score_batch(state, view_keys, x, references, clean_features, labels)
+class _Step(NamedTuple):
+    """A function of one image under one condition: the key of its piece, and how arguments of all runs are split."""
 
-        return jax.lax.map(score, degraded, batch_size=at_once)
+    key: tuple[str, ...]
+    function: Callable[..., Mapping[str, jax.Array]]
+    specs: tuple[pieces.Spec, ...]
 
-    mesh = jax.sharding.Mesh(np.asarray(devices), (_AXIS,))
-    spec = jax.sharding.PartitionSpec
-    mapped = jax.shard_map(
-        score_block,
-        mesh=mesh,
-        in_specs=(spec(), spec(_AXIS), spec(_AXIS), spec(_AXIS)),
-        out_specs=spec(None, _AXIS),
-        check_vma=False,
-    )
-    return jax.jit(mapped, compiler_options=backbones.compiler_options(devices[0].platform, len(devices)))
+
+def _given(pixels: jax.Array) -> jax.Array:
+    """Copies of every image [B, C, S, S, 3] -> [C, B, S, S, 3]."""
+    return jnp.moveaxis(images.from_uint8(pixels), 1, 0)
+
+
+def _metric(scorer: Scorer, image, reference, label) -> dict[str, jax.Array]:
+    return {scorer.column.name: scorer.fn({}, image, reference, {}, {}, label)}
+
+
+def _regions(scorers: Sequence[Scorer], image, params, reference, maps, target) -> dict[str, jax.Array]:
+    state = {"backbones": params}
+    return {scorer.column.name: scorer.fn(state, image, reference, {}, maps, target) for scorer in scorers}
+
+
+def _perform(name: str, network: backbones.Network, image, params, target) -> dict[str, jax.Array]:
+    found = task_outputs.performance(network, params, image, target)
+    return {f"{name}/{field}": value for field, value in found.items()}

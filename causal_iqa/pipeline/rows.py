@@ -132,7 +132,8 @@ def make_step(work: Work, execution: Execution) -> tuple[Step, int]:
             compiled(state, *jax.tree.map(lambda x, i=i: x[i : i + slots], (batch.images, truth, salts)))
             for i in range(0, len(salts), slots)
         ]
-        return {name: np.concatenate([np.asarray(block[name]) for block in blocks], axis=1) for name in blocks[0]}
+        found = [block.fetch() for block in blocks]
+        return {name: np.concatenate([block[name] for block in found], axis=1) for name in found[0]}
 
     return step, batch_size
 

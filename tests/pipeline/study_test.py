@@ -11,7 +11,7 @@ import pytest
 
 import causal_iqa
 from causal_iqa import backbones, data, degradations, images, metrics, pipeline, quality
-from causal_iqa.pipeline import anchors, program, provenance, store
+from causal_iqa.pipeline import anchors, pieces, program, provenance, store
 from causal_iqa.pipeline import study as study_module
 from causal_iqa.pipeline.columns import metric_scorer
 
@@ -282,24 +282,45 @@ def test_metrics_that_images_are_too_small_for_are_undefined_with_a_reason():
     assert np.isnan(scorer.fn({}, None, None, {}, {}, 0))
 
 
-def test_the_program_compiles_once(study):
-    compiled = pipeline.make_program(
+def _compiled(conditions, scorers):
+    """Runs the program of some scores twice; returns the text of every program that was compiled."""
+    texts = []
+    make = pieces.Piece.__init__
+
+    def noting(self, devices, lowered, outputs):
+        texts.append(lowered.as_text())
+        make(self, devices, lowered, outputs)
+
+    program = pipeline.make_program(
         seed=0,
-        conditions=study.config.conditions[:2],
+        conditions=conditions,
         networks={},
         feature_backbones={},
         views=(pipeline.View(48, (), {}),),
-        scorers=tuple(s for s in study.scorers if s.column.metric == "ssim"),
+        scorers=scorers,
         devices=jax.local_devices()[:1],
     )
     rng = np.random.default_rng(0)
-    for _ in range(2):
-        pixels = rng.integers(0, 256, (8, 48, 48, 3), dtype=np.uint8)
-        rows = compiled(
-            {"networks": {}, "backbones": {}, "witnesses": {}, "projections": {}},
-            pixels,
-            np.zeros(8, np.int32),
-            rng.integers(0, 2**32, 8, dtype=np.uint32),
-        )
-        assert rows["ssim"].shape == (2, 8)
-    assert compiled._cache_size() == 1
+    nothing = {"networks": {}, "backbones": {}, "witnesses": {}, "projections": {}}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pieces.Piece, "__init__", noting)
+        for _ in range(2):
+            pixels = rng.integers(0, 256, (8, 48, 48, 3), dtype=np.uint8)
+            salts = rng.integers(0, 2**32, 8, dtype=np.uint32)
+            rows = program(nothing, pixels, np.zeros(8, np.int32), salts).fetch()
+            assert {name: values.shape for name, values in rows.items()} == {
+                scorer.column.name: (len(conditions), 8) for scorer in scorers
+            }
+    return texts
+
+
+def test_every_piece_is_compiled_once_and_depends_on_what_it_computes_alone(study):
+    conditions = study.config.conditions
+    mse, entropy = (metric_scorer(metrics.TABLE[name], pipeline.View(48, (), {})) for name in ("mse", "entropy"))
+    before = _compiled(conditions[:2], (mse,))
+    assert len(before) == len(set(before)) == 5  # Begin, clean, a degradation, the runs of conditions, the metric.
+    another_metric = _compiled(conditions[:2], (mse, entropy))
+    assert len(set(another_metric) - set(before)) == 1
+    # Another degradation, with as many conditions: only how it degrades is new.
+    other = next(one for one in conditions if one.severity and one.degradation != conditions[1].degradation)
+    assert len(set(_compiled((conditions[0], other), (mse,))) - set(before)) == 1

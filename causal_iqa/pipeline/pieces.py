@@ -1,0 +1,117 @@
+"""Programs that are compiled apart, side by side, and chained on the devices: what each computes is all it depends on.
+
+A piece is a function of one device's share, mapped over the devices. Pieces are traced one after the other, while
+those before are compiled in threads; the first images run through a piece as soon as it is there.
+"""
+
+import concurrent.futures
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from causal_iqa import backbones
+
+_AXIS = "images"
+Spec = jax.sharding.PartitionSpec
+# The same on every device; split along the first axis, images; along the second, behind the conditions of a run.
+SHARED, IMAGES, RUNS = Spec(), Spec(_AXIS), Spec(None, _AXIS)
+# Compilations at a time: each has threads of its own besides.
+_MOST_THREADS = 8
+
+
+class Piece:
+    """One compiled function of arrays on the devices."""
+
+    def __init__(self, devices: "Devices", lowered: Any, outputs: Any):
+        """Begins to compile.
+
+        Args:
+          devices: where it runs.
+          lowered: the traced function.
+          outputs: of it, shapes with shardings.
+        """
+        self.outputs = outputs
+        self._compiled = devices.pool.submit(lowered.compile)
+
+    def __call__(self, *arguments: Any) -> Any:
+        """Runs; waits until it is compiled."""
+        return self._compiled.result()(*arguments)
+
+
+class Devices:
+    """The devices that share the images, and the threads that compile for them.
+
+    Attributes:
+      pool: of the threads.
+    """
+
+    def __init__(self, devices: Sequence[jax.Device]):
+        """Makes a mesh of the devices.
+
+        Args:
+          devices: one or more of a kind.
+        """
+        self.mesh = jax.sharding.Mesh(np.asarray(devices), (_AXIS,))
+        self.pool = concurrent.futures.ThreadPoolExecutor(
+            min(backbones.cores(), _MOST_THREADS), thread_name_prefix="causal_iqa-compile"
+        )
+        self._options = backbones.compiler_options(devices[0].platform, len(devices))
+
+    def put(self, values: Any, spec: Spec) -> Any:
+        """Puts arrays on the devices, split as `spec` says."""
+        return jax.device_put(values, jax.sharding.NamedSharding(self.mesh, spec))
+
+    def shapes(self, values: Any, spec: Spec) -> Any:
+        """Returns what arrays, or their shapes, are when they lie on the devices."""
+        sharding = jax.sharding.NamedSharding(self.mesh, spec)
+        return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding), values)
+
+    def piece(self, function: Callable, specs: Sequence[Spec], out: Spec, *arguments: Any) -> Piece:
+        """Traces a function of one device's share, and has it compiled.
+
+        Args:
+          function: of arrays.
+          specs: how each of its arguments is split.
+          out: how its results are.
+          *arguments: arrays or shapes on the devices.
+
+        Returns:
+          The piece.
+        """
+        mapped = jax.shard_map(function, mesh=self.mesh, in_specs=tuple(specs), out_specs=out, check_vma=False)
+        lowered = jax.jit(mapped, compiler_options=self._options).lower(*arguments)
+        return Piece(self, lowered, self.shapes(lowered.out_info, out))
+
+
+class Packed(NamedTuple):
+    """Rows of one piece: float32 scalars [n, B, F], and vectors by name [n, B, K]."""
+
+    scalars: Any
+    vectors: Any
+
+
+class Found:
+    """What the devices compute of one batch; `fetch` waits for it."""
+
+    def __init__(self, num_conditions: int, parts: Sequence[tuple[Sequence[str], Sequence[Packed]]]):
+        """Takes the results.
+
+        Args:
+          num_conditions: C; what comes after them is left out.
+          parts: of every piece the names of its scalars, and a result for every run of conditions.
+        """
+        self._num_conditions, self._parts = num_conditions, parts
+
+    def fetch(self) -> dict[str, np.ndarray]:
+        """Returns column -> [C, B], and vectors [C, B, K]."""
+        columns = {}
+        for names, runs in self._parts:
+            scalars = self._joined([run.scalars for run in runs])
+            columns |= {name: scalars[..., i] for i, name in enumerate(names)}
+            columns |= {name: self._joined([run.vectors[name] for run in runs]) for name in runs[0].vectors}
+        return columns
+
+    def _joined(self, runs: Sequence[jax.Array]) -> np.ndarray:
+        return np.concatenate([np.asarray(run) for run in runs])[: self._num_conditions]
