@@ -166,7 +166,8 @@ def quality_scorer(
     }
     metric = f"{name}@{backbone}{variant}"
     found = Column(column, metric, spec.family, spec.higher_is_better, view.side, view.networks, passport)
-    return Scorer(found, fn, view.name, spec.needs_reference, backbone, None if spec.witness == "none" else key)
+    read = None if spec.witness == "none" else key
+    return Scorer(found, fn, view.name, spec.needs_reference, backbone=backbone, witness=read)
 
 
 def _image_of(view: View) -> dict[str, Any]:
