@@ -359,7 +359,7 @@ def main(_: list[str]) -> None:
         for line in (*([remark] if remark else []), *study.remarks):
             print(line)
         _print_first_look(study, output, execution)
-        with progress.stage(f"{len(config.conditions)} conditions", "images", programs=1) as tell:
+        with progress.stage(f"{len(config.conditions)} conditions", "images", compiles=True) as tell:
             table = pipeline.run(study, output, execution, progress=tell)
         columns = [scorer.column for scorer in study.scorers]
         with progress.steps("analysis", len(findings.PARTS)) as tell:

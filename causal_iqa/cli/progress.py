@@ -26,7 +26,7 @@ class Line:
         self,
         description: str,
         unit: str = "",
-        programs: int | None = None,
+        compiles: bool = False,
         *,
         stream: TextIO | None = None,
         clock: Callable[[], float] = time.monotonic,
@@ -37,12 +37,12 @@ class Line:
         Args:
           description: what is done.
           unit: of what is counted, in the plural.
-          programs: how many large programs are compiled before the first result; None: not known.
+          compiles: whether programs are compiled before the first result.
           stream: where the line goes; by default stderr.
           clock: seconds.
           watch: of the compilations.
         """
-        self._description, self._unit, self._programs = description, unit, programs
+        self._description, self._unit, self._compiles = description, unit, compiles
         self._stream = sys.stderr if stream is None else stream
         self._clock = clock
         self._watch = compilation.Watch(clock) if watch is None else watch
@@ -73,13 +73,12 @@ class Line:
         with self._lock:
             parts = [self._counted(now) if self._total else _seconds(now - self._start)]
         compiling = self._watch.in_work()
-        waiting = self._programs is not None and self._first is None and self._done < self._total
+        waiting = self._compiles and self._first is None and self._done < self._total
         if compiling is not None and now - compiling.since >= _LEAST_COMPILATION:
-            which = f" (1 of {self._programs} programs)" if waiting else ""
             about = f" of about {_seconds(compiling.expected)}" if compiling.expected > now - compiling.since else ""
-            parts.append(f"compiling{which}, {_seconds(now - compiling.since)}{about}")
+            parts.append(f"compiling, {_seconds(now - compiling.since)}{about}")
         elif waiting and now - self._start >= _LEAST_COMPILATION:
-            parts.append(f"building the program, {_seconds(now - self._start)}")
+            parts.append(f"building the programs, {_seconds(now - self._start)}")
         return f"{self._description}: {', '.join(parts)}"
 
     def _counted(self, now: float) -> str:
@@ -121,19 +120,19 @@ class Line:
 
 
 @contextlib.contextmanager
-def stage(description: str, unit: str = "", programs: int | None = None) -> Iterator[Callable[[int, int], None]]:
+def stage(description: str, unit: str = "", compiles: bool = False) -> Iterator[Callable[[int, int], None]]:
     """Shows one stage of the work while it lasts.
 
     Args:
       description: what is done.
       unit: of what is counted, in the plural.
-      programs: how many large programs are compiled before the first result; None: not known.
+      compiles: whether programs are compiled before the first result.
 
     Yields:
       A function of (done, all); a stage that counts nothing need not call it.
     """
     with compilation.Watch() as watch:
-        line = Line(description, unit, programs, watch=watch)
+        line = Line(description, unit, compiles, watch=watch)
         with _ticking(line.draw):
             try:
                 yield line.update

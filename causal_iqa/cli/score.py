@@ -118,7 +118,7 @@ def main(_: list[str]) -> None:
     scoring.check_output(output)
     common.check_writable(_OUTPUT.value, "output")
     execution = pipeline.Execution(memory_gb=_MEMORY_GB.value, num_devices=_NUM_DEVICES.value, workers=_WORKERS.value)
-    with progress.stage("scores", "images", programs=1) as tell:
+    with progress.stage("scores", "images", compiles=True) as tell:
         scores = scoring.score_images(config, execution, progress=tell, announce=print)
     scoring.write_scores(output, scores)
     common.print_skipped(scores.skipped, len(scores.image_ids), "scored")

@@ -46,16 +46,16 @@ def test_a_stage_says_what_is_done_and_how_long_the_rest_takes():
 
 
 def test_a_stage_says_which_program_is_compiled_since_when_and_how_long_that_takes():
-    line, clock, watch = _line(programs=1)
+    line, clock, watch = _line(compiles=True)
     line.update(0, 300)
     clock.now = 3.0
-    assert line.text() == "95 conditions: 0 of 300 images, building the program, 3 s"
+    assert line.text() == "95 conditions: 0 of 300 images, building the programs, 3 s"
     watch.hear("/jax/core/compile/jaxpr_trace_duration", 2.5, fun_name="score_block")
     watch.hear("/jax/core/compile/jaxpr_to_mlir_module_duration", 0.5, fun_name="jit(score_block)")
     clock.now = 13.0
-    assert line.text() == "95 conditions: 0 of 300 images, compiling (1 of 1 programs), 10 s of about 36 s"
+    assert line.text() == "95 conditions: 0 of 300 images, compiling, 10 s of about 36 s"
     clock.now = 60.0  # The guess was too low, so it is not repeated.
-    assert line.text() == "95 conditions: 0 of 300 images, compiling (1 of 1 programs), 57 s"
+    assert line.text() == "95 conditions: 0 of 300 images, compiling, 57 s"
     watch.hear("/jax/core/compile/backend_compile_duration", 57.0, fun_name="jit(score_block)")
     line.update(16, 300)
     assert line.text() == "95 conditions: 16 of 300 images"
