@@ -1,6 +1,6 @@
 """A judged network's outputs for one image: what is kept of them, and how stable they are over changed views of it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
@@ -12,6 +12,8 @@ from causal_iqa import backbones, estimators
 # Most probable classes kept of every image, and penultimate features of the network that is judged.
 KEPT_CLASSES = 32
 KEPT_EMBEDDING = 128
+# And of every image's features through a backbone, projected where longer.
+KEPT_FEATURES = 128
 # Of the views: largest shift as a fraction of the side, and the deviation of the noise, two grey levels of 255.
 _SHIFT, _NOISE = 1 / 16, 2 / 255
 
@@ -165,3 +167,39 @@ def stability(
         "prediction_information": estimators.prediction_information(logits),
         **({} if embeddings is None else {"ser_fiq": estimators.ser_fiq(embeddings)}),
     }
+
+
+def keeping_projections(feature_backbones: Mapping[str, backbones.Network]) -> dict[str, np.ndarray | None]:
+    """Draws the random projections under which long features are kept.
+
+    They keep inner products and distances in the mean (Johnson and Lindenstrauss 1984) and depend on the length of the
+    features only, so that kept features of one backbone can be compared across runs.
+
+    Args:
+      feature_backbones: name -> network that gives features.
+
+    Returns:
+      name -> float32 [d, KEPT_FEATURES], None where d is at most KEPT_FEATURES and features are kept as they are.
+    """
+    projections = {}
+    for name, backbone in feature_backbones.items():
+        image = jax.ShapeDtypeStruct((backbone.preprocessing.size,) * 2 + (3,), jnp.float32)
+        d = jax.eval_shape(backbone.apply, backbone.params, image)[1][backbones.PENULTIMATE].shape[0]
+        drawn = np.random.default_rng(d).standard_normal((d, KEPT_FEATURES)) / np.sqrt(KEPT_FEATURES)
+        projections[name] = drawn.astype(np.float32) if d > KEPT_FEATURES else None
+    return projections
+
+
+def kept_features(features: jax.Array, projection: jax.Array | None) -> jax.Array:
+    """Keeps the features of a backbone.
+
+    Args:
+      features: [d].
+      projection: of `keeping_projections`.
+
+    Returns:
+      float16 [min(d, KEPT_FEATURES)].
+    """
+    if projection is not None:
+        features = jnp.matmul(features, projection, precision="highest")
+    return features.astype(jnp.float16)

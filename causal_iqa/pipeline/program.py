@@ -31,40 +31,11 @@ _CONDITIONS_AT_ONCE_ACCELERATOR = 16
 # Conditions that go through a program together: another number of conditions is another number of runs.
 _MOST_CONDITIONS = 16
 _SHARED, _IMAGES, _RUNS = pieces.SHARED, pieces.IMAGES, pieces.RUNS
-# Kept of every image beside the scores: its features, projected where longer.
-KEPT_FEATURES = 128
 
 
 def stable_hash(text: str) -> int:
     """A 32-bit hash of a name that never changes: what keys are derived from."""
     return zlib.crc32(text.encode())
-
-
-def keeping_projections(feature_backbones: Mapping[str, backbones.Network]) -> dict[str, np.ndarray | None]:
-    """Draws the random projections under which long features are kept.
-
-    They keep inner products and distances in the mean (Johnson and Lindenstrauss 1984) and depend on the length of the
-    features only, so that kept features of one backbone can be compared across runs.
-
-    Args:
-      feature_backbones: name -> network that gives features.
-
-    Returns:
-      name -> float32 [d, KEPT_FEATURES], None where d is at most KEPT_FEATURES and features are kept as they are.
-    """
-    projections = {}
-    for name, backbone in feature_backbones.items():
-        image = jax.ShapeDtypeStruct((backbone.preprocessing.size,) * 2 + (3,), jnp.float32)
-        d = jax.eval_shape(backbone.apply, backbone.params, image)[1][backbones.PENULTIMATE].shape[0]
-        drawn = np.random.default_rng(d).standard_normal((d, KEPT_FEATURES)) / np.sqrt(KEPT_FEATURES)
-        projections[name] = drawn.astype(np.float32) if d > KEPT_FEATURES else None
-    return projections
-
-
-def _kept(features: jax.Array, projection: jax.Array | None) -> jax.Array:
-    if projection is not None:
-        features = jnp.matmul(features, projection, precision="highest")
-    return features.astype(jnp.float16)
 
 
 def make_program(
@@ -95,7 +66,7 @@ def make_program(
     Returns:
       `program(state, pixels uint8 [B, S, S, 3], labels int32 [B], salts uint32 [B]) -> Found`, whose columns [C, B] are
       `<network>/correct` and what else `outputs.performance` and `outputs.stability` give beside the score columns,
-      and the vectors [C, B, K] that `outputs.performance` gives, `<backbone>/features`, under `keeping_projections`,
+      and the vectors [C, B, K] that `outputs.performance` gives, `<backbone>/features`, under `outputs.keeping_projections`,
       and what `outputs.second_opinion` gives; with several views `<backbone><view.suffix>/features` and so on. B is the
       same at every call, a multiple of the number of devices. Where images have targets, `labels` is (labels, targets);
       a network of another task gives what `task_outputs.performance` does in place of the above. `state` holds the
@@ -318,7 +289,7 @@ class _Flow:
         row = {}
         if owner in features:
             suffix = view.suffix if len(self._views) > 1 else ""
-            row[f"{owner}{suffix}/features"] = _kept(features[owner].final, state["projections"][owner])
+            row[f"{owner}{suffix}/features"] = outputs.kept_features(features[owner].final, state["projections"][owner])
             opinion = outputs.second_opinion(
                 self._backbones[owner], state["backbones"][owner], features[owner].glances, self._num_classes
             )

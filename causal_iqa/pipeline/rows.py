@@ -10,7 +10,7 @@ import jax
 import numpy as np
 
 from causal_iqa import backbones, data
-from causal_iqa.pipeline import given_copies, program, store
+from causal_iqa.pipeline import given_copies, outputs, program, store
 from causal_iqa.pipeline.columns import Scorer
 from causal_iqa.pipeline.config import Condition
 from causal_iqa.pipeline.execution import Execution, choose_block, local_devices
@@ -118,7 +118,7 @@ def make_step(work: Work, execution: Execution) -> tuple[Step, int]:
         "networks": {name: network.params for name, network in work.networks.items()},
         "backbones": {name: network.params for name, network in work.feature_backbones.items()},
         "witnesses": dict(work.witnesses),
-        "projections": program.keeping_projections(work.feature_backbones),
+        "projections": outputs.keeping_projections(work.feature_backbones),
     }
     mesh = jax.sharding.Mesh(np.asarray(devices), ("images",))
     state = jax.device_put(state, jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec()))
