@@ -66,12 +66,12 @@ def make_program(
     Returns:
       `program(state, pixels uint8 [B, S, S, 3], labels int32 [B], salts uint32 [B]) -> Found`, whose columns [C, B] are
       `<network>/correct` and what else `outputs.performance` and `outputs.stability` give beside the score columns,
-      and the vectors [C, B, K] that `outputs.performance` gives, `<backbone>/features`, under `outputs.keeping_projections`,
-      and what `outputs.second_opinion` gives; with several views `<backbone><view.suffix>/features` and so on. B is the
-      same at every call, a multiple of the number of devices. Where images have targets, `labels` is (labels, targets);
-      a network of another task gives what `task_outputs.performance` does in place of the above. `state` holds the
-      parameters: {"networks", "backbones", "witnesses", "projections"}. The first call traces, and programs are
-      compiled meanwhile.
+      and the vectors [C, B, K] that `outputs.performance` gives, `<backbone>/features`, under
+      `outputs.keeping_projections`, and what `outputs.second_opinion` gives; with several views
+      `<backbone><view.suffix>/features` and so on. B is the same at every call, a multiple of the number of devices.
+      Where images have targets, `labels` is (labels, targets); a network of another task gives what
+      `task_outputs.performance` does in place of the above. `state` holds the parameters: {"networks", "backbones",
+      "witnesses", "projections"}. The first call traces, and programs are compiled meanwhile.
     """
     study = networks, feature_backbones, views, scorers
     return _Flow(seed, conditions, *study, devices, stability_views, given_copies).run
