@@ -24,6 +24,10 @@ def folder_of(condition: Condition) -> str:
 
     Options stand in brackets behind the name; a slash in them is written %2F. How the result is kept (family, quantise,
     stored) is the same for a whole tree and stands in its manifest.
+
+    Examples:
+      >>> folder_of(Condition.parse("defocus_blur/2+gaussian_noise/3"))
+      'defocus_blur+gaussian_noise/2+3'
     """
     if not condition.steps:
         return f"{CLEAN}/0"
@@ -32,7 +36,12 @@ def folder_of(condition: Condition) -> str:
 
 
 def degradation_of(folder: str) -> str:
-    """Inverse of what `folder_of` does to a name."""
+    """Inverse of what `folder_of` does to the name of a degradation.
+
+    Examples:
+      >>> degradation_of("frost[textures=a%2Fb]")
+      'frost[textures=a/b]'
+    """
     return urllib.parse.unquote(folder)
 
 

@@ -21,6 +21,10 @@ def image_key(seed: int, image_id: str) -> jax.Array:
 
     Returns:
       fold_in(key(seed), crc32(image_id)), as in a study.
+
+    Examples:
+      >>> bool(image_key(0, "a.png") == image_key(0, "b.png"))
+      False
     """
     return jax.random.fold_in(jax.random.key(seed), zlib.crc32(image_id.encode()))
 
@@ -35,7 +39,8 @@ def degrade(
 ) -> np.ndarray:
     """Degrades one image of any size: the pixels that `causal-iqa degrade` stores, bit for bit.
 
-    It is the compiled `degradations.do_graded` at the image's own size, severities as arguments, rounded to 8 bits.
+    It is the compiled `degradations.do_graded` at the image's own size, severities as arguments, rounded to 8 bits; the
+    conversions from and to 8 bits are compiled by themselves.
 
     Args:
       pixels: uint8 [H, W, 3], sRGB.
@@ -53,8 +58,8 @@ def degrade(
       InputError: when the condition cannot be read, or the size asks for parameters to be chosen.
 
     Examples:
-      >>> degrade(np.zeros((3, 5, 3), np.uint8), "brightness/3", parameters="imagenet_c").max()
-      np.uint8(77)
+      >>> degrade(np.zeros((3, 5, 3), np.uint8), "brightness/2", parameters="imagenet_c").max()
+      np.uint8(51)
     """
     pixels = np.asarray(pixels)
     if pixels.dtype != np.uint8:
