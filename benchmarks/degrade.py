@@ -8,8 +8,8 @@ processes, decodes and writes with the same library and settings, and compiles n
 is enough and is scaled by pixels. The peer's photographs are done in two halves, before and after ours. Seconds of the
 processors are given beside those of the clock, as other programs may hold the machine.
 
-A second run of ours, with the compiled programs of the first, says what more photographs cost at the most (its start and
-the tracing of the programs are part of it), and gives the projection to 10,000 photographs of these sizes.
+A second run of ours, with the compiled programs of the first, says what more photographs cost at the most (its start
+and the tracing of the programs are part of it), and gives the projection to 10,000 photographs of these sizes.
 """
 
 import concurrent.futures
