@@ -73,22 +73,26 @@ def choose_canvases(sizes: Iterable[tuple[int, int]]) -> dict[tuple[int, int], t
     Returns:
       Size -> canvas, both (height, width).
     """
-    members: dict[tuple[int, int], dict[tuple[int, int], int]] = {}
+    members: dict[tuple[int, int], list[tuple[int, int]]] = {}
+    images: collections.Counter[tuple[int, int]] = collections.Counter()
     for size, count in collections.Counter(sizes).items():
-        members.setdefault((grown(size[0]), grown(size[1])), {})[size] = count
+        canvas = grown(size[0]), grown(size[1])
+        members.setdefault(canvas, []).append(size)
+        images[canvas] += count
 
     def saved(a: tuple[int, int], b: tuple[int, int]) -> int:
         area = max(a[0], b[0]) * max(a[1], b[1])
-        more = sum((area - one[0] * one[1]) * sum(members[one].values()) for one in (a, b))
+        more = sum((area - one[0] * one[1]) * images[one] for one in (a, b))
         return _COMPILATION_PIXELS - more
 
     while len(members) > 1:
         a, b = max(itertools.combinations(sorted(members), 2), key=lambda pair: saved(*pair))
         if saved(a, b) <= 0:
             break
-        both = members.pop(a) | members.pop(b)
+        both, count = members.pop(a) + members.pop(b), images.pop(a) + images.pop(b)
         whole = (max(a[0], b[0]), max(a[1], b[1]))
-        members[whole] = members.get(whole, {}) | both
+        members[whole] = members.get(whole, []) + both
+        images[whole] += count
     return {size: canvas for canvas, own in members.items() for size in own}
 
 
