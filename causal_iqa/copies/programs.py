@@ -12,7 +12,6 @@ half way between two levels fall to the other one.)
 import collections
 import dataclasses
 import functools
-import itertools
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -73,27 +72,24 @@ def choose_canvases(sizes: Iterable[tuple[int, int]]) -> dict[tuple[int, int], t
     Returns:
       Size -> canvas, both (height, width).
     """
-    members: dict[tuple[int, int], list[tuple[int, int]]] = {}
-    images: collections.Counter[tuple[int, int]] = collections.Counter()
-    for size, count in collections.Counter(sizes).items():
-        canvas = grown(size[0]), grown(size[1])
-        members.setdefault(canvas, []).append(size)
-        images[canvas] += count
-
-    def saved(a: tuple[int, int], b: tuple[int, int]) -> int:
-        area = max(a[0], b[0]) * max(a[1], b[1])
-        more = sum((area - one[0] * one[1]) * images[one] for one in (a, b))
-        return _COMPILATION_PIXELS - more
-
-    while len(members) > 1:
-        a, b = max(itertools.combinations(sorted(members), 2), key=lambda pair: saved(*pair))
-        if saved(a, b) <= 0:
+    count = collections.Counter(sizes)
+    start = {size: (grown(size[0]), grown(size[1])) for size in count}
+    canvases = sorted(set(start.values()))
+    sides = np.asarray(canvases, np.int64).reshape(-1, 2)
+    images = np.asarray([sum(count[size] for size in count if start[size] == one) for one in canvases], np.int64)
+    group = np.arange(len(canvases))  # The row that stands for each of the first canvases.
+    while (images > 0).sum() > 1:
+        area, larger = sides.prod(axis=1), np.maximum(sides[:, None], sides[None]).prod(axis=2)
+        more = (larger - area[:, None]) * images[:, None] + (larger - area[None]) * images[None]
+        more[~np.outer(images > 0, images > 0)] = _COMPILATION_PIXELS
+        np.fill_diagonal(more, _COMPILATION_PIXELS)
+        a, b = np.unravel_index(np.argmin(more), more.shape)
+        if more[a, b] >= _COMPILATION_PIXELS:
             break
-        both, count = members.pop(a) + members.pop(b), images.pop(a) + images.pop(b)
-        whole = (max(a[0], b[0]), max(a[1], b[1]))
-        members[whole] = members.get(whole, []) + both
-        images[whole] += count
-    return {size: canvas for canvas, own in members.items() for size in own}
+        sides[a], images[a], images[b] = np.maximum(sides[a], sides[b]), images[a] + images[b], 0
+        group[group == b] = a
+    whole = {one: (int(sides[row, 0]), int(sides[row, 1])) for one, row in zip(canvases, group, strict=True)}
+    return {size: whole[start[size]] for size in count}
 
 
 def layout_of(structure: Condition) -> str:
