@@ -32,7 +32,9 @@ def test_deviations_are_those_of_leaving_each_degradation_out(key):
     rng = np.random.default_rng(0)
     q, m, names = _study(rng, 7, 30)
     q[rng.random(q.shape) < 0.1] = np.nan
-    study = conditions._prepare(key, np.array([[a == b for b in names] for a in dict.fromkeys(names)]), {"net": m})
+    study = conditions._prepare(
+        key, np.array([[a == b for b in names] for a in dict.fromkeys(names)]), {"net": m}, None
+    )
     found = conditions._influences(study, conditions._Table(q, study.splits), "net")
     kept = [np.array([name != left for name in names]) for left in dict.fromkeys(names)]
     for number, rho in (
@@ -76,7 +78,7 @@ def test_the_number_stays_and_the_interval_widens(key):
     assert compared["pooled"].p_normal == pytest.approx(2 * stats.norm.sf(abs(z[0]) / z[1:].std(ddof=1)))
     # The same draws of degradations serve all scores: against itself a score never differs.
     difference = alignment.paired_difference(both["q"]["net"], both["q"]["net"])
-    assert difference.corrected == (0.0, 0.0, 0.0, 1.0)
+    assert difference.corrected == ((0.0, 0.0, 0.0), 1.0)
 
 
 def test_intervals_hold_the_value_of_all_degradations_where_those_of_images_do_not(key):
