@@ -25,6 +25,7 @@ _SMALL = {
         "--degradations=contrast",
         "--severities=3",
     ),
+    "degrade": ("--degradations=contrast", "--severities=3", "--num_processes=1"),
     "train": ("--steps=2", "--batch_size=8", "--num_images=16"),
     "sheet": ("--degradations=contrast",),
     "degrade": ("--degradations=contrast", "--severities=3", "--num_processes=1"),
