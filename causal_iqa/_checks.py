@@ -75,7 +75,7 @@ def check_unit_range(image: Any, name: str = "image", *, slack: float = _SLACK) 
 
     Args:
       image: floating point, of any shape.
-      name: of the argument.
+      name: name of the argument.
       slack: how far outside a value may lie: rounding is no mistake.
     """
     if not is_concrete(image) or not np.size(image):

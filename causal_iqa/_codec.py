@@ -72,7 +72,7 @@ def checked_schema(values: Any, schema: int, what: str, command: str) -> dict[st
     """Returns the fields of a file without the version of its layout, which must be the present one.
 
     Args:
-      values: of the file.
+      values: values of the file.
       schema: the present version.
       what: it is, for messages.
       command: that writes it anew.

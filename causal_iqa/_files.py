@@ -58,8 +58,8 @@ def write_atomically(path: str | os.PathLike[str], content: bytes, *, root: path
     A link that has the file's name is replaced, never followed.
 
     Args:
-      path: of the file; its folder exists.
-      content: of the file.
+      path: path of the file; its folder exists.
+      content: content of the file.
       root: a folder above the file that no link may lead out of; None: links to the file's folder are followed.
 
     Raises:
@@ -111,7 +111,7 @@ def write_json(
     """Writes JSON with `write_atomically`, in one fixed layout.
 
     Args:
-      path: of the file.
+      path: path of the file.
       value: JSON values; a dictionary where it is sealed.
       root: see `write_atomically`.
       sealed: adds the digest of the content under SEAL, see `is_whole`.
@@ -125,7 +125,7 @@ def read_json(path: str | os.PathLike[str]) -> Any:
     """Reads what `write_json` wrote, sealed or not.
 
     Args:
-      path: of the file.
+      path: path of the file.
 
     Returns:
       The value, without what seals it.
@@ -177,8 +177,8 @@ def csv_text(rows: Iterable[Sequence[str | float | None]]) -> str:
     """Returns rows as CSV in which no cell is a formula to a spreadsheet.
 
     Args:
-      rows: of cells. Text that begins with = + - @ is written with an apostrophe before it, numbers in their shortest
-        form, those that are not finite and None as empty cells.
+      rows: rows of cells. Text that begins with = + - @ is written with an apostrophe before it, numbers in their
+        shortest form, those that are not finite and None as empty cells.
 
     Examples:
       >>> csv_text([["=1+1", -0.5, None]])

@@ -9,7 +9,7 @@ def named(seed: int | jax.Array, procedure: str) -> jax.Array:
     """Returns the key of one procedure.
 
     Args:
-      seed: of the study, or a typed key that already belongs to one part of it.
+      seed: seed of the study, or a typed key that already belongs to one part of it.
       procedure: what draws, in words, e.g. "bootstrap of images". Another name is another, independent key.
 
     Returns:

@@ -37,7 +37,7 @@ def open_regular(path: str | os.PathLike[str]) -> BinaryIO:
     """Opens a regular file for reading; a pipe would block for ever, a device never end.
 
     Args:
-      path: of the file; links are followed.
+      path: path of the file; links are followed.
 
     Returns:
       The binary file.
@@ -64,8 +64,8 @@ def read_text(path: str | os.PathLike[str], *, encoding: str = "utf-8", largest:
     """Reads a regular text file of bounded size.
 
     Args:
-      path: of the file.
-      encoding: of the text.
+      path: path of the file.
+      encoding: encoding of the text.
       largest: most bytes that are read.
 
     Returns:

@@ -105,7 +105,7 @@ def level_ranks(levels: Levels, weights: np.ndarray, device: jax.Device) -> tupl
     """Centred mid-ranks of the levels in every resample.
 
     Args:
-      levels: of G groups.
+      levels: levels of G groups.
       weights: float32 [N, B], how often each image counts in each resample.
       device: where the ranks shall lie.
 
@@ -162,7 +162,7 @@ def rank_sums(
 
     Args:
       rows: the sorted score, G groups.
-      levels: of each of P performances.
+      levels: levels of each of P performances.
       tables: ranks of the levels, P arrays float32 [G, L, B].
       weights: float32 [N + 1, B] on the device; the last row is zero.
       total: float32 [G, B], weight of the rows that count.

@@ -49,7 +49,7 @@ class Corrected(NamedTuple):
     value: may exceed 1 by noise; NaN where it is undefined, and `reliability.reason` says why.
     influences: [G] deviations by groups of images; the variance of the value is the sum of their squares, its
       covariance with another one of the same call the sum of their products. Empty where no interval holds.
-    reliability: of the condition means.
+    reliability: reliability of the condition means.
     """
 
     value: float

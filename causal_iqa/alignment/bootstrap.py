@@ -26,7 +26,7 @@ class Resamples(NamedTuple):
     between, within, pooled: on images drawn with replacement; NaN but for entry 0 with too few images or conditions.
     corrected: *between* corrected for attenuation, and draws around it with the covariance of its jackknife; may
       exceed 1. NaN where `reliability.reason` says why, None where it was not computed.
-    reliability: of the condition means that *between* compares.
+    reliability: reliability of the condition means that *between* compares.
     fisher: whether the resamples are alike in spread on Fisher's scale, as those of degradations are, and standard
       errors are taken there.
     """

@@ -142,7 +142,7 @@ def attenuated(correlation: float, reliability_q: float, reliability_m: float) -
     """What a correlation of population means becomes with image noise that Q and M do not share.
 
     Args:
-      correlation: of the population means of Q and M over conditions.
+      correlation: correlation of the population means of Q and M over conditions.
       reliability_q: share of the variance of the observed means of Q that is not image noise, in [0, 1].
       reliability_m: the same of M.
 
@@ -176,7 +176,7 @@ def contradictions(scores: np.ndarray, performance: np.ndarray, *, level: float 
     Args:
       scores: Q [C, N], higher is better, finite; at least 8 images, the same under every condition.
       performance: M [C, N], higher is better, finite.
-      level: of the statement, in (0, 1).
+      level: confidence level of the statement, in (0, 1).
 
     Returns:
       `Contradictions`.

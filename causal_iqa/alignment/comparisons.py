@@ -45,7 +45,7 @@ def compare(
       resamples: metric -> its resamples, all from one call of `bootstrap` and of one network.
       baseline: the metric that all others are compared with; None for all pairs.
       method: "holm" controls the chance of any false finding, "bh" (Benjamini and Hochberg) the share of false ones.
-      level: of the intervals, in (0, 1), which are not adjusted.
+      level: confidence level of the intervals, in (0, 1), which are not adjusted.
 
     Returns:
       Comparisons in the order of `resamples`, one for each number of a pair. NaN where undefined; those count in no

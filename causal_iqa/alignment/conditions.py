@@ -164,7 +164,7 @@ def move_between(key: jax.Array, resamples: Resamples, deviations: np.ndarray) -
 
     Args:
       key: the one `resample_conditions` was given.
-      resamples: of images.
+      resamples: resamples of images.
       deviations: what `between_deviations` gave.
 
     Returns:

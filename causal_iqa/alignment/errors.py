@@ -55,7 +55,7 @@ def accuracy_errors(
       groups: C names of the degradations; conditions with None are left out.
       low: [C] lower bounds, with `high`.
       high: [C] upper bounds.
-      level: of the interval of the mean absolute error.
+      level: confidence level of the interval of the mean absolute error.
 
     Returns:
       The errors; smaller is better.

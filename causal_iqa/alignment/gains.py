@@ -49,7 +49,7 @@ def gains(
       resamples: metric -> its resamples, all from one call of `bootstrap` and of one network.
       families: metric -> family; "no_reference" and "full_reference" are the conventional ones.
       metric: whose gain.
-      level: of the intervals, in (0, 1).
+      level: confidence level of the intervals, in (0, 1).
 
     Returns:
       yardstick -> Gains, for the YARDSTICKS whose family has a metric other than this one. A metric whose number is

@@ -19,7 +19,7 @@ def half_samples(key: jax.Array, num_images: int, num_pairs: int) -> np.ndarray:
     Args:
       key: typed PRNG key.
       num_images: N, at least 4; of an odd number one image is left out of each pair.
-      num_pairs: of halves.
+      num_pairs: number of pairs of halves.
 
     Returns:
       int [2 num_pairs, N // 2], places of the images; rows 2 i and 2 i + 1 are a pair.
@@ -49,7 +49,7 @@ def half_sample_interval(
       halves: [2 P], in the order of `half_samples`; pairs with an undefined value are left out.
       deviations: [G] by degradation on Fisher's scale, as `between_deviations` gives; with them the interval is for
         other degradations as well. The two reaches, each with its own quantile, add as squares.
-      level: of the interval, in (0, 1).
+      level: confidence level of the interval, in (0, 1).
 
     Returns:
       The interval; bounds are NaN where rho is undefined or no pair has values.

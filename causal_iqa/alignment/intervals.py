@@ -82,7 +82,7 @@ def align(
       performance: network -> [C, N], of any range (1 where correct, an IoU, a mean over networks); "all" is a name
         like any other.
       num_resamples: resamples of the N images.
-      level: of the intervals, in (0, 1).
+      level: confidence level of the intervals, in (0, 1).
       progress: called with the work done so far and all of it.
 
     Returns:
@@ -112,8 +112,8 @@ def summarise(resamples: Resamples, *, level: float = 0.95) -> Alignment:
     tanh(2 z - z*_low) with z = artanh(rho). Over the resamples where the number is defined.
 
     Args:
-      resamples: of one metric and one network, from `bootstrap` or `resample_conditions`.
-      level: of the intervals, in (0, 1).
+      resamples: resamples of one metric and one network, from `bootstrap` or `resample_conditions`.
+      level: confidence level of the intervals, in (0, 1).
 
     Returns:
       The numbers with intervals, which hold them; NaN bounds where the number itself or every resample is undefined.
@@ -140,7 +140,7 @@ def paired_difference(first: Resamples, second: Resamples, *, level: float = 0.9
     Args:
       first: resamples of one metric and network, from one call of `bootstrap` or `resample_conditions`.
       second: resamples of another pair, from the same call.
-      level: of the intervals, in (0, 1).
+      level: confidence level of the intervals, in (0, 1).
 
     Returns:
       First less second in each number: positive where the first predicts better. NaN where undefined.

@@ -67,7 +67,7 @@ def measures(q: np.ndarray, m: np.ndarray, severities: Sequence[float], *, folds
       q: scores [C, N], higher is better; NaN or infinite where undefined.
       m: performance [C, N]; NaN where undefined. Where it has more than 32 distinct values, Kendall, concordance and
         partial take it by 32 quantiles.
-      severities: of the C conditions.
+      severities: severities of the C conditions.
       folds: int [N], fold of every image for the monotone fit, two or more.
 
     Returns:
@@ -102,11 +102,11 @@ def measure_intervals(
       key: typed PRNG key of the resamples; the same ones serve every score.
       scores: name -> [C, N], higher is better.
       m: performance [C, N], as for `measures`.
-      severities: of the C conditions.
+      severities: severities of the C conditions.
       folds: int [N], fold of every image for the monotone fit, which is not repeated on the resamples.
       clusters: int [N] of images that are drawn together; None: each alone.
-      num_resamples: of the N images; the standard error of 100 is known to 7 %.
-      level: of the intervals, in (0, 1).
+      num_resamples: number of resamples of the N images; the standard error of 100 is known to 7 %.
+      level: confidence level of the intervals, in (0, 1).
 
     Returns:
       name -> Measures of `Estimate`s.

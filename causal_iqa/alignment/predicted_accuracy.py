@@ -127,7 +127,7 @@ def held_out_accuracy(
       groups: C names of what is left out together, the degradation; None where the labels count as known throughout
         and nothing is predicted: the clean images.
       folds: int [N], fold of every image, two folds at least.
-      level: of the intervals, in (0, 1).
+      level: confidence level of the intervals, in (0, 1).
       num_bins: quantile bins of the score.
       bounds: (lowest, highest) that a mean performance can be, within which intervals are kept.
 
@@ -172,7 +172,7 @@ def image_folds(
     Args:
       num_images: N.
       num_folds: how many.
-      seed: of the deal.
+      seed: seed of the deal.
       clusters: int [N] of images that stay together; None: each alone.
 
     Returns:

@@ -34,7 +34,7 @@ def transferred_accuracy(
       target_q: scores [D, L] of the second dataset.
       target_m: performance [D, L] there; only what is predicted is compared with.
       scale: factor of the predictions, e.g. the ratio of the clean accuracies.
-      level: of the intervals, in (0, 1).
+      level: confidence level of the intervals, in (0, 1).
       bounds: (lowest, highest) that a mean performance can be, within which predictions are kept.
 
     Returns:

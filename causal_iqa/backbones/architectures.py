@@ -207,7 +207,7 @@ def open_network(name: str, path: str | os.PathLike[str] | None = None) -> netwo
 
     Args:
       name: a row of TABLE, or a user's function "package.module:function" or "path/to/file.py:function".
-      path: of the weight file, see `load`; None for installed weights and for a user's function.
+      path: path of the weight file, see `load`; None for installed weights and for a user's function.
 
     Returns:
       The network, after it was run once on a drawn image.

@@ -57,7 +57,7 @@ def compiler_options(platform: str, num_devices: int = 1) -> Options:
     images is faster where each core is a device (the environment variable JAX_NUM_CPU_DEVICES) and has its own images.
 
     Args:
-      platform: of the devices the program is for, e.g. `jax.local_devices()[0].platform`.
+      platform: platform of the devices the program is for, e.g. `jax.local_devices()[0].platform`.
       num_devices: over which the program spreads its images.
 
     Returns:

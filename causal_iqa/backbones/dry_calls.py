@@ -87,9 +87,9 @@ def call_on_host(name: str, run: Callable[[np.ndarray], Any], side: int) -> Shap
     """Runs a model outside JAX on a batch of drawn images, and on one of them alone.
 
     Args:
-      name: of the network.
+      name: name of the network.
       run: float32 images [B, side, side, 3] -> logits [B, c], or (logits [B, c], features [B, d]).
-      side: of its input in pixels.
+      side: side of its input in pixels.
 
     Returns:
       What it gives.

@@ -43,15 +43,15 @@ def host_network(
     `run` is called here once, on drawn images, so that what is wrong shows before a study.
 
     Args:
-      name: of the network.
+      name: name of the network.
       run: float32 images [B, S, S, 3] in [0, 1] -> logits [B, num_classes], or (logits, penultimate features
         [B, num_features]). Logits alone make a network that can be judged and give no features. It must not depend on
         the batch an image comes in, and be deterministic. Where a program runs on several devices, each calls it in a
         thread of its own.
       preprocessing: what the study needs to prepare images.
       weights: nested arrays of its parameters, hashed to name the network in every record.
-      num_classes: of `run`, checked; None: what it gives.
-      num_features: of `run`, checked; None: what it gives.
+      num_classes: number of classes of `run`, checked; None: what it gives.
+      num_features: number of features of `run`, checked; None: what it gives.
 
     Returns:
       The network. Not differentiable, and as fast as `run` and the way to the host allow.
@@ -146,7 +146,7 @@ def torch_network(
     """Wraps a PyTorch module as a Network. It is put into evaluation mode and runs where its parameters are.
 
     Args:
-      name: of the network.
+      name: name of the network.
       module: a torch.nn.Module, TorchScript ones included, from normalised images to logits [B, num_classes].
       preprocessing: its `mean` and `std` are applied here, before the module.
       features: name of the layer whose output is the penultimate features, as in `module.named_modules()`, e.g.
@@ -212,8 +212,8 @@ def onnx_network(
     """Wraps an ONNX file as a Network, run by ONNX Runtime on the CPU (extra `onnx`).
 
     Args:
-      name: of the network.
-      path: of the .onnx file; weights that it keeps in other files are found in its folder.
+      name: name of the network.
+      path: path of the .onnx file; weights that it keeps in other files are found in its folder.
       preprocessing: its `mean` and `std`, in units of [0, 1] pixels, are applied before the model; (0, 0, 0) and
         (1 / 255,) * 3 give a model that reads 0 to 255.
       layout: order of the axes of its input, "NCHW" or "NHWC".
@@ -255,9 +255,9 @@ def open_onnx(path: str | os.PathLike[str], layout: str, side: int) -> tuple[Any
     """Opens an ONNX file on the CPU.
 
     Args:
-      path: of the file.
+      path: path of the file.
       layout: order of the axes of its input.
-      side: of the images in pixels.
+      side: side of the images in pixels.
 
     Returns:
       (the session, its one input, hashes of the files it is made of).

@@ -31,7 +31,7 @@ class Preprocessing:
       std: per channel, divides.
       smallest: smallest input side in pixels at which the network means something.
       fixed_size: whether `size` is the only side it takes; fully convolutional networks take any side >= smallest.
-      interpolation: of the original's resize, "bilinear" or "bicubic", both antialiased.
+      interpolation: interpolation of the original's resize, "bilinear" or "bicubic", both antialiased.
     """
 
     size: int
@@ -64,10 +64,10 @@ def as_stated(
     """Returns an architecture's preprocessing with what is said about a weight file, at an input side.
 
     Args:
-      preprocessing: of the architecture.
+      preprocessing: preprocessing of the architecture.
       stated: about the file; what differs is used, and said in the log.
       input_size: side in pixels, None for the architecture's.
-      path: of the file, for the log.
+      path: path of the file, for the log.
 
     Returns:
       The preprocessing.
@@ -227,8 +227,8 @@ class Applier:
       module: takes images [B, H, W, 3] in [0, 1], gives (logits [B, num_classes], {stage: [B, ...]}).
       preprocessing: the network's; smaller images are refused.
       smallest_inner: smallest side in pixels at which the module runs at all.
-      part: of the parameters that are the module's; None: all.
-      precision: of its layers, one of `numerics.PRECISIONS`.
+      part: part of the parameters that are the module's; None: all.
+      precision: precision of its layers, one of `numerics.PRECISIONS`.
     """
 
     module: nn.Module
@@ -317,7 +317,7 @@ def applier(
       preprocessing: the network's.
       smallest_inner: smallest side in pixels at which the module runs at all. Padded convolutions run on any; without
         padding, nothing is left of a small image.
-      part: of the parameters that are the module's; None: all.
+      part: part of the parameters that are the module's; None: all.
 
     Returns:
       A pure function of (params, one image).

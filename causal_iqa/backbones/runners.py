@@ -44,7 +44,7 @@ def onnx_runner(
     """Opens an ONNX file, run by ONNX Runtime on the CPU with one thread (extra `onnx`).
 
     Args:
-      path: of the .onnx file.
+      path: path of the .onnx file.
       preprocessing: its `mean` and `std`, in units of [0, 1] pixels, are applied before the model.
       layout: order of the axes of its input, "NCHW" or "NHWC".
       channels: "RGB", or "BGR" as OpenCV has them.
@@ -77,7 +77,7 @@ def tflite_runner(path: str | os.PathLike[str], preprocessing: networks.Preproce
     """Opens a TFLite file, run by LiteRT on the CPU with one thread (extra `tflite`).
 
     Args:
-      path: of the .tflite file; its one input is NHWC.
+      path: path of the .tflite file; its one input is NHWC.
       preprocessing: a model of floating point numbers reads (pixels - mean) / std; one of uint8 or int8 reads the
         pixels as they are, 0 to 255 or -128 to 127, for its normalisation is part of its quantisation.
 

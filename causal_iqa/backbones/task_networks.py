@@ -22,7 +22,7 @@ class Task:
 
     Attributes:
       performance: a row of `tasks.TABLE`.
-      options: of its function.
+      options: options of its function.
       mask_side: side in pixels of the masks it predicts, at which the truth is compared; None for boxes.
     """
 
@@ -78,15 +78,15 @@ def task_network(
     `run` is called here once, on drawn images, so that what is wrong shows before a study.
 
     Args:
-      name: of the network.
+      name: name of the network.
       run: float32 images [B, S, S, 3] in [0, 1] -> masks, int [B, H, H] of classes; or boxes (float32 [B, P, 4] left,
         top, right, bottom as fractions of the sides, scores [B, P], int classes [B, P], -1 in empty slots), see
         `padded_detections`. It must not depend on the batch an image comes in, and be deterministic.
       preprocessing: what the study needs to prepare images; normalisation is the business of `run`.
       performance: a row of `tasks.TABLE`.
-      num_classes: of the truth.
+      num_classes: number of classes of the truth.
       weights: nested arrays of its parameters, hashed to name the network in every record.
-      options: of the performance, e.g. {"least_score": 0.3} of box_f1.
+      options: options of the performance, e.g. {"least_score": 0.3} of box_f1.
 
     Returns:
       The network.

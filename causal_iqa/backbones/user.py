@@ -36,7 +36,7 @@ def make_network(
     """Makes a Network of a pure function, and fills in what can be read from it.
 
     Args:
-      name: of the network.
+      name: name of the network.
       apply: `apply(params, image)` for one image float32 [H, W, 3] in [0, 1] at the input size -> (logits float32
         [num_classes], {stage: features}), with "penultimate" [d] among the stages, or {} for a network that can be
         judged and gives no features; normalisation is its own affair. It is run here once.

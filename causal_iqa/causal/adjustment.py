@@ -47,8 +47,8 @@ class Assignment(NamedTuple):
 class ArmMeans(NamedTuple):
     """Estimates for K arms.
 
-    mean: of E[outcome | do(arm)], fields [K].
-    effect: of E[outcome | do(arm)] - E[outcome | do(arm 0)], fields [K], 0 for arm 0.
+    mean: mean of E[outcome | do(arm)], fields [K].
+    effect: E[outcome | do(arm)] - E[outcome | do(arm 0)], fields [K], 0 for arm 0.
     """
 
     mean: Estimate
@@ -108,7 +108,7 @@ def estimate_arms(assignment: Assignment, outcome: np.ndarray, *, level: float =
     Args:
       assignment: from `assign`.
       outcome: [N], finite.
-      level: of the intervals.
+      level: confidence level of the intervals.
 
     Returns:
       method -> `ArmMeans`. Intervals are for the population that the images are drawn from, wider than those for these

@@ -21,7 +21,7 @@ _POWER = 0.8
 class CorrectedTest(NamedTuple):
     """A p-value as it is and corrected for the number of tests beside it; NaN where there was no test.
 
-    z: of a test that has a sign, positive where two things rise together.
+    z: z of a test that has a sign, positive where two things rise together.
     """
 
     p_value: float = math.nan
@@ -53,7 +53,8 @@ def fall_claim(one: StepFalls, test: CorrectedTest, *, alpha: float, level: floa
       one: from `step_falls`.
       test: its p-value, corrected for the tests beside it.
       alpha: level of the test: yes below it.
-      level: of the intervals: no where the smallest fall surely is less than `RELEVANT_FALL` standard deviations.
+      level: confidence level of the intervals: no where the smallest fall surely is less than `RELEVANT_FALL` standard
+        deviations.
     """
     if not math.isfinite(one.p_value):
         return _NOT_SHOWN
@@ -77,7 +78,7 @@ def correlation_claim(one: Estimate, num_images: int, *, level: float) -> Claim:
     Args:
       one: the correlation.
       num_images: that its interval resamples.
-      level: of the interval.
+      level: confidence level of the interval.
     """
     if not (math.isfinite(one.low) and math.isfinite(one.high)):
         return _NOT_SHOWN

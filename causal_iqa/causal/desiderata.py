@@ -34,10 +34,10 @@ _NO_TEST = CorrectedTest()
 class Evidence(NamedTuple):
     """Tests that go beside the intervals.
 
-    depends: of the independence of score and condition.
+    depends: depends of the independence of score and condition.
     falling: that the mean falls at every step, degradation -> result.
     page: Page's trend test, degradation -> result.
-    informs: of the independence of score and performance given the condition.
+    informs: informs of the independence of score and performance given the condition.
     common_sign: that score and performance rise together given the condition.
     """
 
@@ -116,14 +116,14 @@ def judge(
     D3 holds when the graph has no way from R to Q, D4 when it has none from W to Q.
 
     Args:
-      graph: of the metric's family, with the node Q.
-      effects: of every condition on the score, higher is better.
-      falls: of the score, degradation -> result of `step_falls`.
-      alignment: of the score with the performance of one network.
+      graph: graph of the metric's family, with the node Q.
+      effects: effects of every condition on the score, higher is better.
+      falls: falls of the score, degradation -> result of `step_falls`.
+      alignment: alignment of the score with the performance of one network.
       num_images: that the intervals of the alignment resample.
       evidence: tests; none by default. Where "falling" lacks a degradation, the p-value of its falls counts.
       alpha: level of the tests.
-      level: of the intervals.
+      level: confidence level of the intervals.
 
     Returns:
       Four verdicts with evidence in words.

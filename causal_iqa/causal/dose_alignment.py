@@ -65,7 +65,7 @@ def align_doses(
       clean: scores [N] and performance [N] of the clean images, severity 0 of every degradation; left out where no
         clean image has a score.
       num_resamples: B.
-      level: of the intervals.
+      level: confidence level of the intervals.
 
     Returns:
       (degradation -> `DoseAlignment`, their mean over the degradations where each number is defined). Correlation and

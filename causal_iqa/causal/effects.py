@@ -36,7 +36,7 @@ def average_effects(
       values: scores or performance under each condition [C, N]; NaN or infinite where undefined.
       clean: the same of the clean images [N]. Where it is undefined (PSNR of equal images) the image is left out.
       num_resamples: bootstrap samples of images.
-      level: of the intervals, in (0, 1).
+      level: confidence level of the intervals, in (0, 1).
 
     Returns:
       Effects [C] in units of the value; negative when the condition lowers it; NaN where no image is defined in both.

@@ -109,7 +109,7 @@ def one_row_per_image(
       num_images: N.
       num_conditions: C.
       per_condition: images for each condition, at least, where there are that many.
-      most: of the images, drawn at random.
+      most: most of the images, drawn at random.
 
     Returns:
       (conditions [n], images [n]), places in the table: numbers of images per condition differ by one at most.
@@ -177,7 +177,7 @@ def hsic_gamma_p_value(K: np.ndarray, L: np.ndarray) -> float:
 
     Args:
       K: Gram matrix [n, n] of one variable.
-      L: of the other.
+      L: L of the other.
     """
     return float(_gamma_test(jnp.asarray(K, jnp.float32), jnp.asarray(L, jnp.float32)).p_value)
 

@@ -95,11 +95,11 @@ def mediate(
       key: random key of resamples and folds.
       scores: [C, N], higher is better; NaN or infinite where undefined.
       performance: [C, N].
-      degradations: of each condition, C of them.
-      severities: of each condition, C of them.
+      degradations: degradations of each condition, C of them.
+      severities: severities of each condition, C of them.
       clean: scores [N] and performance [N] of the clean images.
       num_resamples: B, of images.
-      level: of the intervals.
+      level: confidence level of the intervals.
 
     Returns:
       `Mediation`, conditions in the order given; NaN where a score has no value for half of the images.

@@ -36,7 +36,7 @@ class Design(NamedTuple):
     x: float64 [N, F], first column ones, the others of mean 0 and variance 1.
     groups: int [F], the covariate that each column is of, -1 for the ones: the columns of the labels are one covariate,
       a factor and its square another.
-    names: of the covariates, in the order of their numbers.
+    names: names of the covariates, in the order of their numbers.
     """
 
     x: np.ndarray
@@ -51,9 +51,9 @@ def severity_propensities(hardness: np.ndarray, severities: Sequence[float], *, 
     severity are equally likely.
 
     Args:
-      hardness: of each image [N], any unit: a scene factor, or a combination of factors.
-      severities: of each condition [C], 0 for clean.
-      strength: of the confounding; 0 is a randomised trial, 1 strong.
+      hardness: hardness of each image [N], any unit: a scene factor, or a combination of factors.
+      severities: severities of each condition [C], 0 for clean.
+      strength: strength of the confounding; 0 is a randomised trial, 1 strong.
 
     Returns:
       [C, N], columns sum to 1.
@@ -103,8 +103,8 @@ def nearest_conditions(
     Args:
       drawn: degradation of each image, N of them (`structural.columns(...)["degradation"]`).
       drawn_severities: [N]; the nearest severity of the table stands for it, the clean condition for 0.
-      degradations: of each condition of the table, C of them.
-      severities: of each condition of the table, C of them.
+      degradations: degradations of each condition of the table, C of them.
+      severities: severities of each condition of the table, C of them.
 
     Returns:
       int [N].

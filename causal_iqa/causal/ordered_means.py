@@ -17,7 +17,7 @@ class StepFalls(NamedTuple):
     severity: [S], rising.
     fall: mean at a severity less the mean at the next [S - 1], positive where it falls, each with its interval.
     smallest: the smallest of the falls; the upper bound of its interval is corrected for the number of steps.
-    p_value: of the test that every step falls; small when all do. NaN for fewer than `LEAST_IMAGES` images.
+    p_value: p-value of the test that every step falls; small when all do. NaN for fewer than `LEAST_IMAGES` images.
     unit: mean standard deviation of the value over the images of a condition, in which falls can be compared.
     num_images: with a value at every severity.
     """
@@ -41,7 +41,7 @@ def step_falls(values: np.ndarray, severities: Sequence[float], *, level: float 
     Args:
       values: [S, N] in any order of severity, at least two; images with an undefined value are left out.
       severities: [S], all different.
-      level: of the intervals, in (0, 1).
+      level: confidence level of the intervals, in (0, 1).
 
     Returns:
       `StepFalls`; p-values are at least 2^-N, what flipping the signs of N images can give.
@@ -104,7 +104,7 @@ def falls_by_degradation(
       degradations: name of each condition's degradation, C of them.
       severities: severity of each condition, C of them.
       clean: scores [N] of the clean images, severity 0 of every degradation; left out where fewer than half have one.
-      level: of the intervals, in (0, 1).
+      level: confidence level of the intervals, in (0, 1).
 
     Returns:
       degradation -> falls, in order of appearance, those with one severity alone left out.

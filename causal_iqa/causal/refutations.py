@@ -52,10 +52,10 @@ def refute(
       assignment: from `assign`, the one that the estimates in question come from.
       outcome: [N], finite.
       arm: the arm, not 0.
-      method: of `adjustment.METHODS`.
-      num_repeats: of each attempt.
-      share: of the images in a subset, in (0, 1).
-      level: of the intervals.
+      method: method of `adjustment.METHODS`.
+      num_repeats: num repeats of each attempt.
+      share: share of the images in a subset, in (0, 1).
+      level: confidence level of the intervals.
 
     Returns:
       Three refutations. The estimate has an interval where the assignment has resamples.

@@ -43,7 +43,7 @@ def from_resamples(
 
     Args:
       rows: [1 + B, ...], NaN where a resample has no value.
-      level: of the interval, in (0, 1).
+      level: confidence level of the interval, in (0, 1).
       biased: whether noise moves the number in one direction.
       bounds: between which the number lies by definition.
 

@@ -125,7 +125,7 @@ def e_value_of_resamples(risk_treated: np.ndarray, risk_untreated: np.ndarray, *
       risk_treated: probability of the outcome under treatment [1 + B], the estimate and its resamples (a column of
         `arm_means`).
       risk_untreated: and without [1 + B].
-      level: of the interval.
+      level: confidence level of the interval.
 
     Returns:
       `Estimate`, at least 1. The lower bound is the E-value of that bound of the risk ratio which is nearer to 1, and 1

@@ -31,18 +31,18 @@ class CopyConfig:
     Attributes:
       images: a folder with images at any depth, one image, a text file with one path a line, or "tfds:NAME".
       data_dir: folder of the prepared TFDS datasets.
-      split: of a TFDS dataset.
+      split: split of a TFDS dataset.
       degradations: names of `degradations.TABLE`, with options in brackets where wanted.
-      severities: of each, in (0, 5].
+      severities: severities of each degradation, in (0, 5].
       extra_conditions: further conditions as `degradations.Condition` writes them.
       parameters: a key of PARAMETERS; None: none, which is enough where every degradation is defined at any size.
       quantise: what becomes of fractions of 1/255 before they are rounded, one of `degradations.QUANTISE`.
       stored: quality of a JPEG coding before the copy is stored; None: none.
       clean: whether the clean images are written, too, as condition "clean", severity 0.
-      format: of the copies, one of FORMATS.
+      format: format of the copies, one of FORMATS.
       quality: 1 to 100, of JPEG (None: 95) and WebP (None: without loss).
       side_files: what becomes of files that are no images, one of SIDE_FILES.
-      seed: of the degradations.
+      seed: seed of the degradations.
       max_pixels: the most pixels of an image that is decoded; larger ones count as unreadable.
     """
 

@@ -45,7 +45,7 @@ def begin(folder: pathlib.Path, origin: Mapping[str, Any]) -> None:
     """Opens a tree for writing: records what it depends on, or checks that it is the same.
 
     Args:
-      folder: of the tree; there already.
+      folder: folder of the tree; there already.
       origin: everything the copies depend on, JSON values.
 
     Raises:
@@ -109,9 +109,9 @@ def write(folder: pathlib.Path, origin: Mapping[str, Any], parts: Sequence[Part]
     """Writes manifest.parquet and manifest.json.
 
     Args:
-      folder: of the tree.
+      folder: folder of the tree.
       origin: what it depends on.
-      parts: of all tasks.
+      parts: parts of all tasks.
       details: passports of the conditions and what else a reader needs, JSON values.
     """
     copies = sorted((copy for part in parts for copy in part.copies), key=lambda copy: copy.path)

@@ -49,7 +49,7 @@ def output_names(source: data.Source, indices: Sequence[int], format: str) -> li
     """Names the copies of images: their relative paths with the ending of the format.
 
     Args:
-      source: of the images.
+      source: source of the images.
       indices: positions in it.
       format: a key of ENDINGS.
 
@@ -75,7 +75,7 @@ def encode(pixels: np.ndarray, format: str, quality: int | None) -> bytes:
     Args:
       pixels: uint8 [H, W, 3].
       format: a key of ENDINGS.
-      quality: of JPEG (chroma 4:2:0) or WebP; None: without loss.
+      quality: quality of JPEG (chroma 4:2:0) or WebP; None: without loss.
 
     Returns:
       The content of the file, the same for the same pixels and versions of Pillow and its libraries.

@@ -127,7 +127,7 @@ class Programs:
 
         Args:
           structure: the condition with all severities 0, family named where it has several.
-          key: of the image.
+          key: key of the image.
           pixels: uint8 [H, W, 3].
           severities: float32 [K, steps].
           canvas: height and width of the canvas, or of a strip of as many pixels; None: `grown` from the image.

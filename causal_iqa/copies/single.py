@@ -16,8 +16,8 @@ def image_key(seed: int, image_id: str) -> jax.Array:
     """Returns the random key of an image, the same under every condition.
 
     Args:
-      seed: of the degradations.
-      image_id: of the image; for a folder its path relative to it.
+      seed: seed of the degradations.
+      image_id: image id of the image; for a folder its path relative to it.
 
     Returns:
       fold_in(key(seed), crc32(image_id)), as in a study.
@@ -45,7 +45,7 @@ def degrade(
     Args:
       pixels: uint8 [H, W, 3], sRGB.
       condition: what is done, or its written form, e.g. "fog/3".
-      seed: of the degradation.
+      seed: seed of the degradation.
       image_id: tells images apart, so that each gets its own draw.
       parameters: published set of parameters, a key of `PARAMETERS`, where the condition names no family.
 

@@ -63,7 +63,7 @@ def side_files(source: data.Source) -> Iterator[tuple[str, str]]:
     """Lists the files of a copied folder that are no images: labels, lists, descriptions.
 
     Args:
-      source: of the images.
+      source: source of the images.
 
     Yields:
       (path relative to the folder, absolute path), as `os` gives them. None for lists, single images and TFDS.

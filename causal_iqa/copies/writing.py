@@ -58,7 +58,7 @@ class Job:
 
     Attributes:
       config: what is asked for.
-      source: of the images.
+      source: source of the images.
       outputs: name of the copy of each image.
       tasks: in the order in which they are begun.
       origin: everything the copies depend on, JSON values.

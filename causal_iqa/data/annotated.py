@@ -50,7 +50,7 @@ class AnnotatedSource:
       target_kind: "masks" or "boxes".
       target_classes: names in label order.
       truths: id -> file of its mask, or its objects.
-      table: of the masks' values.
+      table: table of the masks' values.
       remarks: lines that a user should read before the images are used.
     """
 
@@ -87,7 +87,7 @@ class AnnotatedSource:
         """Returns the truth of an image.
 
         Args:
-          index: of the image.
+          index: index of the image.
           shape: (height, width) that a mask must have; None: any.
 
         Raises:

@@ -54,7 +54,7 @@ def choose(
     Args:
       source: the images.
       num: how many; None: all that are not excluded.
-      seed: of the choice.
+      seed: seed of the choice.
       exclude_ids: ids never chosen, e.g. those being judged when anchors are chosen.
       balanced: whether classes take turns, as long as each has images left. Reads every label; unlabelled images
         are left out.
@@ -117,7 +117,7 @@ def choose_labelled(source: Source, num: int | None, *, seed: int) -> LabelledIm
     Args:
       source: the images. Labels are read of no more than it takes.
       num: how many; None: all that are labelled.
-      seed: of the choice.
+      seed: seed of the choice.
 
     Returns:
       The choice, and how many unlabelled images it passed over.
@@ -209,7 +209,7 @@ def batches(
       indices: positions in the source.
       batch_size: images per batch; the last one is padded.
       size: side of the images in pixels, by the policy of this module.
-      crop_fraction: of the shorter side, where sizes vary.
+      crop_fraction: fraction of the shorter side, where sizes vary.
       workers: decoding threads.
       prefetch: batches prepared beyond the one being used.
       target_size: side of masks, where the source has them; None: targets are left out.

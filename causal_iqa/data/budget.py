@@ -50,7 +50,7 @@ def spend(num_pixels: int, max_pixels: int) -> Iterator[None]:
     """Waits until so many pixels fit beside what other threads decode.
 
     Args:
-      num_pixels: of the image.
+      num_pixels: number of pixels of the image.
       max_pixels: the budget. All threads of the process with the same one share it.
 
     Yields:

@@ -185,7 +185,7 @@ def read(path: str | os.PathLike[str], id: str, *, max_pixels: int = budget.MAX_
     """Reads and decodes one image file.
 
     Args:
-      path: of the file; only regular files are opened.
+      path: path of the file; only regular files are opened.
       id: names the image in an error.
       max_pixels: as for `decode`.
 

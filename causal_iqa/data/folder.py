@@ -151,8 +151,8 @@ def open_folder(
       classes: the class list in label order, or a file with one class per line. Folders of some classes may be
         absent. None: the folder names are the classes.
       split: a subfolder of the root that holds the class folders; None: the root does.
-      class_order: of the folder names, one of CLASS_ORDERS: "text" ("10" before "2") or "natural". None: text, with a
-        remark where it matters.
+      class_order: order of the folder names, one of CLASS_ORDERS: "text" ("10" before "2") or "natural". None: text,
+        with a remark where it matters.
       max_pixels: the most pixels of an image that is decoded; all threads together decode no more at a time.
 
     Returns:

@@ -118,7 +118,7 @@ def tried(name: str) -> tuple[str, ...]:
     taken for one.
 
     Args:
-      name: of the file, or an id that ends like one.
+      name: name of the file, or an id that ends like one.
 
     Returns:
       Formats of Pillow.

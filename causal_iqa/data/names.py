@@ -28,7 +28,7 @@ def name_of(text: str) -> str:
     """Inverse of `text_of`.
 
     Args:
-      text: of a name.
+      text: text of a name.
 
     Returns:
       The name as `os` takes it.

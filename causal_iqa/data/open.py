@@ -33,8 +33,8 @@ def open_source(
       data_dir: where prepared TFDS datasets lie; for tfds only.
       classes: the class list of a folder, see `open_folder`, or of annotations, see `open_masks` and `open_boxes`.
       download: whether a missing TFDS dataset may be downloaded.
-      seed: of the scenes.
-      class_order: of a folder's class folders, see `open_folder`.
+      seed: seed of the scenes.
+      class_order: order of a folder's class folders, see `open_folder`.
       max_pixels: the most pixels of an image that is decoded; all threads together decode no more at a time.
       annotations: folder of masks, or files of boxes.
 
@@ -70,7 +70,7 @@ def check_spec(spec: str, name: str = "dataset") -> None:
 
     Args:
       spec: see `open_source`.
-      name: of the argument, for the message.
+      name: name of the argument, for the message.
 
     Raises:
       InputError: when the scheme is unknown, names nothing, or a folder does not exist; a path without `folder:` is

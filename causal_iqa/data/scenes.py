@@ -265,7 +265,7 @@ class SceneSource:
 
         Args:
           split: "train" or "test"; they share no scene.
-          seed: of the whole dataset.
+          seed: seed of the whole dataset.
           size: side in pixels, at least 16.
 
         Raises:

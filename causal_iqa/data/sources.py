@@ -77,7 +77,7 @@ def examples(source: Source, indices: Iterable[int]) -> list[Example]:
 
     Args:
       source: any.
-      indices: of the images, each in [0, len(source)).
+      indices: indices of the images, each in [0, len(source)).
 
     Raises:
       UnreadableImage: when one cannot be decoded.

@@ -253,8 +253,8 @@ def zoom_places(
 
     Args:
       height, width: of the image.
-      shape: of the canvas; places beyond the image read its first pixel.
-      family: of the parameters.
+      shape: shape of the canvas; places beyond the image read its first pixel.
+      family: family of the parameters.
 
     Returns:
       The shares of the image and the zooms at severities 0..5, and the places, as NumPy arrays.

@@ -14,7 +14,7 @@ def continued(plane: jax.Array, size: jax.Array) -> jax.Array:
     """Continues [H, W, ...] beyond the image by the image's outer pixels.
 
     Args:
-      plane: of any type; what lies beyond the image is not read.
+      plane: plane of any type; what lies beyond the image is not read.
       size: int32 [2], height and width of the image, traced.
 
     Returns:
@@ -32,7 +32,7 @@ def in_reading_order(drawn: jax.Array, size: jax.Array, shape: tuple[int, ...]) 
     Args:
       drawn: [n], n at least the number of places of the canvas.
       size: int32 [2], height and width of the image, traced.
-      shape: of the canvas, [..., H, W]; draws of one plane follow those of another.
+      shape: shape of the canvas, [..., H, W]; draws of one plane follow those of another.
 
     Returns:
       [..., H, W]: in the image what `shape` with the image's own sides would have been filled with.

@@ -124,9 +124,9 @@ def pixelate_places(height: int, width: int, shape: tuple[int, int], severities:
 
     Args:
       height, width: of the image.
-      shape: of the canvas; beyond the image a pixel is the mean of itself.
+      shape: shape of the canvas; beyond the image a pixel is the mean of itself.
       severities: [K].
-      family: of the parameters.
+      family: family of the parameters.
 
     Returns:
       int32 [K, 2, H] and [K, 2, W] of the canvas: first and last pixel of the mean that each pixel shows.

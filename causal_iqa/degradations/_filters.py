@@ -58,7 +58,7 @@ def symmetric(image: jax.Array, taps: jax.Array, axis: int, mode: str = "edge") 
       image: float32 [H, W, ...].
       taps: float32 [reach + 1], the kernel from its centre outwards.
       axis: 0 or 1, static.
-      mode: of the border, as `jnp.pad`'s, static.
+      mode: mode of the border, as `jnp.pad`'s, static.
 
     Returns:
       float32 of the shape of `image`.

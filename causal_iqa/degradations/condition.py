@@ -69,7 +69,7 @@ class Condition:
 
     Attributes:
       steps: degradations in the order in which they happen; `compose` puts them in the order of a camera.
-      family: of the parameters, one of FAMILIES; None: by the size of the image.
+      family: family of the parameters, one of FAMILIES; None: by the size of the image.
       quantise: what becomes of the result's fractions of 1/255: "none" keeps them, "round" rounds to 8 bits, "truncate"
         cuts them off as the code of ImageNet-C and CIFAR-10-C does.
       stored: quality of a last JPEG coding, 4:2:0, 1..100; the released ImageNet-C is IMAGENET_C_QUALITY. None: none.
@@ -94,9 +94,9 @@ class Condition:
 
         Args:
           steps: the steps, or the name of a degradation, or CLEAN.
-          severity: of that degradation.
-          options: of that degradation.
-          family: of the parameters.
+          severity: severity of that degradation.
+          options: options of that degradation.
+          family: family of the parameters.
           quantise: one of QUANTISE.
           stored: JPEG quality, or None.
 

@@ -73,9 +73,9 @@ def compose(
       *parts: conditions, steps, or written conditions.
       ordered: whether steps happen in the order of STAGES, those of one stage in the given order; False keeps the given
         order throughout.
-      family: of the whole; None: what the parts say.
-      quantise: of the whole, after the last step; None: what the parts say.
-      stored: of the whole, after the last step; None: what the parts say.
+      family: family of the whole; None: what the parts say.
+      quantise: quantisation of the whole, after the last step; None: what the parts say.
+      stored: stored of the whole, after the last step; None: what the parts say.
 
     Returns:
       The condition.
@@ -131,8 +131,8 @@ def step_key(key: jax.Array, name: str, repeat: int = 0) -> jax.Array:
     """Derives the random key of a step: the same for every severity, so a ladder is a set of counterfactuals.
 
     Args:
-      key: of the image under any condition.
-      name: of the degradation.
+      key: key of the image under any condition.
+      name: name of the degradation.
       repeat: how often the degradation has come before in the condition, static.
 
     Returns:

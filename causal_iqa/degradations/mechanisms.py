@@ -47,7 +47,7 @@ def linear(
     """A linear mechanism, clip(intercept + sum_i w_i parent_i + noise z, low, high), z standard normal.
 
     Args:
-      name: of the variable.
+      name: name of the variable.
       parents: name -> weight of scalar parents.
       intercept: its value where all parents are 0.
       noise: standard deviation.
@@ -76,9 +76,9 @@ def squashed(
     """A linear mechanism through a sigmoid, low + (high - low) sigmoid(...): every severity is possible everywhere.
 
     Args:
-      name: of the variable.
+      name: name of the variable.
       parents: name -> weight of scalar parents.
-      intercept: of the linear part.
+      intercept: intercept of the linear part.
       noise: standard deviation of the normal noise of the linear part.
       low: limit below.
       high: limit above.
@@ -97,7 +97,7 @@ def logistic(name: str, parents: Mapping[str, float], *, intercept: float = 0.0)
     """A binary variable, 1 with probability sigmoid(intercept + sum_i w_i parent_i).
 
     Args:
-      name: of the variable.
+      name: name of the variable.
       parents: name -> weight of scalar parents.
       intercept: log odds where all parents are 0.
 
@@ -116,7 +116,7 @@ def categorical(name: str, parents: Mapping[str, Sequence[float]], *, intercepts
     """A choice among k, with probabilities softmax(intercepts + sum_i w_i parent_i).
 
     Args:
-      name: of the variable.
+      name: name of the variable.
       parents: name -> k weights of scalar parents.
       intercepts: k logits where all parents are 0.
 

@@ -124,7 +124,7 @@ def layout_of(name: str, options: Mapping[str, object]) -> str:
     """Says how images of many sizes are handed to the program of a degradation.
 
     Args:
-      name: of the degradation.
+      name: name of the degradation.
       options: that it is given.
 
     Returns:

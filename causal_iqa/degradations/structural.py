@@ -241,7 +241,7 @@ def apply(
       key: random key of the degradations: an image's noise depends on key, salt and degradation alone.
       model: the model the draws came from, or any after `do`.
       images: float32 [N, H, W, 3] in [0, 1].
-      draws: of the images.
+      draws: draws of the images.
       salts: as given to `sample`.
 
     Returns:
@@ -319,7 +319,7 @@ def columns(model: Model, draws: Draws) -> dict[str, np.ndarray]:
 
     Args:
       model: the model.
-      draws: of N images.
+      draws: draws of N images.
 
     Returns:
       "degradation" (its written form without severity), "severity" and every scalar factor and variable, each [N].

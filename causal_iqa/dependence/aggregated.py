@@ -29,7 +29,7 @@ def bandwidth_collection(bandwidth: jax.Array | float, *, num_each_side: int) ->
     """Bandwidths 2^j bandwidth, j = -num_each_side .. num_each_side.
 
     Args:
-      bandwidth: of `median_heuristic`, positive, may be traced.
+      bandwidth: bandwidth from `median_heuristic`, positive, may be traced.
       num_each_side: static int, not negative.
 
     Returns:

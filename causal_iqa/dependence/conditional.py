@@ -22,7 +22,7 @@ class KCITest(NamedTuple):
       p_value: small against (conditional) independence.
       null_mean: mean of the null law used.
       null_std: its standard deviation.
-      ridge: of the regression on Z; 0 when there is none.
+      ridge: ridge of the regression on Z; 0 when there is none.
     """
 
     statistic: jax.Array
@@ -47,7 +47,7 @@ def kci_gamma_test(K_x: jax.Array, K_y: jax.Array, K_z: jax.Array, *, ridge: jax
       K_x: Gram matrix of (X, Z) [n, n], n at least 4.
       K_y: Gram matrix of Y [n, n].
       K_z: Gram matrix of Z [n, n].
-      ridge: of the regression on Z, positive, in the unit of the kernel; the authors' 1e-3.
+      ridge: ridge of the regression on Z, positive, in the unit of the kernel; the authors' 1e-3.
 
     Returns:
       `KCITest`.
@@ -76,7 +76,7 @@ def kci_spectral_test(
       K_x: Gram matrix of (X, Z) [n, n], n at least 4.
       K_y: Gram matrix of Y [n, n].
       K_z: Gram matrix of Z [n, n].
-      ridge: of the regression on Z, positive, in the unit of the kernel.
+      ridge: ridge of the regression on Z, positive, in the unit of the kernel.
       num_simulations: number B of draws from the null law, static int, at least 1.
 
     Returns:
@@ -141,7 +141,7 @@ def kci_test(K_x: jax.Array, K_y: jax.Array, K_z: jax.Array, *, ridge: jax.Array
       K_x: Gram matrix of (X, Z) [n, n], n at least 4.
       K_y: Gram matrix of Y [n, n].
       K_z: Gram matrix of Z [n, n].
-      ridge: of the regression on Z, positive, in the unit of the kernel.
+      ridge: ridge of the regression on Z, positive, in the unit of the kernel.
 
     Returns:
       `KCITest`.

@@ -78,7 +78,7 @@ def kci_bandwidth(num_samples: int, dimension: int) -> float:
 
     Args:
       num_samples: n, static int.
-      dimension: of Z, static int; the same width serves X, Y and Z.
+      dimension: dimension of Z, static int; the same width serves X, Y and Z.
 
     Returns:
       1.2, 0.7 or 0.4 (n below 200, below 1200, or more) times sqrt(dimension).
@@ -94,7 +94,7 @@ def kci_unconditional_bandwidth(num_samples: int, dimension: int) -> float:
 
     Args:
       num_samples: n, static int.
-      dimension: of the variable the kernel is on, static int.
+      dimension: dimension of the variable the kernel is on, static int.
 
     Returns:
       0.8, 0.5 or 0.3 (n below 200, below 1200, or more) divided by sqrt(dimension).

@@ -195,7 +195,7 @@ def outside_calibration(name: str, x: jax.Array, y: jax.Array, z: jax.Array) -> 
     that a regression of that width can follow (by leave-one-out error, see `learn_regression`).
 
     Args:
-      name: of the test in `CONDITIONAL_TESTS`.
+      name: name of the test in `CONDITIONAL_TESTS`.
       x: samples [n, d_x].
       y: samples [n, d_y].
       z: samples [n, d_z], or labels [n] of a categorical test.
@@ -249,7 +249,7 @@ def conditional_independence_test(
     """Runs a test of the table on concrete samples, and warns where its level is not shown for such samples.
 
     Args:
-      name: of the test in `CONDITIONAL_TESTS`.
+      name: name of the test in `CONDITIONAL_TESTS`.
       key: typed PRNG key; decides nothing where the test is not random.
       x: samples [n, d_x].
       y: samples [n, d_y].

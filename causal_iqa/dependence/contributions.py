@@ -109,7 +109,7 @@ def hsic_jackknife(K: jax.Array, L: jax.Array, *, level: float) -> JackknifeInte
     Args:
       K: Gram matrix of the first variable [n, n], symmetric, n at least 5.
       L: Gram matrix of the second variable [n, n], symmetric.
-      level: of confidence, static float in (0, 1), e.g. .95.
+      level: level of confidence, static float in (0, 1), e.g. .95.
 
     Returns:
       `JackknifeInterval` of scalars. The kernels count as fixed: with a bandwidth from the same samples the interval is
@@ -131,7 +131,7 @@ def cka_jackknife(K: jax.Array, L: jax.Array, *, level: float) -> JackknifeInter
     Args:
       K: Gram matrix of the first representation [n, n], symmetric, n at least 5.
       L: Gram matrix of the second representation [n, n], symmetric.
-      level: of confidence, static float in (0, 1).
+      level: level of confidence, static float in (0, 1).
 
     Returns:
       `JackknifeInterval` of scalars; NaN when a representation is constant.

@@ -36,7 +36,7 @@ def distance_covariance_squared(x: jax.Array, y: jax.Array, *, exponent: float =
     Args:
       x: samples [n, d].
       y: samples [n, e].
-      exponent: of the distances, static float in (0, 2).
+      exponent: exponent of the distances, static float in (0, 2).
 
     Returns:
       Scalar, not negative up to rounding; larger is more dependent.
@@ -59,7 +59,7 @@ def distance_covariance_squared_unbiased(x: jax.Array, y: jax.Array, *, exponent
     Args:
       x: samples [n, d], n at least 4.
       y: samples [n, e].
-      exponent: of the distances, static float in (0, 2).
+      exponent: exponent of the distances, static float in (0, 2).
 
     Returns:
       Scalar of expectation zero under independence, so often negative there; larger is more dependent.
@@ -81,7 +81,7 @@ def distance_correlation(x: jax.Array, y: jax.Array, *, exponent: float = 1.0) -
     Args:
       x: samples [n, d], n at least 2.
       y: samples [n, e].
-      exponent: of the distances, static float in (0, 2).
+      exponent: exponent of the distances, static float in (0, 2).
 
     Returns:
       Scalar in [0, 1]; larger is more dependent. NaN, with gradient zero, when a variable is constant.
@@ -105,7 +105,7 @@ def distance_correlation_squared_unbiased(x: jax.Array, y: jax.Array, *, exponen
     Args:
       x: samples [n, d], n at least 4.
       y: samples [n, e].
-      exponent: of the distances, static float in (0, 2).
+      exponent: exponent of the distances, static float in (0, 2).
 
     Returns:
       Scalar in [-1, 1], near 0 for independent variables and often negative there; larger is more dependent. NaN, with

@@ -20,7 +20,7 @@ class RandomisedTest(NamedTuple):
       p_value: small against conditional independence.
       null_mean: mean of the null law used.
       null_std: its standard deviation.
-      ridge: of the regression on the features of Z.
+      ridge: ridge of the regression on the features of Z.
       degrees_of_freedom: the regression uses up, below n.
     """
 
@@ -149,9 +149,9 @@ def rcot_test(
       bandwidth_x: length scale of the kernel on x, positive.
       bandwidth_y: length scale of the kernel on y, positive.
       bandwidth_z: length scale of the kernel on z, positive.
-      num_frequencies: of X and of Y, static int; two features each, so about 3.
-      num_frequencies_z: of Z, static int, about 50.
-      ridge: of the regression on Z, positive, in the unit of the kernel, about 1e-3.
+      num_frequencies: number of frequencies of X and of Y, static int; two features each, so about 3.
+      num_frequencies_z: number of frequencies of Z, static int, about 50.
+      ridge: ridge of the regression on Z, positive, in the unit of the kernel, about 1e-3.
 
     Returns:
       `RandomisedTest`.

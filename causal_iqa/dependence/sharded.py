@@ -56,7 +56,7 @@ def sketch_sharded(
       x: first variable, n rows.
       y: second variable, n rows.
       mask: [n] bool, False for rows that are padding; all count when None.
-      mesh: of devices.
+      mesh: mesh of devices.
       axis: name of the mesh axis to split over.
       chunk: rows a step on each device, static int.
 
@@ -118,7 +118,7 @@ def gram_sums_sharded(
       kernel_x: `k(a, b)`, as in `streaming.gram_sums`.
       kernel_y: likewise for the second variable.
       mask: [n] bool, False for samples that are padding; all count when None.
-      mesh: of devices.
+      mesh: mesh of devices.
       axis: name of the mesh axis to split over.
       block: samples a block, static int.
       num_anchors: samples to centre on, static int.

@@ -107,7 +107,7 @@ def values(sketch: Sketch) -> Moments:
     """The statistics of a sketch as single floats.
 
     Args:
-      sketch: of n samples.
+      sketch: sketch of n samples.
 
     Returns:
       `Moments` of arrays in place of pairs.
@@ -299,7 +299,7 @@ def finalize(sketch: Sketch) -> SketchEstimate:
     - Linear and delta: no error.
 
     Args:
-      sketch: of n samples, n at least 4 for the unbiased estimates.
+      sketch: sketch of n samples, n at least 4 for the unbiased estimates.
 
     Returns:
       `SketchEstimate`; larger is more dependent. The ratios are NaN for a constant variable.

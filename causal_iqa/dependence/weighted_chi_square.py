@@ -13,7 +13,7 @@ def pearson3_survival(z: jax.Array, skewness: jax.Array) -> jax.Array:
 
     Args:
       z: standardised value.
-      skewness: of either sign, or zero.
+      skewness: skewness of either sign, or zero.
 
     Returns:
       In [0, 1], to 1e-4; in float64 to rounding for a skewness above 1e-3.
@@ -41,8 +41,8 @@ def satterthwaite_welch(statistic: jax.Array, mean: jax.Array, variance: jax.Arr
 
     Args:
       statistic: observed value, scalar.
-      mean: of the null law, positive; sum_i w_i.
-      variance: of the null law, positive; 2 sum_i w_i^2.
+      mean: mean of the null law, positive; sum_i w_i.
+      variance: variance of the null law, positive; 2 sum_i w_i^2.
 
     Returns:
       P(null >= statistic), scalar in [0, 1]. NaN when a moment is not positive: a constant variable has no law.

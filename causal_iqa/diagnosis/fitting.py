@@ -85,7 +85,7 @@ def degrade(
       pixels: uint8 [n, side, side, 3].
       name: a degradation, or "none".
       severities: float [n] in [0, 5].
-      family: of the degradations' parameters, see `degradations.family_for`; None: by the side.
+      family: family of the degradations' parameters, see `degradations.family_for`; None: by the side.
       stored: share of the images that are then stored as JPEG of high quality.
 
     Returns:
@@ -190,10 +190,10 @@ def fit_samples(
 
     Args:
       key: random key.
-      samples: of `make_samples`.
+      samples: samples from `make_samples`.
       causes: first "none".
-      side: of the anchors.
-      steps: of training.
+      side: side of the anchors.
+      steps: steps of training.
       notes: JSON values to keep with the model.
 
     Returns:
@@ -269,8 +269,8 @@ def fit(
       others: conditions the model learns to call none of these; None: some of the other conditions that are no causes.
       per_cause: samples of an anchor under each cause.
       severities: between which severities are drawn evenly.
-      family: of the degradations' parameters; None: by the side.
-      steps: of training.
+      family: family of the degradations' parameters; None: by the side.
+      steps: steps of training.
       progress: called with (conditions done, conditions in all).
 
     Returns:

@@ -57,7 +57,7 @@ class DiagnosisModel:
     """A fitted diagnosis.
 
     Attributes:
-      params: of several readers of the statistics, stacked on the first axis; their logits are averaged.
+      params: parameters of several readers of the statistics, stacked on the first axis; their logits are averaged.
       centre: float32 [d], typical statistics of the anchors under all causes.
       scale: float32 [d], their deviations.
       temperature: scalar, chosen on anchors that were held out.
@@ -169,7 +169,7 @@ def load(path: str | os.PathLike[str]) -> DiagnosisModel:
     """Reads what `save` wrote.
 
     Args:
-      path: of the file.
+      path: path of the file.
 
     Returns:
       The model.

@@ -89,10 +89,10 @@ def composition(
       probabilities: float [n, causes] of `diagnose`, at least 20 images; what is missing from 1 is the share of
         "other".
       causes: names, `model.causes`.
-      resamples: of the images, for the intervals; of more than 4000 images 4000 are resampled, and deviations shrink by
-        the square root of the ratio.
-      level: of the intervals. They hold for other images of the same source; that the model may confuse causes on these
-        images in another way than on its anchors is not in them.
+      resamples: resamples of the images, for the intervals; of more than 4000 images 4000 are resampled, and deviations
+        shrink by the square root of the ratio.
+      level: confidence level of the intervals. They hold for other images of the same source; that the model may
+        confuse causes on these images in another way than on its anchors is not in them.
 
     Returns:
       The shares with intervals.

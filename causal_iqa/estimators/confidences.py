@@ -69,7 +69,7 @@ def regressed_difference_of_confidences(
       correct: [C, N] performance of the same images.
       clean_confidence: [N] of the same images, clean.
       clean_correct: [N].
-      degradations: of the C conditions, at least two different ones.
+      degradations: degradations of the C conditions, at least two different ones.
       folds: int [N], fold of every image, two folds at least.
 
     Returns:
@@ -106,7 +106,7 @@ def left_out_lines(score: np.ndarray, target: np.ndarray, groups: Sequence[str])
     Args:
       score: [C].
       target: [C].
-      groups: of the C conditions, at least two different ones.
+      groups: groups of the C conditions, at least two different ones.
 
     Returns:
       (slopes [C], intercepts [C]). Where all scores left are equal the slope is 0; NaN where fewer than two pairs are

@@ -153,7 +153,7 @@ def pseudo_labels(seed: int, probabilities: np.ndarray, *, threshold: float = 0.
     """Labels for `negative_gradient_norm`: the predicted class where its probability reaches the threshold, else any.
 
     Args:
-      seed: of the random labels, which are the same for every set.
+      seed: seed of the random labels, which are the same for every set.
       probabilities: [..., N, K].
       threshold: least probability of a predicted class that is believed.
 
@@ -183,7 +183,7 @@ def negative_gradient_norm(
       features: [..., N, D] penultimate features of the network.
       probabilities: [..., N, K].
       labels: int [..., N], from `pseudo_labels`; no true label is read.
-      order: of the norm, above 0.
+      order: order of the norm, above 0.
 
     Returns:
       [...], at most 0, higher is better.

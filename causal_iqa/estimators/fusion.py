@@ -17,7 +17,7 @@ def alignment_temperature(own: KeptOutputs, second: KeptOutputs) -> float:
 
     Args:
       own: outputs of the judged network for N images.
-      second: of the other network for the same images.
+      second: second of the other network for the same images.
 
     Returns:
       A temperature from .5 to 8.
@@ -49,8 +49,8 @@ def fused_reference(own: KeptOutputs, second: KeptOutputs, temperature: float) -
 
     Args:
       own: outputs of the judged network for N images.
-      second: of the other network for the same images.
-      temperature: of the second network's outputs.
+      second: second of the other network for the same images.
+      temperature: temperature of the second network's outputs.
 
     Returns:
       float64 [N] in [0, 1]; the mean over a condition is the predicted accuracy.

@@ -80,7 +80,7 @@ def agreement(prediction: jax.Array, other: jax.Array) -> jax.Array:
 
     Args:
       prediction: class indices [...] of one network.
-      other: of another network, the same shape.
+      other: predictions of another network, the same shape.
 
     Returns:
       float32 [...], 1 where they agree and 0 elsewhere; its mean over images is the accuracy that generalisation

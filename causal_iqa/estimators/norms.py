@@ -54,7 +54,7 @@ def matrix_norm(terms: MatrixNormTerms, num_classes: int) -> float | np.ndarray:
     else by (1 + z + z^2 / 2) less its smallest, divided by the sum.
 
     Args:
-      terms: of N images, [..., N] each; leading axes run over sets.
+      terms: terms of N images, [..., N] each; leading axes run over sets.
       num_classes: K.
 
     Returns:

@@ -25,7 +25,7 @@ class EstimatorSpec:
       convention: the formula in words.
       reference: where it comes from.
       family: always FAMILY.
-      higher_is_better: of quality; True throughout, settled by sign.
+      higher_is_better: higher is better of quality; True throughout, settled by sign.
     """
 
     name: str

@@ -48,7 +48,7 @@ def tempered(outputs: KeptOutputs, temperature: float) -> np.ndarray:
     """Log probabilities of the kept classes when the logits are divided by a temperature.
 
     Args:
-      outputs: of images [...].
+      outputs: outputs of images [...].
       temperature: above 0; above 1 makes them less certain. Between .5 and 8 where classes are missing.
 
     Returns:
@@ -68,7 +68,7 @@ def tempered_negative_entropy(outputs: KeptOutputs, temperature: float) -> np.nd
     """Negative entropy over all classes when the logits are divided by a temperature.
 
     Args:
-      outputs: of images [...].
+      outputs: outputs of images [...].
       temperature: as for `tempered`.
 
     Returns:
@@ -89,7 +89,7 @@ def fit_temperature(outputs: KeptOutputs, label_probability: np.ndarray) -> floa
     """The temperature of least negative log likelihood of the labels.
 
     Args:
-      outputs: of V labelled images.
+      outputs: outputs of V labelled images.
       label_probability: [V], the network's probability of each image's label at temperature 1.
 
     Returns:

@@ -39,7 +39,7 @@ class SupportVectors:
     Attributes:
       vectors: float64 [n, 36], features scaled to [-1, 1].
       weights: float64 [n].
-      gamma: of the kernel.
+      gamma: gamma of the kernel.
       rho: offset.
       ranges: float64 [36, 2], the smallest and largest value of each feature that [-1, 1] stands for.
     """

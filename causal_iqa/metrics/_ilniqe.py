@@ -72,7 +72,7 @@ class Weibull(NamedTuple):
     """A Weibull distribution.
 
     Attributes:
-      scale: of the values' unit; without meaning where undefined.
+      scale: scale of the values' unit; without meaning where undefined.
       shape: likewise.
       defined: whether the values differ at all.
     """

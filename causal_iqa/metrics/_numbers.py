@@ -11,7 +11,7 @@ def real(value: Any, name: str) -> np.ndarray:
     """Returns float64 of an array of real floating point numbers.
 
     Args:
-      value: of the file.
+      value: value of the file.
       name: for the message.
 
     Returns:

@@ -92,7 +92,7 @@ def laplacian(
       levels: number of arrays returned, static.
       reduce_border: "symmetric" or "reflect".
       expand_border: "edge" or "reflect".
-      gain: of each low-pass step; every level is that much larger than the one before.
+      gain: gain of each low-pass step; every level is that much larger than the one before.
 
     Returns:
       `levels` arrays; level k has sides of ceil(side / 2^k).

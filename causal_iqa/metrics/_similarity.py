@@ -181,7 +181,7 @@ def resize(plane: jax.Array, shape: tuple[int, int], method: str, *, scale: floa
       plane: float32 [..., H, W].
       shape: rows and columns wanted, static.
       method: "bicubic" or "bilinear", static.
-      scale: of both axes where it is not the ratio of the sides, as MATLAB's imresize(x, scale) has it; static.
+      scale: scale of both axes where it is not the ratio of the sides, as MATLAB's imresize(x, scale) has it; static.
 
     Returns:
       float32 [..., *shape].

@@ -79,7 +79,7 @@ class Asymmetric(NamedTuple):
     Attributes:
       shape: on the grid; its first where undefined.
       left: root mean square of the negative values, 1 where undefined.
-      right: of the positive values, likewise.
+      right: parameter of the positive values, likewise.
       defined: whether there were values of both signs.
     """
 

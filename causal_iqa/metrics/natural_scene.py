@@ -235,7 +235,7 @@ def rounding_signs(split: Sequence[str], order: Sequence[int]) -> tuple[float, .
 
     Args:
       split: the taps of each pass in hexadecimal, as `float.hex` writes them.
-      order: of the taps in each sum.
+      order: order of the taps in each sum.
 
     Returns:
       -1, 0 or 1 for each grey level 0..255.

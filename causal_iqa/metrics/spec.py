@@ -34,7 +34,7 @@ class MetricSpec:
       perfect: value on two equal images, None where undefined (NaN) or without a reference.
       symmetric: whether swapping reference and image changes nothing; false without a reference.
       data_range: the values the published constants refer to, e.g. "0-1" or "0-255 rounded".
-      window: of local statistics or filters, "none" for a global one.
+      window: window of local statistics or filters, "none" for a global one.
       border: how filters treat it, e.g. "valid", "zero", "symmetric", "none".
       downsampling: before scoring, in words, "none" where there is none.
       undefined: when the value is NaN on an image that is large enough, in words: the reason stored with such a score.

@@ -101,8 +101,8 @@ def evaluate_dataset(
 
     Args:
       spec: a row of DATASET_TABLE.
-      features: of the degraded images [C, n, d].
-      clean: of the same images without degradation [n, d]; they also set the kernel's width.
+      features: features of the degraded images [C, n, d].
+      clean: clean of the same images without degradation [n, d]; they also set the kernel's width.
       labels: int [n].
       counts: how often each image counts [B, n], from a bootstrap; None: once each.
 
@@ -144,8 +144,8 @@ def contributions(features: np.ndarray, clean: np.ndarray, labels: np.ndarray, *
     A score per image that reads the whole set: what an image adds to the dependence of the set it is in.
 
     Args:
-      features: of the degraded images [C, n, d].
-      clean: of the same images without degradation [n, d]; they also set the kernel's width.
+      features: features of the degraded images [C, n, d].
+      clean: clean of the same images without degradation [n, d]; they also set the kernel's width.
       labels: int [n].
       target: one of TARGETS.
 

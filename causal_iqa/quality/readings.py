@@ -18,7 +18,7 @@ def evidence(witness: Any, features: jax.Array) -> jax.Array:
 
     Args:
       witness: a Witness or ClassVectorWitness.
-      features: of one image, float32 [d].
+      features: features of one image, float32 [d].
 
     Returns:
       float32 [C], larger where the anchors find more of that class; -inf for a class without anchors.
@@ -38,7 +38,7 @@ def shares(witness: Any, features: jax.Array) -> jax.Array:
 
     Args:
       witness: a Witness or ClassVectorWitness.
-      features: of one image, float32 [d].
+      features: features of one image, float32 [d].
 
     Returns:
       float32 [C], not negative, summing to 1.
@@ -55,7 +55,7 @@ def margin(witness: Any, features: jax.Array, label: jax.Array) -> jax.Array:
 
     Args:
       witness: a Witness or ClassVectorWitness.
-      features: of one image, float32 [d].
+      features: features of one image, float32 [d].
       label: int scalar.
 
     Returns:
@@ -72,7 +72,7 @@ def peak(witness: Any, features: jax.Array) -> jax.Array:
 
     Args:
       witness: a Witness or ClassVectorWitness.
-      features: of one image, float32 [d].
+      features: features of one image, float32 [d].
 
     Returns:
       Scalar.
@@ -85,7 +85,7 @@ def spread(witness: Any, features: jax.Array) -> jax.Array:
 
     Args:
       witness: a Witness or ClassVectorWitness.
-      features: of one image, float32 [d].
+      features: features of one image, float32 [d].
 
     Returns:
       Scalar, not negative.
@@ -100,7 +100,7 @@ def share_of_label(witness: Any, features: jax.Array, label: jax.Array) -> jax.A
 
     Args:
       witness: a Witness or ClassVectorWitness.
-      features: of one image, float32 [d].
+      features: features of one image, float32 [d].
       label: int scalar.
 
     Returns:
@@ -120,7 +120,7 @@ def largest_mean_share(witness: ClassVectorWitness, glances: Sequence[jax.Array]
     """Largest share of a class, shares averaged over glances. Higher is better; needs no label.
 
     Args:
-      witness: of class vectors.
+      witness: witness of class vectors.
       glances: features [d] of one image seen at several sides.
 
     Returns:
@@ -133,7 +133,7 @@ def mean_share_of_label(witness: ClassVectorWitness, glances: Sequence[jax.Array
     """Share of the true class, averaged over glances. Higher is better.
 
     Args:
-      witness: of class vectors.
+      witness: witness of class vectors.
       glances: features [d] of one image seen at several sides.
       label: int scalar.
 
@@ -148,7 +148,7 @@ def negative_entropy(witness: Any, features: jax.Array) -> jax.Array:
 
     Args:
       witness: a Witness or ClassVectorWitness.
-      features: of one image, float32 [d].
+      features: features of one image, float32 [d].
 
     Returns:
       Scalar in [-log C, 0].

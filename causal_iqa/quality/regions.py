@@ -13,8 +13,8 @@ def region_weights(region: jax.Array, height: int, width: int) -> jax.Array:
 
     Args:
       region: float [S, S], 1 inside, 0 outside.
-      height: of the map, static.
-      width: of the map, static.
+      height: height of the map, static.
+      width: width of the map, static.
 
     Returns:
       float32 [height, width] in [0, 1].

@@ -105,8 +105,8 @@ def with_inner_of(features: StageFeatures, smaller: StageFeatures) -> StageFeatu
     """Adds the inner stages of the image at its own side to those of the enlarged one.
 
     Args:
-      features: of the image enlarged to what the backbone needs.
-      smaller: of the image at its own side.
+      features: features of the image enlarged to what the backbone needs.
+      smaller: smaller of the image at its own side.
 
     Returns:
       The features with the inner statistics of both; `early` is that of the smaller image.
@@ -147,7 +147,7 @@ def fit_stages_witness(
     hundred carry the kernel: as many landmarks as the error asks for.
 
     Args:
-      features: of the m anchors, classes in turn, every array with a leading axis m.
+      features: features of the m anchors, classes in turn, every array with a leading axis m.
       labels: int [m], in [0, num_classes).
       num_classes: C.
       bandwidths: multiples of the median distances to choose from.
@@ -261,7 +261,7 @@ def stages_evidence(witness: StagesWitness, features: StageFeatures) -> jax.Arra
 
     Args:
       witness: fitted on features of the same backbones.
-      features: of one image.
+      features: features of one image.
 
     Returns:
       float32 [C]; -inf for a class without anchors.
@@ -276,7 +276,7 @@ def familiarity(witness: StagesWitness, features: StageFeatures) -> jax.Array:
 
     Args:
       witness: fitted on features of the same backbones.
-      features: of one image.
+      features: features of one image.
 
     Returns:
       Scalar, higher is more like the clean anchors. It reads neither label nor reference.
@@ -294,7 +294,7 @@ def stages_peak(witness: StagesWitness, features: StageFeatures) -> jax.Array:
 
     Args:
       witness: fitted on features of the same backbones.
-      features: of one image.
+      features: features of one image.
 
     Returns:
       Scalar.
@@ -307,7 +307,7 @@ def stages_share(witness: StagesWitness, features: StageFeatures, label: jax.Arr
 
     Args:
       witness: fitted on features of the same backbones.
-      features: of one image.
+      features: features of one image.
       label: int scalar.
 
     Returns:
@@ -325,8 +325,8 @@ def stages_expectation(witness: StagesWitness, features: StageFeatures, clean: S
 
     Args:
       witness: fitted on features of the same backbones.
-      features: of one image.
-      clean: of its clean reference.
+      features: features of one image.
+      clean: clean of its clean reference.
 
     Returns:
       Scalar.
@@ -340,8 +340,8 @@ def clean_cosine(features: StageFeatures, clean: StageFeatures) -> jax.Array:
     """Cosine of the penultimate features with those of the clean image, averaged over glances. Higher is better.
 
     Args:
-      features: of one image.
-      clean: of its clean reference.
+      features: features of one image.
+      clean: clean of its clean reference.
 
     Returns:
       Scalar in [-1, 1]; NaN where features vanish.

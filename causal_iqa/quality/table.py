@@ -88,9 +88,9 @@ def evaluate(
     Args:
       spec: a row of TABLE.
       fitted: the witness; not read where there is none.
-      features: of the image.
+      features: features of the image.
       label: int scalar, read by task-guided metrics only; negative: unlabelled, their score is NaN.
-      clean_features: of the clean image, read by feature-reference metrics only.
+      clean_features: features of the clean image, read by feature-reference metrics only.
 
     Returns:
       Scalar, higher is better.

@@ -54,7 +54,7 @@ def pixel_accuracy(pixels: ClassPixels) -> jax.Array:
     """Share of the known pixels whose class is right.
 
     Args:
-      pixels: of one image, or summed over a set.
+      pixels: pixels of one image, or summed over a set.
 
     Returns:
       In [0, 1], higher is better; NaN without a known pixel.
@@ -71,7 +71,7 @@ def mean_iou(pixels: ClassPixels) -> jax.Array:
     """Mean over the classes that are there or predicted of right pixels over the union of predicted ones and true ones.
 
     Args:
-      pixels: of one image, or summed over a set.
+      pixels: pixels of one image, or summed over a set.
 
     Returns:
       In [0, 1], higher is better; NaN without a known pixel.
@@ -91,7 +91,7 @@ def dice(pixels: ClassPixels) -> jax.Array:
     """Mean over the classes that are there or predicted of twice the right pixels over predicted and true ones.
 
     Args:
-      pixels: of one image, or summed over a set.
+      pixels: pixels of one image, or summed over a set.
 
     Returns:
       In [0, 1], higher is better; NaN without a known pixel.

@@ -27,10 +27,10 @@ class TrainConfig:
       batch_size: images per step.
       learning_rate: peak of the schedule.
       schedule: "onecycle" (cosine up and down), "cosine" (short linear warm-up, then down) or "constant".
-      weight_decay: of AdamW.
+      weight_decay: weight decay of AdamW.
       padding: random crops after reflecting this many pixels around the image, where views are not augmented more.
-      precision: of forward and backward passes; parameters and optimiser stay float32.
-      seed: of the parameters, the order and the augmentation.
+      precision: precision of forward and backward passes; parameters and optimiser stay float32.
+      seed: seed of the parameters, the order and the augmentation.
     """
 
     network: str

@@ -53,11 +53,11 @@ def prepare(
     """Makes what the network sees of a batch.
 
     Args:
-      objective: of the run.
+      objective: objective of the run.
       key: random key.
       pixels: uint8 [n, stored views, S, S, 3].
       labels: int [n].
-      padding: of the random crop.
+      padding: padding of the random crop.
 
     Returns:
       (images float32 [n, views, S, S, 3], labels [n]): turned by their labels for rotation, two augmentations of the
@@ -143,7 +143,7 @@ def evaluate(module: Any, params: Any, pixels: np.ndarray, labels: np.ndarray, c
       params: its parameters.
       pixels: uint8 [n, views, H, W, 3].
       labels: int [n] classes, read only with objective "label".
-      config: of the run.
+      config: configuration of the run.
 
     Returns:
       The objective's score in [0, 1], higher is better: "accuracy", "rotation_accuracy", or "view_retrieval", the share

@@ -90,7 +90,7 @@ class Objective:
       renders: whether the two views are renderings of one object, which only scenes make; otherwise augmentations.
       turns: whether every image is turned by a random number of quarters, which is its label.
       augments: whether views differ by strong augmentation instead of a small crop.
-      num_outputs: of the network, None: the number of classes.
+      num_outputs: number of outputs of the network, None: the number of classes.
       score: name of the number that evaluation gives, higher is better.
     """
 

@@ -90,7 +90,7 @@ def convolve(x: jax.Array, kernel: jax.Array, shape: Shape) -> jax.Array:
     Args:
       x: [B, H, W, before].
       kernel: [size, size, before / groups, after], whose type is computed in: float32 or bfloat16.
-      shape: of the convolution, static.
+      shape: shape of the convolution, static.
 
     Returns:
       [B, h, w, after] of the kernel's type.
@@ -226,10 +226,10 @@ def folded(here: str, conv: str, norm: str, shape: Shape, epsilon: float = 1e-5)
 
     Args:
       here: path of the Conv.
-      conv: of the convolution in the file.
-      norm: of the batch norm in the file.
-      shape: of the convolution.
-      epsilon: of the batch norm.
+      conv: name of the convolution in the file.
+      norm: name of the batch norm in the file.
+      shape: shape of the convolution.
+      epsilon: epsilon of the batch norm.
 
     Returns:
       The entries.

@@ -28,7 +28,7 @@ class Conv:
       index: its number in torchvision's `features`.
       features: output channels as published.
       kernel: side of the kernel.
-      stride: of the convolution.
+      stride: stride of the convolution.
       padding: zeros on every side.
       stage: name under which its output is returned, or "".
     """
@@ -231,7 +231,7 @@ def build(name: str, chain: Chain, checkpoint: checkpoints.Checkpoint, input_siz
     """Makes a network of a file whose layout has been checked.
 
     Args:
-      name: of the architecture.
+      name: name of the architecture.
       chain: its layers.
       checkpoint: the file.
       input_size: side of the input in pixels when not 224.

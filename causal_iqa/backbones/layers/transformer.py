@@ -53,12 +53,12 @@ class Encoder:
     """Size and kind of a stack of blocks.
 
     Attributes:
-      width: of a token.
+      width: width of a token.
       depth: number of blocks.
-      heads: of the attention.
+      heads: heads of the attention.
       mlp: hidden units of a block's perceptron.
       activation: a row of ACTIVATIONS.
-      epsilon: of every layer norm.
+      epsilon: epsilon of every layer norm.
       layer_scale: whether each branch is scaled per channel before it is added [4].
     """
 
@@ -185,7 +185,7 @@ class Vision:
     Attributes:
       encoder: its blocks.
       patch: side of a patch in pixels.
-      side: of the input in pixels, a multiple of `patch`.
+      side: side of the input in pixels, a multiple of `patch`.
       class_token: whether a learned token stands before the patches.
       registers: learned tokens between the two that are dropped at the end [5].
       class_position: whether the class token has a position of its own.

@@ -125,7 +125,7 @@ def published_vocabulary(path: str | os.PathLike[str]) -> tuple[dict[str, int], 
     """Reads bpe_simple_vocab_16e6.txt.gz as its authors published it: a line per merge after the first line.
 
     Args:
-      path: of the file.
+      path: path of the file.
 
     Returns:
       Token -> number, 49408 of them, and the merges in order.

@@ -81,7 +81,7 @@ def embed_prompts(
 
     Args:
       network: with a text tower.
-      tokenizer: of the tower's kind.
+      tokenizer: tokenizer of the tower's kind.
       prompts: n texts.
       progress: called with (prompts done, n).
 
@@ -126,7 +126,7 @@ def class_embeddings(
 
     Args:
       network: with a text tower.
-      tokenizer: of the tower's kind.
+      tokenizer: tokenizer of the tower's kind.
       class_names: c of them; underscores count as spaces.
       templates: prompts with {} where the class name stands.
       progress: called with (prompts done, all).

@@ -81,7 +81,7 @@ def shards_of(path: pathlib.Path, budget: budgets.Budget | None = None) -> dict[
     """Reads an index of shards, `{"weight_map": {tensor: file}}`.
 
     Args:
-      path: of the index.
+      path: path of the index.
       budget: for its text.
 
     Returns:

@@ -17,7 +17,7 @@ class Budget:
     """What one weight, parameter or vocabulary file may cost at most; every reader takes one.
 
     Attributes:
-      bytes: of the file, and of its arrays once they are decompressed and expanded.
+      bytes: bytes of the file, and of its arrays once they are decompressed and expanded.
       text: bytes of what is structure or text: a pickle, a header, an index, a vocabulary.
       objects: steps of a pickle, members of an archive, tensors.
     """
@@ -90,7 +90,7 @@ def read_bytes(path: str | os.PathLike[str], budget: Budget | None = None, *, te
     """Reads a regular file within the budget.
 
     Args:
-      path: of the file.
+      path: path of the file.
       budget: for its bytes; None: the current one.
       text: whether the budget's `text` bounds it instead of its `bytes`.
 

@@ -157,7 +157,7 @@ def check_numbers(path: str, tensors: Mapping[str, np.ndarray]) -> None:
     """Raises InputError unless every weight is a finite real number as float32; scalars may be integers.
 
     Args:
-      path: of the file, for the message.
+      path: path of the file, for the message.
       tensors: by name.
 
     Raises:

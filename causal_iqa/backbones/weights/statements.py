@@ -83,11 +83,11 @@ class Statement:
     Attributes:
       names: (a published model's name, where it is said), lower case with underscores, the surest first.
       pixels: mean and standard deviation that pixels are normalised by.
-      interpolation: of the resize.
-      crop_fraction: of the central square.
-      activation: of a transformer's perceptrons, a row of `transformer.ACTIVATIONS` or what else is said.
-      epsilon: of its layer norms.
-      heads: of its attention.
+      interpolation: interpolation of the resize.
+      crop_fraction: crop fraction of the central square.
+      activation: activation of a transformer's perceptrons, a row of `transformer.ACTIVATIONS` or what else is said.
+      epsilon: epsilon of its layer norms.
+      heads: heads of its attention.
     """
 
     names: tuple[tuple[str, str], ...] = ()
@@ -155,9 +155,9 @@ def of(path: str | os.PathLike[str], sha256: str, metadata: Mapping[str, str]) -
     """Gathers what is said about a weight file.
 
     Args:
-      path: of the file; config.json, open_clip_config.json and preprocessor_config.json beside it are read where they
-        are there, as the hub has them.
-      sha256: of its content.
+      path: path of the file; config.json, open_clip_config.json and preprocessor_config.json beside it are read where
+        they are there, as the hub has them.
+      sha256: SHA-256 of its content.
       metadata: what the file says about itself.
 
     Returns:

@@ -26,10 +26,10 @@ class Variant:
     """A published pair of towers.
 
     Attributes:
-      blocks: of the vision tower, per stage.
-      width: of its first stage's inner convolutions.
-      heads: of the attention pooling.
-      side: of the input in pixels.
+      blocks: blocks of the vision tower, per stage.
+      width: width of its first stage's inner convolutions.
+      heads: heads of the attention pooling.
+      side: side of the input in pixels.
       text: the text tower, whose projection is the joint embedding's size.
     """
 

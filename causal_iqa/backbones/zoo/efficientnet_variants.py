@@ -46,16 +46,16 @@ class Variant:
       stages: blocks, grouped by stage.
       last: channels of the last convolution.
       hidden: units of a hidden layer of the classifier, None without.
-      activation: of stem, last convolution and hidden layer.
-      gate: of squeeze and excitation, "sigmoid" or "hard_sigmoid", after `squeeze_activation`; "none": not used.
+      activation: activation of stem, last convolution and hidden layer.
+      gate: gate of squeeze and excitation, "sigmoid" or "hard_sigmoid", after `squeeze_activation`; "none": not used.
       squeeze_activation: between its two layers.
       formats: those its files come in.
-      epsilon: of batch norm, by format; PyTorch's default where none is given.
-      interpolation: of the resize, by format; bicubic where none is given.
+      epsilon: epsilon of batch norm, by format; PyTorch's default where none is given.
+      interpolation: interpolation of the resize, by format; bicubic where none is given.
       same: whether convolutions pad as TensorFlow's SAME does, which is lopsided where the stride is 2.
       pixels: mean and standard deviation.
       size: side of the input in pixels.
-      crop_fraction: of the central square.
+      crop_fraction: crop fraction of the central square.
     """
 
     stem: int

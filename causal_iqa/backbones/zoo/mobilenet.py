@@ -39,7 +39,7 @@ class Layer:
       kind: full, depthwise or pointwise.
       before: input channels.
       after: output channels.
-      stride: of a full or depthwise layer.
+      stride: stride of a full or depthwise layer.
       relu: whether ReLU6 follows.
     """
 
@@ -58,7 +58,7 @@ class Variant:
     Attributes:
       expansion: whether blocks are inverted residuals with expansion and linear projection (V2).
       widths: output channels of each block.
-      strides: of each block.
+      strides: strides of each block.
       head: output channels of the last pointwise layer (V2), or None.
     """
 
@@ -198,7 +198,7 @@ def layers(name: str, tensors: Mapping[str, np.ndarray], strides: Mapping[str, i
     Args:
       name: a version of VARIANTS.
       tensors: the file's; where a kernel is missing the published width at multiplier 1 stands in.
-      strides: of the stem and the blocks, by name.
+      strides: strides of the stem and the blocks, by name.
 
     Returns:
       The layers in network order.

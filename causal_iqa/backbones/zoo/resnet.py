@@ -31,8 +31,8 @@ class Variant:
     Attributes:
       blocks: per stage.
       bottleneck: whether blocks are 1x1, 3x3, 1x1 instead of two 3x3.
-      groups: of the 3x3 convolution.
-      width: of the 3x3 convolution of a bottleneck in the first stage.
+      groups: groups of the 3x3 convolution.
+      width: width of the 3x3 convolution of a bottleneck in the first stage.
       crop_fraction: 224 / 256 for torchvision's V1 weights, 224 / 232 for V2.
     """
 
@@ -71,7 +71,7 @@ def block_shapes(
     """Sizes of a block.
 
     Args:
-      variant: of the network.
+      variant: variant of the network.
       stage: 0 to 3.
       block: in the stage, from 0.
 

@@ -35,7 +35,7 @@ class Stage:
     Attributes:
       features: output channels.
       kernel: side of the convolution.
-      stride: of the convolution.
+      stride: stride of the convolution.
       pool: whether a 2x2 max pooling follows.
       residual: a pre-activation residual block of two convolutions instead of one convolution.
     """

@@ -109,7 +109,7 @@ def check(
 
     Args:
       architecture: a row of the table, whose tensors the file has.
-      path: of the file, for messages.
+      path: path of the file, for messages.
       tensors: the file's.
       stated: what is said about it.
       scripted: whether the file is an archive as OpenAI published CLIP.

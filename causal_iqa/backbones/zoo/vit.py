@@ -88,8 +88,8 @@ def block_entries(size: transformer.Encoder, prefix: str, names: Mapping[str, st
     """Entries of one block stored as PyTorch modules.
 
     Args:
-      size: of the encoder.
-      prefix: of the block's names.
+      size: size of the encoder.
+      prefix: prefix of the block's names.
       names: norm1, qkv (one name, or three for query, key and value), out, norm2, fc1, fc2 and, with layer scale,
         scale1 and scale2 (whole names) -> the name in the file.
 
@@ -297,7 +297,7 @@ def resample_positions(position: np.ndarray, own: int, grid: int) -> np.ndarray:
     Args:
       position: float32 [own + g * g, w].
       own: positions of tokens that are no patches, kept.
-      grid: of the target.
+      grid: grid of the target.
 
     Returns:
       float32 [own + grid * grid, w].

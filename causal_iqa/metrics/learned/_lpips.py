@@ -62,7 +62,7 @@ def trunk_features(trunk: str, params: Any, images: jax.Array) -> list[jax.Array
 
     Args:
       trunk: one of TRUNKS, static.
-      params: of `trunk_params`.
+      params: parameters of `trunk_params`.
       images: float32 [B, H, W, 3] in [0, 1]; normalised inside by ImageNet's mean and deviation.
 
     Returns:

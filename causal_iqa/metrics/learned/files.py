@@ -259,7 +259,7 @@ def clip_iqa_spec(network: backbones.Network, tokenizer: backbones.Tokenizer) ->
 
     Args:
       network: its parameters become constants of the function. Images are resized to its input.
-      tokenizer: of the tower's kind.
+      tokenizer: tokenizer of the tower's kind.
 
     Returns:
       The spec, its files being the network's weights.
