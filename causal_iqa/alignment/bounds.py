@@ -28,7 +28,7 @@ class Decomposition(NamedTuple):
     share_m: float
 
 
-class Contradictions(NamedTuple):
+class ContradictedPairs(NamedTuple):
     """Pairs of conditions which a score provably orders against performance.
 
     Attributes:
@@ -165,7 +165,7 @@ def attenuated(correlation: float, reliability_q: float, reliability_m: float) -
     return correlation * float(np.sqrt(reliability_q * reliability_m))
 
 
-def contradictions(scores: np.ndarray, performance: np.ndarray, *, level: float = 0.95) -> Contradictions:
+def contradicted_pairs(scores: np.ndarray, performance: np.ndarray, *, level: float = 0.95) -> ContradictedPairs:
     """Counts pairs of conditions that a score provably orders against performance, for all images there are.
 
     Of each pair the images give paired differences of Q and of M. A pair is a contradiction when the mean differences
@@ -179,7 +179,7 @@ def contradictions(scores: np.ndarray, performance: np.ndarray, *, level: float 
       level: confidence level of the statement, in (0, 1).
 
     Returns:
-      `Contradictions`.
+      `ContradictedPairs`.
 
     Raises:
       ValueError: when shapes differ, there are fewer than two conditions or eight images, a value is not finite, or the
@@ -193,7 +193,7 @@ def contradictions(scores: np.ndarray, performance: np.ndarray, *, level: float 
       >>> import numpy as np
       >>> noise = np.random.default_rng(0).normal(size=(3, 50)) / 100
       >>> m = np.array([[0.0], [1.0], [2.0]]) + noise
-      >>> contradictions(-m, m).kendall_bound
+      >>> contradicted_pairs(-m, m).kendall_bound
       -1.0
     """
     q, m = _tables(scores, performance, 8)
@@ -213,7 +213,7 @@ def contradictions(scores: np.ndarray, performance: np.ndarray, *, level: float 
         a, b = (int(side[np.argmax(gaps)]) for side in upper)
         worst = (a, b) if means[a] > means[b] else (b, a)
     spearman = 1 - 8 * proven * (1 + proven / len(q)) / (len(q) * (len(q) ** 2 - 1))
-    return Contradictions(proven, int((m_sign[upper] != 0).sum()), possible, tau, spearman, worst)
+    return ContradictedPairs(proven, int((m_sign[upper] != 0).sum()), possible, tau, spearman, worst)
 
 
 def _proven_signs(values: np.ndarray, least: float) -> np.ndarray:

@@ -51,7 +51,7 @@ def test_attenuation_is_that_of_simulated_means():
 
 def test_contradictions_are_the_pairs_that_are_truly_reversed():
     truth_q, truth_m = np.array([0.0, 1.0, 2.0, 3.0, 4.0]), np.array([0.0, 1.0, 3.0, 2.0, 4.0])
-    found = bounds.contradictions(*_noisy(3, truth_q, truth_m, 400, 0.5))
+    found = bounds.contradicted_pairs(*_noisy(3, truth_q, truth_m, 400, 0.5))
     assert (found.proven, found.pairs, found.possible, found.worst) == (1, 10, 10, (2, 3))
     assert found.kendall_bound == pytest.approx(scipy.stats.kendalltau(truth_q, truth_m).statistic)
 
@@ -61,9 +61,9 @@ def test_contradictions_are_rarely_claimed_where_there_is_none():
     false = 0
     for seed in range(200):
         m = np.sort(rng.normal(size=12))
-        false += bounds.contradictions(*_noisy(seed, np.exp(m), m, 30, 1.0), level=0.9).proven > 0
+        false += bounds.contradicted_pairs(*_noisy(seed, np.exp(m), m, 30, 1.0), level=0.9).proven > 0
     assert false <= 200 * 0.1
-    few = bounds.contradictions(*_noisy(1, -np.arange(6.0), np.arange(6.0), 12, 0.05))
+    few = bounds.contradicted_pairs(*_noisy(1, -np.arange(6.0), np.arange(6.0), 12, 0.05))
     assert few.proven == few.possible
 
 
@@ -72,7 +72,7 @@ def test_the_bound_of_spearman_holds_for_every_order_of_six():
         m = np.arange(6.0)
         q = np.asarray(order, float)
         tables = (np.repeat(v[:, None], 8, 1) for v in (q, m))
-        found = bounds.contradictions(*tables)
+        found = bounds.contradicted_pairs(*tables)
         assert found.kendall_bound == pytest.approx(scipy.stats.kendalltau(q, m).statistic)
         assert scipy.stats.spearmanr(q, m).statistic <= found.spearman_bound + 1e-12
 
@@ -89,9 +89,9 @@ def test_a_small_error_of_prediction_orders_the_conditions():
     ("call", "says"),
     [
         (lambda: bounds.decompose(np.ones((2, 3)), np.ones((3, 2))), "one shape"),
-        (lambda: bounds.contradictions(np.ones((2, 3)), np.ones((2, 3))), "8 images"),
-        (lambda: bounds.contradictions(np.full((2, 9), np.nan), np.ones((2, 9))), "scores: expected finite"),
-        (lambda: bounds.contradictions(np.ones((2, 9)), np.ones((2, 9)), level=1.0), "level"),
+        (lambda: bounds.contradicted_pairs(np.ones((2, 3)), np.ones((2, 3))), "8 images"),
+        (lambda: bounds.contradicted_pairs(np.full((2, 9), np.nan), np.ones((2, 9))), "scores: expected finite"),
+        (lambda: bounds.contradicted_pairs(np.ones((2, 9)), np.ones((2, 9)), level=1.0), "level"),
         (lambda: bounds.attenuated(0.5, 1.2, 1.0), "reliability_q"),
         (lambda: bounds.ordered_by_error([1.0], [1.0]), "at least 2"),
     ],
