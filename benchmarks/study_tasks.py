@@ -235,9 +235,9 @@ def pooled_rows(runs: Mapping[str, record.Recorded]) -> str:
         cells = []
         for run in ("detection", "segmentation"):
             of_family = {
-                name: one["alignment"]["all"]["pooled"]["rho"]
-                for name, one in runs[run].summary["metrics"].items()
-                if one["family"] == family and one["alignment"]["all"]["pooled"]["rho"] is not None
+                name: one.number("pooled")[0].value
+                for name, one in runs[run].summary.metrics.items()
+                if one.family == family and np.isfinite(one.number("pooled")[0].value)
             }
             best = max(of_family, key=of_family.__getitem__)
             cells.append(f"{of_family[best]:.3f} (`{best}`)")

@@ -44,13 +44,15 @@ def encode(value: Any, hint: Any = None) -> Any:
     return _encode(value, type(value) if hint is None else hint, "value")
 
 
-def decode(value: Any, hint: type[T], what: str) -> T:
+def decode(value: Any, hint: type[T], what: str, *, partial: bool = False) -> T:
     """Returns the record that JSON values hold.
 
     Args:
       value: what `encode` gave.
       hint: type of the record.
       what: it is, for messages.
+      partial: whether the record is a view of a part: fields that no type names are passed over, and those that are
+        missing take their defaults where they have one.
 
     Raises:
       InputError: for a field that is missing or unknown, or a value of another type, by its place.
@@ -65,7 +67,7 @@ def decode(value: Any, hint: type[T], what: str) -> T:
         ...
       causal_iqa._errors.InputError: point: unknown field 'y'
     """
-    return cast(T, _decode(value, hint, what))
+    return cast(T, _decode(value, hint, what, partial))
 
 
 def checked_schema(values: Any, schema: int, what: str, command: str) -> dict[str, Any]:
@@ -162,31 +164,33 @@ def _encode_array(values: np.ndarray) -> Any:
     return dict(zip(_BYTES, texts, strict=True))
 
 
-def _decode(value: Any, hint: Any, place: str) -> Any:
+def _decode(value: Any, hint: Any, place: str, partial: bool) -> Any:
     hint, marks = _record_types.bare(hint)
     if own := _record_types.as_of(marks):
-        plain = _decode(value, own.plain, place)
+        plain = _decode(value, own.plain, place, partial)
         try:
             return own.from_plain(plain)
         except ValueError as error:
             raise InputError(f"{place}: {error}") from error
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if _record_types.is_union(origin):
-        return _decode(value, _record_types.arm_of_json(value, arguments), place)
+        return _decode(value, _record_types.arm_of_json(value, arguments), place, partial)
     if _record_types.is_record(hint):
         _expect(isinstance(value, dict), value, "an object", place)
-        return _decode_record(value, hint, marks, place)
+        return _decode_record(value, hint, marks, place, partial)
     if origin is tuple:
         _expect(isinstance(value, list), value, "a list", place)
         hints = [arguments[0]] * len(value) if arguments[1:] == (...,) else arguments
         _expect(len(value) == len(hints), value, f"a list of {len(hints)}", place)
-        return tuple(_decode(one, own, f"{place}[{i}]") for i, (one, own) in enumerate(zip(value, hints, strict=True)))
+        return tuple(
+            _decode(one, own, f"{place}[{i}]", partial) for i, (one, own) in enumerate(zip(value, hints, strict=True))
+        )
     if origin is frozenset:
         _expect(isinstance(value, list), value, "a list", place)
-        return frozenset(_decode(one, arguments[0], place) for one in value)
+        return frozenset(_decode(one, arguments[0], place, partial) for one in value)
     if origin in (collections.abc.Mapping, dict):
         _expect(isinstance(value, dict), value, "an object", place)
-        return {name: _decode(one, arguments[1], f"{place}.{name}") for name, one in value.items()}
+        return {name: _decode(one, arguments[1], f"{place}.{name}", partial) for name, one in value.items()}
     if hint is np.ndarray:
         return _decode_array(value, place)
     if hint is float:
@@ -201,24 +205,25 @@ def _decode(value: Any, hint: Any, place: str) -> Any:
     return value
 
 
-def _decode_record(value: dict[str, Any], hint: Any, marks: tuple[Any, ...], place: str) -> Any:
-    known = _record_types.keys_of(hint, marks)
-    for kind, names in (("unknown", value.keys() - known), ("missing", known - value.keys())):
+def _decode_record(value: dict[str, Any], hint: Any, marks: tuple[Any, ...], place: str, partial: bool) -> Any:
+    unknown = set() if partial else value.keys() - _record_types.keys_of(hint, marks)
+    missing = _record_types.keys_of(hint, marks, needed=partial) - value.keys()
+    for kind, names in (("unknown", unknown), ("missing", missing)):
         if names:
             raise InputError(
                 f"{place}: {kind} field{'s' if len(names) > 1 else ''} {', '.join(map(repr, sorted(names)))}"
             )
-    return _taken(value, hint, marks, place)
+    return _taken(value, hint, marks, place, partial)
 
 
-def _taken(value: dict[str, Any], hint: Any, marks: tuple[Any, ...], place: str) -> Any:
+def _taken(value: dict[str, Any], hint: Any, marks: tuple[Any, ...], place: str, partial: bool) -> Any:
     """A record of some of the fields of an object."""
     found = {}
     for field in _record_types.fields_of(hint, marks):
         if field.inline:
-            found[field.name] = _taken(value, *_record_types.bare(field.hint), place)
-        else:
-            found[field.name] = _decode(value[field.key], field.hint, f"{place}.{field.key}")
+            found[field.name] = _taken(value, *_record_types.bare(field.hint), place, partial)
+        elif field.key in value:
+            found[field.name] = _decode(value[field.key], field.hint, f"{place}.{field.key}", partial)
     return hint(**found)
 
 

@@ -56,12 +56,19 @@ class As:
 
 
 class Field(typing.NamedTuple):
-    """One field of a record: its name, its key in JSON, its type, and whether its fields stand among its owner's."""
+    """One field of a record.
+
+    name, key: in Python and in JSON.
+    hint: its type.
+    inline: whether its own fields stand among those of its owner.
+    has_default: whether it may be left out.
+    """
 
     name: str
     key: str
     hint: Any
     inline: bool
+    has_default: bool
 
 
 @functools.cache
@@ -77,22 +84,40 @@ def fields_of(record: type, marks: tuple[Any, ...] = ()) -> tuple[Field, ...]:
       record: a class of named tuples, or a frozen dataclass.
       marks: what annotates it.
     """
-    names = (
-        record._fields if hasattr(record, "_fields") else [one.name for one in dataclasses.fields(cast(Any, record))]
-    )
+    if hasattr(record, "_fields"):
+        names, defaults = list(record._fields), set(record._field_defaults)
+    else:
+        own, missing = dataclasses.fields(cast(Any, record)), dataclasses.MISSING
+        names = [one.name for one in own]
+        defaults = {one.name for one in own if not (one.default is missing and one.default_factory is missing)}
     renamed = {name: key for mark in marks if isinstance(mark, Keys) for name, key in mark.names.items()}
     hints = _hints_of(record)
     return tuple(
-        Field(name, renamed.get(name, name), hints[name], any(isinstance(x, _Inline) for x in bare(hints[name])[1]))
+        Field(
+            name,
+            renamed.get(name, name),
+            hints[name],
+            any(isinstance(mark, _Inline) for mark in bare(hints[name])[1]),
+            name in defaults,
+        )
         for name in names
     )
 
 
-def keys_of(record: type, marks: tuple[Any, ...]) -> set[str]:
-    """Returns the keys of a record in JSON, with those of the records that stand inline."""
+def keys_of(record: type, marks: tuple[Any, ...], *, needed: bool = False) -> set[str]:
+    """Returns the keys of a record in JSON, with those of the records that stand inline.
+
+    Args:
+      record: the class.
+      marks: what annotates it.
+      needed: whether only of fields without a default.
+    """
     found: set[str] = set()
     for field in fields_of(record, marks):
-        found |= keys_of(*bare(field.hint)) if field.inline else {field.key}
+        if field.inline:
+            found |= keys_of(*bare(field.hint), needed=needed)
+        elif not (needed and field.has_default):
+            found.add(field.key)
     return found
 
 

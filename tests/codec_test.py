@@ -124,3 +124,20 @@ def test_a_file_of_another_version_is_named():
     for schema, age in ((1, "an older"), (3, "another"), (None, "another"), (True, "another")):
         with pytest.raises(InputError, match=f"file: written by {age} version .*run command again"):
             _codec.checked_schema({"schema": schema}, 2, "file", "command")
+
+
+class _View(NamedTuple):
+    share: float
+    named: _codec.Inline[_Left]
+    note: str = "none"
+
+
+def test_a_view_of_a_part_passes_over_the_rest():
+    values = {"share": 1, "reason": "r", "other": [], "more": {}}
+    assert _codec.decode(values, _View, "view", partial=True) == _View(1.0, _Left("r"), "none")
+    assert _codec.decode({**values, "note": "n"}, _View, "view", partial=True).note == "n"
+    for name in ("share", "reason"):
+        with pytest.raises(InputError, match=f"view: missing field '{name}'"):
+            _codec.decode({key: value for key, value in values.items() if key != name}, _View, "view", partial=True)
+    with pytest.raises(InputError, match=r"view\.note: expected text, got 3"):
+        _codec.decode({**values, "note": 3}, _View, "view", partial=True)

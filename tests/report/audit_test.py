@@ -26,10 +26,15 @@ def _golden():
     return json.loads((_GOLDEN / "audit.json").read_text("utf-8"))
 
 
+def _recorded(audited):
+    """A run of which nothing but the audit is asked."""
+    summary = {"num_images": 0, "conditions": [], "networks": {}, "metrics": {}, "predicted_accuracy": {}}
+    config = {"dataset": "", "backbones": [], "anchors": "", "num_anchors": 0, "seed": 0, "num_resamples": 0}
+    return record.Recorded.of(summary, config, audited)
+
+
 def _rendered(audited):
-    return audit_markdown.markdown(audited, ["figures/a.png"]) + record.fill(
-        _PAGE, {"run": record.Recorded({}, {}, audited)}
-    )
+    return audit_markdown.markdown(audited, ["figures/a.png"]) + record.fill(_PAGE, {"run": _recorded(audited)})
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +98,7 @@ def test_what_is_no_audit_of_this_version_is_refused_by_name(change, message):
 
 
 def test_tables_of_the_record_say_what_the_audit_says(audited):
-    text = record.fill(_PAGE, {"run": record.Recorded({}, {}, audited)})
+    text = record.fill(_PAGE, {"run": _recorded(audited)})
     assert "| `ssim` | full reference | yes; falls in 2 of 2 (Page 2) | " in text
     assert "| `rms_contrast` | no reference | no; falls in 0 of 2 (Page 0) | not shown with 128 images" in text
     kept = next(line for line in text.splitlines() if line.startswith("| C and clean_rms_contrast |"))
@@ -105,7 +110,7 @@ def test_tables_of_the_record_say_what_the_audit_says(audited):
     assert "| doubly_robust | " in text and "E-value" in text
     assert "| `average_confidence` | no map | outputs of the judged network | " in text
     with pytest.raises(InputError, match="needs an audit"):
-        record.fill(_PAGE, {"run": record.Recorded({}, {}, None)})
+        record.fill(_PAGE, {"run": _recorded(None)})
 
 
 def test_what_was_not_done_is_said(audited):

@@ -66,13 +66,13 @@ def test_recorded_tables_escape_any_name(name):
     }
     config = _CONFIG | {"dataset": f"folder:{name}", "backbones": [{"name": name}]}
     names = ("headline", "alignment", "gains", "anchors", "accuracy", "settings")
-    filled = record.fill(_page(*names), {"run": record.Recorded(summary, config)})
+    filled = record.fill(_page(*names), {"run": record.Recorded.of(summary, config)})
     outside = re.sub(r"`[^`]*`", "", filled)
     assert _tags(re.sub(r"<!-- (run/\w+|end) -->", "", outside)) == []
     assert filled.count("<!-- end -->") == len(names)
     assert "](javascript" not in outside and "\n## " not in filled
     # Filled again it is the same: no name ends a place.
-    assert record.fill(filled, {"run": record.Recorded(summary, config)}) == filled
+    assert record.fill(filled, {"run": record.Recorded.of(summary, config)}) == filled
     for line in filled.splitlines():
         if line.startswith("| ") and "clean_image" not in line:
             assert len(re.findall(r"(?<!\\)\|", line)) in (5, 6, 7)

@@ -66,7 +66,7 @@ def _page(*names):
 def test_tables_hold_the_numbers_and_the_rest_stays():
     page = record.fill(
         _page("headline", "alignment", "gains", "anchors", "accuracy", "settings"),
-        {"run": record.Recorded(_SUMMARY, _CONFIG)},
+        {"run": record.Recorded.of(_SUMMARY, _CONFIG)},
     )
     assert "old" not in page and page.startswith("before\n") and page.endswith("kept settings\nafter")
     lines = page.splitlines()
@@ -98,17 +98,17 @@ def test_tables_hold_the_numbers_and_the_rest_stays():
     reads = "pristine reference of each judged image; performance under the other degradations"
     assert lines[accuracy + 1] == f"| `ssim` | full reference | {reads} | 8.0 [7.0, 9.5] |"
     assert any("12 images" in line and "`net` (91.5 % clean)" in line for line in lines)
-    assert record.fill(page, {"run": record.Recorded(_SUMMARY, _CONFIG)}) == page
+    assert record.fill(page, {"run": record.Recorded.of(_SUMMARY, _CONFIG)}) == page
 
 
 def test_places_without_a_run_stay_and_mistakes_are_named(tmp_path):
     other = _page("alignment").replace("run/", "elsewhere/")
     both = _page("alignment") + other
-    assert "<!-- elsewhere/alignment -->\nold" in record.fill(both, {"run": record.Recorded(_SUMMARY, _CONFIG)})
+    assert "<!-- elsewhere/alignment -->\nold" in record.fill(both, {"run": record.Recorded.of(_SUMMARY, _CONFIG)})
     with pytest.raises(InputError, match="no place for run run"):
-        record.fill(other, {"run": record.Recorded(_SUMMARY, _CONFIG)})
+        record.fill(other, {"run": record.Recorded.of(_SUMMARY, _CONFIG)})
     with pytest.raises(InputError, match="unknown table 'nonsense'"):
-        record.fill(_page("nonsense"), {"run": record.Recorded(_SUMMARY, _CONFIG)})
+        record.fill(_page("nonsense"), {"run": record.Recorded.of(_SUMMARY, _CONFIG)})
     (tmp_path / "summary.json").write_text(json.dumps(_SUMMARY))
     with pytest.raises(InputError, match="no finished run"):
         record.read(tmp_path)

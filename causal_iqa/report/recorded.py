@@ -1,0 +1,127 @@
+"""What the tables of a page read of summary.json and config.json, as typed records; of older runs too."""
+
+import math
+from collections.abc import Mapping
+from typing import Annotated, Any, NamedTuple
+
+from causal_iqa import InputError, _codec, pipeline
+from causal_iqa.alignment import UNDEFINED
+from causal_iqa.alignment.intervals import Correlation
+from causal_iqa.analysis.audit import Audit
+from causal_iqa.analysis.audit.transfer_records import Measure
+from causal_iqa.estimates import Estimate
+
+_ALL = pipeline.ALL_NETWORKS
+
+
+class Bounds(NamedTuple):
+    """An interval; NaN where there is none."""
+
+    low: float = math.nan
+    high: float = math.nan
+
+
+class Gain(NamedTuple):
+    """A gain over one yardstick in one number, with the interval for other degradations as well.
+
+    best: the metric that is the yardstick, where it is one.
+    """
+
+    estimate: _codec.Inline[Annotated[Estimate, _codec.Keys(value="difference")]]
+    best: str | None = None
+    like_these: Bounds = Bounds()
+
+
+class Metric(NamedTuple):
+    """Alignments of one metric, network -> number, and its gains, yardstick -> number."""
+
+    family: str
+    alignment: Mapping[str, Mapping[str, Correlation]]
+    alignment_like_these: Mapping[str, Mapping[str, Correlation]] = {}
+    gains: Mapping[str, Mapping[str, Gain]] = {}
+
+    def number(self, name: str) -> tuple[Estimate, Estimate]:
+        """Returns a number of the mean over networks, with its interval and with that for conditions like these."""
+        return tuple(by.get(_ALL, {}).get(name, UNDEFINED) for by in (self.alignment, self.alignment_like_these))
+
+    def gain(self, yardstick: str, number: str) -> Gain | None:
+        """Returns a gain, None where there is none."""
+        return self.gains.get(yardstick, {}).get(number)
+
+
+class Predicted(NamedTuple):
+    """The error of the performance that a score predicts, and identifiers of what is read for it."""
+
+    error: _codec.Inline[Annotated[Estimate, _codec.Keys(value="mean_absolute")]]
+    reads: tuple[str, ...]
+
+
+class Network(NamedTuple):
+    """A judged network: its mean performance on the clean images."""
+
+    clean_performance: float
+
+
+class Summary(NamedTuple):
+    """Of summary.json; `predicted_performance` is score -> network."""
+
+    num_images: int
+    conditions: tuple[str, ...]
+    networks: Mapping[str, Network]
+    metrics: Mapping[str, Metric]
+    predicted_performance: Mapping[str, Mapping[str, Predicted]]
+    notes: tuple[str, ...] = ()
+    measure: Measure = pipeline.ACCURACY
+
+
+class Backbone(NamedTuple):
+    """A backbone of a run, by its name."""
+
+    name: str
+
+
+class Settings(NamedTuple):
+    """Of config.json."""
+
+    dataset: str
+    backbones: tuple[Backbone, ...]
+    anchors: str
+    num_anchors: int
+    seed: int
+    num_resamples: int
+
+
+class Recorded(NamedTuple):
+    """What the folder of a finished run says of it; audit is None where there was none."""
+
+    summary: Summary
+    settings: Settings
+    audit: Audit | None = None
+
+    @classmethod
+    def of(cls, summary: Mapping[str, Any], config: Mapping[str, Any], audit: Audit | None = None) -> "Recorded":
+        """Reads JSON values.
+
+        Args:
+          summary: of summary.json.
+          config: of config.json.
+          audit: of the run.
+
+        Raises:
+          InputError: for a field that is missing or of another type, by its place.
+        """
+        measure = summary.get("measure")
+        key = pipeline.Measure.from_dict(measure).key
+        said = {**summary, "measure": pipeline.ACCURACY.as_dict() if measure is None else measure}
+        try:
+            said["predicted_performance"] = said[f"predicted_{key}"]
+            said["networks"] = {
+                name: {"clean_performance": one[f"clean_{key}"]} for name, one in said["networks"].items()
+            }
+        except KeyError as error:
+            raise InputError(f"summary: missing field {error}") from error
+        return cls(
+            _codec.decode(said, Summary, "summary", partial=True),
+            _codec.decode(dict(config), Settings, "config", partial=True),
+            audit,
+        )
