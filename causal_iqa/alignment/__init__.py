@@ -1,8 +1,6 @@
 """How well a quality score predicts a network's performance: correlations, tests, gains, predicted accuracy."""
 
-import warnings
-from typing import Any
-
+from causal_iqa import _former
 from causal_iqa.alignment.attenuation import Corrected, Reliability, correct
 from causal_iqa.alignment.bootstrap import (
     NUMBERS,
@@ -49,16 +47,7 @@ from causal_iqa.alignment.predicted_accuracy import (
 from causal_iqa.alignment.transfer import relative_to_clean, transferred_accuracy
 from causal_iqa.estimates import UNDEFINED, Estimate
 
-# Former names; they go with the next release.
-_FORMER = {"Interval": ("Estimate", Estimate)}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _FORMER:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    now, value = _FORMER[name]
-    warnings.warn(f"{__name__}.{name} is {now} now; the former name goes with the next release", DeprecationWarning, 2)
-    return value
+__getattr__ = _former.getter(__name__, {"Interval": "causal_iqa.estimates.Estimate"})
 
 
 __all__ = [

@@ -9,6 +9,8 @@ from typing import NamedTuple
 import numpy as np
 import scipy.stats
 
+from causal_iqa.estimates import check_level
+
 
 class Decomposition(NamedTuple):
     """How the Pearson correlation of Q and M over all pairs of image and condition is composed.
@@ -197,8 +199,7 @@ def contradicted_pairs(scores: np.ndarray, performance: np.ndarray, *, level: fl
       -1.0
     """
     q, m = _tables(scores, performance, 8)
-    if not 0 < level < 1:
-        raise ValueError(f"level: expected a number in (0, 1), got {level}")
+    check_level(level)
     possible = len(q) * (len(q) - 1) // 2
     least = scipy.stats.t.isf((1 - level) / (4 * possible), q.shape[1] - 1)
     q_sign, m_sign = (_proven_signs(values, least) for values in (q, m))

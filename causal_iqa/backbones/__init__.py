@@ -1,9 +1,6 @@
 """Networks whose accuracy is judged and networks that give features, with import of real weight files."""
 
-import importlib
-import warnings
-from typing import Any
-
+from causal_iqa import _former
 from causal_iqa.backbones.architectures import TABLE, ArchitectureSpec, bundled, load, load_packaged, open_network
 from causal_iqa.backbones.compilation import compiler_options, cores
 from causal_iqa.backbones.dry_calls import check_network
@@ -72,9 +69,9 @@ __all__ = [
     "zero_shot_classifier",
 ]
 
-# Modules of the release before -> the part of this room that holds them now.
+# Modules of the release before -> where they are now.
 _FORMER = {
-    name: part
+    name: f"{__name__}.{part}.{name}"
     for part, names in {
         "weights": "array_files budgets checkpoints formats hub installed pickles state_dicts torch_files",
         "layers": "plain_cnn transformer winograd",
@@ -86,10 +83,4 @@ _FORMER = {
 }
 
 
-def __getattr__(name: str) -> Any:
-    """A module under its former name, for one release."""
-    if name not in _FORMER:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    now = f"{__name__}.{_FORMER[name]}.{name}"
-    warnings.warn(f"{__name__}.{name} is {now} now; the former name goes with the next release", DeprecationWarning, 2)
-    return importlib.import_module(now)
+__getattr__ = _former.getter(__name__, _FORMER)

@@ -1,8 +1,6 @@
 """What the graph of a metric says must hold, and what interventions on the imaging condition did."""
 
-import warnings
-from typing import Any
-
+from causal_iqa import _former
 from causal_iqa.causal.adjustment import DEFAULT_METHOD, METHODS, ArmMeans, Assignment, arm_means, assign, estimate_arms
 from causal_iqa.causal.claims import (
     RELEVANT_CORRELATION,
@@ -63,16 +61,7 @@ from causal_iqa.causal.within_conditions import (
 )
 from causal_iqa.estimates import Estimate
 
-# Former names; they go with the next release.
-_FORMER = {"Effect": ("Estimate", Estimate)}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _FORMER:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    now, value = _FORMER[name]
-    warnings.warn(f"{__name__}.{name} is {now} now; the former name goes with the next release", DeprecationWarning, 2)
-    return value
+__getattr__ = _former.getter(__name__, {"Effect": "causal_iqa.estimates.Estimate"})
 
 
 clustered_test = within_condition_independence_test
