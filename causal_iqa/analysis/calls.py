@@ -143,7 +143,7 @@ def _config(config: pipeline.StudyConfig | None, settings: Mapping[str, Any]) ->
     if config is not None:
         return dataclasses.replace(config, **read)
     if read.get("dataset", "scenes") == "scenes":
-        own = {"networks": _NETWORKS, "backbones": _BACKBONES}
+        own = {"networks": () if read.get("performance") else _NETWORKS, "backbones": _BACKBONES}
         read = {name: tuple(map(pipeline.NetworkChoice.parse, names)) for name, names in own.items()} | read
     return pipeline.StudyConfig(**read)
 
