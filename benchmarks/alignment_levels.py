@@ -49,6 +49,7 @@ class _Tally:
             self.values.setdefault(name, []).append(float(value))
 
     def holds(self, name: str, interval: Any, truth: float) -> None:
+        interval = getattr(interval, "estimate", interval)
         if np.isfinite(interval.low):
             self.add(name, interval.low <= truth <= interval.high)
 
