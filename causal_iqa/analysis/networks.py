@@ -1,12 +1,11 @@
 """The judged networks in a study: how each performs on the clean images, and under the conditions."""
 
-import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from causal_iqa import pipeline
+from causal_iqa import _codec, pipeline
 from causal_iqa.analysis import set_performance
 
 
@@ -38,10 +37,10 @@ class Judged(NamedTuple):
     def as_dict(self) -> dict[str, Any]:
         """Returns JSON values, None where undefined."""
         return {
-            f"clean_{self.measure.key}": _number(self.clean.mean),
+            f"clean_{self.measure.key}": _codec.encode(self.clean.mean, float),
             "num_clean": self.clean.num_images,
-            f"mean_{self.measure.key}": _number(self.degraded),
-            self.measure.key: {name: _number(value) for name, value in self.by_condition.items()},
+            f"mean_{self.measure.key}": _codec.encode(self.degraded, float),
+            self.measure.key: _codec.encode(self.by_condition, Mapping[str, float]),
             "undefined_rows": self.undefined,
             "warnings": list(self.warnings),
             **({} if self.of_set is None else {"set": self.of_set.as_dict()}),
@@ -95,7 +94,3 @@ def _on_clean(name, table, values, clean, num_classes, judged_here):
     predictions = table.columns.get(f"{name}/prediction", {clean: wrong})[clean]
     predictions = np.where(np.isfinite(values), predictions, np.nan)
     return pipeline.clean_accuracy(name, predictions, table.labels, num_classes)
-
-
-def _number(value: float) -> float | None:
-    return float(value) if math.isfinite(value) else None

@@ -1,7 +1,6 @@
 """What summary.json holds."""
 
-import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -127,10 +126,7 @@ def _metric(found: "Findings", metric: str) -> dict[str, Any]:
         "reads": list(found.reads.get(metric, ())),
         "alignment": {name: value.as_dict() for name, value in found.alignments[metric].items()},
         "alignment_like_these": {name: value.as_dict() for name, value in moved.alignments.get(metric, {}).items()},
-        "reliability": {
-            name: {field: x if isinstance(x, str) else _number(x) for field, x in one.reliability._asdict().items()}
-            for name, one in found.alignments[metric].items()
-        },
+        "reliability": {name: _codec.encode(one.reliability) for name, one in found.alignments[metric].items()},
         "desiderata": {},
         "trend": {},
         "warnings": [
@@ -139,13 +135,12 @@ def _metric(found: "Findings", metric: str) -> dict[str, Any]:
         ],
     }
     if metric in found.desiderata:
-        verdicts = found.desiderata[metric]._asdict().items()
-        entry["desiderata"] = {name: verdict._asdict() for name, verdict in verdicts}
-        entry["trend"] = {name: _number(dose.trend) for name, dose in found.doses[metric].items()}
+        entry["desiderata"] = _codec.encode(found.desiderata[metric])
+        entry["trend"] = {name: _codec.encode(dose.trend, float) for name, dose in found.doses[metric].items()}
     if metric in found.measures:
         entry["measures"] = found.measures[metric].as_dict()
     if metric in found.nulls:
-        entry["null"] = {name: _number(value) for name, value in found.nulls[metric]._asdict().items()}
+        entry["null"] = _codec.encode(found.nulls[metric])
     if metric in found.gains:
         entry["gains"] = {name: gain.as_dict() for name, gain in found.gains[metric].items()}
         for name, gain in moved.gains.get(metric, {}).items():
@@ -164,8 +159,5 @@ def _metric(found: "Findings", metric: str) -> dict[str, Any]:
 
 
 def _compared(one: alignment.Comparison) -> dict[str, float | None]:
-    return {**_codec.encode(one.difference), "p_normal": _number(one.p_normal), "p_holm": _number(one.p_adjusted)}
-
-
-def _number(value: Any) -> float | None:
-    return float(value) if math.isfinite(value) else None
+    p_values = {"p_normal": one.p_normal, "p_holm": one.p_adjusted}
+    return {**_codec.encode(one.difference), **_codec.encode(p_values, Mapping[str, float])}
