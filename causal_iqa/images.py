@@ -26,6 +26,10 @@ def from_uint8(image: jax.Array) -> jax.Array:
 
     Raises:
       TypeError: when the dtype is not uint8.
+
+    Examples:
+      >>> images.from_uint8(np.uint8([[[0, 51, 255]]])).tolist()
+      [[[0.0, 0.20000001788139343, 1.0]]]
     """
     if image.dtype != np.uint8:
         raise TypeError(f"image: expected uint8, got {image.dtype}")
@@ -44,6 +48,10 @@ def to_uint8(image: jax.Array) -> jax.Array:
     Raises:
       ValueError: when values are NaN, or so far outside [0, 1] that they are of another range; where they are traced
         they cannot be looked at.
+
+    Examples:
+      >>> images.to_uint8(np.float32([[[0, 0.2, 1]]])).tolist()
+      [[[0, 51, 255]]]
     """
     _checks.check_unit_range(image, slack=_OVERSHOOT)
     return jnp.round(jnp.clip(image, 0.0, 1.0) * 255.0).astype(jnp.uint8)
@@ -60,6 +68,10 @@ def luma(image: jax.Array) -> jax.Array:
 
     References:
       [1] Rec. ITU-R BT.601-7 (2011), section 2.5.1.
+
+    Examples:
+      >>> np.round(images.luma(np.float32([[[1, 0, 0], [1, 1, 1]]])), 3).tolist()
+      [[0.29899999499320984, 1.0]]
     """
     _checks.check_image(image)
     r, g, b = _BT601_LUMA
@@ -127,6 +139,10 @@ def resize(image: jax.Array, height: int, width: int, method: str = "bilinear") 
 
     Raises:
       ValueError: when a side is not positive, or the method is unknown.
+
+    Examples:
+      >>> images.resize(np.zeros((8, 6, 3), np.float32), 4, 3).shape
+      (4, 3, 3)
     """
     _checks.check_image(image)
     if height < 1 or width < 1:

@@ -72,6 +72,10 @@ def resample_counts(
 
     References:
       [1] B. Efron (1979), Bootstrap methods: another look at the jackknife, Annals of Statistics 7.
+
+    Examples:
+      >>> alignment.resample_counts(jax.random.key(0), 5, 3).sum(axis=1).tolist()
+      [5.0, 5.0, 5.0]
     """
     if clusters is not None:
         own = np.unique(clusters, return_inverse=True)[1]
@@ -174,6 +178,10 @@ def normal_draws(key: jax.Array, num_groups: int, num_draws: int) -> np.ndarray:
     Returns:
       float64 [B, G] with identity covariance, up to the heavier tails of Student's law with G - 1 degrees of freedom,
       and with every draw's opposite among them.
+
+    Examples:
+      >>> alignment.normal_draws(jax.random.key(0), 4, 10).shape
+      (10, 4)
     """
     rng = np.random.default_rng(np.asarray(jax.random.key_data(key)).astype(np.uint32).tolist())
     half = rng.normal(size=(-(-num_draws // 2), num_groups))
@@ -207,7 +215,16 @@ def too_few(q: np.ndarray, m: np.ndarray, clusters: np.ndarray | None = None) ->
 
 
 def too_few_for_one_number(values: np.ndarray, m: np.ndarray) -> bool:
-    """Returns whether *between* of scores [C] that are one number per condition has no interval, m [C, N]."""
+    """Returns whether *between* of scores [C] that are one number per condition has no interval, m [C, N].
+
+    Examples:
+      >>> rng = np.random.default_rng(0)
+      >>> ease, scene = -np.arange(8.0)[:, None] / 2, rng.normal(size=(1, 60))
+      >>> m = (ease + 2 + scene + rng.normal(size=(8, 60)) > 0).astype(float)  # correctness, [conditions, images]
+      >>> q = ease + scene + rng.normal(size=m.shape)  # a score
+      >>> alignment.too_few_for_one_number(q.mean(axis=1), m)
+      False
+    """
     return too_few(np.broadcast_to(np.asarray(values)[:, None], np.shape(m)), m).of("between")
 
 

@@ -58,6 +58,17 @@ def compare(
     References:
       [1] S. Holm (1979), A simple sequentially rejective multiple test procedure.
       [2] Y. Benjamini, Y. Hochberg (1995), Controlling the false discovery rate.
+
+    Examples:
+      >>> rng = np.random.default_rng(0)
+      >>> ease, scene = -np.arange(8.0)[:, None] / 2, rng.normal(size=(1, 60))
+      >>> m = (ease + 2 + scene + rng.normal(size=(8, 60)) > 0).astype(float)  # correctness, [conditions, images]
+      >>> q = ease + scene + rng.normal(size=m.shape)  # a score
+      >>> scores = {"good": {"net": q}, "poor": {"net": rng.normal(size=m.shape)}}
+      >>> found = alignment.bootstrap(jax.random.key(0), scores, {"net": m}, num_resamples=50)
+      >>> comparison = alignment.compare({name: one["net"] for name, one in found.items()}, baseline="poor")[0]
+      >>> comparison.first, comparison.second
+      ('good', 'poor')
     """
     _checks.check_choice(method, ADJUSTMENTS, "method")
     if baseline is None:
@@ -95,6 +106,10 @@ def adjust(p_values: np.ndarray, method: str) -> np.ndarray:
     References:
       [1] S. Holm (1979), A simple sequentially rejective multiple test procedure.
       [2] Y. Benjamini, Y. Hochberg (1995), Controlling the false discovery rate.
+
+    Examples:
+      >>> alignment.adjust(np.array([0.01, 0.04]), "holm").tolist()
+      [0.02, 0.04]
     """
     _checks.check_choice(method, ADJUSTMENTS, "method")
     p_values = np.asarray(p_values, np.float64)

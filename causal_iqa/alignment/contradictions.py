@@ -31,6 +31,15 @@ def sign_conflicts(aligned: Alignment) -> tuple[SignConflict, ...]:
 
     References:
       [1] E. Simpson (1951), The interpretation of interaction in contingency tables.
+
+    Examples:
+      >>> rng = np.random.default_rng(0)
+      >>> ease, scene = -np.arange(8.0)[:, None] / 2, rng.normal(size=(1, 60))
+      >>> m = (ease + 2 + scene + rng.normal(size=(8, 60)) > 0).astype(float)  # correctness, [conditions, images]
+      >>> q = ease + scene + rng.normal(size=m.shape)  # a score
+      >>> found = alignment.bootstrap(jax.random.key(0), {"q": {"net": q}}, {"net": m}, num_resamples=50)
+      >>> alignment.sign_conflicts(alignment.summarise(found["q"]["net"]))
+      ()
     """
     found = []
     for first, second in _PAIRS:

@@ -37,6 +37,12 @@ def between(q: np.ndarray, m: np.ndarray) -> float:
 
     References:
       [1] C. Spearman (1904), The proof and measurement of association between two things.
+
+    Examples:
+      >>> q = np.array([[3.0, 4.0], [1.0, 2.0], [0.0, 0.0]])
+      >>> m = np.array([[1.0, 1.0], [0.0, 1.0], [0.0, 0.0]])
+      >>> round(alignment.between(q, m), 3)
+      1.0
     """
     q, m = check_tables(q, m)
     ones = np.ones((1, q.shape[1]))
@@ -81,6 +87,12 @@ def pooled(q: np.ndarray, m: np.ndarray) -> float:
 
     References:
       [1] C. Spearman (1904), The proof and measurement of association between two things.
+
+    Examples:
+      >>> q = np.array([[3.0, 4.0], [1.0, 2.0]])
+      >>> m = np.array([[1.0, 1.0], [0.0, 0.0]])
+      >>> round(alignment.pooled(q, m), 3)
+      0.894
     """
     q, m = check_tables(q, m)
     return float(masked_spearman(q.reshape(1, -1), m.reshape(1, -1))[0])

@@ -26,6 +26,11 @@ def half_samples(key: jax.Array, num_images: int, num_pairs: int) -> np.ndarray:
 
     Raises:
       ValueError: when a number is too small.
+
+    Examples:
+      >>> halves = alignment.half_samples(jax.random.key(0), 10, 3)
+      >>> halves.shape
+      (6, 5)
     """
     if num_images < 4 or num_pairs < 1:
         raise ValueError(f"num_images, num_pairs: expected at least 4 and 1, got {num_images} and {num_pairs}")

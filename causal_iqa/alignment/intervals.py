@@ -95,6 +95,15 @@ def align(
     References:
       [1] A. Davison, D. Hinkley (1997), Bootstrap methods and their application, sections 3.8 (clusters), 5.2.2
         (transformed basic interval) and 5.3 (percentile interval).
+
+    Examples:
+      >>> rng = np.random.default_rng(0)
+      >>> ease, scene = -np.arange(8.0)[:, None] / 2, rng.normal(size=(1, 60))
+      >>> m = (ease + 2 + scene + rng.normal(size=(8, 60)) > 0).astype(float)  # correctness, [conditions, images]
+      >>> q = ease + scene + rng.normal(size=m.shape)  # a score
+      >>> found = alignment.align(jax.random.key(0), {"q": {"net": q}}, {"net": m}, num_resamples=50)
+      >>> bool(found["q"]["net"].between.rho > 0.9)
+      True
     """
     check_level(level)
     resamples = bootstrap(key, scores, performance, num_resamples=num_resamples, progress=progress)
@@ -123,6 +132,16 @@ def summarise(resamples: Resamples, *, level: float = 0.95) -> Alignment:
 
     References:
       [1] A. Davison, D. Hinkley (1997), Bootstrap methods and their application, sections 5.2.2 and 5.3.
+
+    Examples:
+      >>> rng = np.random.default_rng(0)
+      >>> ease, scene = -np.arange(8.0)[:, None] / 2, rng.normal(size=(1, 60))
+      >>> m = (ease + 2 + scene + rng.normal(size=(8, 60)) > 0).astype(float)  # correctness, [conditions, images]
+      >>> q = ease + scene + rng.normal(size=m.shape)  # a score
+      >>> found = alignment.bootstrap(jax.random.key(0), {"q": {"net": q}}, {"net": m}, num_resamples=50)
+      >>> aligned = alignment.summarise(found["q"]["net"])
+      >>> bool(aligned.within.low < aligned.within.rho < aligned.within.high)
+      True
     """
     check_level(level)
     found = {"between": _holding(centred(resamples, "between"), level)}

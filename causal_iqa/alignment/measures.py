@@ -80,6 +80,14 @@ def measures(q: np.ndarray, m: np.ndarray, severities: Sequence[float], *, folds
       [1] M. Kendall (1945), The treatment of ties in ranking problems.
       [2] F. Harrell, K. Lee, D. Mark (1996), Multivariable prognostic models, section 5.5 (concordance).
       [3] J. Hanley, B. McNeil (1982), The meaning and use of the area under a ROC curve.
+
+    Examples:
+      >>> rng = np.random.default_rng(0)
+      >>> ease, scene = -np.arange(8.0)[:, None] / 2, rng.normal(size=(1, 60))
+      >>> m = (ease + 2 + scene + rng.normal(size=(8, 60)) > 0).astype(float)  # correctness, [conditions, images]
+      >>> q = ease + scene + rng.normal(size=m.shape)  # a score
+      >>> bool(alignment.measures(q, m, np.arange(8), folds=alignment.image_folds(60)).auroc_pooled > 0.8)
+      True
     """
     prepared = _Prepared(q, m, severities, folds)
     return Measures(*prepared.evaluate(np.ones((1, prepared.q.shape[1])))[0].tolist())

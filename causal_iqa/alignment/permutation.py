@@ -51,6 +51,14 @@ def permutation_null(key: jax.Array, q: np.ndarray, m: np.ndarray, *, num_permut
     References:
       [1] B. Phipson, G. Smyth (2010), Permutation p-values should never be zero.
       [2] P. Good (2005), Permutation, parametric and bootstrap tests of hypotheses, 3rd edition (exchangeable units).
+
+    Examples:
+      >>> rng = np.random.default_rng(0)
+      >>> ease, scene = -np.arange(8.0)[:, None] / 2, rng.normal(size=(1, 60))
+      >>> m = (ease + 2 + scene + rng.normal(size=(8, 60)) > 0).astype(float)  # correctness, [conditions, images]
+      >>> q = ease + scene + rng.normal(size=m.shape)  # a score
+      >>> bool(alignment.permutation_null(jax.random.key(0), q, m, num_permutations=99).p_within <= 0.01)
+      True
     """
     q, m = correlation.check_tables(q, m)
     if num_permutations < 1:

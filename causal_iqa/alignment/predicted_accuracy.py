@@ -73,6 +73,15 @@ def fit_accuracy_map(q: np.ndarray, m: np.ndarray, *, num_bins: int = 256) -> Ac
     References:
       [1] R. Barlow et al. (1972), Statistical inference under order restrictions.
       [2] B. Zadrozny, C. Elkan (2002), Transforming classifier scores into accurate multiclass probability estimates.
+
+    Examples:
+      >>> rng = np.random.default_rng(0)
+      >>> ease, scene = -np.arange(8.0)[:, None] / 2, rng.normal(size=(1, 60))
+      >>> m = (ease + 2 + scene + rng.normal(size=(8, 60)) > 0).astype(float)  # correctness, [conditions, images]
+      >>> q = ease + scene + rng.normal(size=m.shape)  # a score
+      >>> fitted = alignment.fit_accuracy_map(q, m)
+      >>> bool(np.corrcoef(alignment.predict_accuracy(fitted, q), m.mean(axis=1))[0, 1] > 0.9)
+      True
     """
     bins = _bin(*_defined(q, m), np.zeros(np.shape(q)[1], int), num_bins)
     count, total = bins.count.sum(axis=1), bins.total.sum(axis=1)
@@ -94,6 +103,14 @@ def predict_accuracy(fitted: AccuracyMap, q: np.ndarray) -> np.ndarray:
 
     Returns:
       [C], within the performances that the map was learned from; NaN where a condition has no defined score.
+
+    Examples:
+      >>> rng = np.random.default_rng(0)
+      >>> ease, scene = -np.arange(8.0)[:, None] / 2, rng.normal(size=(1, 60))
+      >>> m = (ease + 2 + scene + rng.normal(size=(8, 60)) > 0).astype(float)  # correctness, [conditions, images]
+      >>> q = ease + scene + rng.normal(size=m.shape)  # a score
+      >>> alignment.predict_accuracy(alignment.fit_accuracy_map(q[:6], m[:6]), q[6:]).shape
+      (2,)
     """
     q = np.asarray(q, np.float64)
     if q.ndim != 2:
@@ -177,6 +194,10 @@ def image_folds(
 
     Returns:
       int [N] in 0..num_folds - 1.
+
+    Examples:
+      >>> np.bincount(alignment.image_folds(10, 2)).tolist()
+      [5, 5]
     """
     if clusters is not None:
         own = np.unique(clusters, return_inverse=True)[1]

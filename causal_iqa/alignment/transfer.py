@@ -77,6 +77,10 @@ def relative_to_clean(q: np.ndarray, clean: np.ndarray) -> np.ndarray:
     Returns:
       Of the shape of q; NaN throughout where fewer than two clean scores are defined or they are all alike but for
       rounding (SSIM of an image with itself).
+
+    Examples:
+      >>> alignment.relative_to_clean(np.array([[3.0, 5.0]]), np.array([1.0, 3.0])).tolist()
+      [[1.0, 3.0]]
     """
     q, clean = np.asarray(q, np.float64), np.asarray(clean, np.float64)
     known = clean[np.isfinite(clean)]

@@ -162,6 +162,11 @@ def load(name: str, path: str | os.PathLike[str] | None = None, *, input_size: i
     Raises:
       InputError: for an unknown name, an unusable file, tensors that are not those of the architecture (all listed,
         with the architecture they do fit), no weights at hand, or a side the network does not take.
+
+    Examples:
+      >>> network = backbones.load("scene_cnn_a")
+      >>> network.num_classes, "penultimate" in network.stages
+      (10, True)
     """
     _checks.lookup(TABLE, name, "architecture")
     if path is None:
@@ -182,6 +187,10 @@ def bundled(name: str) -> pathlib.Path:
 
     Raises:
       InputError: for an unknown name, or when no weights of it are installed; it says which extra has them.
+
+    Examples:
+      >>> backbones.bundled("scene_cnn_a").name
+      'scene_cnn_a.safetensors'
     """
     _checks.lookup(TABLE, name, "architecture")
     return installed.bundled(name)
@@ -198,6 +207,10 @@ def load_packaged(name: str) -> networks.Network:
 
     Raises:
       InputError: for an unknown name, or when no weights of it are installed.
+
+    Examples:
+      >>> backbones.load_packaged("scene_cnn_a").name
+      'scene_cnn_a'
     """
     return load(name)
 
@@ -214,6 +227,10 @@ def open_network(name: str, path: str | os.PathLike[str] | None = None) -> netwo
 
     Raises:
       InputError: from `load` or `user.load_function`, or when its outputs are not finite.
+
+    Examples:
+      >>> backbones.open_network("scene_cnn_a").num_classes
+      10
     """
     network = user.load_function(name) if user.is_reference(name) else load(name, path)
     dry_calls.check_network(network)

@@ -43,7 +43,12 @@ def _one_thread() -> tuple[tuple[str, str | bool], ...]:
 
 
 def cores() -> int:
-    """Number of CPU cores this process may use."""
+    """Number of CPU cores this process may use.
+
+    Examples:
+      >>> backbones.cores() >= 1
+      True
+    """
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

@@ -94,6 +94,11 @@ def geometry(preprocessing: Preprocessing, image: jax.Array) -> jax.Array:
 
     Returns:
       float32 [size, size, 3] in [0, 1].
+
+    Examples:
+      >>> preprocessing = backbones.Preprocessing(16, 1.0, (0.5,) * 3, (0.25,) * 3, smallest=8)
+      >>> backbones.geometry(preprocessing, np.zeros((32, 32, 3), np.float32)).shape
+      (16, 16, 3)
     """
     return images.resize(image, preprocessing.size, preprocessing.size, preprocessing.interpolation)
 
@@ -107,6 +112,11 @@ def normalise(preprocessing: Preprocessing, image: jax.Array) -> jax.Array:
 
     Returns:
       [H, W, 3] in the type of `numerics.of_activations`.
+
+    Examples:
+      >>> preprocessing = backbones.Preprocessing(1, 1.0, (0.5,) * 3, (0.25,) * 3, smallest=1)
+      >>> backbones.normalise(preprocessing, np.ones((1, 1, 3), np.float32)).tolist()
+      [[[2.0, 2.0, 2.0]]]
     """
     mean = jnp.asarray(preprocessing.mean, jnp.float32).reshape(1, 1, 3)
     std = jnp.asarray(preprocessing.std, jnp.float32).reshape(1, 1, 3)

@@ -75,6 +75,14 @@ def assign(
 
     References:
       [1] G. Imbens (2000), The role of the propensity score in estimating dose-response functions, Biometrika 87.
+
+    Examples:
+      >>> rng = np.random.default_rng(0)
+      >>> x = causal.covariates(None, [rng.normal(size=200)])
+      >>> treatment = (x[:, 1] + rng.normal(size=200) > 0).astype(int)
+      >>> outcome = x[:, 1] + treatment + rng.normal(size=200)
+      >>> causal.assign(jax.random.key(0), treatment, x, 2, num_resamples=10).propensity.shape
+      (11, 2, 200)
     """
     treatment, x = np.asarray(treatment, int), np.asarray(x, np.float64)
     n = len(treatment)
@@ -123,6 +131,16 @@ def estimate_arms(assignment: Assignment, outcome: np.ndarray, *, level: float =
       [3] J. Hajek (1971), comment in Foundations of statistical inference: normalised weights.
       [4] J. Robins, A. Rotnitzky, L. Zhao (1994), Estimation of regression coefficients when some regressors are not
         always observed, JASA 89: doubly robust.
+
+    Examples:
+      >>> rng = np.random.default_rng(0)
+      >>> x = causal.covariates(None, [rng.normal(size=200)])
+      >>> treatment = (x[:, 1] + rng.normal(size=200) > 0).astype(int)
+      >>> outcome = x[:, 1] + treatment + rng.normal(size=200)
+      >>> assigned = causal.assign(jax.random.key(0), treatment, x, 2, num_resamples=10)
+      >>> estimates = causal.estimate_arms(assigned, outcome)
+      >>> bool(abs(estimates["doubly_robust"].effect.value[1] - 1) < 0.5)
+      True
     """
     check_level(level)
     outcome = np.asarray(outcome, np.float64)
@@ -132,7 +150,17 @@ def estimate_arms(assignment: Assignment, outcome: np.ndarray, *, level: float =
 
 
 def arm_means(assignment: Assignment, outcome: np.ndarray) -> dict[str, np.ndarray]:
-    """Means of every arm by every method in every resample, method -> [R, K]; NaN where an arm is empty."""
+    """Means of every arm by every method in every resample, method -> [R, K]; NaN where an arm is empty.
+
+    Examples:
+      >>> rng = np.random.default_rng(0)
+      >>> x = causal.covariates(None, [rng.normal(size=200)])
+      >>> treatment = (x[:, 1] + rng.normal(size=200) > 0).astype(int)
+      >>> outcome = x[:, 1] + treatment + rng.normal(size=200)
+      >>> assigned = causal.assign(jax.random.key(0), treatment, x, 2, num_resamples=10)
+      >>> causal.arm_means(assigned, outcome)["naive"].shape[1]
+      2
+    """
     treatment, x, counts, propensity, grams = assignment
     insides = [counts * (treatment == arm) for arm in range(propensity.shape[1])]
     coefficients = _regressions(grams, np.array([inside @ (x * outcome[:, None]) for inside in insides]))

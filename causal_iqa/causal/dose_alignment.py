@@ -73,6 +73,17 @@ def align_doses(
 
     Raises:
       ValueError: when shapes do not fit.
+
+    Examples:
+      >>> rng = np.random.default_rng(0)
+      >>> ease = rng.normal(size=60) - np.arange(4.0)[:, None]  # the first row is clean
+      >>> q, m = ease + rng.normal(size=(2, 4, 60))
+      >>> degradations, severities = ["fog"] * 3, [1.0, 3.0, 5.0]
+      >>> each, mean = causal.align_doses(
+      ...     jax.random.key(0), q[1:], m[1:], degradations, severities, clean=(q[0], m[0]), num_resamples=20
+      ... )
+      >>> list(each)
+      ['fog']
     """
     check_level(level)
     scores, performance = np.asarray(scores, np.float64), np.asarray(performance, np.float64)
@@ -124,6 +135,14 @@ def falling_trend(values: np.ndarray) -> Trend:
 
     References:
       [1] E. Page (1963), Ordered hypotheses for multiple treatments: a significance test for linear ranks.
+
+    Examples:
+      >>> rng = np.random.default_rng(0)
+      >>> ease = rng.normal(size=60) - np.arange(4.0)[:, None]  # the first row is clean
+      >>> q, m = ease + rng.normal(size=(2, 4, 60))
+      >>> degradations, severities = ["fog"] * 3, [1.0, 3.0, 5.0]
+      >>> bool(causal.falling_trend(q).p_value < 0.01)
+      True
     """
     values = np.asarray(values, np.float64)
     if values.ndim != 2:

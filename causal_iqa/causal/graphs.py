@@ -64,6 +64,10 @@ def parse(text: str) -> Graph:
 
     Raises:
       ValueError: for an empty name, a cycle or no node at all.
+
+    Examples:
+      >>> causal.parse("C -> X, S -> X -> Q").nodes
+      ('C', 'X', 'S', 'Q')
     """
     nodes: dict[str, None] = {}
     edges: dict[tuple[str, str], None] = {}
@@ -87,6 +91,10 @@ def at_task_input(graph: Graph) -> Graph:
 
     Raises:
       ValueError: when the graph has no edge X -> Q or no node X_in.
+
+    Examples:
+      >>> str(causal.at_task_input(causal.FAMILIES["no_reference"])).count("X_in -> Q")
+      1
     """
     check_nodes(graph, ("X_in",))
     if ("X_in", "Q") in graph.edges and ("X", "Q") not in graph.edges:
@@ -111,6 +119,11 @@ def do(graph: Graph, node: str) -> Graph:
 
     References:
       [1] J. Pearl (2009), Causality, 2nd edition, section 3.2.
+
+    Examples:
+      >>> graph = causal.parse("C -> X, S -> X, S -> Y, X -> Q, X -> M, Y -> M")
+      >>> causal.d_separated(causal.do(graph, "X"), "C", "M")
+      True
     """
     check_nodes(graph, (node,))
     return Graph(graph.nodes, tuple(edge for edge in graph.edges if edge[1] != node))
@@ -133,6 +146,11 @@ def d_separated(graph: Graph, x: str, y: str, given: Iterable[str] = ()) -> bool
 
     References:
       [1] J. Pearl (2009), Causality, 2nd edition, definition 1.2.3.
+
+    Examples:
+      >>> graph = causal.parse("C -> X, S -> X, S -> Y, X -> Q, X -> M, Y -> M")
+      >>> causal.d_separated(graph, "Q", "M", {"C"}), causal.d_separated(graph, "Q", "M", {"X", "Y"})
+      (False, True)
     """
     given = set(given)
     check_nodes(graph, (x, y, *given))
@@ -161,6 +179,11 @@ def adjustment_set(graph: Graph, x: str, y: str, *, observed: Iterable[str] | No
     References:
       [1] J. Pearl (2009), Causality, 2nd edition, definition 3.3.1.
       [2] B. van der Zander, M. Liskiewicz (2020), Finding minimal d-separators in linear time, UAI.
+
+    Examples:
+      >>> graph = causal.parse("S -> C, S -> X, C -> X, X -> M")
+      >>> causal.adjustment_set(graph, "C", "M", observed=["S"])
+      frozenset({'S'})
     """
     observed = set(graph.nodes if observed is None else observed)
     check_nodes(graph, (x, y, *observed))
@@ -184,6 +207,10 @@ def implied_independences(graph: Graph) -> tuple[Independence, ...]:
 
     References:
       [1] J. Pearl (2009), Causality, 2nd edition, section 1.2.3.
+
+    Examples:
+      >>> [str(one) for one in causal.implied_independences(causal.parse("C -> X -> Q"))]
+      ["Independence(x='C', y='Q', given=frozenset({'X'}))"]
     """
     whole = to_networkx(graph)
     found = []

@@ -56,6 +56,11 @@ def implications(graph: Graph, observed: Iterable[str]) -> tuple[Implication, ..
 
     References:
       [1] J. Pearl (2009), Causality, 2nd edition, sections 1.2.3 and 2.3 (latent structures).
+
+    Examples:
+      >>> graph = causal.parse("C -> X, S -> X, S -> Y, X -> Q, X -> M, Y -> M")
+      >>> [str(one.independence) for one in causal.implications(graph, {"C", "Y", "Q", "M"})][:1]
+      ["Independence(x='C', y='Y', given=frozenset())"]
     """
     observed = set(observed)
     check_nodes(graph, observed)
@@ -89,6 +94,11 @@ def distinctions(graphs: Mapping[str, Graph], observed: Iterable[str], *, most_g
 
     References:
       [1] T. Verma, J. Pearl (1990), Equivalence and synthesis of causal models, UAI.
+
+    Examples:
+      >>> graphs = {"mine": causal.parse("C -> Q, C -> M"), **causal.ALTERNATIVES}
+      >>> len(causal.distinctions(graphs, {"C", "Q", "M"})) > 0
+      True
     """
     observed = sorted(set(observed))
     found: dict[tuple[tuple[str, ...], tuple[str, ...]], Distinction] = {}

@@ -113,6 +113,11 @@ def one_row_per_image(
 
     Returns:
       (conditions [n], images [n]), places in the table: numbers of images per condition differ by one at most.
+
+    Examples:
+      >>> conditions, images = causal.one_row_per_image(jax.random.key(0), 40, 5)
+      >>> np.bincount(conditions).tolist(), len(set(images.tolist()))
+      ([8, 8, 8, 8, 8], 40)
     """
     rng = np.random.default_rng(np.asarray(jax.random.key_data(key)).astype(np.uint32))
     images = rng.permutation(num_images)[:most]
@@ -315,6 +320,16 @@ def statement_tests(
 
     Returns:
       statement -> result; a statement about a node without a column is not tested.
+
+    Examples:
+      >>> rng = np.random.default_rng(0)
+      >>> ease = rng.normal(size=60) - np.arange(4.0)[:, None]  # the first row is clean
+      >>> q, m = ease + rng.normal(size=(2, 4, 60))
+      >>> degradations, severities = ["fog"] * 3, [1.0, 3.0, 5.0]
+      >>> columns = {"Q": causal.numeric_column(q[0]), "M": causal.numeric_column(m[0])}
+      >>> statement = causal.Independence("Q", "M", frozenset())
+      >>> bool(causal.statement_tests(jax.random.key(0), [statement], columns)[statement].p_value < 0.05)
+      True
     """
     found = {}
     for one in dict.fromkeys(statements):

@@ -113,6 +113,17 @@ def mediate(
         15: the imputation estimator, and what it assumes.
       [3] R. Prentice (1989), Surrogate endpoints in clinical trials; L. Freedman, B. Graubard, A. Schatzkin (1992),
         Statistical validation of intermediate endpoints for chronic diseases: the proportion explained.
+
+    Examples:
+      >>> rng = np.random.default_rng(0)
+      >>> ease = rng.normal(size=60) - np.arange(4.0)[:, None]  # the first row is clean
+      >>> q, m = ease + rng.normal(size=(2, 4, 60))
+      >>> degradations, severities = ["fog"] * 3, [1.0, 3.0, 5.0]
+      >>> split = causal.mediate(
+      ...     jax.random.key(0), q[1:], m[1:], degradations, severities, clean=(q[0], m[0]), num_resamples=10
+      ... )
+      >>> bool(split.mean.total.value < 0)
+      True
     """
     check_level(level)
     scores, performance = np.asarray(scores, np.float64), np.asarray(performance, np.float64)

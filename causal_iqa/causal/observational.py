@@ -60,6 +60,10 @@ def severity_propensities(hardness: np.ndarray, severities: Sequence[float], *, 
 
     Raises:
       ValueError: for a value that is not finite.
+
+    Examples:
+      >>> causal.severity_propensities(np.array([-1.0, 1.0]), [0.0, 5.0], strength=1.0).round(2).tolist()
+      [[0.88, 0.12], [0.12, 0.88]]
     """
     hardness, severities = np.asarray(hardness, np.float64), np.asarray(severities, np.float64)
     if not (np.isfinite(hardness).all() and np.isfinite(severities).all()):
@@ -86,6 +90,10 @@ def observe(key: jax.Array, propensities: np.ndarray) -> np.ndarray:
 
     Raises:
       ValueError: for negative probabilities, or columns that do not sum to 1.
+
+    Examples:
+      >>> causal.observe(jax.random.key(0), np.array([[1.0, 0.0], [0.0, 1.0]])).tolist()
+      [0, 1]
     """
     propensities = np.asarray(propensities, np.float64)
     if propensities.ndim != 2 or (propensities < 0).any() or not np.allclose(propensities.sum(axis=0), 1):
@@ -131,6 +139,10 @@ def true_means(values: np.ndarray, arms: np.ndarray) -> np.ndarray:
 
     Returns:
       [K].
+
+    Examples:
+      >>> causal.true_means(np.array([[1.0, 1.0], [0.0, 1.0], [0.0, 0.0]]), np.array([0, 1, 1])).tolist()
+      [1.0, 0.25]
     """
     return np.array([np.mean(values[arms == arm]) for arm in range(int(arms.max()) + 1)])
 
@@ -147,6 +159,10 @@ def covariates(labels: np.ndarray | None, factors: Sequence[np.ndarray] = ()) ->
 
     Raises:
       ValueError: for values that are not finite, or nothing to say what N is.
+
+    Examples:
+      >>> causal.covariates(np.array([0, 1, 1, 0]), [np.array([1.0, 2.0, 3.0, 4.0])]).shape
+      (4, 4)
     """
     return design(labels, {str(place): factor for place, factor in enumerate(factors)}).x
 
@@ -163,6 +179,10 @@ def design(labels: np.ndarray | None, factors: Mapping[str, np.ndarray]) -> Desi
 
     Raises:
       ValueError: for values that are not finite, or nothing to say what N is.
+
+    Examples:
+      >>> causal.design(np.array([0, 1, 1, 0]), {"light": np.array([1.0, 2.0, 3.0, 4.0])}).names
+      ('Y', 'light')
     """
     parts: list[np.ndarray] = []
     groups, names = [-1], []
@@ -203,6 +223,15 @@ def overlap(treatment: np.ndarray, propensity: np.ndarray, x: np.ndarray) -> Ove
     References:
       [1] P. Austin, E. Stuart (2015), Moving towards best practice when using inverse probability of treatment
         weighting, Statistics in Medicine 34.
+
+    Examples:
+      >>> rng = np.random.default_rng(0)
+      >>> x = causal.covariates(None, [rng.normal(size=200)])
+      >>> treatment = (x[:, 1] + rng.normal(size=200) > 0).astype(int)
+      >>> outcome = x[:, 1] + treatment + rng.normal(size=200)
+      >>> assigned = causal.assign(jax.random.key(0), treatment, x, 2, num_resamples=10)
+      >>> causal.overlap(treatment, assigned.propensity[0], x)._fields[0]
+      'smallest'
     """
     shares, before, after = [], [0.0], [0.0]
     own = propensity[treatment, np.arange(len(treatment))]

@@ -111,6 +111,14 @@ def falls_by_degradation(
 
     Raises:
       ValueError: when the lengths differ.
+
+    Examples:
+      >>> rng = np.random.default_rng(0)
+      >>> ease = rng.normal(size=60) - np.arange(4.0)[:, None]  # the first row is clean
+      >>> q, m = ease + rng.normal(size=(2, 4, 60))
+      >>> degradations, severities = ["fog"] * 3, [1.0, 3.0, 5.0]
+      >>> bool(causal.falls_by_degradation(q[1:], degradations, severities, clean=q[0])["fog"].p_value < 0.05)
+      True
     """
     values = np.asarray(values, np.float64)
     if values.ndim != 2 or not len(values) == len(degradations) == len(severities):

@@ -63,6 +63,14 @@ def robustness(
     References:
       [1] C. Cinelli, C. Hazlett (2020), Making sense of sensitivity: extending omitted variable bias, JRSS B 82,
         sections 4.1 to 4.4; the bound is theirs for k_D = k_Y = 1.
+
+    Examples:
+      >>> rng = np.random.default_rng(0)
+      >>> x = causal.covariates(None, [rng.normal(size=200)])
+      >>> treatment = (x[:, 1] + rng.normal(size=200) > 0).astype(int)
+      >>> outcome = x[:, 1] + treatment + rng.normal(size=200)
+      >>> bool(causal.robustness(treatment == 1, x, outcome).value > 0.1)
+      True
     """
     treated, outcome = np.asarray(treated, np.float64), np.asarray(outcome, np.float64)
     if x.ndim != 2 or not len(x) == len(treated) == len(outcome):
@@ -112,6 +120,10 @@ def e_value(risk_treated: float, risk_untreated: float) -> float:
     References:
       [1] T. VanderWeele, P. Ding (2017), Sensitivity analysis in observational research: introducing the E-value,
         Annals of Internal Medicine 167.
+
+    Examples:
+      >>> round(causal.e_value(0.6, 0.3), 2)
+      3.41
     """
     if not (risk_treated > 0 and risk_untreated > 0):
         return math.nan
@@ -134,6 +146,11 @@ def e_value_of_resamples(risk_treated: np.ndarray, risk_untreated: np.ndarray, *
     References:
       [1] T. VanderWeele, P. Ding (2017), Sensitivity analysis in observational research: introducing the E-value,
         Annals of Internal Medicine 167.
+
+    Examples:
+      >>> treated, untreated = np.array([0.6, 0.62, 0.58]), np.array([0.3, 0.31, 0.29])
+      >>> round(float(causal.e_value_of_resamples(treated, untreated).value), 2)
+      3.41
     """
     check_level(level)
     value = e_value(risk_treated[0], risk_untreated[0])

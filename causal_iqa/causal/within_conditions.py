@@ -89,6 +89,14 @@ def within_condition_independence_test(
       [1] H. Strasser, C. Weber (1999), On the asymptotic theory of permutation statistics.
       [2] J. Hemerik, J. Goeman (2018), Exact testing with random permutations, TEST 27.
       [3] J. Besag, P. Clifford (1991), Sequential Monte Carlo p-values, Biometrika 78.
+
+    Examples:
+      >>> rng = np.random.default_rng(0)
+      >>> ease = rng.normal(size=60) - np.arange(4.0)[:, None]  # the first row is clean
+      >>> q, m = ease + rng.normal(size=(2, 4, 60))
+      >>> degradations, severities = ["fog"] * 3, [1.0, 3.0, 5.0]
+      >>> bool(causal.clustered_test(jax.random.key(0), q, m, num_permutations=199).p_value < 0.05)
+      True
     """
     pair = _pair(x, y, x_is_label, y_is_label)
     if pair.reason:
@@ -126,6 +134,14 @@ def common_sign_test(key: jax.Array, x: np.ndarray, y: np.ndarray, *, num_permut
 
     References:
       [1] H. Strasser, C. Weber (1999), On the asymptotic theory of permutation statistics.
+
+    Examples:
+      >>> rng = np.random.default_rng(0)
+      >>> ease = rng.normal(size=60) - np.arange(4.0)[:, None]  # the first row is clean
+      >>> q, m = ease + rng.normal(size=(2, 4, 60))
+      >>> degradations, severities = ["fog"] * 3, [1.0, 3.0, 5.0]
+      >>> bool(causal.common_sign_test(jax.random.key(0), q, m, num_permutations=199).p_value < 0.05)
+      True
     """
     pair = _pair(x, y, False, False, degree=1)
     if pair.reason:

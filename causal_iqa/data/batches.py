@@ -65,6 +65,10 @@ def choose(
 
     Raises:
       InputError: when fewer images are available, or none, and that will not do.
+
+    Examples:
+      >>> len(data.choose(data.open_source("scenes"), 5, seed=0))
+      5
     """
     if num is not None and num < 1:
         raise _checks.InputError(f"num: expected at least one image, got {num}")
@@ -93,6 +97,10 @@ def labels_of(source: Source, indices: Sequence[int] | np.ndarray) -> np.ndarray
 
     Returns:
       int32 [n], UNLABELLED where the label is unknown or cannot be read.
+
+    Examples:
+      >>> data.labels_of(data.open_source("scenes"), [0, 1, 2]).shape
+      (3,)
     """
     return np.fromiter((_label(source, int(i)) for i in indices), np.int32, len(indices))
 
@@ -124,6 +132,10 @@ def choose_labelled(source: Source, num: int | None, *, seed: int) -> LabelledIm
 
     Raises:
       InputError: when fewer are labelled, or none.
+
+    Examples:
+      >>> len(data.choose_labelled(data.open_source("scenes"), 5, seed=0).indices)
+      5
     """
     order = choose(source, None, seed=seed)
     chosen, passed_over = [], 0
@@ -170,6 +182,10 @@ def fit(image: np.ndarray, size: int, *, crop_fraction: float = CROP_FRACTION) -
     Raises:
       ValueError: when size or crop_fraction is out of range.
       TypeError: when the image is not uint8 [H, W, 3].
+
+    Examples:
+      >>> data.fit(np.zeros((60, 80, 3), np.uint8), 32).shape
+      (32, 32, 3)
     """
     _check_fit(size, crop_fraction)
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
@@ -221,6 +237,11 @@ def batches(
     Raises:
       ValueError: when a number is out of range.
       InputError: when two images have the same id.
+
+    Examples:
+      >>> source = data.open_source("scenes")
+      >>> [batch.images.shape for batch in data.batches(source, range(4), batch_size=2, size=32)]
+      [(2, 32, 32, 3), (2, 32, 32, 3)]
     """
     _check_fit(size, crop_fraction)
     for name, value, least in (("batch_size", batch_size, 1), ("workers", workers, 1), ("prefetch", prefetch, 0)):

@@ -75,6 +75,9 @@ def check_spec(spec: str, name: str = "dataset") -> None:
     Raises:
       InputError: when the scheme is unknown, names nothing, or a folder does not exist; a path without `folder:` is
         answered with what to write.
+
+    Examples:
+      >>> data.check_spec("scenes")
     """
     scheme, _, rest = spec.partition(":")
     if scheme in SCHEMES:

@@ -97,5 +97,9 @@ def remarks(source: Source) -> tuple[str, ...]:
 
     Args:
       source: any.
+
+    Examples:
+      >>> data.remarks(data.open_source("scenes"))
+      ()
     """
     return tuple(getattr(source, "remarks", ()))

@@ -21,6 +21,10 @@ def average_confidence(confidence: np.ndarray) -> np.ndarray:
 
     References:
       [1] D. Hendrycks, K. Gimpel (2017), A baseline for detecting misclassified and out-of-distribution examples.
+
+    Examples:
+      >>> estimators.average_confidence(np.array([[0.9, 0.6]])).tolist()
+      [[0.9, 0.6]]
     """
     return _table(confidence, "confidence")
 
@@ -114,6 +118,12 @@ def left_out_lines(score: np.ndarray, target: np.ndarray, groups: Sequence[str])
 
     Raises:
       ValueError: when shapes do not fit or there is one group only.
+
+    Examples:
+      >>> score, target = np.array([1.0, 2.0, 3.0, 4.0]), np.array([2.0, 4.0, 6.0, 8.0])
+      >>> slopes, intercepts = estimators.left_out_lines(score, target, ["fog", "fog", "blur", "blur"])
+      >>> np.round(slopes, 6).tolist()
+      [2.0, 2.0, 2.0, 2.0]
     """
     x, y = np.asarray(score, np.float64), np.asarray(target, np.float64)
     if x.ndim != 1 or y.shape != x.shape or len(groups) != len(x) or len(set(groups)) < 2:
@@ -152,6 +162,12 @@ def average_thresholded_confidence(score: np.ndarray, clean_score: np.ndarray, c
 
     References:
       [1] S. Garg et al. (2022), Leveraging unlabeled data to predict out-of-distribution performance.
+
+    Examples:
+      >>> clean_score, clean_correct = np.array([0.9, 0.8, 0.3, 0.7]), np.array([1, 1, 0, 1])
+      >>> score = np.array([[0.9, 0.2, 0.1, 0.75]])
+      >>> estimators.average_thresholded_confidence(score, clean_score, clean_correct).mean(axis=1).tolist()
+      [0.5]
     """
     score = _table(score, "score")
     threshold = atc_threshold(clean_score, clean_correct)
@@ -173,6 +189,11 @@ def atc_threshold(clean_score: np.ndarray, clean_correct: np.ndarray) -> float:
 
     References:
       [1] S. Garg et al. (2022), Leveraging unlabeled data to predict out-of-distribution performance.
+
+    Examples:
+      >>> clean_score, clean_correct = np.array([0.9, 0.8, 0.3, 0.7]), np.array([1, 1, 0, 1])
+      >>> float(estimators.atc_threshold(clean_score, clean_correct))
+      0.7
     """
     clean_score, clean_correct = _validation(clean_score, clean_correct)
     above = round(float(clean_correct.sum()))
@@ -200,6 +221,13 @@ def cross_fitted(
 
     Raises:
       ValueError: when shapes do not fit or there is one fold only.
+
+    Examples:
+      >>> clean_score, clean_correct = np.array([0.9, 0.8, 0.3, 0.7]), np.array([1, 1, 0, 1])
+      >>> score, folds = np.array([[0.9, 0.2, 0.1, 0.75]]), np.array([0, 0, 1, 1])
+      >>> method = estimators.average_thresholded_confidence
+      >>> estimators.cross_fitted(method, score, clean_score, clean_correct, folds).shape
+      (1, 4)
     """
     score = _table(score, "score")
     folds = _folds(folds, score.shape[1])

@@ -36,6 +36,10 @@ def dense(top: np.ndarray, classes: np.ndarray, num_classes: int) -> np.ndarray:
 
     Raises:
       ValueError: when shapes differ or a class is not below K.
+
+    Examples:
+      >>> estimators.dense(np.array([[0.7, 0.2]]), np.array([[2, 0]]), 4).tolist()
+      [[0.2, 0.0, 0.7, 0.0]]
     """
     top, classes = np.asarray(top, np.float64), np.asarray(classes)
     if top.ndim < 2 or top.shape != classes.shape or classes.min() < 0 or classes.max() >= num_classes:
@@ -95,6 +99,11 @@ def optimal_transport(probabilities: np.ndarray, marginal: np.ndarray) -> Transp
     References:
       [1] Y. Lu et al. (2023), Characterizing out-of-distribution error via optimal transport.
       [2] G. Peyré, M. Cuturi (2019), Computational optimal transport, section 5.3.
+
+    Examples:
+      >>> probabilities = np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]])
+      >>> round(float(estimators.optimal_transport(probabilities, np.array([0.6, 0.4])).accuracy), 2)
+      0.75
     """
     p, marginal = _probabilities(probabilities, most=2), np.asarray(marginal, np.float64)
     if marginal.shape != p.shape[1:] or (marginal < 0).any() or not np.isclose(marginal.sum(), 1, atol=1e-6):
@@ -134,6 +143,13 @@ def dispersion(features: np.ndarray, predictions: np.ndarray) -> float | np.ndar
 
     References:
       [1] R. Xie et al. (2023), On the importance of feature separability in predicting out-of-distribution error.
+
+    Examples:
+      >>> rng = np.random.default_rng(0)
+      >>> labels = np.arange(60) % 3
+      >>> features = rng.normal(size=(60, 4)) + 3 * np.eye(3, 4)[labels]
+      >>> bool(estimators.dispersion(features, labels) > estimators.dispersion(rng.normal(size=(60, 4)), labels))
+      True
     """
     f, predictions = np.asarray(features, np.float64), np.asarray(predictions)
     if f.ndim < 2 or not f.size or predictions.shape != f.shape[:-1]:
@@ -165,6 +181,11 @@ def pseudo_labels(seed: int, probabilities: np.ndarray, *, threshold: float = 0.
 
     References:
       [1] R. Xie et al. (2024), Leveraging gradients for unsupervised accuracy estimation under distribution shift.
+
+    Examples:
+      >>> probabilities = np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]])
+      >>> estimators.pseudo_labels(0, probabilities).tolist()
+      [0, 1, 0]
     """
     p = _probabilities(probabilities)
     drawn = np.random.default_rng(seed).integers(0, p.shape[-1], p.shape[-2])

@@ -21,6 +21,11 @@ def confidence(logits: jax.Array) -> jax.Array:
 
     References:
       [1] D. Hendrycks, K. Gimpel (2017), A baseline for detecting misclassified and out-of-distribution examples.
+
+    Examples:
+      >>> logits = np.float32([[4, 1, 0], [1, 1, 1]])
+      >>> np.round(estimators.confidence(logits), 3).tolist()
+      [0.9360000491142273, 0.3330000042915344]
     """
     return jax.nn.softmax(_logits(logits)).max(axis=-1)
 
@@ -36,6 +41,11 @@ def negative_entropy(logits: jax.Array) -> jax.Array:
 
     References:
       [1] C. Shannon (1948), A mathematical theory of communication, section 6.
+
+    Examples:
+      >>> logits = np.float32([[4, 1, 0], [1, 1, 1]])
+      >>> np.round(estimators.negative_entropy(logits), 3).tolist()
+      [-0.27400001883506775, -1.099000096321106]
     """
     log_p = jax.nn.log_softmax(_logits(logits))
     return -special.entr(jnp.exp(log_p)).sum(axis=-1)
@@ -55,6 +65,11 @@ def margin(logits: jax.Array) -> jax.Array:
 
     References:
       [1] T. Scheffer, C. Decomain, S. Wrobel (2001), Active hidden Markov models for information extraction.
+
+    Examples:
+      >>> logits = np.float32([[4, 1, 0], [1, 1, 1]])
+      >>> np.round(estimators.margin(logits), 3).tolist()
+      [0.89000004529953, 0.0]
     """
     top, _ = jax.lax.top_k(jax.nn.softmax(_logits(logits)), 2)
     return top[..., 0] - top[..., 1]
@@ -71,6 +86,11 @@ def energy(logits: jax.Array) -> jax.Array:
 
     References:
       [1] W. Liu et al. (2020), Energy-based out-of-distribution detection.
+
+    Examples:
+      >>> logits = np.float32([[4, 1, 0], [1, 1, 1]])
+      >>> np.round(estimators.energy(logits), 3).tolist()
+      [4.065999984741211, 2.0990002155303955]
     """
     return special.logsumexp(_logits(logits), axis=-1)
 
@@ -91,6 +111,10 @@ def agreement(prediction: jax.Array, other: jax.Array) -> jax.Array:
 
     References:
       [1] Y. Jiang et al. (2022), Assessing generalization of SGD via disagreement.
+
+    Examples:
+      >>> estimators.agreement(np.array([1, 2, 0]), np.array([1, 0, 0])).tolist()
+      [1.0, 0.0, 1.0]
     """
     _checks.check_same_shape(prediction, other, "prediction, other")
     return (jnp.asarray(prediction) == jnp.asarray(other)).astype(jnp.float32)

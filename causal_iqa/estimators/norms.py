@@ -36,6 +36,11 @@ def matrix_norm_terms(logits: jax.Array) -> MatrixNormTerms:
     References:
       [1] R. Xie et al. (2024), MaNo: exploiting matrix norm for unsupervised accuracy estimation under distribution
         shifts, equations 5 and 6.
+
+    Examples:
+      >>> logits = np.float32([[4, 1, 0], [1, 1, 1]])
+      >>> len(estimators.matrix_norm_terms(logits)[0])
+      2
     """
     log_p = jax.nn.log_softmax(logits)
     series = 1 + logits + jnp.square(logits) / 2
@@ -66,6 +71,11 @@ def matrix_norm(terms: MatrixNormTerms, num_classes: int) -> float | np.ndarray:
     References:
       [1] R. Xie et al. (2024), MaNo: exploiting matrix norm for unsupervised accuracy estimation under distribution
         shifts.
+
+    Examples:
+      >>> logits = np.float32([[4, 1, 0], [1, 1, 1]])
+      >>> bool(estimators.matrix_norm(estimators.matrix_norm_terms(logits), 3) > 0)
+      True
     """
     softmax, taylor, divergence = (np.asarray(term, np.float64) for term in terms)
     if softmax.ndim < 1 or not softmax.size or taylor.shape != softmax.shape or divergence.shape != softmax.shape:

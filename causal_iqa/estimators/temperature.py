@@ -40,6 +40,12 @@ def log_power_sums(log_probabilities: jax.Array) -> jax.Array:
 
     Returns:
       [..., G] for the G temperatures; 0 at temperature 1.
+
+    Examples:
+      >>> logits = np.float32([[4, 1, 0], [1, 1, 1]])
+      >>> log_probabilities = jax.nn.log_softmax(logits)
+      >>> estimators.log_power_sums(log_probabilities).shape[0]
+      2
     """
     return jnp.stack([special.logsumexp(log_probabilities / t, axis=-1) for t in TEMPERATURES], axis=-1)
 

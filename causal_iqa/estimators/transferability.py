@@ -30,6 +30,13 @@ def log_me(features: np.ndarray, labels: np.ndarray) -> float | np.ndarray:
     References:
       [1] K. You et al. (2021), LogME: practical assessment of pre-trained models for transfer learning.
       [2] D. MacKay (1992), Bayesian interpolation.
+
+    Examples:
+      >>> rng = np.random.default_rng(0)
+      >>> labels = np.arange(60) % 3
+      >>> features = rng.normal(size=(60, 4)) + 3 * np.eye(3, 4)[labels]
+      >>> bool(estimators.log_me(features, labels) > estimators.log_me(rng.normal(size=(60, 4)), labels))
+      True
     """
     f, labels = _check(features, labels)
     lead, (n, d) = f.shape[:-2], f.shape[-2:]
@@ -107,6 +114,11 @@ def leep(probabilities: np.ndarray, labels: np.ndarray) -> float | np.ndarray:
 
     References:
       [1] C. Nguyen et al. (2020), LEEP: a new measure to evaluate transferability of learned representations.
+
+    Examples:
+      >>> probabilities = np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]])
+      >>> round(float(estimators.leep(probabilities, np.array([0, 1, 0]))), 2)
+      -0.41
     """
     p, labels = _check(probabilities, labels, "probabilities")
     y = _one_hot(labels)
@@ -135,6 +147,13 @@ def h_score(features: np.ndarray, labels: np.ndarray, *, shrinkage: float = 0.0)
     References:
       [1] Y. Bao et al. (2019), An information-theoretic approach to transferability in task transfer learning.
       [2] S. Ibrahim et al. (2022), Newer is not always better: rethinking transferability metrics.
+
+    Examples:
+      >>> rng = np.random.default_rng(0)
+      >>> labels = np.arange(60) % 3
+      >>> features = rng.normal(size=(60, 4)) + 3 * np.eye(3, 4)[labels]
+      >>> bool(estimators.h_score(features, labels) > 1)
+      True
     """
     f, labels = _check(features, labels)
     if not 0 <= shrinkage < 1:

@@ -13,6 +13,10 @@ def mean_over_images(values: np.ndarray) -> np.ndarray:
 
     Returns:
       [...]; NaN where nothing is defined.
+
+    Examples:
+      >>> pipeline.mean_over_images(np.array([[1.0, 0.0], [1.0, 1.0]])).tolist()
+      [0.5, 1.0]
     """
     values = np.asarray(values)
     defined = np.isfinite(values)
@@ -32,6 +36,10 @@ def mean_over_networks(by_network: Mapping[str, np.ndarray]) -> np.ndarray:
     Returns:
       The mean over the networks that are defined anywhere; NaN where one of these is undefined, for a mean over fewer
       would not be comparable with its neighbours.
+
+    Examples:
+      >>> pipeline.mean_over_networks({"a": np.array([1.0, 0.0]), "b": np.array([1.0, 1.0])}).tolist()
+      [1.0, 0.5]
     """
     values = [np.asarray(one) for one in by_network.values()]
     some = [one for one in values if np.isfinite(one).any()] or values

@@ -97,6 +97,10 @@ def clean_accuracy(network: str, predictions: np.ndarray, labels: np.ndarray, nu
     Returns:
       The accuracy, with warnings where outputs are not finite, where all predictions are one class although the labels
       are not, and where the accuracy is no better than that of a guess (binomial test, one-sided, at 5 %).
+
+    Examples:
+      >>> pipeline.clean_accuracy("net", np.array([0, 1, 1]), np.array([0, 1, 0]), 2).network
+      'net'
     """
     predictions, labels = np.asarray(predictions, np.float64), np.asarray(labels)
     defined = np.isfinite(predictions)

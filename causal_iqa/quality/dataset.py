@@ -112,6 +112,15 @@ def evaluate_dataset(
     Raises:
       ValueError: when shapes disagree or n is below 4.
       InputError: when more than half of the pairs of clean features are equal.
+
+    Examples:
+      >>> rng = np.random.default_rng(0)
+      >>> labels = np.arange(60) % 3
+      >>> features = (rng.normal(size=(60, 4)) + 4 * np.eye(3, 4)[labels]).astype(np.float32)
+      >>> anchors = quality.Anchors(features, labels, 3)
+      >>> score = quality.evaluate_dataset(quality.DATASET_TABLE["cka_labels"], features[None], features, labels)
+      >>> score.shape
+      (1, 1)
     """
     features, clean, labels = np.asarray(features, np.float32), np.asarray(clean, np.float32), np.asarray(labels)
     n = len(clean)

@@ -22,6 +22,12 @@ def evidence(witness: Any, features: jax.Array) -> jax.Array:
 
     Returns:
       float32 [C], larger where the anchors find more of that class; -inf for a class without anchors.
+
+    Examples:
+      >>> vectors = quality.ClassVectors(np.float32([[2, 0], [0, 2]]), np.float32([0, 0]))
+      >>> witness = quality.fit_class_vectors(vectors)
+      >>> quality.evidence(witness, np.float32([1, 0.5])).tolist()
+      [2.0, 1.0]
     """
     if isinstance(witness, ClassVectorWitness):
         return jnp.matmul(witness.vectors, features, precision="highest") + witness.bias
@@ -42,6 +48,12 @@ def shares(witness: Any, features: jax.Array) -> jax.Array:
 
     Returns:
       float32 [C], not negative, summing to 1.
+
+    Examples:
+      >>> vectors = quality.ClassVectors(np.float32([[2, 0], [0, 2]]), np.float32([0, 0]))
+      >>> witness = quality.fit_class_vectors(vectors)
+      >>> np.round(quality.shares(witness, np.float32([0, 1])), 2).tolist()
+      [0.11999999731779099, 0.8799999952316284]
     """
     values = evidence(witness, features)
     if isinstance(witness, ClassVectorWitness):
@@ -60,6 +72,12 @@ def margin(witness: Any, features: jax.Array, label: jax.Array) -> jax.Array:
 
     Returns:
       Scalar; NaN when the label's class has no anchors.
+
+    Examples:
+      >>> vectors = quality.ClassVectors(np.float32([[2, 0], [0, 2]]), np.float32([0, 0]))
+      >>> witness = quality.fit_class_vectors(vectors)
+      >>> float(quality.margin(witness, np.float32([1, 0.5]), 1))
+      -1.0
     """
     values = evidence(witness, features)
     own = values[label]
@@ -76,6 +94,12 @@ def peak(witness: Any, features: jax.Array) -> jax.Array:
 
     Returns:
       Scalar.
+
+    Examples:
+      >>> vectors = quality.ClassVectors(np.float32([[2, 0], [0, 2]]), np.float32([0, 0]))
+      >>> witness = quality.fit_class_vectors(vectors)
+      >>> float(quality.peak(witness, np.float32([1, 0.5])))
+      2.0
     """
     return evidence(witness, features).max()
 
@@ -89,6 +113,12 @@ def spread(witness: Any, features: jax.Array) -> jax.Array:
 
     Returns:
       Scalar, not negative.
+
+    Examples:
+      >>> vectors = quality.ClassVectors(np.float32([[2, 0], [0, 2]]), np.float32([0, 0]))
+      >>> witness = quality.fit_class_vectors(vectors)
+      >>> float(quality.spread(witness, np.float32([1, 0.5])))
+      1.0
     """
     values = evidence(witness, features)
     best = jnp.argmax(values)
@@ -105,6 +135,12 @@ def share_of_label(witness: Any, features: jax.Array, label: jax.Array) -> jax.A
 
     Returns:
       Scalar in [0, 1]; NaN when the label's class has no anchors.
+
+    Examples:
+      >>> vectors = quality.ClassVectors(np.float32([[2, 0], [0, 2]]), np.float32([0, 0]))
+      >>> witness = quality.fit_class_vectors(vectors)
+      >>> round(float(quality.share_of_label(witness, np.float32([1, 0]), 0)), 2)
+      0.88
     """
     share = shares(witness, features)[label]
     if isinstance(witness, ClassVectorWitness):
@@ -125,6 +161,12 @@ def largest_mean_share(witness: ClassVectorWitness, glances: Sequence[jax.Array]
 
     Returns:
       Scalar in [1 / C, 1].
+
+    Examples:
+      >>> vectors = quality.ClassVectors(np.float32([[2, 0], [0, 2]]), np.float32([0, 0]))
+      >>> witness = quality.fit_class_vectors(vectors)
+      >>> round(float(quality.largest_mean_share(witness, [np.float32([1, 0]), np.float32([2, 0])])), 2)
+      0.93
     """
     return _mean_shares(witness, glances).max()
 
@@ -139,6 +181,12 @@ def mean_share_of_label(witness: ClassVectorWitness, glances: Sequence[jax.Array
 
     Returns:
       Scalar in [0, 1].
+
+    Examples:
+      >>> vectors = quality.ClassVectors(np.float32([[2, 0], [0, 2]]), np.float32([0, 0]))
+      >>> witness = quality.fit_class_vectors(vectors)
+      >>> round(float(quality.mean_share_of_label(witness, [np.float32([1, 0]), np.float32([2, 0])], 1)), 2)
+      0.07
     """
     return _mean_shares(witness, glances)[label]
 
@@ -152,5 +200,11 @@ def negative_entropy(witness: Any, features: jax.Array) -> jax.Array:
 
     Returns:
       Scalar in [-log C, 0].
+
+    Examples:
+      >>> vectors = quality.ClassVectors(np.float32([[2, 0], [0, 2]]), np.float32([0, 0]))
+      >>> witness = quality.fit_class_vectors(vectors)
+      >>> round(float(quality.negative_entropy(witness, np.float32([1, 0]))), 2)
+      -0.37
     """
     return -jax.scipy.special.entr(shares(witness, features)).sum()

@@ -72,6 +72,11 @@ def inner_stages(shapes: Mapping[str, tuple[int, ...]], order: Sequence[str]) ->
     Returns:
       The last stage at each resolution but the first and the last one. Where that leaves none (tokens, which keep one
       resolution), the stages at a third and two thirds of the depth; nothing for a network without maps.
+
+    Examples:
+      >>> shapes = {"stem": (16, 16, 8), "middle": (8, 8, 16), "last": (4, 4, 32)}
+      >>> quality.inner_stages(shapes, ["stem", "middle", "last"])
+      ('middle',)
     """
     maps = [name for name in order if name in shapes and len(shapes[name]) >= 2]
     last_at = {shapes[name][:-1]: name for name in maps}

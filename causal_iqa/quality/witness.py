@@ -186,6 +186,11 @@ def leave_one_out_losses(gram: np.ndarray, targets: np.ndarray, ridges: Sequence
 
     References:
       [3] Rasmussen and Williams 2006, section 5.4.2.
+
+    Examples:
+      >>> gram, targets = np.eye(4), np.eye(2)[[0, 1, 0, 1]]
+      >>> quality.leave_one_out_losses(gram, targets, [0.1, 1.0]).shape
+      (2, 4)
     """
     m = len(gram)
     values, vectors = np.linalg.eigh(_centre(gram))
@@ -202,7 +207,13 @@ def leave_one_out_losses(gram: np.ndarray, targets: np.ndarray, ridges: Sequence
 
 
 def leave_one_out_errors(gram: np.ndarray, targets: np.ndarray, ridges: Sequence[float]) -> np.ndarray:
-    """Returns the means of `leave_one_out_losses` over the samples, float64 [len(ridges)]. Lower is better."""
+    """Returns the means of `leave_one_out_losses` over the samples, float64 [len(ridges)]. Lower is better.
+
+    Examples:
+      >>> gram, targets = np.eye(4), np.eye(2)[[0, 1, 0, 1]]
+      >>> quality.leave_one_out_errors(gram, targets, [0.1, 1.0]).shape
+      (2,)
+    """
     return leave_one_out_losses(gram, targets, ridges).mean(axis=1)
 
 
@@ -229,6 +240,15 @@ def fit_regularised_witness(
 
     References:
       [2] Song et al. 2009, equation 6.
+
+    Examples:
+      >>> rng = np.random.default_rng(0)
+      >>> labels = np.arange(60) % 3
+      >>> features = (rng.normal(size=(60, 4)) + 4 * np.eye(3, 4)[labels]).astype(np.float32)
+      >>> anchors = quality.Anchors(features, labels, 3)
+      >>> witness, choice = quality.fit_regularised_witness(anchors)
+      >>> bool(quality.share_of_label(witness, features[1], 1) > 0.5)
+      True
     """
     if not len(bandwidths) or not len(ridges):
         raise ValueError("bandwidths, ridges: expected at least one value each")
@@ -304,6 +324,12 @@ def fit_class_vectors(class_vectors: ClassVectors, *, temperature: float = 1.0) 
 
     Raises:
       ValueError: when shapes disagree or temperature is not positive.
+
+    Examples:
+      >>> vectors = quality.ClassVectors(np.float32([[2, 0], [0, 2]]), np.float32([0, 0]))
+      >>> witness = quality.fit_class_vectors(vectors)
+      >>> np.round(quality.shares(witness, np.float32([1, 0])), 2).tolist()
+      [0.8799999952316284, 0.11999999731779099]
     """
     if not temperature > 0:
         raise ValueError(f"temperature: expected a positive number, got {temperature!r}")

@@ -74,6 +74,10 @@ def read(path: str | os.PathLike[str], *, budget: budgets.Budget | None = None) 
 
     Raises:
       InputError: for a missing, damaged, refused or unknown file, or one that the budget does not allow.
+
+    Examples:
+      >>> sorted(backbones.read(backbones.bundled("scene_cnn_a")).tensors)[:1] != []
+      True
     """
     path = pathlib.Path(path)
     found = _reader(path)(path, budget or budgets.current())
