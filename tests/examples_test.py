@@ -5,6 +5,7 @@ import doctest
 import importlib
 import pathlib
 import pkgutil
+import re
 from collections.abc import Iterator
 
 import jax
@@ -47,7 +48,8 @@ def test_examples_of_a_room_run(room):
     for name in _modules(room):
         module = importlib.import_module(name)
         for defined, text, line in _docstrings(pathlib.Path(module.__file__)):
-            names = {**given, **vars(module)} if f" {defined}(" in text else dict(given)
+            bare = re.search(rf"(?<![\w.]){defined}\(", text)  # Called without its package: as in its module.
+            names = {**given, **vars(module)} if bare else dict(given)
             example = doctest.DocTestParser().get_doctest(text, names, f"{name}.{defined}", module.__file__, line)
             runner.run(example, out=said.append)
     assert runner.failures == 0, "".join(said)
