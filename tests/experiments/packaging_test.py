@@ -28,6 +28,8 @@ _MODULES = {
 _FOR_TFDS = ("array_record", "importlib_resources")
 # Modules that a caller brings: a PyTorch module to wrap, or weights that stand where open_clip keeps them.
 _OF_CALLERS = ("open_clip", "torch")
+# With which JAX compresses the programs that it keeps, where it is installed.
+_OF_JAX = ("zstandard",)
 
 
 def _settings() -> configparser.ConfigParser:
@@ -77,7 +79,7 @@ def test_what_is_imported_later_is_required_or_in_an_extra():
     extras = {name: _modules(lines) for name, lines in settings["options.extras_require"].items()}
     assert {"text", "imagenet", "hub", "onnx", "formats"} <= set(extras)
     optional = set().union(*(modules for name, modules in extras.items() if name not in ("test", "bench")))
-    assert later <= _required() | optional | set(_OF_CALLERS)
+    assert later <= _required() | optional | set(_OF_CALLERS + _OF_JAX)
 
 
 def test_every_requirement_is_imported_by_something():
