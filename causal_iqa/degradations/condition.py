@@ -197,7 +197,11 @@ class Condition:
 
 
 def check_stored(stored: int | None) -> None:
-    """Raises InputError unless `stored` is None or a JPEG quality."""
+    """Raises InputError unless `stored` is None or a JPEG quality.
+
+    Examples:
+      >>> degradations.check_stored(85)
+    """
     if stored is not None and (
         isinstance(stored, bool) or not isinstance(stored, numbers.Integral) or not 1 <= stored <= 100
     ):
@@ -205,7 +209,12 @@ def check_stored(stored: int | None) -> None:
 
 
 def parse_label(text: str) -> Step:
-    """Reads a degradation without a severity, e.g. "fog" or "glass_blur[exchange=swap]"; its severity is 1."""
+    """Reads a degradation without a severity, e.g. "fog" or "glass_blur[exchange=swap]"; its severity is 1.
+
+    Examples:
+      >>> degradations.parse_label("fog").name
+      'fog'
+    """
     return _parse_step(text, text, needs_severity=False)
 
 

@@ -55,6 +55,10 @@ def stage(name: str) -> str:
     Returns:
       One of STAGES: by the group of the spec, but for brightness, rolling_shutter, demosaicing, elastic_transform and
       jpeg_compression, whose groups hold mostly others.
+
+    Examples:
+      >>> degradations.stage("motion_blur")
+      'optics'
     """
     group = _checks.lookup(TABLE, name, "degradation").group
     return _STAGE_OF_NAME.get(name, _STAGE_OF_GROUP[group])
@@ -82,6 +86,10 @@ def compose(
 
     Raises:
       InputError: when parts contradict each other in family, quantise or stored, or cannot be read.
+
+    Examples:
+      >>> str(degradations.compose("iso_noise/1.5", "low_light/2"))
+      'low_light/2+iso_noise/1.5'
     """
     conditions = [
         part if isinstance(part, Condition) else Condition([part]) if isinstance(part, Step) else Condition.parse(part)
@@ -116,6 +124,10 @@ def named_set(name: str) -> tuple[str, ...]:
 
     References:
       [1] Hendrycks, Dietterich (2019), section 4.1.
+
+    Examples:
+      >>> len(degradations.named_set("imagenet_c"))
+      19
     """
     _checks.check_choice(name, SETS, "set of degradations")
     rows = TABLE.values()
@@ -137,6 +149,10 @@ def step_key(key: jax.Array, name: str, repeat: int = 0) -> jax.Array:
 
     Returns:
       fold_in(key, crc32(name)), folded once more with a positive `repeat`.
+
+    Examples:
+      >>> jax.random.key_data(degradations.step_key(jax.random.key(0), "fog")).shape
+      (2,)
     """
     key = jax.random.fold_in(key, zlib.crc32(name.encode()))
     return jax.random.fold_in(key, repeat) if repeat else key
@@ -172,6 +188,11 @@ def do_graded(condition: Condition) -> Callable[[jax.Array, jax.Array, jax.Array
 
     Raises:
       InputError: when there are no such files. The function raises ValueError unless there is one severity per step.
+
+    Examples:
+      >>> graded = degradations.do_graded(degradations.Condition.parse("contrast/2"))
+      >>> graded(jax.random.key(0), np.full((32, 32, 3), 0.5, np.float32), np.float32([3])).shape
+      (32, 32, 3)
     """
     came = [sum(other.name == step.name for other in condition.steps[:i]) for i, step in enumerate(condition.steps)]
     for step in condition.steps:

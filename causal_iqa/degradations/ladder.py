@@ -60,6 +60,10 @@ def family_for(height: int, width: int) -> str:
       ValueError: when a side is not positive.
       InputError: when the shorter side is more than 1.5 times off that of every family (below 22 pixels, 97 to 149,
         above 448): the family must be named then.
+
+    Examples:
+      >>> degradations.family_for(32, 32)
+      'cifar32'
     """
     family = nearest_family(height, width)
     side = min(height, width)
@@ -73,7 +77,11 @@ def family_for(height: int, width: int) -> str:
 
 
 def check_severity(severity: float) -> None:
-    """Raises InputError unless `severity` is a finite number in [0, 5]; for the host, before anything is traced."""
+    """Raises InputError unless `severity` is a finite number in [0, 5]; for the host, before anything is traced.
+
+    Examples:
+      >>> degradations.check_severity(2.5)
+    """
     try:
         value = float(severity)
     except (TypeError, ValueError):

@@ -41,6 +41,10 @@ def bandwidth_collection(bandwidth: jax.Array | float, *, num_each_side: int) ->
     References:
       [1] Albert, Laurent, Marrel, Meynaoui, "Adaptive test of independence based on HSIC measures", Annals of
           Statistics 2022, section 4.1: dyadic collections.
+
+    Examples:
+      >>> dependence.bandwidth_collection(1.0, num_each_side=1).tolist()
+      [0.5, 1.0, 2.0]
     """
     if num_each_side < 0:
         raise ValueError(f"num_each_side: expected 0 or more, got {num_each_side}")

@@ -189,6 +189,11 @@ def median_heuristic_subsampled(key: jax.Array, x: jax.Array, *, num_pairs: int)
 
     References:
       [1] Garreau, Jitkrittum, Kanagawa, "Large sample analysis of the median heuristic", 2017, section 2.
+
+    Examples:
+      >>> x = np.linspace(-1, 1, 20, dtype=np.float32)[:, None]
+      >>> bool(dependence.median_heuristic_subsampled(jax.random.key(0), x, num_pairs=100) > 0)
+      True
     """
     x = _at_least_two(x)
     n = x.shape[0]

@@ -24,6 +24,13 @@ def cka(K: jax.Array, L: jax.Array) -> jax.Array:
 
     References:
       [1] Kornblith, Norouzi, Lee, Hinton, "Similarity of neural network representations revisited", ICML 2019, eq. 4.
+
+    Examples:
+      >>> x = np.linspace(-1, 1, 20, dtype=np.float32)[:, None]
+      >>> y = x**2
+      >>> K, L = dependence.rbf(x, x, bandwidth=0.5), dependence.rbf(y, y, bandwidth=0.5)
+      >>> round(float(dependence.cka(K, K)), 3), round(float(dependence.cka(K, L)), 1)
+      (1.0, 0.4)
     """
     return hsic.hsic_normalised(K, L)
 
@@ -45,6 +52,13 @@ def cka_debiased(K: jax.Array, L: jax.Array) -> jax.Array:
     References:
       [1] Nguyen, Raghu, Kornblith, "Do wide and deep networks learn the same things?", ICLR 2021, eq. 3.
       [2] Song et al., "Feature selection via dependence maximization", JMLR 2012, eq. 5.
+
+    Examples:
+      >>> x = np.linspace(-1, 1, 20, dtype=np.float32)[:, None]
+      >>> y = x**2
+      >>> K, L = dependence.rbf(x, x, bandwidth=0.5), dependence.rbf(y, y, bandwidth=0.5)
+      >>> round(float(dependence.cka_debiased(K, K)), 3), round(float(dependence.cka_debiased(K, L)), 1)
+      (1.0, 0.3)
     """
     K, L = hsic.as_grams(K, L, 4)
     return hsic.correlation(K, hsic.u_centre(K), L, hsic.u_centre(L))
@@ -73,6 +87,12 @@ def cka_linear(x: jax.Array, y: jax.Array) -> jax.Array:
 
     References:
       [1] Kornblith, Norouzi, Lee, Hinton, "Similarity of neural network representations revisited", ICML 2019, sec. 3.
+
+    Examples:
+      >>> x = np.linspace(-1, 1, 20, dtype=np.float32)[:, None]
+      >>> y = x**2
+      >>> round(float(dependence.cka_linear(x, 2 * x + 1)), 3)
+      1.0
     """
     x, y = _checks.as_samples(x), _checks.as_samples(y, "y")
     if x.shape[0] != y.shape[0]:

@@ -53,6 +53,13 @@ def nocco(K: jax.Array, L: jax.Array, *, ridge: jax.Array | float) -> jax.Array:
 
     References:
       [1] Fukumizu, Gretton, Sun, Schoelkopf, "Kernel measures of conditional dependence", NIPS 2007, eq. 9.
+
+    Examples:
+      >>> x = np.linspace(-1, 1, 20, dtype=np.float32)[:, None]
+      >>> y = x**2
+      >>> K, L = dependence.rbf(x, x, bandwidth=0.5), dependence.rbf(y, y, bandwidth=0.5)
+      >>> bool(dependence.nocco(K, L, ridge=1e-2) > 0)
+      True
     """
     K, L = hsic.as_grams(K, L, 2)
     return _trace_of_product(_whitened(K, ridge), _whitened(L, ridge))
@@ -84,6 +91,14 @@ def conditional_nocco(K: jax.Array, L: jax.Array, M: jax.Array, *, ridge: jax.Ar
 
     References:
       [1] Fukumizu, Gretton, Sun, Schoelkopf, "Kernel measures of conditional dependence", NIPS 2007, eq. 9.
+
+    Examples:
+      >>> rng = np.random.default_rng(0)
+      >>> z = rng.normal(size=(60, 1)).astype(np.float32)
+      >>> x, y = (z + rng.normal(size=(2, 60, 1))).astype(np.float32)
+      >>> K_x, K_y, K_z = (dependence.rbf(one, one, bandwidth=1.0) for one in (x, y, z))
+      >>> bool(dependence.conditional_nocco(K_x, K_y, K_z, ridge=1e-2) >= 0)
+      True
     """
     K, L, M = _as_three(K, L, M)
     left, right, given = (_whitened(gram, ridge) for gram in (K, L, M))
@@ -119,6 +134,14 @@ def conditional_covariance_norm(K: jax.Array, L: jax.Array, M: jax.Array, *, rid
       [1] Fukumizu, Gretton, Sun, Schoelkopf, "Kernel measures of conditional dependence", NIPS 2007, section 2.2.
       [2] Zhang, Peters, Janzing, Schoelkopf, "Kernel-based conditional independence test and application in causal
           discovery", UAI 2011, proposition 5: the test's statistic, which takes the residual on both sides.
+
+    Examples:
+      >>> rng = np.random.default_rng(0)
+      >>> z = rng.normal(size=(60, 1)).astype(np.float32)
+      >>> x, y = (z + rng.normal(size=(2, 60, 1))).astype(np.float32)
+      >>> K_x, K_y, K_z = (dependence.rbf(one, one, bandwidth=1.0) for one in (x, y, z))
+      >>> bool(dependence.conditional_covariance_norm(K_x, K_y, K_z, ridge=1e-3) >= 0)
+      True
     """
     K, L, M = _as_three(K, L, M)
     rest = _residual(M, ridge)

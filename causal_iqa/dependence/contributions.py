@@ -26,6 +26,13 @@ def hsic_biased_contributions(K: jax.Array, L: jax.Array) -> jax.Array:
 
     References:
       [1] Gretton et al., "A kernel statistical test of independence", NIPS 2007, eq. 4, before the outer sum.
+
+    Examples:
+      >>> x = np.linspace(-1, 1, 20, dtype=np.float32)[:, None]
+      >>> y = x**2
+      >>> K, L = dependence.rbf(x, x, bandwidth=0.5), dependence.rbf(y, y, bandwidth=0.5)
+      >>> bool(np.allclose(dependence.hsic_biased_contributions(K, L).sum(), dependence.hsic_biased(K, L)))
+      True
     """
     K, L = hsic.as_grams(K, L, 1)
     return jnp.mean(hsic.centre(K) * hsic.centre(L), axis=1) / K.shape[0]
@@ -46,6 +53,13 @@ def hsic_unbiased_contributions(K: jax.Array, L: jax.Array) -> jax.Array:
 
     References:
       [1] Song et al., "Feature selection via dependence maximization", JMLR 2012, eq. 5, before the outer sum.
+
+    Examples:
+      >>> x = np.linspace(-1, 1, 20, dtype=np.float32)[:, None]
+      >>> y = x**2
+      >>> K, L = dependence.rbf(x, x, bandwidth=0.5), dependence.rbf(y, y, bandwidth=0.5)
+      >>> bool(np.allclose(dependence.hsic_unbiased_contributions(K, L).sum(), dependence.hsic_unbiased(K, L)))
+      True
     """
     K, L = hsic.as_grams(K, L, 4)
     n = K.shape[0]
@@ -77,6 +91,13 @@ def hsic_leave_one_out(K: jax.Array, L: jax.Array) -> jax.Array:
 
     References:
       [1] Song et al., "Feature selection via dependence maximization", JMLR 2012, eq. 5.
+
+    Examples:
+      >>> x = np.linspace(-1, 1, 20, dtype=np.float32)[:, None]
+      >>> y = x**2
+      >>> K, L = dependence.rbf(x, x, bandwidth=0.5), dependence.rbf(y, y, bandwidth=0.5)
+      >>> dependence.hsic_leave_one_out(K, L).shape
+      (20,)
     """
     K, L = hsic.as_grams(K, L, 5)
     return _without_each(jnp.sum(hsic.u_centre(K) * hsic.u_centre(L), axis=1))
@@ -172,6 +193,13 @@ def hsic_witness(K_xa: jax.Array, K_aa: jax.Array, L_yb: jax.Array, L_bb: jax.Ar
       [1] Gretton et al., "A kernel two-sample test", JMLR 2012, section 2.3: the witness of a difference.
       [2] Gretton, Bousquet, Smola, Schoelkopf, "Measuring statistical dependence with Hilbert-Schmidt norms", ALT 2005,
           eq. 8: the difference being that of the joint and the product of the margins.
+
+    Examples:
+      >>> x = np.linspace(-1, 1, 20, dtype=np.float32)[:, None]
+      >>> y = x**2
+      >>> K, L = dependence.rbf(x, x, bandwidth=0.5), dependence.rbf(y, y, bandwidth=0.5)
+      >>> dependence.hsic_witness(K, K, L, L).shape
+      (20,)
     """
     K_xa, L_yb = _checks.as_floats(K_xa, "K_xa"), _checks.as_floats(L_yb, "L_yb")
     _checks.check_same_shape(K_xa, L_yb, "K_xa, L_yb")

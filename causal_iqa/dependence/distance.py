@@ -49,6 +49,12 @@ def distance_covariance_squared(x: jax.Array, y: jax.Array, *, exponent: float =
           2007, definition 4.
       [2] Sejdinovic et al., "Equivalence of distance-based and RKHS-based statistics in hypothesis testing", Annals of
           Statistics 2013, theorem 24: 4 HSIC.
+
+    Examples:
+      >>> x = np.linspace(-1, 1, 20, dtype=np.float32)[:, None]
+      >>> y = x**2
+      >>> bool(dependence.distance_covariance_squared(x, y) > 0)
+      True
     """
     return hsic.hsic_biased(*_grams(x, y, exponent, 1))
 
@@ -71,6 +77,12 @@ def distance_covariance_squared_unbiased(x: jax.Array, y: jax.Array, *, exponent
     References:
       [1] Szekely, Rizzo, "Partial distance correlation with methods for dissimilarities", Annals of Statistics 2014,
           eq. 2.5 and proposition 1.
+
+    Examples:
+      >>> x = np.linspace(-1, 1, 20, dtype=np.float32)[:, None]
+      >>> y = x**2
+      >>> bool(dependence.distance_covariance_squared_unbiased(x, y) > 0)
+      True
     """
     return hsic.hsic_unbiased(*_grams(x, y, exponent, 4))
 
@@ -93,6 +105,12 @@ def distance_correlation(x: jax.Array, y: jax.Array, *, exponent: float = 1.0) -
     References:
       [1] Szekely, Rizzo, Bakirov, "Measuring and testing dependence by correlation of distances", Annals of Statistics
           2007, definition 5.
+
+    Examples:
+      >>> x = np.linspace(-1, 1, 20, dtype=np.float32)[:, None]
+      >>> y = x**2
+      >>> round(float(dependence.distance_correlation(x, y)), 1)
+      0.5
     """
     K, L = _grams(x, y, exponent, 2)
     squared = hsic.correlation(K, hsic.centre(K), L, hsic.centre(L))
@@ -118,6 +136,12 @@ def distance_correlation_squared_unbiased(x: jax.Array, y: jax.Array, *, exponen
     References:
       [1] Szekely, Rizzo, "The distance correlation t-test of independence in high dimension", Journal of Multivariate
           Analysis 2013, eq. 2.10; in the form of the 2014 paper.
+
+    Examples:
+      >>> x = np.linspace(-1, 1, 20, dtype=np.float32)[:, None]
+      >>> y = x**2
+      >>> round(float(dependence.distance_correlation_squared_unbiased(x, x)), 3)
+      1.0
     """
     K, L = _grams(x, y, exponent, 4)
     return hsic.correlation(K, hsic.u_centre(K), L, hsic.u_centre(L))

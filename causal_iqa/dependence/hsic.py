@@ -42,6 +42,11 @@ def centre(K: jax.Array) -> jax.Array:
     References:
       [1] Gretton, Bousquet, Smola, Schoelkopf, "Measuring statistical dependence with Hilbert-Schmidt norms", ALT 2005,
           definition 2.
+
+    Examples:
+      >>> K = np.float32([[1, 0], [0, 1]])
+      >>> dependence.centre(K).tolist()
+      [[0.5, -0.5], [-0.5, 0.5]]
     """
     K = _checks.as_gram(K)
     # One entry taken off everywhere cancels in exact arithmetic, and leaves exact zeros of a constant kernel.
@@ -69,6 +74,11 @@ def centre_against(K_xa: jax.Array, K_aa: jax.Array) -> jax.Array:
     References:
       [1] Schoelkopf, Smola, Mueller, "Nonlinear component analysis as a kernel eigenvalue problem", Neural Computation
           1998, appendix A.
+
+    Examples:
+      >>> K_aa = np.eye(2, dtype=np.float32)
+      >>> dependence.centre_against(K_aa, K_aa).tolist()
+      [[0.5, -0.5], [-0.5, 0.5]]
     """
     K_xa, K_aa = _checks.as_floats(K_xa, "K_xa"), _checks.as_gram(K_aa, "K_aa")
     if jnp.ndim(K_xa) != 2 or K_xa.shape[1] != K_aa.shape[0]:
@@ -126,6 +136,13 @@ def hsic_biased(K: jax.Array, L: jax.Array) -> jax.Array:
     References:
       [1] Gretton et al., "A kernel statistical test of independence", NIPS 2007, eq. 4. The ALT 2005 paper divides by
           (n - 1)^2.
+
+    Examples:
+      >>> x = np.linspace(-1, 1, 20, dtype=np.float32)[:, None]
+      >>> y = x**2
+      >>> K, L = dependence.rbf(x, x, bandwidth=0.5), dependence.rbf(y, y, bandwidth=0.5)
+      >>> bool(dependence.hsic_biased(K, L) > 0)
+      True
     """
     K, L = as_grams(K, L, 1)
     return jnp.mean(centre(K) * centre(L))
@@ -150,6 +167,13 @@ def hsic_unbiased(K: jax.Array, L: jax.Array) -> jax.Array:
       [1] Song, Smola, Gretton, Bedo, Borgwardt, "Feature selection via dependence maximization", JMLR 2012, eq. 5.
       [2] Szekely, Rizzo, "Partial distance correlation with methods for dissimilarities", Annals of Statistics 2014,
           proposition 1.
+
+    Examples:
+      >>> x = np.linspace(-1, 1, 20, dtype=np.float32)[:, None]
+      >>> y = x**2
+      >>> K, L = dependence.rbf(x, x, bandwidth=0.5), dependence.rbf(y, y, bandwidth=0.5)
+      >>> bool(dependence.hsic_unbiased(K, L) > 0)
+      True
     """
     K, L = as_grams(K, L, 4)
     n = K.shape[0]
@@ -205,6 +229,13 @@ def hsic_normalised(K: jax.Array, L: jax.Array) -> jax.Array:
     References:
       [1] Cortes, Mohri, Rostamizadeh, "Algorithms for learning kernels based on centered alignment", JMLR 2012,
           definition 4.
+
+    Examples:
+      >>> x = np.linspace(-1, 1, 20, dtype=np.float32)[:, None]
+      >>> y = x**2
+      >>> K, L = dependence.rbf(x, x, bandwidth=0.5), dependence.rbf(y, y, bandwidth=0.5)
+      >>> round(float(dependence.hsic_normalised(K, K)), 3)
+      1.0
     """
     K, L = as_grams(K, L, 2)
     return correlation(K, centre(K), L, centre(L))

@@ -89,6 +89,13 @@ def mutual_information_ksg(x: jax.Array, y: jax.Array, *, num_neighbours: int) -
 
     References:
       [1] Kraskov, Stoegbauer, Grassberger, "Estimating mutual information", Physical Review E 2004, eq. 8.
+
+    Examples:
+      >>> rng = np.random.default_rng(0)
+      >>> z = rng.normal(size=(60, 1)).astype(np.float32)
+      >>> x, y = (z + rng.normal(size=(2, 60, 1))).astype(np.float32)
+      >>> bool(dependence.mutual_information_ksg(x, x, num_neighbours=3) > 1)
+      True
     """
     x, y = jnp.asarray(_checks.as_samples(x)), jnp.asarray(_checks.as_samples(y, "y"))
     n = _check_pair(x, y, "x, y")
@@ -126,6 +133,13 @@ def mutual_information_mixed(x: jax.Array, labels: jax.Array, *, num_neighbours:
 
     References:
       [1] Ross, "Mutual information between discrete and continuous data sets", PLoS ONE 2014, eq. 2.
+
+    Examples:
+      >>> rng = np.random.default_rng(0)
+      >>> z = rng.normal(size=(60, 1)).astype(np.float32)
+      >>> x, y = (z + rng.normal(size=(2, 60, 1))).astype(np.float32)
+      >>> bool(dependence.mutual_information_mixed(x, (x[:, 0] > 0).astype(int), num_neighbours=3) > 0.4)
+      True
     """
     x, labels = jnp.asarray(_checks.as_samples(x)), jnp.asarray(_checks.as_labels(labels))
     n = _check_pair(x, labels, "x, labels")
@@ -185,6 +199,11 @@ def mutual_information_plug_in(labels_x: jax.Array, labels_y: jax.Array, *, num_
 
     References:
       [1] Cover, Thomas, "Elements of Information Theory", 2nd edition, eq. 2.28.
+
+    Examples:
+      >>> labels = np.array([0, 1, 0, 1])
+      >>> round(float(dependence.mutual_information_plug_in(labels, labels, num_x=2, num_y=2)), 3)
+      0.693
     """
     return _plug_in(_joint_counts(labels_x, labels_y, num_x, num_y))
 
@@ -208,6 +227,11 @@ def mutual_information_miller_madow(labels_x: jax.Array, labels_y: jax.Array, *,
     References:
       [1] Miller, "Note on the bias of information estimates", in Information Theory in Psychology, 1955.
       [2] Roulston, "Estimating the errors on measured entropy and mutual information", Physica D 1999, eq. 20.
+
+    Examples:
+      >>> labels = np.arange(8) % 2
+      >>> round(float(dependence.mutual_information_miller_madow(labels, labels, num_x=2, num_y=2)), 3)
+      0.756
     """
     counts = _joint_counts(labels_x, labels_y, num_x, num_y)
     occurring = [jnp.sum(c > 0) for c in (counts, jnp.sum(counts, axis=1), jnp.sum(counts, axis=0))]

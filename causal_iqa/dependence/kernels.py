@@ -49,6 +49,11 @@ def squared_distances(x: jax.Array, y: jax.Array) -> jax.Array:
 
     References:
       [1] Golub, Van Loan, "Matrix Computations", 4th edition, section 2.7 on cancellation.
+
+    Examples:
+      >>> x, y = np.float32([[0, 0], [3, 4]]), np.float32([[0, 0]])
+      >>> dependence.squared_distances(x, y).tolist()
+      [[0.0], [25.0]]
     """
     x, y = as_pair(x, y)
     if is_direct(x):
@@ -79,6 +84,11 @@ def rbf(x: jax.Array, y: jax.Array, *, bandwidth: jax.Array | float) -> jax.Arra
 
     References:
       [1] Schoelkopf, Smola, "Learning with Kernels", MIT Press 2002, section 2.3.
+
+    Examples:
+      >>> x, y = np.float32([[0, 0], [3, 4]]), np.float32([[0, 0]])
+      >>> np.round(dependence.rbf(x, y, bandwidth=5.0), 3).tolist()
+      [[1.0], [0.6070000529289246]]
     """
     distances = squared_distances(x, y)
     bandwidth = jnp.asarray(bandwidth, distances.dtype)
@@ -103,6 +113,11 @@ def linear(x: jax.Array, y: jax.Array) -> jax.Array:
 
     References:
       [1] Schoelkopf, Smola, "Learning with Kernels", MIT Press 2002, section 2.1.
+
+    Examples:
+      >>> x, y = np.float32([[0, 0], [3, 4]]), np.float32([[0, 0]])
+      >>> dependence.linear(x, x).tolist()
+      [[0.0, 0.0], [0.0, 25.0]]
     """
     x, y = as_pair(x, y)
     return jnp.matmul(x, y.T, precision=_PRECISION)
@@ -153,6 +168,10 @@ def delta(labels_x: jax.Array, labels_y: jax.Array, *, dtype: DTypeLike = jnp.fl
 
     References:
       [1] Song, Smola, Gretton, Bedo, Borgwardt, "Feature selection via dependence maximization", JMLR 2012, section 5.
+
+    Examples:
+      >>> dependence.delta(np.array([0, 1]), np.array([1, 1, 2])).tolist()
+      [[0.0, 0.0, 0.0], [1.0, 1.0, 0.0]]
     """
     labels_x, labels_y = _checks.as_labels(labels_x, "labels_x"), _checks.as_labels(labels_y, "labels_y")
     return (jnp.asarray(labels_x)[:, None] == jnp.asarray(labels_y)[None, :]).astype(dtype)
@@ -178,6 +197,11 @@ def polynomial(
 
     References:
       [1] Schoelkopf, Smola, "Learning with Kernels", MIT Press 2002, section 2.1, eq. 2.15.
+
+    Examples:
+      >>> x, y = np.float32([[0, 0], [3, 4]]), np.float32([[0, 0]])
+      >>> dependence.polynomial(x, x, degree=2, offset=1.0, bandwidth=1.0).tolist()
+      [[1.0, 1.0], [1.0, 676.0]]
     """
     x, y = as_pair(x, y)
     if degree < 1 or degree != int(degree):
@@ -200,6 +224,11 @@ def product(*grams: jax.Array) -> jax.Array:
 
     References:
       [1] Szabo, Sriperumbudur, "Characteristic and universal tensor product kernels", JMLR 2018, eq. 1.
+
+    Examples:
+      >>> K = np.float32([[1, 0.5], [0.5, 1]])
+      >>> dependence.product(K, K).tolist()
+      [[1.0, 0.25], [0.25, 1.0]]
     """
     if not grams:
         raise ValueError("grams: expected at least one kernel matrix, got none")

@@ -40,6 +40,13 @@ def mmd_squared_biased(K_xx: jax.Array, K_yy: jax.Array, K_xy: jax.Array) -> jax
 
     References:
       [1] Gretton et al., "A kernel two-sample test", JMLR 2012, eq. 5.
+
+    Examples:
+      >>> x = np.linspace(-1, 1, 20, dtype=np.float32)[:, None]
+      >>> y = x**2
+      >>> k = lambda a, b: dependence.rbf(a, b, bandwidth=0.5)
+      >>> bool(dependence.mmd_squared_biased(k(x, x), k(y, y), k(x, y)) > 0)
+      True
     """
     K_xx, K_yy, K_xy = _as_three(K_xx, K_yy, K_xy, 1)
     # One value taken off everywhere cancels in exact arithmetic, and saves digits of kernels near a constant.
@@ -63,6 +70,13 @@ def mmd_squared_unbiased(K_xx: jax.Array, K_yy: jax.Array, K_xy: jax.Array) -> j
 
     References:
       [1] Gretton et al., "A kernel two-sample test", JMLR 2012, eq. 3.
+
+    Examples:
+      >>> x = np.linspace(-1, 1, 20, dtype=np.float32)[:, None]
+      >>> y = x**2
+      >>> k = lambda a, b: dependence.rbf(a, b, bandwidth=0.5)
+      >>> bool(dependence.mmd_squared_unbiased(k(x, x), k(y, y), k(x, y)) > 0)
+      True
     """
     K_xx, K_yy, K_xy = _as_three(K_xx, K_yy, K_xy, 2)
     n, m = K_xy.shape

@@ -33,6 +33,11 @@ def distances(x: jax.Array, y: jax.Array) -> jax.Array:
 
     References:
       [1] Golub, Van Loan, "Matrix Computations", 4th edition, section 2.7 on cancellation.
+
+    Examples:
+      >>> x, y = np.float32([[0, 0], [3, 4]]), np.float32([[0, 0]])
+      >>> dependence.distances(x, y).tolist()
+      [[0.0], [5.0]]
     """
     x, y = kernels.as_pair(x, y)
     # A power of two takes samples of any unit into the range of squares, and rounds nothing.
@@ -78,6 +83,11 @@ def laplace(x: jax.Array, y: jax.Array, *, bandwidth: jax.Array | float) -> jax.
     References:
       [1] Sriperumbudur, Gretton, Fukumizu, Schoelkopf, Lanckriet, "Hilbert space embeddings and metrics on probability
           measures", JMLR 2010, table 2.
+
+    Examples:
+      >>> x, y = np.float32([[0, 0], [3, 4]]), np.float32([[0, 0]])
+      >>> np.round(dependence.laplace(x, y, bandwidth=7.0), 3).tolist()
+      [[1.0], [0.3680000305175781]]
     """
     x, y = kernels.as_pair(x, y)
     n, d = x.shape
@@ -113,6 +123,11 @@ def rational_quadratic(
 
     References:
       [1] Rasmussen, Williams, "Gaussian Processes for Machine Learning", MIT Press 2006, eq. 4.19.
+
+    Examples:
+      >>> x, y = np.float32([[0, 0], [3, 4]]), np.float32([[0, 0]])
+      >>> np.round(dependence.rational_quadratic(x, y, bandwidth=5.0, shape=1.0), 3).tolist()
+      [[1.0], [0.6670000553131104]]
     """
     squares = kernels.squared_distances(x, y)
     scaled, positive = _scaled(squares, bandwidth)
@@ -136,6 +151,11 @@ def matern12(x: jax.Array, y: jax.Array, *, bandwidth: jax.Array | float) -> jax
 
     References:
       [1] Rasmussen, Williams, "Gaussian Processes for Machine Learning", MIT Press 2006, eq. 4.16.
+
+    Examples:
+      >>> x, y = np.float32([[0, 0], [3, 4]]), np.float32([[0, 0]])
+      >>> np.round(dependence.matern12(x, y, bandwidth=5.0), 3).tolist()
+      [[1.0], [0.3680000305175781]]
     """
     scaled, positive = _scaled(distances(x, y), bandwidth)
     return jnp.where(positive, jnp.exp(-scaled), jnp.nan)
@@ -157,6 +177,11 @@ def matern32(x: jax.Array, y: jax.Array, *, bandwidth: jax.Array | float) -> jax
 
     References:
       [1] Rasmussen, Williams, "Gaussian Processes for Machine Learning", MIT Press 2006, eq. 4.17.
+
+    Examples:
+      >>> x, y = np.float32([[0, 0], [3, 4]]), np.float32([[0, 0]])
+      >>> np.round(dependence.matern32(x, y, bandwidth=5.0), 3).tolist()
+      [[1.0], [0.4830000102519989]]
     """
     scaled, positive = _scaled(distances(x, y), bandwidth)
     r = 3.0**0.5 * scaled
@@ -179,6 +204,11 @@ def matern52(x: jax.Array, y: jax.Array, *, bandwidth: jax.Array | float) -> jax
 
     References:
       [1] Rasmussen, Williams, "Gaussian Processes for Machine Learning", MIT Press 2006, eq. 4.17.
+
+    Examples:
+      >>> x, y = np.float32([[0, 0], [3, 4]]), np.float32([[0, 0]])
+      >>> np.round(dependence.matern52(x, y, bandwidth=5.0), 3).tolist()
+      [[1.0], [0.5240000486373901]]
     """
     scaled, positive = _scaled(distances(x, y), bandwidth)
     r = 5.0**0.5 * scaled

@@ -53,6 +53,14 @@ def residual_maker(K_z: jax.Array, *, ridge: jax.Array | float) -> jax.Array:
 
     References:
       [1] Zhang, Peters, Janzing, Schoelkopf, UAI 2011, eq. 10.
+
+    Examples:
+      >>> rng = np.random.default_rng(0)
+      >>> z = rng.normal(size=(60, 1)).astype(np.float32)
+      >>> x, y = (z + rng.normal(size=(2, 60, 1))).astype(np.float32)
+      >>> K_x, K_y, K_z = (dependence.rbf(one, one, bandwidth=1.0) for one in (x, y, z))
+      >>> dependence.residual_maker(K_z, ridge=1e-3).shape
+      (60, 60)
     """
     K_z = _checks.as_gram(K_z, "K_z")
     identity = jnp.eye(K_z.shape[0], dtype=K_z.dtype)
@@ -76,6 +84,15 @@ def residual_gram(K: jax.Array, R: jax.Array) -> jax.Array:
 
     References:
       [1] Zhang, Peters, Janzing, Schoelkopf, UAI 2011, eq. 11.
+
+    Examples:
+      >>> rng = np.random.default_rng(0)
+      >>> z = rng.normal(size=(60, 1)).astype(np.float32)
+      >>> x, y = (z + rng.normal(size=(2, 60, 1))).astype(np.float32)
+      >>> K_x, K_y, K_z = (dependence.rbf(one, one, bandwidth=1.0) for one in (x, y, z))
+      >>> R = dependence.residual_maker(K_z, ridge=1e-3)
+      >>> dependence.residual_gram(K_x, R).shape
+      (60, 60)
     """
     K, R = as_grams(K, R, 1)
     return _product(R, centre(K), R)

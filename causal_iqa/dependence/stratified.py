@@ -80,6 +80,10 @@ def quantile_cells(z: jax.Array, *, cells: tuple[int, ...]) -> jax.Array:
     References:
       [1] Kim, Neykov, Balakrishnan, Wasserman, "Local permutation tests for conditional independence", Annals of
           Statistics 2022, section 4, on binning; cells of equal count in place of equal width.
+
+    Examples:
+      >>> dependence.quantile_cells(np.float32([[3], [1], [2], [9]]), cells=(2,)).tolist()
+      [1, 0, 0, 1]
     """
     z = _checks.as_samples(z, "z")
     if len(cells) != z.shape[1] or min(cells) < 1:

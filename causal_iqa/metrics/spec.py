@@ -97,6 +97,11 @@ def evaluate(spec: MetricSpec, reference: jax.Array | None, image: jax.Array) ->
 
     Raises:
       ValueError: when a full-reference metric gets no reference, or from the metric's own checks.
+
+    Examples:
+      >>> image = np.full((32, 32, 3), 0.5, np.float32)
+      >>> round(float(metrics.evaluate(metrics.TABLE["mse"], image, image + 0.1)), 3)
+      0.01
     """
     if not spec.needs_reference:
         return spec.fn(image)

@@ -44,6 +44,10 @@ def suite_names(suite: str = "classical", *, side: int | None = None, with_refer
 
     Raises:
       InputError: when the suite is unknown.
+
+    Examples:
+      >>> len(metrics.suite_names()) > 20
+      True
     """
     _checks.check_choice(suite, spec.SUITES, "suite")
     return tuple(
@@ -76,6 +80,11 @@ def evaluate_all(names: Iterable[str], reference: jax.Array | None, image: jax.A
     Raises:
       InputError: when a name is unknown.
       ValueError: when shapes differ or are not [H, W, 3].
+
+    Examples:
+      >>> image = np.full((32, 32, 3), 0.5, np.float32)
+      >>> sorted(metrics.evaluate_all(["mse", "psnr"], image, image))
+      ['mse', 'psnr']
     """
     rows = {name: _checks.lookup(TABLE, name, "metric") for name in names}
     _checks.check_image(image)

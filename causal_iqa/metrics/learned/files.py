@@ -315,7 +315,12 @@ _FAMILIES: Mapping[str, tuple[tuple[str, ...], Callable[..., spec.MetricSpec]]] 
 
 
 def usage() -> dict[str, str]:
-    """Returns how each metric that reads files is written: family -> "family@FILES"."""
+    """Returns how each metric that reads files is written: family -> "family@FILES".
+
+    Examples:
+      >>> metrics.usage()["niqe"]
+      'niqe@MODEL.npz or MODEL.mat'
+    """
     return {family: f"{family}@{','.join(files)}" for family, (files, _) in _FAMILIES.items()}
 
 
@@ -334,6 +339,10 @@ def resolve(text: str) -> spec.MetricSpec:
 
     Raises:
       InputError: for an unknown name, a wrong number of files, or a file that is missing or unfit.
+
+    Examples:
+      >>> metrics.resolve("ssim").higher_is_better
+      True
     """
     family, mark, paths = text.partition("@")
     if not mark:
@@ -352,7 +361,11 @@ def resolve(text: str) -> spec.MetricSpec:
 
 
 def check_name(text: str) -> None:
-    """Raises InputError unless `resolve` knows the name; reads no file."""
+    """Raises InputError unless `resolve` knows the name; reads no file.
+
+    Examples:
+      >>> metrics.check_name("ssim")
+    """
     family, mark, _ = text.partition("@")
     if mark:
         _checks.lookup(_FAMILIES, family, "metric that reads files")
