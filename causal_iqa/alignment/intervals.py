@@ -102,7 +102,7 @@ def align(
       >>> m = (ease + 2 + scene + rng.normal(size=(8, 60)) > 0).astype(float)  # correctness, [conditions, images]
       >>> q = ease + scene + rng.normal(size=m.shape)  # a score
       >>> found = alignment.align(jax.random.key(0), {"q": {"net": q}}, {"net": m}, num_resamples=50)
-      >>> bool(found["q"]["net"].between.rho > 0.9)
+      >>> bool(found["q"]["net"].between.value > 0.9)
       True
     """
     check_level(level)
@@ -140,7 +140,7 @@ def summarise(resamples: Resamples, *, level: float = 0.95) -> Alignment:
       >>> q = ease + scene + rng.normal(size=m.shape)  # a score
       >>> found = alignment.bootstrap(jax.random.key(0), {"q": {"net": q}}, {"net": m}, num_resamples=50)
       >>> aligned = alignment.summarise(found["q"]["net"])
-      >>> bool(aligned.within.low < aligned.within.rho < aligned.within.high)
+      >>> bool(aligned.within.low < aligned.within.value < aligned.within.high)
       True
     """
     check_level(level)

@@ -124,8 +124,9 @@ def diagnose(model: DiagnosisModel, images_: jax.Array) -> Diagnoses:
       TypeError: for integers other than uint8.
 
     Examples:
-      >>> model = default_model()
-      >>> jax.jit(diagnose)(model, jnp.zeros((1, model.side, model.side, 3))).probabilities.shape
+      >>> model = diagnosis.default_model()  # doctest: +SKIP
+      >>> photographs = np.zeros((1, model.side, model.side, 3), np.uint8)  # doctest: +SKIP
+      >>> jax.jit(diagnosis.diagnose)(model, photographs).probabilities.shape  # doctest: +SKIP
       (1, 20)
     """
     shape = jnp.shape(images_)

@@ -105,7 +105,7 @@ def composition(
       >>> import jax, numpy as np
       >>> said = np.repeat([[0.9, 0.1], [0.2, 0.8]], [75, 25], axis=0)
       >>> [round(float(x), 2) for x in composition(jax.random.key(0), said, ("none", "fog")).shares]
-      [0.86, 0.14, 0.0]
+      [0.97, 0.03, 0.0]
     """
     full = _checked(probabilities)
     if full.shape[1] != len(causes) + 1:

@@ -76,7 +76,7 @@ def short(value: Any) -> str:
 
     Examples:
       >>> short(("storage", "a" * 100))
-      "('storage', 'aaaaaaaaaaaaaaaaaaaaaaaaaaaa...aaaaaaaaaaaaaaaaaaaaaaaaaaaaa')"
+      "('storage', 'aaaaaaaaaaaaaaaaaaaaaaaaaaa...aaaaaaaaaaaaaaaaaaaaaaaaaaaa')"
     """
     if isinstance(value, int) and value.bit_length() > 128:  # Python refuses to print very long ones.
         return f"an integer of {value.bit_length()} bits"
