@@ -16,7 +16,7 @@ __version__ = "0.1.0"
 __all__ = ["InputError", "__version__", "align", "audit"]
 
 # Calls of the package itself -> the module that holds them.
-_CALLS = {"align": "analysis.calls", "audit": "analysis.calls"}
+_CALLS = {"align": "analysis.calls", "audit": "analysis.calls", "score": "_score"}
 
 
 def _rooms() -> list[str]:
@@ -32,4 +32,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted([*__all__, *_rooms()])
+    return sorted([*__all__, *_CALLS, *_rooms()])

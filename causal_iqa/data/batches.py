@@ -10,7 +10,7 @@ its target with it: masks by the nearest pixel, boxes as fractions of the sides.
 import collections
 import concurrent.futures
 import itertools
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,6 +23,7 @@ from causal_iqa.data.sources import UNLABELLED, Example, Source, UnreadableImage
 CROP_FRACTION = 0.875
 # In place of a fraction: no crop, the whole image.
 WHOLE = None
+Look = Callable[[int, Example], Any]
 
 
 class Batch(NamedTuple):
@@ -38,6 +39,7 @@ class Batch(NamedTuple):
     valid: np.ndarray  # bool [B]
     skipped: tuple[tuple[str, str], ...]  # (id, reason) of the unreadable images
     targets: Any = ()  # masks int32 [B, T, T], or (boxes float32 [B, M, 4], classes int32 [B, M], -1 in empty slots)
+    looks: tuple[Any, ...] = ()  # what `look` said of every valid slot, in order; empty where nothing looked
 
 
 def choose(
@@ -217,6 +219,7 @@ def batches(
     workers: int = 2,
     prefetch: int = 2,
     target_size: int | None = None,
+    look: Look | None = None,
 ) -> Iterator[Batch]:
     """Reads images in the given order, decoding ahead in threads.
 
@@ -229,6 +232,8 @@ def batches(
       workers: decoding threads.
       prefetch: batches prepared beyond the one being used.
       target_size: side of masks, where the source has them; None: targets are left out.
+      look: called in the decoding thread with an image's position and the image at its full size; what it returns
+        comes in `Batch.looks`.
 
     Returns:
       An iterator of batches. Unreadable images are reported in their batch and left out. Closing or dropping the
@@ -252,26 +257,39 @@ def batches(
     indices = [int(i) for i in indices]
     chunks = [indices[i : i + batch_size] for i in range(0, len(indices), batch_size)]
     targets = _Targets(source, target_size) if target_size and hasattr(source, "target_kind") else None
-    return _iterate(source, chunks, batch_size, size, fraction, workers, prefetch, targets)
+    return _iterate(source, chunks, batch_size, size, fraction, workers, prefetch, targets, look)
 
 
-def _iterate(source, chunks, batch_size, size, fraction, workers, prefetch, targets) -> Iterator[Batch]:
+class _Read(NamedTuple):
+    """An image that was read, or why not, and what `look` said of it."""
+
+    example: Example | UnreadableImage
+    looked: Any = None
+
+
+def _iterate(source, chunks, batch_size, size, fraction, workers, prefetch, targets, look) -> Iterator[Batch]:
     whole = hasattr(source, "batch")
 
-    def read_one(index: int) -> Example | UnreadableImage:
+    def framed(index: int, example: Example) -> _Read:
+        looked = None if look is None else look(index, example)
+        return _Read(example._replace(image=_framed(example.image, size, fraction)), looked)
+
+    def read_one(index: int) -> _Read:
         with budget.held_until_used():
             try:
                 if hasattr(source, "framed"):
-                    example = source.framed(index, lambda image: _framed(image, size, fraction))
+                    example, looked = source.framed(index, lambda image: _framed(image, size, fraction)), None
                 else:
                     example = source[index]
+                    looked = None if look is None else look(index, example)
                     example = example._replace(image=_framed(example.image, size, fraction))
             except UnreadableImage as error:
-                return error
-            return example._replace(target=None if targets is None else targets.fitted(example.target))
+                return _Read(error)
+            target = None if targets is None else targets.fitted(example.target)
+            return _Read(example._replace(target=target), looked)
 
-    def read_chunk(chunk: list[int]) -> list[Example]:
-        return [e._replace(image=_framed(e.image, size, fraction)) for e in source.batch(chunk)]
+    def read_chunk(chunk: list[int]) -> list[_Read]:
+        return [framed(index, example) for index, example in zip(chunk, source.batch(chunk), strict=True)]
 
     def submit(chunk: list[int]) -> list[concurrent.futures.Future]:
         return [pool.submit(read_chunk, chunk)] if whole else [pool.submit(read_one, index) for index in chunk]
@@ -292,14 +310,16 @@ def _iterate(source, chunks, batch_size, size, fraction, workers, prefetch, targ
 
 def _next_batch(pending, source: Source, whole: bool, batch_size: int, size: int, seen: dict, targets) -> Batch:
     chunk, futures = pending.popleft()
-    results = futures[0].result() if whole else [future.result() for future in futures]
+    read = futures[0].result() if whole else [future.result() for future in futures]
+    results = [one.example for one in read]
     for index, result in zip(chunk, results, strict=True):
         if isinstance(result, Example):
             _check_label(result, source)
         if seen.setdefault(result.id, index) != index:
             raise _checks.InputError(f"id {result.id!r} names images {seen[result.id]} and {index}; ids must be unique")
+    looks = tuple(one.looked for one in read if isinstance(one.example, Example) and one.looked is not None)
     shape = (*getattr(source, "stacked", ()), size, size, 3)
-    return _assemble(results, batch_size, shape, targets)
+    return _assemble(results, batch_size, shape, targets)._replace(looks=looks)
 
 
 def _check_label(example: Example, source: Source) -> None:

@@ -213,6 +213,22 @@ def upright_size(file: BinaryIO, name: str = "") -> tuple[int, int] | None:
         return None
 
 
+def format_of(file: BinaryIO, name: str = "") -> str | None:
+    """Returns the format of an encoded image, e.g. "JPEG", by the mark at its beginning; None for an unknown one.
+
+    Args:
+      file: the encoded image, at its beginning.
+      name: of the file; its ending names the format of files that have no mark.
+    """
+    formats.load_plugins()
+    prefix = file.read(16)
+    for format in formats.tried(name):
+        factory, accept = PIL.Image.OPEN.get(format, (None, None))
+        if factory is not None and (accept is None or accept(prefix) is True):
+            return format
+    return None
+
+
 def has_several_frames(file: BinaryIO, name: str = "") -> bool:
     """Whether the file's header tells of more frames than one."""
     try:

@@ -71,6 +71,14 @@ class FolderSource:
             return "file", os.fspath(self.file(index))
         return "file", status.st_dev, status.st_ino
 
+    def format(self, index: int) -> str | None:
+        """Returns the format of a file by the mark at its beginning, e.g. "JPEG"; None for an unknown one."""
+        try:
+            with _reading.open_regular(self.file(index)) as file:
+                return decoding.format_of(file, self.id(index))
+        except OSError:
+            return None
+
     def encoded_size(self, index: int) -> int:
         """Returns the size of the file in bytes; raises UnreadableImage when there is none."""
         try:

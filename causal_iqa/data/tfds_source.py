@@ -7,6 +7,7 @@ version serves. Images are decoded by this package, not by tfds, whose decoder d
 import bisect
 import dataclasses
 import hashlib
+import io
 import itertools
 import os
 import pathlib
@@ -73,6 +74,10 @@ class TfdsSource:
     def place(self, index: int) -> tuple:
         """Returns the dataset with its version, the split and the position in it; reads nothing."""
         return "tfds", self.full_name, *self._span(self._check_index(index))
+
+    def format(self, index: int) -> str | None:
+        """Returns the format of an encoded image by the mark at its beginning, e.g. "JPEG"; reads the record."""
+        return decoding.format_of(io.BytesIO(self._record(index)[self.image_key][:16]))
 
     def encoded_size(self, index: int) -> int:
         """Returns the size of the encoded image in bytes; reads the record."""

@@ -14,6 +14,7 @@ from causal_iqa.pipeline.config import (
 from causal_iqa.pipeline.degraded import degraded_images
 from causal_iqa.pipeline.execution import Execution
 from causal_iqa.pipeline.finished import Run, read_run
+from causal_iqa.pipeline.like_run import prepare_like
 from causal_iqa.pipeline.locking import lock
 from causal_iqa.pipeline.means import mean_over_images, mean_over_networks
 from causal_iqa.pipeline.measured import ACCURACY, Measure, clusters, measure_of, performance_rows
@@ -23,7 +24,10 @@ from causal_iqa.pipeline.program import make_program
 from causal_iqa.pipeline.provenance import Provenance
 from causal_iqa.pipeline.rows import choose_batch
 from causal_iqa.pipeline.sanity import CleanAccuracy, CleanPerformance, clean_accuracy, clean_performance, first_look
-from causal_iqa.pipeline.scoring import ImageScores, ScoringConfig, score_images, summary_table, write_scores
+from causal_iqa.pipeline.scored import Diagnose, InMemory, Sample, Scored, read_sets, score_sets
+from causal_iqa.pipeline.scoring import NO_REFERENCE, Scoring, ScoringConfig
+from causal_iqa.pipeline.scoring import prepare as prepare_scoring
+from causal_iqa.pipeline.scoring_store import ScoringStore
 from causal_iqa.pipeline.store import PART_IMAGES, Store
 from causal_iqa.pipeline.study import PREPARATION, Study, prepare, quality_and_performance, run
 from causal_iqa.pipeline.views import View
@@ -34,6 +38,7 @@ __all__ = [
     "ANCHOR_KINDS",
     "CLEAN",
     "DIRECTIONS",
+    "NO_REFERENCE",
     "PART_IMAGES",
     "PREPARATION",
     "SCORE_AT",
@@ -41,16 +46,21 @@ __all__ = [
     "CleanPerformance",
     "Column",
     "Condition",
+    "Diagnose",
     "Execution",
-    "ImageScores",
+    "InMemory",
     "Measure",
     "NetworkChoice",
     "PerformanceTable",
     "Provenance",
     "Run",
+    "Sample",
     "ScoreTable",
+    "Scored",
     "Scorer",
+    "Scoring",
     "ScoringConfig",
+    "ScoringStore",
     "Store",
     "Study",
     "StudyConfig",
@@ -70,11 +80,12 @@ __all__ = [
     "measure_of",
     "performance_rows",
     "prepare",
+    "prepare_like",
+    "prepare_scoring",
     "quality_and_performance",
     "read_run",
+    "read_sets",
     "read_table",
     "run",
-    "score_images",
-    "summary_table",
-    "write_scores",
+    "score_sets",
 ]

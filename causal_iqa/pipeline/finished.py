@@ -3,7 +3,9 @@
 import json
 import os
 import pathlib
-from typing import NamedTuple
+import types
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 from causal_iqa import _checks, _files, _reading
 from causal_iqa.pipeline import parts, provenance, store
@@ -19,6 +21,8 @@ class Run(NamedTuple):
     columns: tuple[Column, ...]  # score columns
     table: parts.ScoreTable
     warnings: tuple[str, ...] = ()  # lines that a reader of its numbers should see
+    details: Mapping[str, Any] = types.MappingProxyType({})  # what its folder records beside the config, JSON values
+    anchors: provenance.Listing = provenance.Listing()  # its anchor images
 
 
 def read_run(folder: str | os.PathLike[str]) -> Run:
@@ -74,7 +78,8 @@ def read_run(folder: str | os.PathLike[str]) -> Run:
             f"run: {folder} was written by an older version, without {error}; run it again"
         ) from error
     old = f"{folder} was written by an older version: whether its scores are damaged or of changed data is not known"
-    return Run(folder, config, columns, table, () if is_sealed else (old,))
+    details = {name: value for name, value in found.items() if name not in ("config", "provenance")}
+    return Run(folder, config, columns, table, () if is_sealed else (old,), details, origin.anchors)
 
 
 def _table(

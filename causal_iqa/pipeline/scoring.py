@@ -1,54 +1,60 @@
-"""Quality of any images, without labels or references: what the no-reference metrics and the witness say of each."""
+"""How images are scored without labels or references: the config, and everything opened and checked."""
 
 import dataclasses
-import pathlib
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
-from causal_iqa import _checks, _files, backbones, data, metrics
-from causal_iqa.pipeline import anchors, inputs, parts, rows, scorers, study
-from causal_iqa.pipeline.columns import Column, Scorer, metric_scorer
+from causal_iqa import _checks, backbones, data, metrics
+from causal_iqa.backbones.weights import installed
+from causal_iqa.pipeline import anchors, rows, scorers, study
+from causal_iqa.pipeline.columns import Scorer, metric_scorer
 from causal_iqa.pipeline.config import CLEAN, Condition, NetworkChoice, check_network_names, check_unique
 from causal_iqa.pipeline.execution import DEFAULT_EXECUTION, Execution, check_execution
 from causal_iqa.pipeline.views import View, backbone_side, enlarged_for
 
 NO_REFERENCE = tuple(name for name, spec in metrics.TABLE.items() if not spec.needs_reference)
-ANCHOR_KINDS = ("images", "head")
+ANCHOR_KINDS = ("auto", "images", "head")
 DEFAULT_SIZE = 224
-SUFFIXES = (".csv", ".parquet")
-_QUANTILES = (0.05, 0.5, 0.95)
 
 
 @dataclasses.dataclass(frozen=True)
 class ScoringConfig:
-    """Everything the scores depend on.
+    """Everything the scores depend on, beside the images.
 
     Attributes:
-      images: an image file, or a folder with images at any depth.
-      metrics: names of NO_REFERENCE.
+      images: sets of images, SOURCE or NAME=SOURCE each, as `data.open_sets` reads them.
+      data_dir: folder of the prepared TFDS datasets.
+      split: of a TFDS dataset that is scored.
+      labels: file with one class per line in label order: folders are then class folders, and images have labels.
+      metrics: names of NO_REFERENCE, or what `metrics.resolve` makes of files.
       backbones: whose features score quality, too.
+      networks: judged besides: where images have labels, their accuracy is known.
       anchors: "images": the witness compares with the images of anchor_dataset; "head": with the class vectors of the
-        backbone's own classifier.
+        backbone's own classifier; "auto": images where there is an anchor_dataset, else head
+        for the networks that the extra imagenet installs.
       anchor_dataset: "scenes", "tfds:NAME" or "folder:PATH".
-      anchor_data_dir: folder of the prepared TFDS datasets.
+      anchor_data_dir: folder of its prepared TFDS datasets.
       anchor_split: None: "train", and for a folder the folder itself.
       classes: file with one class per line, for an anchor folder.
-      class_order: of an anchor folder's class folders without such a file, one of `data.CLASS_ORDERS`; None: "text".
+      class_order: of class folders without such a file, one of `data.CLASS_ORDERS`; None: "text".
       max_pixels: the most pixels of an image that is decoded; larger ones count as unreadable.
       num_anchors: at most so many, classes in turn.
       image_size: side in pixels at which images are scored; None: their own where all are square and equal, else 224.
       crop_fraction: central square cut from photos of varying size, fraction of the shorter side.
-      precision: of the backbones' layers, one of `backbones.PRECISIONS`; everything else is float32.
-      seed: of the choice of anchors.
+      precision: of the networks' layers, one of `backbones.PRECISIONS`; everything else is float32.
+      seed: of the choice of anchors and of every resample.
     """
 
-    images: str
+    images: tuple[str, ...] = ()
+    data_dir: str | None = None
+    split: str | None = None
+    labels: str | None = None
     metrics: tuple[str, ...] = NO_REFERENCE
     backbones: tuple[NetworkChoice, ...] = ()
-    anchors: str = "images"
+    networks: tuple[NetworkChoice, ...] = ()
+    anchors: str = "auto"
     anchor_dataset: str | None = None
     anchor_data_dir: str | None = None
     anchor_split: str | None = None
@@ -62,6 +68,8 @@ class ScoringConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        if isinstance(self.images, str):
+            raise TypeError(f"images: expected a tuple of sources, got the text {self.images!r}")
         for name in self.metrics:
             metrics.check_name(name)
             if name in metrics.TABLE and metrics.TABLE[name].needs_reference:
@@ -71,6 +79,7 @@ class ScoringConfig:
                 )
         check_unique("metrics", self.metrics)
         check_network_names("backbones", self.backbones)
+        check_network_names("networks", self.networks)
         if not self.metrics and not self.backbones:
             raise _checks.InputError("metrics: expected at least one metric or backbone")
         _checks.check_choice(self.anchors, ANCHOR_KINDS, "anchors")
@@ -87,25 +96,61 @@ class ScoringConfig:
         if not 0 < self.crop_fraction <= 1:
             raise _checks.InputError(f"crop_fraction: expected a number between 0 and 1, got {self.crop_fraction}")
 
-
-class ImageScores(NamedTuple):
-    """Scores of N images."""
-
-    image_ids: tuple[str, ...]
-    columns: tuple[Column, ...]  # direction and passport of each column of `values`
-    values: Mapping[str, np.ndarray]  # column -> float32 [N], NaN where undefined
-    skipped: tuple[tuple[str, str], ...]  # (id, reason) of unreadable images
-    image_size: int  # side in pixels at which they were scored
+    def to_json(self) -> dict[str, Any]:
+        """Returns the config as JSON values."""
+        found = dataclasses.asdict(self)
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in found.items()}
 
 
-def _image_size(config: ScoringConfig, source: data.Source) -> int:
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Scoring:
+    """Sets of images and how they are scored; everything opened and checked.
+
+    Attributes:
+      config: what was asked for.
+      sets: of images.
+      work: what is computed; its source and indices are those of no set.
+      remarks: lines that a user should read before scoring begins.
+    """
+
+    config: ScoringConfig
+    sets: tuple[data.ImageSet, ...]
+    work: rows.Work
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def num_images(self) -> int:
+        """Images of all sets."""
+        return sum(len(one.source) for one in self.sets)
+
+
+def open_config_sets(config: ScoringConfig) -> tuple[data.ImageSet, ...]:
+    """Opens the sets that a config names; InputError for anything missing or contradictory."""
+    return data.open_sets(
+        config.images,
+        data_dir=config.data_dir,
+        split=config.split,
+        classes=config.labels,
+        class_order=config.class_order,
+        max_pixels=config.max_pixels,
+    )
+
+
+def _image_size(config: ScoringConfig, sets: Sequence[data.ImageSet]) -> int:
     if config.image_size is not None:
         return config.image_size
-    shape = source.image_shape
-    return shape[0] if shape is not None and shape[0] == shape[1] else DEFAULT_SIZE
+    shapes = set()
+    for one in sets:
+        shapes.add(one.source.image_shape)
+        if None in shapes or len(shapes) > 1:
+            return DEFAULT_SIZE
+    shape = shapes.pop()
+    return shape[0] if shape[0] == shape[1] and shape[0] >= 16 else DEFAULT_SIZE
 
 
-def _anchor_images(config: ScoringConfig, scored: data.FolderSource, image_size: int) -> tuple[Any, int, dict]:
+def _anchor_images(
+    config: ScoringConfig, sets: Sequence[data.ImageSet], image_size: int, crop_fraction: float
+) -> tuple[anchors.AnchorImages, int, dict[str, Any]]:
     is_folder = config.anchor_dataset.startswith("folder:")
     source = data.open_source(
         config.anchor_dataset,
@@ -115,20 +160,36 @@ def _anchor_images(config: ScoringConfig, scored: data.FolderSource, image_size:
         class_order=config.class_order,
         max_pixels=config.max_pixels,
     )
-    chosen = anchors.choose_others(source, scored, range(len(scored)), config.num_anchors, seed=config.seed)
-    read = anchors.read_anchors(source, chosen, image_size, config.crop_fraction)
+    excluded = frozenset().union(*(data.shared_ids(source, one.source, range(len(one.source))) for one in sets))
+    chosen = data.choose(
+        source, config.num_anchors, seed=config.seed, exclude_ids=excluded, balanced=True, at_most=True
+    )
+    read = anchors.read_anchors(source, chosen if chosen.size >= 2 else chosen[:0], image_size, crop_fraction)
     details = {"anchors": "images", "num_anchors": len(read.ids), "anchor_dataset": source.name}
     return read, len(source.class_names), details
 
 
-def _witnesses(
-    config: ScoringConfig, scored, view, feature_backbones
-) -> tuple[dict[str, Any], dict[str, dict], list[str]]:
+def _kind(config: ScoringConfig) -> str:
+    if config.anchors != "auto":
+        return config.anchors
+    if config.anchor_dataset is not None:
+        return "images"
+    # A head may be a projection of self-supervised training, which only its user can tell from classes.
+    others = [choice.name for choice in config.backbones if choice.architecture not in installed.PACKAGES]
+    if others:
+        raise _checks.InputError(
+            f"anchors: backbone {others[0]} needs clean labelled images to compare with: give --anchor_dataset, or "
+            "--anchors=head where the backbone is a classifier"
+        )
+    return "head"
+
+
+def _witnesses(config, sets, view, feature_backbones) -> tuple[dict[str, Any], dict[str, dict[str, Any]], list[str]]:
     """Witnesses, for each backbone what its passport says of the anchors, and what to say of these."""
     if not feature_backbones:
         return {}, {}, []
-    if config.anchors == "images":
-        read, num_classes, details = _anchor_images(config, scored, view.side)
+    if _kind(config) == "images":
+        read, num_classes, details = _anchor_images(config, sets, view.side, config.crop_fraction)
         witnesses, notes = anchors.fit_on_images(read, num_classes, [view], feature_backbones)
         remarks = anchors.not_finite_remarks(notes, len(read.ids))
         return witnesses, dict.fromkeys(feature_backbones, details), remarks
@@ -151,134 +212,88 @@ def _scorers(config: ScoringConfig, view, feature_backbones, anchors, witnesses)
     return tuple(found)
 
 
-def prepare(config: ScoringConfig, execution: Execution = DEFAULT_EXECUTION) -> rows.Work:
-    """Opens and checks everything that scoring needs: a study of one condition, the clean one, that judges no network.
+def load_judged(config: ScoringConfig, sets: Sequence[data.ImageSet]) -> dict[str, backbones.Network]:
+    """Loads the judged networks; InputError where a set has labels of other classes."""
+    networks = {
+        choice.name: study.in_precision(study.load_network(choice), config.precision) for choice in config.networks
+    }
+    for name, network in networks.items():
+        if network.task is not None:
+            raise _checks.InputError(f"network {name}: score judges classifiers only; causal-iqa align judges others")
+        for one in sets:
+            if one.source.class_names and network.num_classes != len(one.source.class_names):
+                raise _checks.InputError(
+                    f"network {name}: it has {network.num_classes} classes, the set {one.name} has "
+                    f"{len(one.source.class_names)} (--labels gives folders the network's full class list)"
+                )
+    return networks
+
+
+def work_of(
+    image_size: int,
+    crop_fraction: float,
+    num_images: int,
+    views: tuple[View, ...],
+    networks: Mapping[str, backbones.Network],
+    feature_backbones: Mapping[str, backbones.Network],
+    found: tuple[Scorer, ...],
+    witnesses: Mapping[str, Any],
+    sets: Sequence[data.ImageSet],
+) -> rows.Work:
+    """Makes the work of a scoring: one condition, the clean one."""
+    return rows.Work(
+        source=sets[0].source,
+        indices=np.arange(num_images),
+        image_size=image_size,
+        crop_fraction=crop_fraction,
+        interventions=(Condition(CLEAN, 0.0),),
+        networks=networks,
+        feature_backbones=feature_backbones,
+        views=views,
+        scorers=found,
+        witnesses=witnesses,
+    )
+
+
+def remarks_of(sets: Sequence[data.ImageSet]) -> list[str]:
+    """The sets' remarks, with their names where there are several sets."""
+    return [line if len(sets) == 1 else f"{one.name}: {line}" for one in sets for line in one.remarks]
+
+
+def prepare(
+    config: ScoringConfig,
+    execution: Execution = DEFAULT_EXECUTION,
+    *,
+    sets: Sequence[data.ImageSet] | None = None,
+) -> Scoring:
+    """Opens and checks everything that scoring needs.
 
     Args:
       config: what to score, and how.
       execution: how it runs.
+      sets: already opened; None: those that the config names.
 
     Returns:
-      The work.
+      The scoring.
 
     Raises:
       InputError: for anything missing or contradictory.
     """
     check_execution(execution)
-    source = data.open_images(config.images, max_pixels=config.max_pixels)
+    sets = open_config_sets(config) if sets is None else tuple(sets)
+    networks = load_judged(config, sets)
     feature_backbones = {choice.name: study.load_backbone(choice, config.precision) for choice in config.backbones}
-    size = _image_size(config, source)
+    size = _image_size(config, sets)
     sides = {k: backbone_side(b.preprocessing, size, at_task=False) for k, b in feature_backbones.items()}
-    view = View(size, (), sides, enlarged_for=enlarged_for(feature_backbones, size, at_task=False))
-    witnesses, anchor_details, remarks = _witnesses(config, source, view, feature_backbones)
-    return rows.Work(
-        source=source,
-        indices=np.arange(len(source)),
-        image_size=size,
-        crop_fraction=config.crop_fraction,
-        interventions=(Condition(CLEAN, 0.0),),
-        networks={},
-        feature_backbones=feature_backbones,
-        views=(view,),
-        scorers=_scorers(config, view, feature_backbones, anchor_details, witnesses),
-        witnesses=witnesses,
-        remarks=(*data.remarks(source), *remarks),
+    view = View(size, tuple(networks), sides, enlarged_for=enlarged_for(feature_backbones, size, at_task=False))
+    witnesses, anchor_details, remarks = _witnesses(config, sets, view, feature_backbones)
+    found = _scorers(config, view, feature_backbones, anchor_details, witnesses)
+    num_images = sum(len(one.source) for one in sets)
+    return Scoring(
+        config=config,
+        sets=sets,
+        work=work_of(
+            size, config.crop_fraction, num_images, (view,), networks, feature_backbones, found, witnesses, sets
+        ),
+        remarks=(*remarks_of(sets), *remarks),
     )
-
-
-def score_images(
-    config: ScoringConfig,
-    execution: Execution = DEFAULT_EXECUTION,
-    *,
-    progress: Callable[[int, int], None] | None = None,
-    announce: Callable[[str], None] | None = None,
-) -> ImageScores:
-    """Scores every image of a folder.
-
-    Args:
-      config: what to score, and how.
-      execution: changes no number by more than rounding, see `Execution`.
-      progress: called with (images done, images in all).
-      announce: called with every line that a user should read before scoring begins.
-
-    Returns:
-      The scores, in the metrics' own directions; the same whatever the batch size.
-
-    Raises:
-      InputError: for anything missing or contradictory, or when no image can be read.
-    """
-    work = prepare(config, execution)
-    step, batch_size = rows.make_step(work, execution)
-    for line in work.remarks if announce else ():
-        announce(line)
-    found, done = [], 0
-    for batch in rows.compute(work, work.indices, step, batch_size, execution.workers):
-        found.append(batch)
-        done += len(batch.ids) + len(batch.skipped)
-        if progress:
-            progress(done, len(work.indices))
-    scored = rows.joined(found)
-    if not scored.ids:
-        shown = "; ".join(f"{name}: {reason}" for name, reason in scored.skipped[:3])
-        raise _checks.InputError(
-            f"images: none of the {len(scored.skipped)} in {config.images!r} can be read ({shown})"
-        )
-    columns = tuple(scorer.column for scorer in work.scorers)
-    values = {column.name: scored.columns[column.name][0] for column in columns}
-    return ImageScores(tuple(scored.ids), columns, values, tuple(scored.skipped), work.image_size)
-
-
-def check_output(path: pathlib.Path) -> None:
-    """Raises InputError unless the file's ending is one of SUFFIXES."""
-    if path.suffix not in SUFFIXES:
-        raise _checks.InputError(f"output: expected a file ending in {' or '.join(SUFFIXES)}, got {str(path)!r}")
-
-
-def write_scores(path: pathlib.Path, scores: ImageScores) -> None:
-    """Writes one row per image, atomically; what is undefined is left empty, and the last column says why.
-
-    Args:
-      path: ending in .csv or .parquet. Parquet carries the columns' passports as metadata and a digest of its content.
-        In CSV an image whose name begins with = + - @ has "./" before it, for else a spreadsheet would run it.
-      scores: of the images.
-
-    Raises:
-      InputError: for another ending, or when the file cannot be written.
-    """
-    check_output(path)
-    records = {column.name: column.record() for column in scores.columns}
-    reasons = parts.undefined_reasons(scores.values, records, len(scores.image_ids))
-    ids = [_files.readable(name) for name in scores.image_ids]
-    if path.suffix == ".parquet":
-        table = {"image_id": pa.array(ids, pa.string())}
-        table |= {name: pa.array(v, pa.float32(), mask=~np.isfinite(v)) for name, v in scores.values.items()}
-        table["undefined"] = reasons
-        skipped = [[_files.readable(name), reason] for name, reason in scores.skipped]
-        metadata = {"columns": records, "skipped": skipped, "library": inputs.of_library()}
-        content = parts.sealed_parquet(pa.table(table), metadata)
-        _files.write_atomically(path, content)
-        return
-    ids = [f"./{name}" if name[:1] in "=+-@" else name for name in ids]
-    table = zip(ids, *scores.values.values(), reasons.to_pylist(), strict=True)
-    _files.write_text(path, _files.csv_text([("image_id", *scores.values, "undefined"), *table]))
-
-
-def summary_table(scores: ImageScores) -> str:
-    """Returns mean, quantiles and direction of every column as text.
-
-    Args:
-      scores: of the images.
-    """
-    width = max(len("score"), *(len(column.name) for column in scores.columns))
-    head = "".join(f"{title:>11}" for title in ("mean", *(f"{100 * q:g} %" for q in _QUANTILES)))
-    lines = [f"{'score':<{width}}{head}  direction"]
-    for column in scores.columns:
-        values = scores.values[column.name]
-        values = values[np.isfinite(values)]
-        if not values.size:
-            lines.append(f"{column.name:<{width}}  undefined: {column.passport.get('undefined', 'for every image')}")
-            continue
-        numbers = (values.mean(dtype=np.float64), *np.quantile(values, _QUANTILES))
-        direction = f"{'higher' if column.higher_is_better else 'lower'} is better"
-        lines.append(f"{column.name:<{width}}" + "".join(f"{number:>11.4g}" for number in numbers) + f"  {direction}")
-    return "\n".join(lines)

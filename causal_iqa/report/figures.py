@@ -23,7 +23,7 @@ from causal_iqa.report import format
 from causal_iqa.report.tables import Row, sort_rows
 
 # M. Okabe, K. Ito (2008), Color universal design; yellow is left out, it is too light for points on white.
-_PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "<", ">")
 _STYLES = ("-", "--", ":", "-.")
 _BARS = (("between", "#0072B2"), ("within", "#E69F00"), ("pooled", "#009E73"))
@@ -136,7 +136,7 @@ def alignment_bars(rows: Iterable[Row], *, title: str = "", level: float = 0.95)
     axes.set_xlim(max(-1.0, min(0.0, lowest - 0.03)), 1.0)
     axes.axvline(0, color=_GREY, linewidth=0.8)
     axes.set_xlabel(f"Spearman rho with {100 * level:g} % bootstrap interval", fontsize=_BODY)
-    _plain(axes, grid="x")
+    plain(axes, grid="x")
     figure.legend(loc="outside lower center", ncols=3, fontsize=_BODY, frameon=False)
     axes.set_title(title, fontsize=_LARGE, loc="left")
     return figure
@@ -172,7 +172,7 @@ def dose_response(
     figure, panels = _grid(len(names), columns, (1.9, 1.7), share=True)
     handles = []
     for place, (label, by) in enumerate(curves.items()):
-        colour, style = _PALETTE[place % len(_PALETTE)], _STYLES[place // len(_PALETTE) % len(_STYLES)]
+        colour, style = PALETTE[place % len(PALETTE)], _STYLES[place // len(PALETTE) % len(_STYLES)]
         low, scale = _range([dose.mean for dose in by.values()]) if normalise else (0.0, 1.0)
         for name, dose in by.items():
             panels[names.index(name)].plot(
@@ -208,13 +208,13 @@ def learning_curve(losses: np.ndarray, objective: str, evaluation: Mapping[str, 
     figure = empty(6.0, 3.6)
     axes = figure.add_subplot()
     steps = np.arange(1, len(losses) + 1)
-    axes.plot(steps, losses, color=_PALETTE[4], linewidth=0.6, alpha=0.6, label="each step")
+    axes.plot(steps, losses, color=PALETTE[4], linewidth=0.6, alpha=0.6, label="each step")
     width = max(1, len(losses) // 50)
     if width > 1:
         smooth = np.convolve(losses, np.full(width, 1 / width), mode="valid")
-        axes.plot(steps[width - 1 :], smooth, color=_PALETTE[0], linewidth=1.6, label=f"mean of {width} steps")
+        axes.plot(steps[width - 1 :], smooth, color=PALETTE[0], linewidth=1.6, label=f"mean of {width} steps")
         axes.legend(fontsize=_SMALL, frameon=False)
-    _plain(axes, "y")
+    plain(axes, "y")
     axes.set_xlabel("optimiser step", fontsize=_BODY)
     axes.set_ylabel(f"loss ({objective})", fontsize=_BODY)
     title = ", ".join(f"{format.words(name)} {value:.3f}" for name, value in evaluation.items())
@@ -273,11 +273,12 @@ def _grid(
     for place in range(count):
         first = panels[0] if share and panels else None
         panels.append(figure.add_subplot(rows, columns, place + 1, sharex=first, sharey=first))
-        _plain(panels[-1], grid="both")
+        plain(panels[-1], grid="both")
     return figure, panels
 
 
-def _plain(axes: Axes, grid: str) -> None:
+def plain(axes: Axes, grid: str) -> None:
+    """Takes the box off axes and gives them faint lines along "x", "y" or "both"."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis=grid, color="#e3e3e3", linewidth=0.6)
     axes.set_axisbelow(True)
@@ -297,13 +298,13 @@ def _looks(names: np.ndarray, groups: Mapping[str, str] | None) -> dict[str, tup
     """Colour and marker of every degradation, those of a group together."""
     order = list(dict.fromkeys(names.tolist()))
     if groups is None:
-        return {n: (_PALETTE[i % len(_PALETTE)], _MARKERS[i % len(_MARKERS)]) for i, n in enumerate(order)}
+        return {n: (PALETTE[i % len(PALETTE)], _MARKERS[i % len(_MARKERS)]) for i, n in enumerate(order)}
     of = {name: groups.get(name, "") for name in order}
     looks = {}
     for colour, group in enumerate(dict.fromkeys(of.values())):
         members = [name for name in order if of[name] == group]
         for marker, name in enumerate(members):
-            looks[name] = (_PALETTE[colour % len(_PALETTE)], _MARKERS[marker % len(_MARKERS)])
+            looks[name] = (PALETTE[colour % len(PALETTE)], _MARKERS[marker % len(_MARKERS)])
     return looks
 
 

@@ -12,7 +12,7 @@ from causal_iqa import _files, pipeline
 from causal_iqa.analysis import by_degradation, kept, parts
 from causal_iqa.analysis.findings import Findings
 from causal_iqa.analysis.networks import judged_networks
-from causal_iqa.report import accuracy, blind_spots, figures, format, html, networks, summary, tables
+from causal_iqa.report import accuracy, blind_spots, figures, format, html, networks, study_page, summary, tables
 
 __all__ = ["Findings", "desiderata_table", "render", "write"]
 
@@ -62,12 +62,14 @@ def _against_quality(found: Findings, level: float) -> figures.Figure:
 
 
 def _doses(found: Findings, level: float) -> figures.Figure:
-    best = [row.metric for row in _aligned_rows(found)[:_DOSE_METRICS]]
+    best = [study_page.best_of(found, family) for family in ("label_free", "full_reference", "no_reference")]
+    best = [name for name in best if name in found.doses]
+    best = best if len(best) > 1 else [row.metric for row in _aligned_rows(found)[:_DOSE_METRICS]]
     return figures.dose_response(
         {name: found.doses[name] for name in (found.measure.key, *best) if name in found.doses},
         normalise=True,
         ylabel="from worst to best",
-        title=f"{format.capital(found.measure.name)} and the best metrics over severity",
+        title=f"{format.capital(found.measure.name)}, ours and the best of each conventional family over severity",
     )
 
 
@@ -174,17 +176,20 @@ def write(
         f"Quality and {found.measure.name} on {config.dataset}",
         [
             *([html.Section("Missing", [html.Text("\n".join(missing), fixed=True)])] if missing else []),
-            html.Section("Networks", [html.Text(of_networks + _lines(doubts), fixed=True)]),
+            study_page.first_section(found, judged, _of(shown, "alignment_bars"), level=config.level),
+            study_page.networks_section(judged, doubts),
             html.Section(
-                f"How well each metric predicts {found.measure.name}",
-                [html.Text(text, fixed=True), *_of(shown, "alignment_bars")],
-            ),
-            html.Section(
-                "Condition by condition", _of(shown, "accuracy_against_quality", "dose_response", "blind_spots")
+                "Condition by condition", _of(shown, "dose_response", "accuracy_against_quality", "blind_spots")
             ),
             *sections,
             html.Section("Desiderata", [html.Text(desiderata_table(found), fixed=True)]),
-            html.Section("Settings", [html.Text(_settings(config, details), fixed=True)]),
+            html.Section(
+                "How it was made",
+                [
+                    html.Folded("The tables as text", [html.Text(text, fixed=True)]),
+                    html.Folded("Settings", [html.Text(_settings(config, details), fixed=True)]),
+                ],
+            ),
         ],
     )
     _files.write_text(folder / "report.html", content, root=folder)
@@ -247,7 +252,9 @@ def _accuracy_sections(found: Findings, level: float) -> list[html.Section]:
         )
         sections.append(html.Section(f"{what} predicted", [html.Text(words), html.Text(text, fixed=True)]))
     if found.gains:
-        text = tables.gains_table(found.gains, found.like_these.gains, level=level)
+        others = dict.fromkeys(name for by in found.gains.values() for name in by)
+        hardest_first = list(dict.fromkeys([*tables.HEADLINE, *others]))
+        text = tables.gains_table(found.gains, found.like_these.gains, yardsticks=hardest_first, level=level)
         words = (
             "Spearman correlation less that of the yardstick, from the hardest yardstick to the easiest: the best, "
             "chosen anew in every resample; the mean of |rho|; the mean as it is, lowered by what points the wrong "

@@ -317,19 +317,26 @@ def test_audit_refuses_what_is_no_finished_run(finished, capsys, tmp_path):
         (["--output=scores.xls"], ["scores.xls", ".csv or .parquet"]),
         (["--num_devices=99"], ["num_devices", "99 asked for"]),
         (["--images=missing"], ["'missing'", "does not exist"]),
+        (["--quality=entrpy", "--metrics=entropy", "--num_devices=1"], ["quality", "did you mean entropy"]),
+        (["--accuracy=90"], ["accuracy", "between 0 and 1"]),
+        (["--backbone=none", "--backbone=scene_features"], ["none stands alone"]),
+        (["--map=missing"], ["run: no missing/config.json", "causal-iqa align"]),
+        (["--reference=x", "--metrics=entropy"], ["reference", "no set is called 'x'"]),
     ],
 )
 def test_score_names_the_thing_and_the_mend(arguments, expected, folder, capsys, tmp_path):
     images = [] if arguments[0].startswith("--images") else [f"--images={folder / 'images'}"]
-    output = [] if arguments[0].startswith("--output") else [f"--output={tmp_path / 'scores.csv'}"]
-    message = error_of(capsys, "score", *images, *output, *arguments)
+    output = f"--output_dir={tmp_path / 'out'}"
+    backbone = [] if any(one.startswith("--backbone") for one in arguments) else ["--backbone=none"]
+    message = error_of(capsys, "score", *images, *backbone, output, *arguments)
     assert all(part in message for part in expected), message
     assert not list(tmp_path.iterdir())
 
 
 def test_score_refuses_a_folder_without_readable_images(capsys, tmp_path):
     (tmp_path / "images").mkdir()
-    arguments = [f"--images={tmp_path / 'images'}", f"--output={tmp_path / 's.csv'}", "--metrics=entropy"]
+    arguments = [f"--images={tmp_path / 'images'}", f"--output_dir={tmp_path / 's'}", "--metrics=entropy"]
+    arguments += ["--backbone=none"]
     assert "none below" in error_of(capsys, "score", *arguments)
     (tmp_path / "images" / "empty.jpg").write_bytes(b"")
     arguments += ["--num_devices=1", "--image_size=32"]
@@ -343,7 +350,8 @@ def test_score_refuses_a_folder_without_readable_images(capsys, tmp_path):
 
 def test_score_gives_a_row_per_readable_image(folder, capsys, tmp_path):
     common = [f"--images={folder / 'images'}", "--metrics=rms_contrast,noise_sigma", "--num_devices=1"]
-    run("score", *common, f"--output={tmp_path / 'scores.csv'}")
+    common += [f"--output={tmp_path / 'scores.csv'}"]
+    run("score", *common, "--backbone=none", f"--output_dir={tmp_path / 'plain'}")
     printed = capsys.readouterr().out
     assert "skipped disk/broken.png: " in printed
     assert "1 unreadable images were left out, 10 scored" in printed
@@ -356,15 +364,17 @@ def test_score_gives_a_row_per_readable_image(folder, capsys, tmp_path):
     backbone = ["--backbone=scene_features", f"--anchor_dataset=folder:{folder / 'anchors'}"]
     for i, name in enumerate(scenes.CLASS_NAMES[:3]):
         _write_image(folder / "anchors" / name / "0.png", 50 + i)
-    run("score", *common, *backbone, f"--output={tmp_path / 'scores.parquet'}")
-    printed = capsys.readouterr().out
-    assert "higher is better" in next(line for line in printed.splitlines() if line.startswith("ridge_free@"))
-    assert "lower is better" in next(line for line in printed.splitlines() if line.startswith("noise_sigma"))
-    table = pq.read_table(tmp_path / "scores.parquet")
+    run("score", *common, *backbone, f"--output_dir={tmp_path / 'read'}")
+    assert "stages_free@scene_features" in capsys.readouterr().out
+    table = pq.read_table(tmp_path / "read" / "scores.parquet")
     assert table.column_names == [
-        "image_id", "rms_contrast", "noise_sigma",
-        "witness_free@scene_features", "ridge_free@scene_features", "stages_free@scene_features", "undefined",
+        "image_id", "set", "group", "label", "width", "height", "format", "odd", "rms_contrast", "noise_sigma",
+        "witness_free@scene_features", "ridge_free@scene_features", "stages_free@scene_features", "quality",
+        "percentile", "percentile_in_reference", "expected_correct", "cause", "cause_severity", "cause_probability",
+        "undefined",
     ]  # fmt: skip
+    assert table["quality"].to_pylist() == table["stages_free@scene_features"].to_pylist()
+    assert set(table["format"].to_pylist()) == {"PNG"} and table["group"].to_pylist() == sorted(scenes.CLASS_NAMES)
     assert table["image_id"].to_pylist() == [row["image_id"] for row in rows]
     expected = [float(row["noise_sigma"]) for row in rows]
     np.testing.assert_allclose(table["noise_sigma"].to_numpy(), expected, rtol=1e-5)
@@ -376,16 +386,17 @@ def test_score_gives_a_row_per_readable_image(folder, capsys, tmp_path):
 
 def test_score_never_takes_an_image_as_its_own_anchor(folder, capsys, tmp_path):
     anchors = ["--backbone=scene_features", f"--anchor_dataset=folder:{folder / 'images'}"]
-    message = error_of(capsys, "score", f"--images={folder}", *anchors, f"--output={tmp_path / 's.csv'}")
+    message = error_of(capsys, "score", f"--images={folder}", *anchors, f"--output_dir={tmp_path / 's'}")
     assert "left as an anchor" in message
 
 
 def test_score_resizes_photos_of_varying_size(capsys, tmp_path):
     _write_image(tmp_path / "photos" / "wide.png", 0, (40, 60))
     _write_image(tmp_path / "photos" / "tall.png", 1, (70, 30))
-    arguments = [f"--images={tmp_path / 'photos'}", f"--output={tmp_path / 's.csv'}", "--metrics=rms_contrast"]
-    run("score", *arguments, "--num_devices=1")
-    assert "2 images at 224 pixels" in capsys.readouterr().out
+    arguments = [f"--images={tmp_path / 'photos'}", f"--output_dir={tmp_path / 's'}", "--metrics=rms_contrast"]
+    run("score", *arguments, "--num_devices=1", "--backbone=none")
+    printed = capsys.readouterr().out
+    assert "2 images at 224 pixels" in printed and "were enlarged" in printed
 
 
 @pytest.mark.parametrize(

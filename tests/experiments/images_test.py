@@ -69,13 +69,12 @@ def test_score_says_it_too_and_reads_the_same_files(folder, capsys, tmp_path):
     _write(folder.parent / "elsewhere" / "far.webp", 5)
     os.rename(folder / "disk" / "0.png", os.fsencode(folder) + b"/disk/\xe9t\xe9.png")
     expected = {f"{name}/0.png" for name in scenes.CLASS_NAMES[1:]} | {"disk/\\xe9t\\xe9.png", "linked/far.webp"}
-    for name in ("scores.csv", "scores.parquet"):
-        output = tmp_path / name
-        run("score", f"--images={folder}", "--metrics=rms_contrast", "--num_devices=1", f"--output={output}")
-        assert capsys.readouterr().out.splitlines()[0] == "passed over: 1 .txt"
-    with open(tmp_path / "scores.csv", encoding="utf-8") as file:
+    options = ("--metrics=rms_contrast", "--num_devices=1", "--backbone=none")
+    run("score", f"--images={folder}", *options, f"--output={tmp_path / 's.csv'}", f"--output_dir={tmp_path / 'out'}")
+    assert capsys.readouterr().out.splitlines()[0] == "passed over: 1 .txt"
+    with open(tmp_path / "s.csv", encoding="utf-8") as file:
         assert {row["image_id"] for row in csv.DictReader(file)} == expected
-    assert set(pq.read_table(tmp_path / "scores.parquet")["image_id"].to_pylist()) == expected
+    assert set(pq.read_table(tmp_path / "out" / "scores.parquet")["image_id"].to_pylist()) == expected
 
 
 class _HalfLabelled(scenes.SceneSource):

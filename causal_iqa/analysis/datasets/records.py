@@ -1,0 +1,170 @@
+"""What is found of scored sets of images, as values."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+
+from causal_iqa.analysis.datasets import comparison, distributions, galleries, maps, oddities, rejection, values
+from causal_iqa.analysis.datasets.values import ReasonedEstimate
+
+
+class Cut(NamedTuple):
+    """The score below which an image is listed, and why there.
+
+    Attributes:
+      score: NaN where there is none.
+      why: in words.
+      matters: False where it is only the worst part of the images, for want of anything to compare with.
+    """
+
+    score: float
+    why: str
+    matters: bool = True
+
+
+class Group(NamedTuple):
+    """Images of one group of a set: its name, images with a score, their quality, expected and actual accuracy."""
+
+    name: str
+    count: int
+    mean: float
+    low: float  # 5 % of the images are below
+    high: float  # 5 % are above
+    below: float  # share below the cut, NaN without one
+    expected: ReasonedEstimate
+    actual: ReasonedEstimate
+
+
+class Tenth(NamedTuple):
+    """A tenth of a set's images by quality."""
+
+    low: float
+    high: float
+    count: int
+    expected: ReasonedEstimate
+    actual: ReasonedEstimate
+
+
+class OfNetwork(NamedTuple):
+    """Accuracy of one network on a set, expected by the map and actual by labels."""
+
+    network: str
+    expected: ReasonedEstimate
+    actual: ReasonedEstimate
+
+
+class SetFindings(NamedTuple):
+    """What is found of one set."""
+
+    name: str
+    size: int  # images
+    scored: int  # with a quality
+    unreadable: int
+    labelled: int
+    widths: tuple[int, int, int]  # smallest, median, largest
+    heights: tuple[int, int, int]
+    formats: tuple[tuple[str, int], ...]
+    quality: distributions.Distribution
+    statistics: Mapping[str, distributions.Distribution]
+    expected: ReasonedEstimate
+    outside: float  # share of the scores outside what the map was learned on
+    networks: tuple[OfNetwork, ...]
+    below: float  # share below the cut
+    tenths: tuple[Tenth, ...]
+    reject: tuple[rejection.Step, ...]
+    thresholds: tuple[rejection.Threshold, ...]
+    groups: tuple[Group, ...]
+    num_groups: int
+    causes: tuple[tuple[str, float], ...]  # commonest first; empty while nothing is diagnosed
+
+
+class MapFacts(NamedTuple):
+    """Where the map comes from."""
+
+    run: str
+    dataset: str
+    metric: str
+    networks: tuple[str, ...]
+    num_images: int
+    num_conditions: int
+    clean_accuracy: float
+    transfer_error: float  # half the interval that left-out degradations give
+
+
+class DatasetFindings(NamedTuple):
+    """Everything that is found of scored sets.
+
+    metric: the score that stands for quality; quality: what it is called, "minus" before it where lower is better.
+    """
+
+    metric: str
+    quality: str
+    family: str
+    level: float
+    image_size: int
+    reference: str
+    map: MapFacts | None
+    cut: Cut
+    sets: tuple[SetFindings, ...]
+    comparisons: tuple[comparison.Comparison, ...]
+    odd: tuple[oddities.Odd, ...]
+    copies: oddities.Copies
+    galleries: tuple[galleries.Gallery, ...]
+    directions: Mapping[str, bool]  # score -> whether higher is better
+    families: Mapping[str, str]
+    remarks: tuple[str, ...]
+
+    def to_json(self) -> dict[str, values.Json]:
+        """Returns everything but rows of images as JSON values."""
+        found = values.to_json(self._replace(galleries=(), odd=(), copies=self.copies._replace(is_copy=np.zeros(0))))
+        assert isinstance(found, dict)
+        del found["galleries"]
+        found["odd"] = {one.kind: one.count for one in self.odd}
+        found["copies"] = {"count": self.copies.count, "groups_across_sets": self.copies.across}
+        return found
+
+
+class Found(NamedTuple):
+    """The findings, and the columns that they add to the table."""
+
+    findings: DatasetFindings
+    derived: Mapping[str, pa.Array]
+
+
+class Request(NamedTuple):
+    """What is asked of the scores.
+
+    Attributes:
+      quality: the metric that stands for quality; None: a label-free one where there is one.
+      reference: the set that others are compared with; None: the first.
+      threshold: score below which images are listed; None: chosen.
+      accuracy: wanted, for a threshold that reaches it; None: none.
+      level: of the intervals.
+      seed: of the resamples.
+    """
+
+    quality: str | None = None
+    reference: str | None = None
+    threshold: float | None = None
+    accuracy: float | None = None
+    level: float = 0.95
+    seed: int = 0
+
+
+class Maps(NamedTuple):
+    """The maps of one run: of the mean over its networks, and of each."""
+
+    all: maps.ScoreMap
+    each: tuple[maps.ScoreMap, ...]
+
+
+class Side(NamedTuple):
+    """What is at hand of one set."""
+
+    name: str
+    rows: np.ndarray
+    quality: np.ndarray
+    correct: Mapping[str, np.ndarray]
+    applied: maps.Applied | None

@@ -1,0 +1,369 @@
+"""Sets of images scored part by part: what is computed of each, kept so that a kill costs one part, and read back."""
+
+import dataclasses
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import pyarrow as pa
+
+from causal_iqa import _checks, _files, _keys, data
+from causal_iqa.pipeline import parts, program, provenance, rows, scoring
+from causal_iqa.pipeline.columns import Column
+from causal_iqa.pipeline.execution import DEFAULT_EXECUTION, Execution
+
+# Images of one part: what a kill can cost.
+PART_IMAGES = 256
+# Parts that are read in one go; between two goes the device waits for the first images.
+_PARTS_AT_ONCE = 16
+# Kept of a judged network.
+NETWORK_FIELDS = ("correct", "confidence")
+FEATURES = "features"
+# Features of at most so many images of a set are read back, to compare sets.
+MOST_FEATURES = 1000
+FACTS = ("width", "height", "format", "one_colour", "look_across", "look_down")
+_CAUSES = ("cause", "cause_severity", "cause_probability")
+
+# uint8 [B, S, S, 3] -> columns of B values; what else is known of images, e.g. the likely cause of what ails them.
+Diagnose = Callable[[np.ndarray], dict[str, np.ndarray]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """Some images of a set: the set's place, the part's number in it, positions `first` to `last` of the source."""
+
+    place: int
+    number: int
+    first: int
+    last: int
+
+
+class Keeper(Protocol):
+    """Where finished parts go."""
+
+    def has(self, part: Part, stamp: str) -> bool:
+        """Whether the part is there, of the same images."""
+
+    def write(self, part: Part, stamp: str, table: pa.Table, skipped: Sequence[tuple[str, str]]) -> None:
+        """Keeps a part."""
+
+    def read(self, part: Part, stamp: str) -> tuple[pa.Table, list[tuple[str, str]]]:
+        """Returns a part and its unreadable images."""
+
+
+class InMemory:
+    """Keeps parts in memory."""
+
+    def __init__(self) -> None:
+        """Starts with nothing."""
+        self._kept: dict[Part, tuple[pa.Table, list[tuple[str, str]]]] = {}
+
+    def has(self, part: Part, stamp: str) -> bool:
+        """Whether the part is there."""
+        return part in self._kept
+
+    def write(self, part: Part, stamp: str, table: pa.Table, skipped: Sequence[tuple[str, str]]) -> None:
+        """Keeps a part."""
+        self._kept[part] = table, list(skipped)
+
+    def read(self, part: Part, stamp: str) -> tuple[pa.Table, list[tuple[str, str]]]:
+        """Returns a part and its unreadable images."""
+        return self._kept[part]
+
+
+class Sample(NamedTuple):
+    """Features of some images of a set, for comparing sets: rows [k] of the table, values float32 [k, d]."""
+
+    rows: np.ndarray
+    values: np.ndarray
+
+
+class Scored(NamedTuple):
+    """Scored sets of images; a row of `table` per readable image, set by set in order.
+
+    Attributes:
+      table: image_id, set, group, label, position in the set's source, the columns of FACTS, every score,
+        `NETWORK/correct` and `/confidence` of judged networks, cause, cause_severity and cause_probability, and
+        `undefined`, which says why scores are missing. What is undefined is null.
+      columns: direction and passport of every score.
+      names: of the sets.
+      sizes: images in each set, readable or not.
+      skipped: (set, id, reason) of unreadable images.
+      features: backbone -> a sample per set.
+      image_size: side in pixels at which images were scored.
+      crop_fraction: central square cut from photos of varying size, fraction of the shorter side.
+      class_names: of each set, empty where unlabelled.
+    """
+
+    table: pa.Table
+    columns: tuple[Column, ...]
+    names: tuple[str, ...]
+    sizes: tuple[int, ...]
+    skipped: tuple[tuple[str, str, str], ...]
+    features: dict[str, tuple[Sample, ...]]
+    image_size: int
+    crop_fraction: float
+    class_names: tuple[tuple[str, ...], ...]
+
+
+def parts_of(sets: Sequence[data.ImageSet]) -> Iterator[Part]:
+    """Deals the images of sets into parts."""
+    for place, one in enumerate(sets):
+        for number, first in enumerate(range(0, len(one.source), PART_IMAGES)):
+            yield Part(place, number, first, min(first + PART_IMAGES, len(one.source)))
+
+
+def stamp_of(image_set: data.ImageSet, part: Part) -> str:
+    """Returns a digest of which images a part holds: names, sizes and times of change; reads no image."""
+    source = image_set.source
+    pieces = [image_set.name]
+    for index in range(part.first, part.last):
+        pieces += [source.id(index), str(source.label(index))]
+        if hasattr(source, "file"):
+            try:
+                status = os.stat(source.file(index))
+                pieces.append(f"{status.st_size} {status.st_mtime_ns}")
+            except (OSError, ValueError):
+                pieces.append("unreadable")
+        elif hasattr(source, "place"):
+            pieces.append(repr(source.place(index)))
+    return provenance.digest(*pieces)
+
+
+def score_sets(
+    work: scoring.Scoring,
+    keeper: Keeper,
+    execution: Execution = DEFAULT_EXECUTION,
+    *,
+    progress: Callable[[int, int], None] | None = None,
+    diagnose: Diagnose | None = None,
+) -> dict[Part, str]:
+    """Scores the images of every part that is not there yet.
+
+    Args:
+      work: of `scoring.prepare`.
+      keeper: where parts go.
+      execution: changes no number by more than rounding, see `Execution`.
+      progress: called with (images done, images in all), first with what an earlier call left.
+      diagnose: adds the columns cause, cause_severity and cause_probability.
+
+    Returns:
+      Part -> stamp of its images.
+    """
+    every = [(part, stamp_of(work.sets[part.place], part)) for part in parts_of(work.sets)]
+    pending = [(part, stamp) for part, stamp in every if not keeper.has(part, stamp)]
+    total = work.num_images
+    done = total - sum(part.last - part.first for part, _ in pending)
+    if progress:
+        progress(done, total)
+    if not pending:
+        return dict(every)
+    step, batch_size = rows.make_step(work.work, execution)
+    for go in _goes(pending):
+        source = work.sets[go[0][0].place].source
+        found = _read(work, source, go, step, batch_size, execution, diagnose)
+        for (part, stamp), (table, skipped) in zip(go, found, strict=True):
+            keeper.write(part, stamp, table, skipped)
+            done += part.last - part.first
+            if progress:
+                progress(done, total)
+    return dict(every)
+
+
+def _goes(pending: Sequence[tuple[Part, str]]) -> Iterator[list[tuple[Part, str]]]:
+    """Parts of one set, a few at a time."""
+    go: list[tuple[Part, str]] = []
+    for one in pending:
+        if go and (len(go) == _PARTS_AT_ONCE or go[0][0].place != one[0].place):
+            yield go
+            go = []
+        go.append(one)
+    yield go
+
+
+class _Piece(NamedTuple):
+    """What is known of consecutive images: positions of the readable ones, their columns, and the unreadable ones."""
+
+    positions: list[int]
+    columns: dict[str, np.ndarray | list]
+    skipped: list[tuple[int, str, str]]
+
+
+def _read(work, source, go, step, batch_size, execution, diagnose) -> Iterator[tuple[pa.Table, list[tuple[str, str]]]]:
+    """Reads and scores the images of some parts; yields the tables in order, as soon as each is whole."""
+    indices = [index for part, _ in go for index in range(part.first, part.last)]
+    batches = data.batches(
+        source,
+        indices,
+        batch_size=batch_size,
+        size=work.work.image_size,
+        crop_fraction=work.work.crop_fraction,
+        workers=execution.workers,
+        look=data.Looker(source),
+    )
+    pieces: list[_Piece] = []
+    waiting = list(go)
+    reached = 0
+    for batch in batches:
+        chunk = indices[reached : reached + batch_size]
+        reached += len(chunk)
+        pieces.append(_piece(work, batch, chunk, step, diagnose))
+        while waiting and reached >= sum(p.last - p.first for p, _ in go[: len(go) - len(waiting) + 1]):
+            part, _ = waiting.pop(0)
+            yield _cut(work, pieces, part)
+            pieces = [one for one in pieces if _reaches_beyond(one, part)]
+
+
+def _reaches_beyond(piece: _Piece, part: Part) -> bool:
+    positions = piece.positions + [index for index, _, _ in piece.skipped]
+    return any(index >= part.last for index in positions)
+
+
+def _piece(work, batch: data.Batch, chunk: Sequence[int], step, diagnose) -> _Piece:
+    valid = batch.valid[: len(chunk)]
+    positions = [index for index, ok in zip(chunk, valid, strict=True) if ok]
+    unreadable = [index for index, ok in zip(chunk, valid, strict=True) if not ok]
+    skipped = [(index, name, reason) for index, (name, reason) in zip(unreadable, batch.skipped, strict=True)]
+    if not positions:
+        return _Piece([], {}, skipped)
+    computed = step(batch)
+    columns: dict[str, np.ndarray | list] = {
+        name: np.asarray(computed[name])[0][batch.valid] for name in _kept(work, computed)
+    }
+    for field in FACTS:
+        columns[field] = [getattr(one, field) for one in batch.looks]
+    if diagnose is not None:
+        columns |= {name: values[batch.valid] for name, values in diagnose(batch.images).items()}
+    columns["label"] = np.asarray(batch.labels[batch.valid], np.int32)
+    columns["image_id"] = [name for name, ok in zip(batch.ids, batch.valid, strict=True) if ok]
+    return _Piece(positions, columns, skipped)
+
+
+def _kept(work: scoring.Scoring, computed: Iterable[str]) -> list[str]:
+    computed = list(computed)
+    scores = [scorer.column.name for scorer in work.work.scorers]
+    of_networks = [f"{name}/{field}" for name in work.work.networks for field in NETWORK_FIELDS]
+    features = [name for name in computed if name.endswith(f"/{FEATURES}")]
+    return [*scores, *of_networks, *features]
+
+
+def _cut(work: scoring.Scoring, pieces: Sequence[_Piece], part: Part) -> tuple[pa.Table, list[tuple[str, str]]]:
+    """The table of one part out of the pieces that cover it."""
+    skipped = [
+        (_files.readable(name), reason)
+        for piece in pieces
+        for index, name, reason in piece.skipped
+        if part.first <= index < part.last
+    ]
+    chosen = []
+    for piece in pieces:
+        inside = np.asarray([part.first <= index < part.last for index in piece.positions], bool)
+        if inside.any():
+            chosen.append((piece, np.flatnonzero(inside)))
+    if not chosen:
+        return pa.table({}), skipped
+    joined = {
+        name: np.concatenate([np.asarray(piece.columns[name])[inside] for piece, inside in chosen])
+        for name in chosen[0][0].columns
+    }
+    image_set = work.sets[part.place]
+    positions = [piece.positions[i] for piece, inside in chosen for i in inside]
+    groups = [image_set.group(index, name) for index, name in zip(positions, joined["image_id"].tolist(), strict=True)]
+    joined["position"] = np.asarray(positions, np.int64)
+    return _table(work, joined, groups), skipped
+
+
+def _table(work: scoring.Scoring, joined: dict[str, np.ndarray], groups: Sequence[str]) -> pa.Table:
+    records = {scorer.column.name: scorer.column.record() for scorer in work.work.scorers}
+    found: dict[str, pa.Array] = {
+        "image_id": pa.array([_files.readable(name) for name in joined["image_id"].tolist()], pa.string()),
+        "group": pa.array([_files.readable(name) for name in groups], pa.string()),
+        "label": pa.array(joined["label"]),
+        "position": pa.array(joined["position"]),
+    }
+    kinds = (pa.int32(), pa.int32(), pa.string(), pa.bool_(), pa.uint64(), pa.uint64())
+    found |= {field: pa.array(joined[field].tolist(), kind) for field, kind in zip(FACTS, kinds, strict=True)}
+    scores = {name: np.asarray(joined[name], np.float32) for name in records}
+    for name, values in scores.items():
+        found[name] = pa.array(values, mask=~np.isfinite(values))
+    for name in work.work.networks:
+        for field in NETWORK_FIELDS:
+            values = np.asarray(joined[f"{name}/{field}"], np.float32)
+            found[f"{name}/{field}"] = pa.array(values, mask=~np.isfinite(values))
+    for name, kind in zip(_CAUSES, (pa.string(), pa.float32(), pa.float32()), strict=True):
+        there = name in joined
+        found[name] = pa.array(joined[name].tolist() if there else [None] * len(groups), kind, from_pandas=True)
+    found["undefined"] = parts.undefined_reasons(scores, records, len(groups))
+    for name, values in joined.items():
+        if name.endswith(f"/{FEATURES}"):
+            flat = pa.array(np.ascontiguousarray(values).reshape(-1))
+            found[name] = pa.FixedSizeListArray.from_arrays(flat, values.shape[1])
+    return pa.table(found)
+
+
+def read_sets(work: scoring.Scoring, keeper: Keeper, stamps: Mapping[Part, str]) -> Scored:
+    """Reads back what `score_sets` kept.
+
+    Args:
+      work: of `scoring.prepare`.
+      keeper: that holds every part.
+      stamps: of `score_sets`.
+
+    Returns:
+      The scored sets.
+
+    Raises:
+      InputError: when no image could be read.
+    """
+    tables, skipped, features = [], [], {}
+    sampled = [_sampled(work, place, len(one.source)) for place, one in enumerate(work.sets)]
+    offset = 0
+    for part, stamp in stamps.items():
+        image_set = work.sets[part.place]
+        table, unreadable = keeper.read(part, stamp)
+        skipped += [(image_set.name, name, reason) for name, reason in unreadable]
+        if not table.num_rows:
+            continue
+        vectors = [name for name in table.column_names if name.endswith(f"/{FEATURES}")]
+        chosen = np.flatnonzero(sampled[part.place][part.first : part.last][: table.num_rows])
+        for name in vectors:
+            column = table[name].combine_chunks()
+            flat = column.flatten().to_numpy(zero_copy_only=False).astype(np.float32)
+            values = flat.reshape(table.num_rows, -1)[chosen]
+            features.setdefault(name, [[] for _ in work.sets])[part.place].append((chosen + offset, values))
+        table = table.drop_columns(vectors)
+        set_name = pa.array([image_set.name] * table.num_rows, pa.string())
+        tables.append(table.add_column(1, "set", set_name))
+        offset += table.num_rows
+    if not tables:
+        shown = "; ".join(f"{name}: {reason}" for _, name, reason in skipped[:3])
+        raise _checks.InputError(f"images: none of the {len(skipped)} can be read ({shown})")
+    return Scored(
+        table=pa.concat_tables(tables).combine_chunks(),
+        columns=tuple(scorer.column for scorer in work.work.scorers),
+        names=tuple(one.name for one in work.sets),
+        sizes=tuple(len(one.source) for one in work.sets),
+        skipped=tuple(skipped),
+        features={name.rpartition("/")[0]: tuple(map(_sample, by_set)) for name, by_set in features.items()},
+        image_size=work.work.image_size,
+        crop_fraction=work.work.crop_fraction,
+        class_names=tuple(one.source.class_names for one in work.sets),
+    )
+
+
+def _sampled(work: scoring.Scoring, place: int, size: int) -> np.ndarray:
+    """Which images of a set have their features read back, bool [size]."""
+    if size <= MOST_FEATURES:
+        return np.ones(size, bool)
+    import jax
+
+    name = work.sets[place].name
+    draws = np.asarray(jax.random.uniform(_keys.named(work.config.seed, f"images of {name} to compare"), (size,)))
+    return draws <= np.partition(draws, MOST_FEATURES - 1)[MOST_FEATURES - 1]
+
+
+def _sample(found: Sequence[tuple[np.ndarray, np.ndarray]]) -> Sample:
+    if not found:
+        return Sample(np.zeros(0, int), np.zeros((0, program.KEPT_FEATURES), np.float32))
+    return Sample(np.concatenate([one[0] for one in found]), np.concatenate([one[1] for one in found]))

@@ -1,0 +1,120 @@
+"""`score` as its users call it: sets, resume, maps, notebooks."""
+
+import json
+import os
+import pathlib
+import shutil
+
+import numpy as np
+import PIL.Image
+import pyarrow.parquet as pq
+import pytest
+
+import causal_iqa
+from causal_iqa import pipeline
+from causal_iqa.data import scenes
+from causal_iqa.pipeline import scored
+from tests.experiments.binaries import error_of, run
+
+_SIDE = 48
+_OPTIONS = ("--metrics=rms_contrast,noise_sigma", "--num_devices=1")
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory) -> pathlib.Path:
+    """Two sets of scenes in class folders: clean, and the same with noise; a broken file in one."""
+    root = tmp_path_factory.mktemp("photos")
+    source = scenes.SceneSource(split="test", seed=3)
+    rng = np.random.default_rng(0)
+    for i in range(40):
+        example = source[i]
+        name = scenes.CLASS_NAMES[example.label]
+        noisy = np.clip(example.image + rng.normal(0, 60, example.image.shape), 0, 255).astype(np.uint8)
+        for kind, pixels in (("clean", example.image), ("noisy", noisy)):
+            folder = root / kind / name
+            folder.mkdir(parents=True, exist_ok=True)
+            PIL.Image.fromarray(pixels).save(folder / f"{i:02d}.png")
+    (root / "noisy" / name / "broken.png").write_bytes(b"nothing")
+    (root / "classes.txt").write_text("\n".join(scenes.CLASS_NAMES))
+    return root
+
+
+def test_a_killed_scoring_goes_on_and_gives_the_same_bytes(folders, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(scored, "PART_IMAGES", 16)
+    arguments = (f"--images={folders / 'noisy'}", "--backbone=none", *_OPTIONS)
+    run("score", *arguments, f"--output_dir={tmp_path / 'whole'}")
+    whole = {path.name: path.read_bytes() for path in (tmp_path / "whole" / "scores").iterdir()}
+    assert len(whole) == 3
+    shutil.copytree(tmp_path / "whole", tmp_path / "cut")
+    (tmp_path / "cut" / "scores.parquet").unlink()
+    gone, damaged, _ = sorted((tmp_path / "cut" / "scores").iterdir())
+    gone.unlink()
+    damaged.write_bytes(damaged.read_bytes()[:-40])
+    computed = []
+    step = scored.rows.make_step
+    monkeypatch.setattr(scored.rows, "make_step", lambda *rest: computed.append(1) or step(*rest))
+    run("score", *arguments, f"--output_dir={tmp_path / 'cut'}")
+    assert {path.name: path.read_bytes() for path in (tmp_path / "cut" / "scores").iterdir()} == whole
+    for name in ("scores.parquet", "summary.json"):
+        assert (tmp_path / "cut" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    assert computed == [1]
+    run("score", *arguments, f"--output_dir={tmp_path / 'cut'}")
+    assert computed == [1], "nothing is left to compute"
+    other = error_of(capsys, "score", *arguments, "--image_size=40", f"--output_dir={tmp_path / 'cut'}")
+    assert "holds another scoring: image_size (None there, 40 now)" in other
+
+
+def test_only_parts_with_changed_images_are_scored_again(folders, tmp_path, monkeypatch):
+    monkeypatch.setattr(scored, "PART_IMAGES", 16)
+    shutil.copytree(folders / "clean", tmp_path / "images")
+    arguments = (f"--images={tmp_path / 'images'}", "--backbone=none", *_OPTIONS, f"--output_dir={tmp_path / 'out'}")
+    run("score", *arguments)
+    before = {path.name: path.read_bytes() for path in (tmp_path / "out" / "scores").iterdir()}
+    last = sorted((tmp_path / "images").rglob("*.png"))[-1]
+    PIL.Image.new("RGB", (_SIDE, _SIDE), (5, 5, 5)).save(last)
+    run("score", *arguments)
+    after = {path.name: path.read_bytes() for path in (tmp_path / "out" / "scores").iterdir()}
+    assert [name for name in before if before[name] != after[name]] == [max(before)]
+    odd = pq.read_table(tmp_path / "out" / "scores.parquet")["odd"].to_pylist()
+    assert odd[-1] == "one colour" and not any(odd[:-1])
+
+
+@pytest.mark.parametrize("batch", [1, 7, 24])
+def test_scores_do_not_depend_on_the_batch(folders, batch):
+    options = {"backbones": [], "metrics": ["rms_contrast"]}
+    first = causal_iqa.score(folders / "noisy", **options, execution=pipeline.Execution(num_devices=1))
+    other = causal_iqa.score(
+        folders / "noisy", **options, execution=pipeline.Execution(batch_size=batch, num_devices=1)
+    )
+    assert first.table.equals(other.table) and first.skipped == other.skipped and len(first.skipped) == 1
+
+
+def test_notebooks_take_paths_arrays_and_several_sets(folders, tmp_path):
+    paths = sorted((folders / "clean").rglob("*.png"))[:6]
+    arrays = [np.asarray(PIL.Image.open(path)) for path in paths]
+    options = {"backbones": [], "metrics": ["rms_contrast"], "execution": pipeline.Execution(num_devices=1)}
+    by_path = causal_iqa.score(paths, **options)
+    by_array = causal_iqa.score({"now": arrays, "then": np.stack(arrays)[::-1]}, **options)
+    np.testing.assert_array_equal(by_path.quality, by_array.quality[:6])
+    np.testing.assert_array_equal(by_path.quality[::-1], by_array.quality[6:])
+    assert by_path.table["image_id"].to_pylist() == [os.fspath(path) for path in paths]
+    assert "6 images" in str(by_path)
+    by_array.write(tmp_path / "out")
+    assert (tmp_path / "out" / "report.html").exists()
+    one = causal_iqa.score(arrays[0][None], **options)
+    assert any("too few" in line for line in one.findings.remarks)
+    with pytest.raises(TypeError, match="images: "):
+        causal_iqa.score(7, **options)
+
+
+def test_the_default_backbone_is_said_or_how_to_get_it(folders, tmp_path, capsys, monkeypatch):
+    def missing(name):
+        raise causal_iqa.InputError("not there")
+
+    monkeypatch.setattr(causal_iqa.backbones, "bundled", missing)
+    run("score", f"--images={folders / 'clean'}", *_OPTIONS, f"--output_dir={tmp_path / 'out'}")
+    printed = capsys.readouterr().out
+    assert "pip install 'causal-iqa[imagenet]'" in printed.splitlines()[0]
+    assert "No-reference statistics hardly predict" in printed
+    assert "No-reference statistics hardly predict" in (tmp_path / "out" / "report.html").read_text()
+    assert json.loads((tmp_path / "out" / "summary.json").read_text())["family"] == "no_reference"
