@@ -168,43 +168,60 @@ def attributed(said, clean_said, causes, correct, clean_correct, photo) -> dict:
     }
 
 
-def measure(arguments: argparse.Namespace) -> dict:
-    """Measures the default model, and one fitted on other photographs."""
+def prepare(arguments: argparse.Namespace) -> dict[str, np.ndarray]:
+    """Degrades the photographs, reads their statistics and asks the networks; diagnoses nothing."""
+    if arguments.cache and pathlib.Path(arguments.cache).exists():
+        with np.load(arguments.cache) as file:
+            return {name: file[name] for name in file.files}
     pixels, labels = read_photographs(arguments.photographs, arguments.classes, most=arguments.most)
     degraded, causes, severities, photo = mixed(pixels, arguments.per_photograph)
     print(f"{len(pixels)} photographs, {len(degraded)} degraded ones", flush=True)
     statistics = jax.jit(lambda x: jax.lax.map(lambda y: diagnosis.statistics(images.from_uint8(y)), x))
-    values, clean_values = chunks(statistics, degraded), chunks(statistics, pixels)
-    if arguments.cache:
-        np.savez(arguments.cache, values=values, causes=causes, severities=severities, photo=photo, clean=clean_values)
+    found = {"values": chunks(statistics, degraded), "clean": chunks(statistics, pixels)}
+    found |= {"causes": causes, "severities": severities, "photo": photo}
     networks = {}
     for text in arguments.network:
         kind, _, path = text.partition("=")
         networks[text] = backbones.load(kind, path)
-    right = correctness(networks, degraded, labels[photo]) if networks else None
-    clean_right = correctness(networks, pixels, labels) if networks else None
+    if networks:
+        found["right"] = correctness(networks, degraded, labels[photo])
+        found["clean_right"] = correctness(networks, pixels, labels)
+    if arguments.cache:
+        np.savez(arguments.cache, **found)
+    return found
+
+
+def measure(arguments: argparse.Namespace) -> dict:
+    """Measures the default model, and one fitted on other photographs."""
+    ready = prepare(arguments)
+    causes, severities = ready["causes"], ready["severities"]
     models = {"default": diagnosis.default_model()}
     if arguments.anchors:
         anchors, _ = read_photographs(arguments.anchors, None)
         models["anchors"] = diagnosis.fit(
             jax.random.key(3), anchors, per_cause=arguments.per_cause, steps=arguments.steps
         )
-    found = {"photographs": len(pixels), "degraded": len(degraded)}
+    found = {"photographs": len(ready["clean"]), "degraded": len(causes)}
     for name, model in models.items():
-        said, clean_said = (diagnosis.read_statistics(model, jnp.asarray(x)) for x in (values, clean_values))
-        said, clean_said = (diagnosis.Diagnoses(*map(np.asarray, one)) for one in (said, clean_said))
+        said, clean_said = (
+            diagnosis.Diagnoses(*map(np.asarray, diagnosis.read_statistics(model, jnp.asarray(x))))
+            for x in (ready["values"], ready["clean"])
+        )
         found[name] = {"notes": json.loads(model.notes)} | accuracy(said, causes)
+        clean = clean_said.probabilities.argmax(axis=1) == 0
+        found[name]["clean_photographs_called_none"] = float(clean.mean())
         known = (causes > 0) & (said.probabilities.argmax(axis=1) == causes)
         found[name]["severity_error"] = float(np.abs(said.severities - severities)[known].mean())
-        if networks:
-            found[name]["attribution"] = attributed(said, clean_said, causes, right, clean_right, photo)
+        if "right" in ready:
+            own = ready["right"], ready["clean_right"], ready["photo"]
+            found[name]["attribution"] = attributed(said, clean_said, causes, *own)
     return found
 
 
 def main() -> None:
     """Reads the arguments."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("fit", "measure"))
+    parser.add_argument("what", choices=("fit", "prepare", "measure"))
     parser.add_argument("--output")
     parser.add_argument("--count", type=int, default=300)
     parser.add_argument("--per_cause", type=int, default=1)
@@ -220,6 +237,9 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.what == "fit":
         fit(arguments.output, arguments.count, arguments.per_cause, arguments.steps, arguments.cache)
+        return
+    if arguments.what == "prepare":
+        prepare(arguments)
         return
     text = json.dumps(measure(arguments), indent=1)
     print(text)
