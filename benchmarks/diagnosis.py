@@ -38,7 +38,7 @@ def draw_anchors(count: int, *, seed: int = 1) -> np.ndarray:
     return np.concatenate([drawn, np.stack([example.image for example in rendered])])
 
 
-def fit(output: str, count: int, per_cause: int, steps: int, cache: str | None) -> None:
+def fit(output: str, count: int, clean: int, per_cause: int, steps: int, cache: str | None) -> None:
     """Fits the default model as `diagnosis.fit` does, and writes it; the samples are kept in a file between calls."""
     key = jax.random.key(2)
     if cache and pathlib.Path(cache).exists():
@@ -47,6 +47,7 @@ def fit(output: str, count: int, per_cause: int, steps: int, cache: str | None) 
     else:
         samples = diagnosis.make_samples(
             key, draw_anchors(count), CAUSES, others=diagnosis.OTHERS, per_cause=per_cause,
+            clean=data.procedural_images(jax.random.key(7), clean, side=SIDE),
             progress=lambda done, total: print(f"condition {done} of {total}", flush=True),
         )  # fmt: skip
         if cache:
@@ -223,9 +224,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=("fit", "prepare", "measure"))
     parser.add_argument("--output")
-    parser.add_argument("--count", type=int, default=300)
+    parser.add_argument("--count", type=int, default=64)
+    parser.add_argument("--clean", type=int, default=104)
     parser.add_argument("--per_cause", type=int, default=1)
-    parser.add_argument("--steps", type=int, default=3000)
+    parser.add_argument("--steps", type=int, default=600)
     parser.add_argument("--photographs")
     parser.add_argument("--classes")
     parser.add_argument("--most", type=int)
@@ -236,7 +238,7 @@ def main() -> None:
     parser.add_argument("--json")
     arguments = parser.parse_args()
     if arguments.what == "fit":
-        fit(arguments.output, arguments.count, arguments.per_cause, arguments.steps, arguments.cache)
+        fit(arguments.output, arguments.count, arguments.clean, arguments.per_cause, arguments.steps, arguments.cache)
         return
     if arguments.what == "prepare":
         prepare(arguments)

@@ -18,7 +18,7 @@ from causal_iqa.pipeline import scoring
 
 SIDE, NETWORK_SIDE, BACKBONE_SIDE = 48, 32, 112
 NETWORKS = ("scene_cnn_c", "scene_cnn_a")
-STEPS, BATCH = 4000, 32
+STEPS, BATCH = 2500, 32
 # What a camera on the road does to a sign; chosen before any result was seen.
 CONDITIONS = (
     "low_resolution",

@@ -23,10 +23,14 @@ _CHUNK = 8
 SMALLEST_SIDE = 16
 
 
-def _noise(key: jax.Array, size: int, exponent: jax.Array) -> jax.Array:
-    """Noise with the amplitude spectrum 1 / f^exponent, mean 0 and standard deviation 1, [size, size]."""
+def _noise(key: jax.Array, size: int, exponent: jax.Array, stretch: jax.Array) -> jax.Array:
+    """Noise with the amplitude spectrum 1 / f^exponent, mean 0 and standard deviation 1, [size, size].
+
+    `stretch` lengthens it along the rows and shortens it down the columns.
+    """
     fy, fx = np.fft.fftfreq(size)[:, None], np.fft.rfftfreq(size)[None]
-    frequency = np.maximum(np.hypot(fy, fx), 1.0 / size).astype(np.float32)
+    fy, fx = fy.astype(np.float32) / stretch, fx.astype(np.float32) * stretch
+    frequency = jnp.maximum(jnp.sqrt(fy**2 + fx**2), 1.0 / size)
     spectrum = jnp.fft.rfft2(jax.random.normal(key, (size, size))) * frequency**-exponent
     field = jnp.fft.irfft2(spectrum.at[0, 0].set(0.0), (size, size))
     return field / (field.std() + 1e-6)
@@ -41,6 +45,15 @@ def _blurred(image: jax.Array, sigma: jax.Array) -> jax.Array:
     return jnp.fft.irfft2(jnp.fft.rfft2(padded, axes=(0, 1)) * transfer, (2 * h, 2 * w), axes=(0, 1))[:h, :w]
 
 
+class _World(NamedTuple):
+    """What the leaves of one picture share."""
+
+    textures: jax.Array  # [textures, size, size]
+    palette: jax.Array  # [colours, 3]
+    upright: jax.Array  # share of the leaves that stand or lie
+    tilt: jax.Array  # of the camera, radians
+
+
 class _Tier(NamedTuple):
     """Leaves of like size, painted within a window: most of a picture is not touched by a small leaf."""
 
@@ -53,10 +66,10 @@ class _Tier(NamedTuple):
 _TIERS = (_Tier(14, 0.12, 0.6, 1.0), _Tier(60, 0.05, 0.13, 0.4), _Tier(60, 0.012, 0.06, 0.2))
 
 
-def _leaf(key: jax.Array, image: jax.Array, textures: jax.Array, palette: jax.Array, tier: _Tier) -> jax.Array:
+def _leaf(key: jax.Array, image: jax.Array, world: _World, tier: _Tier) -> jax.Array:
     """Paints one leaf over an image [size, size, 3]."""
     size = image.shape[0]
-    keys = iter(jax.random.split(key, 16))
+    keys = iter(jax.random.split(key, 20))
 
     def uniform(low, high, shape=()):
         return jax.random.uniform(next(keys), shape, minval=low, maxval=high)
@@ -68,16 +81,19 @@ def _leaf(key: jax.Array, image: jax.Array, textures: jax.Array, palette: jax.Ar
     place = uniform(0.25, 0.75, (2,)) if window < size else uniform(-0.1, 1.1, (2,))
     axis = (jnp.arange(window) + 0.5) / size
     x, y = axis[None, :] - place[0] * window / size, axis[:, None] - place[1] * window / size
-    angle, aspect = uniform(0.0, np.pi), jnp.exp(uniform(-0.7, 0.7))
+    aspect = jnp.exp(uniform(-0.9, 0.9))
+    # Gravity and builders: in most pictures much stands or lies.
+    standing = 0.5 * np.pi * jax.random.randint(next(keys), (), 0, 2) + world.tilt + 0.04 * uniform(-1.0, 1.0)
+    angle = jnp.where(uniform(0.0, 1.0) < world.upright, standing, uniform(0.0, np.pi))
     u = (jnp.cos(angle) * x + jnp.sin(angle) * y) / (radius * aspect)
     v = (jnp.cos(angle) * y - jnp.sin(angle) * x) * aspect / radius
     kind = uniform(0.0, 1.0, (3,))
     ellipse, box = jnp.sqrt(u * u + v * v), jnp.maximum(jnp.abs(u), jnp.abs(v))
     mixed = jnp.where(kind[0] < 0.4, ellipse, jnp.where(kind[0] < 0.7, box, 0.5 * (ellipse + box)))
-    which = jax.random.randint(next(keys), (), 0, len(textures))
-    texture = jax.lax.dynamic_slice(textures, (which, corner[0], corner[1]), (1, window, window))[0]
+    which = jax.random.randint(next(keys), (), 0, len(world.textures))
+    texture = jax.lax.dynamic_slice(world.textures, (which, corner[0], corner[1]), (1, window, window))[0]
     inside = mixed + jnp.maximum(uniform(-0.5, 0.3), 0.0) * texture < 1.0
-    colour = palette[jnp.int32(kind[1] * len(palette))] + 0.06 * jax.random.normal(next(keys))
+    colour = world.palette[jnp.int32(kind[1] * len(world.palette))] + 0.06 * jax.random.normal(next(keys))
     depth = jnp.exp(uniform(-3.5, -0.9))
     stripes = jnp.sin(2 * np.pi * u * uniform(2.0, 9.0)) * jnp.where(kind[2] < 0.15, 1.5, 0.0)
     shade = 1.0 + depth * (texture + stripes) + 0.35 * (u * uniform(-1.0, 1.0) + v * uniform(-1.0, 1.0))
@@ -86,14 +102,14 @@ def _leaf(key: jax.Array, image: jax.Array, textures: jax.Array, palette: jax.Ar
     return jax.lax.dynamic_update_slice(image, painted, (corner[0], corner[1], 0))
 
 
-def _layer(key: jax.Array, image: jax.Array, textures: jax.Array, palette: jax.Array, share: jax.Array) -> jax.Array:
+def _layer(key: jax.Array, image: jax.Array, world: _World, share: jax.Array) -> jax.Array:
     """Paints leaves one over the other, large ones first; only a share of them, so that some ground stays free."""
     for tier in _TIERS:
         own = _keys.named(key, f"leaves down to {tier.smallest}")
         count = jnp.int32(jnp.ceil(share * tier.leaves))
 
         def paint(i, below, own=own, tier=tier):
-            return _leaf(jax.random.fold_in(own, i), below, textures, palette, tier)
+            return _leaf(jax.random.fold_in(own, i), below, world, tier)
 
         image = jax.lax.fori_loop(0, count, paint, image)
     return image
@@ -123,26 +139,32 @@ def procedural_image(key: jax.Array, *, side: int) -> jax.Array:
     def uniform(name, low, high, shape=()):
         return jax.random.uniform(_keys.named(key, name), shape, minval=low, maxval=high)
 
-    exponents = uniform("exponents", 0.6, 1.9, (_TEXTURES,))
-    textures = jnp.stack([_noise(_keys.named(key, f"texture {i}"), size, exponents[i]) for i in range(_TEXTURES)])
+    exponents, stretch = (
+        uniform("exponents", 0.5, 1.8, (_TEXTURES,)),
+        jnp.exp(uniform("stretch", -0.6, 0.9, (_TEXTURES,))),
+    )
+    textures = jnp.stack(
+        [_noise(_keys.named(key, f"texture {i}"), size, exponents[i], stretch[i]) for i in range(_TEXTURES)]
+    )
     grey = uniform("grey", 0.02, 0.98, (6, 1))
     # Most photographs are nearly grey, few are vivid.
-    vivid = jnp.exp(uniform("vivid", -4.5, -1.5))
+    vivid = jnp.exp(uniform("vivid", -3.7, -0.9))
     tint = vivid * jax.random.normal(_keys.named(key, "palette"), (6, 3))
     warmth = uniform("warmth", -0.08, 0.12)
     tint = tint + warmth * np.asarray([[1.0, 0.1, -1.0]], np.float32)
     palette = jnp.clip(grey * (1.0 + tint) + 0.5 * tint, 0.01, 0.98)
+    world = _World(textures, palette, uniform("upright", 0.0, 1.0), uniform("tilt", -0.1, 0.1))
     axis = jnp.linspace(-1.0, 1.0, size)
     slope = uniform("slope", -0.35, 0.35, (2,))
     ground = 1.0 + slope[0] * axis[None, :] + slope[1] * axis[:, None]
     ground = ground + jnp.exp(uniform("depth", -5.0, -0.9)) * textures[0]
     image = jnp.clip(palette[0][None, None] * ground[..., None], 0.0, 1.0)
     far, near = uniform("far", 0.1, 1.0), uniform("near", 0.05, 1.0)
-    image = _layer(_keys.named(key, "far leaves"), image, textures, palette, far)
+    image = _layer(_keys.named(key, "far leaves"), image, world, far)
     # Most pictures have something out of focus behind what is sharp, some have nothing.
     sigma = jnp.maximum(uniform("focus", -5.0, 9.0), 0.0) * side / 224.0
     image = _blurred(image, sigma)
-    image = _layer(_keys.named(key, "near leaves"), image, textures, palette, near)
+    image = _layer(_keys.named(key, "near leaves"), image, world, near)
     light = jnp.clip(1.0 + uniform("light", 0.0, 0.25) * textures[1] * (exponents[1] > 1.2), 0.2, 1.8)
     image = image * light[..., None]
     low, high = jnp.maximum(uniform("black", -0.08, 0.1), 0.0), jnp.minimum(uniform("white", 0.75, 1.15), 1.05)

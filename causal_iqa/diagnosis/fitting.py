@@ -31,6 +31,7 @@ FEWEST_ANCHORS = 10
 # hides some; at 224 pixels these are the qualities from 98 to 75.
 _STORED, _STORED_AT = 0.25, (0.03, 0.33)
 _READERS, _BATCH, _HELD_OUT = 3, 256, 0.2
+_OTHERS_FROM = 3.0
 _CHUNK = 16
 _TEMPERATURES = np.geomspace(0.3, 5.0, 57)
 
@@ -112,6 +113,7 @@ def make_samples(
     causes: Sequence[str],
     *,
     others: Sequence[str] = (),
+    clean: np.ndarray | None = None,
     per_cause: int = 1,
     severities: tuple[float, float] = SEVERITIES,
     family: str | None = None,
@@ -124,6 +126,7 @@ def make_samples(
       anchors: uint8 [n, side, side, 3].
       causes: first "none".
       others: conditions that are none of the causes; together they are as frequent as one cause.
+      clean: further anchors, which are under no cause.
       per_cause: samples of an anchor under each cause.
       severities: least and largest.
       family: see `degrade`.
@@ -140,8 +143,14 @@ def make_samples(
             index = np.arange(len(anchors))
             if i >= len(causes):
                 index = np.sort(draw.permutation(len(anchors))[: -(-len(anchors) // len(others))])
-            levels = draw.uniform(*severities, len(index)) * (name != NONE)
-            pixels = degrade(own, anchors[index], name, levels, family=family)
+            chosen = anchors[index]
+            if name == NONE and clean is not None and number == 0:
+                index = np.arange(len(anchors) + len(clean))
+                chosen = np.concatenate([anchors, clean])
+            # What is none of the causes is only told from a clean image where it is plain.
+            low = max(severities[0], _OTHERS_FROM) if i >= len(causes) else severities[0]
+            levels = draw.uniform(min(low, severities[1]), severities[1], len(index)) * (name != NONE)
+            pixels = degrade(own, chosen, name, levels, family=family)
             values = _in_chunks(_statistics, pixels)
             parts.append((values, np.full(len(index), min(i, len(causes))), levels.astype(np.float32), index))
             if progress:
@@ -149,7 +158,13 @@ def make_samples(
     return Samples(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
 
-def _train(key: jax.Array, x: jax.Array, samples: Samples, num_causes: int, steps: int) -> Any:
+def _by_cause(causes: np.ndarray) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Samples in the order of their causes, where each cause begins, and how many it has."""
+    _, starts, counts = np.unique(np.sort(causes), return_index=True, return_counts=True)
+    return jnp.asarray(np.argsort(causes, kind="stable")), jnp.asarray(starts), jnp.asarray(counts)
+
+
+def _train(key: jax.Array, x: jax.Array, samples: Samples, by_cause: Any, num_causes: int, steps: int) -> Any:
     """Parameters of one reader, after AdamW on cross entropy and the error of the severity of the true cause."""
     reader = Reader(num_causes)
     params = reader.init(_keys.named(key, "parameters"), x[:1])["params"]
@@ -170,7 +185,12 @@ def _train(key: jax.Array, x: jax.Array, samples: Samples, num_causes: int, step
     def step(carry, number):
         params, state = carry
         own = jax.random.fold_in(_keys.named(key, "steps"), number)
-        chosen = jax.random.randint(_keys.named(own, "batch"), (min(_BATCH, len(x)),), 0, len(x))
+        # Causes take equal parts of every batch, however many samples they have.
+        order, starts, counts = by_cause
+        size = min(_BATCH, len(x))
+        cause = jax.random.randint(_keys.named(own, "causes"), (size,), 0, len(counts))
+        place = jnp.int32(jax.random.uniform(_keys.named(own, "samples"), (size,)) * counts[cause])
+        chosen = order[starts[cause] + jnp.minimum(place, counts[cause] - 1)]
         updates, state = optimiser.update(jax.grad(loss_of)(params, own, chosen), state, params)
         return (optax.apply_updates(params, updates), state), None
 
@@ -210,7 +230,8 @@ def fit_samples(
     centre, scale = jnp.asarray(centre, jnp.float32), jnp.asarray(scale, jnp.float32)
     x = standardised(jnp.asarray(kept.values), centre, scale)
     train = jax.jit(functools.partial(_train, num_causes=len(causes), steps=steps))
-    trained = [train(_keys.named(key, f"reader {i}"), x, kept) for i in range(_READERS)]
+    by_cause = _by_cause(kept.causes)
+    trained = [train(_keys.named(key, f"reader {i}"), x, kept, by_cause) for i in range(_READERS)]
     params = jax.tree.map(lambda *leaves: jnp.stack(leaves), *trained)
     model = DiagnosisModel(params, centre, scale, jnp.float32(1.0), tuple(causes), side)
     model = model.replace(temperature=jnp.float32(_best_temperature(model, out)))
@@ -251,6 +272,7 @@ def fit(
     *,
     causes: str | Sequence[str] = "imagenet_c",
     others: Sequence[str] | None = None,
+    clean: np.ndarray | None = None,
     per_cause: int = 1,
     severities: tuple[float, float] = SEVERITIES,
     family: str | None = None,
@@ -267,6 +289,8 @@ def fit(
       anchors: uint8 [n, side, side, 3], at least 10 clean images, of at least 64 pixels; some hundreds do well.
       causes: a set of `degradations.SETS` or names of degradations; "none" is added in front.
       others: conditions the model learns to call none of these; None: some of the other conditions that are no causes.
+      clean: further clean images of the same side, uint8; put under no cause, they cost little and show it what clean
+        images look like.
       per_cause: samples of an anchor under each cause.
       severities: between which severities are drawn evenly.
       family: family of the degradations' parameters; None: by the side.
@@ -296,6 +320,8 @@ def fit(
             f"anchors: expected at least {FEWEST_ANCHORS} images of at least {SMALLEST_SIDE} pixels, got {shape[0]} of "
             f"{shape[1]}"
         )
+    if clean is not None and (np.shape(clean)[1:] != shape[1:] or np.asarray(clean).dtype != np.uint8):
+        raise ValueError(f"clean: expected uint8 images of shape {shape[1:]}, got {np.shape(clean)[1:]}")
     names = degradations.named_set(causes) if isinstance(causes, str) else tuple(causes)
     names = tuple(name for name in names if name != NONE)
     others = tuple(name for name in OTHERS if name not in names) if others is None else tuple(others)
@@ -309,8 +335,8 @@ def fit(
         raise _checks.InputError("severities, per_cause, steps: expected least before largest, and at least 1 of each")
     all_causes = (NONE, *names)
     samples = make_samples(
-        key, np.asarray(anchors), all_causes, others=others, per_cause=per_cause, severities=severities, family=family,
-        progress=progress,
+        key, np.asarray(anchors), all_causes, others=others, clean=clean, per_cause=per_cause,
+        severities=severities, family=family, progress=progress,
     )  # fmt: skip
     notes = {"others": list(others), "severities": list(severities), "per_cause": per_cause}
     return fit_samples(_keys.named(key, "training"), samples, all_causes, side=shape[1], steps=steps, notes=notes)
