@@ -18,7 +18,7 @@ import causal_iqa
 # What an example need not import: reference pages say so once.
 _ROOMS = [name for name in dir(causal_iqa) if name not in causal_iqa.__all__ and name not in ("cli", "rivals")]
 # Exported functions without an example; more of them fails, fewer should lower it.
-_MOST_WITHOUT = 243
+_MOST_WITHOUT = 232
 
 
 def _modules(room: str) -> list[str]:

@@ -132,6 +132,15 @@ def correct(
     References:
       [1] C. Spearman (1904), The proof and measurement of association between two things (correction for attenuation).
       [2] B. Efron, C. Stein (1981), The jackknife estimate of variance, Annals of Statistics 9.
+
+    Examples:
+      >>> rng = np.random.default_rng(0)
+      >>> ease, scene = -np.arange(8.0)[:, None] / 2, rng.normal(size=(1, 60))
+      >>> m = (ease + 2 + scene + rng.normal(size=(8, 60)) > 0).astype(float)
+      >>> q = ease + scene + rng.normal(size=m.shape)
+      >>> corrected = alignment.correct(jax.random.key(0), {"q": {"net": q}}, {"net": m})["q"]["net"]
+      >>> bool(corrected.value >= alignment.between(q, m))
+      True
     """
     pairs = [(metric, name) for metric, by in scores.items() for name in by]
     if not pairs:

@@ -149,6 +149,15 @@ def between_deviations(score: np.ndarray, performance: np.ndarray, degradations:
 
     Raises:
       ValueError: when lengths differ.
+
+    Examples:
+      >>> rng = np.random.default_rng(0)
+      >>> ease, scene = -np.arange(8.0)[:, None] / 2, rng.normal(size=(1, 60))
+      >>> m = (ease + 2 + scene + rng.normal(size=(8, 60)) > 0).astype(float)  # correctness, [conditions, images]
+      >>> q = ease + scene + rng.normal(size=m.shape)  # a score
+      >>> degradations = ["fog"] * 4 + ["blur"] * 4
+      >>> alignment.between_deviations(q.mean(axis=1), m.mean(axis=1), degradations).shape
+      (2,)
     """
     score, performance = np.asarray(score, np.float64), np.asarray(performance, np.float64)
     if score.shape != performance.shape or score.shape != (len(degradations),):

@@ -65,6 +65,12 @@ def within(q: np.ndarray, m: np.ndarray) -> Within:
 
     References:
       [1] C. Spearman (1904), The proof and measurement of association between two things.
+
+    Examples:
+      >>> q = np.array([[3.0, 4.0, 5.0], [1.0, 2.0, 0.0]])
+      >>> m = np.array([[0.0, 0.0, 1.0], [0.0, 1.0, 0.0]])
+      >>> round(alignment.within(q, m).rho, 3)
+      0.866
     """
     q, m = check_tables(q, m)
     rho = masked_spearman(q, m)

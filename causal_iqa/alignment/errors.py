@@ -65,6 +65,12 @@ def accuracy_errors(
 
     References:
       [1] R. Miller (1974), The jackknife, a review, Biometrika 61.
+
+    Examples:
+      >>> predicted, truth = np.array([0.8, 0.5, 0.3]), np.array([0.7, 0.5, 0.4])
+      >>> errors = alignment.accuracy_errors(predicted, truth, ["fog", "fog", "blur"])
+      >>> round(float(errors.mean_absolute.value), 3)
+      0.067
     """
     predicted, truth = np.asarray(predicted, np.float64), np.asarray(truth, np.float64)
     if predicted.shape != truth.shape or predicted.ndim != 1 or len(groups) != len(truth):

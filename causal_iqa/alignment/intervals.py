@@ -169,6 +169,16 @@ def paired_difference(first: Resamples, second: Resamples, *, level: float = 0.9
 
     References:
       [1] A. Davison, D. Hinkley (1997), Bootstrap methods and their application, section 4.4.
+
+    Examples:
+      >>> rng = np.random.default_rng(0)
+      >>> ease, scene = -np.arange(8.0)[:, None] / 2, rng.normal(size=(1, 60))
+      >>> m = (ease + 2 + scene + rng.normal(size=(8, 60)) > 0).astype(float)  # correctness, [conditions, images]
+      >>> q = ease + scene + rng.normal(size=m.shape)  # a score
+      >>> scores = {"good": {"net": q}, "poor": {"net": rng.normal(size=m.shape)}}
+      >>> found = alignment.bootstrap(jax.random.key(0), scores, {"net": m}, num_resamples=50)
+      >>> bool(alignment.paired_difference(found["good"]["net"], found["poor"]["net"]).pooled.estimate.low > 0)
+      True
     """
     check_level(level)
     if first.pooled.shape != second.pooled.shape:

@@ -158,6 +158,16 @@ def held_out_accuracy(
     References:
       [1] R. Barber, E. Candès, A. Ramdas, R. Tibshirani (2021), Predictive inference with the jackknife+.
       [2] R. Dunn, L. Wasserman, A. Ramdas (2022), Distribution-free prediction sets for two-layer hierarchical models.
+
+    Examples:
+      >>> rng = np.random.default_rng(0)
+      >>> ease, scene = -np.arange(8.0)[:, None] / 2, rng.normal(size=(1, 60))
+      >>> m = (ease + 2 + scene + rng.normal(size=(8, 60)) > 0).astype(float)  # correctness, [conditions, images]
+      >>> q = ease + scene + rng.normal(size=m.shape)  # a score
+      >>> degradations = ["fog"] * 4 + ["blur"] * 4
+      >>> held_out = alignment.held_out_accuracy(q, m, degradations, alignment.image_folds(60))
+      >>> held_out.predicted.value.shape
+      (8,)
     """
     true_accuracy = correlation.condition_means(correlation.check_tables(q, m)[1], np.ones((1, np.shape(m)[1])))[0]
     q, m = _defined(q, m)

@@ -45,6 +45,16 @@ def transferred_accuracy(
 
     References:
       [1] V. Vovk, A. Gammerman, G. Shafer (2005), Algorithmic learning in a random world: intervals from errors.
+
+    Examples:
+      >>> rng = np.random.default_rng(0)
+      >>> ease, scene = -np.arange(8.0)[:, None] / 2, rng.normal(size=(1, 60))
+      >>> m = (ease + 2 + scene + rng.normal(size=(8, 60)) > 0).astype(float)  # correctness, [conditions, images]
+      >>> q = ease + scene + rng.normal(size=m.shape)  # a score
+      >>> degradations = ["fog"] * 4 + ["blur"] * 4
+      >>> folds = alignment.image_folds(60)
+      >>> alignment.transferred_accuracy(q, m, degradations, folds, q, m).predicted.value.shape
+      (8,)
     """
     check_level(level)
     target_q, target_m = np.asarray(target_q, np.float64), np.asarray(target_m, np.float64)

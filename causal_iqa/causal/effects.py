@@ -47,6 +47,15 @@ def average_effects(
 
     References:
       [1] D. Rubin (1974), Estimating causal effects of treatments in randomized and nonrandomized studies.
+
+    Examples:
+      >>> rng = np.random.default_rng(0)
+      >>> ease = rng.normal(size=60) - np.arange(4.0)[:, None]  # the first row is clean
+      >>> q, m = ease + rng.normal(size=(2, 4, 60))
+      >>> degradations, severities = ["fog"] * 3, [1.0, 3.0, 5.0]
+      >>> effect = causal.average_effects(jax.random.key(0), m[1:], m[0], num_resamples=50)
+      >>> bool((effect.value < 0).all())
+      True
     """
     values, clean = np.asarray(values, np.float64), np.asarray(clean, np.float64)
     if values.ndim != 2 or clean.shape != values.shape[1:]:
@@ -80,6 +89,14 @@ def dose_response(
 
     Raises:
       ValueError: when the lengths differ.
+
+    Examples:
+      >>> rng = np.random.default_rng(0)
+      >>> ease = rng.normal(size=60) - np.arange(4.0)[:, None]  # the first row is clean
+      >>> q, m = ease + rng.normal(size=(2, 4, 60))
+      >>> degradations, severities = ["fog"] * 3, [1.0, 3.0, 5.0]
+      >>> causal.dose_response(q[1:], degradations, severities, clean=q[0])["fog"].severity.tolist()
+      [0.0, 1.0, 3.0, 5.0]
     """
     values = np.asarray(values, np.float64)
     if values.ndim != 2 or not len(values) == len(degradations) == len(severities):

@@ -119,6 +119,11 @@ def nearest_conditions(
 
     Raises:
       InputError: when the table lacks a degradation.
+
+    Examples:
+      >>> drawn, severities = ["fog", "clean"], np.array([2.2, 0.0])
+      >>> causal.nearest_conditions(drawn, severities, ["fog", "fog", "clean"], [1, 3, 0]).tolist()
+      [1, 2]
     """
     names, doses = np.asarray(degradations), np.asarray(severities, np.float64)
     rows = []

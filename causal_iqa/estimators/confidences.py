@@ -49,6 +49,13 @@ def difference_of_confidences(
       [1] D. Guillory et al. (2021), Predicting with confidence on unseen distributions: the difference.
       [2] S. Garg et al. (2022), Leveraging unlabeled data to predict out-of-distribution performance: the difference
         taken for the drop in accuracy itself, without a regression.
+
+    Examples:
+      >>> clean_score, clean_correct = np.array([0.9, 0.8, 0.3, 0.7]), np.array([1, 1, 0, 1])
+      >>> score = np.array([[0.9, 0.2, 0.1, 0.75]])
+      >>> found = estimators.difference_of_confidences(score, clean_score, clean_correct)
+      >>> np.round(found.mean(axis=1), 4).tolist()
+      [0.5625]
     """
     confidence = _table(confidence, "confidence")
     clean_confidence, clean_correct = _validation(clean_confidence, clean_correct)

@@ -69,6 +69,13 @@ def nuclear_norm(probabilities: np.ndarray) -> float | np.ndarray:
     References:
       [1] W. Deng et al. (2023), Confidence and dispersity speak: characterising prediction matrix for unsupervised
         accuracy estimation.
+
+    Examples:
+      >>> probabilities = np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]])
+      >>> round(float(estimators.nuclear_norm(np.eye(2))), 2)
+      1.0
+      >>> round(float(estimators.nuclear_norm(probabilities)), 2)
+      0.79
     """
     p = _probabilities(probabilities)
     n, k = p.shape[-2:]
