@@ -17,6 +17,8 @@ sys.path.insert(0, str(_ROOT))
 # The commands explain themselves (causal-iqa COMMAND --help); the others are former names.
 _NOT_SHOWN = ("cli", "rivals")
 
+_TUTORIALS = ("quickstart", "photographs_and_pytorch", "paper_claims", "unlabelled_dataset")  # First, in this order.
+
 
 def _rooms() -> list[str]:
     package = importlib.import_module("causal_iqa")
@@ -99,7 +101,8 @@ def on_config(config: Any) -> Any:
 
 
 def _notebooks() -> list[pathlib.Path]:
-    return sorted((_ROOT / "colabs").glob("*.ipynb"))
+    found = (_ROOT / "colabs").glob("*.ipynb")
+    return sorted(found, key=lambda path: (*(path.stem != one for one in _TUTORIALS), path.stem))
 
 
 def on_files(files: Files, config: Any) -> Files:
