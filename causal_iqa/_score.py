@@ -191,10 +191,10 @@ def score(
       accuracy: wanted, for a threshold that reaches it by the map.
       image_size: side in pixels at which images are scored.
       data_dir: folder of the prepared TFDS datasets.
-      split: of a TFDS dataset.
+      split: split of a TFDS dataset.
       labels: file with one class per line in label order; folders are then class folders.
-      level: of the intervals.
-      seed: of every random choice.
+      level: confidence level of the intervals.
+      seed: seed of every random choice.
       execution: how it runs.
       progress: called with (images done, images in all).
 

@@ -42,7 +42,7 @@ def check_level(level: Any) -> None:
     """Raises ValueError unless the level of an interval lies in (0, 1).
 
     Args:
-      level: of an interval.
+      level: confidence level of an interval.
     """
     if not 0 < level < 1:
         raise ValueError(f"level: expected a number in (0, 1), got {level!r}")

@@ -126,10 +126,11 @@ def attribute(
       first: the set that one compares with, for instance the training images.
       second: the set whose difference is explained.
       causes: names of the columns of `causes` of both, "none" first.
-      resamples: of the images of both sets, for the intervals; of at most 4000 images of each, with deviations shrunk
-        to the size of the larger share that they are of.
-      level: of the intervals, which hold for other images of the two sources, given the diagnosis and the map.
-      seed: of the resamples.
+      resamples: resamples of the images of both sets, for the intervals; of at most 4000 images of each, with
+        deviations shrunk to the size of the larger share that they are of.
+      level: confidence level of the intervals, which hold for other images of the two sources, given the diagnosis and
+        the map.
+      seed: seed of the resamples.
 
     Returns:
       The values, negative where the second set loses by a player. They sum to the difference.

@@ -24,8 +24,8 @@ def judge_effects(
     """Finds dose-response curves, effects and desiderata of every metric, for the mean over the networks.
 
     Args:
-      config: of the study.
-      rows: of the study.
+      config: configuration of the study.
+      rows: rows of the study.
       alignments: metric -> network -> alignment.
       doing: keeps what fails.
 
@@ -77,8 +77,8 @@ def family_graph(config: pipeline.StudyConfig, family: str) -> causal.Graph:
     """Returns the causal graph of a metric family where this study scores quality.
 
     Args:
-      config: of the study.
-      family: of metrics.
+      config: configuration of the study.
+      family: family of metrics.
     """
     graph = causal.FAMILIES[family]
     # The networks' own outputs are read behind the task's preprocessing anyway.

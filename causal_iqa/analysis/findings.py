@@ -58,7 +58,7 @@ class Findings:
       measures: by metric.
       nulls: by metric.
       gains: new metric -> yardstick.
-      comparisons: of every metric with the best conventional one.
+      comparisons: comparisons of every metric with the best conventional one.
       like_these: alignments, gains and comparisons with intervals for other degradations as well.
       predicted: metric or rival -> network -> predicted performance.
       reads: metric or rival -> identifiers of what it reads.
@@ -124,7 +124,7 @@ def analyse(
     """Aligns every metric and every rival with every network, judges them and predicts accuracy.
 
     Args:
-      config: of the study.
+      config: configuration of the study.
       columns: its score columns.
       table: its finished table.
       progress: called with the name of the part in work, its steps done and all of them.
@@ -251,7 +251,7 @@ def analyse_images(
     """Finds what an audit reads: alignment with the mean over the networks, curves, effects and desiderata.
 
     Args:
-      config: of the study.
+      config: configuration of the study.
       rows: `image_rows` of the study.
       progress: called with the bootstrap work done so far and all of it.
 

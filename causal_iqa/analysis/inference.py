@@ -22,7 +22,7 @@ class Inference(NamedTuple):
 
     alignments: metric -> network -> Alignment.
     gains: new metric -> yardstick -> Gains, of network "all".
-    comparisons: of every metric with the best conventional one, of network "all".
+    comparisons: comparisons of every metric with the best conventional one, of network "all".
     """
 
     alignments: Aligned = _EMPTY
@@ -36,7 +36,7 @@ def summarise(resamples: Resampled, *, one_number: Collection[str] = (), level: 
     Args:
       resamples: metric -> network -> Resamples.
       one_number: metrics that stand for one number per condition; within and pooled would not be theirs.
-      level: of the intervals.
+      level: confidence level of the intervals.
     """
     found = {}
     for metric, by in resamples.items():
@@ -55,7 +55,7 @@ def gains(
     Args:
       resamples: metric -> network -> Resamples.
       families: metric -> family.
-      level: of the intervals.
+      level: confidence level of the intervals.
     """
     of_all = {metric: by[_ALL] for metric, by in resamples.items()}
     ours = [metric for metric in of_all if families[metric] in OURS]
@@ -71,7 +71,7 @@ def comparisons(
       resamples: metric -> network -> Resamples.
       families: metric -> family.
       one_number: metrics that stand for one number per condition, which are left out.
-      level: of the intervals.
+      level: confidence level of the intervals.
     """
     of_all = {metric: by[_ALL] for metric, by in resamples.items() if metric not in one_number}
     of_all = {metric: own for metric, own in of_all.items() if np.isfinite(own.pooled[0])}

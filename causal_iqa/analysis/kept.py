@@ -22,8 +22,8 @@ def write(folder: pathlib.Path, config: pipeline.StudyConfig, table: pipeline.Sc
     """Writes findings.json into the folder of a run: all but the scores of single images, which the table holds.
 
     Args:
-      folder: of the run.
-      config: of the study.
+      folder: folder of the run.
+      config: configuration of the study.
       table: its finished table.
       found: what `findings.analyse` gave for it.
     """
@@ -35,8 +35,8 @@ def read(folder: pathlib.Path, config: pipeline.StudyConfig, table: pipeline.Sco
     """Reads the findings of a run, without the scores of single images.
 
     Args:
-      folder: of the run.
-      config: of the study.
+      folder: folder of the run.
+      config: configuration of the study.
       table: its finished table.
 
     Returns:
@@ -64,8 +64,8 @@ def of_images(found: Findings, rows: ImageRows) -> Findings | None:
     """Returns what `findings.analyse_images` finds, from findings that are at hand.
 
     Args:
-      found: of the whole study, what `read` gave.
-      rows: of the same table.
+      found: findings of the whole study, what `read` gave.
+      rows: rows of the same table.
 
     Returns:
       The findings of the metrics in the rows, for the mean over the networks; None where one of them is missing.
@@ -92,7 +92,7 @@ def made_of(config: pipeline.StudyConfig, table: pipeline.ScoreTable) -> str:
     """Returns a digest of all that findings are made of: settings, score table and code.
 
     Args:
-      config: of the study.
+      config: configuration of the study.
       table: its finished table.
     """
     whole = hashlib.sha256()

@@ -67,10 +67,11 @@ def gather(
     Thresholds, offsets, lines and temperatures come from images of other folds; class shares from all clean images.
 
     Args:
-      config: of the study.
+      config: configuration of the study.
       table: its finished table; older ones hold fewer outputs.
       folds: int [N], fold of every image.
-      num_classes: of the dataset; by default what is kept says, or the largest label or predicted class.
+      num_classes: number of classes of the dataset; by default what is kept says, or the largest label or predicted
+        class.
       whole: False leaves out what takes long: transport, fusion with a second network and `values`.
 
     Returns:
@@ -294,8 +295,8 @@ def add_alignments(
       found: the alignments so far.
       own: the rivals.
       performance: network -> [C, N].
-      degradations: of the C conditions; with them the intervals are for other degradations as well.
-      level: of the intervals.
+      degradations: degradations of the C conditions; with them the intervals are for other degradations as well.
+      level: confidence level of the intervals.
 
     Returns:
       The alignments with those rivals added.

@@ -51,9 +51,9 @@ def judged_networks(config: pipeline.StudyConfig, table: pipeline.ScoreTable, nu
     """Says how every network of a study performs.
 
     Args:
-      config: of the study.
+      config: configuration of the study.
       table: its finished table.
-      num_classes: of the task; None: as many as the largest label says.
+      num_classes: number of classes of the task; None: as many as the largest label says.
 
     Returns:
       One for each network, in order.

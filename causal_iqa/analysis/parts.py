@@ -23,7 +23,7 @@ class Parts:
     """Does the parts of an analysis one after the other and keeps what fails.
 
     Attributes:
-      failures: of the parts so far.
+      failures: failures of the parts so far.
     """
 
     def __init__(self, progress: Progress | None = None):

@@ -44,12 +44,12 @@ def predict(
       clean: metric -> network -> [N] of the clean images; undefined ones are left out.
       performance: network -> [C, N].
       clean_performance: network -> [N].
-      degradations: of the C conditions.
+      degradations: degradations of the C conditions.
       folds: int [N], fold of every image.
       own: the rivals, whose accuracies stand beside.
       reads: metric -> identifiers of what it reads.
-      bounds: of the performance.
-      level: of the intervals.
+      bounds: bounds of the performance.
+      level: confidence level of the intervals.
 
     Returns:
       metric or rival -> network -> Predicted; nothing with fewer than two degradations or folds.
@@ -89,8 +89,8 @@ def as_dict(predicted: Predicted, names: Sequence[str]) -> dict[str, Any]:
     """Returns errors and the prediction of every condition for JSON, None where undefined.
 
     Args:
-      predicted: of one score and network.
-      names: of the conditions.
+      predicted: predictions of one score and network.
+      names: names of the conditions.
     """
     rows = zip(names, *predicted.held_out.predicted, strict=True)
     conditions = {name: _codec.encode(Estimate(*row), PREDICTED) for name, *row in rows}

@@ -57,7 +57,7 @@ def image_rows(
     """Arranges a score table image by image.
 
     Args:
-      config: of the study.
+      config: configuration of the study.
       columns: its score columns.
       table: its finished table.
       whole: False leaves out the scores that stand for one number per condition, some of which take minutes, and the

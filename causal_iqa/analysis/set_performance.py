@@ -26,7 +26,7 @@ def set_performance(table: pipeline.ScoreTable, network: str) -> SetPerformance 
     """Computes the performance of the set under every condition.
 
     Args:
-      table: of a finished study.
+      table: table of a finished study.
       network: one that predicts masks or boxes.
 
     Returns:

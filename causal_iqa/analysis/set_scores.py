@@ -20,9 +20,9 @@ HEAD = "/head"
 class SetScore(NamedTuple):
     """A score of a set of images.
 
-    name: of the rival.
+    name: name of the rival.
     networks: it is meant for.
-    family: of the rival.
+    family: family of the rival.
     defined: bool [C, N], whether the outputs it reads are finite.
     score: (condition, images int [S, n] of S sets) -> float [S], higher is better.
     """
@@ -40,10 +40,10 @@ def kept_outputs(
     """The class probabilities in a score table.
 
     Args:
-      vectors: of the table.
-      order: of the conditions wanted.
+      vectors: vectors of the table.
+      order: order of the conditions wanted.
       labels: int [N].
-      num_classes: of the task; None: what is kept says, or the largest class seen.
+      num_classes: number of classes of the task; None: what is kept says, or the largest class seen.
 
     Returns:
       network -> outputs [C, N], and backbone + HEAD -> those of its own classifier.
@@ -85,8 +85,8 @@ def set_scores(
 
     Args:
       networks: that are judged.
-      table: of the study.
-      order: of its conditions wanted.
+      table: table of the study.
+      order: order of its conditions wanted.
       kept: from `kept_outputs`.
       labels: int [N].
 
@@ -200,7 +200,7 @@ def regressed(
       values: rival -> network -> [1 + H, C].
       halves: int [H, N // 2] in pairs.
       performance: network -> [C, N].
-      degradations: of the C conditions.
+      degradations: degradations of the C conditions.
 
     Returns:
       rival -> network -> [C]; nothing without halves or with one degradation only.

@@ -42,7 +42,7 @@ def image_shares(
     """Each image's share of the unbiased HSIC of its set with the labels and with the clean features.
 
     Args:
-      table: of a finished study.
+      table: table of a finished study.
       networks: names that the scores are meant for, "all" included.
 
     Returns:
@@ -76,12 +76,12 @@ def align_sets(
     Args:
       keys: typed PRNG keys: of the resamples of images, which are drawn with all their conditions, and of those of
         degradations, the one that `alignment.resample_conditions` was given.
-      table: of a finished study.
+      table: table of a finished study.
       performance: network -> [C, N] under the degraded conditions.
-      degradations: of the C conditions.
+      degradations: degradations of the C conditions.
       clusters: int [N] of images that are drawn together; None: each alone.
       num_resamples: at most 200 are used.
-      level: of the intervals.
+      level: confidence level of the intervals.
 
     Returns:
       (metric -> network -> Alignment with intervals for other images, the same for other degradations as well,

@@ -28,7 +28,7 @@ class Side:
     """What a run gives to a transfer: the rows of its images, and where it comes from.
 
     Attributes:
-      name: of the run.
+      name: name of the run.
       rows: `rows.image_rows` of the run.
     """
 
@@ -77,7 +77,7 @@ def transfer(source: Side, target: Side, *, level: float = 0.95) -> Transfer:
       source: where the maps are learned, from scores and performance.
       target: whose performance is predicted, mean over its networks; its labels are read to compare, and those of its
         clean images for the clean mean where scores are taken relative to clean.
-      level: of the intervals.
+      level: confidence level of the intervals.
 
     Returns:
       For every score the errors of each of `WAYS`: `as_is` applies the map to the score itself, so that of the target

@@ -24,7 +24,7 @@ def choose(given: Sequence[str], networks: Sequence[NetworkChoice], dataset: str
     Args:
       given: what the user named, each as `NetworkChoice.parse` reads it; ["none"]: none is wanted.
       networks: that are judged.
-      dataset: of the judged images.
+      dataset: dataset of the judged images.
 
     Returns:
       What was given; without anything the network for scenes, and for other images EfficientNet-Lite0 where it is

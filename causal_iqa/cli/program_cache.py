@@ -113,7 +113,7 @@ def tidy(folder: pathlib.Path, most_bytes: int) -> None:
     processes may read and write meanwhile; one at a time tidies, the others go on.
 
     Args:
-      folder: of the entries.
+      folder: folder of the entries.
       most_bytes: that may stay.
     """
     with _alone(folder) as alone:

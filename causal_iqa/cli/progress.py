@@ -36,11 +36,11 @@ class Line:
 
         Args:
           description: what is done.
-          unit: of what is counted, in the plural.
+          unit: unit of what is counted, in the plural.
           compiles: whether programs are compiled before the first result.
           stream: where the line goes; by default stderr.
           clock: seconds.
-          watch: of the compilations.
+          watch: watch of the compilations.
         """
         self._description, self._unit, self._compiles = description, unit, compiles
         self._stream = sys.stderr if stream is None else stream
@@ -125,7 +125,7 @@ def stage(description: str, unit: str = "", compiles: bool = False) -> Iterator[
 
     Args:
       description: what is done.
-      unit: of what is counted, in the plural.
+      unit: unit of what is counted, in the plural.
       compiles: whether programs are compiled before the first result.
 
     Yields:
@@ -147,7 +147,7 @@ def steps(description: str, count: int | None = None) -> Iterator[Callable[[str,
     """Shows work of several steps, a line each.
 
     Args:
-      description: of the whole.
+      description: description of the whole.
       count: how many steps there are; None: not known.
 
     Yields:

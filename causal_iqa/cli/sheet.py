@@ -58,7 +58,7 @@ def read_image(path: str | None, side: int) -> np.ndarray:
     """Returns a square photograph.
 
     Args:
-      path: of the image file; without one, the photograph that comes with matplotlib.
+      path: path of the image file; without one, the photograph that comes with matplotlib.
       side: in pixels.
 
     Returns:
@@ -83,8 +83,8 @@ def degrade(label: str, image: jax.Array, severities: tuple[float, ...], family:
       label: name of the degradation, options in brackets.
       image: float32 [H, W, 3] in [0, 1].
       severities: K of them.
-      family: of the parameters, or None for the one whose size is nearest to the image's.
-      seed: of the draw.
+      family: family of the parameters, or None for the one whose size is nearest to the image's.
+      seed: seed of the draw.
 
     Returns:
       uint8 [K, H, W, 3].

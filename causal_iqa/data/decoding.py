@@ -218,7 +218,7 @@ def format_of(file: BinaryIO, name: str = "") -> str | None:
 
     Args:
       file: the encoded image, at its beginning.
-      name: of the file; its ending names the format of files that have no mark.
+      name: name of the file; its ending names the format of files that have no mark.
     """
     formats.load_plugins()
     prefix = file.read(16)

@@ -18,7 +18,7 @@ class Facts(NamedTuple):
     Attributes:
       width: in pixels, upright.
       height: in pixels, upright.
-      format: of the file, e.g. "JPEG"; "" where the images are not in files, or it is unknown.
+      format: format of the file, e.g. "JPEG"; "" where the images are not in files, or it is unknown.
       one_colour: whether all pixels are equal.
       look_across: 64 bits, whether the grey of an 8 x 8 grid rises from left to right.
       look_down: 64 bits, whether it rises from top to bottom.
@@ -40,7 +40,7 @@ def facts_of(image: np.ndarray, format: str = "") -> Facts:
 
     Args:
       image: uint8 [H, W, 3].
-      format: of its file.
+      format: format of its file.
 
     Returns:
       The facts.

@@ -23,8 +23,8 @@ class ImageSet:
     """Images under one name.
 
     Attributes:
-      name: of the set.
-      source: of the images.
+      name: name of the set.
+      source: source of the images.
       remarks: lines that a user should read before the images are used.
     """
 
@@ -86,9 +86,9 @@ def open_sets(
         paths (ending in .txt, .lst or .list), "tfds:NAME", "folder:PATH" (class folders: images with labels) or
         "scenes".
       data_dir: folder of the prepared TFDS datasets.
-      split: of a TFDS dataset or of the scenes.
+      split: split of a TFDS dataset or of the scenes.
       classes: file with one class per line in label order; with it, folders are class folders.
-      class_order: of class folders without such a file.
+      class_order: order of class folders without such a file.
       max_pixels: the most pixels of an image that is decoded.
       download: whether TFDS may download.
 
@@ -148,7 +148,7 @@ def open_listing(path: str | os.PathLike[str], *, max_pixels: int = budget.MAX_P
     """Opens the images that a file lists, one path a line; empty lines and lines that begin with # are passed over.
 
     Args:
-      path: of the list, UTF-8. Paths in it are absolute or relative to its folder.
+      path: path of the list, UTF-8. Paths in it are absolute or relative to its folder.
       max_pixels: as for `open_folder`.
 
     Returns:

@@ -82,7 +82,7 @@ def choose_others(
       source: the other source.
       indices: positions in it.
       num: at most so many.
-      seed: of the choice.
+      seed: seed of the choice.
 
     Returns:
       int64, positions in the first source; none when fewer than two are left.
@@ -97,8 +97,8 @@ def anchor_kind(config: StudyConfig, study_labels: np.ndarray, anchor_labels: np
 
     Args:
       config: may say which.
-      study_labels: of the judged images.
-      anchor_labels: of the images that could serve.
+      study_labels: labels of the judged images.
+      anchor_labels: labels of the images that could serve.
       heads: whether every backbone has a head for these classes.
 
     Returns:
@@ -185,7 +185,7 @@ def not_finite_remarks(notes: Mapping[str, Any], num_anchors: int) -> list[str]:
     """Says of which anchors the features were not finite.
 
     Args:
-      notes: of `fit_on_images`.
+      notes: as from `fit_on_images`.
       num_anchors: how many there were.
     """
     return [
@@ -207,7 +207,7 @@ def fit_on_images(
 
     Args:
       anchors: the images, classes in turn.
-      num_classes: of the task.
+      num_classes: number of classes of the task.
       views: resolutions at which quality is scored.
       feature_backbones: name -> network that gives features.
       counts: sizes of the first anchors on which the witness over stages is fitted besides.
@@ -264,7 +264,7 @@ def fit_on_heads(
     """Takes the class vectors of the backbones' own heads as anchors.
 
     Args:
-      num_classes: of the task.
+      num_classes: number of classes of the task.
       views: resolutions at which quality is scored.
       feature_backbones: name -> network that gives features.
 
@@ -293,7 +293,7 @@ def fit_without_classes(
     """Takes every backbone's own head as its anchors, for images without classes: any task.
 
     Args:
-      config: of the study; text anchors are heads by now.
+      config: configuration of the study; text anchors are heads by now.
       views: resolutions at which quality is scored.
       feature_backbones: name -> network that gives features.
 

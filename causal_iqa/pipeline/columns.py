@@ -49,7 +49,7 @@ class Column:
         """Inverse of `record`.
 
         Args:
-          name: of the column.
+          name: name of the column.
           record: as stored beside the scores.
 
         Returns:
@@ -89,9 +89,9 @@ def metric_scorer(spec: metrics.MetricSpec, view: View, suffix: str = "") -> Sco
     """Makes the column of a conventional metric.
 
     Args:
-      spec: of the metric.
+      spec: specification of the metric.
       view: on which it is scored.
-      suffix: of the column's name, after the metric's.
+      suffix: suffix of the column's name, after the metric's.
 
     Returns:
       The scorer; NaN throughout, with the reason in its passport, when the side is below the metric's smallest.
@@ -134,8 +134,8 @@ def quality_scorer(
       view: on which it is scored.
       parts: the backbones that `backbone` consists of, by name.
       column: its name in the table.
-      details: of the anchors and weights, JSON values for the passport.
-      variant: of the witness, e.g. "[m=50]"; stands in the metric's name.
+      details: details of the anchors and weights, JSON values for the passport.
+      variant: variant of the witness, e.g. "[m=50]"; stands in the metric's name.
 
     Returns:
       The scorer; its witness is `state["witnesses"][witness_key(...)]`, for a metric that has one.

@@ -75,10 +75,10 @@ class StudyConfig:
       images: folder of their degraded copies, as `given_copies.open_tree` reads it; nothing is degraded then, and
         conditions are those of the folder. None: the images are degraded here.
       data_dir: folder of the prepared TFDS datasets.
-      split: of the judged images; None: the source's test split.
+      split: split of the judged images; None: the source's test split.
       classes: file with one class per line, in label order, for a folder or boxes; the table of values of masks.
       annotations: masks or boxes of the judged images, for "masks:PATH" and "boxes:PATH".
-      class_order: of a folder's class folders without such a file, one of `data.CLASS_ORDERS`; None: "text".
+      class_order: order of a folder's class folders without such a file, one of `data.CLASS_ORDERS`; None: "text".
       max_pixels: the most pixels of an image that is decoded; larger ones count as unreadable.
       num_images: judged images; None: all.
       image_size: side in pixels of the images that are degraded; None: the dataset's, or the largest a network wants.
@@ -87,7 +87,7 @@ class StudyConfig:
         the table.
       backbones: whose features score quality.
       degradations: names of `degradations.TABLE`, with options in brackets where wanted: "fog", "fog[option=value]".
-      severities: of each, in (0, 5]; fractions lie between the published ones.
+      severities: severities of each degradation, in (0, 5]; fractions lie between the published ones.
       extra_conditions: further conditions as `degradations.Condition` writes them, e.g. "defocus_blur/2+fog/3".
       family: parameters of all conditions that do not say their own, one of `degradations.FAMILIES`; None: by size.
       quantise: the same for what becomes of fractions of 1/255, one of `degradations.QUANTISE`.
@@ -105,18 +105,19 @@ class StudyConfig:
       templates: prompts of text anchors, a row of `backbones.TEMPLATES`.
       class_names: file with a name in words per class, in label order, for text anchors; None: the dataset's own.
       tokenizer: vocabulary of the text towers; None: looked for beside the weight files.
-      precision: of the layers of networks and backbones, one of `backbones.PRECISIONS`; everything else is float32.
+      precision: precision of the layers of networks and backbones, one of `backbones.PRECISIONS`; everything else is
+        float32.
       stability_views: passes of every judged network over changed views of every image, for the estimators that ask how
         stable its outputs are; 0: none. Each costs as much as judging does.
       performance: table of what networks reached elsewhere, see `performance.read_table`; None: they are judged.
-      performance_name: of the number in that table, as reports show it.
+      performance_name: name of the number in that table, as reports show it.
       performance_direction: "higher" or "lower" is better.
       performance_range: (lowest, highest) that it can be; empty: any.
       task: what networks of masks or boxes are judged by, a row of `tasks.TABLE`; a prepared study has what they name.
       input_size: side in pixels at which those networks see an image, for score_at "task"; None: image_size.
-      seed: of the choice of images, the degradations and the resamples.
+      seed: seed of the choice of images, the degradations and the resamples.
       num_resamples: bootstrap resamples of the images.
-      level: of the intervals.
+      level: confidence level of the intervals.
     """
 
     dataset: str = "scenes"

@@ -17,7 +17,7 @@ def degraded_images(
     """Degrades images as a study does, from the same keys: one after the other, under all its conditions.
 
     Args:
-      config: of the study.
+      config: configuration of the study.
       source: its judged images.
       indices: positions in it; unreadable images are left out, as the study leaves them out.
       image_size: side in pixels of the images that are degraded.

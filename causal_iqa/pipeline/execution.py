@@ -25,7 +25,7 @@ class Execution(NamedTuple):
       batch_size: images per step over all devices, worked off in blocks that fit memory_gb.
       memory_gb: what a block may use per device; None: a quarter of the machine's memory (half of it shared out among
         more than two CPU devices), or 60 % of an accelerator's.
-      num_devices: of the local devices; None: all.
+      num_devices: number of the local devices; None: all.
       workers: decoding threads.
       download: whether TFDS may download.
     """

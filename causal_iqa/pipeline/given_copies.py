@@ -34,7 +34,7 @@ class Tree:
       root: the folder.
       folders: condition -> its folder relative to the root; empty for arrays.
       arrays: condition -> (name of the file, which fifth of it); empty for folders.
-      labels: of the rows of one severity; None for folders.
+      labels: labels of the rows of one severity; None for folders.
       has_clean: whether the clean images are there, too.
       details: what its manifest says of the conditions, JSON values.
     """
@@ -68,7 +68,7 @@ def open_tree(path: str | os.PathLike[str]) -> Tree:
     """Looks at a folder of degraded images; opens none.
 
     Args:
-      path: of the folder.
+      path: path of the folder.
 
     Returns:
       The tree.
@@ -177,8 +177,8 @@ class WithCopies:
         """Joins images and copies.
 
         Args:
-          source: of the clean images.
-          tree: of the copies.
+          source: source of the clean images.
+          tree: tree of the copies.
           conditions: clean first.
         """
         self.source, self.tree, self.conditions = source, tree, tuple(conditions)
@@ -197,7 +197,7 @@ class WithCopies:
         """Reads an image under all conditions.
 
         Args:
-          index: of the image.
+          index: index of the image.
           frame: brings uint8 [H, W, 3] to the size of the study.
 
         Returns:
@@ -256,9 +256,9 @@ def join(source: data.Source, tree: Tree, conditions: Sequence[Condition], indic
     """Joins a study's images with their copies, and checks what can be checked before they are read.
 
     Args:
-      source: of the clean images.
-      tree: of the copies.
-      conditions: of the study, clean first.
+      source: source of the clean images.
+      tree: tree of the copies.
+      conditions: conditions of the study, clean first.
       indices: the images of the study.
 
     Returns:

@@ -32,10 +32,10 @@ def list_images(source: data.Source, indices: Sequence[int] | np.ndarray, *, mos
     """Lists chosen images of a source with stamps of their content, decoding none.
 
     Args:
-      source: of the images. One that draws them has no stamps, for there the image follows from its id.
+      source: source of the images. One that draws them has no stamps, for there the image follows from its id.
       indices: positions in it.
-      most_bytes: of files whose content is read; when all chosen files together are larger, their sizes and times of
-        change are taken.
+      most_bytes: most bytes of files whose content is read; when all chosen files together are larger, their sizes and
+        times of change are taken.
 
     Returns:
       The listing; the stamp of what cannot be read is UNREADABLE.
@@ -72,7 +72,7 @@ def digest_path(path: str | os.PathLike[str]) -> str:
     """Returns a digest of a file, or of the regular files that lie in a folder, with their names.
 
     Args:
-      path: of the file or folder. Larger files than a gigabyte are taken at their size and time of change.
+      path: path of the file or folder. Larger files than a gigabyte are taken at their size and time of change.
 
     Returns:
       The digest, UNREADABLE where there is nothing to read.
@@ -145,7 +145,7 @@ def of_study(
       networks: name -> network that is judged.
       feature_backbones: name -> network that gives features, as loaded.
       conventional: the metrics.
-      class_names: of the judged images.
+      class_names: class names of the judged images.
       image_size: side in pixels of the images that are degraded.
       images: the judged images.
       anchors: the anchor images.

@@ -30,7 +30,7 @@ def degrading(structure: Condition, conditions: Sequence[Condition]) -> Callable
     """Makes the function that degrades a batch under all conditions of a structure.
 
     Args:
-      structure: of the conditions.
+      structure: structure of the conditions.
       conditions: K of them.
 
     Returns:

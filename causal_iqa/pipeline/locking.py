@@ -58,7 +58,7 @@ def check_subfolders(folder: pathlib.Path, descriptor: int) -> None:
     """Makes the subfolders of a run; InputError where one is a link or no folder.
 
     Args:
-      folder: of the run, for messages.
+      folder: folder of the run, for messages.
       descriptor: its own, as `lock` gives it.
     """
     for name in _SUBFOLDERS:

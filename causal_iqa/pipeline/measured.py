@@ -22,7 +22,7 @@ class Measure(NamedTuple):
       name: "accuracy", or the user's, with "minus" before an error.
       is_accuracy: whether one image is right or wrong, so that a mean is an accuracy.
       sign: -1 where the table of scores holds an error, of which lower is better.
-      bounds: of one image's performance and of every mean, infinite where nothing is known.
+      bounds: bounds of one image's performance and of every mean, infinite where nothing is known.
     """
 
     name: str
@@ -77,7 +77,7 @@ def measure_of(config: StudyConfig) -> Measure:
     """Returns what performance is in a study.
 
     Args:
-      config: of the study.
+      config: configuration of the study.
     """
     if config.task is not None:
         return Measure(tasks.TABLE[config.task].label, False, 1.0, (0.0, 1.0))
@@ -93,7 +93,7 @@ def performance_rows(table: ScoreTable, networks: Sequence[str], measure: Measur
     """Returns the performance of judged networks, higher is better.
 
     Args:
-      table: of scores; the performance of a network that was judged here is whether it is right.
+      table: table of scores; the performance of a network that was judged here is whether it is right.
       networks: their names.
       measure: what performance is.
 
@@ -109,6 +109,6 @@ def clusters(columns: Mapping[str, np.ndarray]) -> np.ndarray | None:
     """Returns the number of each image's cluster, int [N], or None where every image stands alone.
 
     Args:
-      columns: of a score table.
+      columns: columns of a score table.
     """
     return None if CLUSTER not in columns else np.asarray(columns[CLUSTER])[0].astype(int)

@@ -103,7 +103,7 @@ def second_opinion(
       backbone: gives the features.
       params: its parameters.
       glances: penultimate features [d] of the image at several sides; their class probabilities are averaged.
-      num_classes: of the task.
+      num_classes: number of classes of the task.
 
     Returns:
       "head_log_probabilities", "head_classes" and, with more classes than are kept, "head_power_sums", as `performance`
@@ -123,7 +123,7 @@ def changed_view(key: jax.Array, image: jax.Array, number: jax.Array) -> jax.Arr
     Args:
       key: random key of this view.
       image: [S, S, 3] in [0, 1], at the network's input size.
-      number: of the view; odd ones are mirrored.
+      number: number of the view; odd ones are mirrored.
 
     Returns:
       [S, S, 3] in [0, 1]; what a shift uncovers is the image reflected at its border.
@@ -195,7 +195,7 @@ def kept_features(features: jax.Array, projection: jax.Array | None) -> jax.Arra
 
     Args:
       features: [d].
-      projection: of `keeping_projections`.
+      projection: as from `keeping_projections`.
 
     Returns:
       float16 [min(d, KEPT_FEATURES)].

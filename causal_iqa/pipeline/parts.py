@@ -51,7 +51,7 @@ def undefined_reasons(scores: Mapping[str, np.ndarray], passports: Mapping[str, 
     Args:
       scores: column -> [num_rows], not finite where undefined.
       passports: column -> its passport, whose "undefined" is the reason.
-      num_rows: of the table.
+      num_rows: number of rows of the table.
 
     Returns:
       Strings [num_rows], "column: reason; ..." of the scores that are not finite in a row, null where all are.
@@ -149,7 +149,7 @@ def read_whole(path: pathlib.Path, *, must_be_sealed: bool = True) -> bytes:
     """Reads a file and checks its seal.
 
     Args:
-      path: of the file.
+      path: path of the file.
       must_be_sealed: False accepts one that has no seal.
 
     Returns:
@@ -172,7 +172,7 @@ def open_part(path: pathlib.Path, expected: Expected, *, must_be_sealed: bool = 
     """Opens a part that is whole and the one that is expected; its rows are not read yet.
 
     Args:
-      path: of the part.
+      path: path of the part.
       expected: what it must be.
       must_be_sealed: False accepts a part of an older version, which had no seal.
 
@@ -232,9 +232,9 @@ def read_parts(
     """Reads parts of one study as arrays.
 
     Args:
-      paths: of the parts, in order.
+      paths: paths of the parts, in order.
       expected: what each must be.
-      conditions: of the study, in order: every image has one row for each.
+      conditions: conditions of the study, in order: every image has one row for each.
       must_be_sealed: False accepts parts of an older version, which had no seal.
 
     Returns:

@@ -31,7 +31,7 @@ class PerformanceTable(NamedTuple):
     """A user's table, row by row; R rows.
 
     Attributes:
-      path: of the file.
+      path: path of the file.
       image_ids: object [R], texts.
       conditions: object [R], as `Condition` writes them; "clean" where the image is as it came.
       networks: object [R].
@@ -301,9 +301,9 @@ def attach(
     """Puts another performance beside the scores of a finished study, of the images that have any.
 
     Args:
-      config: of the study, whose `performance_*` fields say what the numbers are.
+      config: configuration of the study, whose `performance_*` fields say what the numbers are.
       table: its score table; scores of networks that were judged are left out.
-      performance: of the same images and conditions.
+      performance: performance of the same images and conditions.
 
     Returns:
       The config and the score table that a study with this performance would have.
@@ -335,7 +335,7 @@ def columns_of(joined: Joined, image_ids: Sequence[str]) -> dict[str, np.ndarray
     """The columns of a part of the score table.
 
     Args:
-      joined: of the study.
+      joined: joined rows of the study.
       image_ids: N of the part.
 
     Returns:

@@ -30,7 +30,7 @@ class Piece:
         Args:
           devices: where it runs.
           lowered: the traced function.
-          outputs: of it, shapes with shardings.
+          outputs: outputs of it, shapes with shardings.
         """
         self.outputs = outputs
         self._compiled = devices.pool.submit(lowered.compile)
@@ -44,7 +44,7 @@ class Devices:
     """The devices that share the images, and the threads that compile for them.
 
     Attributes:
-      pool: of the threads.
+      pool: pool of the threads.
     """
 
     def __init__(self, devices: Sequence[jax.Device]):
@@ -72,7 +72,7 @@ class Devices:
         """Traces a function of one device's share, and has it compiled.
 
         Args:
-          function: of arrays.
+          function: function of arrays.
           specs: how each of its arguments is split.
           out: how its results are.
           *arguments: arrays or shapes on the devices.

@@ -53,7 +53,7 @@ def make_program(
     """Builds the program of a study.
 
     Args:
-      seed: of the degradations.
+      seed: seed of the degradations.
       conditions: C of them.
       networks: name -> network to be judged.
       feature_backbones: name -> network that gives features.

@@ -87,9 +87,9 @@ def differences(
     """Says what differs between two studies, each in a few words.
 
     Args:
-      there: of the study that came first.
+      there: provenance of the study that came first.
       config_there: its config, JSON values.
-      now: of the other.
+      now: provenance of the other.
       config_now: its config.
 
     Returns:

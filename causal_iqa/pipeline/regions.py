@@ -20,7 +20,7 @@ def region_of(target: tuple, side: int, name: str) -> jax.Array:
 
     Args:
       target: (mask int32 [T, T],), where label 0 is the background; or (boxes float32 [M, 4], classes int32 [M]).
-      side: of the result, static.
+      side: side of the result, static.
       name: one of REGIONS.
 
     Returns:
@@ -68,7 +68,7 @@ def region_scorers(view: View, feature_backbones: Mapping[str, backbones.Network
     Args:
       view: on which they are scored.
       feature_backbones: name -> network that gives features; the deepest inner stage of each is compared.
-      suffix: of the columns' names.
+      suffix: suffix of the columns' names.
 
     Returns:
       PSNR of both regions, and for every backbone with maps the cosine of its features with those of the clean image.

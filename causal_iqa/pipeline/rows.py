@@ -24,7 +24,7 @@ class Work:
     """Images, what is done to them and what is computed of each; everything opened and checked.
 
     Attributes:
-      source: of the images.
+      source: source of the images.
       indices: positions in it, in the order of the rows.
       image_size: side in pixels of the images that are degraded.
       crop_fraction: central square cut from photos of varying size, fraction of the shorter side.
@@ -32,13 +32,13 @@ class Work:
       networks: name -> network that is judged; a scoring has none.
       feature_backbones: name -> network that gives features.
       views: the images that quality is scored on.
-      scorers: of the score columns.
+      scorers: scorers of the score columns.
       witnesses: `columns.witness_key` -> fitted witness.
-      seed: of the degradations.
+      seed: seed of the degradations.
       stability_views: changed views of every image on which judged networks run besides.
       remarks: lines that a user should read before the work begins.
       target_size: side of the masks that predictions are compared with; None: targets are not read.
-      copies: of the images under the conditions, where they were degraded before; None: they are degraded here.
+      copies: copies of the images under the conditions, where they were degraded before; None: they are degraded here.
     """
 
     source: data.Source
@@ -144,8 +144,8 @@ def compute(work: Work, chosen: np.ndarray, step: Step, batch_size: int, workers
     Args:
       work: what to compute.
       chosen: positions in the source.
-      step: of `make_step`.
-      batch_size: of `make_step`.
+      step: as from `make_step`.
+      batch_size: as from `make_step`.
       workers: threads that decode images.
 
     Yields:

@@ -92,7 +92,7 @@ def clean_accuracy(network: str, predictions: np.ndarray, labels: np.ndarray, nu
       network: its name.
       predictions: [N] classes, not finite where its outputs are not.
       labels: int [N].
-      num_classes: of the task.
+      num_classes: number of classes of the task.
 
     Returns:
       The accuracy, with warnings where outputs are not finite, where all predictions are one class although the labels

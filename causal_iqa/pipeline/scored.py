@@ -87,13 +87,13 @@ class Scored(NamedTuple):
         `NETWORK/correct` and `/confidence` of judged networks, cause, cause_severity and cause_probability, and
         `undefined`, which says why scores are missing. What is undefined is null.
       columns: direction and passport of every score.
-      names: of the sets.
+      names: names of the sets.
       sizes: images in each set, readable or not.
       skipped: (set, id, reason) of unreadable images.
       features: backbone -> a sample per set.
       image_size: side in pixels at which images were scored.
       crop_fraction: central square cut from photos of varying size, fraction of the shorter side.
-      class_names: of each set, empty where unlabelled.
+      class_names: class names of each set, empty where unlabelled.
     """
 
     table: pa.Table
@@ -142,7 +142,7 @@ def score_sets(
     """Scores the images of every part that is not there yet.
 
     Args:
-      work: of `scoring.prepare`.
+      work: as from `scoring.prepare`.
       keeper: where parts go.
       execution: changes no number by more than rounding, see `Execution`.
       progress: called with (images done, images in all), first with what an earlier call left.
@@ -306,9 +306,9 @@ def read_sets(work: scoring.Scoring, keeper: Keeper, stamps: Mapping[Part, str])
     """Reads back what `score_sets` kept.
 
     Args:
-      work: of `scoring.prepare`.
+      work: as from `scoring.prepare`.
       keeper: that holds every part.
-      stamps: of `score_sets`.
+      stamps: as from `score_sets`.
 
     Returns:
       The scored sets.

@@ -89,10 +89,10 @@ def of_backbone(
       view: on which quality is scored.
       backbone: its name, `joined_name` of several.
       parts: name -> network of each.
-      details: of the passports, JSON values.
+      details: details of the passports, JSON values.
       witnesses: `witness_key` -> fitted witness.
-      families: of the metrics; None: all.
-      suffix: of the columns' names.
+      families: families of the metrics; None: all.
+      suffix: suffix of the columns' names.
       counts: smaller numbers of anchors with which the witness over stages is fitted besides.
     """
     found = []

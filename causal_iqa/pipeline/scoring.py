@@ -26,7 +26,7 @@ class ScoringConfig:
     Attributes:
       images: sets of images, SOURCE or NAME=SOURCE each, as `data.open_sets` reads them.
       data_dir: folder of the prepared TFDS datasets.
-      split: of a TFDS dataset that is scored.
+      split: split of a TFDS dataset that is scored.
       labels: file with one class per line in label order: folders are then class folders, and images have labels.
       metrics: names of NO_REFERENCE, or what `metrics.resolve` makes of files.
       backbones: whose features score quality, too.
@@ -38,13 +38,13 @@ class ScoringConfig:
       anchor_data_dir: folder of its prepared TFDS datasets.
       anchor_split: None: "train", and for a folder the folder itself.
       classes: file with one class per line, for an anchor folder.
-      class_order: of class folders without such a file, one of `data.CLASS_ORDERS`; None: "text".
+      class_order: order of class folders without such a file, one of `data.CLASS_ORDERS`; None: "text".
       max_pixels: the most pixels of an image that is decoded; larger ones count as unreadable.
       num_anchors: at most so many, classes in turn.
       image_size: side in pixels at which images are scored; None: their own where all are square and equal, else 224.
       crop_fraction: central square cut from photos of varying size, fraction of the shorter side.
-      precision: of the networks' layers, one of `backbones.PRECISIONS`; everything else is float32.
-      seed: of the choice of anchors and of every resample.
+      precision: precision of the networks' layers, one of `backbones.PRECISIONS`; everything else is float32.
+      seed: seed of the choice of anchors and of every resample.
     """
 
     images: tuple[str, ...] = ()
@@ -108,7 +108,7 @@ class Scoring:
 
     Attributes:
       config: what was asked for.
-      sets: of images.
+      sets: sets of images.
       work: what is computed; its source and indices are those of no set.
       remarks: lines that a user should read before scoring begins.
     """

@@ -40,7 +40,7 @@ class Store:
 
         Args:
           folder: made when missing.
-          config: of the study.
+          config: configuration of the study.
           origin: what its numbers depend on; a text names a table that no study made.
           details: written beside the config, JSON values.
         """
@@ -181,7 +181,7 @@ class Store:
         """Writes the rows of one part, image by image, condition by condition.
 
         Args:
-          number: of the part.
+          number: number of the part.
           image_ids: N of them.
           labels: int32 [N].
           conditions: C of them.
@@ -200,8 +200,8 @@ class Store:
         """Reads the finished table.
 
         Args:
-          num_parts: of the study.
-          conditions: of the study, in order.
+          num_parts: number of parts of the study.
+          conditions: conditions of the study, in order.
 
         Returns:
           The table.
@@ -237,7 +237,7 @@ def write_listings(folder: pathlib.Path, images: provenance.Listing, anchors: pr
     """Writes down which images a run judges and which are its anchors, as the sealed images.parquet.
 
     Args:
-      folder: of the run.
+      folder: folder of the run.
       images: the judged images, in order.
       anchors: the anchor images.
     """
@@ -256,7 +256,7 @@ def read_listings(folder: pathlib.Path) -> tuple[provenance.Listing, provenance.
     """Reads what `write_listings` wrote.
 
     Args:
-      folder: of the run.
+      folder: folder of the run.
 
     Returns:
       The judged images and the anchors; empty where there is no whole images.parquet.

@@ -46,7 +46,7 @@ def at_side(mask: jax.Array, side: int) -> jax.Array:
 
     Args:
       mask: int [T, T].
-      side: of the result, static.
+      side: side of the result, static.
 
     Returns:
       int [side, side].

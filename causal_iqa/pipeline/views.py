@@ -20,7 +20,8 @@ class View:
       backbone_sides: backbone name -> side of its input.
       glances: backbone name -> further sides at which it looks at the same view, for its own class vectors.
       enlarged_for: the backbones that look at the view enlarged and whose inner stages read it as it is, too.
-      interpolation: of the resize to `side`, one of `images.INTERPOLATIONS`; None: images have this side already.
+      interpolation: interpolation of the resize to `side`, one of `images.INTERPOLATIONS`; None: images have this side
+        already.
     """
 
     side: int
@@ -64,7 +65,7 @@ class View:
         """What the witnesses read of one image through one of the view's backbones.
 
         Args:
-          name: of the backbone.
+          name: name of the backbone.
           backbone: the network.
           params: its parameters.
           view: float32 [side, side, 3], from `see`.
@@ -90,9 +91,9 @@ class View:
         """Says what a metric reads through one of the view's backbones, from the shapes of its stages.
 
         Args:
-          name: of the backbone.
+          name: name of the backbone.
           backbone: the network.
-          fields: of StageFeatures that the metric reads.
+          fields: fields of StageFeatures that the metric reads.
 
         Returns:
           JSON values: "interpolation" of the resize to the backbone's sides; "penultimate_at" which sides; "inner_at",
@@ -129,8 +130,8 @@ def backbone_side(preprocessing: backbones.Preprocessing, side: int, at_task: bo
     is smaller than it can use; otherwise, and for networks of one fixed size, it takes its own input size.
 
     Args:
-      preprocessing: of the backbone.
-      side: of the images that are scored, in pixels.
+      preprocessing: preprocessing of the backbone.
+      side: side of the images that are scored, in pixels.
       at_task: whether this is a task network's input.
 
     Returns:
@@ -146,7 +147,7 @@ def enlarged_for(feature_backbones: Mapping[str, backbones.Network], side: int, 
 
     Args:
       feature_backbones: name -> network that gives features.
-      side: of the images that are scored, in pixels.
+      side: side of the images that are scored, in pixels.
       at_task: whether this is a task network's input.
 
     Returns:

@@ -21,10 +21,10 @@ def accuracy_table(
 
     Args:
       found: what `predict` gave.
-      families: of the metrics and rivals.
+      families: families of the metrics and rivals.
       network: whose performance.
       measure: what performance is.
-      level: of the intervals, for the heading.
+      level: confidence level of the intervals, for the heading.
     """
     rows = [(name, by[network]) for name, by in found.items() if network in by and by[network].errors.num_conditions]
     rows.sort(key=lambda row: row[1].errors.mean_absolute.value)

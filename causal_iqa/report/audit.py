@@ -13,7 +13,7 @@ def write(folder: pathlib.Path, audited: audit.Audit, found: findings.Findings) 
     """Writes audit.json, audit.md and figures/audit_*.png into the folder of a run.
 
     Args:
-      folder: of the run.
+      folder: folder of the run.
       audited: what `audit.audit` gave.
       found: what `findings.analyse_images` gave.
     """
@@ -30,7 +30,7 @@ def read(folder: pathlib.Path) -> audit.Audit | None:
     """Reads the audit of a run.
 
     Args:
-      folder: of the run.
+      folder: folder of the run.
 
     Returns:
       The audit; None where none was made.

@@ -23,7 +23,7 @@ def tested(found: GraphTests) -> list[str]:
     """Returns the lines on what the graphs imply, and what became of it.
 
     Args:
-      found: of an audit.
+      found: findings of an audit.
     """
     lines = [
         "## What the graphs imply, tested",

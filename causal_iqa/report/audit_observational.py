@@ -17,7 +17,7 @@ def study(found: ObservationalStudy | NotDone, measure: pipeline.Measure) -> lis
     """Returns the lines on the observational study.
 
     Args:
-      found: of an audit.
+      found: findings of an audit.
       measure: what performance is.
     """
     title = ["## Effects from observational data, against the known truth", ""]
@@ -35,7 +35,7 @@ def effects(found: ObservationalStudy, measure: pipeline.Measure) -> list[str]:
     """Returns the lines on the design and the effects on performance, by every method beside the truth.
 
     Args:
-      found: of an audit.
+      found: findings of an audit.
       measure: what performance is.
     """
     adjusted = "no set" if found.adjustment_set is None else names(found.adjustment_set) or "nothing"
@@ -78,7 +78,7 @@ def doubts(found: ObservationalStudy, measure: pipeline.Measure) -> list[str]:
     """Returns the lines on refutations and sensitivity.
 
     Args:
-      found: of an audit.
+      found: findings of an audit.
       measure: what performance is.
     """
     method = format.words(found.method)
@@ -122,7 +122,7 @@ def transfers(found: Sequence[Transfer]) -> list[str]:
     """Returns the lines on all transfers, none where there is none.
 
     Args:
-      found: of an audit.
+      found: findings of an audit.
     """
     lines = [line for one in found for line in transferred(one)]
     if not found:
@@ -134,7 +134,7 @@ def transferred(found: Transfer) -> list[str]:
     """Returns the lines on the performance that maps learned on another run predict.
 
     Args:
-      found: of an audit.
+      found: findings of an audit.
     """
     what = escaped(found.measure.name)
     source, target = (format.mean(value, found.measure) for value in found.clean_performance)

@@ -134,7 +134,7 @@ def terminal(found: DatasetFindings, folder: str | None, written: Sequence[str])
 
     Args:
       found: the findings.
-      folder: of the results; None: nothing was written.
+      folder: folder of the results; None: nothing was written.
       written: names of files in it, each with what it holds.
     """
     lines = headline(found)

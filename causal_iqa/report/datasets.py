@@ -34,7 +34,7 @@ def page(
 
     Args:
       found: the findings.
-      title: of the page.
+      title: title of the page.
       picture: gives the picture of a row with a caption that begins as told; None: no pictures.
       skipped: (set, id, reason) of unreadable images.
       settings: JSON values, folded away.

@@ -50,9 +50,9 @@ def accuracy_against_quality(
 
     Args:
       quality: metric -> mean score of each condition [C], higher is better; undefined ones are not drawn.
-      accuracy: of each condition [C], or its mean performance.
+      accuracy: accuracy of each condition [C], or its mean performance.
       degradations: name of each condition's degradation, C of them.
-      severities: of each condition, C of them; larger points are more severe.
+      severities: severities of each condition, C of them; larger points are more severe.
       groups: degradation -> group; a group is a colour and its degradations are markers. Without it every
         degradation has a colour and a marker.
       rho: metric -> between rho for the panel's title.
@@ -106,7 +106,7 @@ def alignment_bars(rows: Iterable[Row], *, title: str = "", level: float = 0.95)
     Args:
       rows: one per metric, in any order.
       title: over the bars.
-      level: of the intervals, for the axis label.
+      level: confidence level of the intervals, for the axis label.
 
     Returns:
       The figure, metrics from the top by falling between rho, undefined last. An undefined number has no bar.
@@ -156,7 +156,7 @@ def dose_response(
       curves: label (a metric or a network) -> degradation -> DoseResponse.
       normalise: whether each label is mapped to [0, 1] by its smallest and largest mean over all degradations, so
         that metrics of other units share the axis.
-      ylabel: of the rows of panels.
+      ylabel: label of the rows of panels.
       title: over all panels.
       columns: panels in a row.
 
@@ -236,7 +236,7 @@ def save(figure: Figure, path: str | pathlib.Path, *, root: pathlib.Path | None 
 
     Args:
       figure: the figure.
-      path: of the file, ending in .png; its folder exists.
+      path: path of the file, ending in .png; its folder exists.
       root: a folder above the file that no link may lead out of.
 
     Raises:

@@ -60,7 +60,7 @@ def percent(value: float, style: Style = WHOLE_PERCENT, *, unknown: str = UNKNOW
 
     Args:
       value: the share, in [0, 1].
-      style: of the number.
+      style: style of the number.
       unknown: where it is undefined.
     """
     return f"{number(value, style)} %" if math.isfinite(value) else unknown
@@ -102,7 +102,7 @@ def bounds(low: float, high: float, style: Style = TWO_DIGITS) -> str:
     Args:
       low: lower bound.
       high: upper bound.
-      style: of the numbers.
+      style: style of the numbers.
     """
     if math.isnan(low) and math.isnan(high):
         return ""
@@ -115,7 +115,7 @@ def estimate(one: causal.Estimate, style: Style = TWO_DIGITS, *others: causal.Es
 
     Args:
       one: the number and its interval.
-      style: of all.
+      style: style of all.
       others: the number with further intervals.
 
     Examples:
@@ -189,7 +189,7 @@ class Table(NamedTuple):
     """A table that can be written in three ways.
 
     columns: from the left.
-    rows: of cells; a row may have fewer cells than there are columns.
+    rows: rows of cells; a row may have fewer cells than there are columns.
     """
 
     columns: Sequence[Column]
@@ -200,8 +200,8 @@ class Table(NamedTuple):
         """Makes a table without widths, for Markdown or HTML.
 
         Args:
-          heads: of the columns.
-          rows: of cells.
+          heads: heads of the columns.
+          rows: rows of cells.
         """
         return cls([Column(head) for head in heads], list(rows))
 

@@ -96,8 +96,8 @@ class Table(NamedTuple):
 
     Attributes:
       caption: says what it shows.
-      head: of the columns.
-      rows: of the cells; a column of Cells is of numbers and stands to the right.
+      head: head of the columns.
+      rows: rows of the cells; a column of Cells is of numbers and stands to the right.
     """
 
     caption: str
@@ -148,7 +148,7 @@ def page(title: str, sections: Sequence[Section]) -> str:
     """Renders a self-contained page.
 
     Args:
-      title: of the page.
+      title: title of the page.
       sections: in order.
 
     Returns:

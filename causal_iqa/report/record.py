@@ -146,7 +146,7 @@ def read(folder: pathlib.Path) -> Recorded:
     """Reads summary.json, config.json and, where it is there, audit.json of a finished run.
 
     Args:
-      folder: of the run.
+      folder: folder of the run.
 
     Raises:
       InputError: when the folder holds no finished run, or a file of it is damaged.

@@ -103,9 +103,9 @@ class Recorded(NamedTuple):
         """Reads JSON values.
 
         Args:
-          summary: of summary.json.
-          config: of config.json.
-          audit: of the run.
+          summary: summary of summary.json.
+          config: configuration of config.json.
+          audit: audit of the run.
 
         Raises:
           InputError: for a field that is missing or of another type, by its place.

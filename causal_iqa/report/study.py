@@ -28,7 +28,7 @@ def render(found: Findings, *, level: float = 0.95) -> dict[str, figures.Figure]
 
     Args:
       found: what `analyse` gave.
-      level: of the intervals.
+      level: confidence level of the intervals.
 
     Returns:
       name -> figure: alignment_bars, accuracy_against_quality, dose_response, and blind_spots where performance can be
@@ -138,10 +138,10 @@ def write(
 
     Args:
       folder: the output folder.
-      config: of the study.
+      config: configuration of the study.
       table: its finished table.
       found: what `analyse` gave.
-      details: of the study, JSON values, shown on the page.
+      details: details of the study, JSON values, shown on the page.
 
     Returns:
       The networks and the metrics as text, the hardest yardsticks first, with a warning below for every network that is
@@ -209,7 +209,7 @@ def headline(found: Findings, *, level: float = 0.95) -> str:
 
     Args:
       found: what `analyse` gave.
-      level: of the intervals.
+      level: confidence level of the intervals.
     """
     blocks = [tables.alignment_table(tables.rows_of(found.alignments, found.families), level=level), tables.NUMBERS_ARE]
     moved = tables.rows_of(found.like_these.alignments, found.families)

@@ -28,7 +28,7 @@ def best_of(found: Findings, family: str) -> str | None:
 
     Args:
       found: the findings.
-      family: of the metrics.
+      family: family of the metrics.
 
     Returns:
       Its name; None where the family has none with a number.
@@ -47,7 +47,7 @@ def sentences(found: Findings, judged: Sequence[Judged], *, level: float) -> lis
     Args:
       found: the findings.
       judged: the networks.
-      level: of the intervals.
+      level: confidence level of the intervals.
     """
     said = []
     for family, words in _FAMILIES:
@@ -113,7 +113,7 @@ def first_section(
       found: the findings.
       judged: the networks.
       figures: that stand below the table.
-      level: of the intervals.
+      level: confidence level of the intervals.
     """
     of_what = f"Spearman correlation with {_of_one(found.measure)}, mean over networks"
     caption = f"{of_what}, {100 * level:g} % intervals. {tables.FIXED}"

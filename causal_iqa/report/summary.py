@@ -24,7 +24,7 @@ def summary(
     """Returns what summary.json holds: JSON values, None where undefined.
 
     Args:
-      config: of the study.
+      config: configuration of the study.
       table: its finished table.
       found: what `study.analyse` gave.
       judged: what `networks.judged_networks` gave; by default with as many classes as the labels have.

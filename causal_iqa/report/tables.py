@@ -58,7 +58,7 @@ def alignment_table(rows: Iterable[Row], *, level: float = 0.95) -> str:
 
     Args:
       rows: one per metric, in any order.
-      level: of the intervals, for the heading.
+      level: confidence level of the intervals, for the heading.
 
     Returns:
       Lines by falling between rho, undefined last ("-"). Long names are cut in the middle.
@@ -95,7 +95,7 @@ def gains_table(
       found: metric -> yardstick -> Gains, intervals for other images.
       like_these: the same for other degradations as well; what is missing there has no second interval.
       yardsticks: which, and in which order; by default all.
-      level: of the intervals, for the heading.
+      level: confidence level of the intervals, for the heading.
 
     Returns:
       A block of lines per metric, a line per yardstick; for the best, which metric it is in each number.

@@ -9,7 +9,7 @@ def dose_alignment(data: AuditData, *, progress: Progress | None = None) -> dict
     """Compares the dose-response curves of every metric with that of performance.
 
     Args:
-      data: of the run.
+      data: data of the run.
       progress: called with the metrics done and their number.
 
     Returns:
@@ -38,7 +38,7 @@ def mediation(data: AuditData, *, progress: Progress | None = None) -> dict[str,
     """Splits the effect of every condition on performance by what every metric carries.
 
     Args:
-      data: of the run.
+      data: data of the run.
       progress: called with the metrics done and their number.
 
     Returns:

@@ -36,7 +36,7 @@ def graph_tests(
     its name, and its score of the clean image as clean_NAME. All others are latent.
 
     Args:
-      data: of the run.
+      data: data of the run.
       user_graphs: name -> graph, tested beside the families of the metrics and `causal.ALTERNATIVES`.
       progress: called with the metrics done and their number.
 
@@ -85,7 +85,7 @@ def evidence(tested: GraphTests, data: AuditData) -> dict[str, causal.Evidence]:
 
     Args:
       tested: what `graph_tests` gave.
-      data: of the run.
+      data: data of the run.
     """
     place = {(test.metric, test.independence): test for test in tested.tests}
     key = _keys.named(data.config.seed, "audit, common sign")

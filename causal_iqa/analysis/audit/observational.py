@@ -37,7 +37,7 @@ def observational_study(data: AuditData, *, progress: Progress | None = None) ->
     the severities, or ranges of severities where there are few images.
 
     Args:
-      data: of the run.
+      data: data of the run.
       progress: called with the repeats done and their number.
 
     Returns:

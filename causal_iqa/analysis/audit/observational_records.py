@@ -15,7 +15,7 @@ class NotDone(NamedTuple):
 class MethodEstimates(NamedTuple):
     """Mean and effect in every arm by one method.
 
-    mean_absolute_error: of the effects, against the truth.
+    mean_absolute_error: mean absolute error of the effects, against the truth.
     covered: how many of the intervals of the effects hold the truth.
     """
 
@@ -53,7 +53,7 @@ class Sensitivity(NamedTuple):
     arm: whose effect against clean it is.
     strongest: the observed covariate that matters most; None where there is none.
     benchmark_bias: NaN where it has no bound.
-    e_value: of a ratio of means; None where performance is no share.
+    e_value: E-value of a ratio of means; None where performance is no share.
     """
 
     arm: str
@@ -70,9 +70,9 @@ class Sensitivity(NamedTuple):
 class ObservationalStudy(NamedTuple):
     """Effects of severity from confounded data, beside the known truth.
 
-    num_images: of the study; `drawn`: they are some of the run's.
+    num_images: number of images of the study; `drawn`: they are some of the run's.
     arms: clean and the severities, with so many images each.
-    strength: of the confounding.
+    strength: strength of the confounding.
     factors: what images are confounded by. graph: behind the draw, as text.
     adjustment_set: what it asks to adjust for; None where no observed set will do.
     method: the one whose effect is refuted and has the E-value.

@@ -146,11 +146,11 @@ class Audit:
       measure: what performance is.
       clean_performance: network -> mean over the clean images.
       warnings: a line each.
-      level: of the intervals.
+      level: confidence level of the intervals.
       num_images: judged.
       images_of_run: how many the run has; more than `num_images` where some were drawn at random.
       desiderata: metric -> four verdicts and the tests behind them.
-      families: of the metrics.
+      families: families of the metrics.
       graph_tests: what the graphs imply, tested.
       effects: metric, and `measure.key` -> condition -> E[value | do(condition)] - E[value | do(clean)], higher better.
       trends: metric, and `measure.key` -> degradation -> Spearman correlation of severity and mean.

@@ -43,7 +43,7 @@ class Comparison(NamedTuple):
     Attributes:
       first: name.
       second: name.
-      features: of a backbone, None without.
+      features: features of a backbone, None without.
       quality: the score of the headline.
       superiority: probability that an image of the second set scores higher than one of the first; ties count half.
       expected_accuracy: difference; undefined without a map.
@@ -61,7 +61,7 @@ def two_samples(key: jax.Array, of: str, first: np.ndarray, second: np.ndarray) 
     """Tests whether two samples have one distribution.
 
     Args:
-      key: of the choice of at most 500 images each, and of the permutations.
+      key: key of the choice of at most 500 images each, and of the permutations.
       of: names what is compared.
       first: [n, d], finite.
       second: [m, d], finite.
@@ -106,7 +106,7 @@ def superiority(first: np.ndarray, second: np.ndarray, *, level: float) -> Reaso
     Args:
       first: [n], finite.
       second: [m], finite.
-      level: of the interval, DeLong's.
+      level: confidence level of the interval, DeLong's.
 
     References:
       [1] DeLong, DeLong, Clarke-Pearson (1988), Comparing the areas under two or more correlated ROC curves.
@@ -135,13 +135,13 @@ def compare(
     """Compares two sets.
 
     Args:
-      key: of the tests.
-      names: of the sets.
+      key: key of the tests.
+      names: names of the sets.
       quality: [n] and [m] scores, NaN where undefined.
       features: (backbone, [k, d], [l, d]) of images of both; None without a backbone.
       learned: the map; None: no difference of expected accuracy.
       metric: the score.
-      level: of the intervals.
+      level: confidence level of the intervals.
     """
     of_features, of_quality = jax.random.split(key)
     first, second = (values[np.isfinite(values)] for values in quality)

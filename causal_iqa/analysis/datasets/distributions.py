@@ -21,8 +21,8 @@ class Modes(NamedTuple):
 
     Attributes:
       p_value: small against one mode; NaN where there are too few values, or all are equal.
-      places: of the modes at the smallest bandwidth at which there are two, ascending; empty where one mode is not
-        refused at .05.
+      places: places of the modes at the smallest bandwidth at which there are two, ascending; empty where one mode is
+        not refused at .05.
       valley: the lowest place between them; NaN without.
     """
 
@@ -37,11 +37,11 @@ class Distribution(NamedTuple):
     Attributes:
       count: images with a score.
       undefined: images without.
-      mean: of the scores.
+      mean: mean of the scores.
       std: their standard deviation, with n - 1.
       quantiles: at QUANTILES.
-      edges: of the histogram [b + 1].
-      counts: of the histogram [b].
+      edges: edges of the histogram [b + 1].
+      counts: counts of the histogram [b].
       curve: scores at the shares 0, .01, ... 1, the cumulative distribution.
       modes: whether there are several.
     """
@@ -61,9 +61,9 @@ def describe(key: jax.Array | None, values: np.ndarray, *, edges: np.ndarray | N
     """Describes scores.
 
     Args:
-      key: of the resamples of the test of modes; None: no test.
+      key: key of the resamples of the test of modes; None: no test.
       values: [n], NaN where undefined.
-      edges: of the histogram; None: 40 bins over the range.
+      edges: edges of the histogram; None: 40 bins over the range.
 
     Returns:
       The distribution; what needs more values than there are is empty or NaN.
@@ -105,7 +105,7 @@ def modes(key: jax.Array, values: np.ndarray) -> Modes:
     """Tests whether values have one mode, by the smallest bandwidth at which a normal kernel density has one.
 
     Args:
-      key: of the resamples, and of the choice where there are more than 5000 values.
+      key: key of the resamples, and of the choice where there are more than 5000 values.
       values: [n], finite.
 
     Returns:

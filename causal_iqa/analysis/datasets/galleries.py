@@ -27,11 +27,11 @@ def pick(set_name: str, group: str | None, rows: np.ndarray, quality: np.ndarray
     """Picks images to show.
 
     Args:
-      set_name: of the set.
-      group: of the group, None for the whole set.
+      set_name: name of the set.
+      group: name of the group, None for the whole set.
       rows: int [n], of the images that may be shown.
       quality: [n] of these, NaN where undefined.
-      num: of each kind, at most; no image is shown twice.
+      num: number of each kind, at most; no image is shown twice.
 
     Returns:
       The gallery; a set of few images has fewer of each kind, the worst first.

@@ -41,8 +41,8 @@ class ScoreMap(NamedTuple):
       low: smallest score it was learned on.
       high: largest.
       errors: predicted less true accuracy of every condition, left out with its degradation and its images.
-      num_images: of the run.
-      num_conditions: of the run, the clean one included.
+      num_images: number of images of the run.
+      num_conditions: number of conditions of the run, the clean one included.
       clean_accuracy: on its clean images.
     """
 
@@ -78,11 +78,11 @@ def learn(
     """Learns the map of a score on a finished run.
 
     Args:
-      run: of `pipeline.read_run`.
+      run: as from `pipeline.read_run`.
       metric: a score of the run.
       network: a judged network, or "all".
-      num_resamples: of degradations and images.
-      level: of the intervals, for the left-out errors.
+      num_resamples: number of resamples of degradations and images.
+      level: confidence level of the intervals, for the left-out errors.
 
     Returns:
       The map.
@@ -188,7 +188,7 @@ def apply(learned: ScoreMap, quality: np.ndarray, *, level: float) -> Applied:
     Args:
       learned: the map.
       quality: [n] scores, higher is better, NaN where undefined.
-      level: of the interval.
+      level: confidence level of the interval.
 
     Returns:
       The prediction; undefined, with the reason, where no image has a score or too many scores lie outside.
@@ -223,7 +223,7 @@ def of_group(learned: ScoreMap, quality: np.ndarray, *, level: float) -> Reasone
     Args:
       learned: the map.
       quality: [n] scores, higher is better, NaN where undefined.
-      level: of the interval.
+      level: confidence level of the interval.
     """
     defined = quality[np.isfinite(quality)]
     if not defined.size:
@@ -247,7 +247,7 @@ def subset(
       applied: to the whole set.
       quality: [n] scores of the set.
       chosen: bool [n].
-      level: of the interval.
+      level: confidence level of the interval.
 
     Returns:
       The mean of the images' probabilities; what is not certain of it as for the set.
@@ -276,7 +276,7 @@ def difference(learned: ScoreMap, first: np.ndarray, second: np.ndarray, *, leve
       learned: the map.
       first: [n] scores.
       second: [m] scores.
-      level: of the interval.
+      level: confidence level of the interval.
     """
     sides = [apply(learned, values, level=level) for values in (first, second)]
     for one in sides:

@@ -27,7 +27,7 @@ def of_set(
       request: what is asked.
       learned: the maps of a run.
       cut: the threshold.
-      edges: of the histogram of quality.
+      edges: edges of the histogram of quality.
     """
     table = scored.table.take(pa.array(side.rows)) if len(scored.names) > 1 else scored.table
     key = _keys.named(request.seed, f"modes of {side.name}")

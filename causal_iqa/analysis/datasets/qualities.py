@@ -19,7 +19,7 @@ class Quality(NamedTuple):
     Attributes:
       metric: its name.
       family: "label_free" or "no_reference".
-      columns: of the table that it is the mean of, with their weights, negative where lower is better.
+      columns: columns of the table that it is the mean of, with their weights, negative where lower is better.
       values: float64 [n], higher is better, NaN where undefined.
     """
 
@@ -38,7 +38,7 @@ def choose(columns: Sequence[pipeline.Column], wanted: str | None = None) -> str
     """Chooses the metric that stands for quality.
 
     Args:
-      columns: of the scores.
+      columns: columns of the scores.
       wanted: by the user; None: a label-free one, else PIQE, else the first.
 
     Returns:
@@ -66,7 +66,7 @@ def quality_of(scored: pipeline.Scored, metric: str) -> Quality:
 
     Args:
       scored: the sets.
-      metric: of `choose`.
+      metric: as from `choose`.
 
     Returns:
       The quality of every row.

@@ -141,8 +141,8 @@ class Request(NamedTuple):
       reference: the set that others are compared with; None: the first.
       threshold: score below which images are listed; None: chosen.
       accuracy: wanted, for a threshold that reaches it; None: none.
-      level: of the intervals.
-      seed: of the resamples.
+      level: confidence level of the intervals.
+      seed: seed of the resamples.
     """
 
     quality: str | None = None

@@ -39,7 +39,7 @@ class Threshold(NamedTuple):
       by: "expected" (the map) or "actual" (labels).
       score: the lowest score that stays; NaN where it cannot be reached.
       left_out: share of images below it.
-      accuracy: of the rest.
+      accuracy: accuracy of the rest.
       reason: why it is not reached; "" where it is.
     """
 
@@ -66,7 +66,7 @@ def curve(
       correct: [n] 1 and 0, NaN where no label is known; None: no network was judged.
       learned: the map; None: nothing is expected.
       applied: the map on the set.
-      level: of the intervals.
+      level: confidence level of the intervals.
 
     Returns:
       A step per share of SHARES that leaves an image; none without a score.

@@ -57,7 +57,7 @@ def share(hits: int, count: int, *, level: float) -> ReasonedEstimate:
     Args:
       hits: how many.
       count: of how many.
-      level: of the interval.
+      level: confidence level of the interval.
 
     References:
       [1] E. B. Wilson (1927), Probable inference, the law of succession, and statistical inference.
