@@ -4,11 +4,11 @@ import jax
 import jax.numpy as jnp
 
 # IEC 61966-2-1:1999, equations 5 to 8.
-_SLOPE = 12.92
-_OFFSET = 0.055
-_GAMMA = 2.4
-_ENCODED_KNEE = 0.04045
-_LINEAR_KNEE = 0.0031308
+SLOPE = 12.92
+OFFSET = 0.055
+GAMMA = 2.4
+ENCODED_KNEE = 0.04045
+LINEAR_KNEE = 0.0031308
 
 # Rec. ITU-R BT.709-6, section 3.2: luminance of linear R, G, B.
 BT709_LUMINANCE = (0.2126, 0.7152, 0.0722)
@@ -30,8 +30,8 @@ def to_linear(encoded: jax.Array) -> jax.Array:
     References:
       [1] IEC 61966-2-1:1999, equations 5 and 6.
     """
-    upper = jnp.exp(_GAMMA * jnp.log((jnp.maximum(encoded, _ENCODED_KNEE) + _OFFSET) / (1.0 + _OFFSET)))
-    return jnp.where(encoded <= _ENCODED_KNEE, encoded / _SLOPE, upper)
+    upper = jnp.exp(GAMMA * jnp.log((jnp.maximum(encoded, ENCODED_KNEE) + OFFSET) / (1.0 + OFFSET)))
+    return jnp.where(encoded <= ENCODED_KNEE, encoded / SLOPE, upper)
 
 
 def to_srgb(linear: jax.Array) -> jax.Array:
@@ -51,5 +51,5 @@ def to_srgb(linear: jax.Array) -> jax.Array:
       [1] IEC 61966-2-1:1999, equations 7 and 8.
     """
     linear = jnp.clip(linear, 0.0, 1.0)
-    upper = (1.0 + _OFFSET) * jnp.exp(jnp.log(jnp.maximum(linear, _LINEAR_KNEE)) / _GAMMA) - _OFFSET
-    return jnp.where(linear <= _LINEAR_KNEE, linear * _SLOPE, upper)
+    upper = (1.0 + OFFSET) * jnp.exp(jnp.log(jnp.maximum(linear, LINEAR_KNEE)) / GAMMA) - OFFSET
+    return jnp.where(linear <= LINEAR_KNEE, linear * SLOPE, upper)

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from causal_iqa import _checks, images
+from causal_iqa import _checks, colour, images
 from causal_iqa.data.sources import Example
 
 CLASS_NAMES = ("disk", "square", "triangle", "pentagon", "star", "cross", "ring", "crescent", "heart", "arrow")
@@ -212,8 +212,9 @@ def render(factors: SceneFactors, *, size: int = SIZE) -> jax.Array:
 
     light = 1 + factors.light_slope * (jnp.cos(factors.light_angle) * x + jnp.sin(factors.light_angle) * y) * 2
     linear = jnp.clip(image * light[..., None] * factors.exposure, 0.0, 1.0)
-    # IEC 61966-2-1 transfer function.
-    return jnp.where(linear <= 0.0031308, 12.92 * linear, 1.055 * jnp.maximum(linear, 0.0031308) ** (1 / 2.4) - 0.055)
+    # As `colour.to_srgb`, but by a power: the pixels of the embedded scenes are these to the last bit.
+    upper = (1 + colour.OFFSET) * jnp.maximum(linear, colour.LINEAR_KNEE) ** (1 / colour.GAMMA) - colour.OFFSET
+    return jnp.where(linear <= colour.LINEAR_KNEE, colour.SLOPE * linear, upper)
 
 
 def same_object(factors: SceneFactors, key: jax.Array) -> SceneFactors:
