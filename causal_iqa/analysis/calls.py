@@ -134,7 +134,7 @@ def _config(config: pipeline.StudyConfig | None, settings: Mapping[str, Any]) ->
     known = {field.name for field in dataclasses.fields(pipeline.StudyConfig)}
     if unknown := sorted(set(settings) - known):
         raise InputError(f"settings: unknown {', '.join(unknown)}; a study has {', '.join(sorted(known))}")
-    read = {
+    read: dict[str, Any] = {
         name: tuple(pipeline.NetworkChoice.parse(one) if isinstance(one, str) else one for one in value)
         if name in ("networks", "backbones")
         else _as_config(value)

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -51,7 +52,9 @@ def _order(value: float) -> float:
     return math.inf if math.isnan(value) else value
 
 
-def _draw(axes: Axes, at: Sequence[float], estimates: Sequence[causal.Estimate], color: str, mark: str, **look) -> None:
+def _draw(
+    axes: Axes, at: Sequence[float], estimates: Sequence[causal.Estimate], color: str, mark: str, **look: Any
+) -> None:
     """Points with their intervals, one under the other."""
     values = np.array(estimates, np.float64)
     axes.hlines(at, values[:, 1], values[:, 2], color=color, linewidth=look.pop("linewidth"))
@@ -124,7 +127,7 @@ def _observational(found: ObservationalStudy, what: str) -> Figure:
     methods = found.performance.methods
     for place, (method, one) in enumerate(methods.items()):
         y = np.arange(len(arms)) + 0.7 * ((place + 0.5) / len(methods) - 0.5)
-        look = {"linewidth": 1.2, "markersize": 5, "label": format.words(method)}
+        look: dict[str, Any] = {"linewidth": 1.2, "markersize": 5, "label": format.words(method)}
         _draw(axes, y, one.mean, _COLOURS[place], _MARKERS[place], **look)
     for at, value in enumerate(truth):
         axes.vlines(value, at - 0.45, at + 0.45, color="black", linewidth=1.4, label="truth" if at == 0 else None)

@@ -8,6 +8,7 @@ import io
 import math
 import pathlib
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib import lines
@@ -309,7 +310,7 @@ def _looks(names: np.ndarray, groups: Mapping[str, str] | None) -> dict[str, tup
 
 
 def _handle(label: str, colour: str, marker: str, size: float = 6.0) -> lines.Line2D:
-    look = {"color": colour, "marker": marker, "markersize": size, "mew": 0}
+    look: dict[str, Any] = {"color": colour, "marker": marker, "markersize": size, "mew": 0}
     return lines.Line2D([], [], linestyle="", label=format.words(label), **look)
 
 

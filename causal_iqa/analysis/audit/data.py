@@ -53,6 +53,7 @@ class AuditData(NamedTuple):
 
 
 Progress = Callable[[int, int], None]
+Number = float | np.ndarray | np.number
 
 
 def gather(run: pipeline.Run, found: findings.Findings) -> AuditData:
@@ -92,16 +93,16 @@ def node_name(column: str) -> str:
     return re.sub(r"\W", "_", column)
 
 
-def number(value: float | np.ndarray | np.number) -> float:
+def number(value: Number) -> float:
     """Returns a number, NaN where it is not finite."""
     return float(value) if np.isfinite(value) else math.nan
 
 
-def interval(estimate: Iterable[float | np.ndarray]) -> causal.Estimate:
+def interval(estimate: Iterable[Number]) -> causal.Estimate:
     """Returns an estimate of finite numbers, NaN elsewhere, from value and bounds."""
     return causal.Estimate(*map(number, estimate))
 
 
-def each(estimates: Iterable[np.ndarray]) -> tuple[causal.Estimate, ...]:
+def each(estimates: Iterable[np.ndarray | float]) -> tuple[causal.Estimate, ...]:
     """Returns the estimates that value and bounds [n] stand for."""
-    return tuple(interval(row) for row in zip(*estimates, strict=True))
+    return tuple(interval(row) for row in zip(*map(np.atleast_1d, estimates), strict=True))

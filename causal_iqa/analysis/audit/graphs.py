@@ -272,6 +272,11 @@ def _verdicts(
                 at = one.independence
                 owner = metric if _reads_score(at) else None
                 answers.append((at, "not testable" if one.reason else place[owner, at]))
-            counts = [sum(answer == wanted for _, answer in answers) for wanted in ("kept", "rejected", "not testable")]
-            verdicts[name][metric] = GraphVerdict(*counts, tuple(at for at, answer in answers if answer == "rejected"))
+            said = [answer for _, answer in answers]
+            verdicts[name][metric] = GraphVerdict(
+                kept=said.count("kept"),
+                rejected=said.count("rejected"),
+                not_testable=said.count("not testable"),
+                by=tuple(at for at, answer in answers if answer == "rejected"),
+            )
     return verdicts
