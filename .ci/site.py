@@ -5,6 +5,7 @@ import importlib
 import inspect
 import json
 import pathlib
+import pkgutil
 import sys
 import zlib
 from typing import Any
@@ -22,7 +23,8 @@ _TUTORIALS = ("quickstart", "photographs_and_pytorch", "paper_claims", "unlabell
 
 def _rooms() -> list[str]:
     package = importlib.import_module("causal_iqa")
-    return [name for name in dir(package) if name not in package.__all__ and name not in _NOT_SHOWN]
+    names = [one.name for one in pkgutil.iter_modules(package.__path__)]
+    return [name for name in names if not name.startswith("_") and name not in _NOT_SHOWN]
 
 
 def _modules(room: str) -> dict[str, list[str]]:
@@ -65,7 +67,20 @@ def _overview() -> str:
     for room in _rooms():
         summary = (inspect.getdoc(importlib.import_module(f"causal_iqa.{room}")) or "").partition("\n")[0]
         lines.append(f"| [`causal_iqa.{room}`]({room}.md) | {summary} |")
+    lines += ["", "## Calls of the package itself", ""]
+    for module, name in _calls():
+        lines += [
+            f"::: {module}.{name}",
+            "    options: {show_root_heading: true, show_root_full_path: false, heading_level: 3}",
+            "",
+        ]
     return "\n".join(lines) + "\n"
+
+
+def _calls() -> list[tuple[str, str]]:
+    """The functions of the package itself, such as `causal_iqa.align`, with the modules that hold them."""
+    package = importlib.import_module("causal_iqa")
+    return [(f"causal_iqa.{module}", name) for name, module in package._CALLS.items()]
 
 
 def notebook_page(path: pathlib.Path) -> tuple[str, dict[str, bytes]]:
@@ -124,6 +139,7 @@ def on_post_build(config: Any) -> None:
     packed = (site / "objects.inv").read_bytes()
     known = {line.split(" ", 1)[0] for line in zlib.decompress(packed.split(b"\n", 4)[4]).decode().splitlines()}
     wanted = {f"{name}.{one}" for room in _rooms() for name, members in _modules(room).items() for one in members}
+    wanted |= {f"{module}.{name}" for module, name in _calls()}
     if missing := sorted(wanted - known):
         raise PluginError(f"{len(missing)} public names are not in the reference: {', '.join(missing)}")
     for page in site.rglob("*.html"):
