@@ -2,7 +2,6 @@
 
 import json
 import os
-import pathlib
 import shutil
 
 import numpy as np
@@ -12,7 +11,6 @@ import pytest
 
 import causal_iqa
 from causal_iqa import pipeline
-from causal_iqa.data import scenes
 from causal_iqa.pipeline import scored
 from tests.experiments.binaries import error_of, run
 
@@ -20,28 +18,9 @@ _SIDE = 48
 _OPTIONS = ("--metrics=rms_contrast,noise_sigma", "--num_devices=1")
 
 
-@pytest.fixture(scope="module")
-def folders(tmp_path_factory) -> pathlib.Path:
-    """Two sets of scenes in class folders: clean, and the same with noise; a broken file in one."""
-    root = tmp_path_factory.mktemp("photos")
-    source = scenes.SceneSource(split="test", seed=3)
-    rng = np.random.default_rng(0)
-    for i in range(40):
-        example = source[i]
-        name = scenes.CLASS_NAMES[example.label]
-        noisy = np.clip(example.image + rng.normal(0, 60, example.image.shape), 0, 255).astype(np.uint8)
-        for kind, pixels in (("clean", example.image), ("noisy", noisy)):
-            folder = root / kind / name
-            folder.mkdir(parents=True, exist_ok=True)
-            PIL.Image.fromarray(pixels).save(folder / f"{i:02d}.png")
-    (root / "noisy" / name / "broken.png").write_bytes(b"nothing")
-    (root / "classes.txt").write_text("\n".join(scenes.CLASS_NAMES))
-    return root
-
-
-def test_a_killed_scoring_goes_on_and_gives_the_same_bytes(folders, tmp_path, monkeypatch, capsys):
+def test_a_killed_scoring_goes_on_and_gives_the_same_bytes(photo_folders, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(scored, "PART_IMAGES", 16)
-    arguments = (f"--images={folders / 'noisy'}", "--backbone=none", *_OPTIONS)
+    arguments = (f"--images={photo_folders / 'noisy'}", "--backbone=none", *_OPTIONS)
     run("score", *arguments, f"--output_dir={tmp_path / 'whole'}")
     whole = {path.name: path.read_bytes() for path in (tmp_path / "whole" / "scores").iterdir()}
     assert len(whole) == 3
@@ -64,9 +43,9 @@ def test_a_killed_scoring_goes_on_and_gives_the_same_bytes(folders, tmp_path, mo
     assert "holds another scoring: image_size (None there, 40 now)" in other
 
 
-def test_only_parts_with_changed_images_are_scored_again(folders, tmp_path, monkeypatch):
+def test_only_parts_with_changed_images_are_scored_again(photo_folders, tmp_path, monkeypatch):
     monkeypatch.setattr(scored, "PART_IMAGES", 16)
-    shutil.copytree(folders / "clean", tmp_path / "images")
+    shutil.copytree(photo_folders / "clean", tmp_path / "images")
     arguments = (f"--images={tmp_path / 'images'}", "--backbone=none", *_OPTIONS, f"--output_dir={tmp_path / 'out'}")
     run("score", *arguments)
     before = {path.name: path.read_bytes() for path in (tmp_path / "out" / "scores").iterdir()}
@@ -80,17 +59,17 @@ def test_only_parts_with_changed_images_are_scored_again(folders, tmp_path, monk
 
 
 @pytest.mark.parametrize("batch", [1, 7, 24])
-def test_scores_do_not_depend_on_the_batch(folders, batch):
+def test_scores_do_not_depend_on_the_batch(photo_folders, batch):
     options = {"backbones": [], "metrics": ["rms_contrast"]}
-    first = causal_iqa.score(folders / "noisy", **options, execution=pipeline.Execution(num_devices=1))
+    first = causal_iqa.score(photo_folders / "noisy", **options, execution=pipeline.Execution(num_devices=1))
     other = causal_iqa.score(
-        folders / "noisy", **options, execution=pipeline.Execution(batch_size=batch, num_devices=1)
+        photo_folders / "noisy", **options, execution=pipeline.Execution(batch_size=batch, num_devices=1)
     )
     assert first.table.equals(other.table) and first.skipped == other.skipped and len(first.skipped) == 1
 
 
-def test_notebooks_take_paths_arrays_and_several_sets(folders, tmp_path):
-    paths = sorted((folders / "clean").rglob("*.png"))[:6]
+def test_notebooks_take_paths_arrays_and_several_sets(photo_folders, tmp_path):
+    paths = sorted((photo_folders / "clean").rglob("*.png"))[:6]
     arrays = [np.asarray(PIL.Image.open(path)) for path in paths]
     options = {"backbones": [], "metrics": ["rms_contrast"], "execution": pipeline.Execution(num_devices=1)}
     by_path = causal_iqa.score(paths, **options)
@@ -107,12 +86,12 @@ def test_notebooks_take_paths_arrays_and_several_sets(folders, tmp_path):
         causal_iqa.score(7, **options)
 
 
-def test_the_default_backbone_is_said_or_how_to_get_it(folders, tmp_path, capsys, monkeypatch):
+def test_the_default_backbone_is_said_or_how_to_get_it(photo_folders, tmp_path, capsys, monkeypatch):
     def missing(name):
         raise causal_iqa.InputError("not there")
 
     monkeypatch.setattr(causal_iqa.backbones, "bundled", missing)
-    run("score", f"--images={folders / 'clean'}", *_OPTIONS, f"--output_dir={tmp_path / 'out'}")
+    run("score", f"--images={photo_folders / 'clean'}", *_OPTIONS, f"--output_dir={tmp_path / 'out'}")
     printed = capsys.readouterr().out
     assert "pip install 'causal-iqa[imagenet]'" in printed.splitlines()[0]
     assert "No-reference statistics hardly predict" in printed
