@@ -13,7 +13,7 @@ from typing import Any
 from causal_iqa._errors import InputError
 
 __version__ = "0.1.0"
-__all__ = ["InputError", "__version__", "align", "audit"]
+__all__ = ["InputError", "__version__", "align", "audit", "score"]
 
 # Calls of the package itself -> the module that holds them.
 _CALLS = {"align": "analysis.calls", "audit": "analysis.calls", "score": "_score"}
@@ -32,4 +32,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted([*__all__, *_CALLS, *_rooms()])
+    return sorted([*__all__, *_rooms()])

@@ -28,6 +28,7 @@ _SMALL = {
     "degrade": ("--degradations=contrast", "--severities=3", "--num_processes=1"),
     "train": ("--steps=2", "--batch_size=8", "--num_images=16"),
     "sheet": ("--degradations=contrast",),
+    "score": ("--metrics=entropy", "--backbone=none", "--num_devices=1"),
 }
 # Given where the page names none.
 _DEFAULTS = {"align": ("--network=scene_cnn_a", "--backbone=scene_features")}

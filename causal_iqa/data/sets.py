@@ -97,6 +97,10 @@ def open_sets(
 
     Raises:
       InputError: when there is none, two have one name, or a source cannot be opened.
+
+    Examples:
+      >>> [one.name for one in data.open_sets(["rendered=scenes"])]
+      ['rendered']
     """
     if not texts:
         raise _checks.InputError("images: expected at least one SOURCE or NAME=SOURCE")
@@ -156,6 +160,10 @@ def open_listing(path: str | os.PathLike[str], *, max_pixels: int = budget.MAX_P
 
     Raises:
       InputError: when the list cannot be read or names no image.
+
+    Examples:
+      >>> len(data.open_listing("chosen.txt"))  # doctest: +SKIP
+      120
     """
     budget.check_max_pixels(max_pixels)
     path = pathlib.Path(path).expanduser()
@@ -193,6 +201,10 @@ def open_files(paths: Sequence[str], *, max_pixels: int = budget.MAX_PIXELS) -> 
 
     Raises:
       InputError: when there is none, or one is given twice.
+
+    Examples:
+      >>> data.open_files(["a.png", "b.png"]).id(1)
+      'b.png'
     """
     budget.check_max_pixels(max_pixels)
     if not paths:

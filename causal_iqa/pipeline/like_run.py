@@ -45,6 +45,10 @@ def prepare_like(
     Raises:
       InputError: when the run has no score that needs no label and no reference, its backbones or anchors are not at
         hand or not the same, or the config asks for other ones.
+
+    Examples:
+      >>> run = pipeline.read_run("results/run")  # doctest: +SKIP
+      >>> work = pipeline.prepare_like(run, pipeline.ScoringConfig(images=("photos",)))  # doctest: +SKIP
     """
     check_execution(execution)
     _check_asked(run, config)

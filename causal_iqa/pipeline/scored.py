@@ -150,6 +150,10 @@ def score_sets(
 
     Returns:
       Part -> stamp of its images.
+
+    Examples:
+      >>> keeper = pipeline.InMemory()  # doctest: +SKIP
+      >>> stamps = pipeline.score_sets(work, keeper)  # doctest: +SKIP
     """
     every = [(part, stamp_of(work.sets[part.place], part)) for part in parts_of(work.sets)]
     pending = [(part, stamp) for part, stamp in every if not keeper.has(part, stamp)]
@@ -315,6 +319,10 @@ def read_sets(work: scoring.Scoring, keeper: Keeper, stamps: Mapping[Part, str])
 
     Raises:
       InputError: when no image could be read.
+
+    Examples:
+      >>> pipeline.read_sets(work, keeper, stamps).table.num_rows  # doctest: +SKIP
+      120
     """
     tables, skipped, features = [], [], {}
     sampled = [_sampled(work, place, len(one.source)) for place, one in enumerate(work.sets)]

@@ -278,6 +278,9 @@ def prepare(
 
     Raises:
       InputError: for anything missing or contradictory.
+
+    Examples:
+      >>> work = pipeline.prepare_scoring(pipeline.ScoringConfig(images=("photos",)))  # doctest: +SKIP
     """
     check_execution(execution)
     sets = open_config_sets(config) if sets is None else tuple(sets)
