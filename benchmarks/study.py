@@ -33,6 +33,9 @@ _JSON = flags.DEFINE_string("json", None, "File to write.")
 
 _ROOT = pathlib.Path(__file__).parents[1]
 _CHILD = "--measure"
+_FIRST_BATCH = 16
+# Of JAX, which would take the place of the command's own.
+_CACHE_SETTINGS = ("JAX_COMPILATION_CACHE", "JAX_PERSISTENT_CACHE")
 
 
 def _cpu() -> float:
@@ -164,11 +167,19 @@ def _arguments(study: str) -> list[str]:
 def _run(arguments: list[str], cache: str, output: pathlib.Path) -> dict[str, Any]:
     """Runs a study in a process of its own; returns what `_measure` wrote, and its size."""
     into = output.with_suffix(".json")
-    command = [sys.executable, "-m", "benchmarks.study", _CHILD, str(into), *arguments, f"--output_dir={output}"]
-    subprocess.run(command, cwd=_ROOT, check=True, env={**os.environ, "JAX_COMPILATION_CACHE_DIR": cache})
+    own = (f"--output_dir={output}", f"--compilation_cache={cache}")
+    command = [sys.executable, "-m", "benchmarks.study", _CHILD, str(into), *arguments, *own]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(_CACHE_SETTINGS)}
+    subprocess.run(command, cwd=_ROOT, check=True, env=environment)
     found = json.loads(into.read_text())
-    summary = json.loads((output / "summary.json").read_text())
-    return found | {"summary_keys": sorted(summary)}
+    config = json.loads((output / "config.json").read_text())["config"]
+    conditions = 1 + len(config["degradations"]) * len(config["severities"]) + len(config["extra_conditions"])
+    found["image_conditions"] = config["num_images"] * conditions
+    later = found["phases"]["score"]["seconds"] - found["phases"]["score, until the first batch"]["seconds"]
+    found["image_conditions_per_second_after_the_first_batch"] = (
+        (config["num_images"] - _FIRST_BATCH) * conditions / later if later > 0 else None
+    )
+    return found
 
 
 def main(_: list[str]) -> None:
