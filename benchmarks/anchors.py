@@ -28,6 +28,7 @@ _FEATURES = flags.DEFINE_integer("features", 1280, "Dimensions.")
 _CLASSES = flags.DEFINE_integer("classes", 1000, "Classes.")
 _EXACT = flags.DEFINE_integer("exact", 2000, "Anchors of the comparison with the exact fit; 0: none.")
 _EXACT_CLASSES = flags.DEFINE_integer("exact_classes", 100, "Classes of the comparison.")
+_RANKS = flags.DEFINE_list("ranks", [], "Numbers of landmarks to choose from (default: those of the library).")
 _DIRECTIONS = flags.DEFINE_integer("directions", 48, "Independent directions of the class means.")
 _SEED = flags.DEFINE_integer("seed", 0, "Of the features.")
 _JSON = flags.DEFINE_string("json", None, "File to write.")
@@ -64,7 +65,7 @@ def _timed_fit() -> dict[str, float]:
     drawn = _Drawn(_CLASSES.value, _SEED.value)
     anchors = witness.Anchors(*drawn(_ANCHORS.value), _CLASSES.value)
     start, cpu = time.perf_counter(), _cpu()
-    _, regularised, choice = witness.fit_on_landmarks(anchors)
+    _, regularised, choice = witness.fit_on_landmarks(anchors, ranks=[int(rank) for rank in _RANKS.value])
     seconds, cpu = time.perf_counter() - start, _cpu() - cpu
     evidence = jax.jit(jax.vmap(quality.evidence, (None, 0)))
     judged, _ = drawn(_TIMED)
@@ -89,7 +90,7 @@ def _comparison() -> dict[str, float]:
     """Both witnesses on one set of anchors, and what a study would make of their scores."""
     drawn = _Drawn(_EXACT_CLASSES.value, _SEED.value + 1)
     anchors = witness.Anchors(*drawn(_EXACT.value), _EXACT_CLASSES.value)
-    _, low, choice = witness.fit_on_landmarks(anchors)
+    _, low, choice = witness.fit_on_landmarks(anchors, ranks=[int(rank) for rank in _RANKS.value])
     exact, expected = witness.fit_regularised_witness(anchors)
     judged, labels = drawn(_JUDGED)
     levels = np.linspace(0.3, 2.5, _LEVELS)[:, None, None]

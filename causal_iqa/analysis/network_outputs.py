@@ -1,7 +1,9 @@
 """The rivals of a study, from the networks' own outputs in its score table: image by image, and as accuracies."""
 
 import itertools
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
@@ -61,6 +63,7 @@ def gather(
     num_classes: int | None = None,
     *,
     whole: bool = True,
+    progress: Callable[[int, int], None] | None = None,
 ) -> RivalTables:
     """Computes every rival that the score table has the outputs for.
 
@@ -73,6 +76,7 @@ def gather(
       num_classes: number of classes of the dataset; by default what is kept says, or the largest label or predicted
         class.
       whole: False leaves out what takes long: transport, fusion with a second network and `values`.
+      progress: called with the estimates of whole sets done so far and all of them.
 
     Returns:
       The rivals; methods without their columns are left out.
@@ -105,10 +109,14 @@ def gather(
     values: dict[str, dict[str, np.ndarray]] = {}
     families: dict[str, str] = {}
     if whole:
-        for one in set_scores.set_scores(networks, table, order, kept, labels):
-            found = set_scores.on_halves(one, halves, len(order) - 1)
-            values.setdefault(one.name, {}).update(dict.fromkeys(one.networks, found))
-            families[one.name] = one.family
+        scores = set_scores.set_scores(networks, table, order, kept, labels)
+        with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+            on_halves = pool.map(lambda one: set_scores.on_halves(one, halves, len(order) - 1), scores)
+            for done, (one, found) in enumerate(zip(scores, on_halves, strict=True)):
+                values.setdefault(one.name, {}).update(dict.fromkeys(one.networks, found))
+                families[one.name] = one.family
+                if progress is not None:
+                    progress(done + 1, len(scores) + 1)
         accuracy |= _transport_rows(networks, kept, labels, temperatures, folds)
         accuracy |= _fused_rows(networks, kept)
     for by_network in (*rows.values(), *accuracy.values(), *values.values()):

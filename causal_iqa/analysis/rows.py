@@ -107,7 +107,7 @@ def _gather(config, table, folds, networks, whole, doing):
         return network_outputs.gather(config, table, folds, whole=whole), *sets.image_shares(table, networks)
     own = doing.attempt(
         OUTPUTS_PART,
-        lambda: network_outputs.gather(config, table, folds, whole=whole),
+        lambda: network_outputs.gather(config, table, folds, whole=whole, progress=doing.progress_of(OUTPUTS_PART)),
         network_outputs.RivalTables({}, {}, {}, np.zeros((0, len(table.image_ids) // 2), int), {}, {}, (), {}),
     )
     return own, *doing.attempt(SHARES_PART, lambda: sets.image_shares(table, networks), ({}, {}, {}))
