@@ -89,7 +89,7 @@ def make_judge(task: str) -> Callable[[np.ndarray, np.ndarray], Correct]:
     @jax.jit
     def block(params, pixels):
         def one(network, params, pixel):
-            image = backbones.geometry(network.preprocessing, images.from_uint8(pixel))
+            image = backbones.to_input(network.preprocessing, images.from_uint8(pixel))
             return network.apply(params, image)[0].argmax()
 
         return {k: jax.vmap(functools.partial(one, network, params[k]))(pixels) for k, network in networks.items()}

@@ -9,11 +9,12 @@ from causal_iqa.backbones.layers.transformer import EMBEDDING
 from causal_iqa.backbones.networks import (
     PENULTIMATE,
     Network,
+    Params,
     Preprocessing,
     TextTower,
     check_features,
-    geometry,
     normalise,
+    to_input,
     with_precision,
 )
 from causal_iqa.backbones.numerics import PRECISIONS
@@ -36,6 +37,7 @@ __all__ = [
     "Checkpoint",
     "MismatchError",
     "Network",
+    "Params",
     "Preprocessing",
     "Runner",
     "Task",
@@ -48,7 +50,6 @@ __all__ = [
     "compiler_options",
     "cores",
     "embed_prompts",
-    "geometry",
     "host_network",
     "limited",
     "load",
@@ -64,6 +65,7 @@ __all__ = [
     "save_safetensors",
     "task_network",
     "tflite_runner",
+    "to_input",
     "torch_network",
     "with_precision",
     "zero_shot_classifier",
@@ -83,4 +85,4 @@ _FORMER = {
 }
 
 
-__getattr__ = _former.getter(__name__, _FORMER)
+__getattr__ = _former.getter(__name__, _FORMER | {"geometry": f"{__name__}.to_input"})

@@ -3,7 +3,7 @@
 import dataclasses
 import logging
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 import flax.linen as nn
 import jax
@@ -15,6 +15,8 @@ from causal_iqa.backbones.weights import statements
 
 _LOG = logging.getLogger(__name__)
 PENULTIMATE = "penultimate"
+# The parameters of a network: a tree of arrays whose form only the network knows.
+Params: TypeAlias = Any
 # Of a network outside JAX, which computes as its runtime does.
 OWN_PRECISION = "own"
 
@@ -85,22 +87,24 @@ def as_stated(
     return with_size(used, input_size)
 
 
-def geometry(preprocessing: Preprocessing, image: jax.Array) -> jax.Array:
+def to_input(preprocessing: Preprocessing, image: jax.Array, *, side: int | None = None) -> jax.Array:
     """Resizes an image to the network's input; no crop, the study cuts photos once when it loads them.
 
     Args:
       preprocessing: the network's, static.
       image: float32 [H, W, 3] in [0, 1].
+      side: of the input in pixels, static; None: the network's own.
 
     Returns:
-      float32 [size, size, 3] in [0, 1].
+      float32 [side, side, 3] in [0, 1].
 
     Examples:
       >>> preprocessing = backbones.Preprocessing(16, 1.0, (0.5,) * 3, (0.25,) * 3, smallest=8)
-      >>> backbones.geometry(preprocessing, np.zeros((32, 32, 3), np.float32)).shape
+      >>> backbones.to_input(preprocessing, np.zeros((32, 32, 3), np.float32)).shape
       (16, 16, 3)
     """
-    return images.resize(image, preprocessing.size, preprocessing.size, preprocessing.interpolation)
+    side = preprocessing.size if side is None else side
+    return images.resize(image, side, side, preprocessing.interpolation)
 
 
 def normalise(preprocessing: Preprocessing, image: jax.Array) -> jax.Array:

@@ -1,6 +1,6 @@
 """The compiled flow and the main job built on it: config -> score table, resumable and sharded over devices."""
 
-from causal_iqa.pipeline.columns import Column, Scorer
+from causal_iqa.pipeline.columns import Column, Output, ProgramState, Scorer, Seen
 from causal_iqa.pipeline.config import (
     ALL_NETWORKS,
     ANCHOR_KINDS,
@@ -51,7 +51,9 @@ __all__ = [
     "InMemory",
     "Measure",
     "NetworkChoice",
+    "Output",
     "PerformanceTable",
+    "ProgramState",
     "Provenance",
     "Run",
     "Sample",
@@ -61,6 +63,7 @@ __all__ = [
     "Scoring",
     "ScoringConfig",
     "ScoringStore",
+    "Seen",
     "Store",
     "Study",
     "StudyConfig",

@@ -34,7 +34,7 @@ def performance(network: backbones.Network, params: Any, image: jax.Array, label
       `estimators.log_power_sums`, where there are more classes than are kept; "embedding", `kept_embedding` float16, of
       a network that gives features. The scalars are NaN where the outputs are not finite, see `are_finite`.
     """
-    logits, features = network.apply(params, backbones.geometry(network.preprocessing, image))
+    logits, features = network.apply(params, backbones.to_input(network.preprocessing, image))
     probabilities, log_probabilities = jax.nn.softmax(logits), jax.nn.log_softmax(logits)
     likely, _ = jax.lax.top_k(probabilities, 2)
     prediction = jnp.argmax(logits)
@@ -153,7 +153,7 @@ def stability(
       "prediction_agreement", "neighbourhood_invariance", "prediction_information" and "ser_fiq" of `estimators.TABLE`,
       scalars, higher is better.
     """
-    seen = backbones.geometry(network.preprocessing, image)
+    seen = backbones.to_input(network.preprocessing, image)
 
     def one(number: jax.Array) -> tuple[jax.Array, jax.Array | None]:
         logits, features = network.apply(params, changed_view(jax.random.fold_in(key, number), seen, number))

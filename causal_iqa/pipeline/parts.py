@@ -1,9 +1,11 @@
 """Parts of a score table as Parquet: what is written, sealed, and what is checked before a row of it is believed."""
 
 import collections
+import itertools
 import json
 import pathlib
-from collections.abc import Mapping, Sequence
+import types
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,15 +14,18 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from causal_iqa import _checks, _files, _reading
+from causal_iqa.pipeline import former_names
+from causal_iqa.pipeline.columns import Output
 from causal_iqa.pipeline.config import Condition
 
 _METADATA_KEY = b"causal_iqa"
 # Columns of every table that are no scores; "undefined" names the scores a row lacks, and why.
 _ROW_COLUMNS = ("image_id", "label", "condition", "degradation", "severity", "undefined")
-# Ends the names of the columns that say whether a network is right, and why they may lack a value.
-_CORRECT, _PERFORMANCE = "/correct", "/performance"
-_NOT_FINITE = {"undefined": "the network's outputs are not finite"}
-_NOT_LISTED = {"undefined": "not in the table of performance"}
+# Why a column that is no score may lack a value, by its field.
+_UNDEFINED_OUTPUTS = {
+    "correct": {"undefined": "the network's outputs are not finite"},
+    "performance": {"undefined": "not in the table of performance"},
+}
 # What pyarrow and the metadata raise on a file that is no part, or a damaged one without a seal.
 UNREADABLE = (OSError, pa.ArrowException, KeyError, ValueError, TypeError, MemoryError, OverflowError)
 
@@ -35,6 +40,50 @@ class ScoreTable(NamedTuple):
     vectors: Mapping[str, np.ndarray]  # name -> float or uint16 [C, N, K]: class log probabilities, features
     skipped: tuple[tuple[str, str], ...]  # (id, reason) of unreadable images
     metadata: Mapping[str, Any]  # passports
+
+    @property
+    def clean(self) -> "ScoreTable":
+        """The same images, not degraded."""
+        return self._under([condition.severity == 0 for condition in self.conditions])
+
+    @property
+    def degraded(self) -> "ScoreTable":
+        """The same images under the degraded conditions only."""
+        return self._under([condition.severity > 0 for condition in self.conditions])
+
+    @property
+    def outputs(self) -> Mapping[str, Mapping[str, np.ndarray]]:
+        """What every network, or backbone with its view, gave: name -> field -> [C, N] or [C, N, K]."""
+        found: dict[str, dict[str, np.ndarray]] = {}
+        values = {**self.columns, **self.vectors}
+        for name, output in self._outputs().items():
+            if name in values:
+                found.setdefault(f"{output.owner}{output.view}", {})[output.field] = values[name]
+        return found
+
+    @property
+    def features(self) -> Mapping[str, np.ndarray]:
+        """Kept features by backbone, with its view where there are several: [C, N, K]."""
+        return {name: fields["features"] for name, fields in self.outputs.items() if "features" in fields}
+
+    def _outputs(self) -> Mapping[str, Output]:
+        recorded = self.metadata.get("outputs")
+        if recorded is None:
+            return _by_former_names([*self.columns, *self.vectors], self.metadata.get("columns", {}))
+        return {name: Output(**fields) for name, fields in recorded.items()}
+
+    def _under(self, chosen: Sequence[bool]) -> "ScoreTable":
+        rows = np.asarray(chosen, bool)
+        return self._replace(
+            conditions=tuple(itertools.compress(self.conditions, chosen)),
+            columns={name: values[rows] for name, values in self.columns.items()},
+            vectors={name: values[rows] for name, values in self.vectors.items()},
+        )
+
+
+def _by_former_names(names: Iterable[str], passports: Mapping[str, Any]) -> dict[str, Output]:
+    found = {name: former_names.output(name) for name in names if name not in passports}
+    return {name: Output(**fields) for name, fields in found.items() if fields is not None}
 
 
 class Expected(NamedTuple):
@@ -94,6 +143,8 @@ def encode(
     skipped: Sequence[tuple[str, str]],
     passports: Mapping[str, Any],
     degradations: Mapping[str, Any],
+    *,
+    outputs: Mapping[str, Output] = types.MappingProxyType({}),
 ) -> bytes:
     """Returns the file of one part, image by image, condition by condition.
 
@@ -107,11 +158,13 @@ def encode(
       skipped: (id, reason) of unreadable images of this part.
       passports: what defines each column, JSON values.
       degradations: what defines the conditions, JSON values.
+      outputs: what the columns are that are no scores; those that it leaves out are known by their former names.
     """
     n, c = len(image_ids), len(conditions)
     explained = {name: passport for name, passport in passports.items() if name in columns}
-    explained |= {name: _NOT_FINITE for name in columns if name.endswith(_CORRECT)}
-    explained |= {name: _NOT_LISTED for name in columns if name.endswith(_PERFORMANCE)}
+    meant = {**_by_former_names(columns, passports), **outputs}
+    for field, reason in _UNDEFINED_OUTPUTS.items():
+        explained |= {name: reason for name in columns if name in meant and meant[name].field == field}
     table = {
         "image_id": pa.array(np.repeat(np.asarray([_files.readable(x) for x in image_ids], object), c), pa.string()),
         "label": pa.array(np.repeat(np.asarray(labels, np.int32), c)),
@@ -139,6 +192,7 @@ def encode(
         "fingerprint": expected.fingerprint,
         "part": expected.number,
         "columns": dict(passports),
+        "outputs": {name: output.record() for name, output in meant.items()},
         "degradations": dict(degradations),
         "skipped": [[_files.readable(name), reason] for name, reason in skipped],
     }

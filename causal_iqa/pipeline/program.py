@@ -20,7 +20,7 @@ import numpy as np
 from causal_iqa import backbones, images, quality
 from causal_iqa.degradations import Condition
 from causal_iqa.pipeline import ladders, outputs, pieces, regions, task_outputs
-from causal_iqa.pipeline.columns import Scorer, joined_name
+from causal_iqa.pipeline.columns import Output, ProgramState, Scorer, Seen, joined_name
 from causal_iqa.pipeline.views import View
 
 # Images of one block. Small enough that a block's arrays stay in a CPU's cache; accelerators take several conditions of
@@ -30,6 +30,9 @@ _CONDITIONS_AT_ONCE = {"cpu": 1}
 _CONDITIONS_AT_ONCE_ACCELERATOR = 16
 # Conditions that go through a program together: another number of conditions is another number of runs.
 _MOST_CONDITIONS = 16
+# A piece is given what its scorers read, and nothing else.
+_NO_STATE = ProgramState({}, {}, {}, {})
+_NOT_SEEN = Seen(None, None, {}, {}, {}, None, ())
 _SHARED, _IMAGES, _RUNS = pieces.SHARED, pieces.IMAGES, pieces.RUNS
 
 
@@ -70,8 +73,7 @@ def make_program(
       `outputs.keeping_projections`, and what `outputs.second_opinion` gives; with several views
       `<backbone><view.suffix>/features` and so on. B is the same at every call, a multiple of the number of devices.
       Where images have targets, `labels` is (labels, targets); a network of another task gives what
-      `task_outputs.performance` does in place of the above. `state` holds the parameters: {"networks", "backbones",
-      "witnesses", "projections"}. The first call traces, and programs are compiled meanwhile.
+      `task_outputs.performance` does in place of the above. `state` holds the parameters. The first call traces, and programs are compiled meanwhile.
     """
     study = networks, feature_backbones, views, scorers
     return _Flow(seed, conditions, *study, devices, stability_views, given_copies).run
@@ -97,7 +99,7 @@ class _Flow:
         self._pieces: dict[Any, pieces.Piece] = {}
         self._names: dict[Any, tuple[str, ...]] = {}
 
-    def run(self, state: Any, pixels: np.ndarray, labels: Any, salts: np.ndarray) -> pieces.Found:
+    def run(self, state: ProgramState, pixels: np.ndarray, labels: Any, salts: np.ndarray) -> pieces.Found:
         """Dispatches everything for one batch."""
         label, target = labels if isinstance(labels, tuple) else (labels, ())
         given = tuple(self._devices.put(x, pieces.IMAGES) for x in (pixels, label, target, salts))
@@ -113,7 +115,7 @@ class _Flow:
     def _call(self, key: Any, function: Callable, specs: Any, out: Any, *arguments: Any) -> Any:
         return self._pieces[key](*arguments)
 
-    def _through(self, step: Callable, state: Any, pixels: Any, label: Any, target: Any, salts: Any) -> list:
+    def _through(self, step: Callable, state: ProgramState, pixels: Any, label: Any, target: Any, salts: Any) -> list:
         clean, keys, view_keys = step("begin", self._begin, (_IMAGES, _IMAGES), _IMAGES, pixels, salts)
         if self._given_copies:
             degraded, order = [step("given", _given, (_IMAGES,), _RUNS, pixels)], np.arange(len(self._conditions))
@@ -122,7 +124,7 @@ class _Flow:
         runs = step("runs", functools.partial(self._cut, order), (_RUNS,) * len(degraded), _RUNS, *degraded)
         found = []
         for name, network in self._networks.items():
-            params, each = state["networks"][name], [(run,) for run in runs]
+            params, each = state.networks[name], [(run,) for run in runs]
             if network.task is not None:
                 own = _Step(("judge", name), functools.partial(_perform, name, network), (_SHARED, _IMAGES))
                 found.append(self._rows(step, own, each, params, target))
@@ -142,7 +144,9 @@ class _Flow:
             degraded.append(step(("degrade", structure), function, (_IMAGES, _IMAGES), _RUNS, keys, clean))
         return degraded, np.argsort(np.concatenate(list(parts.values())))
 
-    def _of_view(self, step, state, view: View, clean: Any, runs: Sequence[Any], label: Any, target: Any) -> list:
+    def _of_view(
+        self, step: Callable, state: ProgramState, view: View, clean: Any, runs: Sequence[Any], label: Any, target: Any
+    ) -> list:
         """The scores of one view."""
         reference, seen = clean, runs
         if view.interpolation is not None:
@@ -157,7 +161,7 @@ class _Flow:
                 found.append(self._rows(step, metric, [(run,) for run in seen], reference, label))
         of_regions = [scorer for scorer in own if scorer.reads_target]
         if of_regions:
-            every = state["backbones"]
+            every = state.backbones
             maps = step(("maps", view.name), self._maps(view), (_SHARED, _IMAGES), _IMAGES, every, reference)
             specs = (_SHARED, _IMAGES, _IMAGES, _IMAGES)
             row = _Step(("regions", view.name), functools.partial(_regions, of_regions), specs)
@@ -169,7 +173,7 @@ class _Flow:
                     self._looking(view, name),
                     (_SHARED, _RUNS),
                     _RUNS,
-                    state["backbones"][name],
+                    state.backbones[name],
                     run,
                 )
                 for run in seen
@@ -189,18 +193,19 @@ class _Flow:
                 functools.partial(self._quality, view, owner, read, scorers),
                 (_SHARED, _IMAGES, _IMAGES),
             )
-            some = {
-                "backbones": {name: state["backbones"][name] for name in read},
-                "witnesses": {
-                    key: value for key, value in state["witnesses"].items() if key in {s.witness for s in scorers}
-                },
-                "projections": {name: state["projections"][name] for name in read},
-            }
+            some = ProgramState(
+                networks={},
+                backbones={name: state.backbones[name] for name in read},
+                witnesses={key: value for key, value in state.witnesses.items() if key in {s.witness for s in scorers}},
+                projections={name: state.projections[name] for name in read},
+            )
             each = [({name: features[name][i] for name in read},) for i in range(len(seen))]
             found.append(self._rows(step, row, each, some, {name: of_clean[name] for name in read if of_clean}, label))
         return found
 
-    def _clean_features(self, step, state, view: View, features: Mapping[str, Sequence[Any]], reference: Any) -> dict:
+    def _clean_features(
+        self, step: Callable, state: ProgramState, view: View, features: Mapping[str, Sequence[Any]], reference: Any
+    ) -> dict:
         """Features [B, ...] of the clean images: those of the condition without a degradation, where there is one."""
         places = [i for i, condition in enumerate(self._conditions) if condition.structure == Condition()]
         places = [0] if self._given_copies else places
@@ -212,7 +217,7 @@ class _Flow:
                 alone = step(("alone", view.name), lambda x: x[None], (_IMAGES,), _RUNS, reference)
                 key = ("look alone", view.name, name)
                 run, place = (
-                    step(key, self._looking(view, name), (_SHARED, _RUNS), _RUNS, state["backbones"][name], alone),
+                    step(key, self._looking(view, name), (_SHARED, _RUNS), _RUNS, state.backbones[name], alone),
                     0,
                 )
             pick = functools.partial(jax.tree.map, lambda x, place=place: x[place])
@@ -270,11 +275,11 @@ class _Flow:
         if self._stability_views:
             key = jax.random.wrap_key_data(view_key)
             found |= outputs.stability(key, network, params, image, num_views=self._stability_views)
-        return {f"{name}/{field}": value for field, value in found.items()}
+        return {str(Output(name, field)): value for field, value in found.items()}
 
     def _maps(self, view: View) -> Callable:
         def maps(params: Any, reference: jax.Array) -> dict[str, jax.Array]:
-            return jax.vmap(functools.partial(regions.maps_of, view, self._backbones, {"backbones": params}))(reference)
+            return jax.vmap(functools.partial(regions.maps_of, view, self._backbones, params))(reference)
 
         return maps
 
@@ -289,19 +294,19 @@ class _Flow:
         row = {}
         if owner in features:
             suffix = view.suffix if len(self._views) > 1 else ""
-            row[f"{owner}{suffix}/features"] = outputs.kept_features(features[owner].final, state["projections"][owner])
+            kept = outputs.kept_features(features[owner].final, state.projections[owner])
+            row[str(Output(owner, "features", suffix))] = kept
             opinion = outputs.second_opinion(
-                self._backbones[owner], state["backbones"][owner], features[owner].glances, self._num_classes
+                self._backbones[owner], state.backbones[owner], features[owner].glances, self._num_classes
             )
-            row |= {f"{owner}{suffix}/{field}": value for field, value in opinion.items()}
+            row |= {str(Output(owner, field, suffix)): value for field, value in opinion.items()}
         if owner not in features:  # Several as one, in their order: what a dictionary has is sorted on the way here.
             features = {owner: quality.joined([features[name] for name in read])}
             clean = {owner: quality.joined([clean[name] for name in read])} if clean else {}
+        seen = _NOT_SEEN._replace(features=features, clean_features=clean, label=label)
         for scorer in scorers:
-            row[scorer.column.name] = scorer.fn(state, None, None, features, clean, label)
+            row[scorer.column.name] = scorer.fn(state, seen)
         return row
-
-    given_copies: bool = (False,)
 
 
 class _Step(NamedTuple):
@@ -318,14 +323,16 @@ def _given(pixels: jax.Array) -> jax.Array:
 
 
 def _metric(scorer: Scorer, image, reference, label) -> dict[str, jax.Array]:
-    return {scorer.column.name: scorer.fn({}, image, reference, {}, {}, label)}
+    seen = _NOT_SEEN._replace(image=image, reference=reference, label=label)
+    return {scorer.column.name: scorer.fn(_NO_STATE, seen)}
 
 
 def _regions(scorers: Sequence[Scorer], image, params, reference, maps, target) -> dict[str, jax.Array]:
-    state = {"backbones": params}
-    return {scorer.column.name: scorer.fn(state, image, reference, {}, maps, target) for scorer in scorers}
+    state = _NO_STATE._replace(backbones=params)
+    seen = _NOT_SEEN._replace(image=image, reference=reference, clean_maps=maps, target=target)
+    return {scorer.column.name: scorer.fn(state, seen) for scorer in scorers}
 
 
 def _perform(name: str, network: backbones.Network, image, params, target) -> dict[str, jax.Array]:
     found = task_outputs.performance(network, params, image, target)
-    return {f"{name}/{field}": value for field, value in found.items()}
+    return {str(Output(name, field)): value for field, value in found.items()}

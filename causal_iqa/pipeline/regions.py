@@ -1,13 +1,15 @@
 """Score columns of objects and background apart, for images with masks or boxes."""
 
 import dataclasses
+import types
 from collections.abc import Callable, Mapping
 
 import jax
 import jax.numpy as jnp
 
-from causal_iqa import backbones, images, quality
-from causal_iqa.pipeline.columns import Column, Scorer
+from causal_iqa import backbones, quality
+from causal_iqa.backbones import Params
+from causal_iqa.pipeline.columns import Column, ProgramState, Scorer, Seen
 from causal_iqa.pipeline.task_outputs import at_side
 from causal_iqa.pipeline.views import View, inner_stages_at
 
@@ -15,7 +17,7 @@ REGIONS = ("object", "background")
 _READS = ["clean_image", "clean_regions"]
 
 
-def region_of(target: tuple, side: int, name: str) -> jax.Array:
+def region_of(target: tuple[jax.Array, ...], side: int, name: str) -> jax.Array:
     """The pixels of a region.
 
     Args:
@@ -39,14 +41,14 @@ def region_of(target: tuple, side: int, name: str) -> jax.Array:
 
 
 def maps_of(
-    view: View, feature_backbones: Mapping[str, backbones.Network], state: Mapping, image: jax.Array
+    view: View, feature_backbones: Mapping[str, backbones.Network], params: Mapping[str, Params], image: jax.Array
 ) -> dict[str, jax.Array]:
     """The deepest inner stage of every backbone that has one.
 
     Args:
       view: at whose sides the backbones read.
       feature_backbones: name -> network.
-      state: the program's, with their parameters under "backbones".
+      params: backbone -> its parameters.
       image: float32 [side, side, 3], from `View.see`.
 
     Returns:
@@ -57,24 +59,26 @@ def maps_of(
         backbone = feature_backbones[name]
         stages = inner_stages_at(backbone, side)
         if stages:
-            resized = images.resize(image, side, side, backbone.preprocessing.interpolation)
-            found[name] = backbone.stages_of(state["backbones"][name], resized)[stages[-1]]
+            resized = backbones.to_input(backbone.preprocessing, image, side=side)
+            found[name] = backbone.stages_of(params[name], resized)[stages[-1]]
     return found
 
 
-def region_scorers(view: View, feature_backbones: Mapping[str, backbones.Network], suffix: str = "") -> list[Scorer]:
+def region_scorers(
+    view: View, feature_backbones: Mapping[str, backbones.Network], *, is_one_of_several: bool = False
+) -> list[Scorer]:
     """The scores of objects and of background.
 
     Args:
       view: on which they are scored.
       feature_backbones: name -> network that gives features; the deepest inner stage of each is compared.
-      suffix: suffix of the columns' names.
+      is_one_of_several: whether the columns' names say which view they read.
 
     Returns:
       PSNR of both regions, and for every backbone with maps the cosine of its features with those of the clean image.
     """
     found = [
-        _scorer(view, f"psnr_{name}", "full_reference", suffix, f"PSNR over the {name} alone", _psnr(name))
+        _scorer(view, f"psnr_{name}", "full_reference", f"PSNR over the {name} alone", _psnr(name), is_one_of_several)
         for name in REGIONS
     ]
     for name, side in view.backbone_sides.items():
@@ -84,37 +88,50 @@ def region_scorers(view: View, feature_backbones: Mapping[str, backbones.Network
             words = (
                 f"mean over the {region} of the cosine of features with those of the clean image, stage {stages[-1]}"
             )
-            metric, fn = f"clean_cosine_{region}@{name}", _cosine(view, name, backbone, region)
-            weights = {"weights_sha256": {name: backbone.weights_sha256}}
-            found.append(_scorer(view, metric, "feature_reference", suffix, words, fn, **weights))
+            metric, fn = f"clean_cosine_{region}", _cosine(view, name, backbone, region)
+            found.append(_scorer(view, metric, "feature_reference", words, fn, is_one_of_several, {name: backbone}))
     return found
 
 
-def _scorer(view: View, metric: str, family: str, suffix: str, convention: str, fn: Callable, **details) -> Scorer:
+def _scorer(
+    view: View,
+    formula: str,
+    family: str,
+    convention: str,
+    fn: Callable[[ProgramState, Seen], jax.Array],
+    is_one_of_several: bool,
+    parts: Mapping[str, backbones.Network] = types.MappingProxyType({}),
+) -> Scorer:
+    weights = {"weights_sha256": {name: network.weights_sha256 for name, network in parts.items()}}
     passport = {
         "convention": convention,
         "side": view.side,
         "reads_beside": _READS,
         "undefined": "the image has no such region",
-        **details,
+        **(weights if parts else {}),
     }
-    column = Column(f"{metric}{suffix}", metric, family, True, view.side, view.networks, passport)
+    column = Column.of(
+        formula, family, True, view, passport, backbones=tuple(parts), is_one_of_several=is_one_of_several
+    )
     return Scorer(column, fn, view.name, reads_target=True)
 
 
-def _psnr(region: str) -> Callable[..., jax.Array]:
-    def fn(state, seen, reference, features, clean_maps, target):
-        return quality.region_psnr(reference, seen, region_of(target, seen.shape[0], region))
+def _psnr(region: str) -> Callable[[ProgramState, Seen], jax.Array]:
+    def fn(state: ProgramState, seen: Seen) -> jax.Array:
+        inside = region_of(seen.target, seen.image.shape[0], region)
+        return quality.region_psnr(seen.reference, seen.image, inside)
 
     return fn
 
 
-def _cosine(view: View, name: str, backbone: backbones.Network, region: str) -> Callable[..., jax.Array]:
-    def fn(state, seen, reference, features, clean_maps, target):
+def _cosine(
+    view: View, name: str, backbone: backbones.Network, region: str
+) -> Callable[[ProgramState, Seen], jax.Array]:
+    def fn(state: ProgramState, seen: Seen) -> jax.Array:
         # The same call as for the other scores of the backbone, which the compiler makes once.
-        maps = maps_of(_only(view, name), {name: backbone}, state, seen)[name]
-        weights = quality.region_weights(region_of(target, view.side, region), *maps.shape[:2])
-        return quality.region_cosine(maps, clean_maps[name], weights)
+        maps = maps_of(_only(view, name), {name: backbone}, state.backbones, seen.image)[name]
+        weights = quality.region_weights(region_of(seen.target, view.side, region), *maps.shape[:2])
+        return quality.region_cosine(maps, seen.clean_maps[name], weights)
 
     return fn
 

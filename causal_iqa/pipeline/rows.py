@@ -3,7 +3,7 @@
 import dataclasses
 import itertools
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -11,7 +11,7 @@ import numpy as np
 
 from causal_iqa import backbones, data
 from causal_iqa.pipeline import given_copies, outputs, program, store
-from causal_iqa.pipeline.columns import Scorer
+from causal_iqa.pipeline.columns import Output, ProgramState, Scorer
 from causal_iqa.pipeline.config import Condition
 from causal_iqa.pipeline.execution import Execution, choose_block, local_devices
 from causal_iqa.pipeline.views import View
@@ -114,12 +114,12 @@ def make_step(work: Work, execution: Execution) -> tuple[Step, int]:
         stability_views=work.stability_views,
         given_copies=work.copies is not None,
     )
-    state = {
-        "networks": {name: network.params for name, network in work.networks.items()},
-        "backbones": {name: network.params for name, network in work.feature_backbones.items()},
-        "witnesses": dict(work.witnesses),
-        "projections": outputs.keeping_projections(work.feature_backbones),
-    }
+    state = ProgramState(
+        networks={name: network.params for name, network in work.networks.items()},
+        backbones={name: network.params for name, network in work.feature_backbones.items()},
+        witnesses=dict(work.witnesses),
+        projections=outputs.keeping_projections(work.feature_backbones),
+    )
     mesh = jax.sharding.Mesh(np.asarray(devices), ("images",))
     state = jax.device_put(state, jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec()))
     slots = block * len(devices)
@@ -136,6 +136,30 @@ def make_step(work: Work, execution: Execution) -> tuple[Step, int]:
         return {name: np.concatenate([block[name] for block in found], axis=1) for name in found[0]}
 
     return step, batch_size
+
+
+def outputs_of(work: Work, networks: Iterable[str], names: Iterable[str]) -> dict[str, Output]:
+    """Says of which network or backbone the columns are that are no scores.
+
+    Args:
+      work: that computes them.
+      networks: names of the judged networks.
+      names: of all columns.
+
+    Returns:
+      Column -> what it is.
+    """
+    owners = [(name, "") for name in networks]
+    owners += [
+        (name, view.suffix if len(work.views) > 1 else "") for view in work.views for name in view.backbone_sides
+    ]
+    scores, found = {scorer.column.name for scorer in work.scorers}, {}
+    for owner, view in owners:
+        start = str(Output(owner, "", view))
+        for name in names:
+            if name.startswith(start) and name not in scores:
+                found[name] = Output(owner, name.removeprefix(start), view)
+    return found
 
 
 def compute(work: Work, chosen: np.ndarray, step: Step, batch_size: int, workers: int) -> Iterator[Rows]:

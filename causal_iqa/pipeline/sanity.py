@@ -176,7 +176,7 @@ def _predictor(network: backbones.Network):
     """The class of one uint8 image, NaN where the outputs are not finite."""
 
     def predict(params, image):
-        logits, _ = network.apply(params, backbones.geometry(network.preprocessing, images.from_uint8(image)))
+        logits, _ = network.apply(params, backbones.to_input(network.preprocessing, images.from_uint8(image)))
         return jnp.where(are_finite(logits), jnp.argmax(logits), jnp.nan)
 
     return predict

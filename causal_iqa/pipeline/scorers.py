@@ -53,10 +53,10 @@ def of_study(
     families = None if labelled else ("label_free", "feature_reference")
     found = []
     for view in views:
-        suffix = view.suffix if len(views) > 1 else ""
-        found += [metric_scorer(spec, view, suffix) for spec in conventional]
+        several = len(views) > 1
+        found += [metric_scorer(spec, view, is_one_of_several=several) for spec in conventional]
         if regions:
-            found += region_scorers(view, feature_backbones, suffix)
+            found += region_scorers(view, feature_backbones, is_one_of_several=several)
         names = tuple(view.backbone_sides)
         for backbone in names + ((joined_name(names),) if len(names) > 1 else ()):
             own = {name: feature_backbones[name] for name in (names if backbone not in names else (backbone,))}
@@ -67,7 +67,14 @@ def of_study(
                 "precision": {name: network.precision for name, network in own.items()},
             }
             found += of_backbone(
-                view, backbone, own, details, witnesses, families=families, suffix=suffix, counts=counts
+                view,
+                backbone,
+                own,
+                details,
+                witnesses,
+                families=families,
+                is_one_of_several=several,
+                counts=counts,
             )
     return tuple(found)
 
@@ -80,7 +87,7 @@ def of_backbone(
     witnesses: Mapping[str, Any],
     *,
     families: Sequence[str] | None = None,
-    suffix: str = "",
+    is_one_of_several: bool = False,
     counts: Sequence[int] = (),
 ) -> list[Scorer]:
     """The new metrics through one backbone, or several read as one, for which there is a witness.
@@ -92,7 +99,7 @@ def of_backbone(
       details: details of the passports, JSON values.
       witnesses: `witness_key` -> fitted witness.
       families: families of the metrics; None: all.
-      suffix: suffix of the columns' names.
+      is_one_of_several: whether the columns' names say which view they read.
       counts: smaller numbers of anchors with which the witness over stages is fitted besides.
     """
     found = []
@@ -107,6 +114,5 @@ def of_backbone(
                 there = witness_key(spec.witness, backbone, view.name, variant) in witnesses
             if there and (count is None or not spec.needs_reference):
                 own = details if count is None else {**details, "num_anchors": count}
-                column = f"{name}@{backbone}{variant}{suffix}"
-                found.append(quality_scorer(name, backbone, view, parts, column, own, variant))
+                found.append(quality_scorer(name, view, parts, own, anchors=count, is_one_of_several=is_one_of_several))
     return found

@@ -9,6 +9,7 @@ import json
 import os
 import pathlib
 import re
+import types
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -18,6 +19,7 @@ import pyarrow.parquet as pq
 
 from causal_iqa import _checks, _files, _reading
 from causal_iqa.pipeline import locking, parts, provenance
+from causal_iqa.pipeline.columns import Output
 from causal_iqa.pipeline.config import Condition, StudyConfig
 from causal_iqa.pipeline.parts import ScoreTable
 
@@ -177,6 +179,8 @@ class Store:
         columns: Mapping[str, np.ndarray],
         skipped: Sequence[tuple[str, str]],
         passports: Mapping[str, Any],
+        *,
+        outputs: Mapping[str, Output] = types.MappingProxyType({}),
     ) -> None:
         """Writes the rows of one part, image by image, condition by condition.
 
@@ -189,9 +193,18 @@ class Store:
             name -> [C, N, K].
           skipped: (id, reason) of unreadable images of this part.
           passports: what defines each column, JSON values.
+          outputs: what the columns are that are no scores.
         """
         content = parts.encode(
-            self._expected(number), image_ids, labels, conditions, columns, skipped, passports, self._degradations
+            self._expected(number),
+            image_ids,
+            labels,
+            conditions,
+            columns,
+            skipped,
+            passports,
+            self._degradations,
+            outputs=outputs,
         )
         with self.locked():
             _files.write_atomically(self.part(number), content, root=self.folder)

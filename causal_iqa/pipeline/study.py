@@ -1,5 +1,6 @@
 """The main job: from a config to the score table, the alignment numbers and what to expect of them."""
 
+import collections
 import dataclasses
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -436,7 +437,10 @@ def _score_missing(
         columns = dict(part.columns)
         if study.performance is not None and part.ids:
             columns |= tables.columns_of(study.performance, part.ids)
-        output.write_part(number, part.ids, part.labels, study.config.conditions, columns, part.skipped, passports)
+        given = rows.outputs_of(study, [choice.name for choice in study.config.networks], columns)
+        output.write_part(
+            number, part.ids, part.labels, study.config.conditions, columns, part.skipped, passports, outputs=given
+        )
 
 
 def quality_and_performance(
@@ -459,18 +463,18 @@ def quality_and_performance(
       (metric -> network -> [C, N], network -> [C, N]); networks include "all": mean performance, and where a metric
       was scored at several resolutions, its mean over the networks.
     """
-    degraded = np.asarray([condition.severity > 0 for condition in table.conditions])
-    own = {name: values[degraded] for name, values in measured.performance_rows(table, networks, measure).items()}
+    degraded = table._replace(vectors={}).degraded
+    own = dict(measured.performance_rows(degraded, networks, measure))
     performance = {**own, "all": mean_over_networks(own)}
     scores: dict[str, dict[str, np.ndarray]] = {}
     for column in study_columns:
-        values = table.columns[column.name][degraded]
+        values = degraded.columns[column.name]
         values = values if column.higher_is_better else -values
         scores.setdefault(column.metric, {}).update(dict.fromkeys(column.networks, values))
-    for by_network in scores.values():
-        distinct = {id(values): values for values in by_network.values()}
-        if len(distinct) == 1:
-            by_network["all"] = next(iter(distinct.values()))
+    resolutions = collections.Counter(column.metric for column in study_columns)
+    for metric, by_network in scores.items():
+        if resolutions[metric] == 1:
+            by_network["all"] = next(iter(by_network.values()))
         else:
             by_network["all"] = np.mean([by_network[name] for name in networks], axis=0)
     return scores, performance

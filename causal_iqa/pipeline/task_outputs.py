@@ -22,7 +22,7 @@ def performance(network: backbones.Network, params: Any, image: jax.Array, targe
       `tasks.ClassPixels` one after the other, of boxes "box_scores" float32 [P], "box_classes" int32 [P], "box_found"
       uint8 [P] and "num_true" uint16 [K].
     """
-    predicted, _ = network.apply(params, backbones.geometry(network.preprocessing, image))
+    predicted, _ = network.apply(params, backbones.to_input(network.preprocessing, image))
     task, num_classes = network.task, network.num_classes
     if task.spec.kind == "masks":
         truth: Any = at_side(target[0], task.mask_side)

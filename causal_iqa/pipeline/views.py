@@ -34,13 +34,12 @@ class View:
     @property
     def name(self) -> str:
         """Its name in witnesses and notes: the side, and the interpolation where it is not bilinear."""
-        return f"{self.side}" if self.interpolation in (None, "bilinear") else f"{self.side}_{self.interpolation}"
+        return f"{self.side}{_unless_bilinear(self.interpolation)}"
 
     @property
     def suffix(self) -> str:
         """What tells its columns from those of another view: "@32px", "@224px_bicubic"."""
-        side, *interpolation = self.name.split("_")
-        return "_".join((f"@{side}px", *interpolation))
+        return view_suffix(self.side, self.interpolation)
 
     def see(self, image: jax.Array) -> jax.Array:
         """Makes the view of one image.
@@ -76,8 +75,7 @@ class View:
         """
 
         def stages_at(side: int) -> dict[str, jax.Array]:
-            resized = images.resize(view, side, side, backbone.preprocessing.interpolation)
-            return backbone.stages_of(params, resized)
+            return backbone.stages_of(params, backbones.to_input(backbone.preprocessing, view, side=side))
 
         def read(stages: dict[str, jax.Array]) -> quality.StageFeatures:
             return quality.stage_features(stages, backbone.stages, backbones.PENULTIMATE)
@@ -113,6 +111,15 @@ class View:
         for field in fields:
             found |= every[field]
         return found
+
+
+def view_suffix(side: int, interpolation: str | None) -> str:
+    """What tells the columns of a view from those of another, from its side and its interpolation."""
+    return f"@{side}px{_unless_bilinear(interpolation)}"
+
+
+def _unless_bilinear(interpolation: str | None) -> str:
+    return "" if interpolation in (None, "bilinear") else f"_{interpolation}"
 
 
 def inner_stages_at(backbone: backbones.Network, side: int) -> tuple[str, ...]:

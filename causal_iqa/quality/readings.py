@@ -1,19 +1,17 @@
 """Scores of one image from a fitted witness: its evidence at every class, and what that says in one number."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from causal_iqa import dependence
-from causal_iqa.quality.witness import ClassVectorWitness
+from causal_iqa.quality.witness import ClassVectorWitness, FittedWitness, Witness
 
 # Shares below this count as this: the logarithm of a share stays finite.
 _SMALLEST_SHARE = 1e-4
 
 
-def evidence(witness: Any, features: jax.Array) -> jax.Array:
+def evidence(witness: FittedWitness, features: jax.Array) -> jax.Array:
     """Value of the witness at every class.
 
     Args:
@@ -29,14 +27,10 @@ def evidence(witness: Any, features: jax.Array) -> jax.Array:
       >>> quality.evidence(witness, np.float32([1, 0.5])).tolist()
       [2.0, 1.0]
     """
-    if isinstance(witness, ClassVectorWitness):
-        return jnp.matmul(witness.vectors, features, precision="highest") + witness.bias
-    row = dependence.rbf(features[None], witness.anchors, bandwidth=witness.bandwidth)[0]
-    values = jnp.matmul(row, witness.coefficients, precision="highest") + witness.offset
-    return jnp.where(witness.present, values, -jnp.inf)
+    return witness.evidence(features)
 
 
-def shares(witness: Any, features: jax.Array) -> jax.Array:
+def shares(witness: Witness | ClassVectorWitness, features: jax.Array) -> jax.Array:
     """Evidence as a distribution over classes.
 
     Class vectors: softmax. Images: the evidence, at least 1e-4, divided by its sum; meant for the regularised witness,
@@ -62,7 +56,7 @@ def shares(witness: Any, features: jax.Array) -> jax.Array:
     return values / values.sum()
 
 
-def margin(witness: Any, features: jax.Array, label: jax.Array) -> jax.Array:
+def margin(witness: Witness | ClassVectorWitness, features: jax.Array, label: jax.Array) -> jax.Array:
     """Evidence of the true class less that of the best other class. Higher is better.
 
     Args:
@@ -85,7 +79,7 @@ def margin(witness: Any, features: jax.Array, label: jax.Array) -> jax.Array:
     return jnp.where(jnp.isfinite(own), own - others.max(), jnp.nan)
 
 
-def peak(witness: Any, features: jax.Array) -> jax.Array:
+def peak(witness: Witness | ClassVectorWitness, features: jax.Array) -> jax.Array:
     """Evidence of the best class. Higher is better; needs no label.
 
     Args:
@@ -104,7 +98,7 @@ def peak(witness: Any, features: jax.Array) -> jax.Array:
     return evidence(witness, features).max()
 
 
-def spread(witness: Any, features: jax.Array) -> jax.Array:
+def spread(witness: Witness | ClassVectorWitness, features: jax.Array) -> jax.Array:
     """Evidence of the best class less that of the second. Higher is better; needs no label.
 
     Args:
@@ -125,7 +119,7 @@ def spread(witness: Any, features: jax.Array) -> jax.Array:
     return values[best] - jnp.where(jnp.arange(values.shape[0]) == best, -jnp.inf, values).max()
 
 
-def share_of_label(witness: Any, features: jax.Array, label: jax.Array) -> jax.Array:
+def share_of_label(witness: Witness | ClassVectorWitness, features: jax.Array, label: jax.Array) -> jax.Array:
     """Share of the true class. Higher is better.
 
     Args:
@@ -191,7 +185,7 @@ def mean_share_of_label(witness: ClassVectorWitness, glances: Sequence[jax.Array
     return _mean_shares(witness, glances)[label]
 
 
-def negative_entropy(witness: Any, features: jax.Array) -> jax.Array:
+def negative_entropy(witness: Witness | ClassVectorWitness, features: jax.Array) -> jax.Array:
     """Sum of p log p over the shares p, in nats. Higher is better; needs no label.
 
     Args:

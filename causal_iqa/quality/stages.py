@@ -61,6 +61,12 @@ class StagesWitness(NamedTuple):
     whitening: jax.Array  # [e, e]
     typical: jax.Array  # scalar, median distance of the anchors
 
+    def evidence(self, features: StageFeatures, /) -> jax.Array:
+        """Its value at every class, [C]; -inf for a class without anchors."""
+        row = _mean_kernel([x[None] for x in _statistics(features)], self.anchors, self.bandwidths)[0]
+        values = jnp.matmul(row, self.coefficients, precision="highest") + self.offset
+        return jnp.where(self.present, values, -jnp.inf)
+
 
 def inner_stages(shapes: Mapping[str, tuple[int, ...]], order: Sequence[str]) -> tuple[str, ...]:
     """Chooses the stages between the first and the last resolution of a network.
@@ -271,9 +277,7 @@ def stages_evidence(witness: StagesWitness, features: StageFeatures) -> jax.Arra
     Returns:
       float32 [C]; -inf for a class without anchors.
     """
-    row = _mean_kernel([x[None] for x in _statistics(features)], witness.anchors, witness.bandwidths)[0]
-    values = jnp.matmul(row, witness.coefficients, precision="highest") + witness.offset
-    return jnp.where(witness.present, values, -jnp.inf)
+    return witness.evidence(features)
 
 
 def familiarity(witness: StagesWitness, features: StageFeatures) -> jax.Array:

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 
 from causal_iqa import _reads, _tables
 from causal_iqa.quality import readings, stages
+from causal_iqa.quality.witness import FittedWitness
 
 WITNESSES = ("plain", "regularised", "stages", "head")
 
@@ -78,7 +79,7 @@ class QualitySpec:
 
 def evaluate(
     spec: QualitySpec,
-    fitted: Any,
+    fitted: FittedWitness | None,
     features: stages.StageFeatures,
     label: jax.Array,
     clean_features: stages.StageFeatures | None = None,

@@ -12,13 +12,13 @@ References:
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from causal_iqa import _checks
+from causal_iqa import _checks, dependence
 from causal_iqa.quality import _compiled, low_rank
 
 # Grid of the regularised witness: multiples of the median distance, and ridges relative to the number of anchors.
@@ -41,6 +41,14 @@ class ClassVectors(NamedTuple):
     bias: np.ndarray  # float32 [C]
 
 
+class FittedWitness(Protocol):
+    """What every fitted witness can say of the features that it reads."""
+
+    def evidence(self, features: Any, /) -> jax.Array:
+        """Its value at every class, [C]; -inf for a class without anchors."""
+        ...
+
+
 class Witness(NamedTuple):
     """A fitted witness. `evidence` gives its value at every class."""
 
@@ -50,12 +58,22 @@ class Witness(NamedTuple):
     offset: jax.Array  # [C]
     present: jax.Array  # bool [C], classes that have anchors
 
+    def evidence(self, features: jax.Array, /) -> jax.Array:
+        """Its value at every class, [C], for features [d]; -inf for a class without anchors."""
+        row = dependence.rbf(features[None], self.anchors, bandwidth=self.bandwidth)[0]
+        values = jnp.matmul(row, self.coefficients, precision="highest") + self.offset
+        return jnp.where(self.present, values, -jnp.inf)
+
 
 class ClassVectorWitness(NamedTuple):
     """The witness whose anchors are class vectors, with a linear kernel and a temperature inside the vectors."""
 
     vectors: jax.Array  # [C, d]
     bias: jax.Array  # [C]
+
+    def evidence(self, features: jax.Array, /) -> jax.Array:
+        """Its value at every class, [C], for features [d]."""
+        return jnp.matmul(self.vectors, features, precision="highest") + self.bias
 
 
 class Choice(NamedTuple):

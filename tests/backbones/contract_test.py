@@ -101,7 +101,7 @@ def test_images_it_cannot_take(network):
 def test_geometry_resizes_and_does_not_crop(network):
     size = network.preprocessing.size
     image = jnp.zeros((40, 60, 3)).at[:, 0].set(1.0)
-    out = backbones.geometry(network.preprocessing, image)
+    out = backbones.to_input(network.preprocessing, image)
     assert out.shape == (size, size, 3)
     assert float(out[:, 0].min()) > 0.4
 
@@ -111,7 +111,7 @@ def test_geometry_resizes_and_does_not_crop(network):
 def test_geometry_is_pillows_resize(shape, interpolation):
     image = np.random.default_rng(5).random((*shape, 3), np.float32)
     preprocessing = networks.Preprocessing(24, 1.0, (0.5,) * 3, (0.5,) * 3, smallest=8, interpolation=interpolation)
-    found = jax.jit(lambda x: backbones.geometry(preprocessing, x))(image)
+    found = jax.jit(lambda x: backbones.to_input(preprocessing, x))(image)
     kind = PIL.Image.Resampling[interpolation.upper()]
     # In planes of float numbers, where Pillow does not round.
     expected = np.stack([PIL.Image.fromarray(image[..., c]).resize((24, 24), kind) for c in range(3)], axis=-1)

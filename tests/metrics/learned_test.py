@@ -169,7 +169,7 @@ def test_clip_iqa_of_a_network(tmp_path):
     spec = metrics.clip_iqa_spec(network, tokenizer)
     assert spec.name == "clip_iqa@clip_hf" and spec.passport()["files"] == {"clip_hf weights": network.weights_sha256}
     image = jnp.asarray(PAIRS["odd"][1])
-    _, features = network.apply(network.params, backbones.geometry(network.preprocessing, image))
+    _, features = network.apply(network.params, backbones.to_input(network.preprocessing, image))
     tokens = tokenizer(["Good photo.", "Bad photo."], network.text.context)
     texts = [np.asarray(network.text.apply(network.params, row), np.float64) for row in tokens]
     embedding = np.asarray(features[backbones.EMBEDDING], np.float64)

@@ -54,7 +54,7 @@ def test_a_network_that_refuses_small_images_still_reads_them_with_its_inner_sta
 
 def test_the_record_says_what_a_score_reads(mobile):
     view = pipeline.View(32, ("n",), {"m": 96}, {"m": (224,)}, ("m",), "bicubic")
-    scorer = columns.quality_scorer("stages_free", "m", view, {"m": mobile}, "stages_free@m", {})
+    scorer = columns.quality_scorer("stages_free", view, {"m": mobile}, {})
     assert scorer.column.record()["reads"] == {
         "image": {"side": 32, "interpolation": "bicubic"},
         "clean_image": False,
@@ -68,7 +68,7 @@ def test_the_record_says_what_a_score_reads(mobile):
             }
         },
     }
-    scorer = columns.quality_scorer("clean_cosine", "m", view, {"m": mobile}, "clean_cosine@m", {})
+    scorer = columns.quality_scorer("clean_cosine", view, {"m": mobile}, {})
     reads = scorer.column.record()["reads"]
     assert reads["clean_image"] and reads["backbones"]["m"]["penultimate_at"] == [96, 224]
     assert set(reads["backbones"]["m"]) == {"interpolation", "penultimate_at"}
@@ -159,7 +159,7 @@ def test_a_view_is_exactly_what_its_networks_see(tmp_path, monkeypatch):
     image = images.from_uint8(source[int(study.indices[0])].image)
     for view in study.views:
         for name in view.networks:
-            seen = backbones.geometry(study.networks[name].preprocessing, image)
+            seen = backbones.to_input(study.networks[name].preprocessing, image)
             np.testing.assert_array_equal(view.see(image), seen)
     assert not np.array_equal(study.views[0].see(image), study.views[1].see(image))
 
@@ -169,7 +169,7 @@ def test_a_view_is_exactly_what_its_networks_see(tmp_path, monkeypatch):
     assert {f"stages_free@scene_features{suffix}" for suffix in suffixes.values()} <= set(table.columns)
     assert {f"scene_features{suffix}/features" for suffix in suffixes.values()} <= set(table.vectors)
     for name, suffix in suffixes.items():
-        seen = backbones.geometry(study.networks[name].preprocessing, image)
+        seen = backbones.to_input(study.networks[name].preprocessing, image)
         expected = metrics.TABLE["entropy"].fn(seen)
         assert table.columns[f"entropy{suffix}"][0, 0] == pytest.approx(float(expected), abs=1e-5)
     passports = {scorer.column.name: scorer.column.record() for scorer in study.scorers}

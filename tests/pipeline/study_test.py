@@ -13,7 +13,7 @@ import causal_iqa
 from causal_iqa import backbones, data, degradations, images, metrics, pipeline, quality
 from causal_iqa.pipeline import anchors, pieces, program, provenance, store
 from causal_iqa.pipeline import study as study_module
-from causal_iqa.pipeline.columns import metric_scorer
+from causal_iqa.pipeline.columns import ProgramState, metric_scorer
 
 _CONFIG = pipeline.StudyConfig(
     num_images=33,
@@ -301,7 +301,7 @@ def _compiled(conditions, scorers):
         devices=jax.local_devices()[:1],
     )
     rng = np.random.default_rng(0)
-    nothing = {"networks": {}, "backbones": {}, "witnesses": {}, "projections": {}}
+    nothing = ProgramState({}, {}, {}, {})
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pieces.Piece, "__init__", noting)
         for _ in range(2):

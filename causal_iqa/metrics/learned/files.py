@@ -271,7 +271,7 @@ def clip_iqa_spec(network: backbones.Network, tokenizer: backbones.Tokenizer) ->
     params = jax.tree.map(jnp.asarray, network.params)
 
     def encode_image(image: jax.Array) -> jax.Array:
-        _, features = network.apply(params, backbones.geometry(network.preprocessing, image))
+        _, features = network.apply(params, backbones.to_input(network.preprocessing, image))
         return features[backbones.EMBEDDING]
 
     prompts = _clip_iqa.ANTONYMS[:1]
