@@ -124,7 +124,7 @@ def _ours(network: backbones.Network, images: np.ndarray) -> tuple[Callable[...,
         out_specs=spec("images"),
         check_vma=False,
     )
-    apply = jax.jit(mapped, compiler_options=backbones.compiler_options(devices[0].platform, len(devices)))
+    apply = jax.jit(mapped, compiler_options=backbones.compiler_options(devices[0].platform, num_devices=len(devices)))
     params = jax.device_put(network.params, jax.sharding.NamedSharding(mesh, spec()))
     return apply, params, jax.device_put(images, jax.sharding.NamedSharding(mesh, spec("images")))
 

@@ -105,7 +105,7 @@ def correctness(networks: dict, pixels: np.ndarray, labels: np.ndarray) -> np.nd
         @jax.jit
         def predicted(x, network=network):
             def one(image):
-                seen = backbones.geometry(network.preprocessing, images.from_uint8(image))
+                seen = backbones.to_input(network.preprocessing, images.from_uint8(image))
                 return network.apply(network.params, seen)[0].argmax()
 
             return jax.vmap(one)(x)

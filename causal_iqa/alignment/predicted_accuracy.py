@@ -192,7 +192,7 @@ def held_out_accuracy(
 
 
 def image_folds(
-    num_images: int, num_folds: int = 2, *, seed: int = 0, clusters: np.ndarray | None = None
+    num_images: int, *, num_folds: int = 2, seed: int = 0, clusters: np.ndarray | None = None
 ) -> np.ndarray:
     """Deals images into folds of equal size at random.
 
@@ -211,7 +211,7 @@ def image_folds(
     """
     if clusters is not None:
         own = np.unique(clusters, return_inverse=True)[1]
-        return image_folds(int(own.max()) + 1, num_folds, seed=seed)[own]
+        return image_folds(int(own.max()) + 1, num_folds=num_folds, seed=seed)[own]
     return np.random.default_rng(seed).permutation(np.arange(num_images) % num_folds)
 
 

@@ -52,7 +52,7 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def compiler_options(platform: str, num_devices: int = 1) -> Options:
+def compiler_options(platform: str, *, num_devices: int = 1) -> Options:
     """Returns the options under which programs with networks run fastest, for `jax.jit(..., compiler_options=...)`.
 
     They change which kernels compute a convolution or a product, so results agree to rounding. Only the outermost

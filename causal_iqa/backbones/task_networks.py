@@ -37,7 +37,7 @@ class Task:
 
 
 def padded_detections(
-    found: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]], most: int = 100
+    found: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]], *, most: int = 100
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Puts the boxes of several images into slots; the surest of each image where there are more.
 

@@ -64,6 +64,7 @@ from causal_iqa.estimates import Estimate
 __getattr__ = _former.getter(__name__, {"Effect": "causal_iqa.estimates.Estimate"})
 
 
+# The former name, for one release.
 clustered_test = within_condition_independence_test
 
 __all__ = [
@@ -110,7 +111,6 @@ __all__ = [
     "assign",
     "at_task_input",
     "average_effects",
-    "clustered_test",
     "common_sign_test",
     "covariates",
     "d_separated",

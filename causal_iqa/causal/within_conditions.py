@@ -54,7 +54,13 @@ class _Pair(NamedTuple):
 
 
 def within_condition_independence_test(
-    key: jax.Array, x: np.ndarray, y: np.ndarray, *, num_permutations: int, x_is_label: bool = False, y_is_label=False
+    key: jax.Array,
+    x: np.ndarray,
+    y: np.ndarray,
+    *,
+    num_permutations: int,
+    x_is_label: bool = False,
+    y_is_label: bool = False,
 ) -> IndependenceTest:
     """Tests X _||_ Y | C on a table of every image under every condition.
 

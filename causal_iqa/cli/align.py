@@ -344,7 +344,7 @@ def main(_: list[str]) -> None:
     program_cache.keep(_COMPILATION_CACHE.value)
     for flag in (_DATASET, _ANCHOR_DATASET):
         if flag.value is not None:
-            data.check_spec(flag.value, flag.name)
+            data.check_spec(flag.value, name=flag.name)
     chosen = at_hand.choose(_BACKBONE.value, _judged_networks(), _dataset())
     config = config_from_flags(chosen)
     execution = pipeline.Execution(

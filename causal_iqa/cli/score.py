@@ -170,7 +170,7 @@ def main(_: list[str]) -> None:
     common.one_device_per_core()
     program_cache.keep(_COMPILATION_CACHE.value)
     if _ANCHOR_DATASET.value is not None:
-        data.check_spec(_ANCHOR_DATASET.value, "anchor_dataset")
+        data.check_spec(_ANCHOR_DATASET.value, name="anchor_dataset")
     output = None if _OUTPUT.value is None else pathlib.Path(_OUTPUT.value)
     if output is not None:
         dataset_files.check_output(output)

@@ -65,7 +65,7 @@ def open_source(
     return folder.open_folder(rest, classes=classes, split=split, class_order=class_order, max_pixels=max_pixels)
 
 
-def check_spec(spec: str, name: str = "dataset") -> None:
+def check_spec(spec: str, *, name: str = "dataset") -> None:
     """Checks what can be known of a dataset specification before anything is opened.
 
     Args:

@@ -5,7 +5,6 @@
 `do(Condition.parse("defocus_blur/2+gaussian_noise/3"))` is the function that applies a whole condition.
 """
 
-from causal_iqa.degradations import structural
 from causal_iqa.degradations._atmosphere import haze, rain
 from causal_iqa.degradations._blur import defocus_blur, gaussian_blur, motion_blur, zoom_blur
 from causal_iqa.degradations._colour import colour_quantization, greyscale, hue_shift, white_balance
@@ -118,7 +117,6 @@ __all__ = [
     "speckle_noise",
     "stage",
     "step_key",
-    "structural",
     "translation",
     "veiling_glare",
     "vignetting",

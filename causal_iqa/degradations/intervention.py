@@ -139,7 +139,7 @@ def named_set(name: str) -> tuple[str, ...]:
     return tuple(spec.name for spec in rows if spec.name not in left_out)
 
 
-def step_key(key: jax.Array, name: str, repeat: int = 0) -> jax.Array:
+def step_key(key: jax.Array, name: str, *, repeat: int = 0) -> jax.Array:
     """Derives the random key of a step: the same for every severity, so a ladder is a set of counterfactuals.
 
     Args:
@@ -206,7 +206,7 @@ def do_graded(condition: Condition) -> Callable[[jax.Array, jax.Array, jax.Array
             )
         for i, step in enumerate(condition.steps):
             fn = TABLE[step.name].fn
-            own = step_key(key, step.name, came[i])
+            own = step_key(key, step.name, repeat=came[i])
             options = _options(step, image, condition.family)
             image = fn(own, image, severities[i], family=condition.family, **options)
         return keep(image, quantise=condition.quantise, stored=condition.stored)

@@ -3,7 +3,7 @@
 `KERNELS[name].fn(x, y)`, `TABLE[name].fn(K, L)`, `TESTS[name].fn(K, L)`.
 """
 
-from causal_iqa.dependence.aggregated import HSICAggregatedTest, bandwidth_collection, hsic_aggregated_test
+from causal_iqa.dependence.aggregated import HSICAggregatedTest, hsic_aggregated_test
 from causal_iqa.dependence.bandwidths import median_heuristic, median_heuristic_subsampled
 from causal_iqa.dependence.centred_alignment import cka, cka_debiased, cka_linear
 from causal_iqa.dependence.conditional import (
@@ -24,7 +24,6 @@ from causal_iqa.dependence.conditional_kernels import (
     conditional_bandwidths,
     kci_bandwidth,
     kci_grams,
-    kci_median_bandwidth,
     kci_unconditional_bandwidth,
     normal_scores,
     standardise,
@@ -128,7 +127,6 @@ __all__ = [
     "StratifiedPermutationTest",
     "StreamedHSIC",
     "TestSpec",
-    "bandwidth_collection",
     "centre",
     "centre_against",
     "cka",
@@ -173,7 +171,6 @@ __all__ = [
     "kci_bandwidth",
     "kci_gamma_test",
     "kci_grams",
-    "kci_median_bandwidth",
     "kci_spectral_test",
     "kci_test",
     "kci_unconditional_bandwidth",

@@ -31,7 +31,7 @@ STANDARD = (
 )
 
 
-def suite_names(suite: str = "classical", *, side: int | None = None, with_reference: bool = True) -> tuple[str, ...]:
+def suite_names(*, suite: str = "classical", side: int | None = None, with_reference: bool = True) -> tuple[str, ...]:
     """Names of the metrics of a suite, in the order of the table.
 
     Args:

@@ -352,7 +352,7 @@ def with_text_anchors(
         kind = backbone.text.tokenizer
         path = config.tokenizer or tokenizers.find(kind, files[name])
         templates = backbones.TEMPLATES[config.templates]
-        embedded = backbones.class_embeddings(backbone, tokenizers.load(kind, path), names, templates)
+        embedded = backbones.class_embeddings(backbone, tokenizers.load(kind, path), names, templates=templates)
         with_heads[name] = backbones.zero_shot_classifier(backbone, embedded)
     return with_heads
 

@@ -48,7 +48,7 @@ class View:
           image: float32 [S, S, 3] in [0, 1], as it was degraded.
 
         Returns:
-          float32 [side, side, 3]: for the networks of the view exactly what `backbones.geometry` gives them, when
+          float32 [side, side, 3]: for the networks of the view exactly what `backbones.to_input` gives them, when
           quality is scored at the task's resolution.
 
         Raises:

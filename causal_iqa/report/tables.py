@@ -38,7 +38,7 @@ class Row(NamedTuple):
 
 
 def rows_of(
-    alignments: Mapping[str, Mapping[str, Alignment]], families: Mapping[str, str], network: str = "all"
+    alignments: Mapping[str, Mapping[str, Alignment]], families: Mapping[str, str], *, network: str = "all"
 ) -> list[Row]:
     """Picks one network out of aligned metrics, best first.
 

@@ -57,7 +57,7 @@ def test_a_held_out_prediction_is_that_of_a_map_without_its_degradation_and_imag
     rng = np.random.default_rng(2)
     q, m = _study(rng, images=40, names=_NAMES[:12])
     q = np.round(q * 2)
-    folds = alignment.image_folds(40, 3, seed=5)
+    folds = alignment.image_folds(40, num_folds=3, seed=5)
     assert sorted(np.bincount(folds)) == [13, 13, 14]
     found = alignment.held_out_accuracy(q, m, _NAMES[:12], folds)
     groups = np.array(_NAMES[:12])

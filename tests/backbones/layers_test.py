@@ -138,10 +138,10 @@ def test_compiler_options_are_those_this_xla_takes(monkeypatch):
     assert backbones.compiler_options("tpu") == {}
     options = backbones.compiler_options("cpu")
     assert jax.jit(lambda x: x + 1, compiler_options=options)(1) == 2
-    alone = backbones.compiler_options("cpu", max(2, compilation.cores()))
+    alone = backbones.compiler_options("cpu", num_devices=max(2, compilation.cores()))
     assert alone == {**options, "xla_cpu_multi_thread_eigen": False}
     assert jax.jit(lambda x: x + 2, compiler_options=alone)(1) == 3
-    assert backbones.compiler_options("tpu", 64) == {}
+    assert backbones.compiler_options("tpu", num_devices=64) == {}
     unknown, known = {"xla_no_such_option": "1"}, {"xla_cpu_experimental_ynn_fusion_type": ""}
     compilation._chosen.cache_clear()
     monkeypatch.setattr(compilation, "_CANDIDATES", {"cpu": (unknown, known)})

@@ -237,7 +237,7 @@ def test_zero_shot_from_class_names_to_probabilities(case, kind, tmp_path):
     network = dataclasses.replace(network, text=clip.text_tower(tower.text, kind))
     tokenizer = _Letters(kind).tokenizer
     names, templates = ["cat", "hot_dog", "ox"], ("a {}", "the {}!")
-    anchors = zero_shot.class_embeddings(network, tokenizer, names, templates)
+    anchors = zero_shot.class_embeddings(network, tokenizer, names, templates=templates)
     # By hand, one prompt at a time.
     embed = jax.jit(network.text.apply)
     by_hand = []
@@ -267,7 +267,7 @@ def test_zero_shot_refuses_what_cannot_be(tmp_path):
     with pytest.raises(ValueError, match="at least one"):
         zero_shot.class_embeddings(network, letters, [])
     with pytest.raises(ValueError, match="where the class name stands"):
-        zero_shot.class_embeddings(network, letters, ["cat"], ("a photo",))
+        zero_shot.class_embeddings(network, letters, ["cat"], templates=("a photo",))
     with pytest.raises(ValueError, match="reads clip tokens, got siglip"):
         zero_shot.embed_prompts(network, _Letters("siglip").tokenizer, ["cat"])
     large = tokenizers.Tokenizer("clip", lambda text: [98, 500, 99], 99, 0)

@@ -30,12 +30,17 @@ def test_rows_are_copies_of_scenes(key):
     for seed in range(200):
         scores, correct, _ = _tables(seed, related=False)
         key_own = jax.random.fold_in(key, seed)
-        rejected += causal.clustered_test(key_own, scores, correct, num_permutations=99).p_value <= 0.05
+        rejected += (
+            causal.within_condition_independence_test(key_own, scores, correct, num_permutations=99).p_value <= 0.05
+        )
         q, m = (x - x.mean(axis=1, keepdims=True) for x in (scores, correct))
         naive += abs(np.corrcoef(q.ravel(), m.ravel())[0, 1]) * np.sqrt(360) > 1.96
     assert 2 <= rejected <= 20
     assert naive > 24
-    found = [causal.clustered_test(key, *_tables(s, True)[:2], num_permutations=99).p_value for s in range(5)]
+    found = [
+        causal.within_condition_independence_test(key, *_tables(s, True)[:2], num_permutations=99).p_value
+        for s in range(5)
+    ]
     assert max(found) <= 0.05
 
 
@@ -89,14 +94,18 @@ def test_laws_are_those_of_drawn_permutations(key, monkeypatch):
 def test_a_label_is_tested_by_its_kernel(key):
     scores, _, scene = _tables(3, related=True, n=120)
     label = (scene > 0).astype(int)
-    found = causal.clustered_test(key, scores, label, num_permutations=0, y_is_label=True)
+    found = causal.within_condition_independence_test(key, scores, label, num_permutations=0, y_is_label=True)
     assert (found.method, found.num_rows) == ("squared covariances within conditions, gamma law", 720)
     assert found.p_value < 1e-3
     rng = np.random.default_rng(0)
-    rare = causal.clustered_test(key, scores, np.arange(120) < 3, num_permutations=99, y_is_label=True)
+    rare = causal.within_condition_independence_test(
+        key, scores, np.arange(120) < 3, num_permutations=99, y_is_label=True
+    )
     assert rare.method == "squared covariances within conditions, images permuted"
     p_values = [
-        causal.clustered_test(key, scores, rng.permutation(label), num_permutations=0, y_is_label=True).p_value
+        causal.within_condition_independence_test(
+            key, scores, rng.permutation(label), num_permutations=0, y_is_label=True
+        ).p_value
         for _ in range(100)
     ]
     assert stats.kstest(p_values, "uniform").pvalue > 0.01
@@ -173,7 +182,7 @@ def test_tail_of_weighted_squares():
 
 def test_what_cannot_be_tested_says_why(key):
     scores, correct, _ = _tables(3, related=True)
-    for test in (causal.clustered_test, causal.common_sign_test):
+    for test in (causal.within_condition_independence_test, causal.common_sign_test):
         assert "never varies" in test(key, scores, np.ones(60), num_permutations=9).reason
         assert "fewer than" in test(key, scores[:, :9], correct[:, :9], num_permutations=9).reason
         with pytest.raises(ValueError, match="one table"):

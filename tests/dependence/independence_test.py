@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from causal_iqa.dependence import independence, permutation_moments, permutations
+from causal_iqa.dependence import aggregated, independence, permutation_moments, permutations
 from tests.dependence.compiled import compiled, dependence
 
 cyclic_diagonals = compiled(permutations.cyclic_diagonals)
@@ -262,9 +262,9 @@ def test_aggregated_test_is_the_rank_of_the_smallest_p_value():
 
 
 def test_bandwidth_collection_is_dyadic():
-    np.testing.assert_allclose(dependence.bandwidth_collection(3.0, num_each_side=2), [0.75, 1.5, 3, 6, 12])
+    np.testing.assert_allclose(aggregated.bandwidth_collection(3.0, num_each_side=2), [0.75, 1.5, 3, 6, 12])
     with pytest.raises(ValueError, match="num_each_side: expected 0 or more, got -1"):
-        dependence.bandwidth_collection(1.0, num_each_side=-1)
+        aggregated.bandwidth_collection(1.0, num_each_side=-1)
     with pytest.raises(ValueError, match="at least one Gram matrix"):
         dependence.hsic_aggregated_test(jax.random.key(0), [], [], num_permutations=9, level=0.05)
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from causal_iqa import dependence
+from causal_iqa.dependence import conditional_kernels
 
 _N = 12
 _KEY = jax.random.key(0)
@@ -52,7 +53,7 @@ _OF_SAMPLES = {
     "median_heuristic_subsampled": lambda x, y: dependence.median_heuristic_subsampled(_KEY, x, num_pairs=20),
     "standardise": lambda x, y: dependence.standardise(x),
     "normal_scores": lambda x, y: dependence.normal_scores(x),
-    "kci_median_bandwidth": lambda x, y: dependence.kci_median_bandwidth(x),
+    "kci_median_bandwidth": lambda x, y: conditional_kernels.kci_median_bandwidth(x),
     "conditional_bandwidths": lambda x, y: dependence.conditional_bandwidths(x, y, x),
     "kci_grams": lambda x, y: dependence.kci_grams(x, y, x, **_WIDTHS),
     "cka_linear": lambda x, y: dependence.cka_linear(x, y),

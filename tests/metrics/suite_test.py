@@ -17,14 +17,14 @@ def pair():
 
 
 def test_suites_cover_the_table_in_its_order():
-    names = metrics.suite_names("classical") + metrics.suite_names("learned")
+    names = metrics.suite_names(suite="classical") + metrics.suite_names(suite="learned")
     assert sorted(names) == sorted(metrics.TABLE)
     assert list(metrics.suite_names()) == [n for n in metrics.TABLE if metrics.TABLE[n].suite == "classical"]
     small = metrics.suite_names(side=32, with_reference=False)
     assert "entropy" in small and "ssim" not in small
     assert all(metrics.TABLE[name].smallest_side <= 32 for name in small)
     with pytest.raises(_checks.InputError, match="suite: expected one of classical, learned"):
-        metrics.suite_names("classic")
+        metrics.suite_names(suite="classic")
 
 
 def test_scores_are_those_of_the_metrics_and_undefined_ones_nan(pair):

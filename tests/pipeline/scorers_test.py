@@ -24,7 +24,7 @@ def test_a_score_needs_its_witness():
 
 def test_families_and_suffixes():
     free = {name for name, spec in quality.TABLE.items() if spec.family == "label_free"}
-    assert _names(families=("label_free",), suffix="@48px") == {
+    assert _names(families=("label_free",), is_one_of_several=True) == {
         f"{name}@b@48px" for name in free if f"{name}@b" in _names()
     }
 

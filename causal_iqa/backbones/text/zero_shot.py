@@ -118,8 +118,8 @@ def class_embeddings(
     network: networks.Network,
     tokenizer: tokenizers.Tokenizer,
     class_names: Sequence[str],
-    templates: Sequence[str] = TEMPLATES["short"],
     *,
+    templates: Sequence[str] = TEMPLATES["short"],
     progress: Callable[[int, int], None] | None = None,
 ) -> np.ndarray:
     """Text anchors: for each class the mean embedding of its prompts [1].
