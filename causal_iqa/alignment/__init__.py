@@ -21,7 +21,6 @@ from causal_iqa.alignment.bounds import (
 )
 from causal_iqa.alignment.comparisons import ADJUSTMENTS, Comparison, adjust, compare
 from causal_iqa.alignment.conditions import between_deviations, move_between, resample_conditions
-from causal_iqa.alignment.contradictions import SignConflict, sign_conflicts
 from causal_iqa.alignment.correlation import Within, between, pooled, within
 from causal_iqa.alignment.errors import Errors, accuracy_errors
 from causal_iqa.alignment.gains import YARDSTICKS, Gains, gains
@@ -35,6 +34,7 @@ from causal_iqa.alignment.intervals import (
     summarise,
 )
 from causal_iqa.alignment.measures import Measures, measure_intervals, measures
+from causal_iqa.alignment.opposite_signs import SignConflict, sign_conflicts
 from causal_iqa.alignment.permutation import Null, permutation_null
 from causal_iqa.alignment.predicted_accuracy import (
     AccuracyMap,

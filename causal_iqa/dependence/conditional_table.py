@@ -244,13 +244,13 @@ def _is_too_wide(x: jax.Array, y: jax.Array, z: jax.Array) -> jax.Array:
 
 
 def conditional_independence_test(
-    name: str, key: jax.Array, x: jax.Array, y: jax.Array, z: jax.Array, **settings: int
+    key: jax.Array, name: str, x: jax.Array, y: jax.Array, z: jax.Array, **settings: int
 ) -> tuple:
     """Runs a test of the table on concrete samples, and warns where its level is not shown for such samples.
 
     Args:
-      name: name of the test in `CONDITIONAL_TESTS`.
       key: typed PRNG key; decides nothing where the test is not random.
+      name: of the test in `CONDITIONAL_TESTS`.
       x: samples [n, d_x].
       y: samples [n, d_y].
       z: samples [n, d_z], or labels [n] of a categorical test.
@@ -268,7 +268,7 @@ def conditional_independence_test(
     Examples:
       >>> import jax
       >>> x, y, z = jax.random.normal(jax.random.key(0), (3, 60, 1))
-      >>> float(conditional_independence_test("kci_learned", jax.random.key(1), x, y, z).p_value) > 0.01
+      >>> float(conditional_independence_test(jax.random.key(1), "kci_learned", x, y, z).p_value) > 0.01
       True
     """
     spec = CONDITIONAL_TESTS[name]

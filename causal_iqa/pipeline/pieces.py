@@ -57,7 +57,7 @@ class Devices:
         self.pool = concurrent.futures.ThreadPoolExecutor(
             min(backbones.cores(), _MOST_THREADS), thread_name_prefix="causal_iqa-compile"
         )
-        self._options = backbones.compiler_options(devices[0].platform, len(devices))
+        self._options = backbones.compiler_options(devices[0].platform, num_devices=len(devices))
 
     def put(self, values: Any, spec: Spec) -> Any:
         """Puts arrays on the devices, split as `spec` says."""

@@ -73,7 +73,8 @@ def make_program(
       `outputs.keeping_projections`, and what `outputs.second_opinion` gives; with several views
       `<backbone><view.suffix>/features` and so on. B is the same at every call, a multiple of the number of devices.
       Where images have targets, `labels` is (labels, targets); a network of another task gives what
-      `task_outputs.performance` does in place of the above. `state` holds the parameters. The first call traces, and programs are compiled meanwhile.
+      `task_outputs.performance` does in place of the above. `state` holds the parameters.
+      The first call traces, and programs are compiled meanwhile.
     """
     study = networks, feature_backbones, views, scorers
     return _Flow(seed, conditions, *study, devices, stability_views, given_copies).run

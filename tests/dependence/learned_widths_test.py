@@ -68,7 +68,7 @@ def test_samples_unlike_the_study_are_named(key):
 def test_the_test_of_the_table_warns_and_gives_its_result(key):
     x, y, z = jax.random.normal(key, (3, 30, 1))
     with pytest.warns(UserWarning, match="kci: 30 samples, and its level is shown from 50 on"):
-        found = dependence.conditional_independence_test("kci", key, x, y, z)
+        found = dependence.conditional_independence_test(key, "kci", x, y, z)
     assert 0 < float(found.p_value) < 1 and float(found.ridge) == pytest.approx(1e-3)
     with pytest.raises(ValueError, match="at least 4 samples"):
-        dependence.conditional_independence_test("kci", key, x[:3], y[:3], z[:3])
+        dependence.conditional_independence_test(key, "kci", x[:3], y[:3], z[:3])
