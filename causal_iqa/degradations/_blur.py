@@ -363,6 +363,7 @@ SPECS = (
         monotone=True,
         parameters=GAUSSIAN_BLUR_SIGMA,
         convention="scikit-image's Gaussian: cut at 4 sigma, edge repeated; neutral sigma 0",
+        for_validation=True,
     ),
     spec.DegradationSpec(
         name="defocus_blur",

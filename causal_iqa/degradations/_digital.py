@@ -223,6 +223,7 @@ SPECS = (
         parameters=SATURATE_GAIN,
         convention="(gain, offset) of S of HSV, clipped; channels within half an 8-bit level count as grey, hue 0 "
         "(red), as in the original's 8-bit input; neutral (1, 0), passed again between severities 2 and 3",
+        for_validation=True,
     ),
     spec.DegradationSpec(
         name="pixelate",

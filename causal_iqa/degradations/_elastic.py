@@ -274,5 +274,6 @@ SPECS = (
         "1 and 2 are harder than 3 to 5 at 224 and 299 pixels; two bilinear readings, at exact places (OpenCV rounds "
         "the first to 1/32 pixel); neutral (0, sigma of severity 1, 0)",
         options={"definition": DEFINITIONS},
+        stage="geometry",
     ),
 )

@@ -2,7 +2,9 @@
 
 import math
 import os
-from collections.abc import Iterable, Sequence
+import pathlib
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -23,6 +25,7 @@ FROST_WEIGHTS = {
 }
 # How much the released scripts shrink the texture files before cutting.
 FROST_TEXTURE_SCALE = {"imagenet224": 1.0, "inception299": 1.0, "tiny64": 0.3, "cifar32": 0.2}
+_TEXTURE_SUFFIXES = (".png", ".jpg", ".jpeg")
 
 # The five textures that the released scripts draw from (they never reach the sixth; the second and third are the same),
 # measured over all pieces of 224 pixels: the mean colour, two colour directions whose lengths are standard deviations,
@@ -263,6 +266,20 @@ def _resampled(pixels: np.ndarray, factor: float, axis: int) -> np.ndarray:
     return np.moveaxis(pixels[low] * (1 - part) + pixels[low + 1] * part, 0, axis)
 
 
+def _read_textures(options: Mapping[str, Any], image: jax.Array | None, family: str | None) -> dict[str, Any]:
+    """The options with the files of the folder `textures` as arrays; see `DegradationSpec.read_options`."""
+    folder = options.get("textures")
+    if folder is None:
+        return dict(options)
+    files = sorted(path for path in pathlib.Path(str(folder)).glob("*") if path.suffix.lower() in _TEXTURE_SUFFIXES)
+    if not files:
+        raise _checks.InputError(f"frost[textures]: no {', '.join(_TEXTURE_SUFFIXES)} files in {str(folder)!r}")
+    if image is None:
+        return dict(options)
+    scale = FROST_TEXTURE_SCALE[ladder.family_of(image, family)]
+    return {**options, "textures": load_frost_textures(files, scale=scale, smallest=image.shape[:2])}
+
+
 SPECS = (
     spec.DegradationSpec(
         name="frost",
@@ -276,5 +293,6 @@ SPECS = (
         "spectrum of the five original textures, or cut from files; "
         "from severity 3 to 4 only the image is dimmed, which may undo damage; neutral (1, 0)",
         options={"textures": "None: drawn; or the arrays of load_frost_textures"},
+        read_options=_read_textures,
     ),
 )

@@ -335,5 +335,6 @@ SPECS = (
         published=False,
         reference="Liang, Chang, Chen (2008). Analysis and compensation of rolling shutter effect. IEEE TIP; rows "
         "reasoned",
+        stage="exposure",
     ),
 )

@@ -311,5 +311,6 @@ SPECS = (
         convention="input rounded to 8 bits; the pixels of libjpeg's baseline 4:2:0 with the accurate integer DCT, bit "
         "for bit; quality rounded to a whole number, neutral 100",
         options={"chroma": CHROMA},
+        stage="compression",
     ),
 )

@@ -151,5 +151,6 @@ SPECS = (
         published=False,
         reference="Bayer (1976). Color imaging array. US patent 3971065; Malvar, He, Cutler (2004). High-quality "
         "linear interpolation for demosaicing. ICASSP; rows reasoned",
+        stage="demosaicing",
     ),
 )

@@ -247,5 +247,6 @@ SPECS = (
         monotone=True,
         parameters=SPECKLE_NOISE_SIGMA,
         convention="x (1 + sigma N(0, 1)) per sample; neutral sigma 0; as the original but not truncated to 8 bits",
+        for_validation=True,
     ),
 )

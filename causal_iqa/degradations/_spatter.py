@@ -221,5 +221,6 @@ SPECS = (
         "chamfer distance and equalisation in whole numbers; noise above 1 counts as 1 where the original overflows; "
         "at 32 pixels its water at 3 does more damage than its mud at 4; mixed between severities 3 and 4; "
         "neutral: water without strength",
+        for_validation=True,
     ),
 )

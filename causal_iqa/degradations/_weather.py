@@ -144,5 +144,6 @@ SPECS = (
         monotone=True,
         parameters=BRIGHTNESS_ADDED,
         convention="added to V of HSV, clipped; neutral 0; as the original but not truncated to 8 bits",
+        stage="exposure",
     ),
 )

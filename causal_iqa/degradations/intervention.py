@@ -1,8 +1,7 @@
 """Conditions as interventions: composed in the order of a camera, applied as pure functions."""
 
-import pathlib
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -10,40 +9,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from causal_iqa import _checks
-from causal_iqa.degradations import _frost, _jpeg, ladder
+from causal_iqa.degradations import _jpeg
 from causal_iqa.degradations.condition import QUANTISE, Condition, Step, check_stored
+from causal_iqa.degradations.spec import STAGES
 from causal_iqa.degradations.table import TABLE
-
-_TEXTURE_SUFFIXES = (".png", ".jpg", ".jpeg")
 
 Apply = Callable[[jax.Array, jax.Array], jax.Array]
 
-# The path of light and data through a camera, by group of the spec.
-STAGES = ("world", "optics", "exposure", "sensor", "demosaicing", "colour", "processing", "compression", "geometry")
-_STAGE_OF_GROUP: Mapping[str, str] = {
-    "weather": "world",
-    "occlusion": "world",
-    "blur": "optics",
-    "optics": "optics",
-    "exposure": "exposure",
-    "noise": "sensor",
-    "sensor": "sensor",
-    "colour": "colour",
-    "digital": "processing",
-    "geometry": "geometry",
-    "compression": "compression",
-}
-# A group says what a degradation looks like: these stand elsewhere on the path than the rest of theirs.
-_STAGE_OF_NAME = {
-    "brightness": "exposure",
-    "rolling_shutter": "exposure",
-    "demosaicing": "demosaicing",
-    "elastic_transform": "geometry",
-    "jpeg_compression": "compression",
-}
 SETS = ("imagenet_c", "imagenet_c15", "camera", "all")
-# Hendrycks and Dietterich (2019), section 4.1: held out for validation, not among the 15 of the benchmark.
-_VALIDATION_ONLY = ("gaussian_blur", "speckle_noise", "spatter", "saturate")
 
 
 def stage(name: str) -> str:
@@ -53,15 +26,13 @@ def stage(name: str) -> str:
       name: a row of TABLE.
 
     Returns:
-      One of STAGES: by the group of the spec, but for brightness, rolling_shutter, demosaicing, elastic_transform and
-      jpeg_compression, whose groups hold mostly others.
+      One of STAGES.
 
     Examples:
       >>> degradations.stage("motion_blur")
       'optics'
     """
-    group = _checks.lookup(TABLE, name, "degradation").group
-    return _STAGE_OF_NAME.get(name, _STAGE_OF_GROUP[group])
+    return _checks.lookup(TABLE, name, "degradation").stage
 
 
 def compose(
@@ -135,8 +106,7 @@ def named_set(name: str) -> tuple[str, ...]:
         return tuple(spec.name for spec in rows if not spec.published)
     if name != "all":
         rows = [spec for spec in rows if spec.published]
-    left_out = _VALIDATION_ONLY if name == "imagenet_c15" else ()
-    return tuple(spec.name for spec in rows if spec.name not in left_out)
+    return tuple(spec.name for spec in rows if name != "imagenet_c15" or not spec.for_validation)
 
 
 def step_key(key: jax.Array, name: str, *, repeat: int = 0) -> jax.Array:
@@ -196,7 +166,7 @@ def do_graded(condition: Condition) -> Callable[[jax.Array, jax.Array, jax.Array
     """
     came = [sum(other.name == step.name for other in condition.steps[:i]) for i, step in enumerate(condition.steps)]
     for step in condition.steps:
-        _frost_files(step)
+        _options(step, None, condition.family)
 
     def apply(key: jax.Array, image: jax.Array, severities: jax.Array) -> jax.Array:
         _checks.check_image(image)
@@ -214,23 +184,10 @@ def do_graded(condition: Condition) -> Callable[[jax.Array, jax.Array, jax.Array
     return apply
 
 
-def _frost_files(step: Step) -> list[pathlib.Path]:
-    """The files behind `frost[textures=FOLDER]`; InputError when there are none."""
-    folder = dict(step.options).get("textures")
-    if step.name != "frost" or folder is None:
-        return []
-    files = sorted(path for path in pathlib.Path(str(folder)).glob("*") if path.suffix.lower() in _TEXTURE_SUFFIXES)
-    if not files:
-        raise _checks.InputError(f"frost[textures]: no {', '.join(_TEXTURE_SUFFIXES)} files in {str(folder)!r}")
-    return files
-
-
-def _options(step: Step, image: jax.Array, family: str | None) -> dict[str, Any]:
-    options = dict(step.options)
-    if files := _frost_files(step):
-        scale = _frost.FROST_TEXTURE_SCALE[ladder.family_of(image, family)]
-        options["textures"] = _frost.load_frost_textures(files, scale=scale, smallest=image.shape[:2])
-    return options
+def _options(step: Step, image: jax.Array | None, family: str | None) -> dict[str, Any]:
+    """The options of a step for its function; InputError when a file that they name is not there."""
+    read = TABLE[step.name].read_options
+    return dict(step.options) if read is None else read(dict(step.options), image, family)
 
 
 def keep(image: jax.Array, *, quantise: str = "none", stored: int | None = None) -> jax.Array:

@@ -22,6 +22,22 @@ GROUPS = (
     "geometry",
     "occlusion",
 )
+# The path of light and data through a camera.
+STAGES = ("world", "optics", "exposure", "sensor", "demosaicing", "colour", "processing", "compression", "geometry")
+# A group says what a degradation looks like; where a row says nothing else, it happens where most of its group do.
+_STAGE_OF_GROUP: Mapping[str, str] = {
+    "weather": "world",
+    "occlusion": "world",
+    "blur": "optics",
+    "optics": "optics",
+    "exposure": "exposure",
+    "noise": "sensor",
+    "sensor": "sensor",
+    "colour": "colour",
+    "digital": "processing",
+    "geometry": "geometry",
+    "compression": "compression",
+}
 # Parameters that hold at every image size stand under this key instead of a family's.
 ANY_SIZE = "any"
 
@@ -42,6 +58,11 @@ class DegradationSpec:
       convention: what this implementation does and where it departs from the original.
       options: keyword -> its values, the default first, or a description when it takes a number or a path.
       published: whether it is one of the 19 of ImageNet-C and CIFAR-10-C.
+      for_validation: whether these hold it out for validation, so that it is none of the 15 of the benchmark
+        (Hendrycks and Dietterich 2019, section 4.1).
+      stage: where on the path from the world to the file it happens, one of STAGES; None: where its group does.
+      read_options: `read_options(options, image, family) -> options` for `fn`, where these name files; without an image
+        it only checks that there are such files. None: they are taken as written.
       reference: source of the definition and the parameters.
     """
 
@@ -56,13 +77,22 @@ class DegradationSpec:
     differentiable_in_severity: bool = True
     options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     published: bool = True
+    for_validation: bool = False
+    stage: str | None = None
+    read_options: Callable[[Mapping[str, Any], jax.Array | None, str | None], dict[str, Any]] | None = None
     reference: str = HENDRYCKS
 
     def __post_init__(self) -> None:
         if self.group not in GROUPS:
             raise ValueError(f"group of {self.name}: expected one of {GROUPS}, got {self.group!r}")
+        if self.stage is None:
+            object.__setattr__(self, "stage", _STAGE_OF_GROUP[self.group])
+        elif self.stage not in STAGES:
+            raise ValueError(f"stage of {self.name}: expected one of {STAGES}, got {self.stage!r}")
 
     def passport(self) -> dict[str, Any]:
-        """Returns everything but the function as JSON values, to travel with the scores."""
-        fields = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name != "fn"}
+        """Returns everything but the functions as JSON values, to travel with the scores."""
+        fields = {
+            f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name not in ("fn", "read_options")
+        }
         return fields | {"parameters": dict(self.parameters), "options": dict(self.options)}

@@ -135,8 +135,11 @@ def test_compose_follows_the_camera():
 
 
 def test_every_group_has_a_stage():
-    for group in spec_module.GROUPS:
-        assert degradations.intervention._STAGE_OF_GROUP[group] in degradations.STAGES
+    row = TABLE["fog"]
+    stages = {dataclasses.replace(row, group=group, stage=None).stage for group in spec_module.GROUPS}
+    assert stages <= set(degradations.STAGES) and len(stages) > 5
+    with pytest.raises(ValueError, match="stage of fog: expected one of .*, got 'sky'"):
+        dataclasses.replace(row, stage="sky")
 
 
 def test_compose_joins_what_the_parts_say():
