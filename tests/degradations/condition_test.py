@@ -138,7 +138,7 @@ def test_every_group_has_a_stage():
     row = TABLE["fog"]
     stages = {dataclasses.replace(row, group=group, stage=None).stage for group in spec_module.GROUPS}
     assert stages <= set(degradations.STAGES) and len(stages) > 5
-    with pytest.raises(ValueError, match="stage of fog: expected one of .*, got 'sky'"):
+    with pytest.raises(ValueError, match=r"stage of fog: expected one of .*, got 'sky'"):
         dataclasses.replace(row, stage="sky")
 
 
