@@ -71,3 +71,24 @@ def test_every_condition_is_a_function_of_its_room():
     for name, row in degradations.TABLE.items():
         assert getattr(degradations, name) is row.fn
         assert name in degradations.__all__
+
+
+@pytest.mark.parametrize(
+    ("former", "now"),
+    [
+        ("from causal_iqa.rivals import TABLE as found", "from causal_iqa.estimators import TABLE as found"),
+        (
+            "from causal_iqa.backbones import checkpoints as found",
+            "from causal_iqa.backbones.weights import checkpoints as found",
+        ),
+        ("from causal_iqa.backbones import geometry as found", "from causal_iqa.backbones import to_input as found"),
+        ("from causal_iqa.causal import RIVALS as found", "from causal_iqa.causal import ALTERNATIVES as found"),
+    ],
+)
+def test_former_names_work_and_say_the_new_one(former, now, monkeypatch):
+    monkeypatch.delitem(sys.modules, "causal_iqa.rivals", raising=False)
+    old, new = {}, {}
+    with pytest.warns(DeprecationWarning, match="the former name goes with the next release"):
+        exec(former, old)
+    exec(now, new)
+    assert old["found"] is new["found"]

@@ -61,11 +61,15 @@ from causal_iqa.causal.within_conditions import (
 )
 from causal_iqa.estimates import Estimate
 
-__getattr__ = _former.getter(__name__, {"Effect": "causal_iqa.estimates.Estimate"})
+__getattr__ = _former.getter(
+    __name__,
+    {
+        "Effect": "causal_iqa.estimates.Estimate",
+        "RIVALS": f"{__name__}.ALTERNATIVES",
+        "clustered_test": f"{__name__}.within_condition_independence_test",
+    },
+)
 
-
-# The former name, for one release.
-clustered_test = within_condition_independence_test
 
 __all__ = [
     "ALTERNATIVES",

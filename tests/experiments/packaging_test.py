@@ -122,3 +122,9 @@ def test_extras_of_installed_metadata_are_those_of_the_file():
     except importlib.metadata.PackageNotFoundError:
         pytest.skip("the package is not installed here, only on the path")
     assert set(installed.get_all("Provides-Extra")) == set(_settings()["options.extras_require"])
+
+
+def test_types_and_paths_are_there_for_editors():
+    assert (_ROOT / "causal_iqa" / "py.typed").is_file()
+    assert "py.typed" in _settings()["options.package_data"]["causal_iqa"]
+    assert _settings()["editable_wheel"]["mode"] == "compat"
