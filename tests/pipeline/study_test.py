@@ -279,7 +279,7 @@ def test_networks_of_two_input_sizes_have_their_own_scores(tmp_path, monkeypatch
 def test_metrics_that_images_are_too_small_for_are_undefined_with_a_reason():
     scorer = metric_scorer(metrics.TABLE["ssim"], pipeline.View(8, ("n",), {}))
     assert "smallest side, 11" in scorer.column.passport["undefined"]
-    assert np.isnan(scorer.fn({}, None, None, {}, {}, 0))
+    assert np.isnan(scorer.fn(ProgramState({}, {}, {}, {}), pipeline.Seen(None, None, {}, {}, {}, 0, ())))
 
 
 def _compiled(conditions, scorers):
