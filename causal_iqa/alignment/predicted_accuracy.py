@@ -206,7 +206,7 @@ def image_folds(
       int [N] in 0..num_folds - 1.
 
     Examples:
-      >>> np.bincount(alignment.image_folds(10, 2)).tolist()
+      >>> np.bincount(alignment.image_folds(10, num_folds=2)).tolist()
       [5, 5]
     """
     if clusters is not None:

@@ -32,7 +32,7 @@ class Facts(NamedTuple):
     look_down: int
 
 
-def facts_of(image: np.ndarray, format: str = "") -> Facts:
+def facts_of(image: np.ndarray, *, format: str = "") -> Facts:
     """Gathers the facts of one image.
 
     The two hashes are the difference hash in both directions; copies of an image in other sizes and codings differ in
@@ -78,4 +78,4 @@ class Looker:
     def __call__(self, index: int, example: Example) -> Facts:
         """Returns the facts of one image."""
         format = self._format(index) if self._format is not None else None
-        return facts_of(example.image, format or "")
+        return facts_of(example.image, format=format or "")

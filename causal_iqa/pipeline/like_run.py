@@ -192,8 +192,8 @@ def _scorers(run, config, columns, views, loaded, witnesses) -> tuple[Scorer, ..
     specs = [spec for spec in scorers.resolve_metrics(wanted) if not spec.needs_reference]
     wanted_columns = {column.name for column in columns}
     for view in views:
-        suffix = view.suffix if len(views) > 1 else ""
-        found += [metric_scorer(spec, view, suffix) for spec in specs]
+        several = len(views) > 1
+        found += [metric_scorer(spec, view, is_one_of_several=several) for spec in specs]
         names = tuple(view.backbone_sides)
         joined = scorers.joined_name(names)
         for backbone in (*names, *((joined,) if len(names) > 1 else ())):
@@ -205,7 +205,7 @@ def _scorers(run, config, columns, views, loaded, witnesses) -> tuple[Scorer, ..
                 "precision": {name: network.precision for name, network in parts.items()},
             }
             made = scorers.of_backbone(
-                view, backbone, parts, details, witnesses, families=("label_free",), suffix=suffix
+                view, backbone, parts, details, witnesses, families=("label_free",), is_one_of_several=several
             )
             found += [scorer for scorer in made if scorer.column.name in wanted_columns]
     return tuple(found)
