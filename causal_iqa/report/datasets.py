@@ -4,12 +4,15 @@ import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 
+import numpy as np
+
 from causal_iqa.analysis import datasets
 from causal_iqa.analysis.datasets import DatasetFindings, Gallery, ReasonedEstimate, SetFindings
 from causal_iqa.report import dataset_figures, dataset_words, figures, html
 from causal_iqa.report.dataset_words import interval, number, percent
 
 _ODD_SHOWN = 12
+_LEAST_PART = 0.0005
 _COPIES_SHOWN = 6
 # Row of the table -> its picture.
 PictureOf = Callable[[int, str], html.Picture]
@@ -232,7 +235,27 @@ def _comparisons(found: DatasetFindings) -> list[html.Section]:
     head = ("set", "compared by", "images of the reference", "images of the set", "MMD squared", "p")
     words = [sentence for one in found.comparisons for sentence in dataset_words.comparison(found, one)]
     caption = "Maximum mean discrepancy with the reference, p-value by permutation of the set membership"
-    return [html.Section(f"Against {found.reference}", [html.Headline(words), html.Table(caption, head, rows)])]
+    shown: list[html.Part] = [html.Headline(words), html.Table(caption, head, rows)]
+    return [html.Section(f"Against {found.reference}", [*shown, *_attributions(found)])]
+
+
+def _attributions(found: DatasetFindings) -> list[html.Part]:
+    rows = []
+    for one in found.comparisons:
+        if one.parts is None:
+            continue
+        for i in np.argsort(-np.abs(one.parts.values), kind="stable"):
+            value, low, high = (float(x[i]) for x in (one.parts.values, one.parts.low, one.parts.high))
+            if max(abs(value), abs(low), abs(high)) >= _LEAST_PART:
+                name = one.parts.names[i].replace("_", " ")
+                rows.append([one.second, name, _estimate(ReasonedEstimate(value, low, high))])
+    if not rows:
+        return []
+    words = (
+        "Shapley's values of the difference of the mean expected correctness, every image counted for its likeliest "
+        "cause: negative where the set loses by it. They sum to the whole difference."
+    )
+    return [html.Text(words), html.Table("Where the difference comes from", ("set", "part", "difference"), rows)]
 
 
 def _groups(found: DatasetFindings) -> list[html.Section]:

@@ -9,6 +9,7 @@ import numpy as np
 from scipy import stats
 
 from causal_iqa import dependence
+from causal_iqa.analysis import attribution
 from causal_iqa.analysis.datasets import maps
 from causal_iqa.analysis.datasets.values import ReasonedEstimate, undefined
 
@@ -47,6 +48,7 @@ class Comparison(NamedTuple):
       quality: the score of the headline.
       superiority: probability that an image of the second set scores higher than one of the first; ties count half.
       expected_accuracy: difference; undefined without a map.
+      parts: of the difference of the mean expected correctness, by cause and group; None without a map or causes.
     """
 
     first: str
@@ -55,6 +57,7 @@ class Comparison(NamedTuple):
     quality: TwoSamples
     superiority: ReasonedEstimate
     expected_accuracy: ReasonedEstimate
+    parts: attribution.Attribution | None = None
 
 
 def two_samples(key: jax.Array, of: str, first: np.ndarray, second: np.ndarray) -> TwoSamples:

@@ -8,7 +8,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from causal_iqa import _checks, _keys, pipeline
-from causal_iqa.analysis.datasets import comparison, distributions, galleries, maps, oddities, qualities, rejection
+from causal_iqa.analysis.datasets import (
+    causes,
+    comparison,
+    distributions,
+    galleries,
+    maps,
+    oddities,
+    qualities,
+    rejection,
+)
 from causal_iqa.analysis.datasets.per_set import LEAST_OF_GROUP, MOST_GROUPS, finite, groups_of, of_set
 from causal_iqa.analysis.datasets.records import Cut, DatasetFindings, Found, MapFacts, Maps, Request, Side
 
@@ -183,17 +192,21 @@ def _comparisons(scored, sides, reference, request, learned, metric) -> tuple[co
         for backbone, samples in scored.features.items():
             features = (backbone, samples[scored.names.index(reference)].values, samples[place].values)
             break
-        found.append(
-            comparison.compare(
-                _keys.named(request.seed, f"comparison of {reference} and {side.name}"),
-                (reference, side.name),
-                (first.quality, side.quality),
-                features,
-                learned.all if learned else None,
-                metric=metric,
-                level=request.level,
-            )
+        compared = comparison.compare(
+            _keys.named(request.seed, f"comparison of {reference} and {side.name}"),
+            (reference, side.name),
+            (first.quality, side.quality),
+            features,
+            learned.all if learned else None,
+            metric=metric,
+            level=request.level,
         )
+        if first.applied is not None and side.applied is not None:
+            tables = [scored.table.take(pa.array(one.rows)) for one in (first, side)]
+            expected = [first.applied.probability, side.applied.probability]
+            parts = causes.attribute(tables, expected, level=request.level, seed=request.seed)
+            compared = compared._replace(parts=parts)
+        found.append(compared)
     return tuple(found)
 
 
