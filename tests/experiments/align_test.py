@@ -65,6 +65,7 @@ def test_output_is_complete(whole):
     assert {path.name for path in (folder / "figures").iterdir()} == {
         "accuracy_against_quality.png",
         "alignment_bars.png",
+        "blind_spots.png",
         "dose_response.png",
     }
     assert "<html" in (folder / "report.html").read_text()
@@ -98,4 +99,5 @@ def test_a_killed_run_goes_on_to_the_same_summary(whole):
     process = _start(cut, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     _, errors = process.communicate(timeout=300)
     assert process.returncode == 0, errors
-    assert (cut / "summary.json").read_bytes() == (folder / "summary.json").read_bytes()
+    for name in ("summary.json", "findings.json"):
+        assert (cut / name).read_bytes() == (folder / name).read_bytes()
