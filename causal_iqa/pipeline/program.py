@@ -104,9 +104,13 @@ class _Flow:
         """Dispatches everything for one batch."""
         label, target = labels if isinstance(labels, tuple) else (labels, ())
         given = tuple(self._devices.put(x, pieces.IMAGES) for x in (pixels, label, target, salts))
-        if not self._pieces:
-            self._through(self._build, state, *(self._devices.shapes(x, pieces.IMAGES) for x in given))
-        return pieces.Found(len(self._conditions), self._through(self._call, state, *given))
+        try:
+            if not self._pieces:
+                self._through(self._build, state, *(self._devices.shapes(x, pieces.IMAGES) for x in given))
+            return pieces.Found(len(self._conditions), self._through(self._call, state, *given))
+        except BaseException:  # An interrupted command ends now, not when everything is compiled.
+            self._devices.pool.shutdown(wait=False, cancel_futures=True)
+            raise
 
     def _build(self, key: Any, function: Callable, specs: Sequence[pieces.Spec], out: pieces.Spec, *arguments: Any):
         if key not in self._pieces:
