@@ -7,6 +7,7 @@ store are the pixels of `degrade`, bit for bit.
 from causal_iqa.copies.config import FORMATS, PARAMETERS, SIDE_FILES, CopyConfig
 from causal_iqa.copies.geometry import GEOMETRIC
 from causal_iqa.copies.manifest import Copy, Part
+from causal_iqa.copies.moving import move_boxes, move_mask
 from causal_iqa.copies.names import degradation_of, folder_of
 from causal_iqa.copies.single import degrade, image_key
 from causal_iqa.copies.writing import Job, prepare, write
@@ -24,6 +25,8 @@ __all__ = [
     "degrade",
     "folder_of",
     "image_key",
+    "move_boxes",
+    "move_mask",
     "prepare",
     "write",
 ]

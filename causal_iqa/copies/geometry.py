@@ -18,5 +18,5 @@ def remark(conditions: tuple[Condition, ...]) -> str | None:
         return None
     return (
         f"{', '.join(found)}: these move what the picture shows, and boxes and masks are not moved with it: those of "
-        "the clean images do not fit these copies"
+        "the clean images do not fit these copies (copies.move_mask and copies.move_boxes of the library move them)"
     )
