@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from causal_iqa import _checks, _reading
+from causal_iqa._xla import settle
 from causal_iqa.degradations import ladder, spec
 
 # Hendrycks and Dietterich (2019), released scripts for 224, 299, 64 and 32 pixels; severities 1..5.
@@ -84,7 +85,7 @@ def frost(
     kept, added = ladder.mix((1.0, 0.0), FROST_WEIGHTS[family], severity)
     height, width, _ = image.shape
     texture = frost_texture(key, height, width) if textures is None else _cut(key, textures, height, width)
-    return ladder.finish(image, kept * image + added * texture, severity)
+    return ladder.finish(image, kept * image + settle(added * texture), severity)
 
 
 def frost_texture(key: jax.Array, height: int, width: int) -> jax.Array:
@@ -97,7 +98,7 @@ def frost_texture(key: jax.Array, height: int, width: int) -> jax.Array:
     Returns:
       float32 [H, W, 3] in [0, 1], with mean, variance and power spectrum of one of the original textures.
     """
-    return _texture(key, (height, width), None, *draw_grain(key, height, width))
+    return _texture(key, (height, width), None, *settle(draw_grain(key, height, width)))
 
 
 def draw_grain(key: jax.Array, height: int, width: int) -> tuple[jax.Array, jax.Array]:
@@ -137,7 +138,7 @@ def frost_on_canvas(
     family = ladder.family_of(canvas, family)
     kept, added = ladder.mix((1.0, 0.0), FROST_WEIGHTS[family], severity)
     texture = _texture(key, canvas.shape[:2], size, grain[0], grain[1])
-    return ladder.finish(canvas, kept * canvas + added * texture, severity)
+    return ladder.finish(canvas, kept * canvas + settle(added * texture), severity)
 
 
 def _texture(
@@ -149,7 +150,9 @@ def _texture(
     tables = (_MEANS, _FIRST, _SECOND, _SQUARES, _FERN_SHARES)
     mean, first, second, square, fern = (jnp.asarray(table)[kind] for table in tables)
     whole = jax.random.normal(whole_key) * math.sqrt(_WHOLE_SHARE)
-    light = jnp.sqrt(1.0 - fern - _WHOLE_SHARE) * grain + jnp.sqrt(fern) * _ferns(fern_key, shape, size) + whole
+    # One product to a sum: which of two the compiler joins with it depends on the size of the image.
+    ferns = settle(jnp.sqrt(fern) * settle(_ferns(fern_key, shape, size)) + whole)
+    light = ferns + jnp.sqrt(1.0 - fern - _WHOLE_SHARE) * grain
     light = (light + square * (jnp.square(light) - 1.0)) * jax.lax.rsqrt(1.0 + 2.0 * square * square)
     mean, first, second = (direction[None, None] for direction in (mean, first, second))
     return jnp.clip(mean + first * light[..., None] + second * colour[..., None], 0.0, 1.0)
@@ -164,7 +167,7 @@ def _grain(waves: jax.Array, slope: jax.Array) -> tuple[jax.Array, jax.Array]:
     frequency[0, 0] = 1.0
     amplitude = jnp.exp(0.5 * slope * np.log(frequency)) * (np.arange(height * width).reshape(height, width) > 0)
     amplitude = amplitude * jax.lax.rsqrt(jnp.sum(jnp.square(amplitude)))
-    waves = waves * amplitude[None]
+    waves = settle(waves) * amplitude[None]
     field = jnp.fft.ifft2(jax.lax.complex(waves[0], waves[1])) * float(height * width)
     return field.real, field.imag
 

@@ -100,7 +100,9 @@ def _snow(key, image, size, severity, family) -> jax.Array:
     layer = settle(_blur.line_blur(layer[..., None], radius, sigma, offsets))
     red, green, blue = _GREY
     grey = settle(red * image[..., 0] + green * image[..., 1] + blue * image[..., 2])[..., None]
-    whitened = kept * image + (1.0 - kept) * jnp.maximum(image, 1.5 * grey + 0.5)
+    white = jnp.maximum(image, 1.5 * grey + 0.5)
+    # One product: which of two the compiler joins with their sum depends on the size of the image.
+    whitened = white + kept * (image - white)
     return ladder.finish(image, whitened + layer + _turned(layer, size), severity)
 
 
