@@ -109,14 +109,18 @@ def pixelate(key: jax.Array, image: jax.Array, severity: jax.Array, *, family: s
     """
     del key
     family = ladder.family_of(image, family)
-    shares, out = PIXELATE_SHARE[family], image
-    for axis in (0, 1):
-        side = image.shape[axis]
-        cells, least = _cells(side, shares, severity)
-        table = _cell_table(side, least)
-        first, last = jnp.asarray(table)[cells - least].astype(jnp.int32)
-        out = _mean_of_runs(out, axis, first, last, int(np.abs(table - np.arange(side)).max()))
+    shares = PIXELATE_SHARE[family]
+    out = _pixelate_axis(_pixelate_axis(image, 0, shares, severity), 1, shares, severity)
     return ladder.finish(image, out, severity)
+
+
+def _pixelate_axis(image: jax.Array, axis: int, shares: tuple[float, ...], severity: jax.Array) -> jax.Array:
+    """Shrinks and enlarges one axis: every pixel becomes the mean of a run of pixels about it."""
+    side = image.shape[axis]
+    cells, least = _cells(side, shares, severity)
+    table = _cell_table(side, least)
+    first, last = jnp.asarray(table)[cells - least].astype(jnp.int32)
+    return _mean_of_runs(image, axis, first, last, int(np.abs(table - np.arange(side)).max()))
 
 
 def pixelate_places(height: int, width: int, shape: tuple[int, int], severities: np.ndarray, family: str) -> tuple:
