@@ -137,7 +137,7 @@ def source_map(
 
 
 def _per_pixel(
-    key: jax.Array, shape: tuple[int, int], severity: jax.Array, table: tuple, size: jax.Array | None
+    key: jax.Array, shape: tuple[int, int], severity: jax.Array, table: tuple, size: jax.Array | None = None
 ) -> tuple[jax.Array, jax.Array]:
     """Reach and passes of every pixel, int32 [H, W]: those of one row of the ladder or of the next."""
     rows = np.asarray([(0, 0), *(row[1:] for row in table), table[-1][1:]], np.int32)
