@@ -53,12 +53,13 @@ class ScoreTable(NamedTuple):
 
     @property
     def outputs(self) -> Mapping[str, Mapping[str, np.ndarray]]:
-        """What every network, or backbone with its view, gave: name -> field -> [C, N] or [C, N, K]."""
+        """What every network, or backbone with its view, gave, in order: name -> field -> [C, N] or [C, N, K]."""
         found: dict[str, dict[str, np.ndarray]] = {}
-        values = {**self.columns, **self.vectors}
-        for name, output in self._outputs().items():
-            if name in values:
-                found.setdefault(f"{output.owner}{output.view}", {})[output.field] = values[name]
+        meant = self._outputs()
+        for name, values in {**self.columns, **self.vectors}.items():
+            if name in meant:
+                output = meant[name]
+                found.setdefault(f"{output.owner}{output.view}", {})[output.field] = values
         return found
 
     @property
