@@ -11,8 +11,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from causal_iqa import _keys, backbones, data, degradations, images, metrics
-from causal_iqa.backbones import scene_cnn, training
+from causal_iqa import _keys, backbones, data, degradations, images, metrics, training
+from causal_iqa.backbones import scene_cnn
 from causal_iqa.degradations import Condition
 from causal_iqa.pipeline import scoring
 

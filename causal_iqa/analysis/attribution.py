@@ -1,10 +1,11 @@
 """Why one set of images fares worse than another: the difference of expected accuracy by cause and by composition.
 
 With groups g (classes, cameras, folders), the expected accuracy of a set is sum_g w(g) [b(g) + sum_c D_c(g)]: w the
-shares of the groups, b what images without a cause reach, and D_c(g), at most 0 for a harmful cause, the mean over the
-group's images of the probability of cause c times what the image lacks to b(g). The players of a game are the shares of
-the groups together, b together, and each cause: each may be as in the first set or as in the second. The value of the
-game is the expected accuracy, which is bilinear, so Shapley's values have a closed form and sum to the difference.
+shares of the groups, b what images of either set without a cause reach, and D_c(g), at most 0 for a harmful cause, the
+mean over the group's images of the probability of cause c times what the image lacks to b(g); "none" counts among the
+causes, for images without a cause may fare better in one set. The players of a game are the shares of the groups
+together, and each cause: each may be as in the first set or as in the second. The value of the game is the expected
+accuracy, which is bilinear, so Shapley's values have a closed form and sum to the difference.
 
 References:
   [1] Shapley. A value for n-person games. 1953.
@@ -22,7 +23,6 @@ from causal_iqa import _checks
 GROUPS, REST = "composition of groups", "images without a cause"
 # A group's accuracy without a cause leans on the set's as much as on so many images.
 _PRIOR_IMAGES = 2.0
-_FEWEST_CLEAN = 1.0
 _RARE = 1e-3
 _MOST_RESAMPLED = 4000
 
@@ -68,47 +68,46 @@ def _checked(images: SetOfImages, name: str) -> tuple[np.ndarray, np.ndarray, np
     return expected, causes, groups
 
 
-def _means(expected: np.ndarray, causes: np.ndarray, codes: np.ndarray, count: int, weights: np.ndarray, base: float):
-    """Shares w [G], base b [G], deficits D [C, G] and prevalence [C, G] of one set, its images weighted."""
+def _reference(sets, codes, count: int, weights) -> np.ndarray:
+    """What images without a cause reach in each group, [G], both sets together."""
+    clean = [c[:, 0] * w for (_, c), w in zip(sets, weights, strict=True)]
+    expected = [e for e, _ in sets]
+    level = sum(w @ e for w, e in zip(clean, expected, strict=True)) / max(sum(w.sum() for w in clean), 1e-12)
+    reached = sum(np.bincount(k, w * e, count) for k, w, e in zip(codes, clean, expected, strict=True))
+    there = sum(np.bincount(k, w, count) for k, w in zip(codes, clean, strict=True))
+    return (reached + _PRIOR_IMAGES * level) / (there + _PRIOR_IMAGES)
+
+
+def _means(expected: np.ndarray, causes: np.ndarray, codes: np.ndarray, base: np.ndarray, weights: np.ndarray):
+    """Shares w [G], deficits D and prevalence [C, G] of one set, its images weighted, and which groups it has."""
 
     def summed(x):
-        return np.bincount(codes, x * weights, count)
+        return np.bincount(codes, x * weights, len(base))
 
     size = summed(np.ones(len(codes)))
-    clean = causes[:, 0]
-    own = (clean * weights).sum()
-    # Where hardly an image is without a cause, what such images reach is known from the other set alone.
-    level = ((clean * weights) @ expected + _FEWEST_CLEAN * base) / (own + _FEWEST_CLEAN)
-    b = (summed(clean * expected) + _PRIOR_IMAGES * level) / (summed(clean) + _PRIOR_IMAGES)
     there = np.maximum(size, 1e-12)
-    lack = expected - b[codes]
+    lack = expected - base[codes]
     deficits = np.stack([summed(causes[:, c] * lack) for c in range(causes.shape[1])]) / there
     prevalence = np.stack([summed(causes[:, c]) for c in range(causes.shape[1])]) / there
-    # What shrinking took from the images without a cause stays with them, so that nothing is lost.
-    return size / size.sum(), b + deficits[0], deficits[1:], prevalence[1:], size > 0
+    return size / size.sum(), deficits, prevalence, size > 0
 
 
 def _values(sets, codes, count, weights) -> tuple[np.ndarray, np.ndarray]:
-    clean = [(c[:, 0] * w) for (_, c), w in zip(sets, weights, strict=True)]
-    base = sum(w @ e for (e, _), w in zip(sets, clean, strict=True)) / max(sum(w.sum() for w in clean), 1e-12)
-    first, second = (
-        list(_means(e, c, code, count, w, base)) for (e, c), code, w in zip(sets, codes, weights, strict=True)
-    )
+    base = _reference(sets, codes, count, weights)
+    first, second = (list(_means(e, c, code, base, w)) for (e, c), code, w in zip(sets, codes, weights, strict=True))
     for own, other in ((first, second), (second, first)):
-        missing = ~own[4]  # A group that one set lacks counts there as it is in the other: its share is what differs.
-        own[1] = np.where(missing, other[1], own[1])
-        own[2], own[3] = np.where(missing, other[2], own[2]), np.where(missing, other[3], own[3])
+        missing = ~own[3]  # A group that one set lacks counts there as it is in the other: its share is what differs.
+        own[1], own[2] = np.where(missing, other[1], own[1]), np.where(missing, other[2], own[2])
     mean_share = 0.5 * (first[0] + second[0])
-    by_cause = (second[2] - first[2]) @ mean_share
-    rest = (second[1] - first[1]) @ mean_share
-    levels = [one[1] + one[2].sum(axis=0) for one in (first, second)]
+    by_cause = (second[1] - first[1]) @ mean_share
+    levels = [base + one[1].sum(axis=0) for one in (first, second)]
     groups = (second[0] - first[0]) @ (0.5 * (levels[0] + levels[1]))
     # D = prevalence x harm: a product of two, each half of the way. A set that hardly has a cause does not say how much
     # it harms, so harms lean on those of both sets together.
-    joint = (first[2] + second[2]) / np.maximum(first[3] + second[3], 1e-12)
-    harm = [(one[2] + _RARE * joint) / (one[3] + _RARE) for one in (first, second)]
-    prevalence = ((second[3] - first[3]) * 0.5 * (harm[0] + harm[1])) @ mean_share
-    return np.concatenate([by_cause, [rest, groups]]), np.concatenate([prevalence, [np.nan, np.nan]])
+    joint = (first[1] + second[1]) / np.maximum(first[2] + second[2], 1e-12)
+    harm = [(one[1] + _RARE * joint) / (one[2] + _RARE) for one in (first, second)]
+    prevalence = ((second[2] - first[2]) * 0.5 * (harm[0] + harm[1])) @ mean_share
+    return np.concatenate([by_cause[1:], by_cause[:1], [groups]]), np.concatenate([prevalence[1:], [np.nan, np.nan]])
 
 
 def attribute(

@@ -22,19 +22,18 @@ def _set(seed: int, n: int, shares, harm, group_shares, level) -> tuple[attribut
 
 def _game(first, second):
     """Value of every coalition by the definition in the module's docstring, without closed forms."""
+    groups = np.unique(np.concatenate([first.groups, second.groups]))
+    both = attribution.SetOfImages(*(np.concatenate(pair) for pair in zip(first, second, strict=True)))
+    b = np.asarray([both.expected[(both.groups == g) & (both.causes[:, 0] > 0.5)].mean() for g in groups])
     tables = []
     for one in (first, second):
-        groups = np.unique(np.concatenate([first.groups, second.groups]))
         w = np.asarray([(one.groups == g).mean() for g in groups])
-        b = np.asarray([one.expected[(one.groups == g) & (one.causes[:, 0] > 0.5)].mean() for g in groups])
         lack = one.expected - b[np.searchsorted(groups, one.groups)]
-        d = [[(one.causes[:, c] * lack)[one.groups == g].mean() for g in groups] for c in range(1, 4)]
-        tables.append((w, b, np.asarray(d)))
+        d = [[(one.causes[:, c] * lack)[one.groups == g].mean() for g in groups] for c in range(4)]
+        tables.append((w, np.asarray(d)))
 
     def value(players):
-        w, b = tables["groups" in players][0], tables["rest" in players][1]
-        d = sum(tables[c in players][2][c] for c in range(3))
-        return float(w @ (b + d))
+        return float(tables["groups" in players][0] @ (b + sum(tables[c in players][1][c] for c in range(4))))
 
     return value
 
@@ -43,7 +42,7 @@ def test_values_are_shapleys():
     first, _ = _set(0, 400, (0.7, 0.1, 0.1, 0.1), (0, 0.2, 0.3, 0.1), (0.5, 0.5), (0.9, 0.7))
     second, _ = _set(1, 500, (0.4, 0.4, 0.1, 0.1), (0, 0.3, 0.3, 0.2), (0.2, 0.8), (0.85, 0.6))
     found = attribution.attribute(first, second, CAUSES, resamples=2)
-    value, players = _game(first, second), [0, 1, 2, "rest", "groups"]
+    value, players = _game(first, second), [1, 2, 3, 0, "groups"]
     for player, ours in zip(players, found.values, strict=True):
         others = [one for one in players if one != player]
         shapley = 0.0
@@ -68,6 +67,16 @@ def test_truth_by_construction():
     np.testing.assert_allclose(found.prevalence[:3], truth, rtol=0.02)
     assert (found.low[:3] < truth).all() and (truth < found.high[:3]).all()
     assert (found.high - found.low)[:3].max() < 0.02
+
+
+def test_few_images_wrongly_called_clean_change_little():
+    harm = (0.0, 0.4, 0.2, 0.1)
+    first, _ = _set(8, 2000, (1.0, 0, 0, 0), harm, (1.0,), (0.9,))
+    second, causes = _set(9, 2000, (0.0, 0.4, 0.4, 0.2), harm, (1.0,), (0.9,))
+    seen = np.where(np.random.default_rng(0).uniform(size=2000) < 0.05, 0, causes)
+    found = attribution.attribute(first, second._replace(causes=np.eye(4)[seen]), CAUSES, resamples=2)
+    truth = np.asarray([-(causes == c).mean() * harm[c] for c in (1, 2, 3)])
+    np.testing.assert_allclose(found.values[:3], truth, rtol=0.25)
 
 
 def test_severity_and_groups_are_told_from_prevalence():
