@@ -150,7 +150,7 @@ def _program(structure: Condition) -> Any:
     def program(key: jax.Array, image: jax.Array, severities: jax.Array) -> jax.Array:
         for i, step in enumerate(structure.steps):
             if step.name in geometry.GEOMETRIC:
-                own = degradations.step_key(key, step.name, names[:i].count(step.name))
+                own = degradations.step_key(key, step.name, repeat=names[:i].count(step.name))
                 fn = TABLE[step.name].fn
                 image = fn(own, image, severities[i], family=structure.family, **dict(step.options))
         return image
