@@ -1,6 +1,7 @@
 """`causal_iqa.score`: the quality of any images in one call, for notebooks; the command `score` is made of the same."""
 
 import dataclasses
+import functools
 import os
 import pathlib
 from collections.abc import Callable, Mapping, Sequence
@@ -77,6 +78,7 @@ def default_backbones() -> tuple[tuple[pipeline.NetworkChoice, ...], str]:
     return chosen, f"no --backbone given: quality is read by {PHOTOGRAPHS} and its own classes (--backbone=none: none)"
 
 
+@functools.cache
 def diagnosis() -> pipeline.Diagnose | None:
     """Returns what names the likely cause of poor quality, None where the diagnosis is not there."""
     try:

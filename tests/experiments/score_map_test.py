@@ -45,7 +45,11 @@ def test_two_sets_by_a_map(mapped, capsys):
         assert expected["low"] <= actual <= expected["high"]
     assert clean["expected"]["value"] > noisy["expected"]["value"] + 0.1
     (comparison,) = summary["comparisons"]
-    assert comparison["features"]["p_value"] < 0.01 and comparison["expected_accuracy"]["high"] < 0
+    difference = comparison["expected_accuracy"]
+    actual = noisy["networks"][0]["actual"]["value"] - clean["networks"][0]["actual"]["value"]
+    assert comparison["features"]["p_value"] < 0.01 and difference["value"] < -0.1
+    # Four degradations teach little about a fifth: the interval is wide, and holds the truth.
+    assert difference["low"] <= actual <= difference["high"]
     table = pq.read_table(mapped / "scores.parquet")
     probability = np.asarray(table["expected_correct"].to_pylist(), float)
     of_clean = np.asarray(table["set"].to_pylist()) == "clean"
