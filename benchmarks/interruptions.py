@@ -7,7 +7,6 @@ moment drawn from the time that the undisturbed run took; after a few kills it m
 those of the undisturbed run, byte for byte, and after every kill each file that is there must be whole.
 """
 
-import csv
 import os
 import pathlib
 import random
@@ -93,18 +92,17 @@ def is_whole(name: str, content: bytes) -> bool:
     """Whether a file is what some run wrote to its end."""
     if name.endswith((".json", ".parquet")):
         return _files.is_whole(content)
-    endings = {".png": b"IEND\xaeB`\x82", ".html": b"</html>", ".md": b"\n", ".csv": b"\r\n"}
+    endings = {".png": b"IEND\xaeB`\x82", ".html": b"</html>", ".md": b"\n", ".csv": b"\r\n", ".txt": b"\n"}
     return content.rstrip(b"\n").endswith(endings[pathlib.Path(name).suffix].rstrip(b"\n"))
 
 
 def _images_of(folder: pathlib.Path) -> list[str]:
     """The images of all rows of a finished run or table, once per condition."""
+    if (folder / "scores.parquet").exists():
+        return pq.ParquetFile(folder / "scores.parquet").read(["image_id"])["image_id"].to_pylist()
     parts = sorted(folder.glob("scores/*.parquet"))
-    if parts:
-        rows = [pq.ParquetFile(path).read(["image_id", "condition"]).to_pylist() for path in parts]
-        return [f"{row['image_id']} {row['condition']}" for part in rows for row in part]
-    with open(folder / "scores.csv", newline="", encoding="utf-8") as file:
-        return [row["image_id"] for row in csv.DictReader(file)]
+    rows = [pq.ParquetFile(path).read(["image_id", "condition"]).to_pylist() for path in parts]
+    return [f"{row['image_id']} {row['condition']}" for part in rows for row in part]
 
 
 def disturb(command: Command, kills: int, in_a_row: int, draw: random.Random) -> Outcome:
@@ -163,13 +161,12 @@ def _restore(folder: pathlib.Path, before: dict[str, bytes]) -> None:
 def _commands(folder: pathlib.Path) -> list[Command]:
     source = data.open_source("scenes")
     (folder / "images").mkdir()
-    for i in range(200):
+    for i in range(600):
         PIL.Image.fromarray(np.asarray(source[i].image)).save(folder / "images" / f"{i:03d}.png")
-    (folder / "scores").mkdir()
-    scores = f"--output={folder / 'scores' / 'scores.csv'}"
+    scores = ("--backbone=none", f"--output_dir={folder / 'scored'}")
     return [
         Command("align", (*_ALIGN, f"--output_dir={folder / 'run'}"), folder / "run"),
-        Command("score", (f"--images={folder / 'images'}", scores), folder / "scores"),
+        Command("score", (f"--images={folder / 'images'}", *scores), folder / "scored"),
         Command("audit", (f"--run={folder / 'run'}",), folder / "run"),
     ]
 
