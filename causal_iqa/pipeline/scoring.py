@@ -80,8 +80,6 @@ class ScoringConfig:
         check_unique("metrics", self.metrics)
         check_network_names("backbones", self.backbones)
         check_network_names("networks", self.networks)
-        if not self.metrics and not self.backbones:
-            raise _checks.InputError("metrics: expected at least one metric or backbone")
         _checks.check_choice(self.anchors, ANCHOR_KINDS, "anchors")
         _checks.check_choice(self.precision, backbones.PRECISIONS, "precision")
         if self.backbones and self.anchors == "images" and self.anchor_dataset is None:
@@ -283,6 +281,8 @@ def prepare(
       >>> work = pipeline.prepare_scoring(pipeline.ScoringConfig(images=("photos",)))  # doctest: +SKIP
     """
     check_execution(execution)
+    if not config.metrics and not config.backbones:
+        raise _checks.InputError("metrics: expected at least one metric or backbone")
     sets = open_config_sets(config) if sets is None else tuple(sets)
     networks = load_judged(config, sets)
     feature_backbones = {choice.name: study.load_backbone(choice, config.precision) for choice in config.backbones}
