@@ -12,7 +12,7 @@ from typing import Any
 
 from causal_iqa._errors import InputError
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = ["InputError", "__version__", "align", "audit", "score"]
 
 # Calls of the package itself -> the module that holds them.
