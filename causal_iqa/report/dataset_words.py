@@ -91,7 +91,11 @@ def _of_set(found: DatasetFindings, one: SetFindings) -> str:
         parts.append(f"{percent(one.below)} are below the threshold")
     if one.causes:
         named = [f"{name} ({percent(part, 0)})" for name, part in one.causes if name not in _NO_CAUSE][:_CAUSES]
-        parts.append(f"the commonest causes are {', '.join(named)}" if named else "no cause of poor quality is seen")
+        clean = dict(one.causes).get("none", 0.0)
+        seen = f"no cause is seen in {percent(clean, 0)} of them, " if clean > 0 else ""
+        parts.append(
+            f"{seen}the commonest causes are {', '.join(named)}" if named else "no cause of poor quality is seen"
+        )
     return f"{parts[0]}: {'; '.join(parts[1:])}." if len(parts) > 1 else f"{start}."
 
 
