@@ -1,6 +1,7 @@
 """Strict settings for every test: eight forced CPU devices, no silent rank promotion."""
 
 import atexit
+import gc
 import importlib.metadata
 import os
 import tempfile
@@ -29,6 +30,9 @@ import jax
 import pytest
 
 import tests.shared as shared
+
+# Tracing makes a great many objects that live as long as the worker; looking through them takes a tenth of the time.
+gc.set_threshold(200_000, 50, 100)
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 

@@ -43,7 +43,7 @@ def bandwidth_collection(bandwidth: jax.Array | float, *, num_each_side: int) ->
           Statistics 2022, section 4.1: dyadic collections.
 
     Examples:
-      >>> dependence.bandwidth_collection(1.0, num_each_side=1).tolist()
+      >>> bandwidth_collection(1.0, num_each_side=1).tolist()
       [0.5, 1.0, 2.0]
     """
     if num_each_side < 0:

@@ -38,6 +38,7 @@ def test_samples(samples, anchors):
     assert np.isfinite(samples.values).all() and (np.bincount(samples.anchors) == 4).all()
 
 
+@pytest.mark.slow
 def test_finds_the_causes_of_unseen_images(model, anchors):
     source = data.open_source("scenes", split="test")
     clean = np.stack([example.image for example in source.batch(np.arange(16))])

@@ -12,7 +12,10 @@ _EXAMPLES = re.findall(r"<!-- run -->\n```python\n(.*?)```", _PAGE.read_text(), 
 
 @pytest.mark.parametrize(
     ("place", "folder", "name", "aligned"),
-    [(0, "regression", "minus error in grey levels", "psnr"), (1, "retrieval", "reciprocal rank", "ssim")],
+    [
+        (0, "regression", "minus error in grey levels", "psnr"),
+        pytest.param(1, "retrieval", "reciprocal rank", "ssim", marks=pytest.mark.slow),
+    ],
 )
 def test_an_example_runs_and_predicts_its_performance(tmp_path, monkeypatch, capsys, place, folder, name, aligned):
     assert len(_EXAMPLES) == 2

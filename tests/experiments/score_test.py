@@ -58,7 +58,10 @@ def test_only_parts_with_changed_images_are_scored_again(photo_folders, tmp_path
     assert odd[-1] == "one colour" and not any(odd[:-1])
 
 
-@pytest.mark.parametrize("batch", [1, 7, 24])
+_SLOW = pytest.mark.slow
+
+
+@pytest.mark.parametrize("batch", [pytest.param(1, marks=_SLOW), 7, pytest.param(24, marks=_SLOW)])
 def test_scores_do_not_depend_on_the_batch(photo_folders, batch):
     options = {"backbones": [], "metrics": ["rms_contrast"]}
     first = causal_iqa.score(photo_folders / "noisy", **options, execution=pipeline.Execution(num_devices=1))

@@ -57,6 +57,7 @@ def test_unfit_models_are_refused(change, message):
         _ilniqe.from_arrays(arrays)
 
 
+@pytest.mark.slow
 def test_in_a_batch_scores_stay_and_gradients_are_finite(spec):
     pixels = ilniqe_cases.images()["odd"]
     flat_corner = pixels.copy()
