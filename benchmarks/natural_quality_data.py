@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from causal_iqa import _keys, backbones, data, degradations, images, metrics, training
-from causal_iqa.backbones import scene_cnn
+from causal_iqa.backbones.zoo import scene_cnn
 from causal_iqa.degradations import Condition
 from causal_iqa.pipeline import scoring
 

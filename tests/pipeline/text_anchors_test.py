@@ -16,7 +16,8 @@ pytest.importorskip("tokenizers")
 _BACKBONE = textwrap.dedent("""
     import dataclasses
 
-    from causal_iqa.backbones import checkpoints, clip, formats
+    from causal_iqa.backbones.weights import checkpoints, formats
+    from causal_iqa.backbones.zoo import clip
     from tests.backbones import synthetic, transformer_cases
 
 
