@@ -306,12 +306,13 @@ Written by `python -m benchmarks.official_metrics{flag}`.
 
 ## Beside the original codes
 
-Three pairs of TID2013; the published values have the digits shown. A deviation above 0.1 % and above one unit of the
-published value's last digit has its reason. Grey levels are those of MATLAB's rgb2gray, whose weights have more
-digits than 0.299, 0.587, 0.114: with it NLPD agrees to the last published digit, without it I04 is 0.14 % off. What
-is published as VSI comes from another code (IQA-optimization's VSI.py), which multiplies X and Z by the white of D65
-where CIELAB divides, and takes the modulus of a negative chroma product: so does the float64 oracle of the tests, and
-gives all three values to 1e-4. `vsi` lies within 0.25 % of it.
+The table uses three pairs of TID2013; the published values have the digits shown. A deviation above 0.1 % that is
+also above one unit of the last published digit is explained in the last column. Grey levels are those of MATLAB's
+rgb2gray, whose weights have more digits than 0.299, 0.587, 0.114: with these weights NLPD agrees to the last
+published digit, and without them I04 is off by 0.14 %. The values published as VSI come from a different code (VSI.py
+of IQA-optimization), which multiplies X and Z by the white of D65 where CIELAB divides, and takes the modulus of a
+negative chroma product. The float64 oracle of the tests does the same and reproduces all three values to 1e-4. `vsi`
+lies within 0.25 % of them.
 
 | published as | metric | pair | published | ours | deviation | reason |
 |---|---|---|---|---|---|---|
@@ -320,20 +321,21 @@ gives all three values to 1e-4. `vsi` lies within 0.25 % of it.
 ## Flat windows in the original NIQE and BRISQUE
 
 Where all pixels under the window are equal, the original code subtracts from a grey level a mean that equals it up to
-rounding, and the sign of that error decides whether the pixel counts as negative, positive or not at all. It depends on
-the last bits of a singular value decomposition and on the order of a sum, so on MATLAB's release and the processor.
-`niqe@PATH` and `brisque@PATH` take the signs that Intel's library (dgesdd of MKL 2021.4) and fused multiply-adds from
-the last tap to the first give. They were not fitted, and give the published NIQE and BRISQUE of I08 (22 flat windows
-in 1000) to all digits and NIQE of I03 (18 in 1000, on 90 grey levels) to 0.06 %; without fused multiply-adds, or with
-another library's decomposition (OpenBLAS), none of the orders tried gives I08. Other orders and dgesvd give it, too,
-so images with many flat windows are not reproducible to the digit. Between twelve such arithmetics
-(`python -m benchmarks.flat_windows`):
+rounding, and the sign of that error decides whether the pixel counts as negative, as positive or not at all. The sign
+depends on the last bits of a singular value decomposition and on the order of a sum, and therefore on the release of
+MATLAB and on the processor. `niqe@PATH` and `brisque@PATH` use the signs that result from Intel's library (dgesdd of
+MKL 2021.4) with fused multiply-adds from the last tap to the first. No sign was tuned, but this arithmetic was chosen
+among twelve candidates that all reproduce I08. It reproduces the published NIQE and BRISQUE of I08 (22 flat windows
+in 1000) to all digits and the NIQE of I03 (18 in 1000, on 90 grey levels) to 0.06 %. Without fused multiply-adds, or
+with the decomposition of another library (OpenBLAS), none of the orders that were tried reproduces I08. Other orders
+and dgesvd reproduce it too, so the scores of images with many flat windows are not reproducible to the digit. The
+table shows the range over twelve such arithmetics (`python -m benchmarks.flat_windows`):
 
 {flat}
 
-Of TID2013's I19, whose image is not at hand here, BRISQUE 72.26 and NIQE 8.635 are published; with the signs of an
-earlier version, which were fitted to I03 and I08 and differ from these at 114 of 256 grey levels, they came out as
-65.04 and 9.006. `niqe_imagenet_sample` counts flat windows as zeros and has no such dependence.
+For I19 of TID2013, whose image was not available, the published values are BRISQUE 72.26 and NIQE 8.635. With the
+signs of an earlier version, which were fitted to I03 and I08 and differ from these at 114 of 256 grey levels, this
+library gave 65.04 and 9.006. `niqe_imagenet_sample` counts flat windows as zeros and does not depend on such signs.
 
 ## Beside the peers
 
@@ -353,22 +355,26 @@ differentiable | undefined | convention | source |
 
 _NO_PEERS = "Not run for this page: add `--peers`."
 _NO_SPEED = "Not measured for this page: add `--speed=JSON`, written by `python -m benchmarks.metrics --json=JSON`."
-_SPEED_TABLE = """Milliseconds per image beside the fastest peer that has the metric, {cores} cores, JAX {jax},
-compiled; ours by `jax.lax.map` or `jax.vmap`, whichever is faster. Geometric mean of the ratios: {geomean:.2f}.
+_SPEED_TABLE = """\
+The table shows milliseconds per image next to the fastest peer that has the metric, on {cores} cores with JAX {jax}.
+The functions are compiled and mapped by `jax.lax.map` or `jax.vmap`, whichever is faster. The geometric mean of the
+ratios is {geomean:.2f}.
 
 | metric | ours | peer | peer's | times |
 |---|---|---|---|---|
 {rows}"""
-_PEER_TABLE = """Largest and median absolute difference over damaged photographs of sides {crops},
-as many as the row says. Where the peer means another number its row says what it does; elsewhere the aim is 1e-4. Pairs
-that a peer treats otherwise by their sides alone are left out of its row, which says so. Not here, as none of pyiqa,
-piq, scikit-image and torchmetrics has them: `vsi` (at the image's own size), the focus, contrast, colour, clipping,
-noise, blockiness and spectrum statistics. LPIPS, DISTS, CLIP-IQA and BRISQUE are held by golden values in the tests.
+_PEER_TABLE = """\
+The table shows the largest and the median absolute difference over damaged photographs of sides {crops}, as many as
+the row says. Where the peer defines the metric differently, the last column describes its convention; elsewhere the
+tolerance is 1e-4. Pairs that a peer treats differently only because of their sides are left out of its row, which
+says so. `vsi` (at the image's own size) and the statistics of focus, contrast, colour, clipping, noise, blockiness
+and spectrum are missing, because none of pyiqa, piq, scikit-image and torchmetrics has them. The tests compare LPIPS,
+DISTS, CLIP-IQA and BRISQUE with golden values.
 
-The original parameters of IL-NIQE were not at hand. With one file of drawn parameters in the authors' layout the tests
-hold it to 1e-4 of pyiqa's score; with parameters fitted on 1427 blocks of 40 photographs its features gave 24.314,
-18.665, 43.462 and 17.652 on four others, pyiqa's in float64 24.310, 18.665, 43.462 and 17.648: a shape between two of
-the grid's goes to either.
+The original parameters of IL-NIQE were not available. With one file of drawn parameters in the authors' layout, the
+tests keep the score within 1e-4 of pyiqa's. With parameters that were fitted on 1427 blocks of 40 photographs, this
+library gave 24.314, 18.665, 43.462 and 17.652 on four other photographs, and pyiqa in float64 gave 24.310, 18.665,
+43.462 and 17.648: a shape parameter between two values of the grid may be rounded to either.
 
 | metric | peer | pairs | largest | median | the peer's other convention |
 |---|---|---|---|---|---|
