@@ -25,6 +25,7 @@ from causal_iqa.backbones.zoo import (
     mobilenet,
     resnet,
     scene_cnn,
+    small_networks,
     squeezenet,
     twins,
     vgg,
@@ -83,6 +84,11 @@ TABLE = _tables.Table(
         **_specs(vgg, vgg.VARIANTS, "Simonyan, Zisserman ICLR 2015"),
         **_specs(squeezenet, squeezenet.VARIANTS, "Iandola et al. 2016"),
         **_specs(scene_cnn, scene_cnn.VARIANTS, "this library"),
+        **_specs(
+            small_networks,
+            small_networks.VARIANTS,
+            "this library, after He et al. ECCV 2016; Dosovitskiy et al. ICLR 2021; Liu et al. CVPR 2022",
+        ),
     },
 )
 

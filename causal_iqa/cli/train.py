@@ -16,7 +16,7 @@ import json
 import pathlib
 from collections.abc import Callable, Iterator, Mapping
 
-from causal_iqa import InputError, data, training
+from causal_iqa import InputError, backbones, data, training
 from causal_iqa.backbones.weights import checkpoints
 from causal_iqa.cli import common, flagset, program_cache
 from causal_iqa.report import figures
@@ -25,7 +25,11 @@ _DEFAULTS = training.TrainConfig(network="scene_cnn_a")
 
 FLAGS = flagset.FlagSet()
 
-_NETWORK = FLAGS.string("network", _DEFAULTS.network, "Network to train, a variant of scene_cnn.VARIANTS.")
+_NETWORK = FLAGS.string(
+    "network",
+    _DEFAULTS.network,
+    f"Network to train: {', '.join(backbones.trainable_names())}.",
+)
 _OBJECTIVE = FLAGS.choice(
     "objective",
     _DEFAULTS.objective,

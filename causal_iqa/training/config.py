@@ -3,8 +3,7 @@
 import dataclasses
 from typing import Any
 
-from causal_iqa import _checks
-from causal_iqa.backbones.zoo import scene_cnn
+from causal_iqa import _checks, backbones
 from causal_iqa.data import scenes
 from causal_iqa.training import objectives
 
@@ -17,7 +16,7 @@ class TrainConfig:
     """Everything a training run depends on.
 
     Attributes:
-      network: a variant of `scene_cnn.VARIANTS`.
+      network: one of `backbones.trainable_names()`.
       objective: a row of `objectives.OBJECTIVES`: "label"; or without labels "views" (VICReg on two renderings of an
         object, only scenes make them), "vicreg" or "simclr" (two augmentations of any image), "rotation".
       num_images: training images, drawn from the training source with `seed`.
@@ -50,7 +49,7 @@ class TrainConfig:
 
 def check(config: TrainConfig, sources: tuple[Any, ...]) -> None:
     """Raises InputError where settings, or settings and sources, cannot work together."""
-    _checks.lookup(scene_cnn.VARIANTS, config.network, "scene network")
+    backbones.trainable(config.network)
     objective = _checks.lookup(objectives.OBJECTIVES, config.objective, "objective")
     _checks.check_choice(config.precision, PRECISIONS, "precision")
     _checks.check_choice(config.schedule, SCHEDULES, "schedule")

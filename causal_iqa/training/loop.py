@@ -14,9 +14,9 @@ import numpy as np
 import optax
 import tqdm
 
-from causal_iqa import _checks, _files, data, images
+from causal_iqa import _checks, _files, backbones, data, images
 from causal_iqa.backbones.weights import array_files, checkpoints
-from causal_iqa.backbones.zoo import scene_cnn
+from causal_iqa.backbones.zoo import flax_modules
 from causal_iqa.data import scenes
 from causal_iqa.training import objectives
 from causal_iqa.training.config import TrainConfig, check
@@ -283,8 +283,9 @@ def train(
     held_pixels, held_labels = _load(evaluation_source, config.num_evaluation, size, config)
     num_outputs = objectives.OBJECTIVES[config.objective].num_outputs or len(source.class_names)
 
-    module = scene_cnn.module(config.network, num_outputs)
-    params = scene_cnn.init(config.network, jax.random.key(config.seed), num_outputs=num_outputs)
+    network = backbones.trainable(config.network)
+    module = network.module(num_outputs)
+    params = flax_modules.init(network, jax.random.key(config.seed), num_outputs=num_outputs)
     state, losses = _optimiser(config).init(params), np.full(config.steps, np.nan, np.float32)
     step = _make_step(config, module)
     kept = _Checkpoints(checkpoint_dir, config, _digest((pixels, labels)).hexdigest())

@@ -10,17 +10,17 @@ References:
 import dataclasses
 import functools
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import flax.linen as nn
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from causal_iqa import _checks
 from causal_iqa.backbones import networks, numerics
 from causal_iqa.backbones.weights import checkpoints
+from causal_iqa.backbones.zoo import flax_modules
 
 _PREPROCESSING = networks.Preprocessing(
     size=48, crop_fraction=1.0, mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25), smallest=16
@@ -136,6 +136,30 @@ class SceneCnn(nn.Module):
         return nn.Dense(self.num_outputs, precision=numerics.of_products(), name="head")(x), features
 
 
+@dataclasses.dataclass(frozen=True)
+class _Factory:
+    """A variant by name, looked up when it is made."""
+
+    name: str
+
+    def __call__(self, num_outputs: int) -> SceneCnn:
+        return SceneCnn(_checks.lookup(VARIANTS, self.name, "scene network"), num_outputs)
+
+
+def trainable(name: str) -> flax_modules.Trainable:
+    """Returns what training needs to know of a variant.
+
+    Args:
+      name: a variant of VARIANTS.
+
+    Raises:
+      InputError: for an unknown name.
+    """
+    count = len(_checks.lookup(VARIANTS, name, "scene network").stages)
+    stages = (*(f"stage{i + 1}" for i in range(count)), networks.PENULTIMATE)
+    return flax_modules.Trainable(_Factory(name), _PREPROCESSING, stages)
+
+
 def module(name: str, num_outputs: int) -> SceneCnn:
     """Returns the Flax module of a variant, for training.
 
@@ -152,13 +176,6 @@ def module(name: str, num_outputs: int) -> SceneCnn:
     return SceneCnn(_checks.lookup(VARIANTS, name, "scene network"), num_outputs)
 
 
-@functools.lru_cache(maxsize=16)
-def _initialiser(name: str, num_outputs: int) -> Callable[[jax.Array], dict[str, Any]]:
-    """Compiled once per network, so that the forward pass that shapes the parameters is not executed."""
-    network, side = module(name, num_outputs), _PREPROCESSING.size
-    return jax.jit(lambda key: network.init(key, jnp.zeros((1, side, side, 3), jnp.float32))["params"])
-
-
 def init(name: str, key: jax.Array, *, num_outputs: int) -> dict[str, Any]:
     """Returns fresh parameters of a variant.
 
@@ -173,7 +190,7 @@ def init(name: str, key: jax.Array, *, num_outputs: int) -> dict[str, Any]:
     Raises:
       InputError: for an unknown name.
     """
-    return _initialiser(name, num_outputs)(key)
+    return flax_modules.init(trainable(name), key, num_outputs=num_outputs)
 
 
 def layout(name: str, tensors: Mapping[str, np.ndarray]) -> dict[str, tuple[int, ...]]:
@@ -186,12 +203,7 @@ def layout(name: str, tensors: Mapping[str, np.ndarray]) -> dict[str, tuple[int,
     Returns:
       Name -> shape.
     """
-    bias = tensors.get("head.bias")
-    num_outputs = bias.shape[0] if bias is not None and bias.ndim == 1 else 10
-    shapes = jax.eval_shape(
-        functools.partial(init, name, num_outputs=num_outputs), jax.ShapeDtypeStruct((2,), np.uint32)
-    )
-    return {key: leaf.shape for key, leaf in checkpoints.flatten(shapes).items()}
+    return flax_modules.layout(trainable(name), tensors)
 
 
 def build(name: str, checkpoint: checkpoints.Checkpoint, input_size: int | None) -> networks.Network:
@@ -205,15 +217,4 @@ def build(name: str, checkpoint: checkpoints.Checkpoint, input_size: int | None)
     Returns:
       The network.
     """
-    preprocessing = networks.with_size(_PREPROCESSING, input_size)
-    num_outputs = checkpoint.tensors["head.bias"].shape[0]
-    return networks.Network(
-        name=name,
-        apply=networks.applier(module(name, num_outputs), preprocessing),
-        params=checkpoints.unflatten(checkpoint.tensors),
-        preprocessing=preprocessing,
-        num_classes=num_outputs,
-        stages=(*(f"stage{i + 1}" for i in range(len(VARIANTS[name].stages))), networks.PENULTIMATE),
-        weights_sha256=checkpoint.sha256,
-        classifier=lambda params: networks.classifier_of(params, "head"),
-    )
+    return flax_modules.build(trainable(name), name, checkpoint, input_size)
