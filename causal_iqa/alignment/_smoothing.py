@@ -25,11 +25,11 @@ def smoothing_bias(rho: float, score: float, performance: float, num_conditions:
     Args:
       rho: the disattenuated correlation, in [-1, 1].
       score: reliability of the ranks of score on the images of one half, in [0, 1].
-      performance: the same of performance.
+      performance: reliability of the ranks of performance on the images of one half, in [0, 1].
       num_conditions: C, 3 at least.
 
     Returns:
-      The bias; of the sign of rho.
+      The bias; it has the sign of rho.
     """
     at = np.clip([abs(rho), score, performance], 0.0, 1.0)
     return float(np.sign(rho) * _interpolator(num_conditions)(at)[0])

@@ -8,7 +8,7 @@ the geometric mean of what each correlates with itself across halves:
 
   corrected = r(Q_1, M_2) / sqrt(r(Q_1, Q_2) r(M_1, M_2)), each averaged over many splits,
 
-less the small difference between expected ranks and ranks (`_smoothing`). The variance comes from a jackknife over
+minus the small difference between expected ranks and ranks (`_smoothing`). The variance comes from a jackknife over
 groups of images. It counts the part of the variance that is quadratic in the images twice (Efron and Stein); that part
 is also what the splits of the same images differ by, and is subtracted once.
 """
@@ -34,7 +34,7 @@ class Reliability(NamedTuple):
     """How well N images order the conditions, and what *between* could not be corrected for.
 
     score: share of the variance of the ranks of mean scores that is not image noise, in [0, 1]; NaN where undefined.
-    performance: the same of mean performances.
+    performance: the same fraction for the mean performances.
     reason: why there is no corrected value, or no interval of it; empty where there are both.
     """
 
@@ -77,7 +77,7 @@ def split_images(key: jax.Array, num_images: int, clusters: np.ndarray | None = 
     Args:
       key: typed PRNG key.
       num_images: N, 4 at least.
-      clusters: int [N] of images that stay together; None: each alone.
+      clusters: int [N] of images that stay together; None treats each image as its own cluster.
 
     Returns:
       The splits.
@@ -118,7 +118,7 @@ def correct(
       scores: metric -> network -> [C, N], higher is better, NaN or infinite where undefined. One object given for
         several networks is averaged once.
       performance: network -> [C, N], NaN where undefined.
-      clusters: int [N] of images that stay together; None: each alone.
+      clusters: int [N] of images that stay together; None treats each image as its own cluster.
 
     Returns:
       metric -> network -> Corrected. Undefined with fewer than 20 images, fewer than 8 conditions that have means in

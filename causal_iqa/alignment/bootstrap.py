@@ -59,16 +59,17 @@ def resample_counts(
 ) -> np.ndarray:
     """Draws bootstrap samples of images with replacement, as counts.
 
-    Resample b depends on the key and b only, so the first resamples of a longer run are those of a shorter one.
+    Resample b depends on the key and b only, so a longer run starts with the resamples of a shorter run.
 
     Args:
       key: typed PRNG key.
       num_images: N.
       num_resamples: B.
-      clusters: int [N] from 0, of images that are drawn together, as many clusters as there are; None: each alone.
+      clusters: int [N] from 0, of images that are drawn together, numbered without gaps; None treats each image as its
+        own cluster.
 
     Returns:
-      float32 [B, N]; rows sum to N where each image stands alone.
+      float32 [B, N]; rows sum to N where each image is its own cluster.
 
     References:
       [1] B. Efron (1979), Bootstrap methods: another look at the jackknife, Annals of Statistics 7.

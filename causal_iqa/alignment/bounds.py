@@ -20,7 +20,7 @@ class Decomposition(NamedTuple):
       between: Pearson correlation of the means of the conditions.
       within: correlation of the deviations from those means.
       share_q: share of the variance of Q that lies between conditions, in [0, 1].
-      share_m: the same of M.
+      share_m: the same share for M.
     """
 
     pooled: float
@@ -38,7 +38,8 @@ class ContradictedPairs(NamedTuple):
         once.
       pairs: number of pairs whose order by performance is proven.
       possible: C (C - 1) / 2.
-      kendall_bound: at the level given, Kendall's tau (a) of the population means of Q and M is at most this.
+      kendall_bound: upper bound, at the given confidence level, of Kendall's tau (a) of the population means of Q and
+        M.
       spearman_bound: so is their Spearman correlation, by the inequality of Durbin and Stuart.
       worst: (a, b) of the proven pair with the largest difference of performance: M is larger at a and Q at b; None
         where there is no such pair.
@@ -116,14 +117,14 @@ def within_ceiling(chance: np.ndarray, performance: np.ndarray) -> np.ndarray:
     so the Spearman correlation with a binary M obeys the same bound.
 
     Args:
-      chance: E[M | what the score reads] for every image [C, N]; calibrated, or the bound is not one.
+      chance: E[M | what the score reads] for every image [C, N]; it must be calibrated, or the result is not a bound.
       performance: M [C, N].
 
     Returns:
       [C], in [0, 1]; NaN under conditions where M never varies.
 
     Raises:
-      ValueError: as `decompose`.
+      ValueError: under the conditions under which `decompose` raises it.
 
     References:
       [1] Renyi, "On measures of dependence", Acta Mathematica Hungarica 10, 1959.
@@ -146,7 +147,7 @@ def attenuated(correlation: float, reliability_q: float, reliability_m: float) -
     Args:
       correlation: correlation of the population means of Q and M over conditions.
       reliability_q: share of the variance of the observed means of Q that is not image noise, in [0, 1].
-      reliability_m: the same of M.
+      reliability_m: the reliability of M.
 
     Returns:
       correlation * sqrt(reliability_q * reliability_m).

@@ -18,9 +18,9 @@ _NEAREST = 1 - 1e-4
 class Comparison(NamedTuple):
     """One pair of metrics in one number.
 
-    difference: rho of `first` less that of `second`, with interval and the p-value of the resamples.
-    p_normal: two-sided, difference over its standard error on the resamples; not bounded by their number. Of between
-      it is that of `corrected`, as in `Differences`.
+    difference: rho of `first` minus rho of `second`, with interval and the p-value of the resamples.
+    p_normal: two-sided, from the difference divided by its standard error on the resamples; their number does not bound
+      it. For between it is the p-value of `corrected`, as in `Differences`.
     p_adjusted: p_normal after adjustment over all comparisons of the same number.
     """
 
@@ -37,9 +37,9 @@ def compare(
 ) -> list[Comparison]:
     """Compares all pairs of metrics, or all with one baseline, in every number.
 
-    Resamples of degradations are skewed near 1; their standard errors are those of the difference on Fisher's scale.
-    p-values of B resamples cannot fall below 2 / (B + 1), which no adjustment over many pairs survives; so what is
-    adjusted is the normal p-value, 2 P(Z > |difference| / standard error).
+    Resamples of degradations are skewed near 1; their standard errors are therefore computed for the difference on
+    Fisher's scale. p-values of B resamples cannot fall below 2 / (B + 1), which no adjustment over many pairs survives;
+    so the adjusted value is the normal p-value, 2 P(Z > |difference| / standard error).
 
     Args:
       resamples: metric -> its resamples, all from one call of `bootstrap` and of one network.

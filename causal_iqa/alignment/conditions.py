@@ -1,7 +1,7 @@
 """Resamples for conditions like these: other degradations, not only other images.
 
-Resamples of images hold the conditions fixed; what they say holds for these degradations. A claim about degradations in
-general has a second source of chance, which degradations were taken, and with 19 of them it is the larger one. Here
+Resamples of images hold the conditions fixed; their intervals hold for these degradations. A claim about degradations
+in general has a second source of variation, the choice of degradations, and with 19 of them it is the larger one. Here
 every degradation, with all its severities, is left out in turn; the jackknife of the numbers on Fisher's scale gives
 the deviations that other degradations would bring, and they are added to the resamples of images.
 """
@@ -84,16 +84,17 @@ def resample_conditions(
     *,
     clusters: np.ndarray | None = None,
 ) -> Mapping[str, Mapping[str, Resamples]]:
-    """Adds the chance of the degradations to resamples of images.
+    """Adds the variation over degradations to resamples of images.
 
     Args:
       key: typed PRNG key; the draws of one call serve all pairs, so differences between metrics can be taken.
-      resamples: metric -> network -> what `bootstrap` gave, all from one call.
-      scores: metric -> network -> [C, N], as `bootstrap` was given; pairs of `resamples` that are missing here, such as
-        scores of whole sets, are left out.
+      resamples: metric -> network -> result of `bootstrap`, all from one call.
+      scores: metric -> network -> [C, N], the tables passed to `bootstrap`; pairs of `resamples` that are missing here,
+        such as scores of whole sets, are left out.
       performance: network -> [C, N].
-      degradations: names of the C conditions' degradations; a name is what is resampled, with all its severities.
-      clusters: int [N] of images that stay together, as `bootstrap` was given.
+      degradations: names of the C conditions' degradations; each name is resampled as one unit, with all its
+        severities.
+      clusters: int [N] of images that stay together, the same as passed to `bootstrap`.
 
     Returns:
       metric -> network -> Resamples: entry 0 as it was, the others for other images under other degradations. NaN where
@@ -169,12 +170,12 @@ def between_deviations(score: np.ndarray, performance: np.ndarray, degradations:
 
 
 def move_between(key: jax.Array, resamples: Resamples, deviations: np.ndarray) -> Resamples:
-    """Adds the chance of the degradations to resamples that have *between* alone.
+    """Adds the variation over degradations to resamples that have only *between*.
 
     Args:
       key: the one `resample_conditions` was given.
       resamples: resamples of images.
-      deviations: what `between_deviations` gave.
+      deviations: result of `between_deviations`.
 
     Returns:
       Resamples of images and degradations.

@@ -136,7 +136,7 @@ def condition_means(table: np.ndarray, weights: np.ndarray) -> np.ndarray:
 
 
 def masked_ranks(x: np.ndarray, defined: np.ndarray) -> np.ndarray:
-    """Mid-ranks of every row [B, n] among its defined entries, less their mean; 0 where undefined."""
+    """Mid-ranks of every row [B, n] among its defined entries, minus their mean; 0 where undefined."""
     ranks = _midranks(np.where(defined, x, np.inf))
     return np.where(defined, ranks - (defined.sum(axis=1, keepdims=True) + 1) / 2, 0.0)
 

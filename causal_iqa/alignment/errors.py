@@ -17,8 +17,8 @@ _LEAST_DEGRADATIONS = 5
 class Errors(NamedTuple):
     """Errors of predicted accuracies, in accuracy units (0.04 is 4 points).
 
-    mean_absolute: with its interval for other degradations; NaN bounds with fewer than 5, or where one alone has an
-      error.
+    mean_absolute: mean absolute error, with its interval for other degradations; NaN bounds with fewer than 5
+      degradations, or where only one has an error.
     bias: mean of predicted less true. worst: largest absolute error. coverage: share of the intervals that hold the
     truth, NaN without intervals. num_conditions: how many had a prediction.
     """

@@ -38,7 +38,7 @@ def gains(
 ) -> Mapping[str, Gains]:
     """Compares one metric with the best and the means of each conventional family, on the same resamples.
 
-    `best` is the hardest yardstick. It is chosen anew for each number and in every resample: that it is the best is a
+    `best` is the hardest yardstick. It is chosen again for each number and in every resample: that it is the best is a
     finding on these images like its correlation, and an interval that held the choice fixed would leave its luck out.
     The largest of many noisy numbers lies above the true best, so the gain is rather under- than overstated; the
     interval is the smallest that holds the percentiles of the resamples and their mirror image about the gain.

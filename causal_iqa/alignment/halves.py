@@ -52,7 +52,7 @@ def half_sample_interval(
     Args:
       rho: on all images.
       halves: [2 P], in the order of `half_samples`; pairs with an undefined value are left out.
-      deviations: [G] by degradation on Fisher's scale, as `between_deviations` gives; with them the interval is for
+      deviations: [G] by degradation on Fisher's scale, from `between_deviations`; with them the interval is for
         other degradations as well. The two reaches, each with its own quantile, add as squares.
       level: confidence level of the interval, in (0, 1).
 

@@ -2,8 +2,8 @@
 
 *Between* on resampled images lies below *between* on the images, by about as much as that lies below its value for the
 population of images: a resample is noisier than the images. Two numbers come of it. `between` is the number at this
-number of images; its interval is that of the mean over studies of so many images, from resamples shifted back to it.
-`corrected` is its value for the population of images, from `attenuation`; only it can be compared across studies of
+number of images; its interval is for the mean over studies of that many images, from resamples that are shifted back to
+it. `corrected` is its value for the population of images, from `attenuation`; only it can be compared across studies of
 different size, or between scores whose image noise differs. So the p-value of a difference in `between` is that of the
 difference in `corrected`.
 """
@@ -43,7 +43,7 @@ class Alignment(NamedTuple):
 
 
 class Difference(NamedTuple):
-    """Correlation of the first metric less that of the second with its interval, and a two-sided p-value."""
+    """Difference of two correlations, first minus second, with its interval and a two-sided p-value."""
 
     estimate: _codec.Inline[Annotated[Estimate, _codec.Keys(value="difference")]]
     p_value: float
@@ -52,7 +52,7 @@ class Difference(NamedTuple):
 class Differences(NamedTuple):
     """The paired comparison of two metrics in each of the numbers.
 
-    A difference in `between` may be that of image noise alone: its interval is of the difference at this number of
+    A difference in `between` may be caused by image noise only: its interval is of the difference at this number of
     images, its p-value that of `corrected`.
     """
 
@@ -162,10 +162,10 @@ def paired_difference(first: Resamples, second: Resamples, *, level: float = 0.9
       level: confidence level of the intervals, in (0, 1).
 
     Returns:
-      First less second in each number: positive where the first predicts better. NaN where undefined.
+      First minus second in each number: positive where the first predicts better. NaN where undefined.
 
     Raises:
-      ValueError: when the two have other numbers of resamples, or level is out of range.
+      ValueError: when the two have different numbers of resamples, or level is out of range.
 
     References:
       [1] A. Davison, D. Hinkley (1997), Bootstrap methods and their application, section 4.4.

@@ -1,4 +1,4 @@
-"""Measures of alignment beside Spearman's: Kendall, concordance (AUROC), Pearson after a monotone fit, and partial.
+"""Further measures of alignment: Kendall, concordance (AUROC), Pearson after a monotone fit, partial Spearman.
 
 All are sums over cells of score, severity and level of performance, weighted by how often each image counts, so that
 all resamples are one sparse product. Intervals are z +- quantile * standard error over the resamples on Fisher's scale,
@@ -33,8 +33,8 @@ _BINS_WITHIN, _BINS_POOLED = 32, 256
 class Measures(NamedTuple):
     """Measures of one score, floats or `Estimate`s; higher is better, NaN where undefined.
 
-    One rule for undefined entries: what is over condition means takes each mean over its table's own defined entries,
-    as `between` does; what is over rows takes those defined in both.
+    One rule applies to undefined entries: measures over condition means take each mean over the defined entries of its
+    own table, as `between` does; measures over rows use the rows that are defined in both.
 
     kendall_*: tau-b, over condition means, mean over conditions, and over all rows.
     auroc_*: share of the pairs of different performance that the score orders as performance does, ties half: where
@@ -109,10 +109,10 @@ def measure_intervals(
     Args:
       key: typed PRNG key of the resamples; the same ones serve every score.
       scores: name -> [C, N], higher is better.
-      m: performance [C, N], as for `measures`.
+      m: performance [C, N], with the conventions of `measures`.
       severities: severities of the C conditions.
       folds: int [N], fold of every image for the monotone fit, which is not repeated on the resamples.
-      clusters: int [N] of images that are drawn together; None: each alone.
+      clusters: int [N] of images that are drawn together; None treats each image as its own cluster.
       num_resamples: number of resamples of the N images; the standard error of 100 is known to 7 %.
       level: confidence level of the intervals, in (0, 1).
 
@@ -143,7 +143,7 @@ def measure_intervals(
 
 
 def _interval(values: np.ndarray, quantile: float, name: str) -> Estimate:
-    """Normal interval on Fisher's scale; an AUROC a is 2 a - 1 there."""
+    """Normal interval on Fisher's scale; an AUROC a enters as 2 a - 1."""
     area = name.startswith("auroc")
     rho = 2 * values - 1 if area else values
     z = np.arctanh(np.clip(rho, -1 + 1e-9, 1 - 1e-9))
@@ -329,7 +329,7 @@ def _pearson(x: np.ndarray, y: np.ndarray, counts: np.ndarray) -> tuple[np.ndarr
 
 
 def _centred(x: np.ndarray) -> np.ndarray:
-    """Rows less the mean of their defined entries; 0 where undefined."""
+    """Rows minus the mean of their defined entries; 0 where undefined."""
     defined = np.isfinite(x)
     mean = np.where(defined, x, 0.0).sum(axis=1, keepdims=True) / np.maximum(defined.sum(axis=1, keepdims=True), 1)
     return np.where(defined, x - mean, 0.0)

@@ -21,7 +21,7 @@ def sign_conflicts(aligned: Alignment) -> tuple[SignConflict, ...]:
     """Finds where pooled and within, or between and within, disagree in sign.
 
     Rows pooled over conditions mix two questions, which condition and which image; a metric whose signs differ answers
-    one of them backwards, and its pooled number must not be read alone (Simpson's paradox).
+    one of them backwards, and its pooled number must not be read without them (Simpson's paradox).
 
     Args:
       aligned: the three numbers of one metric and network.

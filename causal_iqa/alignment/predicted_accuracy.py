@@ -8,7 +8,7 @@ images, the pair is applied to others: `held_out_accuracy` leaves out one degrad
 so neither is ever on both sides.
 
 The form was chosen on rendered scenes (14 and 19 degradations, three networks, two of them judged by an average over
-scores): mean absolute error of the rows alone, the condition means of the raw score alone, a logistic second stage and
+scores): mean absolute error of the rows only, the condition means of the raw score only, a logistic second stage and
 this one: 8.7, 5.9, 6.5 and 5.9 points for a label-free score, 6.4, 2.7, 2.6 and 2.5 for a network's confidence. With a
 poorer score (condition means 24.4) the first stage matters: 16.6.
 """
@@ -95,7 +95,7 @@ def fit_accuracy_map(q: np.ndarray, m: np.ndarray, *, num_bins: int = 256) -> Ac
 
 
 def predict_accuracy(fitted: AccuracyMap, q: np.ndarray) -> np.ndarray:
-    """Predicts the accuracy of conditions, of this dataset or another, from scores alone.
+    """Predicts the accuracy of conditions, of this dataset or another, from scores only.
 
     Args:
       fitted: the map.
@@ -200,7 +200,7 @@ def image_folds(
       num_images: N.
       num_folds: how many.
       seed: seed of the deal.
-      clusters: int [N] of images that stay together; None: each alone.
+      clusters: int [N] of images that stay together; None treats each image as its own cluster.
 
     Returns:
       int [N] in 0..num_folds - 1.

@@ -28,11 +28,11 @@ def transferred_accuracy(
 
     Args:
       q: scores [C, N] of the first dataset, higher is better; NaN or infinite where undefined.
-      m: performance [C, N] there.
-      groups: C names of degradations there; None for clean images.
-      folds: int [N], fold of every image there, two at least.
+      m: performance [C, N] of the source dataset.
+      groups: C names of degradations of the source dataset; None for clean images.
+      folds: int [N], fold of every image of the source dataset, at least two folds.
       target_q: scores [D, L] of the second dataset.
-      target_m: performance [D, L] there; only what is predicted is compared with.
+      target_m: performance [D, L] of the target dataset; it is only compared with the predictions.
       scale: factor of the predictions, e.g. the ratio of the clean accuracies.
       level: confidence level of the intervals, in (0, 1).
       bounds: (lowest, highest) that a mean performance can be, within which predictions are kept.

@@ -114,7 +114,7 @@ def estimate_arms(assignment: Assignment, outcome: np.ndarray, *, level: float =
       so that fitting and averaging over the same images costs less than folds would.
 
     Args:
-      assignment: from `assign`.
+      assignment: result of `assign`.
       outcome: [N], finite.
       level: confidence level of the intervals.
 

@@ -19,7 +19,7 @@ _POWER = 0.8
 
 
 class CorrectedTest(NamedTuple):
-    """A p-value as it is and corrected for the number of tests beside it; NaN where there was no test.
+    """A p-value, raw and corrected for the number of tests in the same family; NaN where there was no test.
 
     z: z of a test that has a sign, positive where two things rise together.
     """
@@ -35,7 +35,7 @@ class Claim(NamedTuple):
     answer: "yes", "no", or "not shown" by these images.
     for_yes: about how many images would answer yes with probability .8, were the estimates the truth; infinite where
       no number would.
-    for_no: the same for no.
+    for_no: the number of images for a no.
     """
 
     answer: Answer
@@ -50,8 +50,8 @@ def fall_claim(one: StepFalls, test: CorrectedTest, *, alpha: float, level: floa
     """That the mean falls at every step of one degradation.
 
     Args:
-      one: from `step_falls`.
-      test: its p-value, corrected for the tests beside it.
+      one: result of `step_falls`.
+      test: its p-value, corrected for the other tests of the family.
       alpha: level of the test: yes below it.
       level: confidence level of the intervals: no where the smallest fall surely is less than `RELEVANT_FALL` standard
         deviations.
@@ -94,7 +94,7 @@ def correlation_claim(one: Estimate, num_images: int, *, level: float) -> Claim:
 def dependence_claim(test: CorrectedTest, num_images: int, *, alpha: float) -> Claim:
     """That two things depend on each other, or (where the test has a sign) rise together: yes where the test rejects.
 
-    A test alone never says no, unless it is sure of a negative sign.
+    A test by itself never yields a no, unless it establishes a negative sign.
 
     Args:
       test: the test.

@@ -32,7 +32,7 @@ _NO_TEST = CorrectedTest()
 
 
 class Evidence(NamedTuple):
-    """Tests that go beside the intervals.
+    """Tests that accompany the intervals.
 
     depends: depends of the independence of score and condition.
     falling: that the mean falls at every step, degradation -> result.
@@ -52,7 +52,7 @@ class Verdict(NamedTuple):
     """Whether a desideratum holds, and the numbers or the path in the graph that say so.
 
     answer: "yes"; "no" where a relevant effect is excluded; "not shown" where these images decide neither.
-    evidence: in words.
+    evidence: the reasons for the verdict, in words.
     enough_images: about how many images would decide with probability .8, were the estimates the truth; None where the
       answer is known, or no number is known that would do.
     """
@@ -80,7 +80,7 @@ class Desiderata(NamedTuple):
     sensitive: D1, its mean falls at every step of severity.
     aligned: D2, it predicts performance between, within and pooled.
     free_standing: D3, it needs no pristine reference of the scene.
-    prior: D4, it needs nothing of the networks judged.
+    prior: D4, the score needs nothing from the judged networks.
     """
 
     sensitive: Verdict
@@ -107,7 +107,7 @@ def judge(
 
     D1, yes: in at least half of the degradations the mean falls at every step of severity (`step_falls` rejects). No:
     in more than half some step certainly falls by less than .05 standard deviations. The effects, Page's trend test
-    and the independence of score and condition stand beside it in words.
+    and the independence of score and condition accompany it in words.
 
     D2, yes: the intervals of all three correlations lie above 0, and where tests are given they reject: the
     independence of score and performance given the condition, and the common sign, which must be positive. No: the

@@ -23,7 +23,8 @@ class DoseAlignment(NamedTuple):
     order: Kendall's tau-b of the two curves: 1 when both put the severities in the same order; NaN likewise.
     area: mean distance of the curves in [0, 1], each mapped to [0, 1] by its range over all degradations: 0 when a
       common scale serves both, so that one degradation costs the score as much as it costs performance.
-    shape_area: the same, each mapped by its range within this degradation: 0 when both fall at the same severities.
+    shape_area: the area when each curve is mapped by its range within this degradation: 0 when both fall at the same
+      severities.
     """
 
     correlation: Estimate

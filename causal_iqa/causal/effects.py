@@ -34,7 +34,7 @@ def average_effects(
     Args:
       key: typed PRNG key of the resamples.
       values: scores or performance under each condition [C, N]; NaN or infinite where undefined.
-      clean: the same of the clean images [N]. Where it is undefined (PSNR of equal images) the image is left out.
+      clean: values of the clean images [N]. Where it is undefined (PSNR of equal images) the image is left out.
       num_resamples: bootstrap samples of images.
       level: confidence level of the intervals, in (0, 1).
 
@@ -82,7 +82,7 @@ def dose_response(
       values: scores or performance under each condition [C, N]; NaN or infinite where undefined.
       degradations: name of each condition's degradation, C of them.
       severities: severity of each condition, C of them.
-      clean: the same of the clean images [N]; when given it is severity 0 of every degradation.
+      clean: values of the clean images [N]; when given, they are severity 0 of every degradation.
 
     Returns:
       degradation -> DoseResponse, in order of appearance; the mean is NaN where nothing is defined.

@@ -42,7 +42,7 @@ def ordered(x: str, y: str, given: Iterable[str] = ()) -> Independence:
 
 
 def implications(graph: Graph, observed: Iterable[str]) -> tuple[Implication, ...]:
-    """Every pair of nodes that the graph separates, by observed nodes alone where that is possible.
+    """Every pair of nodes that the graph separates, by observed nodes only where that is possible.
 
     Args:
       graph: the graph.
@@ -85,7 +85,7 @@ def distinctions(graphs: Mapping[str, Graph], observed: Iterable[str], *, most_g
 
     Args:
       graphs: name -> graph.
-      observed: nodes with a column; a graph without one of them says nothing of it.
+      observed: nodes with a column; a graph without one of them implies nothing about it.
       most_given: largest number of nodes conditioned on.
 
     Returns:

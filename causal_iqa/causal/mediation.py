@@ -1,7 +1,7 @@
 """How much of the effect of the imaging condition on performance a score carries.
 
 The score Q is no cause of performance M: both are effects of the image. "Carried" asks whether Q stands for what the
-condition did: the natural effects treat Q as if it were a mediator, with no cause of both Q and M beside the condition
+condition did: the natural effects treat Q as if it were a mediator, with no cause of both Q and M besides the condition
 and the score itself. Read them as a description of the pair, not as what would follow from changing a score.
 """
 
@@ -190,7 +190,7 @@ def _no_share(share: Estimate, total: Estimate, off_support: float) -> str:
 
 
 def _off_support(before: np.ndarray, after: np.ndarray) -> float:
-    """Share of either sample that lies beyond the range of the other, less a tail of it at both ends; mean of both."""
+    """Share of either sample outside the range of the other without its tails; mean of both shares."""
     if not (len(before) and len(after)):
         return np.nan
     beyond = []
@@ -201,7 +201,7 @@ def _off_support(before: np.ndarray, after: np.ndarray) -> float:
 
 
 def _tells_images_apart(clean: np.ndarray, scores: np.ndarray) -> bool:
-    """Whether clean scores are there, and not one for all images but for rounding (SSIM of an image with itself)."""
+    """Whether clean scores exist and differ by more than rounding (not so: SSIM of an image with itself)."""
     known = clean[np.isfinite(clean)]
     return 2 * known.size > clean.size and known.std() > 1e-3 * scores[np.isfinite(scores)].std()
 

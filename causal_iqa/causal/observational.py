@@ -21,7 +21,7 @@ class Overlap(NamedTuple):
     effective_share: effective over actual number of images in each arm [K], Kish's (sum w)^2 / sum w^2 with weights
       1 / propensity; 1 when nothing confounds.
     imbalance: largest absolute standardised difference of a covariate between an arm and all images, before weighting.
-    imbalance_weighted: the same after.
+    imbalance_weighted: the imbalance after weighting.
     """
 
     smallest: float

@@ -15,7 +15,7 @@ class StepFalls(NamedTuple):
     """The falls of a mean from each severity of one degradation to the next.
 
     severity: [S], rising.
-    fall: mean at a severity less the mean at the next [S - 1], positive where it falls, each with its interval.
+    fall: mean at a severity minus the mean at the next [S - 1], positive where it falls, each with its interval.
     smallest: the smallest of the falls; the upper bound of its interval is corrected for the number of steps.
     p_value: p-value of the test that every step falls; small when all do. NaN for fewer than `LEAST_IMAGES` images.
     unit: mean standard deviation of the value over the images of a condition, in which falls can be compared.
@@ -107,7 +107,7 @@ def falls_by_degradation(
       level: confidence level of the intervals, in (0, 1).
 
     Returns:
-      degradation -> falls, in order of appearance, those with one severity alone left out.
+      degradation -> falls, in order of appearance, without those that have only one severity.
 
     Raises:
       ValueError: when the lengths differ.

@@ -43,13 +43,14 @@ def refute(
 
     - placebo_treatment: the arms are permuted over the images; no effect may remain.
     - random_common_cause: a covariate of noise is added to the adjustment; the effect may not move.
-    - random_subset: a share of the images, drawn anew; the effect may not move.
+    - random_subset: a random share of the images; the effect must not change.
 
-    Passing proves nothing: none of these sees an unobserved confounder (`sensitivity` does). Failing shows a mistake.
+    Passing proves nothing: none of these checks detects an unobserved confounder (`sensitivity` addresses it). Failing
+      shows a mistake.
 
     Args:
       key: random key of the repeats.
-      assignment: from `assign`, the one that the estimates in question come from.
+      assignment: result of `assign`, the one from which the estimates in question were computed.
       outcome: [N], finite.
       arm: the arm, not 0.
       method: method of `adjustment.METHODS`.

@@ -23,7 +23,7 @@ def resample_rows(key: jax.Array, num_images: int, num_resamples: int) -> np.nda
       num_resamples: B.
 
     Returns:
-      float64 [1 + B, N], the first row ones; that row alone for fewer than `LEAST_IMAGES` images.
+      float64 [1 + B, N], the first row ones; only that row for fewer than `LEAST_IMAGES` images.
     """
     if num_images < LEAST_IMAGES:
         return np.ones((1, num_images))
@@ -36,10 +36,10 @@ def from_resamples(
 ) -> Estimate:
     """The first row with an interval from the others.
 
-    The interval is that of the percentiles. Resampling adds noise once more, and moves a number that noise moves in one
-    direction (a mean distance, a correlation near 1) by about as much as it lies off itself: the basic interval, the
-    percentiles turned around the estimate, undoes this. So the interval of such a number is the hull of both, as it is
-    for every estimate that its percentiles do not hold: an interval always holds its estimate.
+    The interval is the percentile interval. Resampling adds noise a second time and moves a number that noise moves in
+    one direction (a mean distance, a correlation near 1) by about as much as it lies off itself: the basic interval,
+    the percentiles turned around the estimate, undoes this. So the interval of such a number is the hull of both, as it
+    is for every estimate that its percentiles do not hold: an interval always holds its estimate.
 
     Args:
       rows: [1 + B, ...], NaN where a resample has no value.

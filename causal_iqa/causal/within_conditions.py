@@ -1,6 +1,6 @@
 """Tests of dependence within conditions that use every row: images are permuted with all their conditions together.
 
-Where the condition is set from outside and separates two columns, no cause beside it is common to them: then the scores
+Where the condition is set from outside and separates two columns, no other cause is common to them: then the scores
 of an image under all conditions are independent of its performance under all conditions, and images are exchangeable
 against each other. So the permutation of whole images is exact, and no row is thrown away.
 
@@ -68,7 +68,7 @@ def within_condition_independence_test(
     condition, up to the third, labels as indicators. Polynomials of ranks are bounded: no image weighs much more than
     another, however rare its outcome.
 
-    The law is that of whole images permuted:
+    The null distribution is that of permuting whole images:
 
     - both columns change with the condition: a weighted sum of chi-squares whose weights are the exact covariances of
       the permuted sums, by a saddle-point approximation. Where fewer than 40 images have the rarer outcome, drawn

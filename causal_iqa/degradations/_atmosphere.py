@@ -43,7 +43,7 @@ def haze(
     """Mixes in the airlight by depth, I = J t + A (1 - t), t = exp(-b d), in linear light.
 
     Args:
-      key: random key; decides the depth "ground", the same for all severities.
+      key: random key; it determines the depth "ground", which is the same for all severities.
       image: float32 [H, W, 3] in [0, 1].
       severity: scalar in [0, 5], traced.
       family: static; checked, but the parameters hold at every size.
@@ -141,7 +141,8 @@ def rain(key: jax.Array, image: jax.Array, severity: jax.Array, *, family: str |
 
 
 def _streaks(key: jax.Array, height: int, width: int, side: int) -> tuple[jax.Array, jax.Array]:
-    """Draws the streaks of all layers, as two sets of lanes each: density from which one is there, and its strength.
+    """Draws the streaks of all layers, as two sets of lanes each: the density from which each streak is visible, and
+      its strength.
 
     A layer is cut into slanted lanes as wide as a streak, each lane into places as high as `_LAYERS` says, with one
     drop each. A pixel sees the two lanes it lies between.

@@ -197,7 +197,7 @@ def line_offsets(key: jax.Array, taps: int, middle: float = 0.0) -> jax.Array:
     Args:
       key: random key; chooses one of 1024 angles.
       taps: static.
-      middle: in degrees, static.
+      middle: middle of the range of angles in degrees, static.
 
     Returns:
       int32 [taps, 2].

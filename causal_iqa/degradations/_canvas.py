@@ -1,4 +1,4 @@
-"""Arithmetic of an image that lies on a larger canvas, its size traced: what `shared_sizes` has in common."""
+"""Arithmetic, shared by `shared_sizes`, of an image of traced size that lies on a larger canvas."""
 
 import jax
 import jax.numpy as jnp
@@ -27,7 +27,7 @@ def continued(plane: jax.Array, size: jax.Array) -> jax.Array:
 def in_reading_order(drawn: jax.Array, size: jax.Array, shape: tuple[int, ...]) -> jax.Array:
     """Lays draws for an image out on its canvas.
 
-    Draws of JAX are counted off in reading order, so the first ones of a longer sequence are those of a shorter one.
+    Draws of JAX are counted off in reading order, so a longer sequence starts with the draws of a shorter one.
 
     Args:
       drawn: [n], n at least the number of places of the canvas.
@@ -47,5 +47,5 @@ def in_reading_order(drawn: jax.Array, size: jax.Array, shape: tuple[int, ...]) 
 
 
 def draws_are_counted() -> bool:
-    """Whether draws depend on their place in reading order alone, as JAX has it unless told otherwise."""
+    """Whether draws depend only on their place in reading order, which is the default of JAX."""
     return bool(jax.config.jax_threefry_partitionable) and jax.config.jax_default_prng_impl == "threefry2x32"

@@ -55,7 +55,7 @@ def elastic_transform(
       family: static name of the parameter family, or None for the image's size.
       definition: static; "hendrycks" as in ImageNet-C and CIFAR-10-C, or "imagecorruptions": that package has another
         corruption under this name, without the affine map and with displacements of the order of a pixel, its
-        parameters the same for all families.
+        parameters, which are the same for all families.
 
     Returns:
       float32 [H, W, 3] in [0, 1].
@@ -90,7 +90,7 @@ def elastic_transform(
 
 
 def draw_noise(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
-    """Draws the displacements of `draw` alone, before they are smoothed, in reading order."""
+    """Draws only the displacements of `draw`, before they are smoothed, in reading order."""
     return jax.random.uniform(jax.random.split(key)[1], shape, jnp.float32, -1.0, 1.0)
 
 
@@ -174,7 +174,7 @@ def displacement(
       noise: float32 [2, H, W].
       alpha: scalar amplitude in pixels, traced.
       sigma_y: scalar in pixels along the height, traced when `widest` is given.
-      sigma_x: the same along the width.
+      sigma_x: standard deviation along the width.
       widest: static upper bound of both; None: they are static themselves.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Frost on the window, after Hendrycks and Dietterich (2019), drawn anew or cut from texture files."""
+"""Frost on the window, after Hendrycks and Dietterich (2019), drawn, or cut from texture files."""
 
 import math
 import os

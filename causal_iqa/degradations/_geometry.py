@@ -108,7 +108,7 @@ def translation(
     """Moves the image in a random direction.
 
     Args:
-      key: random key; decides the direction, the same for all severities.
+      key: random key; it determines the direction, which is the same for all severities.
       image: float32 [H, W, 3] in [0, 1].
       severity: scalar in [0, 5], traced.
       family: static; checked, but the parameters hold at every size.
@@ -244,7 +244,7 @@ def rolling_shutter(
     vibration, d the distance: sideways a shear, up or down a stretch.
 
     Args:
-      key: random key; decides the direction and the phase, the same for all severities.
+      key: random key; it determines the direction and the phase, which are the same for all severities.
       image: float32 [H, W, 3] in [0, 1].
       severity: scalar in [0, 5], traced.
       family: static; checked, but the parameters hold at every size.

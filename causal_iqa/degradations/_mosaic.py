@@ -56,7 +56,7 @@ def demosaicing(
 
 
 def mosaic(image: jax.Array, pattern: str = "rggb") -> jax.Array:
-    """Keeps at each pixel the one channel that a Bayer mosaic has there.
+    """Keeps at each pixel the one channel that a Bayer mosaic records at that pixel.
 
     Args:
       image: float32 [H, W, 3].

@@ -28,7 +28,7 @@ def occlusion(
     """Covers rectangles of random place and aspect; under one key a lower severity's lie within a higher's.
 
     Args:
-      key: random key; decides place, aspect and noise, the same for all severities.
+      key: random key; it determines place, aspect and noise, which are the same for all severities.
       image: float32 [H, W, 3] in [0, 1].
       severity: scalar in [0, 5], traced.
       family: static; checked, but the parameters hold at every size.

@@ -1,4 +1,4 @@
-"""What the lens does besides focus: shading, colour fringes, distortion, veiling glare and flare."""
+"""Effects of the lens other than focus: shading, colour fringes, distortion, veiling glare and flare."""
 
 import jax
 import jax.numpy as jnp
@@ -182,7 +182,7 @@ def lens_flare(key: jax.Array, image: jax.Array, severity: jax.Array, *, family:
     size and tint.
 
     Args:
-      key: random key; decides the flare, the same for all severities.
+      key: random key; it determines the flare, which is the same for all severities.
       image: float32 [H, W, 3] in [0, 1].
       severity: scalar in [0, 5], traced.
       family: static; checked, but the parameters hold at every size.

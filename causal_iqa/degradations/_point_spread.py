@@ -125,7 +125,7 @@ def astigmatism(key: jax.Array, image: jax.Array, severity: jax.Array, *, family
     """Defocuses more along one direction than across it: the blur is an even ellipse at a random angle.
 
     Args:
-      key: random key; decides the angle, the same for all severities.
+      key: random key; it determines the angle, which is the same for all severities.
       image: float32 [H, W, 3] in [0, 1].
       severity: scalar in [0, 5], traced.
       family: static; checked, but the parameters hold at every size.

@@ -99,7 +99,7 @@ def dead_pixels(
       image: float32 [H, W, 3] in [0, 1].
       severity: scalar in [0, 5], traced.
       family: static; checked, but the parameters hold at every size.
-      channels: static, "site" (the one channel that an RGGB mosaic has there) or "all".
+      channels: static, "site" (the one channel that an RGGB mosaic records at each pixel) or "all".
 
     Returns:
       float32 [H, W, 3] in [0, 1].
@@ -127,7 +127,7 @@ def interlacing(key: jax.Array, image: jax.Array, severity: jax.Array, *, family
     """Weaves two fields of a moving scene: odd rows are read later, when the scene has moved on.
 
     Args:
-      key: random key; decides the direction, the same for all severities.
+      key: random key; it determines the direction, which is the same for all severities.
       image: float32 [H, W, 3] in [0, 1].
       severity: scalar in [0, 5], traced.
       family: static; checked, but the parameters hold at every size.

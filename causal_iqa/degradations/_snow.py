@@ -117,7 +117,8 @@ def _turned(layer: jax.Array, size: jax.Array | None) -> jax.Array:
 def _zoom_matrix(length: int, factor: jax.Array, cells: int, side: int | jax.Array) -> jax.Array:
     """Linear enlargement of one axis, corner to corner, trimmed to `side`: a matrix [length, cells].
 
-    The first ceil(side / factor) cells are enlarged. Independent noise has no middle, so it need not be cut from there.
+    The first ceil(side / factor) cells are enlarged. Independent noise looks the same everywhere, so it need not be cut
+    from the middle.
     """
     # A quotient that is whole in exact arithmetic may lie above it in float32.
     crop = jnp.ceil(side / factor - 1e-4)

@@ -35,7 +35,7 @@ class Step:
 
     Attributes:
       name: a row of TABLE.
-      severity: in [0, 5]; 0 leaves the image as it is.
+      severity: a number in [0, 5]; 0 leaves the image unchanged.
       options: (keyword, value) pairs of the degradation, sorted; a mapping is taken, too.
     """
 

@@ -110,7 +110,7 @@ def named_set(name: str) -> tuple[str, ...]:
 
 
 def step_key(key: jax.Array, name: str, *, repeat: int = 0) -> jax.Array:
-    """Derives the random key of a step: the same for every severity, so a ladder is a set of counterfactuals.
+    """Derives the random key of a step: it is the same for every severity, so a ladder is a set of counterfactuals.
 
     Args:
       key: key of the image under any condition.
@@ -185,7 +185,7 @@ def do_graded(condition: Condition) -> Callable[[jax.Array, jax.Array, jax.Array
 
 
 def _options(step: Step, image: jax.Array | None, family: str | None) -> dict[str, Any]:
-    """The options of a step for its function; InputError when a file that they name is not there."""
+    """The options of a step for its function; InputError when a file that they name does not exist."""
     read = TABLE[step.name].read_options
     return dict(step.options) if read is None else read(dict(step.options), image, family)
 

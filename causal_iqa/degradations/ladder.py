@@ -100,7 +100,7 @@ def family_of(image: jax.Array, family: str | None) -> str:
 
 
 def weights(severity: jax.Array) -> jax.Array:
-    """Weights of the rows 0..5 at `severity`: hat functions, so one row alone at an integer.
+    """Weights of the rows 0..5 at `severity`: hat functions, so only one row has weight at an integer.
 
     Args:
       severity: scalar in [0, 5], traced.

@@ -2,9 +2,9 @@
 
 XLA compiles a program for each shape. The functions here take an image that lies on a larger array, and its size as an
 argument: `fn(key, array, size, severity, *, family, **options)`, size int32 [2]. In the place of the image the result
-is what the degradation gives for the image alone, in 8 bits bit for bit.
+equals the result of the degradation for the image by itself, bit for bit in 8 bits.
 
-*Strips* are for degradations of which every pixel depends on itself alone and on its place in reading order: the pixels
+*Strips* are for degradations of which every pixel depends only on itself and on its place in reading order: the pixels
 of the image are the first of the strip. *Canvases* are for those that read their neighbours: the image is the upper
 left corner, continued by its outer pixels.
 
@@ -42,7 +42,7 @@ Within = Callable[..., jax.Array]
 
 
 class Prepared(NamedTuple):
-    """What is prepared at the image's own size, besides it.
+    """The arrays prepared at the image's own size, in addition to the image.
 
     Attributes:
       fn: without `draw`, `fn(height, width, canvas, severities [K], family)` gives NumPy arrays on the canvas; else

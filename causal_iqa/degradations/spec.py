@@ -52,13 +52,13 @@ class DegradationSpec:
       group: one of GROUPS.
       stochastic: whether the result depends on the key.
       differentiable: whether the gradient with respect to the image exists almost everywhere and is of use.
-      differentiable_in_severity: the same with respect to the severity, between whole severities.
+      differentiable_in_severity: whether it is differentiable with respect to the severity, between whole severities.
       monotone: whether the distance to the clean image grows with severity on average.
       parameters: family -> five rows, severities 1..5; or ANY_SIZE -> five rows.
       convention: what this implementation does and where it departs from the original.
       options: keyword -> its values, the default first, or a description when it takes a number or a path.
       published: whether it is one of the 19 of ImageNet-C and CIFAR-10-C.
-      for_validation: whether these hold it out for validation, so that it is none of the 15 of the benchmark
+      for_validation: whether the benchmarks hold it out for validation, so that it is not among the 15 of the benchmark
         (Hendrycks and Dietterich 2019, section 4.1).
       stage: where on the path from the world to the file it happens, one of STAGES; None: where its group does.
       read_options: `read_options(options, image, family) -> options` for `fn`, where these name files; without an image

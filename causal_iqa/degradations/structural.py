@@ -2,7 +2,7 @@
 
 A model says how an image's condition comes about: which degradation and how severe, from scene factors that are given
 (`data.SceneFactors`, or any arrays), from variables of its own and from chance. Where a factor drives both the
-condition and what the network finds hard, data drawn from the model are confounded. The truth is at hand all the same:
+condition and what the network finds hard, data drawn from the model are confounded. The truth is known nevertheless:
 the same images run under `do(model, severity=3.0)`.
 
     model = Model(
@@ -16,7 +16,7 @@ the same images run under `do(model, severity=3.0)`.
     draws = sample(key, model, source.factors(indices))
     degraded = apply(key, model, images, draws)
 
-A draw depends on (key, image, variable) alone: an intervention changes nothing upstream, and equal noise meets every
+A draw depends only on (key, image, variable): an intervention changes nothing upstream, and equal noise meets every
 intervention, so that two runs under one key are each other's counterfactuals.
 """
 
@@ -227,7 +227,8 @@ def applied(model: Model) -> Callable[[jax.Array, jax.Array, jax.Array, jax.Arra
 
     Returns:
       A pure `f(key, image, which, severity) -> image`, all traced: one program for all conditions and interventions.
-      Map it with `jax.lax.map`, which runs the chosen degradation alone; `jax.vmap` would run all and choose after.
+      Map it with `jax.lax.map`, which runs only the chosen degradation; `jax.vmap` would run all of them and choose
+      afterwards.
     """
     return _switch(model.conditions)
 
@@ -238,11 +239,11 @@ def apply(
     """Puts N images under their drawn conditions, one compiled program for every model with these conditions.
 
     Args:
-      key: random key of the degradations: an image's noise depends on key, salt and degradation alone.
+      key: random key of the degradations: an image's noise depends only on key, salt and degradation.
       model: the model the draws came from, or any after `do`.
       images: float32 [N, H, W, 3] in [0, 1].
       draws: draws of the images.
-      salts: as given to `sample`.
+      salts: the salts passed to `sample`.
 
     Returns:
       float32 [N, H, W, 3] in [0, 1].

@@ -152,7 +152,8 @@ def median_heuristic(x: jax.Array) -> jax.Array:
 
     References:
       [1] Gretton et al., "A kernel two-sample test", JMLR 2012, section 8.
-      [2] Garreau, Jitkrittum, Kanagawa, "Large sample analysis of the median heuristic", 2017, eq. 1; there the median
+      [2] Garreau, Jitkrittum, Kanagawa, "Large sample analysis of the median heuristic", 2017, eq. 1; in that paper the
+        median
           of squared distances, halved.
     """
     x = _at_least_two(x)
@@ -174,7 +175,7 @@ def median_heuristic_subsampled(key: jax.Array, x: jax.Array, *, num_pairs: int)
     """Median of the Euclidean distances of random pairs of distinct samples, drawn with replacement.
 
     Costs num_pairs d numbers whatever n. Its standard error is that of a median of num_pairs draws, about
-    1 / (2 f sqrt(num_pairs)) for a density f of distances there, if n is large against sqrt(num_pairs).
+    1 / (2 f sqrt(num_pairs)) for a density f of the distances at the median, if n is large against sqrt(num_pairs).
 
     Args:
       key: random key for the pairs.

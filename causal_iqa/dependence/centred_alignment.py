@@ -43,8 +43,8 @@ def cka_debiased(K: jax.Array, L: jax.Array) -> jax.Array:
       L: Gram matrix of the second representation [n, n], symmetric.
 
     Returns:
-      Scalar in [-1, 1], near 0 for unrelated representations and often negative there; larger is more alike. NaN, with
-      gradient zero, when a representation is constant.
+      Scalar in [-1, 1], near 0 for unrelated representations for which it is often negative; larger is more alike. NaN,
+      with gradient zero, when a representation is constant.
 
     Raises:
       ValueError: when the matrices are not square, differ in shape, or n is below 4.

@@ -1,4 +1,4 @@
-"""The table of conditional independence tests, each from samples alone: `CONDITIONAL_TESTS[name].fn(key, x, y, z)`.
+"""The table of conditional independence tests, each a function of samples: `CONDITIONAL_TESTS[name].fn(key, x, y, z)`.
 
 All see normal scores of X, Y and a continuous Z, with `conditional_bandwidths` and ridge 1e-3: the settings of the
 calibration study. The functions they call take others.
@@ -250,7 +250,7 @@ def conditional_independence_test(
 
     Args:
       key: typed PRNG key; decides nothing where the test is not random.
-      name: of the test in `CONDITIONAL_TESTS`.
+      name: name of the test in `CONDITIONAL_TESTS`.
       x: samples [n, d_x].
       y: samples [n, d_y].
       z: samples [n, d_z], or labels [n] of a categorical test.

@@ -69,8 +69,8 @@ def hsic_unbiased_contributions(K: jax.Array, L: jax.Array) -> jax.Array:
 def _without_each(products: jax.Array) -> jax.Array:
     """Unbiased HSIC without each sample, from the row sums of the products of U-centred matrices.
 
-    A U-centred matrix less a row and column has row sums and total that are entries of that row, so the formula for the
-    rest reduces to two sums.
+    A U-centred matrix without one row and column has row sums and total that are entries of that row, so the formula
+    for the rest reduces to two sums.
     """
     m = products.shape[0] - 1
     return (jnp.sum(products) - 2.0 * products * (m - 1) / (m - 2)) / (m * (m - 3))

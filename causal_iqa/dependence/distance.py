@@ -68,7 +68,7 @@ def distance_covariance_squared_unbiased(x: jax.Array, y: jax.Array, *, exponent
       exponent: exponent of the distances, static float in (0, 2).
 
     Returns:
-      Scalar of expectation zero under independence, so often negative there; larger is more dependent.
+      Scalar whose expectation is zero under independence, where it is often negative; larger is more dependent.
 
     Raises:
       ValueError: when an argument is not [n, d], the numbers of samples differ, n is below 4, or the exponent is out of
@@ -126,8 +126,8 @@ def distance_correlation_squared_unbiased(x: jax.Array, y: jax.Array, *, exponen
       exponent: exponent of the distances, static float in (0, 2).
 
     Returns:
-      Scalar in [-1, 1], near 0 for independent variables and often negative there; larger is more dependent. NaN, with
-      gradient zero, when a variable is constant.
+      Scalar in [-1, 1], near 0 for independent variables, for which it is often negative; larger is more dependent.
+      NaN, with gradient zero, when a variable is constant.
 
     Raises:
       ValueError: when an argument is not [n, d], the numbers of samples differ, n is below 4, or the exponent is out of

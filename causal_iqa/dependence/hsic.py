@@ -28,7 +28,7 @@ def as_grams(K: jax.Array, L: jax.Array, smallest: int) -> tuple[jax.Array, jax.
 
 
 def centre(K: jax.Array) -> jax.Array:
-    """Double centring H K H, H = I - 1 1^T / n: the Gram matrix of the features less their mean.
+    """Double centring H K H, H = I - 1 1^T / n: the Gram matrix of the features minus their mean.
 
     Args:
       K: Gram matrix [n, n].
@@ -59,7 +59,7 @@ def centre_against(K_xa: jax.Array, K_aa: jax.Array) -> jax.Array:
     """Centres a cross-Gram matrix on the mean of the anchors, in x and in a.
 
     k~(x, a_j) = k(x, a_j) - mean_j' k(x, a_j') - mean_i k(a_i, a_j) + mean_ij k(a_i, a_j): the inner product of
-    phi(x) - mu and phi(a_j) - mu. Row i depends on x_i and the anchors alone.
+    phi(x) - mu and phi(a_j) - mu. Row i depends only on x_i and the anchors.
 
     Args:
       K_xa: kernel of the judged samples with the anchors [n, m].
@@ -92,7 +92,7 @@ def u_centre(K: jax.Array) -> jax.Array:
     """U-centring: the matrix whose inner products, divided by n (n - 3), are the unbiased estimates.
 
     Off the diagonal K_ij - r_i / (n - 2) - r_j / (n - 2) + t / ((n - 1)(n - 2)) with r the row sums and t the total of
-    K less its diagonal; zero on the diagonal.
+    K with zeros on the diagonal.
 
     Args:
       K: Gram matrix [n, n], n at least 4.
@@ -158,7 +158,7 @@ def hsic_unbiased(K: jax.Array, L: jax.Array) -> jax.Array:
       L: Gram matrix of the second variable [n, n], symmetric.
 
     Returns:
-      Scalar of expectation zero under independence, so often negative there; larger is more dependent.
+      Scalar whose expectation is zero under independence, where it is often negative; larger is more dependent.
 
     Raises:
       ValueError: when the matrices are not square, differ in shape, or n is below 4.

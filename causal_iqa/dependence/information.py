@@ -63,7 +63,7 @@ def _distances(x: jax.Array, columns: jax.Array, own: jax.Array) -> jax.Array:
 
 
 def _over_samples(fn: Callable[[jax.Array], jax.Array], n: int) -> jax.Array:
-    """Applies fn to the indices of some samples at a time [b], and returns what it gives for each [n]."""
+    """Applies fn to the indices of some samples at a time [b], and returns its results for all samples [n]."""
     b = min(n, _COLUMNS)
     own = jnp.pad(jnp.arange(n), (0, -n % b)).reshape(-1, b)
     return jax.lax.map(fn, own).reshape(-1)[:n]
@@ -82,7 +82,7 @@ def mutual_information_ksg(x: jax.Array, y: jax.Array, *, num_neighbours: int) -
       num_neighbours: k, static int, 1 to n - 1; 3 to 5 is usual, larger is smoother and more biased.
 
     Returns:
-      Scalar in nats; near 0 for independent variables and often negative there. Not differentiable.
+      Scalar in nats; near 0 for independent variables, for which it is often negative. Not differentiable.
 
     Raises:
       ValueError: when an argument is not [n, d], the numbers of samples differ, or k is out of range.
@@ -125,7 +125,7 @@ def mutual_information_mixed(x: jax.Array, labels: jax.Array, *, num_neighbours:
       num_neighbours: k, static int, 1 to n - 1.
 
     Returns:
-      Scalar in nats; near 0 for independent variables and often negative there. NaN when no label occurs twice.
+      Scalar in nats; near 0 for independent variables, for which it is often negative. NaN when no label occurs twice.
 
     Raises:
       ValueError: when x is not [n, d], labels are not [n], or k is out of range.
@@ -209,7 +209,7 @@ def mutual_information_plug_in(labels_x: jax.Array, labels_y: jax.Array, *, num_
 
 
 def mutual_information_miller_madow(labels_x: jax.Array, labels_y: jax.Array, *, num_x: int, num_y: int) -> jax.Array:
-    """`mutual_information_plug_in` less its leading bias, (cells - rows - columns + 1) / (2 n) of those that occur.
+    """`mutual_information_plug_in` minus its leading bias, (cells - rows - columns + 1) / (2 n) of those that occur.
 
     Args:
       labels_x: integers [n] in [0, num_x); pairs with a label outside are not counted.
@@ -218,7 +218,7 @@ def mutual_information_miller_madow(labels_x: jax.Array, labels_y: jax.Array, *,
       num_y: static int, at least 1.
 
     Returns:
-      Scalar in nats, near 0 for independent labels and often negative there.
+      Scalar in nats, near 0 for independent labels, for which it is often negative.
 
     Raises:
       ValueError: when labels are not [n] of one length, or a number is below 1.

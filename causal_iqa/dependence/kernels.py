@@ -35,7 +35,7 @@ def squared_distances(x: jax.Array, y: jax.Array) -> jax.Array:
 
     Up to 8 dimensions by their differences, exact to rounding. Above by one matrix product about the mean of y: taking
     the mean away first keeps a common offset from cancelling; what remains is an absolute error of a few rounding units
-    of the squared spread, and results below zero are set to zero. Row i depends on x_i and y alone.
+    of the squared spread, and results below zero are set to zero. Row i depends only on x_i and y.
 
     Args:
       x: samples [n, d].
@@ -186,7 +186,7 @@ def polynomial(
       x: samples [n, d].
       y: samples [m, d].
       degree: static int, at least 1.
-      offset: not negative, no unit, may be traced; 0 keeps the terms of full degree alone.
+      offset: not negative, no unit, may be traced; 0 keeps only the terms of full degree.
       bandwidth: length in the unit of x, positive, may be traced.
 
     Returns:

@@ -30,7 +30,7 @@ class LearnedRegression(NamedTuple):
       ridge: that a test should take.
       error: geometric mean of the leave-one-out errors of X and of Y at the best pair, as shares of their
         variances.
-      error_of_rule: the same at the width given and the smallest ridge, the rule that learns nothing.
+      error_of_rule: the error at the given width and the smallest ridge, that is, without learning.
     """
 
     bandwidth: jax.Array
@@ -96,7 +96,7 @@ def learn_regression(
     order of its noise. One regression serves both, as the null law of `kci_test` asks.
 
     Args:
-      K_x: Gram matrix of X alone [n, n].
+      K_x: Gram matrix of X without Z [n, n].
       K_y: Gram matrix of Y [n, n].
       z: samples of Z [n, d], scaled as the kernel will see them.
       bandwidth: the width by rule, positive.

@@ -63,7 +63,7 @@ def mmd_squared_unbiased(K_xx: jax.Array, K_yy: jax.Array, K_xy: jax.Array) -> j
       K_xy: kernel between the samples [n, m].
 
     Returns:
-      Scalar of expectation zero for equal distributions, so often negative there; larger is further apart.
+      Scalar whose expectation is zero for equal distributions, where it is often negative; larger is further apart.
 
     Raises:
       ValueError: when the shapes do not go together or a sample has fewer than 2.

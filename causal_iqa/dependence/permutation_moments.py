@@ -135,7 +135,7 @@ def orthonormal(vectors: jax.Array, *, rounding_units: float = 1e2) -> jax.Array
 
 
 class Traceless(NamedTuple):
-    """A centred matrix less its trace, brought to entries near 1.
+    """A centred matrix minus its trace, brought to entries near 1.
 
     Attributes:
       entries: [n, n], of the kernel, less one of them.
@@ -160,7 +160,7 @@ class Traceless(NamedTuple):
     varies: jax.Array
 
     def _columns(self) -> jax.Array:
-        """What is taken from each column, beside `rows` from each row."""
+        """The values subtracted from each column, as `rows` are from each row."""
         return _column_shares(self.rows, self.trace)
 
     def apply(self, vectors: jax.Array) -> jax.Array:

@@ -185,7 +185,8 @@ def rcit_test(
 ) -> RandomisedTest:
     """RCIT: `randomised_test` on Fourier features of X, of the pair (Y, Z) and of Z.
 
-    Arguments, results and errors as of `rcot_test`, but `bandwidth_y` is that of the kernel on (y, z) [n, d_y + d_z].
+    Arguments, results and errors are those of `rcot_test`, except that `bandwidth_y` belongs to the kernel on (y, z)
+    [n, d_y + d_z].
 
     References:
       [1] Strobl, Zhang, Visweswaran, Journal of Causal Inference 2019, section 4.

@@ -74,7 +74,7 @@ def residual_gram(K: jax.Array, R: jax.Array) -> jax.Array:
 
     Args:
       K: Gram matrix [n, n].
-      R: from `residual_maker` [n, n].
+      R: result of `residual_maker` [n, n].
 
     Returns:
       [n, n], symmetric.
@@ -232,7 +232,8 @@ def residuals(K_x: jax.Array, K_y: jax.Array, K_z: jax.Array, *, ridge: jax.Arra
     Returns:
       `Residuals`: R H K H R of X and Y, and H R^2 H. Above 128 samples in a time of O(n^2) where Z's matrix has at most
       32 eigenvalues above rounding and a hundredth of the ridge, above 512 samples at most 128.
-      Derivatives are those of the Cholesky form. Mapped over many sample sets it takes one after the other.
+      Derivatives are those of the Cholesky form. When it is mapped over many sets of samples, it processes them one
+      after the other.
 
     Raises:
       ValueError: when the matrices are not square, differ in shape, or n is below 4.

@@ -337,7 +337,7 @@ def frequency_error(sketch: Sketch) -> jax.Array:
     """Standard error of HSIC over the random frequencies of two Fourier maps, estimated from this one draw of them.
 
     HSIC is a mean over pairs of frequencies, one of each map, of a squared covariance; its variance is at most that of
-    the means over one map's frequencies divided by their number, plus the same for the other.
+    the means over one map's frequencies divided by their number, plus the same term for the other map.
 
     Args:
       sketch: with a Fourier map for either variable, 2 frequencies or more.

@@ -202,7 +202,7 @@ def conditional_permutation_test(
       L: Gram matrix of Y [n, n].
       labels: stratum of each sample [n], integers from 0.
       num_strata: number of strata, static int.
-      largest: at least the size of the largest stratum, static int.
+      largest: an upper bound of the size of the strata, static int.
       num_permutations: number B of random permutations, static int, at least 1.
 
     Returns:

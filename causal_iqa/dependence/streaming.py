@@ -1,7 +1,8 @@
 """Exact HSIC and CKA of many samples: Gram matrices a pair of blocks at a time, never whole.
 
-Memory is O(n + block^2) beside the samples. `gram_sums` makes one pass over the block pairs on or above the diagonal,
-and the estimators are read off its sums. Differentiable in the samples; blocks are computed again on the way back.
+Memory is O(n + block^2) in addition to the samples. `gram_sums` makes one pass over the block pairs on or above the
+diagonal, and the estimators are read off its sums. Differentiable in the samples; blocks are computed again on the way
+back.
 """
 
 import functools
@@ -162,7 +163,7 @@ def accumulate(prepared: Prepared, kernel_x: Kernel, kernel_y: Kernel, pairs: ja
     """Sums over some pairs of blocks; the sums over all of `block_pairs` make `gram_sums`.
 
     Args:
-      prepared: from `prepare`.
+      prepared: result of `prepare`.
       kernel_x: kernel of the first variable.
       kernel_y: kernel of the second variable.
       pairs: [p, 2] pairs of blocks.
@@ -280,7 +281,7 @@ def estimates(sums: GramSums) -> StreamedHSIC:
     """Reads the estimators off the sums.
 
     Args:
-      sums: from `gram_sums`.
+      sums: result of `gram_sums`.
 
     Returns:
       `StreamedHSIC`; larger is more dependent. Unbiased values need 4 samples; ratios of a constant variable are NaN.

@@ -242,7 +242,7 @@ def correlate(x: jax.Array, kernel: np.ndarray, *, border: str = "valid") -> jax
     Args:
       x: float32 [..., H, W].
       kernel: [h, w], static; keep it below about 30 non-zero taps, compile time grows with them.
-      border: as in `separable`.
+      border: treatment of the border, one of the values of `separable`.
 
     Returns:
       float32 [..., H', W'].

@@ -48,7 +48,7 @@ def features(image: jax.Array, *, original: bool = False) -> tuple[jax.Array, ja
 
     Args:
       image: float32 [H, W, 3] in [0, 1], sides of at least 96.
-      original: as in `natural_scene.normalise`, static.
+      original: argument of `natural_scene.normalise`, static.
 
     Returns:
       (float32 [blocks, 36], bool [blocks, 36]): values, and which are defined: a fit needs values of both signs.

@@ -141,8 +141,8 @@ def mdsi(reference: jax.Array, image: jax.Array) -> jax.Array:
       image: float32 [H, W, 3] in [0, 1].
 
     Returns:
-      Scalar of at least 0; lower is better, 0 for equal images. The quarter power is steep there: one grey level in one
-      pixel of a photograph gives about 0.02.
+      Scalar of at least 0; lower is better, 0 for equal images. The quarter power is steep near 0: one grey level in
+      one pixel of a photograph gives about 0.02.
 
     Raises:
       ValueError: when shapes differ, are not [H, W, 3], or a side is below 4 pixels.

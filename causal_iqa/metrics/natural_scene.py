@@ -55,7 +55,7 @@ def halve(x: jax.Array) -> jax.Array:
 
 
 def _taps(x: jax.Array, size: int, axis: int) -> tuple[jax.Array, list[jax.Array]]:
-    """The middle of each valid window along one axis, and the window's values less that middle."""
+    """The middle of each valid window along one axis, and the window's values minus that middle."""
     half = size // 2
     length = x.shape[axis] - 2 * half
     shifted = [jax.lax.slice_in_dim(x, k, k + length, axis=axis) for k in range(size)]

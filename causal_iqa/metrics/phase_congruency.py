@@ -103,7 +103,7 @@ def phase_congruency(plane: jax.Array) -> jax.Array:
     """Phase congruency map, summed over orientations.
 
     PC = sum_o max(E_o - T_o, 0) / sum_o sum_s A_so, with A the amplitude of the log-Gabor responses, E their sum
-    projected on the mean phase less its deviation from it, and T the energy that noise alone would have.
+    projected on the mean phase minus its deviation from it, and T the energy that pure noise would have.
 
     Args:
       plane: float32 [H, W] in 0..255 (the measure is free of scale but for the guard 1e-4 in E). H and W are static.

@@ -180,7 +180,7 @@ def _rings(height: int, width: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]
 def spectral_slope(image: jax.Array) -> jax.Array:
     """Slope of the power spectrum: log10 of rotational mean power against log10 of frequency, by least squares.
 
-    The luma less its mean is windowed (Hann along both axes) and the power averaged over rings one cycle per shorter
+    The luma minus its mean is windowed (Hann along both axes) and the power averaged over rings one cycle per shorter
     side wide, from one cycle to half the Nyquist frequency, all rings with equal weight; beyond, the rounding to 8 bits
     would hide how blurred an image is.
 

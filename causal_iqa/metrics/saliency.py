@@ -1,4 +1,4 @@
-"""Visual saliency maps by signal processing alone: simple priors (SDSP) and the spectral residual."""
+"""Visual saliency maps by signal processing: simple priors (SDSP) and the spectral residual."""
 
 import functools
 import math
@@ -111,7 +111,7 @@ def sdsp(image: jax.Array, *, side: int | None = None) -> jax.Array:
 def spectral_residual(plane: jax.Array) -> jax.Array:
     """Saliency by the spectral residual: what stands out of the smooth trend of the log amplitude spectrum.
 
-    |IFFT(exp(R + i phase))|^2 at a quarter of the size, R the log amplitude less its 3 x 3 mean, then smoothed. As
+    |IFFT(exp(R + i phase))|^2 at a quarter of the size, R the log amplitude minus its 3 x 3 mean, then smoothed. As
     exp(log|F| + i phase) is F itself, it is computed as |IFFT(F exp(-mean log|F|))|^2.
 
     Args:

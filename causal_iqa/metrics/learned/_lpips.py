@@ -28,7 +28,7 @@ _CHAINS = {**alexnet.VARIANTS, **vgg.VARIANTS}
 
 
 def trunk_params(trunk: str, checkpoint: checkpoints.Checkpoint) -> Any:
-    """Turns a torchvision weight file into the parameters of the convolutions alone.
+    """Turns a torchvision weight file into the parameters of its convolutions.
 
     Args:
       trunk: one of TRUNKS.
