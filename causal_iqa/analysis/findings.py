@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import numpy as np
 
-from causal_iqa import _codec, _keys, alignment, causal, pipeline
+from causal_iqa import _blas, _codec, _keys, alignment, causal, pipeline
 from causal_iqa.analysis import effects as effects_of
 from causal_iqa.analysis import inference, network_outputs, parts, predictions, sets
 from causal_iqa.analysis.rows import OUTPUTS_PART, SHARES_PART, ImageRows, image_rows
@@ -114,6 +114,7 @@ class Findings:
         return _codec.decode(found, cls, "findings")
 
 
+@_blas.one_thread
 def analyse(
     config: pipeline.StudyConfig,
     columns: Sequence[pipeline.Column],
@@ -245,6 +246,7 @@ def _predicted(config, rows: ImageRows, scores, doing: parts.Parts) -> dict[str,
     )
 
 
+@_blas.one_thread
 def analyse_images(
     config: pipeline.StudyConfig, rows: ImageRows, *, progress: Callable[[int, int], None] | None = None
 ) -> Findings:

@@ -3,7 +3,7 @@
 import pathlib
 from collections.abc import Callable, Mapping
 
-from causal_iqa import _checks, causal, pipeline
+from causal_iqa import _blas, _checks, causal, pipeline
 from causal_iqa.analysis import effects, findings, networks
 from causal_iqa.analysis.audit import doses, observational
 from causal_iqa.analysis.audit import graphs as graph_tests
@@ -56,6 +56,7 @@ def read_graphs(texts: tuple[str, ...] | list[str]) -> dict[str, causal.Graph]:
     return graphs
 
 
+@_blas.one_thread
 def audit(
     run: pipeline.Run,
     found: findings.Findings,

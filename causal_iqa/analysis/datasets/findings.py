@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from causal_iqa import _checks, _keys, pipeline
+from causal_iqa import _blas, _checks, _keys, pipeline
 from causal_iqa.analysis.datasets import (
     causes,
     comparison,
@@ -34,6 +34,7 @@ def learn_maps(run: pipeline.Run, metric: str, *, level: float) -> Maps:
     return Maps(of_all, tuple(one._replace(network=name) for one, name in zip(each, networks, strict=True)))
 
 
+@_blas.one_thread
 def analyse(
     scored: pipeline.Scored,
     request: Request,
