@@ -21,7 +21,7 @@ from absl import app, flags
 from scipy import stats
 
 from benchmarks import alignment_studies as studies
-from causal_iqa import alignment
+from causal_iqa import _files, alignment
 from causal_iqa.alignment import correlation, intervals
 
 _DRAWS = flags.DEFINE_integer("draws", 400, "Studies of each kind.", lower_bound=2)
@@ -267,10 +267,10 @@ def main(_: list[str]) -> None:
         rows += [{k: v for k, v in row.items() if v is not None} for row in compute()]
         print(where, f"{time.process_time() - start:.0f} s", flush=True)
         if path:
-            path.write_text(json.dumps({"draws": _DRAWS.value, "rows": rows}, indent=1))
+            _files.write_text(path, json.dumps({"draws": _DRAWS.value, "rows": rows}, indent=1))
     text = markdown(rows)
     if _MARKDOWN.value:
-        pathlib.Path(_MARKDOWN.value).write_text(text)
+        _files.write_text(_MARKDOWN.value, text)
     error = stats.binom.std(_DRAWS.value, 0.05) / _DRAWS.value
     print(f"{text}\nstandard error at .05 and .95: {error:.3f}")
 

@@ -10,7 +10,6 @@ taken as a study takes them.
 
 import json
 import os
-import pathlib
 import platform
 import resource
 import sys
@@ -20,7 +19,7 @@ import jax
 import numpy as np
 from absl import app, flags
 
-from causal_iqa import alignment, quality
+from causal_iqa import _files, alignment, quality
 from causal_iqa.quality import low_rank, witness
 
 _ANCHORS = flags.DEFINE_integer("anchors", 50_000, "Anchors of the timed fit; 0: none.")
@@ -123,7 +122,7 @@ def main(_: list[str]) -> None:
     text = json.dumps(rows, indent=1)
     print(text)
     if _JSON.value:
-        pathlib.Path(_JSON.value).write_text(text + "\n")
+        _files.write_text(_JSON.value, text + "\n")
 
 
 if __name__ == "__main__":

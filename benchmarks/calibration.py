@@ -7,7 +7,6 @@ scenario and size.
 
 import importlib
 import json
-import pathlib
 import time
 import warnings
 from collections.abc import Callable, Sequence
@@ -17,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from absl import app, flags
 
-from causal_iqa import dependence
+from causal_iqa import _files, dependence
 
 _DRAWS = flags.DEFINE_integer("draws", 2000, "Draws of each.", lower_bound=1)
 _SIZES = flags.DEFINE_list("sizes", ["50", "100", "300"], "Numbers of samples.")
@@ -240,9 +239,9 @@ def main(_: list[str]) -> None:
         )
     if _JSON.value:
         content = {"draws": _DRAWS.value, "level": _ALPHA, "rows": rows}
-        pathlib.Path(_JSON.value).write_text(json.dumps(content, indent=1) + "\n")
+        _files.write_text(_JSON.value, json.dumps(content, indent=1) + "\n")
     if _MARKDOWN.value:
-        pathlib.Path(_MARKDOWN.value).write_text(table)
+        _files.write_text(_MARKDOWN.value, table)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ size.
 
 import json
 import math
-import pathlib
 import time
 from collections.abc import Callable
 
@@ -15,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from absl import app, flags
 
+from causal_iqa import _files
 from causal_iqa.dependence import conditional_table
 
 _DRAWS = flags.DEFINE_integer("draws", 2000, "Null draws of each.", lower_bound=1)
@@ -204,9 +204,9 @@ def main(_: list[str]) -> None:
     tests, scenarios = _ONLY.value or list(TESTS), _SCENARIOS.value or list(SCENARIOS)
     rows = study(_DRAWS.value, sizes, tests, scenarios, batch=_BATCH.value)
     if _JSON.value:
-        pathlib.Path(_JSON.value).write_text(json.dumps({"draws": _DRAWS.value, "rows": rows}, indent=1) + "\n")
+        _files.write_text(_JSON.value, json.dumps({"draws": _DRAWS.value, "rows": rows}, indent=1) + "\n")
     if _MARKDOWN.value:
-        pathlib.Path(_MARKDOWN.value).write_text(markdown(rows, _DRAWS.value))
+        _files.write_text(_MARKDOWN.value, markdown(rows, _DRAWS.value))
 
 
 if __name__ == "__main__":

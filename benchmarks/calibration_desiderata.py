@@ -5,7 +5,6 @@ the same images fail under all conditions ("same") or others each time ("others"
 step, with spreads that grow and are skewed. Draws are seeded.
 """
 
-import pathlib
 import time
 from collections.abc import Callable, Iterable, Sequence
 
@@ -13,7 +12,7 @@ import jax
 import numpy as np
 from absl import app, flags
 
-from causal_iqa import causal
+from causal_iqa import _files, causal
 
 _DRAWS = flags.DEFINE_integer("draws", 1000, "Draws of each cell.", lower_bound=1)
 _SIZES = flags.DEFINE_list("sizes", ["100", "300", "1000"], "Numbers of images.")
@@ -125,7 +124,7 @@ def main(_: list[str]) -> None:
         parts.append(_table(["means", "images", "every step falls", "Page"], rows))
     text = "\n\n".join(parts) + "\n"
     if _MARKDOWN.value:
-        pathlib.Path(_MARKDOWN.value).write_text(text, encoding="utf-8")
+        _files.write_text(_MARKDOWN.value, text)
     else:
         print(text)
 

@@ -22,7 +22,7 @@ import numpy as np
 from absl import app, flags
 
 from benchmarks import hendrycks, peers
-from causal_iqa import backbones, data, degradations, images
+from causal_iqa import _files, backbones, data, degradations, images
 from tests import shared
 
 _TASK = flags.DEFINE_enum("task", "cifar", ["cifar", "imagenet"], "Which networks and images.")
@@ -215,7 +215,7 @@ def report(task: str, num: int, clean: Mapping[str, float], rows: Mapping[str, A
     print(json.dumps(summary, indent=1))
     if _JSON.value:
         content = {"task": task, "num_images": num, "clean": clean, "limit": _LIMIT.value, **summary, "rows": rows}
-        pathlib.Path(_JSON.value).write_text(json.dumps(content, indent=1) + "\n")
+        _files.write_text(_JSON.value, json.dumps(content, indent=1) + "\n")
 
 
 if __name__ == "__main__":

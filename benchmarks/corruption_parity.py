@@ -13,7 +13,6 @@ photographs, glass_blur's loop in Python half of it.
 
 import itertools
 import json
-import pathlib
 from typing import Any
 
 import matplotlib.figure
@@ -21,7 +20,7 @@ import numpy as np
 from absl import app, flags
 
 from benchmarks import corruption_accuracy
-from causal_iqa import degradations
+from causal_iqa import _files, degradations
 
 # --task, --num_images, --degradations and --json are those of corruption_accuracy.
 _DRAWS = flags.DEFINE_integer("draws", 1, "Times every photograph is taken.")
@@ -121,7 +120,7 @@ def main(_: list[str]) -> None:
         draw(spectra, _FIGURE.value)
     if flags.FLAGS.json:
         content = {"task": task, "photos": len(pixels), "draws": _DRAWS.value, "rows": table}
-        pathlib.Path(flags.FLAGS.json).write_text(json.dumps(content, indent=1) + "\n")
+        _files.write_text(flags.FLAGS.json, json.dumps(content, indent=1) + "\n")
 
 
 if __name__ == "__main__":

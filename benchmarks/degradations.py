@@ -26,7 +26,7 @@ import numpy as np
 from absl import app, flags
 
 from benchmarks import harness, peers
-from causal_iqa import data, degradations, images
+from causal_iqa import _files, data, degradations, images
 from causal_iqa.data import scenes
 from causal_iqa.degradations import TABLE, Condition
 
@@ -264,7 +264,7 @@ def main(_: list[str]) -> None:
     harness.write(rows, _JSON.value)
     if _JSON.value:
         path = pathlib.Path(_JSON.value)
-        path.write_text(json.dumps(json.loads(path.read_text()) | {"figures": figures}, indent=1) + "\n")
+        _files.write_text(path, json.dumps(json.loads(path.read_text()) | {"figures": figures}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

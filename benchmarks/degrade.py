@@ -35,7 +35,7 @@ import PIL.Image
 from absl import app, flags
 
 from benchmarks import peers
-from causal_iqa import degradations
+from causal_iqa import _files, degradations
 
 _PHOTOS = flags.DEFINE_string("photos", None, "Folder of photographs.", required=True)
 _JSON = flags.DEFINE_string("json", None, "Where the figures go.")
@@ -159,7 +159,7 @@ def main(_: list[str]) -> None:
     }
     print(json.dumps(found, indent=1))
     if _JSON.value:
-        pathlib.Path(_JSON.value).write_text(json.dumps(found, indent=1) + "\n")
+        _files.write_text(_JSON.value, json.dumps(found, indent=1) + "\n")
 
 
 if __name__ == "__main__":

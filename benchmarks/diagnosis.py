@@ -17,7 +17,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from causal_iqa import _keys, backbones, data, degradations, diagnosis, images
+from benchmarks import harness
+from causal_iqa import _files, _keys, backbones, data, degradations, diagnosis, images
 from causal_iqa.analysis import attribution
 from causal_iqa.data import scenes
 
@@ -51,7 +52,7 @@ def fit(output: str, count: int, clean: int, per_cause: int, steps: int, cache: 
             progress=lambda done, total: print(f"condition {done} of {total}", flush=True),
         )  # fmt: skip
         if cache:
-            np.savez(cache, **samples._asdict())
+            harness.save_arrays(cache, samples._asdict())
     notes = {"others": list(diagnosis.OTHERS), "severities": list(diagnosis.SEVERITIES), "per_cause": per_cause}
     own = _keys.named(key, "training")
     model = diagnosis.fit_samples(own, samples, CAUSES, side=SIDE, steps=steps, notes=notes)
@@ -188,7 +189,7 @@ def prepare(arguments: argparse.Namespace) -> dict[str, np.ndarray]:
         found["right"] = correctness(networks, degraded, labels[photo])
         found["clean_right"] = correctness(networks, pixels, labels)
     if arguments.cache:
-        np.savez(arguments.cache, **found)
+        harness.save_arrays(arguments.cache, found)
     return found
 
 
@@ -246,7 +247,7 @@ def main() -> None:
     text = json.dumps(measure(arguments), indent=1)
     print(text)
     if arguments.json:
-        pathlib.Path(arguments.json).write_text(text + "\n")
+        _files.write_text(arguments.json, text + "\n")
 
 
 if __name__ == "__main__":

@@ -1,17 +1,20 @@
 """Times ours and a peer in turn, in one process, and writes the ratios."""
 
 import dataclasses
+import io
 import json
 import math
 import os
-import pathlib
 import platform
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
+import numpy as np
+
+from causal_iqa import _files
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,6 +31,13 @@ class Row:
     def ratio(self) -> float | None:
         """Returns peer / ours."""
         return None if self.peer_ms is None else self.peer_ms / self.ours_ms
+
+
+def save_arrays(path: str | os.PathLike[str], arrays: Mapping[str, np.ndarray]) -> None:
+    """Writes arrays as .npz, whole or not at all."""
+    content = io.BytesIO()
+    np.savez(content, **arrays)
+    _files.write_atomically(path, content.getvalue())
 
 
 # One run of a few milliseconds, after something else had the processor, times its waking up and cold caches.
@@ -104,4 +114,4 @@ def write(rows: Sequence[Row], path: str | None) -> None:
             "rows": [dataclasses.asdict(row) | {"ratio": row.ratio} for row in rows],
             "geomean_ratio": geomean,
         }
-        pathlib.Path(path).write_text(json.dumps(content, indent=1) + "\n")
+        _files.write_text(path, json.dumps(content, indent=1) + "\n")

@@ -18,7 +18,7 @@ import numpy as np
 import tqdm
 from absl import app, flags
 
-from causal_iqa import pipeline
+from causal_iqa import _files, pipeline
 
 _FOLDER = flags.DEFINE_string("folder", None, "Where the run goes, some 500 MB.", required=True)
 _IMAGES = flags.DEFINE_integer("images", 10_450, "Images of the run.", lower_bound=64)
@@ -70,7 +70,7 @@ def main(_: list[str]) -> None:
     }
     print(json.dumps(figures))
     if _JSON.value:
-        pathlib.Path(_JSON.value).write_text(json.dumps(figures, indent=1) + "\n")
+        _files.write_text(_JSON.value, json.dumps(figures, indent=1) + "\n")
 
 
 if __name__ == "__main__":

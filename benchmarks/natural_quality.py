@@ -17,6 +17,7 @@ import numpy as np
 from scipy import linalg, optimize, stats
 
 from benchmarks import natural_quality_data as study
+from causal_iqa import _files
 
 CLASSES = 43
 RIDGE, WIDTH = 1e-4, 1.0
@@ -262,7 +263,7 @@ def main() -> None:
     arguments = parser.parse_args()
     found = measure(arguments)
     if arguments.json:
-        pathlib.Path(arguments.json).write_text(json.dumps(found, indent=1) + "\n")
+        _files.write_text(arguments.json, json.dumps(found, indent=1) + "\n")
     from benchmarks import natural_quality_page
 
     sys.stdout.write(natural_quality_page.page(found))

@@ -6,14 +6,13 @@ classes; severe conditions meet hard scenes with strength 1. Errors are of the e
 networks, in points of accuracy. Draws are seeded.
 """
 
-import pathlib
 from collections.abc import Iterable, Sequence
 
 import jax
 import numpy as np
 from absl import app, flags
 
-from causal_iqa import causal
+from causal_iqa import _files, causal
 
 _DRAWS = flags.DEFINE_integer("draws", 100, "Worlds of each size.", lower_bound=2)
 _RESAMPLES = flags.DEFINE_integer("resamples", 100, "Resamples of the intervals.", lower_bound=1)
@@ -78,7 +77,7 @@ def main(_: list[str]) -> None:
             print(*rows[-1], flush=True)
     text = _table(["images", "classes", "estimator", "error (RMS)", "bias ± noise of the draws", "held"], rows)
     if _MARKDOWN.value:
-        pathlib.Path(_MARKDOWN.value).write_text(text, encoding="utf-8")
+        _files.write_text(_MARKDOWN.value, text)
     else:
         print(text)
 

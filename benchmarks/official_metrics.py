@@ -27,7 +27,7 @@ from absl import app, flags, logging
 
 from benchmarks import flat_windows
 from benchmarks.peers import torch_peer
-from causal_iqa import images, metrics
+from causal_iqa import _files, images, metrics
 from tests import shared
 from tests.metrics import ilniqe_cases
 
@@ -395,7 +395,7 @@ def main(_: list[str]) -> None:
         speed=_speed(_SPEED.value) if _SPEED.value else _NO_SPEED,
         passports="\n".join(_passport_rows()),
     )
-    pathlib.Path(_OUTPUT.value).write_text(page)
+    _files.write_text(_OUTPUT.value, page)
 
 
 if __name__ == "__main__":

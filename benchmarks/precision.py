@@ -20,7 +20,7 @@ import jax
 import numpy as np
 from absl import app, flags
 
-from causal_iqa import alignment, backbones, pipeline
+from causal_iqa import _files, alignment, backbones, pipeline
 
 _DATASET = flags.DEFINE_string("dataset", "scenes", "Judged images, as align takes them.")
 _DATA_DIR = flags.DEFINE_string("data_dir", None, "Folder of the prepared TFDS datasets.")
@@ -117,7 +117,7 @@ def main(_: list[str]) -> None:
     text = json.dumps(rows, indent=1)
     print(text)
     if _JSON.value:
-        pathlib.Path(_JSON.value).write_text(text + "\n")
+        _files.write_text(_JSON.value, text + "\n")
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ import numpy as np
 import pyarrow as pa
 from absl import app, flags
 
-from causal_iqa import _score, pipeline
+from causal_iqa import _files, _score, pipeline
 from causal_iqa.analysis import datasets
 from causal_iqa.cli import common
 from causal_iqa.report import dataset_files
@@ -176,7 +176,7 @@ def main(_: list[str]) -> None:
             print(name, found[name], flush=True)
     print(json.dumps(found, indent=1))
     if _JSON.value is not None:
-        pathlib.Path(_JSON.value).write_text(json.dumps(found, indent=1) + "\n")
+        _files.write_text(_JSON.value, json.dumps(found, indent=1) + "\n")
 
 
 if __name__ == "__main__":

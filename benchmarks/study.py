@@ -21,6 +21,8 @@ from typing import Any
 
 from absl import app, flags
 
+from causal_iqa import _files
+
 _STUDIES = flags.DEFINE_list("studies", ["default"], "Of default (rendered scenes) and photographs.")
 _PHOTOGRAPHS = flags.DEFINE_string("photographs", None, "Class folders of photographs, for that study.")
 _CLASSES = flags.DEFINE_string("classes", None, "Their class list, one class per line.")
@@ -147,7 +149,7 @@ def _measure(into: str, arguments: list[str]) -> None:
         "peak_memory_gb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6, 2),
         "phases": clock.phases,
     }
-    pathlib.Path(into).write_text(json.dumps(found))
+    _files.write_text(into, json.dumps(found))
 
 
 def _arguments(study: str) -> list[str]:
@@ -197,7 +199,7 @@ def main(_: list[str]) -> None:
     text = json.dumps(rows, indent=1)
     print(text)
     if _JSON.value:
-        pathlib.Path(_JSON.value).write_text(text + "\n")
+        _files.write_text(_JSON.value, text + "\n")
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ scored once, and each performance is then put beside it (`pipeline.attach`). Nee
 """
 
 import csv
+import io
 import pathlib
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,7 +20,7 @@ import numpy as np
 import PIL.Image
 from absl import app, flags, logging
 
-from benchmarks import coco_networks
+from benchmarks import coco_networks, harness
 from causal_iqa import _files, backbones, data, images, pipeline, tasks
 from causal_iqa.analysis import findings
 from causal_iqa.report import record
@@ -117,10 +118,7 @@ def predict(folder: pathlib.Path, source: data.AnnotatedSource, chosen: Sequence
             masks = [segment.run(np.asarray(enlarge[0](x))[None])[0] for x in degraded]
             found["seg"] = np.concatenate(masks).astype(np.uint8)
         folder.mkdir(parents=True, exist_ok=True)
-        path = folder / f"{image_id}.part"
-        with open(path, "wb") as file:
-            np.savez_compressed(file, **found)
-        path.rename(folder / f"{image_id}.npz")
+        harness.save_arrays(folder / f"{image_id}.npz", found)
         logging.info("predictions: %d of %d images", done, len(missing))
 
 
@@ -184,12 +182,13 @@ def write_tables(folder: pathlib.Path, rows: Sequence[tuple], conditions: Sequen
     paths = {}
     for run, (network, _) in RUNS.items():
         paths[run] = folder / f"{run}.csv"
-        with open(paths[run], "w", newline="") as file:
-            table = csv.writer(file)
-            table.writerow(("image_id", "condition", "network", "performance"))
-            for image_id, found, *_ in rows:
-                for condition, value in zip(conditions, found.get(run, ()), strict=run in found):
-                    table.writerow((image_id, condition, network, f"{value:.7g}" if np.isfinite(value) else ""))
+        text = io.StringIO()
+        table = csv.writer(text)
+        table.writerow(("image_id", "condition", "network", "performance"))
+        for image_id, found, *_ in rows:
+            for condition, value in zip(conditions, found.get(run, ()), strict=run in found):
+                table.writerow((image_id, condition, network, f"{value:.7g}" if np.isfinite(value) else ""))
+        _files.write_text(paths[run], text.getvalue())
     return paths
 
 

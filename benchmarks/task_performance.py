@@ -6,7 +6,6 @@ Needs torch, torchmetrics and pycocotools besides the library. Draws are those o
 """
 
 import json
-import pathlib
 import time
 from collections.abc import Callable
 
@@ -14,7 +13,7 @@ import jax
 import numpy as np
 from absl import app, flags, logging
 
-from causal_iqa import tasks
+from causal_iqa import _files, tasks
 from tests.golden import task_performance as golden
 
 _SEEDS = flags.DEFINE_integer("seeds", 50, "Draws of each kind.", lower_bound=1)
@@ -66,7 +65,7 @@ def main(_: list[str]) -> None:
     figures = {"differences": differences, "seeds": _SEEDS.value, "ours_s": seconds[0], "peers_s": seconds[1]}
     logging.info("%s", json.dumps(figures, indent=1))
     if _JSON.value:
-        pathlib.Path(_JSON.value).write_text(json.dumps(figures, indent=1) + "\n")
+        _files.write_text(_JSON.value, json.dumps(figures, indent=1) + "\n")
     if max(differences.values()) > 1e-6:
         raise AssertionError(f"differences above 1e-6: {differences}")
 

@@ -5,14 +5,12 @@ provably orders against performance and the bounds that follow, and the best ord
 guarantees. All of the networks' mean performance.
 """
 
-import pathlib
-
 import numpy as np
 import scipy.optimize
 import scipy.stats
 from absl import app, flags
 
-from causal_iqa import alignment, pipeline
+from causal_iqa import _files, alignment, pipeline
 from causal_iqa.analysis import findings
 
 _RUN = flags.DEFINE_string("run", None, "Output folder of a finished run.", required=True)
@@ -91,7 +89,7 @@ def main(_: list[str]) -> None:
     """Writes the table."""
     text = table(_RUN.value, _LEVEL.value)
     if _MARKDOWN.value:
-        pathlib.Path(_MARKDOWN.value).write_text(text)
+        _files.write_text(_MARKDOWN.value, text)
     else:
         print(text)
 

@@ -1,6 +1,8 @@
 """The front door: rooms by attribute, tables that answer an unknown name, functions in their rooms."""
 
+import pathlib
 import pickle
+import re
 import subprocess
 import sys
 import types
@@ -92,3 +94,28 @@ def test_former_names_work_and_say_the_new_one(former, now, monkeypatch):
         exec(former, old)
     exec(now, new)
     assert old["found"] is new["found"]
+
+
+def test_files_are_written_whole():
+    """A file that is written in place is damaged by a kill or a full disk: `_files` writes beside it and moves."""
+    root = pathlib.Path(__file__).parent.parent
+    in_place = re.compile(
+        r"""(?<!_files)\.write_(text|bytes)\(|open\([^)]*["'][wax]b?["']|np\.savez?(_compressed)?\("""
+    )
+    allowed = {
+        "causal_iqa/_files.py",
+        "causal_iqa/copies/writing.py",  # Moves the file that it wrote.
+        "causal_iqa/cli/fit_niqe.py",  # Into memory.
+        "benchmarks/harness.py",  # Into memory.
+        "benchmarks/interruptions.py",  # Damages files on purpose.
+        "benchmarks/degrade.py",  # The peer's copies.
+        "benchmarks/corruption_accuracy.py",  # Moves the file that it wrote.
+    }
+    found = []
+    for folder in ("causal_iqa", "experiments", "benchmarks"):
+        for path in sorted((root / folder).rglob("*.py")):
+            code = "\n".join(line for line in path.read_text().splitlines() if ">>>" not in line and "..." not in line)
+            name = path.relative_to(root).as_posix()
+            if name not in allowed and in_place.search(code):
+                found.append(name)
+    assert not found

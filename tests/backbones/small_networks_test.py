@@ -25,7 +25,7 @@ def test_depthwise_is_the_convolution():
     np.testing.assert_allclose(found, expected, atol=2e-5)
 
 
-@pytest.mark.parametrize("name", ["small_resnet8", "small_vit", "small_convnext"])
+@pytest.mark.parametrize("name", ["small_vgg5", "small_resnet8", "small_vit", "small_convnext"])
 def test_a_trained_file_loads_as_what_was_trained(name, tmp_path):
     spec = backbones.trainable(name)
     layout = small_networks.layout(name, {"head.bias": np.zeros(7)})

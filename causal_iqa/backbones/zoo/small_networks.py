@@ -1,4 +1,6 @@
-"""Small networks of three families for images of 32 pixels, to be trained here: residual, transformer and ConvNeXt.
+"""Small networks of four families for images of 32 pixels, to be trained here.
+
+Plain and residual convolutions, a transformer and a ConvNeXt.
 
 They exist so that judged networks and backbones can differ in family. None keeps batch statistics: a network computes
 the same in training and afterwards.
@@ -10,6 +12,7 @@ References:
       better. NeurIPS 2021 (the convolutional stem); Beyer et al. Better plain ViT baselines for ImageNet-1k. 2022 (mean
       of the tokens instead of a class token).
   [4] Liu et al. A ConvNet for the 2020s. CVPR 2022.
+  [5] Simonyan, Zisserman. Very deep convolutional networks for large-scale image recognition. ICLR 2015.
 """
 
 import dataclasses
@@ -49,6 +52,41 @@ def _normalised(x: jax.Array, name: str) -> jax.Array:
 
 def _prepared(images: jax.Array) -> jax.Array:
     return jax.vmap(functools.partial(networks.normalise, PREPROCESSING))(images)
+
+
+class SmallVgg(nn.Module):
+    """Plain convolutions and poolings after [5], and a hidden layer that reads every place.
+
+    Images [B, 32, 32, 3] in [0, 1] -> (outputs [B, num_outputs], {stage: features}). A network that reads the mean over
+    places instead learns little of what lies where, such as digits in a ring.
+
+    Attributes:
+      convolutions: convolutions of each stage.
+      widths: channels of each stage; every stage ends in a pooling that halves the side.
+      hidden: units of the hidden layer.
+      num_outputs: width of the head.
+    """
+
+    convolutions: tuple[int, ...]
+    widths: tuple[int, ...]
+    hidden: int
+    num_outputs: int
+
+    @nn.compact
+    def __call__(self, images: jax.Array) -> tuple[jax.Array, dict[str, jax.Array]]:
+        x = _prepared(images)
+        features = {}
+        for stage, (count, width) in enumerate(zip(self.convolutions, self.widths, strict=True), start=1):
+            for layer in range(count):
+                x = _conv(width, 3, 1, f"stage{stage}_conv{layer}")(x)
+                x = _normalised(x, f"stage{stage}_norm{layer}")
+            x = nn.max_pool(x, (2, 2), (2, 2))
+            features[f"stage{stage}"] = x
+        x = nn.relu(
+            transformer.layer_norm(_EPSILON, "norm")(transformer.dense(self.hidden, "hidden")(x.reshape(len(x), -1)))
+        )
+        features[networks.PENULTIMATE] = x
+        return transformer.dense(self.num_outputs, "head")(x), features
 
 
 class _ResidualBlock(nn.Module):
@@ -203,6 +241,13 @@ def _resnet(blocks: int) -> flax_modules.Trainable:
     return flax_modules.Trainable(_Factory(SmallResNet, (("blocks", blocks),)), PREPROCESSING, _RESNET_STAGES)
 
 
+def _vgg(convolutions: tuple[int, ...], widths: tuple[int, ...], hidden: int) -> flax_modules.Trainable:
+    settings = (("convolutions", convolutions), ("widths", widths), ("hidden", hidden))
+    fixed = dataclasses.replace(PREPROCESSING, smallest=PREPROCESSING.size, fixed_size=True)
+    stages = (*(f"stage{i + 1}" for i in range(len(widths))), networks.PENULTIMATE)
+    return flax_modules.Trainable(_Factory(SmallVgg, settings), fixed, stages)
+
+
 def _vit(width: int, depth: int) -> flax_modules.Trainable:
     encoder = transformer.Encoder(width, depth, width // 32, 2 * width)
     stages = ("stem", *(f"block{i + 1}" for i in range(depth)), networks.PENULTIMATE)
@@ -217,6 +262,8 @@ def _convnext(blocks: tuple[int, ...], widths: tuple[int, ...], kernel: int) -> 
 
 VARIANTS: Mapping[str, flax_modules.Trainable] = types.MappingProxyType(
     {
+        "small_vgg5": _vgg((1, 1, 1), (16, 32, 64), 128),
+        "small_vgg8": _vgg((2, 2, 2), (16, 32, 64), 128),
         "small_resnet8": _resnet(1),
         "small_resnet14": _resnet(2),
         "small_resnet20": _resnet(3),
