@@ -2,7 +2,7 @@
 
 import functools
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
@@ -13,8 +13,10 @@ from causal_iqa import _checks, _keys
 from causal_iqa.alignment import _sweep, attenuation, correlation
 
 # Floats of a table of level ranks that one block may hold for one performance (128 MB).
-_TABLE_FLOATS = 1 << 25
+_TABLE_FLOATS = 1 << 24
 _MAX_BLOCK = 1024
+# Resamples drawn at a time.
+_DRAWN = 100
 # With fewer images or conditions a resample is one of few, and an interval of them says nothing.
 LEAST_IMAGES, LEAST_CONDITIONS = 10, 5
 NUMBERS = ("between", "corrected", "within", "pooled")
@@ -40,12 +42,13 @@ class Resamples(NamedTuple):
 
 
 class _Job(NamedTuple):
-    """One score table with the networks judged by it whose defined entries are the same."""
+    """One score table with the networks judged by it whose defined entries are the same; `rows`: whether it has any."""
 
     targets: tuple[tuple[str, str], ...]
     q: np.ndarray
     networks: tuple[str, ...]
     defined: np.ndarray
+    rows: bool = True
 
 
 @functools.partial(jax.jit, static_argnums=2)
@@ -82,7 +85,9 @@ def resample_counts(
         own = np.unique(clusters, return_inverse=True)[1]
         return resample_counts(key, int(own.max()) + 1, num_resamples)[:, own]
     key = jax.device_put(key, _host())
-    drawn = np.asarray(_draw(key, np.arange(num_resamples), num_images), np.int64)
+    # Some at a time, so that one program serves every number of resamples.
+    numbers = np.arange(num_resamples + -num_resamples % _DRAWN).reshape(-1, _DRAWN)
+    drawn = np.concatenate([np.asarray(_draw(key, some, num_images), np.int64) for some in numbers])[:num_resamples]
     drawn += num_images * np.arange(num_resamples)[:, None]
     counts = np.bincount(drawn.ravel(), minlength=num_resamples * num_images)
     return counts.reshape(num_resamples, num_images).astype(np.float32)
@@ -95,6 +100,7 @@ def bootstrap(
     *,
     num_resamples: int = 1000,
     clusters: np.ndarray | None = None,
+    one_number: Collection[str] = (),
     block_size: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Mapping[str, Mapping[str, Resamples]]:
@@ -110,6 +116,8 @@ def bootstrap(
       num_resamples: how many times the N images are drawn with replacement.
       clusters: int [N] of images that belong together (of one video, one patient) and are drawn together; None: each
         image alone.
+      one_number: metrics that stand for one number per condition; *within* and *pooled* would not be theirs and are
+        NaN.
       block_size: resamples computed together; by default what fits 128 MB per performance table. No result depends
         on it beyond rounding.
       progress: called with the work done so far and all of it.
@@ -124,32 +132,26 @@ def bootstrap(
     """
     if num_resamples < 1 or (block_size is not None and block_size < 1):
         raise ValueError(f"num_resamples, block_size: expected at least 1, got {num_resamples}, {block_size}")
-    jobs, performance = _make_jobs(scores, performance)
+    jobs, performance = _make_jobs(scores, performance, one_number)
     if not jobs:
         return {metric: {} for metric in scores}
     num_images = jobs[0].q.shape[1]
     counts = np.concatenate(
         [np.ones((1, num_images), np.float32), resample_counts(key, num_images, num_resamples, clusters)]
     )
-    apart = {id(job): _sweep.sort_rows(job.q, job.defined, num_images) for job in jobs}
-    joint = {id(job): _sweep.sort_rows(_flat(job.q), _flat(job.defined), num_images) for job in jobs}
     levels = _all_levels(jobs, performance, num_images)
     block_size = min(block_size or _fitting_block(levels), len(counts))
     blocks = range(0, len(counts), block_size)
     out = {target: np.full((3, len(counts)), np.nan) for job in jobs for target in job.targets}
     done, work = 0, len(blocks) * len(jobs)
-    device = _host()
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        ordered = list(pool.map(lambda job: _sort(job, levels, num_images), jobs))
         for start in blocks:
-            block = counts[start : start + block_size]
-            size = len(block)
-            # The last block is filled up with copies of its first row, so that one program serves all blocks.
-            block = np.concatenate([block, np.repeat(block[:1], block_size - size, axis=0)])
-            shared = _Block(block, levels, performance, device, pool)
-            waiting = [(job, pool.submit(shared.run, job, apart[id(job)], joint[id(job)])) for job in jobs]
+            shared = _Block(counts[start : start + block_size], levels, performance, pool)
+            waiting = [(job, pool.submit(shared.run, job, rows)) for job, rows in zip(jobs, ordered, strict=True)]
             for job, future in waiting:
                 for target, values in zip(job.targets, future.result(), strict=True):
-                    out[target][:, start : start + size] = values[:, :size]
+                    out[target][:, start : start + block_size] = values
                 done += 1
                 if progress is not None:
                     progress(done, work)
@@ -239,23 +241,22 @@ def _host() -> jax.Device:
 class _Block:
     """The resamples of one block with the level ranks that every metric needs."""
 
-    def __init__(self, counts, levels, performance, device, pool):
-        weights = np.ascontiguousarray(counts.T)
-        padded = np.concatenate([weights, np.zeros_like(weights[:1])])
-        self.counts, self.levels = counts, levels
-        self.weights = jax.device_put(padded, device)
-        names = list(levels)
-        ranks = pool.map(lambda name: _sweep.level_ranks(levels[name], weights, device), names)
-        self.ranks = dict(zip(names, ranks, strict=True))
+    def __init__(self, counts, levels, performance, pool):
+        self.counts, self.weights = counts, np.ascontiguousarray(counts.T)
+        ranks = pool.map(lambda level: _sweep.level_ranks(level, self.weights), levels.values())
+        self.ranks = dict(zip(levels, ranks, strict=True))
         self.means = {
             name: correlation.RankedRows(correlation.condition_means(table, counts))
             for name, table in performance.items()
         }
 
-    def run(self, job: _Job, apart: _sweep.Rows, joint: _sweep.Rows) -> list[np.ndarray]:
+    def run(self, job: _Job, rows: Sequence[_sweep.Rows]) -> list[np.ndarray]:
         """Returns the three numbers [3, B] of each target of the job."""
         means = correlation.RankedRows(correlation.condition_means(job.q, self.counts))
         between = [np.clip(means.spearman(self.means[name]), -1, 1) for name in job.networks]
+        if not job.rows:
+            return [np.stack([one, *np.full((2, len(one)), np.nan)]) for one in between]
+        apart, joint = rows
         within = self._spearman(job, apart, "within", self.counts @ job.defined.T.astype(np.float32))
         pooled = self._spearman(job, joint, "pooled", (self.counts @ job.defined.sum(0, dtype=np.float32))[:, None])
         counted = np.isfinite(within).sum(axis=1)
@@ -265,22 +266,36 @@ class _Block:
 
     def _spearman(self, job: _Job, rows: _sweep.Rows, kind: str, total: np.ndarray) -> np.ndarray:
         """Correlations [P, G, B] of the job's score with its P performances in G groups."""
-        names = [(kind, job.defined.tobytes(), name) for name in job.networks]
-        tables, squares = zip(*(self.ranks[name] for name in names), strict=True)
-        levels = tuple(self.levels[name] for name in names)
-        total = np.ascontiguousarray(total.T)
-        products, own = _sweep.rank_sums(rows, levels, tables, self.weights, total)
-        return correlation.ratio(products, own[None], np.stack(squares))
+        ranks = [self.ranks[name] for name in _level_names(job, kind)]
+        total = np.ascontiguousarray(total.T, np.float64)
+        products, own = _sweep.rank_sums(rows, ranks, self.weights, total)
+        return correlation.ratio(products, own[None], np.stack([one.squares for one in ranks]))
+
+
+def _level_names(job: _Job, kind: str) -> list[tuple[str, bytes, str]]:
+    mask = job.defined.tobytes()
+    return [(kind, mask, name) for name in job.networks]
+
+
+def _sort(job: _Job, levels: Mapping[tuple[str, bytes, str], _sweep.Levels], num_images: int) -> list[_sweep.Rows]:
+    """The job's rows in order of score, inside the conditions and over all of them."""
+    if not job.rows:
+        return []
+    apart, joint = ([levels[name] for name in _level_names(job, kind)] for kind in ("within", "pooled"))
+    return [
+        _sweep.sort_rows(job.q, job.defined, apart, num_images),
+        _sweep.sort_rows(_flat(job.q), _flat(job.defined), joint, num_images),
+    ]
 
 
 def _flat(table: np.ndarray) -> np.ndarray:
     return table.reshape(1, -1)
 
 
-def _make_jobs(scores, performance) -> tuple[list[_Job], dict[str, np.ndarray]]:
+def _make_jobs(scores, performance, one_number) -> tuple[list[_Job], dict[str, np.ndarray]]:
     """Gathers the pairs that share a score table and its defined entries."""
     performance = {name: np.asarray(table, np.float64) for name, table in performance.items()}
-    gathered: dict[tuple[int, bytes], _Job] = {}
+    gathered: dict[tuple[int, bytes, bool], _Job] = {}
     shapes = {table.shape for table in performance.values()}
     kept = []  # An identity stands for a table only while the table lives.
     for metric, tables in scores.items():
@@ -291,8 +306,9 @@ def _make_jobs(scores, performance) -> tuple[list[_Job], dict[str, np.ndarray]]:
             q, m = correlation.check_tables(table, m, f"scores[{metric!r}][{name!r}], performance[{name!r}]")
             performance[name] = m
             defined = np.isfinite(q) & np.isfinite(m)
-            place = (id(table), defined.tobytes())
-            job = gathered.get(place, _Job((), q, (), defined))
+            rows = metric not in one_number
+            place = (id(table), defined.tobytes(), rows)
+            job = gathered.get(place, _Job((), q, (), defined, rows))
             names = job.networks
             gathered[place] = job._replace(targets=(*job.targets, (metric, name)), networks=(*names, name))
     if len(shapes) > 1:
@@ -304,7 +320,7 @@ def _all_levels(jobs, performance, num_images) -> dict[tuple[str, bytes, str], _
     levels = {}
     for job in jobs:
         mask = job.defined.tobytes()
-        for name in job.networks:
+        for name in job.networks if job.rows else ():
             if ("within", mask, name) not in levels:
                 m = performance[name]
                 levels["within", mask, name] = _sweep.find_levels(m, job.defined, num_images)
@@ -313,5 +329,5 @@ def _all_levels(jobs, performance, num_images) -> dict[tuple[str, bytes, str], _
 
 
 def _fitting_block(levels: Mapping[tuple[str, bytes, str], _sweep.Levels]) -> int:
-    largest = max(level.counts.shape[0] for level in levels.values())
+    largest = max((level.counts.shape[0] for level in levels.values()), default=1)
     return int(np.clip(_TABLE_FLOATS // largest, 16, _MAX_BLOCK))

@@ -278,6 +278,7 @@ def _aligned(config, rows: ImageRows, doing: parts.Parts):
             rows.performance,
             num_resamples=config.num_resamples,
             clusters=rows.clusters,
+            one_number=rows.of_sets,
             progress=doing.progress_of("intervals"),
         ),
         rows.scores,

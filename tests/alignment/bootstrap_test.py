@@ -39,26 +39,38 @@ def test_equals_naive_resampling(key, study):
         for name, q in by_network.items():
             expected = np.array([naive(q[:, draw], performance[name][:, draw])[:3] for draw in draws])
             np.testing.assert_allclose(
-                np.stack(found[metric][name][:3], 1), expected, atol=2e-6, err_msg=f"{metric}/{name}"
+                np.stack(found[metric][name][:3], 1), expected, atol=1e-12, err_msg=f"{metric}/{name}"
             )
             compared += np.isfinite(expected).sum()
     assert compared > 500
 
 
 def test_large_tables_keep_their_digits(key):
-    # 60000 rows: float32 products of ranks near 3e4 must not lose the correlation's sixth digit.
+    # 60000 rows, in the last score of three values: float32 would lose the seventh digit, or the fourth.
     rng = np.random.default_rng(0)
     q = rng.normal(size=(20, 3000)) + np.arange(20)[:, None]
     m = (q + 5 * rng.normal(size=q.shape) > 10).astype(float)
     tied = np.round(q, 1)
-    found = alignment.bootstrap(key, {"q": {"m": q}, "tied": {"m": tied}}, {"m": m}, num_resamples=2)
+    tables = {"q": q, "tied": tied, "three": np.clip(np.round(q / 20), 0, 2)}
+    found = alignment.bootstrap(key, {name: {"m": table} for name, table in tables.items()}, {"m": m}, num_resamples=2)
     draw = np.repeat(np.arange(3000), alignment.resample_counts(key, 3000, 2)[1].astype(int))
-    for metric, table in (("q", q), ("tied", tied)):
+    for metric, table in tables.items():
         ours = found[metric]["m"]
         for place, use in ((0, slice(None)), (2, draw)):
-            assert ours.pooled[place] == pytest.approx(alignment.pooled(table[:, use], m[:, use]), abs=2e-6)
-            assert ours.within[place] == pytest.approx(alignment.within(table[:, use], m[:, use]).rho, abs=2e-6)
+            assert ours.pooled[place] == pytest.approx(alignment.pooled(table[:, use], m[:, use]), abs=1e-12)
+            assert ours.within[place] == pytest.approx(alignment.within(table[:, use], m[:, use]).rho, abs=1e-12)
             assert ours.between[place] == pytest.approx(alignment.between(table[:, use], m[:, use]), abs=1e-9)
+
+
+def test_one_number_per_condition_has_between_alone(key, study):
+    scores, performance = study
+    scores = {name: scores[name] for name in ("smooth", "holes")}
+    whole = alignment.bootstrap(key, scores, performance, num_resamples=_RESAMPLES)
+    alone = alignment.bootstrap(key, scores, performance, num_resamples=_RESAMPLES, one_number=("holes",))
+    for name, one in alone["holes"].items():
+        np.testing.assert_array_equal(one.between, whole["holes"][name].between)
+        assert np.isnan(one.within).all() and np.isnan(one.pooled).all()
+        np.testing.assert_array_equal(alone["smooth"][name].pooled, whole["smooth"][name].pooled)
 
 
 def test_block_size_changes_nothing(key, study):
@@ -69,7 +81,7 @@ def test_block_size_changes_nothing(key, study):
     for name in scores:
         for a, b in zip(whole[name]["all"][:4], parts[name]["all"][:4], strict=True):
             assert a.shape == (_RESAMPLES + 1,)
-            np.testing.assert_allclose(a, b, atol=1e-6)
+            np.testing.assert_allclose(a, b, atol=1e-12)
 
 
 def test_same_key_same_result_other_key_other_result(key, study):
@@ -84,9 +96,11 @@ def test_same_key_same_result_other_key_other_result(key, study):
 
 
 def test_counts_sum_to_the_images_and_extend(key):
-    short, long = (alignment.resample_counts(key, 9, n) for n in (4, 6))
+    short, long, many = (alignment.resample_counts(key, 9, n) for n in (4, 6, 201))
     np.testing.assert_array_equal(long.sum(axis=1), 9)
     np.testing.assert_array_equal(short, long[:4])
+    np.testing.assert_array_equal(many[:6], long)
+    assert many.shape == (201, 9) and len(np.unique(many, axis=0)) > 195
     assert len(np.unique(long, axis=0)) == 6
 
 
