@@ -3,6 +3,8 @@
 One permutation of the images serves all conditions. Rows of an image share its scene, in the score and in performance
 alike; permuting every condition by itself would break that bond, the null would be too narrow and p-values too small.
 Whole images are exchangeable when score and performance are independent given the condition, so this test is exact.
+Images of one cluster (video, patient, place) are exchangeable only together: clusters of one size are then permuted
+whole, the images of each in their order.
 """
 
 import math
@@ -14,6 +16,10 @@ import numpy as np
 from causal_iqa.alignment import correlation
 
 _BLOCK = 256
+# Sizes that clusters are cut to, so that several have the same: at most a third of the images is left out.
+_SIZES = np.unique([size << shift for size in (2, 3) for shift in range(30)] + [1])
+# With fewer arrangements of the clusters no p-value could be below .05.
+_LEAST_ARRANGEMENTS = 20
 
 
 class Null(NamedTuple):
@@ -29,7 +35,14 @@ class Null(NamedTuple):
     mean_pooled: float
 
 
-def permutation_null(key: jax.Array, q: np.ndarray, m: np.ndarray, *, num_permutations: int = 999) -> Null:
+def permutation_null(
+    key: jax.Array,
+    q: np.ndarray,
+    m: np.ndarray,
+    *,
+    num_permutations: int = 999,
+    clusters: np.ndarray | None = None,
+) -> Null:
     """Tests within and pooled alignment against scores of other images under the same condition.
 
     The statistic is the covariance of ranks: per condition, each divided by its norms, for within; over all rows for
@@ -41,9 +54,12 @@ def permutation_null(key: jax.Array, q: np.ndarray, m: np.ndarray, *, num_permut
       q: scores [C, N], higher is better; NaN or infinite where undefined.
       m: performance [C, N]; NaN where undefined.
       num_permutations: B, of the N images.
+      clusters: int [N] of images that stay together; None: each alone. Clusters are cut to the next size of 1, 2, 3, 4,
+        6, 8, 12, ... images, at random, and those of one size are permuted whole.
 
     Returns:
-      The p-values: small when the score orders images inside conditions better than chance.
+      The p-values: small when the score orders images inside conditions better than chance. NaN with fewer than 20
+      arrangements of the clusters.
 
     Raises:
       ValueError: when the tables do not fit or num_permutations is not positive.
@@ -51,6 +67,7 @@ def permutation_null(key: jax.Array, q: np.ndarray, m: np.ndarray, *, num_permut
     References:
       [1] B. Phipson, G. Smyth (2010), Permutation p-values should never be zero.
       [2] P. Good (2005), Permutation, parametric and bootstrap tests of hypotheses, 3rd edition (exchangeable units).
+      [3] A. Winkler et al. (2015), Multi-level block permutation, NeuroImage 123 (blocks of one size).
 
     Examples:
       >>> rng = np.random.default_rng(0)
@@ -64,13 +81,43 @@ def permutation_null(key: jax.Array, q: np.ndarray, m: np.ndarray, *, num_permut
     if num_permutations < 1:
         raise ValueError(f"num_permutations: expected at least 1, got {num_permutations}")
     rng = np.random.default_rng(np.asarray(jax.random.key_data(key)).astype(np.uint32).tolist())
-    num_images = q.shape[1]
-    # Row 0 leaves everything in place.
-    permuted = np.stack([np.arange(num_images), *(rng.permutation(num_images) for _ in range(num_permutations))])
+    if clusters is not None:
+        blocks = _blocks(rng, np.asarray(clusters))
+        kept = np.concatenate([one.reshape(-1) for one in blocks])
+        q, m = q[:, kept], m[:, kept]
+        if math.prod(math.factorial(min(len(one), 20)) for one in blocks) < _LEAST_ARRANGEMENTS:
+            return Null(*[math.nan] * 4)
+        permuted = _permuted_blocks(rng, [one.shape for one in blocks], num_permutations)
+    else:
+        num_images = q.shape[1]
+        # Row 0 leaves everything in place.
+        permuted = np.stack([np.arange(num_images), *(rng.permutation(num_images) for _ in range(num_permutations))])
     within = _test(_ranks(q), _ranks(m), permuted)
     pooled = _test(*(_ranks(x.reshape(1, -1)).reshape(x.shape) for x in (q, m)), permuted)
     conditions = max(int((_ranks(q).any(axis=1) & _ranks(m).any(axis=1)).sum()), 1)
     return Null(within[0], pooled[0], within[1] / conditions, pooled[1])
+
+
+def _blocks(rng: np.random.Generator, clusters: np.ndarray) -> list[np.ndarray]:
+    """Images of the clusters of each size that clusters are cut to, [clusters, size]; every cluster in one of them."""
+    members: dict[int, list[np.ndarray]] = {}
+    for cluster in np.unique(clusters):
+        own = np.flatnonzero(clusters == cluster)
+        size = int(_SIZES[np.searchsorted(_SIZES, len(own), "right") - 1])
+        members.setdefault(size, []).append(np.sort(rng.permutation(own)[:size]))
+    return [np.stack(own) for _, own in sorted(members.items())]
+
+
+def _permuted_blocks(rng: np.random.Generator, shapes: list[tuple[int, ...]], num_permutations: int) -> np.ndarray:
+    """Orders [1 + B, images] that leave the images of a cluster together, the first in place."""
+    found = [[] for _ in range(1 + num_permutations)]
+    start = 0
+    for count, size in shapes:
+        place = start + np.arange(count * size).reshape(count, size)
+        for number, rows in enumerate(found):
+            rows.append(place[rng.permutation(count) if number else slice(None)].reshape(-1))
+        start += count * size
+    return np.stack([np.concatenate(rows) for rows in found])
 
 
 def _ranks(x: np.ndarray) -> np.ndarray:

@@ -33,7 +33,7 @@ def judge_effects(
       (metric, and `measure.key` -> degradation -> curve; the same -> effects; metric -> desiderata).
     """
     key = _keys.named(config.seed, "effects of the conditions")
-    options = {"num_resamples": config.num_resamples, "level": config.level}
+    options = {"num_resamples": config.num_resamples, "clusters": rows.clusters, "level": config.level}
     names = [condition.degradation for condition in rows.conditions]
     severities = [condition.severity for condition in rows.conditions]
 
@@ -48,7 +48,9 @@ def judge_effects(
         return causal.judge(
             family_graph(config, rows.families[metric]),
             effect,
-            causal.falls_by_degradation(values, names, severities, clean=start, level=config.level),
+            causal.falls_by_degradation(
+                values, names, severities, clean=start, clusters=rows.clusters, level=config.level
+            ),
             alignments[metric][_ALL],
             num_images=values.shape[1],
             level=config.level,

@@ -203,6 +203,7 @@ def analyse(
                     by[_ALL],
                     rows.performance[_ALL],
                     num_permutations=_PERMUTATIONS,
+                    clusters=rows.clusters,
                 )
                 for metric, by in some.items()
             },

@@ -27,7 +27,13 @@ class DoseResponse(NamedTuple):
 
 
 def average_effects(
-    key: jax.Array, values: np.ndarray, clean: np.ndarray, *, num_resamples: int = 1000, level: float = 0.95
+    key: jax.Array,
+    values: np.ndarray,
+    clean: np.ndarray,
+    *,
+    num_resamples: int = 1000,
+    clusters: np.ndarray | None = None,
+    level: float = 0.95,
 ) -> Estimate:
     """Average causal effect of each condition: E[value | do(C = c)] - E[value | do(C = clean)], over the same images.
 
@@ -36,11 +42,12 @@ def average_effects(
       values: scores or performance under each condition [C, N]; NaN or infinite where undefined.
       clean: values of the clean images [N]. Where it is undefined (PSNR of equal images) the image is left out.
       num_resamples: bootstrap samples of images.
+      clusters: int [N] of images that are drawn together; None: each alone.
       level: confidence level of the intervals, in (0, 1).
 
     Returns:
       Effects [C] in units of the value; negative when the condition lowers it; NaN where no image is defined in both.
-      Bounds are NaN for fewer than `LEAST_IMAGES` images.
+      Bounds are NaN for fewer than `LEAST_IMAGES` images, or clusters.
 
     Raises:
       ValueError: for tables that do not fit, or level outside (0, 1).
@@ -63,7 +70,7 @@ def average_effects(
     check_level(level)
     with np.errstate(invalid="ignore"):
         change = values - clean
-    counts = resample_rows(key, values.shape[1], num_resamples)
+    counts = resample_rows(key, values.shape[1], num_resamples, clusters)
     found = from_resamples(weighted_means(counts, change), level=level)
     few = np.isfinite(change).sum(axis=1) < LEAST_IMAGES
     return Estimate(found.value, *(np.where(few, np.nan, bound) for bound in (found.low, found.high)))

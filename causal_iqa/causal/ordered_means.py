@@ -17,7 +17,8 @@ class StepFalls(NamedTuple):
     severity: [S], rising.
     fall: mean at a severity minus the mean at the next [S - 1], positive where it falls, each with its interval.
     smallest: the smallest of the falls; the upper bound of its interval is corrected for the number of steps.
-    p_value: p-value of the test that every step falls; small when all do. NaN for fewer than `LEAST_IMAGES` images.
+    p_value: p-value of the test that every step falls; small when all do. NaN for fewer than `LEAST_IMAGES` images, or
+      clusters.
     unit: mean standard deviation of the value over the images of a condition, in which falls can be compared.
     num_images: with a value at every severity.
     """
@@ -30,7 +31,9 @@ class StepFalls(NamedTuple):
     num_images: int
 
 
-def step_falls(values: np.ndarray, severities: Sequence[float], *, level: float = 0.95) -> StepFalls:
+def step_falls(
+    values: np.ndarray, severities: Sequence[float], *, clusters: np.ndarray | None = None, level: float = 0.95
+) -> StepFalls:
     """Tests that the mean falls from every severity to the next.
 
     Each step is a paired t test on the images, one-sided, with Hall's correction for skewness; the intersection-union
@@ -41,10 +44,12 @@ def step_falls(values: np.ndarray, severities: Sequence[float], *, level: float 
     Args:
       values: [S, N] in any order of severity, at least two; images with an undefined value are left out.
       severities: [S], all different.
+      clusters: int [N] of images that are not independent of each other; None: each alone. The tests are then on the
+        sums of the clusters.
       level: confidence level of the intervals, in (0, 1).
 
     Returns:
-      `StepFalls`; p-values are at least 2^-N, what flipping the signs of N images can give.
+      `StepFalls`; p-values are at least 2^-N, what flipping the signs of N images, or clusters, can give.
 
     Raises:
       ValueError: for fewer than two severities, two that are equal, or a level out of range.
@@ -58,6 +63,7 @@ def step_falls(values: np.ndarray, severities: Sequence[float], *, level: float 
       [1] R. Berger (1982), Multiparameter hypothesis testing and acceptance sampling, Technometrics 24: the
         intersection-union test.
       [2] P. Hall (1992), On the removal of skewness by transformation, JRSS B 54.
+      [3] A. Cameron, D. Miller (2015), A practitioner's guide to cluster-robust inference, J. Human Resources 50.
     """
     check_level(level)
     values, severities = np.asarray(values, np.float64), np.asarray(severities, np.float64)
@@ -68,13 +74,16 @@ def step_falls(values: np.ndarray, severities: Sequence[float], *, level: float 
     if len(np.unique(severities)) != len(severities):
         raise ValueError(f"severities: expected all different, got {severities.tolist()}")
     order = np.argsort(severities)
-    values = values[order][:, np.isfinite(values).all(axis=0)]
+    defined = np.isfinite(values).all(axis=0)
+    values = values[order][:, defined]
     severity, num_images = severities[order], values.shape[1]
-    if num_images < LEAST_IMAGES:
+    own = None if clusters is None else np.unique(np.asarray(clusters)[defined], return_inverse=True)[1]
+    num_blocks = num_images if own is None else len(np.unique(own))
+    if num_blocks < LEAST_IMAGES:
         nothing = np.full(len(severity) - 1, np.nan)
         return StepFalls(severity, Estimate(*[nothing] * 3), Estimate(*[math.nan] * 3), math.nan, math.nan, num_images)
     falls = values[:-1] - values[1:]
-    tails = _Tails(falls)
+    tails = _Tails(falls if own is None else _of_clusters(falls, own))
     low, high = tails.bound((1 - level) / 2), tails.bound((1 + level) / 2)
     least = int(tails.mean.argmin())
     # Above the smallest fall lie all the others, but the least of several upper bounds is low by chance.
@@ -83,7 +92,7 @@ def step_falls(values: np.ndarray, severities: Sequence[float], *, level: float 
         severity,
         Estimate(tails.mean, low, high),
         Estimate(float(tails.mean[least]), float(low.min()), float(highest)),
-        float(max(tails.p_values().max(), 2.0**-num_images)),
+        float(max(tails.p_values().max(), 2.0**-num_blocks)),
         float(values.std(axis=1).mean()),
         num_images,
     )
@@ -95,6 +104,7 @@ def falls_by_degradation(
     severities: Sequence[float],
     *,
     clean: np.ndarray | None = None,
+    clusters: np.ndarray | None = None,
     level: float = 0.95,
 ) -> Mapping[str, StepFalls]:
     """`step_falls` of every degradation.
@@ -104,6 +114,7 @@ def falls_by_degradation(
       degradations: name of each condition's degradation, C of them.
       severities: severity of each condition, C of them.
       clean: scores [N] of the clean images, severity 0 of every degradation; left out where fewer than half have one.
+      clusters: int [N] as for `step_falls`.
       level: confidence level of the intervals, in (0, 1).
 
     Returns:
@@ -134,8 +145,15 @@ def falls_by_degradation(
         if start:
             table, doses = np.vstack([clean, table]), [0.0, *doses]
         if len(doses) > 1:
-            found[name] = step_falls(table, doses, level=level)
+            found[name] = step_falls(table, doses, clusters=clusters, level=level)
     return found
+
+
+def _of_clusters(rows: np.ndarray, clusters: np.ndarray) -> np.ndarray:
+    """Values [S, G] of clusters with the mean of the rows [S, N], whose standard error is the cluster-robust one."""
+    mean = rows.mean(axis=1, keepdims=True)
+    sums = np.stack([np.bincount(clusters, away) for away in rows - mean])
+    return mean + sums * (sums.shape[1] / rows.shape[1])
 
 
 class _Tails:

@@ -14,20 +14,23 @@ from causal_iqa.estimates import Estimate, check_level
 LEAST_IMAGES = 8
 
 
-def resample_rows(key: jax.Array, num_images: int, num_resamples: int) -> np.ndarray:
+def resample_rows(
+    key: jax.Array, num_images: int, num_resamples: int, clusters: np.ndarray | None = None
+) -> np.ndarray:
     """Counts of the sample itself and of its resamples.
 
     Args:
       key: random key.
       num_images: N.
       num_resamples: B.
+      clusters: int [N] of images that are drawn together; None: each alone.
 
     Returns:
-      float64 [1 + B, N], the first row ones; only that row for fewer than `LEAST_IMAGES` images.
+      float64 [1 + B, N], the first row ones; only that row for fewer than `LEAST_IMAGES` images, or clusters.
     """
-    if num_images < LEAST_IMAGES:
+    if (num_images if clusters is None else len(np.unique(clusters))) < LEAST_IMAGES:
         return np.ones((1, num_images))
-    counts = resample_counts(key, num_images, num_resamples).astype(np.float64)
+    counts = resample_counts(key, num_images, num_resamples, clusters).astype(np.float64)
     return np.concatenate([np.ones((1, num_images)), counts])
 
 

@@ -64,3 +64,25 @@ def test_what_is_undefined_has_no_p_value(key):
     assert np.isnan(alignment.permutation_null(key, np.ones_like(q), m, num_permutations=5)).all()
     with pytest.raises(ValueError, match="num_permutations"):
         alignment.permutation_null(key, q, m, num_permutations=0)
+
+
+def test_clusters_are_permuted_whole_and_keep_the_level(key):
+    rng = np.random.default_rng(4)
+    clusters = np.repeat(np.arange(24), rng.integers(4, 6, 24))
+    rejected = {"images": 0, "clusters": 0}
+    for _ in range(100):
+        # Score and performance each have a part that the images of a cluster share, and nothing in common.
+        (q, m), shared = _draw(rng, images=len(clusters), conditions=3), 2 * rng.normal(size=(2, 24))[:, clusters]
+        q, m = q + shared[0], m + shared[1]
+        for name, own in (("images", None), ("clusters", clusters)):
+            found = alignment.permutation_null(key, q, m, num_permutations=99, clusters=own)
+            rejected[name] += found.p_within <= 0.1
+    # Level .1: 10 expected of 100, standard deviation 3.
+    assert 2 <= rejected["clusters"] <= 19 < 24 < rejected["images"]
+    linked = alignment.permutation_null(key, q, q + m, num_permutations=99, clusters=clusters)
+    assert linked.p_within == 0.01
+    # Four clusters of sizes that no two share cannot be permuted.
+    few = np.repeat(np.arange(4), [1, 2, 4, 8])
+    assert np.isnan(alignment.permutation_null(key, q[:, :15], m[:, :15], num_permutations=9, clusters=few)).all()
+    alone = alignment.permutation_null(key, q, m, num_permutations=99, clusters=np.arange(len(clusters)))
+    assert np.isfinite(alone.p_within)

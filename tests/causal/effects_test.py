@@ -33,6 +33,15 @@ def test_intervals_are_those_of_resampled_images(key):
         np.testing.assert_allclose((found.low[c], found.high[c]), np.quantile(means, [0.1, 0.9]))
 
 
+def test_images_of_a_cluster_are_drawn_together(key):
+    rng = np.random.default_rng(2)
+    clusters, own = np.repeat(np.arange(30), 4), rng.normal(size=(2, 30))
+    found = causal.average_effects(key, own[:1, clusters], own[1, clusters], clusters=clusters)
+    of_clusters = causal.average_effects(key, own[:1], own[1])
+    np.testing.assert_allclose(found, of_clusters)
+    assert np.isnan(causal.average_effects(key, own[:1, clusters], own[1, clusters], clusters=clusters // 5).low).all()
+
+
 def test_undefined_images_are_left_out_and_undefined_conditions_are_nan(key):
     values = np.array([[1.0, 2.0, np.inf], [np.nan] * 3])
     found = causal.average_effects(key, values, np.array([0.0, np.nan, 1.0]), num_resamples=5)

@@ -98,3 +98,20 @@ def test_degradations_start_from_the_clean_images_where_they_have_a_score():
         causal.falls_by_degradation(values, names[:3], severities)
     with pytest.raises(ValueError, match="all different"):
         causal.step_falls(values[:2], [1, 1])
+
+
+def test_clusters_count_as_one_observation_each():
+    rng = np.random.default_rng(6)
+    clusters = np.repeat(np.arange(20), 5)
+    own = rng.normal(size=(2, 20))
+    values = own[:, clusters] + np.asarray([[0.3], [0.0]])
+    found = causal.step_falls(values, [0, 1], clusters=clusters)
+    # All images of a cluster are equal, so that the test is that of the 20 clusters.
+    of_clusters = causal.step_falls(own + np.asarray([[0.3], [0.0]]), [0, 1])
+    assert found.p_value == pytest.approx(of_clusters.p_value) and found.num_images == 100
+    np.testing.assert_allclose(found.fall, of_clusters.fall)
+    alone = causal.step_falls(values, [0, 1], clusters=np.arange(100))
+    assert alone.p_value == causal.step_falls(values, [0, 1]).p_value != pytest.approx(found.p_value)
+    assert np.isnan(causal.step_falls(values, [0, 1], clusters=clusters // 4).p_value), "five clusters are too few"
+    by_name = causal.falls_by_degradation(values[1:], ["fog"], [1.0], clean=values[0], clusters=clusters)
+    assert by_name["fog"].p_value == found.p_value
