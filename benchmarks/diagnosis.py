@@ -4,9 +4,13 @@
   python -m benchmarks.diagnosis measure --photographs=DIR --classes=FILE --network=ARCHITECTURE=FILE \
     [--anchors=DIR] --json=PATH
 
+  python -m benchmarks.diagnosis mix --photographs=DIR --classes=FILE --network=ARCHITECTURE=FILE --json=PATH
+
 `fit` draws its anchors by rule and reads no photograph. `measure` puts every photograph under some of the causes at
 severities from 3 to 5, diagnoses it, and attributes what the networks lose on a mix of ten conditions, where the truth
-is known. With `--anchors` a second model is fitted on those photographs.
+is known. With `--anchors` a second model is fitted on those photographs. `mix` puts every photograph under one of ten
+conditions, and compares the composition and the attribution that `score` would report with the truth, on the
+photographs that `measure --most=160` draws and on the others.
 """
 
 import argparse
@@ -220,10 +224,85 @@ def measure(arguments: argparse.Namespace) -> dict:
     return found
 
 
+def prepare_mix(arguments: argparse.Namespace) -> dict[str, np.ndarray]:
+    """Every photograph under one of TEN, in turn; statistics and correctness of it and of the clean one."""
+    if arguments.cache and pathlib.Path(arguments.cache).exists():
+        with np.load(arguments.cache) as file:
+            return {name: file[name] for name in file.files}
+    pixels, labels = read_photographs(arguments.photographs, arguments.classes)
+    source = data.open_source(f"folder:{arguments.photographs}", classes=arguments.classes)
+    early = np.sort(data.choose(source, 160, seed=0, at_most=True))
+    draw = np.random.default_rng(11)
+    causes = np.asarray([CAUSES.index(TEN[i % len(TEN)]) for i in draw.permutation(len(pixels))])
+    levels = draw.choice(LEVELS, len(pixels))
+    degraded = np.empty_like(pixels)
+    for cause in np.unique(causes):
+        own = causes == cause
+        degraded[own] = diagnosis.degrade(
+            jax.random.key(5), pixels[own], CAUSES[cause], levels[own], family=None, stored=0.0
+        )
+    statistics = jax.jit(lambda x: jax.lax.map(lambda y: diagnosis.statistics(images.from_uint8(y)), x))
+    networks = {text: backbones.load(*text.split("=")) for text in arguments.network}
+    found = {
+        "values": chunks(statistics, degraded), "clean": chunks(statistics, pixels), "causes": causes,
+        "severities": levels, "early": np.isin(np.arange(len(pixels)), early),
+        "right": correctness(networks, degraded, labels), "clean_right": correctness(networks, pixels, labels),
+    }  # fmt: skip
+    if arguments.cache:
+        np.savez(arguments.cache, **found)
+    return found
+
+
+def _near(found: dict[str, float], truth: dict[str, float]) -> dict:
+    """Estimates beside the truth, how many are within a tenth of it, and the mean and largest error."""
+    errors = [abs(found.get(name, 0.0) - truth[name]) for name in TEN]
+    return {
+        "found": {name: round(found.get(name, 0.0), 4) for name in TEN},
+        "within_10_percent": sum(e <= 0.1 * abs(truth[n]) for e, n in zip(errors, TEN, strict=True)),
+        "mean_error": round(float(np.mean(errors)), 4),
+        "largest_error": round(max(errors), 4),
+    }
+
+
+def mix(arguments: argparse.Namespace) -> dict:
+    """Composition and attribution of the mix, by every image's likeliest cause and by all probabilities."""
+    ready, model = prepare_mix(arguments), diagnosis.default_model()
+    names = (*CAUSES, diagnosis.OTHER)
+    every = []
+    for key in ("clean", "values"):
+        said = diagnosis.read_statistics(model, jnp.asarray(ready[key]))
+        every.append(np.concatenate([said.probabilities, said.unexplained[:, None]], axis=1))
+    report = {}
+    for part, chosen in (("early", ready["early"]), ("others", ~ready["early"])):
+        causes, right = ready["causes"][chosen], (ready["clean_right"][chosen], ready["right"][chosen])
+        lost = right[1] - right[0].mean()
+        truth = {name: float((causes == CAUSES.index(name)).mean()) for name in TEN}
+        harm = {name: float((lost * (causes == CAUSES.index(name))).mean()) for name in TEN}
+        own = [one[chosen] for one in every]
+        made = [diagnosis.composition(jax.random.key(0), one[:, :-1], CAUSES, resamples=2) for one in own]
+        weights = {
+            "likeliest": [np.eye(len(names))[one.argmax(axis=1)] for one in own],
+            "mean": [one / one.sum(axis=1, keepdims=True) for one in own],
+            "corrected": [diagnosis.adapted(p[:, :-1], m.shares) for p, m in zip(own, made, strict=True)],
+        }
+        found = {}
+        for kind, both in weights.items():
+            sets = [attribution.SetOfImages(e, w) for e, w in zip(right, both, strict=True)]
+            parts = attribution.attribute(*sets, names, resamples=2)
+            shares = dict(zip(names, np.asarray(both[1]).mean(axis=0).tolist(), strict=True))
+            found[kind] = {
+                "composition": _near(shares, truth),
+                "attribution": _near(dict(zip(parts.names, parts.values.tolist(), strict=True)), harm),
+            }
+        rounded = ({name: round(value, 4) for name, value in one.items()} for one in (truth, harm))
+        report[part] = {"images": len(causes), **dict(zip(("shares", "harm"), rounded, strict=True)), **found}
+    return report
+
+
 def main() -> None:
     """Reads the arguments."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("fit", "prepare", "measure"))
+    parser.add_argument("what", choices=("fit", "prepare", "measure", "mix"))
     parser.add_argument("--output")
     parser.add_argument("--count", type=int, default=120)
     parser.add_argument("--clean", type=int, default=400)
@@ -244,7 +323,7 @@ def main() -> None:
     if arguments.what == "prepare":
         prepare(arguments)
         return
-    text = json.dumps(measure(arguments), indent=1)
+    text = json.dumps(mix(arguments) if arguments.what == "mix" else measure(arguments), indent=1)
     print(text)
     if arguments.json:
         _files.write_text(arguments.json, text + "\n")

@@ -5,6 +5,7 @@ drawn with replacement and moved by a little noise. Its audit runs as a process 
 already is audited again.
 """
 
+import dataclasses
 import json
 import os
 import pathlib
@@ -25,12 +26,16 @@ _IMAGES = flags.DEFINE_integer("images", 10_450, "Images of the run.", lower_bou
 _SCORED = flags.DEFINE_integer("scored", 48, "Images that are scored.", lower_bound=2)
 _JSON = flags.DEFINE_string("json", None, "Where the figures go.")
 _NOISE = 0.01
+_NETWORKS, _BACKBONE = ("scene_cnn_a", "scene_cnn_b", "scene_cnn_c"), "scene_features"
 
 
 def fill(folder: pathlib.Path, num_images: int, num_scored: int) -> None:
     """Writes the run: real columns of a few images, drawn anew for all others."""
-    few = pipeline.prepare(pipeline.StudyConfig(num_images=num_scored))
-    many = pipeline.prepare(pipeline.StudyConfig(num_images=num_images))
+    networks = tuple(map(pipeline.NetworkChoice.parse, _NETWORKS))
+    backbones = (pipeline.NetworkChoice.parse(_BACKBONE),)
+    # The train split is the one with so many images.
+    chosen = pipeline.StudyConfig(networks=networks, backbones=backbones, split="train", anchor_split="test")
+    few, many = (pipeline.prepare(dataclasses.replace(chosen, num_images=count)) for count in (num_scored, num_images))
     passports = {scorer.column.name: scorer.column.record() for scorer in many.scorers}
     with tempfile.TemporaryDirectory() as temporary:
         store = pipeline.Store(pathlib.Path(temporary) / "few", few.config, few.provenance, few.details)

@@ -111,6 +111,7 @@ def diagnosis() -> pipeline.Diagnose | None:
             "cause": names[likely],
             "cause_severity": np.where(nothing, np.nan, said.severities).astype(np.float32),
             "cause_probability": every.max(axis=1).astype(np.float32),
+            **{f"{pipeline.CAUSE_IS}{name}": every[:, i].astype(np.float16) for i, name in enumerate(names)},
         }
 
     return diagnose

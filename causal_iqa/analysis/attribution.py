@@ -172,26 +172,3 @@ def attribute(
     low, high = values + shrink * (np.quantile(found, ((1 - level) / 2, (1 + level) / 2), axis=0) - centre)
     means = [float(one[0].mean()) for one in checked]
     return Attribution((*causes[1:], REST, GROUPS), values, prevalence, low, high, *means)
-
-
-def likely_causes(causes: Sequence[str | None], names: Sequence[str]) -> np.ndarray:
-    """The causes that images were most likely taken under as probabilities 0 and 1, where no more was kept of them.
-
-    Args:
-      causes: of n images, each one of `names`, or None where nothing was diagnosed: it counts as the first.
-      names: of the columns, "none" first.
-
-    Returns:
-      float64 [n, names].
-
-    Raises:
-      InputError: for a cause that is no name.
-
-    Examples:
-      >>> likely_causes(["fog", None], ("none", "fog")).tolist()
-      [[0.0, 1.0], [1.0, 0.0]]
-    """
-    place = {name: i for i, name in enumerate(names)}
-    for cause in {cause for cause in causes if cause is not None}:
-        _checks.check_choice(cause, names, "causes")
-    return np.eye(len(names))[[0 if cause is None else place[cause] for cause in causes]]

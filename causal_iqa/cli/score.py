@@ -187,7 +187,7 @@ def main(_: list[str]) -> None:
         work = _score.prepare(config, run, execution)
     _score.check_request(work, request)
     diagnose = _score.diagnosis()
-    settings = {"map": None if run is None else run.details["fingerprint"], "diagnosis": diagnose is not None}
+    settings = {"map": None if run is None else run.details["fingerprint"], "diagnosis": diagnose and "all causes"}
     store = pipeline.ScoringStore(_folder(work), work, settings)
     for path in (output, store.folder / dataset_files.PAGE):
         if path is not None:

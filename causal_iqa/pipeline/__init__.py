@@ -24,7 +24,7 @@ from causal_iqa.pipeline.program import make_program
 from causal_iqa.pipeline.provenance import Provenance
 from causal_iqa.pipeline.rows import choose_batch
 from causal_iqa.pipeline.sanity import CleanAccuracy, CleanPerformance, clean_accuracy, clean_performance, first_look
-from causal_iqa.pipeline.scored import Diagnose, InMemory, Sample, Scored, read_sets, score_sets
+from causal_iqa.pipeline.scored import CAUSE_IS, Diagnose, InMemory, Sample, Scored, read_sets, score_sets
 from causal_iqa.pipeline.scoring import NO_REFERENCE, Scoring, ScoringConfig
 from causal_iqa.pipeline.scoring import prepare as prepare_scoring
 from causal_iqa.pipeline.scoring_store import ScoringStore
@@ -36,6 +36,7 @@ __all__ = [
     "ACCURACY",
     "ALL_NETWORKS",
     "ANCHOR_KINDS",
+    "CAUSE_IS",
     "CLEAN",
     "DIRECTIONS",
     "NO_REFERENCE",

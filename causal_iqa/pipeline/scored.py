@@ -24,8 +24,10 @@ FEATURES = "features"
 MOST_FEATURES = 1000
 FACTS = ("width", "height", "format", "one_colour", "look_across", "look_down")
 _CAUSES = ("cause", "cause_severity", "cause_probability")
+# Before the name of a cause: the column of its probability. No network or score has an equals sign in its name.
+CAUSE_IS = "cause="
 
-# uint8 [B, S, S, 3] -> columns of B values; what else is known of images, e.g. the likely cause of what ails them.
+# uint8 [B, S, S, 3] -> columns of B values: the likely cause of what ails the images, and the probability of each.
 Diagnose = Callable[[np.ndarray], dict[str, np.ndarray]]
 
 
@@ -84,8 +86,9 @@ class Scored(NamedTuple):
 
     Attributes:
       table: image_id, set, group, label, position in the set's source, the columns of FACTS, every score,
-        `NETWORK/correct` and `/confidence` of judged networks, cause, cause_severity and cause_probability, and
-        `undefined`, which says why scores are missing. What is undefined is null.
+        `NETWORK/correct` and `/confidence` of judged networks, cause, cause_severity and cause_probability, float16
+        `cause=NAME` of every cause that was looked for ("none" first, "other" last; rows sum to 1), and `undefined`,
+        which says why scores are missing. What is undefined is null.
       columns: direction and passport of every score.
       names: names of the sets.
       sizes: images in each set, readable or not.
@@ -146,7 +149,7 @@ def score_sets(
       keeper: where parts go.
       execution: changes no number by more than rounding, see `Execution`.
       progress: called with (images done, images in all), first with what an earlier call left.
-      diagnose: adds the columns cause, cause_severity and cause_probability.
+      diagnose: adds the columns cause, cause_severity and cause_probability, and `cause=NAME` of every cause.
 
     Returns:
       Part -> stamp of its images.
@@ -298,6 +301,7 @@ def _table(work: scoring.Scoring, joined: dict[str, np.ndarray], groups: Sequenc
     for name, kind in zip(_CAUSES, (pa.string(), pa.float32(), pa.float32()), strict=True):
         there = name in joined
         found[name] = pa.array(joined[name].tolist() if there else [None] * len(groups), kind, from_pandas=True)
+    found |= {name: pa.array(np.asarray(joined[name], np.float16)) for name in joined if name.startswith(CAUSE_IS)}
     found["undefined"] = parts.undefined_reasons(scores, records, len(groups))
     for name, values in joined.items():
         if name.endswith(f"/{FEATURES}"):

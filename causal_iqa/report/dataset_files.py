@@ -37,7 +37,8 @@ def final_table(scored: pipeline.Scored, derived: Mapping[str, pa.Array]) -> pa.
       cause_probability, undefined.
     """
     table = scored.table
-    names = [name for name in table.column_names if name not in (*_INNER, *_LAST)]
+    inner = {*_INNER, *_LAST, *(name for name in table.column_names if name.startswith(pipeline.CAUSE_IS))}
+    names = [name for name in table.column_names if name not in inner]
     columns = {name: table[name] for name in names}
     labels = table["label"].to_numpy()
     columns["label"] = pa.array(labels, mask=labels < 0)

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 
-from causal_iqa.analysis.datasets import Comparison, DatasetFindings, ReasonedEstimate, SetFindings
+from causal_iqa.analysis.datasets import CauseShare, Comparison, DatasetFindings, ReasonedEstimate, SetFindings
 
 HARDLY = (
     "No-reference statistics hardly predict whether a network gets an image right: take their order as a hint where to "
@@ -15,6 +15,7 @@ WITHOUT_MAP = (
 )
 _CAUSES = 3
 _NO_CAUSE = ("none", "other")
+_LEAST_SHARE = 0.005
 
 
 def percent(value: float, digits: int = 1) -> str:
@@ -90,13 +91,20 @@ def _of_set(found: DatasetFindings, one: SetFindings) -> str:
     if math.isfinite(one.below) and found.cut.matters:
         parts.append(f"{percent(one.below)} are below the threshold")
     if one.causes:
-        named = [f"{name} ({percent(part, 0)})" for name, part in one.causes if name not in _NO_CAUSE][:_CAUSES]
-        clean = dict(one.causes).get("none", 0.0)
+        parts_of = {cause.name: _share(cause) for cause in one.causes}
+        common = [name for name, part in parts_of.items() if name not in _NO_CAUSE and part >= _LEAST_SHARE]
+        named = [f"{name} ({percent(parts_of[name], 0)})" for name in common[:_CAUSES]]
+        clean = parts_of.get("none", 0.0)
         seen = f"no cause is seen in {percent(clean, 0)} of them, " if clean > 0 else ""
         parts.append(
             f"{seen}the commonest causes are {', '.join(named)}" if named else "no cause of poor quality is seen"
         )
     return f"{parts[0]}: {'; '.join(parts[1:])}." if len(parts) > 1 else f"{start}."
+
+
+def _share(cause: CauseShare) -> float:
+    """The corrected share of a cause, and where there are too few images for one how often it is the likeliest."""
+    return cause.share.value if math.isfinite(cause.share.value) else cause.likeliest
 
 
 def comparison(found: DatasetFindings, one: Comparison) -> list[str]:

@@ -203,14 +203,21 @@ def _accuracy(found: DatasetFindings) -> list[html.Section]:
 
 
 def _causes(found: DatasetFindings) -> list[html.Section]:
-    rows = [[one.name, cause.replace("_", " "), _percent(part)] for one in found.sets for cause, part in one.causes]
+    rows = [
+        [one.name, cause.name.replace("_", " "), _estimate(cause.share), _percent(cause.likeliest)]
+        for one in found.sets
+        for cause in one.causes
+        if not max(cause.share.value, cause.likeliest) < _LEAST_PART
+    ]
     if not rows:
         return []
     words = (
         "The imaging condition that each image was most likely taken under, by a model that was fitted on "
-        "degradations of clean images; none: no condition is seen; other: one that the model does not know."
+        "degradations of clean images; none: no condition is seen; other: one that the model does not know. The share "
+        "of the set is corrected for how often the model takes one cause for another; for the single images it is not."
     )
-    table = html.Table("Share of images by likely cause", ("set", "cause", "share"), rows)
+    head = ("set", "cause", "share of the set", "likeliest cause of")
+    table = html.Table("Causes of poor quality", head, rows)
     return [html.Section("Likely causes", [html.Text(words), table])]
 
 
@@ -252,8 +259,8 @@ def _attributions(found: DatasetFindings) -> list[html.Part]:
     if not rows:
         return []
     words = (
-        "Shapley's values of the difference of the mean expected correctness, every image counted for its likeliest "
-        "cause: negative where the set loses by it. They sum to the whole difference."
+        "Shapley's values of the difference of the mean expected correctness, every image counted for each cause by "
+        "its probability: negative where the set loses by it. They sum to the whole difference."
     )
     return [html.Text(words), html.Table("Where the difference comes from", ("set", "part", "difference"), rows)]
 

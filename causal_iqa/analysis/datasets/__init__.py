@@ -8,6 +8,7 @@ from causal_iqa.analysis.datasets.maps import Applied, ScoreMap, learn
 from causal_iqa.analysis.datasets.oddities import Copies, Odd
 from causal_iqa.analysis.datasets.qualities import Quality, choose, quality_of
 from causal_iqa.analysis.datasets.records import (
+    CauseShare,
     Cut,
     DatasetFindings,
     Found,
@@ -24,6 +25,7 @@ from causal_iqa.analysis.datasets.values import ReasonedEstimate, share, to_json
 __all__ = [
     "QUANTILES",
     "Applied",
+    "CauseShare",
     "Comparison",
     "Copies",
     "Cut",

@@ -62,12 +62,15 @@ def analyse(
     if len(correct) > 1:
         correct = {pipeline.ALL_NETWORKS: np.mean(list(correct.values()), axis=0), **correct}
     tell("expected accuracy", 0, 1)
+    probable = scored.table.select([name for name in scored.table.column_names if name.startswith(pipeline.CAUSE_IS)])
     sides = []
     for place, name in enumerate(scored.names):
         rows = np.flatnonzero(codes == place)
         own = quality.values[rows]
         applied = maps.apply(learned.all, own, level=request.level) if learned else None
-        sides.append(Side(name, rows, own, {k: v[rows] for k, v in correct.items()}, applied))
+        key = _keys.named(request.seed, f"composition of causes of {name}")
+        diagnosed = causes.diagnosed(key, probable.take(pa.array(rows)), level=request.level)
+        sides.append(Side(name, rows, own, {k: v[rows] for k, v in correct.items()}, applied, diagnosed))
     reference = _reference(scored.names, request.reference)
     expected_correct = np.full(len(codes), np.nan)
     for side in sides:
@@ -202,10 +205,13 @@ def _comparisons(scored, sides, reference, request, learned, metric) -> tuple[co
             metric=metric,
             level=request.level,
         )
-        if first.applied is not None and side.applied is not None:
-            tables = [scored.table.take(pa.array(one.rows)) for one in (first, side)]
-            expected = [first.applied.probability, side.applied.probability]
-            parts = causes.attribute(tables, expected, level=request.level, seed=request.seed)
+        both = (first, side)
+        if all(one.applied is not None and one.diagnosed is not None for one in both):
+            given = [
+                (scored.table.select(["group"]).take(pa.array(one.rows)), one.applied.probability, one.diagnosed)
+                for one in both
+            ]
+            parts = causes.attribute(given, level=request.level, seed=request.seed)
             compared = compared._replace(parts=parts)
         found.append(compared)
     return tuple(found)

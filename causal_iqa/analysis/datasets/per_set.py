@@ -7,8 +7,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from causal_iqa import _keys, pipeline
-from causal_iqa.analysis.datasets import distributions, maps, qualities, rejection, values
-from causal_iqa.analysis.datasets.records import Cut, Group, Maps, OfNetwork, Request, SetFindings, Side, Tenth
+from causal_iqa.analysis.datasets import causes, distributions, maps, qualities, rejection, values
+from causal_iqa.analysis.datasets.records import (
+    CauseShare,
+    Cut,
+    Group,
+    Maps,
+    OfNetwork,
+    Request,
+    SetFindings,
+    Side,
+    Tenth,
+)
 from causal_iqa.analysis.datasets.values import ReasonedEstimate, undefined
 
 LEAST_OF_GROUP = 20
@@ -49,7 +59,6 @@ def of_set(
         column.name: distributions.describe(None, qualities.floats(table, column.name)) for column in scored.columns
     }
     formats = pc.value_counts(table["format"].combine_chunks())
-    causes = pc.value_counts(table["cause"].combine_chunks().drop_null()) if table.num_rows else pa.array([])
     return SetFindings(
         name=side.name,
         size=scored.sizes[scored.names.index(side.name)],
@@ -70,8 +79,24 @@ def of_set(
         thresholds=tuple(thresholds),
         groups=_of_groups(side, names, group_codes, correct, of_all, cut, level),
         num_groups=len(names),
-        causes=tuple((name, count / table.num_rows) for name, count in _counted(causes)),
+        causes=_causes(table, side),
     )
+
+
+def _causes(table: pa.Table, side: Side) -> tuple[CauseShare, ...]:
+    likeliest = table["cause"].combine_chunks().drop_null()
+    if not len(likeliest):
+        return ()
+    counted = {name: count / table.num_rows for name, count in _counted(pc.value_counts(likeliest))}
+    if side.diagnosed is None:
+        few = undefined(f"fewer than {causes.FEWEST_IMAGES} images")
+        return tuple(CauseShare(name, few, part) for name, part in counted.items())
+    made = side.diagnosed.composition
+    found = [
+        CauseShare(name, ReasonedEstimate(float(share), float(low), float(high)), counted.get(name, 0.0))
+        for name, share, low, high in zip(made.causes, made.shares, made.low, made.high, strict=True)
+    ]
+    return tuple(sorted(found, key=lambda one: -one.share.value))
 
 
 def finite(numbers: np.ndarray) -> np.ndarray:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from causal_iqa.analysis.datasets import comparison, distributions, galleries, maps, oddities, rejection, values
+from causal_iqa.analysis.datasets import causes, comparison, distributions, galleries, maps, oddities, rejection, values
 from causal_iqa.analysis.datasets.values import ReasonedEstimate
 
 
@@ -55,6 +55,20 @@ class OfNetwork(NamedTuple):
     actual: ReasonedEstimate
 
 
+class CauseShare(NamedTuple):
+    """How common one cause is in a set.
+
+    Attributes:
+      name: of the cause; "none": no condition is seen, "other": one that the model does not know.
+      share: of the set's images, corrected for how the diagnosis confuses causes; undefined for few images.
+      likeliest: share of the images of which it is the likeliest cause.
+    """
+
+    name: str
+    share: ReasonedEstimate
+    likeliest: float
+
+
 class SetFindings(NamedTuple):
     """What is found of one set."""
 
@@ -77,7 +91,7 @@ class SetFindings(NamedTuple):
     thresholds: tuple[rejection.Threshold, ...]
     groups: tuple[Group, ...]
     num_groups: int
-    causes: tuple[tuple[str, float], ...]  # commonest first; empty while nothing is diagnosed
+    causes: tuple[CauseShare, ...]  # commonest first; empty where nothing was diagnosed
 
 
 class MapFacts(NamedTuple):
@@ -168,3 +182,4 @@ class Side(NamedTuple):
     quality: np.ndarray
     correct: Mapping[str, np.ndarray]
     applied: maps.Applied | None
+    diagnosed: causes.Diagnosed | None
