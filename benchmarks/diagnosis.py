@@ -249,7 +249,7 @@ def prepare_mix(arguments: argparse.Namespace) -> dict[str, np.ndarray]:
         "right": correctness(networks, degraded, labels), "clean_right": correctness(networks, pixels, labels),
     }  # fmt: skip
     if arguments.cache:
-        np.savez(arguments.cache, **found)
+        harness.save_arrays(arguments.cache, found)
     return found
 
 
