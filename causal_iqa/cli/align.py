@@ -170,6 +170,13 @@ _NUM_ANCHORS = FLAGS.integer("num_anchors", _D.num_anchors, "Number of anchor im
 _ANCHOR_COUNTS = FLAGS.several(
     "anchor_counts", [], "Smaller numbers of anchors to score stages_* with besides, comma separated: learning curves."
 )
+_DEGRADED_ANCHORS = FLAGS.integer(
+    "degraded_anchors",
+    None,
+    f"Anchors that are degraded by conditions which are not the study's, to learn when the witness is right "
+    f"(success_free, rank_free); 0: none (default: {pipeline.DEGRADED_ANCHORS}, none where the library's own small "
+    "networks read quality).",
+)
 _TEMPLATES = FLAGS.choice(
     "templates", _D.templates, list(backbones.TEMPLATES), "Prompts around the class names, for --anchors=text."
 )
@@ -282,6 +289,7 @@ def config_from_flags(chosen: at_hand.AtHand) -> pipeline.StudyConfig:
         anchor_split=_ANCHOR_SPLIT.value,
         num_anchors=_NUM_ANCHORS.value,
         anchor_counts=common.integers(_ANCHOR_COUNTS.value, "anchor_counts"),
+        degraded_anchors=_DEGRADED_ANCHORS.value,
         templates=_TEMPLATES.value,
         class_names=_CLASS_NAMES.value,
         tokenizer=_TOKENIZER.value,

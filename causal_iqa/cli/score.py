@@ -86,6 +86,12 @@ _CLASS_ORDER = FLAGS.choice(
     "Order of class folders without such a file: text (10 before 2) or natural (default: text, with a remark).",
 )
 _NUM_ANCHORS = FLAGS.integer("num_anchors", _D.num_anchors, "Number of anchor images, at most.")
+_DEGRADED_ANCHORS = FLAGS.integer(
+    "degraded_anchors",
+    None,
+    f"Anchor images that are degraded to learn when the witness is right (success_free, rank_free); 0: none (default: "
+    f"{pipeline.DEGRADED_ANCHORS}, none where the library's own small networks read quality).",
+)
 
 FLAGS.group("Scores")
 _METRIC = FLAGS.repeated(
@@ -138,6 +144,7 @@ def config_from_flags(chosen: tuple[pipeline.NetworkChoice, ...]) -> scoring.Sco
         class_order=_CLASS_ORDER.value,
         max_pixels=_MAX_PIXELS.value,
         num_anchors=_NUM_ANCHORS.value,
+        degraded_anchors=_DEGRADED_ANCHORS.value,
         image_size=_IMAGE_SIZE.value,
         crop_fraction=_CROP_FRACTION.value,
         precision=_PRECISION.value,

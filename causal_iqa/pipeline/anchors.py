@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from causal_iqa import _checks, backbones, data, images, quality
+from causal_iqa import _checks, _keys, backbones, data, images, quality
 from causal_iqa.backbones.text import tokenizers
-from causal_iqa.pipeline import provenance
+from causal_iqa.pipeline import degraded_anchors, provenance
 from causal_iqa.pipeline.columns import count_variant, joined_name, witness_key
 from causal_iqa.pipeline.config import StudyConfig
 from causal_iqa.pipeline.views import View
@@ -155,8 +155,8 @@ def _anchor_features(name: str, backbone: backbones.Network, pixels: np.ndarray,
 
 def _finite_only(
     features: Mapping[str, quality.StageFeatures], labels: np.ndarray
-) -> tuple[dict[str, quality.StageFeatures], np.ndarray, dict[str, int]]:
-    """The anchors for which the features of every backbone are finite, and how many each backbone costs."""
+) -> tuple[dict[str, quality.StageFeatures], np.ndarray, dict[str, int], np.ndarray]:
+    """The anchors for which the features of every backbone are finite, how many each costs, and which they are."""
     finite = {
         name: np.all(
             [np.isfinite(leaf).reshape(len(labels), -1).all(axis=1) for leaf in jax.tree.leaves(found)], axis=0
@@ -171,14 +171,19 @@ def _finite_only(
                 "and preprocessing"
             )
     if not broken:
-        return dict(features), labels, broken
+        return dict(features), labels, broken, np.ones(len(labels), bool)
     kept = np.all(list(finite.values()), axis=0)
     if kept.sum() < _LEAST_ANCHORS:
         raise _checks.InputError(
             f"anchors: for {len(labels) - kept.sum()} of {len(labels)} the features of {', '.join(broken)} are not "
             "finite; check their weights and preprocessing"
         )
-    return {name: jax.tree.map(lambda x: x[kept], found) for name, found in features.items()}, labels[kept], broken
+    return (
+        {name: jax.tree.map(lambda x: x[kept], found) for name, found in features.items()},
+        labels[kept],
+        broken,
+        kept,
+    )
 
 
 def not_finite_remarks(notes: Mapping[str, Any], num_anchors: int) -> list[str]:
@@ -202,6 +207,9 @@ def fit_on_images(
     views: Sequence[View],
     feature_backbones: Mapping[str, backbones.Network],
     counts: Sequence[int] = (),
+    *,
+    degraded: degraded_anchors.DegradedAnchors = degraded_anchors.NONE,
+    seed: int = 0,
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Fits every witness on anchor images.
 
@@ -211,6 +219,8 @@ def fit_on_images(
       views: resolutions at which quality is scored.
       feature_backbones: name -> network that gives features.
       counts: sizes of the first anchors on which the witness over stages is fitted besides.
+      degraded: which anchors are degraded and how, to learn when the witness over stages is right.
+      seed: of those degradations.
 
     Returns:
       ({`witness_key`: witness}, {"BACKBONE@VIEW": what leave-one-out chose, and "not_finite@VIEW": {backbone: anchors
@@ -221,13 +231,21 @@ def fit_on_images(
       InputError: when the features of a backbone are finite for fewer than two anchors.
     """
     witnesses, notes = {}, {}
+    copies, origins = degraded_anchors.features_of(
+        degraded, anchors.pixels, anchors.ids, seed, views, feature_backbones
+    )
     for view in views:
         features = {
             name: _anchor_features(name, feature_backbones[name], anchors.pixels, view) for name in view.backbone_sides
         }
-        features, labels, broken = _finite_only(features, anchors.labels)
+        features, labels, broken, kept = _finite_only(features, anchors.labels)
         if broken:
             notes[f"{_NOT_FINITE}{view.name}"] = broken
+        of_copies, own = copies.get(view.name, {}), origins
+        if broken and of_copies:  # Copies of the anchors that are left, which are numbered anew.
+            there = kept[origins]
+            own = (np.cumsum(kept) - 1)[origins[there]]
+            of_copies = jax.tree.map(lambda x, there=there: x[there], of_copies)
         for name in view.backbone_sides:
             fitted = quality.Anchors(features[name].final, labels, num_classes)
             witnesses[witness_key("plain", name, view.name)] = quality.fit_witness(fitted)
@@ -237,15 +255,26 @@ def fit_on_images(
             if has_head(feature_backbones[name], num_classes):
                 witnesses[witness_key("head", name, view.name)] = _head(feature_backbones[name])
         if len(features) > 1:
+            if of_copies:
+                of_copies = {**of_copies, joined_name(features): quality.joined([of_copies[name] for name in features])}
             features[joined_name(features)] = quality.joined(tuple(features.values()))
         for name, found in features.items():
             for count in (None, *counts):
                 variant = count_variant(count)
                 first = jax.tree.map(lambda x, count=count: x[:count], found)
                 witness, choice = quality.fit_stages_witness(first, labels[:count], num_classes)
+                if count is None and of_copies:
+                    witness, seen = quality.fit_success(
+                        witness, choice, found, labels, of_copies[name], own, seed=_tree_seed(seed)
+                    )
+                    notes[f"success@{name}@{view.name}"] = seen._asdict()
                 witnesses[witness_key("stages", name, view.name, variant)] = witness
                 notes[f"stages@{name}@{view.name}{variant}"] = choice._asdict()
     return witnesses, notes
+
+
+def _tree_seed(seed: int) -> int:
+    return int(jax.random.bits(_keys.named(seed, "trees of degraded anchors"), dtype="uint32"))
 
 
 def has_head(backbone: backbones.Network, num_classes: int) -> bool:

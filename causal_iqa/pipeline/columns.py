@@ -231,7 +231,7 @@ def quality_scorer(
     """
     spec = quality.TABLE[name]
     backbone = joined_name(parts)
-    key = witness_key(spec.witness, backbone, view.name, count_variant(anchors))
+    key = witness_key(spec.fitted, backbone, view.name, count_variant(anchors))
 
     def fn(state: ProgramState, seen: Seen) -> jax.Array:
         clean = seen.clean_features[backbone] if spec.needs_reference else None

@@ -102,6 +102,8 @@ class StudyConfig:
       anchor_split: None: "train" where the dataset has one, else the judged split.
       num_anchors: at most so many, classes in turn.
       anchor_counts: smaller numbers of anchors with which the witness over stages is scored besides.
+      degraded_anchors: anchors that are degraded, by conditions that are not the study's, to learn when the witness is
+        right; 0: none, None: `degraded_anchors.DEFAULT_NUM` unless only backbones of the library read quality.
       templates: prompts of text anchors, a row of `backbones.TEMPLATES`.
       class_names: file with a name in words per class, in label order, for text anchors; None: the dataset's own.
       tokenizer: vocabulary of the text towers; None: looked for beside the weight files.
@@ -148,6 +150,7 @@ class StudyConfig:
     anchor_split: str | None = None
     num_anchors: int = 1000
     anchor_counts: tuple[int, ...] = ()
+    degraded_anchors: int | None = None
     templates: str = "short"
     class_names: str | None = None
     tokenizer: str | None = None
@@ -197,6 +200,8 @@ class StudyConfig:
         for name, most in _MOST.items():
             if getattr(self, name) > most:
                 raise _checks.InputError(f"{name}: expected at most {most}, got {getattr(self, name)}")
+        if self.degraded_anchors is not None and self.degraded_anchors < 0:
+            raise _checks.InputError(f"degraded_anchors: expected at least 0, got {self.degraded_anchors}")
         if self.stability_views < 0 or self.stability_views == 1:
             raise _checks.InputError(f"stability_views: expected 0, or at least 2, got {self.stability_views}")
         check_unique("anchor_counts", self.anchor_counts)
@@ -270,9 +275,7 @@ class StudyConfig:
         Args:
           image_size: side in pixels of the images that are degraded.
         """
-        near = degradations.nearest_family(image_size, image_size)
-        far = max(degradations.FAMILIES[near] / image_size, image_size / degradations.FAMILIES[near])
-        return self._intervened(self.family or (near if far > degradations.MAX_SIZE_RATIO else None))
+        return self._intervened(family_of(image_size, self.family))
 
     def _intervened(self, family: str | None) -> tuple[Condition, ...]:
         return (
@@ -310,6 +313,13 @@ class StudyConfig:
                 value = tuple(NetworkChoice.from_json(name, x) if isinstance(x, Mapping) else x for x in value)
             fields[name] = value
         return cls(**fields)
+
+
+def family_of(image_size: int, family: str | None = None) -> str | None:
+    """The family of parameters for images of a size: that given, or the nearest where none is near; None: by size."""
+    near = degradations.nearest_family(image_size, image_size)
+    far = max(degradations.FAMILIES[near] / image_size, image_size / degradations.FAMILIES[near])
+    return family or (near if far > degradations.MAX_SIZE_RATIO else None)
 
 
 def degradation_details(config: StudyConfig, image_size: int) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from causal_iqa import _checks, backbones, data
-from causal_iqa.pipeline import anchors, scorers, scoring, study
+from causal_iqa.pipeline import anchors, degraded_anchors, scorers, scoring, study
 from causal_iqa.pipeline.columns import Column, Scorer, metric_scorer
 from causal_iqa.pipeline.config import NetworkChoice
 from causal_iqa.pipeline.execution import DEFAULT_EXECUTION, Execution, check_execution
@@ -20,6 +20,7 @@ _MUST_AGREE = {
     "reads": "what is read of the image",
     "anchors": "the kind of anchors",
     "num_anchors": "the number of anchors",
+    "degraded_anchors": "the anchors that are degraded",
 }
 
 
@@ -173,7 +174,9 @@ def _witnesses(
         )
     chosen = np.asarray([place[name] for name in run.anchors.ids], np.int64)
     read = anchors.read_anchors(source, chosen, int(run.details["image_size"]), config.crop_fraction)
-    witnesses, notes = anchors.fit_on_images(read, num_classes, views, loaded)
+    recorded = run.details["anchors"].get("degraded")
+    degraded = degraded_anchors.DegradedAnchors.from_record(recorded) if recorded else degraded_anchors.NONE
+    witnesses, notes = anchors.fit_on_images(read, num_classes, views, loaded, degraded=degraded, seed=config.seed)
     remarks = anchors.not_finite_remarks(notes, len(read.ids))
     for one in sets:
         shared = data.shared_ids(one.source, source, chosen)
@@ -205,7 +208,14 @@ def _scorers(run, config, columns, views, loaded, witnesses) -> tuple[Scorer, ..
                 "precision": {name: network.precision for name, network in parts.items()},
             }
             made = scorers.of_backbone(
-                view, backbone, parts, details, witnesses, families=("label_free",), is_one_of_several=several
+                view,
+                backbone,
+                parts,
+                details,
+                witnesses,
+                families=("label_free",),
+                is_one_of_several=several,
+                degraded=run.details["anchors"].get("degraded", {}),
             )
             found += [scorer for scorer in made if scorer.column.name in wanted_columns]
     return tuple(found)

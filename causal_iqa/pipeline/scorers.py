@@ -1,5 +1,6 @@
 """Which scores a study or a scoring has: its conventional metrics, and the new ones that its witnesses allow."""
 
+import types
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -44,7 +45,7 @@ def of_study(
       conventional: the metrics.
       views: resolutions at which quality is scored.
       feature_backbones: name -> network that gives features.
-      anchors: "kind" and "num" of the anchors.
+      anchors: "kind" and "num" of the anchors, and "degraded" where some are.
       witnesses: `witness_key` -> fitted witness.
       counts: smaller numbers of anchors with which the witness over stages is fitted besides.
       labelled: whether the judged images have labels, so that there are task-guided metrics.
@@ -75,6 +76,7 @@ def of_study(
                 families=families,
                 is_one_of_several=several,
                 counts=counts,
+                degraded=anchors.get("degraded", {}),
             )
     return tuple(found)
 
@@ -89,6 +91,7 @@ def of_backbone(
     families: Sequence[str] | None = None,
     is_one_of_several: bool = False,
     counts: Sequence[int] = (),
+    degraded: Mapping[str, Any] = types.MappingProxyType({}),
 ) -> list[Scorer]:
     """The new metrics through one backbone, or several read as one, for which there is a witness.
 
@@ -101,6 +104,7 @@ def of_backbone(
       families: families of the metrics; None: all.
       is_one_of_several: whether the columns' names say which view they read.
       counts: smaller numbers of anchors with which the witness over stages is fitted besides.
+      degraded: which anchors were degraded, and how, for the passports of the scores that rest on them.
     """
     found = []
     for name, spec in quality.TABLE.items():
@@ -111,8 +115,11 @@ def of_backbone(
             if spec.witness == "none":
                 there = backbone in view.backbone_sides
             else:
-                there = witness_key(spec.witness, backbone, view.name, variant) in witnesses
+                witness = witnesses.get(witness_key(spec.fitted, backbone, view.name, variant))
+                there = witness is not None and (spec.witness != "success" or witness.success is not None)
             if there and (count is None or not spec.needs_reference):
                 own = details if count is None else {**details, "num_anchors": count}
+                if spec.witness == "success":
+                    own = {**own, "degraded_anchors": degraded}
                 found.append(quality_scorer(name, view, parts, own, anchors=count, is_one_of_several=is_one_of_several))
     return found

@@ -8,7 +8,7 @@ import numpy as np
 
 from causal_iqa import _checks, backbones, data, metrics
 from causal_iqa.backbones.weights import installed
-from causal_iqa.pipeline import anchors, rows, scorers, study
+from causal_iqa.pipeline import anchors, degraded_anchors, rows, scorers, study
 from causal_iqa.pipeline.columns import Scorer, metric_scorer
 from causal_iqa.pipeline.config import CLEAN, Condition, NetworkChoice, check_network_names, check_unique
 from causal_iqa.pipeline.execution import DEFAULT_EXECUTION, Execution, check_execution
@@ -41,6 +41,8 @@ class ScoringConfig:
       class_order: order of class folders without such a file, one of `data.CLASS_ORDERS`; None: "text".
       max_pixels: the most pixels of an image that is decoded; larger ones count as unreadable.
       num_anchors: at most so many, classes in turn.
+      degraded_anchors: anchor images that are degraded to learn when the witness is right; 0: none, None:
+        `degraded_anchors.DEFAULT_NUM` unless only backbones of the library read quality.
       image_size: side in pixels at which images are scored; None: their own where all are square and equal, else 224.
       crop_fraction: central square cut from photos of varying size, fraction of the shorter side.
       precision: precision of the networks' layers, one of `backbones.PRECISIONS`; everything else is float32.
@@ -62,6 +64,7 @@ class ScoringConfig:
     class_order: str | None = None
     max_pixels: int = data.MAX_PIXELS
     num_anchors: int = 1000
+    degraded_anchors: int | None = None
     image_size: int | None = None
     crop_fraction: float = data.CROP_FRACTION
     precision: str = "highest"
@@ -87,7 +90,13 @@ class ScoringConfig:
                 "anchors: a backbone needs clean labelled images to compare with: give --anchor_dataset, or "
                 "--anchors=head where the backbone is a classifier"
             )
-        for name, least in (("image_size", 16), ("num_anchors", 2), ("seed", 0), ("max_pixels", 1)):
+        for name, least in (
+            ("image_size", 16),
+            ("num_anchors", 2),
+            ("seed", 0),
+            ("max_pixels", 1),
+            ("degraded_anchors", 0),
+        ):
             value = getattr(self, name)
             if value is not None and value < least:
                 raise _checks.InputError(f"{name}: expected at least {least}, got {value}")
@@ -188,7 +197,13 @@ def _witnesses(config, sets, view, feature_backbones) -> tuple[dict[str, Any], d
         return {}, {}, []
     if _kind(config) == "images":
         read, num_classes, details = _anchor_images(config, sets, view.side, config.crop_fraction)
-        witnesses, notes = anchors.fit_on_images(read, num_classes, [view], feature_backbones)
+        num = degraded_anchors.resolved_number(config.degraded_anchors, config.backbones)
+        degraded = degraded_anchors.choose(num, (), view.side)
+        if degraded.num:
+            details["degraded"] = degraded.record()
+        witnesses, notes = anchors.fit_on_images(
+            read, num_classes, [view], feature_backbones, degraded=degraded, seed=config.seed
+        )
         remarks = anchors.not_finite_remarks(notes, len(read.ids))
         return witnesses, dict.fromkeys(feature_backbones, details), remarks
     witnesses, details = {}, {}
@@ -201,12 +216,16 @@ def _witnesses(config, sets, view, feature_backbones) -> tuple[dict[str, Any], d
 def _scorers(config: ScoringConfig, view, feature_backbones, anchors, witnesses) -> tuple[Scorer, ...]:
     found = [metric_scorer(spec, view) for spec in scorers.resolve_metrics(config.metrics)]
     for name, network in feature_backbones.items():
+        said = dict(anchors[name])
+        degraded = said.pop("degraded", {})
         details = {
             "weights_sha256": {name: network.weights_sha256},
             "precision": {name: network.precision},
-            **anchors[name],
+            **said,
         }
-        found += scorers.of_backbone(view, name, {name: network}, details, witnesses, families=("label_free",))
+        found += scorers.of_backbone(
+            view, name, {name: network}, details, witnesses, families=("label_free",), degraded=degraded
+        )
     return tuple(found)
 
 

@@ -9,7 +9,17 @@ from typing import Any
 import numpy as np
 
 from causal_iqa import _checks, backbones, data
-from causal_iqa.pipeline import given_copies, inputs, measured, parts, provenance, rows, scorers, store
+from causal_iqa.pipeline import (
+    degraded_anchors,
+    given_copies,
+    inputs,
+    measured,
+    parts,
+    provenance,
+    rows,
+    scorers,
+    store,
+)
 from causal_iqa.pipeline import performance as tables
 from causal_iqa.pipeline.anchors import (
     anchor_kind,
@@ -198,7 +208,10 @@ def _fit_witnesses(config, source, indices, image_size, views, feature_backbones
     for count in config.anchor_counts:
         if count >= len(read.ids):
             raise _checks.InputError(f"anchor_counts: expected fewer than the {len(read.ids)} anchors, got {count}")
-    witnesses, notes = fit_on_images(read, num_classes, views, feature_backbones, config.anchor_counts)
+    degraded = _degraded_anchors(config, image_size)
+    witnesses, notes = fit_on_images(
+        read, num_classes, views, feature_backbones, config.anchor_counts, degraded=degraded, seed=config.seed
+    )
     copies = data.copies(anchor_source, chosen, source, indices)
     found = {
         "kind": kind,
@@ -209,8 +222,21 @@ def _fit_witnesses(config, source, indices, image_size, views, feature_backbones
         "split": anchor_source.split,
         "classes": len(np.unique(read.labels)),
         "chosen_by_leave_one_out": notes,
+        **({"degraded": degraded.record()} if degraded.num else {}),
     }
     return found, witnesses, listing
+
+
+def _degraded_anchors(config: StudyConfig, image_size: int) -> degraded_anchors.DegradedAnchors:
+    studied = {step.name for condition in config.conditions for step in condition.steps}
+    return degraded_anchors.choose(
+        degraded_anchors.resolved_number(config.degraded_anchors, config.backbones),
+        studied,
+        image_size,
+        family=config.family,
+        quantise=config.quantise,
+        stored=config.stored,
+    )
 
 
 def _with_task(config: StudyConfig, networks: Mapping[str, backbones.Network]) -> StudyConfig:

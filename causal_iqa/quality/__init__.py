@@ -28,6 +28,7 @@ from causal_iqa.quality.stages import (
     stages_share,
     with_inner_of,
 )
+from causal_iqa.quality.success import Success, SuccessFit, fit_success, success_chance, success_odds, success_rank
 from causal_iqa.quality.table import TABLE, WITNESSES, QualitySpec, evaluate
 from causal_iqa.quality.witness import (
     Anchors,
@@ -56,6 +57,8 @@ __all__ = [
     "QualitySpec",
     "StageFeatures",
     "StagesWitness",
+    "Success",
+    "SuccessFit",
     "Witness",
     "clean_cosine",
     "contributions",
@@ -66,6 +69,7 @@ __all__ = [
     "fit_class_vectors",
     "fit_regularised_witness",
     "fit_stages_witness",
+    "fit_success",
     "fit_witness",
     "inner_stages",
     "joined",
@@ -87,5 +91,8 @@ __all__ = [
     "stages_expectation",
     "stages_peak",
     "stages_share",
+    "success_chance",
+    "success_odds",
+    "success_rank",
     "with_inner_of",
 ]

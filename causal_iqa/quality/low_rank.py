@@ -95,7 +95,7 @@ class Landmarks:
                 (np.ones(stop - start), (self.labels[start:stop], np.arange(stop - start))),
                 shape=(num_classes, stop - start),
             )
-            for total, rows, values in zip(totals, self._rows, self._kernels(block), strict=True):
+            for total, rows, values in zip(totals, self._rows, self.kernel(block), strict=True):
                 # Directions with small eigenvalues are divided by them: sums in float32 would drown there.
                 kernel = values.astype(np.float64)
                 total.products[...] += kernel.T @ kernel
@@ -103,9 +103,9 @@ class Landmarks:
                 total.by_class[...] += (classes @ kernel).T
                 rows.append(values[own])
         self._sums = totals
-        self._own = [(kernel + kernel.T).astype(np.float64) / 2 for kernel in self._kernels(self._landmarks)]
+        self._own = [(kernel + kernel.T).astype(np.float64) / 2 for kernel in self.kernel(self._landmarks)]
 
-    def _kernels(self, block: Sequence[np.ndarray]) -> list[np.ndarray]:
+    def kernel(self, block: Sequence[np.ndarray]) -> list[np.ndarray]:
         """Kernel of a block with the landmarks at every width, float32 [b, R]."""
         kernels = [np.zeros((len(block[0]), self.rank), np.float32) for _ in self._widths]
         for s, (x, landmarks) in enumerate(zip(block, self._landmarks, strict=True)):
@@ -155,6 +155,24 @@ class Landmarks:
         # The labels' kernel is centred over both of its arguments; the features' centring does it for one.
         weights = (targets - (targets @ self._shares())[:, None]) / len(self.labels)
         return root @ weights, -mean @ weights
+
+    def smoothers(self, width: int, rank: int, ridge: float, kernel: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """What single anchors weigh in the fit of `ridge`.
+
+        Args:
+          width: number of the width.
+          rank: landmarks, at most R.
+          ridge: lambda of the fit.
+          kernel: float64 [P, r] of P anchors with the landmarks.
+
+        Returns:
+          (coefficients [r, P], offset [P]): the weight of the target of an anchor in the prediction at x is
+          k(x, landmarks) @ coefficients + offset.
+        """
+        root, mean, gram, _ = self._features(width, rank)
+        m = len(self.labels)
+        weights = np.linalg.solve(gram + m * ridge * np.eye(len(gram)), (kernel @ root - mean).T)
+        return root @ weights, 1.0 / m - mean @ weights
 
     def _shares(self) -> np.ndarray:
         return np.bincount(self.labels, minlength=self._num_classes) / len(self.labels)

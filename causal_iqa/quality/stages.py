@@ -16,7 +16,7 @@ References:
 """
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -60,11 +60,11 @@ class StagesWitness(NamedTuple):
     centre: jax.Array  # [e], of the early means
     whitening: jax.Array  # [e, e]
     typical: jax.Array  # scalar, median distance of the anchors
+    success: Any = None  # `success.Success`, where anchors were degraded
 
     def evidence(self, features: StageFeatures, /) -> jax.Array:
         """Its value at every class, [C]; -inf for a class without anchors."""
-        row = _mean_kernel([x[None] for x in _statistics(features)], self.anchors, self.bandwidths)[0]
-        values = jnp.matmul(row, self.coefficients, precision="highest") + self.offset
+        values = jnp.matmul(kernel_row(self, features), self.coefficients, precision="highest") + self.offset
         return jnp.where(self.present, values, -jnp.inf)
 
 
@@ -137,7 +137,8 @@ def joined(parts: Sequence[StageFeatures]) -> StageFeatures:
     )
 
 
-def _statistics(features: StageFeatures) -> tuple[jax.Array, ...]:
+def statistics(features: StageFeatures) -> tuple[jax.Array, ...]:
+    """Returns the statistics that have a kernel each."""
     return (features.final, *features.inner)
 
 
@@ -178,7 +179,7 @@ def fit_stages_witness(
         raise ValueError("bandwidths, ridges: expected at least one value each")
     features = jax.tree.map(lambda x: np.asarray(x, np.float32), features)
     single.check_anchors(single.Anchors(features.final, labels, num_classes))
-    arrays = _statistics(features)
+    arrays = statistics(features)
     many = len(labels) > low_rank.MOST_EXACT
     some = [x[: max(low_rank.RANKS)] for x in arrays] if many else arrays
     medians = np.asarray([_compiled.median_distance(x) for x in some])
@@ -226,7 +227,7 @@ def _fit_on_landmarks(arrays, labels, num_classes, medians, bandwidths, ridges):
 
 
 def _gram(arrays: Sequence[np.ndarray], widths: np.ndarray) -> np.ndarray:
-    return np.asarray(_own_kernel(arrays, np.asarray(widths, np.float32)), np.float64)
+    return np.asarray(own_kernel(arrays, np.asarray(widths, np.float32)), np.float64)
 
 
 def _losses(arrays, onehot, multiple, medians, ridges) -> tuple[float, np.ndarray]:
@@ -257,13 +258,18 @@ def _fit_familiarity(early: np.ndarray) -> tuple[jax.Array, jax.Array, jax.Array
     return tuple(as_float)
 
 
+def kernel_row(witness: StagesWitness, features: StageFeatures) -> jax.Array:
+    """Returns the kernel of one image with the anchors, [m]."""
+    return _mean_kernel([x[None] for x in statistics(features)], witness.anchors, witness.bandwidths)[0]
+
+
 def _mean_kernel(x: Sequence[jax.Array], y: Sequence[jax.Array], bandwidths: jax.Array) -> jax.Array:
     kernels = [dependence.rbf(a, b, bandwidth=width) for a, b, width in zip(x, y, bandwidths, strict=True)]
     return sum(kernels) / len(kernels)
 
 
 @jax.jit
-def _own_kernel(x: Sequence[jax.Array], bandwidths: jax.Array) -> jax.Array:
+def own_kernel(x: Sequence[jax.Array], bandwidths: jax.Array) -> jax.Array:
     return _mean_kernel(x, x, bandwidths)
 
 
@@ -308,7 +314,7 @@ def stages_peak(witness: StagesWitness, features: StageFeatures) -> jax.Array:
     Returns:
       Scalar.
     """
-    return _scored(witness, features, stages_evidence(witness, features).max())
+    return peak_of(witness, features, stages_evidence(witness, features).max())
 
 
 def stages_share(witness: StagesWitness, features: StageFeatures, label: jax.Array) -> jax.Array:
@@ -322,7 +328,7 @@ def stages_share(witness: StagesWitness, features: StageFeatures, label: jax.Arr
     Returns:
       Scalar; NaN when the label's class has no anchors.
     """
-    score = _scored(witness, features, stages_evidence(witness, features)[label])
+    score = peak_of(witness, features, stages_evidence(witness, features)[label])
     return jnp.where(witness.present[label], score, jnp.nan)
 
 
@@ -342,7 +348,7 @@ def stages_expectation(witness: StagesWitness, features: StageFeatures, clean: S
     """
     floored = jnp.where(witness.present, jnp.maximum(stages_evidence(witness, clean), _SMALLEST_EVIDENCE), 0.0)
     values = jnp.where(witness.present, stages_evidence(witness, features), 0.0)
-    return _scored(witness, features, jnp.sum(values * floored) / jnp.sum(floored))
+    return peak_of(witness, features, jnp.sum(values * floored) / jnp.sum(floored))
 
 
 def clean_cosine(features: StageFeatures, clean: StageFeatures) -> jax.Array:
@@ -362,5 +368,6 @@ def clean_cosine(features: StageFeatures, clean: StageFeatures) -> jax.Array:
     return sum(cosines) / len(cosines)
 
 
-def _scored(witness: StagesWitness, features: StageFeatures, value: jax.Array) -> jax.Array:
+def peak_of(witness: StagesWitness, features: StageFeatures, value: jax.Array) -> jax.Array:
+    """Returns the log of an evidence, at least a fifth of chance among ten classes, plus half the familiarity."""
     return jnp.log(jnp.maximum(value, _SMALLEST_EVIDENCE)) + _FAMILIARITY_WEIGHT * familiarity(witness, features)

@@ -8,10 +8,10 @@ import jax
 import jax.numpy as jnp
 
 from causal_iqa import _reads, _tables
-from causal_iqa.quality import readings, stages
+from causal_iqa.quality import readings, stages, success
 from causal_iqa.quality.witness import FittedWitness
 
-WITNESSES = ("plain", "regularised", "stages", "head")
+WITNESSES = ("plain", "regularised", "stages", "success", "head")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,11 +21,11 @@ class QualitySpec:
     Attributes:
       name: its key in the table; a score column adds `@BACKBONE`.
       witness: which fit it reads, one of WITNESSES: plain, regularised on the penultimate features (with class vectors
-        as anchors both are the same softmax), stages on several stages, head on the class vectors of the backbone;
-        none: no fit.
+        as anchors both are the same softmax), stages on several stages, success the same where anchors were degraded,
+        head on the class vectors of the backbone; none: no fit.
       score: `score(witness, features)`, for a task-guided metric `score(witness, features, label)`, for one that reads
         the clean image `score(witness, features, clean_features)`; without a witness, without the first. Features are
-        StageFeatures for stages and none, glances for head, else the penultimate ones [d]; scalar out.
+        StageFeatures for stages, success and none, glances for head, else the penultimate ones [d]; scalar out.
       family: "label_free", "task_guided" (reads the image's label) or "feature_reference" (reads the clean image).
       convention: the formula in words.
       reference: where it comes from.
@@ -43,7 +43,14 @@ class QualitySpec:
     def reads(self) -> tuple[str, ...]:
         """Fields of StageFeatures that it reads."""
         inner = ("final", "inner", "early")
-        return {"stages": inner, "head": ("glances",), "none": ("glances",)}.get(self.witness, ("final",))
+        return {"stages": inner, "success": inner, "head": ("glances",), "none": ("glances",)}.get(
+            self.witness, ("final",)
+        )
+
+    @property
+    def fitted(self) -> str:
+        """Which fit it reads: that over stages also gives the chance of success."""
+        return "stages" if self.witness == "success" else self.witness
 
     @property
     def needs_reference(self) -> bool:
@@ -98,7 +105,7 @@ def evaluate(
     """
 
     def seen(found):
-        return {"stages": found, "head": found.glances, "none": found}.get(spec.witness, found.final)
+        return {"stages": found, "success": found, "head": found.glances, "none": found}.get(spec.witness, found.final)
 
     arguments = () if spec.witness == "none" else (fitted,)
     arguments += (seen(features),)
@@ -167,6 +174,23 @@ _SPECS = (
         "conditional mean embedding over stages, kernels added: log of the evidence expected under the clean image's "
         "class shares + 0.5 familiarity",
         f"{_PAPER}; Song et al. 2009; Lee et al. 2018",
+    ),
+    QualitySpec(
+        "success_free",
+        "success",
+        success.success_chance,
+        "label_free",
+        "probability that the witness over stages is right, by boosted trees on its evidence and the stages' principal "
+        "components, learned on degraded anchors that the witness is fitted without",
+        f"{_PAPER}; Deng, Zheng 2021; Friedman 2001",
+    ),
+    QualitySpec(
+        "rank_free",
+        "success",
+        success.success_rank,
+        "label_free",
+        "mean of the ranks of stages_free and success_free among the degraded anchors",
+        _PAPER,
     ),
     QualitySpec(
         "head_free",

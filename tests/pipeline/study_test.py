@@ -14,6 +14,7 @@ from causal_iqa import backbones, data, degradations, images, metrics, pipeline,
 from causal_iqa.pipeline import anchors, pieces, program, provenance, store
 from causal_iqa.pipeline import study as study_module
 from causal_iqa.pipeline.columns import ProgramState, metric_scorer
+from causal_iqa.pipeline.degraded_anchors import DegradedAnchors
 
 _CONFIG = pipeline.StudyConfig(
     num_images=33,
@@ -24,13 +25,20 @@ _CONFIG = pipeline.StudyConfig(
     metrics=("psnr", "ssim", "entropy"),
     num_anchors=40,
     anchor_counts=(20,),
+    degraded_anchors=30,
     num_resamples=10,
 )
+_NAMES = ("scene_features",)
+_DEGRADED = ("vignetting/2", "vignetting/4", "iso_noise/2", "iso_noise/5")
 
 
 @pytest.fixture(scope="module")
 def study():
-    return pipeline.prepare(_CONFIG)
+    with pytest.MonkeyPatch.context() as patch:
+        # Two of the conditions that the rule chooses: the others are as many programs.
+        some = tuple(map(degradations.Condition.parse, _DEGRADED))
+        patch.setattr(study_module.degraded_anchors, "choose", lambda num, *_, **__: DegradedAnchors(num, some))
+        return pipeline.prepare(_CONFIG)
 
 
 def _run(study, folder, **execution):
@@ -115,8 +123,26 @@ def test_rows_are_what_the_rooms_give_one_by_one(study, table):
             witness = study.witnesses[f"stages@scene_features@48{variant}"]
             expected = float(quality.stages_peak(witness, both[0]))
             assert columns[f"stages_free@scene_features{variant}"] == pytest.approx(expected, abs=1e-4)
+        witness = study.witnesses["stages@scene_features@48"]
+        for formula, score in (("success_free", quality.success_chance), ("rank_free", quality.success_rank)):
+            expected = float(jax.jit(score)(witness, both[0]))
+            assert columns[f"{formula}@scene_features"] == pytest.approx(expected, abs=1e-4)
         expected = float(quality.clean_cosine(*both))
         assert columns["clean_cosine@scene_features"] == pytest.approx(expected, abs=1e-5)
+
+
+def test_the_chance_of_success_falls_with_degradation_and_says_what_it_rests_on(study, table):
+    column = next(scorer.column for scorer in study.scorers if scorer.column.formula == "success_free")
+    assert (column.name, column.family, column.backbones) == ("success_free@scene_features", "label_free", _NAMES)
+    assert column.passport["degraded_anchors"] == {"num": 30, "conditions": list(_DEGRADED)}
+    assert study.details["anchors"]["degraded"] == column.passport["degraded_anchors"]
+    assert pipeline.Column.from_record(column.name, column.record()).record() == column.record()
+    seen = study.anchors["chosen_by_leave_one_out"]["success@scene_features@48"]
+    assert seen["copies"] == 60 and 0 < seen["right"] < 1
+    values = table.columns[column.name]
+    place = [condition.name for condition in table.conditions].index
+    assert values[place("clean/0")].mean() > values[place("gaussian_noise/5")].mean()
+    assert not any("[m=20]" in scorer.column.name and "success" in scorer.column.name for scorer in study.scorers)
 
 
 def test_backbones_are_joined_and_bring_their_heads():

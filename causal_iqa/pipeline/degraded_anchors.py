@@ -1,0 +1,170 @@
+"""Anchors under conditions that the study does not have: what the witness's chance of being right is learned on."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from causal_iqa import _keys, backbones, degradations, images, quality
+from causal_iqa.degradations import Condition, Step
+from causal_iqa.pipeline.config import NetworkChoice, family_of
+from causal_iqa.pipeline.program import stable_hash
+from causal_iqa.pipeline.views import View
+
+# Anchors that are degraded where the user names no number.
+DEFAULT_NUM = 250
+# Severities that anchors are given in turn, and images degraded at a time.
+SEVERITIES = (2.0, 4.0)
+_BATCH = 50
+# Sets of degradations in the order of preference, and how many of other names there must be at least.
+_SETS, _LEAST = ("camera", "imagenet_c"), 4
+# Architectures that come with the library: too small for what this costs.
+_EMBEDDED = "scene_"
+
+
+class DegradedAnchors(NamedTuple):
+    """Which anchors are degraded, and how.
+
+    num: the first so many anchors.
+    conditions: what is done to them; every anchor meets each degradation once, its severities in turn.
+    """
+
+    num: int
+    conditions: tuple[Condition, ...] = ()
+
+    def record(self) -> dict[str, Any]:
+        """Returns both as JSON values."""
+        return {"num": self.num, "conditions": [str(condition) for condition in self.conditions]}
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> "DegradedAnchors":
+        """Inverse of `record`."""
+        return cls(int(record["num"]), tuple(Condition.parse(text) for text in record["conditions"]))
+
+
+NONE = DegradedAnchors(0)
+
+
+def resolved_number(asked: int | None, choices: Sequence[NetworkChoice]) -> int:
+    """How many anchors are degraded.
+
+    Args:
+      asked: what the user named; None: DEFAULT_NUM, none where only backbones of the library read quality.
+      choices: the backbones.
+    """
+    if asked is not None:
+        return asked
+    embedded = all(one.path is None and one.architecture.startswith(_EMBEDDED) for one in choices)
+    return 0 if embedded else DEFAULT_NUM
+
+
+def choose(
+    num: int,
+    studied: Iterable[str],
+    image_size: int,
+    *,
+    family: str | None = None,
+    quantise: str = "none",
+    stored: int | None = None,
+) -> DegradedAnchors:
+    """Chooses the conditions by rule: none of the study's degradations is among them.
+
+    The set `camera`, where the study has none of it; else `imagenet_c` likewise; else all degradations that the study
+    does not have. With fewer than four of these no anchor is degraded.
+
+    Args:
+      num: anchors that are degraded, at most.
+      studied: names of the degradations of the judged images.
+      image_size: side in pixels of the images that are degraded.
+      family: as of the study.
+      quantise: as of the study.
+      stored: as of the study.
+
+    Returns:
+      What to degrade; NONE where nothing is left.
+    """
+    studied = set(studied)
+    sets = [degradations.named_set(name) for name in _SETS]
+    free = [names for names in sets if not studied & set(names)]
+    free += [tuple(name for name in degradations.named_set("all") if name not in studied)]
+    if not num or len(free[0]) < _LEAST:
+        return NONE
+    how = {"family": family_of(image_size, family), "quantise": quantise, "stored": stored}
+    found = tuple(Condition([Step(name, severity)], **how) for name in free[0] for severity in SEVERITIES)
+    return DegradedAnchors(num, found)
+
+
+def features_of(
+    degraded: DegradedAnchors,
+    pixels: np.ndarray,
+    ids: Sequence[str],
+    seed: int,
+    views: Sequence[View],
+    feature_backbones: Mapping[str, backbones.Network],
+) -> tuple[dict[str, dict[str, quality.StageFeatures]], np.ndarray]:
+    """Degrades anchors and looks at them.
+
+    Args:
+      degraded: which, and how.
+      pixels: uint8 [m, S, S, 3] of all anchors.
+      ids: of the anchors; the draws of a degradation follow from the seed, the id and the degradation.
+      seed: of the study.
+      views: resolutions at which quality is scored.
+      feature_backbones: name -> network that gives features.
+
+    Returns:
+      ({view: {backbone: features, leading axis n}}, int [n], the anchor that each is a copy of).
+    """
+    m = min(degraded.num, len(pixels))
+    if not m or not degraded.conditions:
+        return {}, np.zeros(0, int)
+    key = _keys.named(seed, "degraded anchors")
+    keys = jax.random.key_data(jax.vmap(jax.random.fold_in, (None, 0))(key, _salts(ids[:m])))
+    ladders: dict[Condition, list[Condition]] = {}
+    for condition in degraded.conditions:
+        ladders.setdefault(condition.structure, []).append(condition)
+    looks = {
+        (view.name, name): _looking(view, name, feature_backbones[name])
+        for view in views
+        for name in view.backbone_sides
+    }
+    found: dict[tuple[str, str], list[Any]] = {place: [] for place in looks}
+    origins = []
+    for number, (structure, ladder) in enumerate(ladders.items()):
+        degrade = _degrading(structure)
+        for start in range(0, m, _BATCH):
+            # Filled up with the last: one shape is one program.
+            chosen = np.minimum(np.arange(start, start + _BATCH), m - 1)
+            severities = np.asarray([ladder[(i + number) % len(ladder)].severities for i in chosen], np.float32)
+            copies = degrade(keys[chosen], pixels[chosen], severities)
+            count = min(_BATCH, m - start)
+            origins.append(chosen[:count])
+            for (view, name), look in looks.items():
+                seen = jax.device_get(look(feature_backbones[name].params, copies))
+                found[view, name].append(jax.tree.map(lambda x, count=count: x[:count], seen))
+    joined = {place: jax.tree.map(lambda *some: np.concatenate(some), *parts) for place, parts in found.items()}
+    by_view: dict[str, dict[str, quality.StageFeatures]] = {}
+    for (view, name), features in joined.items():
+        by_view.setdefault(view, {})[name] = features
+    return by_view, np.concatenate(origins)
+
+
+def _salts(ids: Sequence[str]) -> np.ndarray:
+    return np.asarray([stable_hash(name) for name in ids], np.uint32)
+
+
+def _degrading(structure: Condition):
+    graded = degradations.do_graded(structure)
+
+    def one(key: jax.Array, pixels: jax.Array, severities: jax.Array) -> jax.Array:
+        return graded(jax.random.wrap_key_data(key), images.from_uint8(pixels), severities)
+
+    return jax.jit(jax.vmap(one))
+
+
+def _looking(view: View, name: str, backbone: backbones.Network):
+    def look(params: Any, copies: jax.Array) -> quality.StageFeatures:
+        return jax.lax.map(lambda image: view.features(name, backbone, params, view.see(image)), copies, batch_size=10)
+
+    return jax.jit(look)
