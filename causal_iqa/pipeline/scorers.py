@@ -115,8 +115,10 @@ def of_backbone(
             if spec.witness == "none":
                 there = backbone in view.backbone_sides
             else:
-                witness = witnesses.get(witness_key(spec.fitted, backbone, view.name, variant))
-                there = witness is not None and (spec.witness != "success" or witness.success is not None)
+                key = witness_key(spec.fitted, backbone, view.name, variant)
+                there = key in witnesses
+                if spec.witness == "success":
+                    there = there and getattr(witnesses[key], "success", None) is not None
             if there and (count is None or not spec.needs_reference):
                 own = details if count is None else {**details, "num_anchors": count}
                 if spec.witness == "success":
