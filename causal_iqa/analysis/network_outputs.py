@@ -108,6 +108,7 @@ def gather(
         halves = alignment.half_samples(_keys.named(config.seed, "halves of images"), len(labels), _PAIRS)
     values: dict[str, dict[str, np.ndarray]] = {}
     families: dict[str, str] = {}
+    reads: dict[str, tuple[str, ...]] = {}
     if whole:
         scores = set_scores.set_scores(networks, table, order, kept, labels)
         with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
@@ -115,6 +116,8 @@ def gather(
             for done, (one, found) in enumerate(zip(scores, on_halves, strict=True)):
                 values.setdefault(one.name, {}).update(dict.fromkeys(one.networks, found))
                 families[one.name] = one.family
+                if one.reads is not None:
+                    reads[one.name] = one.reads
                 if progress is not None:
                     progress(done + 1, len(scores) + 1)
         accuracy |= _transport_rows(networks, kept, labels, temperatures, folds)
@@ -132,7 +135,7 @@ def gather(
         families,
         set_scores.regressed(values, halves, {name: m[:-1] for name, m in performance.items()}, degradations),
         tuple(name for name in accuracy if name.partition("@")[0] in _RANKED),
-        {name: _reads.ordered(spec_of(name).reads) for name in (*rows, *accuracy, *values)},
+        {name: _reads.ordered(reads.get(name, spec_of(name).reads)) for name in (*rows, *accuracy, *values)},
     )
 
 

@@ -15,6 +15,7 @@ _SHRINKAGE = 0.1
 _LABEL_SEED = 0
 # What stands between the name of a backbone and the fields of its own classifier's outputs.
 HEAD = "/head"
+_WITNESS = "witness_log_probabilities"
 
 
 class SetScore(NamedTuple):
@@ -25,6 +26,7 @@ class SetScore(NamedTuple):
     family: family of the rival.
     defined: bool [C, N], whether the outputs it reads are finite.
     score: (condition, images int [S, n] of S sets) -> float [S], higher is better.
+    reads: identifiers of what it reads beside the judged images; None: as its estimator.
     """
 
     name: str
@@ -32,6 +34,7 @@ class SetScore(NamedTuple):
     family: str
     defined: np.ndarray
     score: Callable[[int, np.ndarray], np.ndarray]
+    reads: tuple[str, ...] | None = None
 
 
 def kept_outputs(
@@ -120,6 +123,30 @@ def set_scores(
         ):
             score = functools.partial(_of_features, fn, of_condition, labels)
             found.append(SetScore(f"{rival}@{backbone}", meant, "task_guided", defined, score))
+    return [*found, *_of_witnesses(networks, table, order)]
+
+
+def _of_witnesses(networks: Sequence[str], table: pipeline.ScoreTable, order: Sequence[int]) -> list[SetScore]:
+    """Scores of the class shares that the witnesses over stages give: neither labels nor clean images are read."""
+    found = []
+    meant = (*networks, pipeline.ALL_NETWORKS)
+    for name, values in table.vectors.items():
+        backbone, _, kind = name.rpartition("/")
+        if kind != _WITNESS:
+            continue
+        classes = np.asarray(table.vectors[f"{backbone}/witness_classes"])[order]
+        log_p = np.asarray(values, np.float64)[order]
+        shares = estimators.KeptOutputs(log_p, classes, max(int(classes.max()) + 1, log_p.shape[-1]))
+        defined = np.isfinite(log_p).any(axis=2)
+        scores = {"nuclear_norm": _of_outputs(shares, None).get("nuclear_norm")}
+        features = table.vectors.get(f"{backbone}/features")
+        if features is not None:
+            scores["dispersion"] = _of_embedding(np.asarray(features)[order], shares)["dispersion"]
+        found += [
+            SetScore(f"{rival}@{backbone}", meant, "label_free", defined, score, ("anchor_labels",))
+            for rival, score in scores.items()
+            if score is not None
+        ]
     return found
 
 

@@ -1,5 +1,6 @@
 """Anchors under conditions that the study does not have: what the witness's chance of being right is learned on."""
 
+import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -14,7 +15,7 @@ from causal_iqa.pipeline.views import View
 
 # Anchors that are degraded where the user names no number.
 DEFAULT_NUM = 250
-# Severities that anchors are given in turn, and images degraded at a time.
+# Severities of which each copy has one, and images degraded at a time.
 SEVERITIES = (2.0, 4.0)
 _BATCH = 50
 # Sets of degradations in the order of preference, and how many of other names there must be at least.
@@ -27,7 +28,7 @@ class DegradedAnchors(NamedTuple):
     """Which anchors are degraded, and how.
 
     num: the first so many anchors.
-    conditions: what is done to them; every anchor meets each degradation once, its severities in turn.
+    conditions: what is done to them; every anchor meets each degradation once, at one of its severities.
     """
 
     num: int
@@ -131,12 +132,13 @@ def features_of(
     }
     found: dict[tuple[str, str], list[Any]] = {place: [] for place in looks}
     origins = []
-    for number, (structure, ladder) in enumerate(ladders.items()):
+    for structure, ladder in ladders.items():
         degrade = _degrading(structure)
         for start in range(0, m, _BATCH):
             # Filled up with the last: one shape is one program.
             chosen = np.minimum(np.arange(start, start + _BATCH), m - 1)
-            severities = np.asarray([ladder[(i + number) % len(ladder)].severities for i in chosen], np.float32)
+            drawn = [stable_hash(f"{structure} {ids[i]}") % len(ladder) for i in chosen]
+            severities = np.asarray([ladder[i].severities for i in drawn], np.float32)
             copies = degrade(keys[chosen], pixels[chosen], severities)
             count = min(_BATCH, m - start)
             origins.append(chosen[:count])
@@ -164,6 +166,9 @@ def _degrading(structure: Condition):
 
 
 def _looking(view: View, name: str, backbone: backbones.Network):
+    # The witness over stages reads no glances.
+    view = dataclasses.replace(view, glances={})
+
     def look(params: Any, copies: jax.Array) -> quality.StageFeatures:
         return jax.lax.map(lambda image: view.features(name, backbone, params, view.see(image)), copies, batch_size=10)
 

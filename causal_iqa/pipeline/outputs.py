@@ -117,6 +117,20 @@ def second_opinion(
     return {f"head_{field}": value for field, value in _most_likely(mean).items()}
 
 
+def witness_opinion(shares: jax.Array) -> dict[str, jax.Array]:
+    """What the witness over stages says of one image: its most likely classes.
+
+    Args:
+      shares: [num_classes], summing to 1.
+
+    Returns:
+      "witness_log_probabilities" and "witness_classes", as `performance` has them.
+    """
+    log_shares = jnp.log(jnp.maximum(shares, jnp.finfo(jnp.float32).tiny))
+    found = _most_likely(log_shares)
+    return {f"witness_{field}": found[field] for field in ("log_probabilities", "classes")}
+
+
 def changed_view(key: jax.Array, image: jax.Array, number: jax.Array) -> jax.Array:
     """One slightly changed view: every second one mirrored, shifted by up to a sixteenth of the side, slight noise.
 

@@ -20,7 +20,7 @@ import numpy as np
 from causal_iqa import backbones, images, quality
 from causal_iqa.degradations import Condition
 from causal_iqa.pipeline import ladders, outputs, pieces, regions, task_outputs
-from causal_iqa.pipeline.columns import Output, ProgramState, Scorer, Seen, joined_name
+from causal_iqa.pipeline.columns import Output, ProgramState, Scorer, Seen, joined_name, witness_key
 from causal_iqa.pipeline.views import View
 
 # Images of one block. Small enough that a block's arrays stay in a CPU's cache; accelerators take several conditions of
@@ -70,7 +70,8 @@ def make_program(
       `program(state, pixels uint8 [B, S, S, 3], labels int32 [B], salts uint32 [B]) -> Found`, whose columns [C, B] are
       `<network>/correct` and what else `outputs.performance` and `outputs.stability` give beside the score columns,
       and the vectors [C, B, K] that `outputs.performance` gives, `<backbone>/features`, under
-      `outputs.keeping_projections`, and what `outputs.second_opinion` gives; with several views
+      `outputs.keeping_projections`, and what `outputs.second_opinion` and `outputs.witness_opinion` give, the last of
+      several backbones read as one, too; with several views
       `<backbone><view.suffix>/features` and so on. B is the same at every call, a multiple of the number of devices.
       Where images have targets, `labels` is (labels, targets); a network of another task gives what
       `task_outputs.performance` does in place of the above. `state` holds the parameters.
@@ -311,6 +312,11 @@ class _Flow:
         seen = _NOT_SEEN._replace(features=features, clean_features=clean, label=label)
         for scorer in scorers:
             row[scorer.column.name] = scorer.fn(state, seen)
+        witness = state.witnesses.get(witness_key("stages", owner, view.name))
+        if witness is not None:
+            suffix = view.suffix if len(self._views) > 1 else ""
+            opinion = outputs.witness_opinion(quality.shares(witness, features[owner]))
+            row |= {str(Output(owner, field, suffix)): value for field, value in opinion.items()}
         return row
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from causal_iqa import backbones, data
 from causal_iqa.pipeline import given_copies, outputs, program, store
-from causal_iqa.pipeline.columns import Output, ProgramState, Scorer
+from causal_iqa.pipeline.columns import Output, ProgramState, Scorer, joined_name
 from causal_iqa.pipeline.config import Condition
 from causal_iqa.pipeline.execution import Execution, choose_block, local_devices
 from causal_iqa.pipeline.views import View
@@ -151,7 +151,9 @@ def outputs_of(work: Work, networks: Iterable[str], names: Iterable[str]) -> dic
     """
     owners = [(name, "") for name in networks]
     owners += [
-        (name, view.suffix if len(work.views) > 1 else "") for view in work.views for name in view.backbone_sides
+        (name, view.suffix if len(work.views) > 1 else "")
+        for view in work.views
+        for name in (*view.backbone_sides, joined_name(view.backbone_sides))
     ]
     scores, found = {scorer.column.name for scorer in work.scorers}, {}
     for owner, view in owners:

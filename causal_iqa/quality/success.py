@@ -25,7 +25,7 @@ from causal_iqa.quality import boosting, low_rank, stages
 from causal_iqa.quality import witness as single
 
 # Principal components of every statistic that the model reads.
-_COMPONENTS = 12
+_COMPONENTS = 6
 # Copies at a time, and places at which distribution functions are kept.
 _BLOCK, _PLACES = 1024, 257
 _SMALLEST_SHARE, _SMALLEST_EVIDENCE = 1e-4, 0.02

@@ -61,6 +61,8 @@ def _table(seed=0):
     opinion = special.log_softmax(_outputs(rng, labels, ease), axis=2)
     vectors["net/head_classes"] = np.argsort(-opinion, axis=2).astype(np.uint16)
     vectors["net/head_log_probabilities"] = -np.sort(-opinion, axis=2).astype(np.float16)
+    vectors["net/witness_classes"] = vectors["net/head_classes"]
+    vectors["net/witness_log_probabilities"] = vectors["net/head_log_probabilities"]
     vectors["net/features"] = rng.normal(size=(len(_CONDITIONS), _IMAGES, 4)).astype(np.float16)
     noise = rng.normal(size=(3, len(_CONDITIONS), _IMAGES))
     columns |= {"ours": ease + 0.3 * noise[0], "psnr": ease + noise[1], "blur": -noise[2] * ease}
@@ -114,9 +116,14 @@ def test_rivals_stand_in_the_table_of_the_metrics(found):
     per_image = {"confidence", "negative_entropy", "margin", "energy", "agreement"}
     of_sets = {"atc_confidence", "atc_entropy", "cot", "cot_scaled", "fused_reference", "fused_reference@net"}
     numbers = {"nuclear_norm", "mano", "dispersion", "gd_score", "leep", "log_me@net", "h_score@net"}
+    of_witness = {"nuclear_norm@net", "dispersion@net"}
     shares = {f"hsic_share_{target}@net" for target in ("labels", "clean")}
     whole = {f"{name}_{target}@net" for name in ("hsic", "cka") for target in ("labels", "clean")}
-    assert set(found.alignments) == {"ours", "psnr", "blur"} | per_image | of_sets | numbers | shares | whole
+    assert (
+        set(found.alignments) == {"ours", "psnr", "blur"} | per_image | of_sets | numbers | shares | whole | of_witness
+    )
+    for name in of_witness:  # Of the witness's class shares, and of nothing else.
+        assert found.families[name] == "label_free" and found.reads[name] == ("anchor_labels",)
     for name in whole:
         aligned = found.alignments[name]["all"]
         assert aligned.between.low <= aligned.between.value <= aligned.between.high
@@ -124,7 +131,7 @@ def test_rivals_stand_in_the_table_of_the_metrics(found):
     for name in per_image | of_sets | {"nuclear_norm", "leep"}:
         assert found.families[name] == "network_output"
         assert not found.desiderata[name].prior.holds if name in found.desiderata else name in numbers
-    for name in of_sets | numbers:
+    for name in of_sets | numbers | of_witness:
         aligned = found.alignments[name]["all"]
         assert np.isfinite(aligned.between.value) and np.isnan(aligned.within.value) and np.isnan(aligned.pooled.value)
     for name in numbers:
