@@ -129,6 +129,15 @@ def bootstrap(
     Raises:
       InputError: when a metric names a network that has no performance.
       ValueError: when tables differ in shape or a count is not positive.
+
+    Examples:
+      >>> rng = np.random.default_rng(0)
+      >>> ease, scene = -np.arange(8.0)[:, None] / 2, rng.normal(size=(1, 60))
+      >>> m = (ease + 2 + scene + rng.normal(size=(8, 60)) > 0).astype(float)  # correctness, [conditions, images]
+      >>> q = ease + scene + rng.normal(size=m.shape)  # a score
+      >>> found = alignment.bootstrap(jax.random.key(0), {"q": {"net": q}}, {"net": m}, num_resamples=50)
+      >>> found["q"]["net"].pooled.shape  # the number itself, then its resamples
+      (51,)
     """
     if num_resamples < 1 or (block_size is not None and block_size < 1):
         raise ValueError(f"num_resamples, block_size: expected at least 1, got {num_resamples}, {block_size}")

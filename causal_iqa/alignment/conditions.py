@@ -106,6 +106,17 @@ def resample_conditions(
     References:
       [1] R. Miller (1974), The jackknife, a review, Biometrika 61.
       [2] A. Cameron, D. Miller (2015), A practitioner's guide to cluster-robust inference, section VI (few clusters).
+
+    Examples:
+      >>> rng = np.random.default_rng(0)
+      >>> ease, scene = -np.arange(8.0)[:, None] / 2, rng.normal(size=(1, 60))
+      >>> m = (ease + 2 + scene + rng.normal(size=(8, 60)) > 0).astype(float)  # correctness, [conditions, images]
+      >>> q = ease + scene + rng.normal(size=m.shape)  # a score
+      >>> scores, performance, degradations = {"q": {"net": q}}, {"net": m}, list("abcdefgh")
+      >>> found = alignment.bootstrap(jax.random.key(0), scores, performance, num_resamples=50)
+      >>> both = alignment.resample_conditions(jax.random.key(0), found, scores, performance, degradations)
+      >>> bool(both["q"]["net"].pooled.std() > found["q"]["net"].pooled.std())
+      True
     """
     pairs = [(metric, name) for metric, by in resamples.items() for name in by if name in scores.get(metric, {})]
     sizes = {np.shape(scores[metric][name])[0] for metric, name in pairs}
@@ -179,6 +190,17 @@ def move_between(key: jax.Array, resamples: Resamples, deviations: np.ndarray) -
 
     Returns:
       Resamples of images and degradations.
+
+    Examples:
+      >>> rng = np.random.default_rng(0)
+      >>> ease, scene = -np.arange(8.0)[:, None] / 2, rng.normal(size=(1, 60))
+      >>> m = (ease + 2 + scene + rng.normal(size=(8, 60)) > 0).astype(float)  # correctness, [conditions, images]
+      >>> q = ease + scene + rng.normal(size=m.shape)  # a score
+      >>> found = alignment.bootstrap(jax.random.key(0), {"q": {"net": q}}, {"net": m}, num_resamples=50)
+      >>> eight = list("abcdefgh")  # degradations
+      >>> deviations = alignment.between_deviations(q.mean(axis=1), m.mean(axis=1), eight)
+      >>> alignment.move_between(jax.random.key(0), found["q"]["net"], deviations).between.shape
+      (51,)
     """
     normal = normal_draws(_keys.named(key, "draws"), len(deviations), len(resamples.between) - 1)
     return resamples._replace(between=_moved(centred(resamples, "between"), normal, deviations), fisher=True)

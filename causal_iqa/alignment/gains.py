@@ -58,6 +58,19 @@ def gains(
     Raises:
       InputError: for an unknown metric.
       ValueError: when level is out of range.
+
+    Examples:
+      >>> rng = np.random.default_rng(0)
+      >>> ease, scene = -np.arange(8.0)[:, None] / 2, rng.normal(size=(1, 60))
+      >>> m = (ease + 2 + scene + rng.normal(size=(8, 60)) > 0).astype(float)  # correctness, [conditions, images]
+      >>> q = ease + scene + rng.normal(size=m.shape)  # a score
+      >>> scores = {"ours": {"net": q}, "ssim": {"net": rng.normal(size=m.shape)}}
+      >>> found = alignment.bootstrap(jax.random.key(0), scores, {"net": m}, num_resamples=50)
+      >>> resamples = {name: one["net"] for name, one in found.items()}
+      >>> families = {"ours": "label_free", "ssim": "full_reference"}
+      >>> gain = alignment.gains(resamples, families, "ours")["best_full_reference"]
+      >>> bool(gain.differences.pooled.estimate.low > 0), gain.best["pooled"]
+      (True, 'ssim')
     """
     check_level(level)
     own = _checks.lookup(resamples, metric, "metric")

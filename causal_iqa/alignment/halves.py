@@ -66,6 +66,12 @@ def half_sample_interval(
       [1] J. Shao, C. Wu (1989), A general theory for jackknife variance estimation, Annals of Statistics 17: the
         delete-d jackknife.
       [2] P. McCarthy (1969), Pseudo-replication: half samples.
+
+    Examples:
+      >>> halves = np.array([0.90, 0.94, 0.91, 0.95])  # two pairs of halves
+      >>> interval = alignment.half_sample_interval(0.93, halves)
+      >>> bool(interval.low < 0.93 < interval.high)
+      True
     """
     check_level(level)
     halves = np.asarray(halves, np.float64)

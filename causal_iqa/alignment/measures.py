@@ -124,6 +124,16 @@ def measure_intervals(
 
     References:
       [1] A. Davison, D. Hinkley (1997), Bootstrap methods and their application, sections 3.8 and 5.2.1.
+
+    Examples:
+      >>> rng = np.random.default_rng(0)
+      >>> ease, scene = -np.arange(8.0)[:, None] / 2, rng.normal(size=(1, 60))
+      >>> m = (ease + 2 + scene + rng.normal(size=(8, 60)) > 0).astype(float)  # correctness, [conditions, images]
+      >>> q = ease + scene + rng.normal(size=m.shape)  # a score
+      >>> folds, key = alignment.image_folds(60), jax.random.key(0)
+      >>> found = alignment.measure_intervals(key, {"q": q}, m, np.arange(8), folds=folds, num_resamples=20)
+      >>> bool(found["q"].auroc_pooled.low > 0.7)
+      True
     """
     check_level(level)
     num_images = np.shape(m)[1]

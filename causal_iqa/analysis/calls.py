@@ -78,8 +78,8 @@ def audit(
 
     Args:
       run: a finished run, or its folder (`align`).
-      graphs: to test beside those of the metric families: texts such as "gate=C -> ssim -> Q, S -> M", or graphs by
-        name.
+      graphs: further graphs to test, as those of the metric families are: texts such as "gate=C -> ssim -> Q, S -> M",
+        or graphs by name.
       transfer_from: other finished runs, whose maps from score to accuracy predict the accuracy of this one.
       progress: called with the name of the part in work, its steps done and all of them.
 

@@ -55,8 +55,8 @@ class Findings:
         an alignment alone.
       doses: metric, and `measure.key` -> degradation -> curve.
       effects: metric, and `measure.key` -> effect of every condition.
-      measures: by metric.
-      nulls: by metric.
+      measures: further measures of alignment, by metric.
+      nulls: permutation nulls, by metric.
       gains: new metric -> yardstick.
       comparisons: comparisons of every metric with the best conventional one.
       like_these: alignments, gains and comparisons with intervals for other degradations as well.

@@ -90,7 +90,7 @@ def set_scores(
       networks: that are judged.
       table: table of the study.
       order: order of its conditions wanted.
-      kept: from `kept_outputs`.
+      kept: result of `kept_outputs`.
       labels: int [N].
 
     Returns:

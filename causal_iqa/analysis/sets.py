@@ -80,7 +80,7 @@ def align_sets(
       performance: network -> [C, N] under the degraded conditions.
       degradations: degradations of the C conditions.
       clusters: int [N] of images that are drawn together; None: each alone.
-      num_resamples: at most 200 are used.
+      num_resamples: number of resamples, of which at most 200 are used.
       level: confidence level of the intervals.
 
     Returns:

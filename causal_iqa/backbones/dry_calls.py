@@ -48,7 +48,7 @@ def check_network(network: networks.Network) -> None:
     """Runs a network once on a drawn image of its input size, unless it was run before in this process.
 
     Args:
-      network: to check.
+      network: the network to check.
 
     Raises:
       InputError: when it fails, or its logits or features are not finite or not of the promised shapes.

@@ -69,7 +69,7 @@ def host_network(
     given = dry_calls.call_on_host(name, run, side)
     for what, said, found in zip(("num_classes", "num_features"), (num_classes, num_features), given, strict=True):
         if said is not None and said != found:
-            raise _checks.InputError(f"network {name}: {what} is said to be {said}, run gives {found}")
+            raise _checks.InputError(f"network {name}: expected {what} {said}, but run returns {found}")
     sizes = (given.num_classes,) if given.num_features is None else tuple(given)
     shapes = tuple(jax.ShapeDtypeStruct((size,), jnp.float32) for size in sizes)
 

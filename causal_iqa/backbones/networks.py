@@ -93,7 +93,7 @@ def to_input(preprocessing: Preprocessing, image: jax.Array, *, side: int | None
     Args:
       preprocessing: the network's, static.
       image: float32 [H, W, 3] in [0, 1].
-      side: of the input in pixels, static; None: the network's own.
+      side: side of the input in pixels, static; None: the network's own.
 
     Returns:
       float32 [side, side, 3] in [0, 1].
@@ -196,7 +196,7 @@ class Network:
         """Returns the stages that `apply` gives, also of images below `preprocessing.smallest`.
 
         Args:
-          params: as for `apply`.
+          params: parameters, see `apply`.
           image: float32 [H, W, 3] in [0, 1], sides of at least `smallest_inner`.
 
         Returns:

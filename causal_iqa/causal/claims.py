@@ -55,6 +55,13 @@ def fall_claim(one: StepFalls, test: CorrectedTest, *, alpha: float, level: floa
       alpha: level of the test: yes below it.
       level: confidence level of the intervals: no where the smallest fall surely is less than `RELEVANT_FALL` standard
         deviations.
+
+    Examples:
+      >>> table = np.linspace(0, 1, 50) - np.array([[0.0], [1.0], [2.0]])  # [severities, images]
+      >>> falls = causal.step_falls(table, [0, 1, 2])
+      >>> test = causal.CorrectedTest(falls.p_value, falls.p_value, float("nan"))
+      >>> causal.fall_claim(falls, test, alpha=0.05, level=0.95).answer
+      'yes'
     """
     if not math.isfinite(one.p_value):
         return _NOT_SHOWN

@@ -134,6 +134,17 @@ def judge(
     References:
       [1] D. Schuirmann (1987), A comparison of the two one-sided tests procedure and the power approach for assessing
         the equivalence of average bioavailability, Journal of Pharmacokinetics and Biopharmaceutics 15.
+
+    Examples:
+      >>> rng = np.random.default_rng(0)
+      >>> ease = rng.normal(size=60) - np.arange(4.0)[:, None]  # the first row is clean
+      >>> q, m = ease + rng.normal(size=(2, 4, 60))
+      >>> effects = causal.average_effects(jax.random.key(0), q[1:], q[0], num_resamples=20)
+      >>> falls = causal.falls_by_degradation(q[1:], ["fog"] * 3, [1.0, 3.0, 5.0], clean=q[0])
+      >>> aligned = alignment.align(jax.random.key(0), {"q": {"net": q}}, {"net": m}, num_resamples=20)["q"]["net"]
+      >>> verdicts = causal.judge(causal.FAMILIES["no_reference"], effects, falls, aligned, num_images=60)
+      >>> verdicts.sensitive.answer, verdicts.free_standing.answer
+      ('yes', 'yes')
     """
     causes = ancestors(graph, "Q")
     return Desiderata(

@@ -89,6 +89,10 @@ def numeric_column(values: np.ndarray, *, most_levels: int = 8) -> Column:
 
     Returns:
       The column; labels only where no value is missing.
+
+    Examples:
+      >>> causal.numeric_column(np.array([0.5, 2.0, 0.5])).labels.tolist()
+      [0, 1, 0]
     """
     values = np.asarray(values, np.float64)
     levels, labels = np.unique(values, return_inverse=True)
@@ -156,6 +160,13 @@ def independence_test(
       [2] Rosenbaum, "Conditional permutation tests and the propensity score in observational studies", JASA 1984.
       [3] Zhang, Peters, Janzing, Schoelkopf, "Kernel-based conditional independence test", UAI 2011.
       [4] Strobl, Zhang, Visweswaran, "Approximate kernel-based conditional independence tests", JCI 2019.
+
+    Examples:
+      >>> rng = np.random.default_rng(0)
+      >>> x = rng.normal(size=60)
+      >>> columns = causal.numeric_column(x), causal.numeric_column(x + rng.normal(size=60))
+      >>> bool(causal.independence_test(jax.random.key(0), *columns).p_value < 0.01)
+      True
     """
     columns = (x, y, *given)
     lengths = {len(column.defined) for column in columns}

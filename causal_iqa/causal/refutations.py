@@ -54,7 +54,7 @@ def refute(
       outcome: [N], finite.
       arm: the arm, not 0.
       method: method of `adjustment.METHODS`.
-      num_repeats: num repeats of each attempt.
+      num_repeats: number of repeats of each attempt.
       share: share of the images in a subset, in (0, 1).
       level: confidence level of the intervals.
 
@@ -66,6 +66,16 @@ def refute(
 
     References:
       [1] A. Sharma, E. Kiciman (2020), DoWhy: an end-to-end library for causal inference.
+
+    Examples:
+      >>> rng = np.random.default_rng(0)
+      >>> x = causal.covariates(None, [rng.normal(size=200)])
+      >>> treatment = (x[:, 1] + rng.normal(size=200) > 0).astype(int)
+      >>> outcome = x[:, 1] + treatment + rng.normal(size=200)
+      >>> assigned = causal.assign(jax.random.key(0), treatment, x, 2)
+      >>> found = causal.refute(jax.random.key(1), assigned, outcome, arm=1, num_repeats=5)
+      >>> [one.name for one in found]
+      ['placebo_treatment', 'random_common_cause', 'random_subset']
     """
     treatment, x, num_arms = assignment.treatment, assignment.x, assignment.propensity.shape[1]
     if not 0 < arm < num_arms or not 0 < share < 1:

@@ -69,7 +69,7 @@ _CLASSES = FLAGS.string(
 _ANNOTATIONS = FLAGS.string(
     "annotations",
     None,
-    "Truth of masks:PATH, a folder of PNG files, or of boxes:PATH, COCO JSON or a folder of YOLO text or VOC XML.",
+    "Ground truth: for masks:PATH a folder of PNG files, for boxes:PATH COCO JSON or a folder of YOLO text or VOC XML.",
 )
 _CLASS_ORDER = FLAGS.choice(
     "class_order",
@@ -91,9 +91,14 @@ _PERFORMANCE = FLAGS.string(
     "CSV or Parquet with the columns image_id, condition (clean, fog/3), network, performance and, for images that "
     "belong together, group; in place of --network.",
 )
-_PERFORMANCE_NAME = FLAGS.string("performance_name", _D.performance_name, "What it is, e.g. IoU, F1, error in mm.")
+_PERFORMANCE_NAME = FLAGS.string(
+    "performance_name", _D.performance_name, "Name of the measure, e.g. IoU, F1, error in mm."
+)
 _PERFORMANCE_DIRECTION = FLAGS.choice(
-    "performance_direction", _D.performance_direction, list(pipeline.DIRECTIONS), "Which way is better."
+    "performance_direction",
+    _D.performance_direction,
+    list(pipeline.DIRECTIONS),
+    "Whether higher or lower values are better.",
 )
 _PERFORMANCE_RANGE = FLAGS.several(
     "performance_range", [], "LOWEST,HIGHEST that it can be; 0,1 shows it in per cent (default: not known)."
@@ -108,7 +113,7 @@ FLAGS.group("Conditions")
 _IMAGES = FLAGS.string(
     "images",
     None,
-    "Folder of images that are degraded already, which are scored as they are: of causal-iqa degrade, of ImageNet-C "
+    "Folder of images that are already degraded and are scored unchanged: of causal-iqa degrade, of ImageNet-C "
     "(<condition>/<severity>/...) or of CIFAR-10-C (<condition>.npy, labels.npy). --dataset says which clean images "
     "they are of (default: its clean/0), --degradations and --severities choose among them (default: all).",
 )
@@ -124,12 +129,12 @@ _QUANTISE = FLAGS.choice(
     "quantise",
     _D.quantise,
     degradations.QUANTISE,
-    "Degraded images in 8 bits: none keeps fractions, round rounds, truncate cuts them off as the code of ImageNet-C.",
+    "8-bit levels of degraded images: none keeps fractions, round rounds, truncate cuts off like ImageNet-C's code.",
 )
 _STORED = FLAGS.integer(
     "stored",
     None,
-    f"Degraded images as JPEG of this quality, 4:2:0; the released ImageNet-C has {degradations.IMAGENET_C_QUALITY}.",
+    f"JPEG quality (4:2:0) in which degraded images are stored; ImageNet-C uses {degradations.IMAGENET_C_QUALITY}.",
 )
 
 FLAGS.group("Scores")
@@ -142,7 +147,7 @@ _SCORE_AT = FLAGS.choice(
 _STABILITY_VIEWS = FLAGS.integer(
     "stability_views",
     _D.stability_views,
-    "Run every judged network on so many changed views of every image as well (mirrored, shifted, slight noise), for "
+    "Number of changed views of every image (mirrored, shifted, slight noise) that every judged network sees too, for "
     "the estimators that ask how stable its outputs are; 0: not at all.",
 )
 
@@ -150,8 +155,8 @@ _PRECISION = FLAGS.choice(
     "precision",
     _D.precision,
     backbones.PRECISIONS,
-    "Of the networks' layers: highest is float32 in full, default what an accelerator does fastest with it, bfloat16 "
-    "half the memory; metrics and statistics are float32 in any case.",
+    "Precision of the networks' layers: highest is float32 in full, default what an accelerator does fastest with "
+    "it, bfloat16 half the memory; metrics and statistics are float32 in any case.",
 )
 
 FLAGS.group("Anchors of the new metrics")
@@ -159,16 +164,22 @@ _ANCHORS = FLAGS.choice(
     "anchors",
     _D.anchors,
     pipeline.ANCHOR_KINDS,
-    "What the witness compares with: clean labelled images, the class vectors of the backbone's head, or prompts of "
-    "the class names in its text tower; auto: images when every judged class has some, else head.",
+    "Anchors that the scores compare with: clean labelled images, the class vectors of the backbone's head, or prompts "
+    "of the class names in its text tower; auto: images when every judged class has some, else head.",
 )
-_ANCHOR_DATASET = FLAGS.string("anchor_dataset", None, "Where anchor images come from (default: --dataset).")
-_ANCHOR_DATA_DIR = FLAGS.string("anchor_data_dir", None, "Its folder of TFDS datasets (default: --data_dir).")
-_ANCHOR_CLASSES = FLAGS.string("anchor_classes", None, "Its class list, for a folder (default: --classes).")
-_ANCHOR_SPLIT = FLAGS.string("anchor_split", None, "Its split (default: train; for a folder, --split).")
+_ANCHOR_DATASET = FLAGS.string("anchor_dataset", None, "Dataset of the anchor images (default: --dataset).")
+_ANCHOR_DATA_DIR = FLAGS.string(
+    "anchor_data_dir", None, "Folder of TFDS datasets for the anchors (default: --data_dir)."
+)
+_ANCHOR_CLASSES = FLAGS.string("anchor_classes", None, "Class list of an anchor folder (default: --classes).")
+_ANCHOR_SPLIT = FLAGS.string(
+    "anchor_split", None, "Split of the anchor images (default: train; for a folder, --split)."
+)
 _NUM_ANCHORS = FLAGS.integer("num_anchors", _D.num_anchors, "Number of anchor images, at most.")
 _ANCHOR_COUNTS = FLAGS.several(
-    "anchor_counts", [], "Smaller numbers of anchors to score stages_* with besides, comma separated: learning curves."
+    "anchor_counts",
+    [],
+    "Smaller numbers of anchors with which stages_* is scored too, comma separated, for learning curves.",
 )
 _DEGRADED_ANCHORS = FLAGS.integer(
     "degraded_anchors",
@@ -186,7 +197,7 @@ _CLASS_NAMES = FLAGS.string(
     "File with a name in words per class in label order, for --anchors=text (default: the dataset's).",
 )
 _TOKENIZER = FLAGS.string(
-    "tokenizer", None, "Vocabulary of the text towers, file or folder (default: looked for beside the weight file)."
+    "tokenizer", None, "Vocabulary of the text towers, file or folder (default: a file next to the weights)."
 )
 
 FLAGS.group("Statistics")
@@ -210,7 +221,9 @@ _DOWNLOAD = FLAGS.switch("download", False, "Let TFDS download and prepare the d
 FLAGS.group("Lists")
 _LIST_METRICS = FLAGS.switch("list_metrics", False, "Print the metrics, one line each, and stop.")
 _LIST_DEGRADATIONS = FLAGS.switch("list_degradations", False, "Print the degradations, one line each, and stop.")
-_FORMAT = FLAGS.choice("format", "table", list(listing.FORMATS), "Of these lists; json: all that defines each.")
+_FORMAT = FLAGS.choice(
+    "format", "table", list(listing.FORMATS), "Format of these lists; json shows everything that defines each entry."
+)
 
 
 def _dataset() -> str:

@@ -23,9 +23,10 @@ FLAGS = flagset.FlagSet()
 _RUN = FLAGS.string("run", None, "Output folder of a finished study (causal-iqa align).", required=True)
 _GRAPH = FLAGS.repeated(
     "graph",
-    "Causal graph to test beside those of the metric families: NAME=GRAPH with GRAPH such as 'C -> X, S -> X -> Q', or "
-    "a file with one on each line; repeat for more. Columns are C, degradation, severity, Y, M, Q (each metric in "
-    "turn), metrics by name, clean_METRIC, and the table's own (resnet_p_true); other nodes are latent.",
+    "Further causal graph to test, as the metric families' graphs are: NAME=GRAPH with GRAPH such as "
+    "'C -> X, S -> X -> Q', or a file with one on each line; repeat for more. Columns are C, degradation, severity, Y, "
+    "M, Q (each metric in turn), metrics by name, clean_METRIC, and the table's own (resnet_p_true); other nodes are "
+    "latent.",
 )
 _TRANSFER_FROM = FLAGS.repeated(
     "transfer_from",

@@ -30,15 +30,15 @@ _SEVERITIES = FLAGS.several(
 _PARAMETERS = FLAGS.choice(
     "parameters", None, list(copies.PARAMETERS), "Published set of parameters, whatever the size of the images."
 )
-_FORMAT = FLAGS.choice("format", _D.format, copies.FORMATS, "Of the copies.")
-_QUALITY = FLAGS.integer("quality", None, "Of JPEG (default: 95) and WebP (default: without loss), 1 to 100.")
+_FORMAT = FLAGS.choice("format", _D.format, copies.FORMATS, "Format of the copies.")
+_QUALITY = FLAGS.integer("quality", None, "Quality of JPEG (default: 95) and WebP (default: lossless), 1 to 100.")
 
 FLAGS.group("Images")
 _DATA_DIR = FLAGS.string("data_dir", None, "Folder of the prepared TFDS datasets.")
 _SPLIT = FLAGS.string("split", None, "Split of a TFDS dataset (default: its test split).")
 _CLEAN = FLAGS.switch("clean", False, "Write the clean images, too, as OUT/clean/0.")
 _SIDE_FILES = FLAGS.choice(
-    "side_files", _D.side_files, copies.SIDE_FILES, "Files beside the images (labels, lists): linked, or left out."
+    "side_files", _D.side_files, copies.SIDE_FILES, "Other files in the folder (labels, lists): linked, or left out."
 )
 _MAX_PIXELS = FLAGS.integer(
     "max_pixels", data.MAX_PIXELS, "Larger images are not decoded and count as unreadable; bounds the memory."

@@ -38,7 +38,7 @@ _BACKBONE = FLAGS.repeated(
     "weights that are installed, or none; repeat for more (default: EfficientNet-Lite0 where it is installed).",
 )
 _NETWORK = FLAGS.repeated(
-    "network", "Network to judge besides, written likewise: its actual accuracy where images have labels."
+    "network", "Network whose actual accuracy is measured where images have labels, written like --backbone."
 )
 _METRICS = FLAGS.several(
     "metrics", ["all"], "No-reference metrics by name, comma separated, or all. Empty: none, with a backbone."
@@ -70,14 +70,16 @@ _ANCHORS = FLAGS.choice(
     "anchors",
     _D.anchors,
     scoring.ANCHOR_KINDS,
-    "What the witness compares with: images of --anchor_dataset, or the class vectors of the backbone's own head; "
-    "auto: images where there is an --anchor_dataset, else head for what the extra imagenet installs.",
+    "Anchors that the scores compare with: images of --anchor_dataset, or the class vectors of the backbone's own "
+    "head; auto: images where there is an --anchor_dataset, else head for what the extra imagenet installs.",
 )
 _ANCHOR_DATASET = FLAGS.string(
     "anchor_dataset", None, "Clean labelled images of the task: scenes, tfds:NAME or folder:PATH (class folders)."
 )
-_ANCHOR_DATA_DIR = FLAGS.string("anchor_data_dir", None, "Its folder of prepared TFDS datasets.")
-_ANCHOR_SPLIT = FLAGS.string("anchor_split", None, "Its split (default: train; for a folder, the folder).")
+_ANCHOR_DATA_DIR = FLAGS.string("anchor_data_dir", None, "Folder of prepared TFDS datasets for the anchors.")
+_ANCHOR_SPLIT = FLAGS.string(
+    "anchor_split", None, "Split of the anchor images (default: train; for a folder, the whole folder)."
+)
 _CLASSES = FLAGS.string("classes", None, "File with one class per line in label order, for an anchor folder.")
 _CLASS_ORDER = FLAGS.choice(
     "class_order",
@@ -101,8 +103,8 @@ _PRECISION = FLAGS.choice(
     "precision",
     _D.precision,
     backbones.PRECISIONS,
-    "Of the networks' layers: highest is float32 in full, default what an accelerator does fastest with it, bfloat16 "
-    "half the memory; metrics and statistics are float32 in any case.",
+    "Precision of the networks' layers: highest is float32 in full, default what an accelerator does fastest with "
+    "it, bfloat16 half the memory; metrics and statistics are float32 in any case.",
 )
 _QUALITY = FLAGS.string("quality", None, "Score that stands for quality (default: a label-free one, else piqe).")
 _LEVEL = FLAGS.number("level", 0.95, "Level of the intervals, between 0 and 1.")

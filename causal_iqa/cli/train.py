@@ -5,9 +5,9 @@
   causal-iqa train --dataset=tfds:cifar10 --data_dir=DIR --network=scene_features --objective=simclr \\
     --output=features.safetensors --checkpoint_dir=checkpoints
 
-A run that was stopped goes on from its last checkpoint when it is given the same flags. The learning curve is drawn
-beside the weights. Prints the score on held-out images last. Take the file to a study with --network=NAME=PATH or
---backbone=NAME=PATH.
+Prints the score on held-out images at the end and writes the learning curve next to the weights. Use the file in a
+study with --network=NAME=PATH or --backbone=NAME=PATH. A run that was stopped goes on from its last checkpoint when
+it is given the same flags.
 """
 
 import contextlib
@@ -77,9 +77,9 @@ _LEARNING_RATE = FLAGS.number("learning_rate", _DEFAULTS.learning_rate, "Peak le
 _SCHEDULE = FLAGS.choice("schedule", _DEFAULTS.schedule, training.SCHEDULES, "Schedule of the learning rate.")
 _WEIGHT_DECAY = FLAGS.number("weight_decay", _DEFAULTS.weight_decay, "Weight decay of AdamW.")
 _PRECISION = FLAGS.choice(
-    "precision", _DEFAULTS.precision, training.PRECISIONS, "Of the passes; parameters stay float32."
+    "precision", _DEFAULTS.precision, training.PRECISIONS, "Precision of the passes; parameters stay float32."
 )
-_SEED = FLAGS.integer("seed", _DEFAULTS.seed, "Of the parameters, the order and the augmentation.")
+_SEED = FLAGS.integer("seed", _DEFAULTS.seed, "Seed of the parameters, the order and the augmentation.")
 _CHECKPOINT_EVERY = FLAGS.integer("checkpoint_every", 500, "Steps between checkpoints.", lower_bound=1)
 
 FLAGS.group("Machine")

@@ -34,8 +34,8 @@ def move_mask(
     Args:
       mask: whole numbers [H, W], a class each.
       condition: what is done, or its written form.
-      seed: of the degradation.
-      image_id: of the picture.
+      seed: seed of the degradation.
+      image_id: id of the picture.
       parameters: published set of parameters, as for `degrade`.
       outside: class where a border of the option "constant" shows.
 
@@ -81,8 +81,8 @@ def move_boxes(
       boxes: float [N, 4], left, top, right, bottom in pixels, edges of pixels.
       height, width: of the picture.
       condition: what is done, or its written form.
-      seed: of the degradation.
-      image_id: of the picture.
+      seed: seed of the degradation.
+      image_id: id of the picture.
       parameters: published set of parameters, as for `degrade`.
 
     Returns:

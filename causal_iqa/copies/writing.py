@@ -60,7 +60,7 @@ class Job:
       config: what is asked for.
       source: source of the images.
       outputs: name of the copy of each image.
-      tasks: in the order in which they are begun.
+      tasks: the tasks, in the order in which they start.
       origin: everything the copies depend on, JSON values.
       remarks: lines that a user should read before the work begins.
     """

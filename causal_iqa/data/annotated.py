@@ -142,6 +142,15 @@ def read_mask_table(path: str | os.PathLike[str]) -> MaskTable:
 
     Raises:
       InputError: for another form, a value twice, or labels that leave one out.
+
+    Examples:
+      >>> import pathlib, tempfile
+      >>> with tempfile.TemporaryDirectory() as folder:
+      ...     file = pathlib.Path(folder, "values.csv")
+      ...     _ = file.write_text("value,name,label\\n0,sky,0\\n7,road,1\\n255,unknown,\\n")
+      ...     table = data.read_mask_table(file)
+      >>> table.class_names, int(table.label[7])
+      (('sky', 'road'), 1)
     """
     try:
         with _reading.open_regular(path) as file:
@@ -278,6 +287,19 @@ def open_boxes(
 
     Raises:
       InputError: when nothing joins, and from `box_files.read_boxes`.
+
+    Examples:
+      >>> import json, pathlib, tempfile
+      >>> from PIL import Image
+      >>> boxes = [{"image_id": 1, "category_id": 7, "bbox": [1, 1, 4, 4]}]
+      >>> files, classes = [{"id": 1, "file_name": "a.png", "width": 8, "height": 8}], [{"id": 7, "name": "cat"}]
+      >>> content = {"images": files, "annotations": boxes, "categories": classes}
+      >>> with tempfile.TemporaryDirectory() as folder:
+      ...     Image.new("RGB", (8, 8)).save(f"{folder}/a.png")
+      ...     _ = pathlib.Path(folder, "boxes.json").write_text(json.dumps(content))
+      ...     source = data.open_boxes(folder, f"{folder}/boxes.json", max_pixels=10**6)
+      >>> len(source)
+      1
     """
     names = read_classes(classes) if isinstance(classes, str | os.PathLike) else classes
     read = box_files.read_boxes(pathlib.Path(annotations), names)

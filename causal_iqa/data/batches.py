@@ -85,7 +85,7 @@ def choose(
         kind = "labelled " if balanced else ""
         raise _checks.InputError(
             f"num: expected {num or 'some'} images of {source.name} (split {source.split}), but only {chosen.size} "
-            f"{kind}are there ({len(source)} in all, {len(exclude_ids)} ids excluded)"
+            f"{kind}exist ({len(source)} in all, {len(exclude_ids)} ids excluded)"
         )
     return chosen
 
@@ -155,7 +155,7 @@ def choose_labelled(source: Source, num: int | None, *, seed: int) -> LabelledIm
         )
     if num is not None and len(chosen) < num:
         raise _checks.InputError(
-            f"num: expected {num} images {where}, but only {len(chosen)} labelled are there ({len(source)} in all)"
+            f"num: expected {num} images {where}, but only {len(chosen)} labelled images exist ({len(source)} in all)"
         )
     return LabelledImages(np.asarray(chosen, np.int64), passed_over)
 

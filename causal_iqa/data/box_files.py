@@ -29,7 +29,7 @@ class BoxFile(NamedTuple):
     """What annotation files say.
 
     Attributes:
-      class_names: in label order.
+      class_names: names of the classes in label order.
       of_image: name of the image's file without its ending, or with it in COCO, -> objects.
       with_ending: whether the names have their endings.
       remarks: lines that a user should read.
@@ -46,7 +46,8 @@ def read_boxes(path: pathlib.Path, class_names: Sequence[str] | None) -> BoxFile
 
     Args:
       path: a COCO JSON file, or a folder of YOLO text or of VOC XML files.
-      class_names: in label order; None: those of COCO's own list, by its ids; the other formats need them.
+      class_names: names of the classes in label order; None takes those of the COCO file, ordered by id; the other
+        formats need them.
 
     Returns:
       The boxes.
@@ -54,6 +55,18 @@ def read_boxes(path: pathlib.Path, class_names: Sequence[str] | None) -> BoxFile
     Raises:
       InputError: in one line, for a file that cannot be read, a class that is not listed, or a box that is none or lies
         outside its image; it names the first and says how many there are.
+
+    Examples:
+      >>> import json, pathlib, tempfile
+      >>> boxes = [{"image_id": 1, "category_id": 7, "bbox": [1, 1, 4, 4]}]
+      >>> files, classes = [{"id": 1, "file_name": "a.png", "width": 8, "height": 8}], [{"id": 7, "name": "cat"}]
+      >>> content = {"images": files, "annotations": boxes, "categories": classes}
+      >>> with tempfile.TemporaryDirectory() as folder:
+      ...     file = pathlib.Path(folder, "boxes.json")
+      ...     _ = file.write_text(json.dumps(content))
+      ...     found = data.read_boxes(file, None)
+      >>> found.class_names
+      ('cat',)
     """
     path = pathlib.Path(path).expanduser()
     try:

@@ -21,6 +21,15 @@ def read_classes(path: str | os.PathLike) -> tuple[str, ...]:
 
     Raises:
       InputError: when the file is missing, empty, not text, or has an empty line or a class twice.
+
+    Examples:
+      >>> import pathlib, tempfile
+      >>> with tempfile.TemporaryDirectory() as folder:
+      ...     file = pathlib.Path(folder, "classes.txt")
+      ...     _ = file.write_text("cat\\ndog\\n")
+      ...     classes = data.read_classes(file)
+      >>> classes
+      ('cat', 'dog')
     """
     try:
         lines = _reading.read_text(path, encoding="utf-8-sig").rstrip().splitlines()
@@ -65,7 +74,7 @@ def class_list(
       (names as `os` would give them, lines that a user should read).
 
     Raises:
-      InputError: as `read_classes`, or for a list with an empty name or a name twice.
+      InputError: where `read_classes` raises it, or for a list with an empty name or a name twice.
     """
     if classes is not None:
         given = read_classes(classes) if isinstance(classes, str | os.PathLike) else classes

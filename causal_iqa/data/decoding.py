@@ -187,7 +187,7 @@ def read(path: str | os.PathLike[str], id: str, *, max_pixels: int = budget.MAX_
     Args:
       path: path of the file; only regular files are opened.
       id: names the image in an error.
-      max_pixels: as for `decode`.
+      max_pixels: see `decode`.
 
     Returns:
       uint8 [H, W, 3], sRGB, writable.

@@ -16,8 +16,8 @@ class Facts(NamedTuple):
     """Facts about one image at its full size.
 
     Attributes:
-      width: in pixels, upright.
-      height: in pixels, upright.
+      width: width of the upright image in pixels.
+      height: height of the upright image in pixels.
       format: format of the file, e.g. "JPEG"; "" where the images are not in files, or it is unknown.
       one_colour: whether all pixels are equal.
       look_across: 64 bits, whether the grey of an 8 x 8 grid rises from left to right.

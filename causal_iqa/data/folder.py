@@ -168,6 +168,17 @@ def open_folder(
 
     Raises:
       InputError: when the root is missing or holds no image, or a folder with images is not in the class list.
+
+    Examples:
+      >>> import pathlib, tempfile
+      >>> from PIL import Image
+      >>> with tempfile.TemporaryDirectory() as folder:
+      ...     for name in ("cat", "dog"):
+      ...         pathlib.Path(folder, name).mkdir()
+      ...         Image.new("RGB", (8, 8)).save(f"{folder}/{name}/1.png")
+      ...     source = data.open_folder(folder)
+      >>> len(source), source.class_names
+      (2, ('cat', 'dog'))
     """
     budget.check_max_pixels(max_pixels)
     if class_order is not None:
@@ -207,13 +218,22 @@ def open_images(path: str | os.PathLike, *, max_pixels: int = budget.MAX_PIXELS)
 
     Args:
       path: an image file or a folder.
-      max_pixels: as for `open_folder`.
+      max_pixels: see `open_folder`.
 
     Returns:
       The source, sorted by path; ids are relative to the folder.
 
     Raises:
       InputError: when the path is missing or holds no image.
+
+    Examples:
+      >>> import tempfile
+      >>> from PIL import Image
+      >>> with tempfile.TemporaryDirectory() as folder:
+      ...     Image.new("RGB", (8, 6)).save(f"{folder}/1.png")
+      ...     example = data.open_images(folder)[0]
+      >>> example.image.shape, example.label
+      ((6, 8, 3), -1)
     """
     budget.check_max_pixels(max_pixels)
     name = f"images:{os.fspath(path)}"

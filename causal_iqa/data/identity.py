@@ -17,6 +17,12 @@ def place(source: Source, index: int) -> Hashable:
 
     Returns:
       A value to compare.
+
+    Examples:
+      >>> source = data.open_source("scenes")
+      >>> first, again = data.place(source, 0), data.place(data.open_source("scenes"), 0)
+      >>> first == again, first == data.place(source, 1)
+      (True, False)
     """
     own = getattr(source, "place", None)
     return (source.name, source.id(index)) if own is None else own(index)
@@ -32,6 +38,11 @@ def shared_ids(source: Source, other: Source, indices: Iterable[int]) -> frozens
 
     Returns:
       Ids of `source`; an image under another name, through a link or in another spelling of its dataset is the same.
+
+    Examples:
+      >>> source, other = data.open_source("scenes"), data.open_source("scenes", seed=1)
+      >>> len(data.shared_ids(source, source, range(3))), len(data.shared_ids(source, other, range(3)))
+      (3, 0)
     """
     places = {place(other, int(i)) for i in indices}
     if not places:
@@ -55,6 +66,11 @@ def copies(
     Returns:
       (id in `source`, id of the first copy in `other`) of every image that has one in another place; empty when a
       source does not read encoded files.
+
+    Examples:
+      >>> source = data.open_source("scenes")
+      >>> data.copies(source, range(3), source, range(3))  # scenes are rendered: there are no encoded files to compare
+      ()
     """
     if not all(hasattr(one, name) for one in (source, other) for name in ("content", "encoded_size")):
         return ()

@@ -16,7 +16,7 @@ def text_of(name: str) -> str:
     """Writes a name as text that every file format takes.
 
     Args:
-      name: as `os` gives it.
+      name: name of a file as returned by `os`.
 
     Returns:
       The text; different names have different texts.

@@ -43,6 +43,11 @@ def open_source(
 
     Raises:
       InputError: when the scheme is unknown or the images cannot be opened.
+
+    Examples:
+      >>> source = data.open_source("scenes")
+      >>> source[0].image.shape, source[0].image.dtype.name
+      ((48, 48, 3), 'uint8')
     """
     check_spec(spec)
     scheme, _, rest = spec.partition(":")

@@ -120,7 +120,7 @@ def procedural_image(key: jax.Array, *, side: int) -> jax.Array:
 
     Args:
       key: random key.
-      side: in pixels, at least 16; static.
+      side: side of the image in pixels, at least 16; static.
 
     Returns:
       float32 [side, side, 3] in [0, 1], sRGB.
@@ -186,7 +186,7 @@ def procedural_images(key: jax.Array, count: int, *, side: int) -> np.ndarray:
     Args:
       key: random key.
       count: how many.
-      side: in pixels, at least 16.
+      side: side of the image in pixels, at least 16.
 
     Returns:
       uint8 [count, side, side, 3].

@@ -153,7 +153,7 @@ def open_listing(path: str | os.PathLike[str], *, max_pixels: int = budget.MAX_P
 
     Args:
       path: path of the list, UTF-8. Paths in it are absolute or relative to its folder.
-      max_pixels: as for `open_folder`.
+      max_pixels: see `open_folder`.
 
     Returns:
       The source; ids are the paths as listed, in the order of the list, each once.
@@ -194,7 +194,7 @@ def open_files(paths: Sequence[str], *, max_pixels: int = budget.MAX_PIXELS) -> 
 
     Args:
       paths: absolute, or relative to the working directory; whatever their endings.
-      max_pixels: as for `open_folder`.
+      max_pixels: see `open_folder`.
 
     Returns:
       The source; ids are the paths as given, in order.

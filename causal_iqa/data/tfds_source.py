@@ -259,7 +259,8 @@ def open_tfds(
     Args:
       name: the dataset as tfds names it: "NAME", "NAME/CONFIG", "NAME:VERSION".
       data_dir: the folder that holds prepared datasets; None: $TFDS_DATA_DIR, else ~/tensorflow_datasets.
-      split: in the syntax of tfds, e.g. "test", "train[:10%]"; None: "test", else "validation", else the only one.
+      split: part of the dataset in the syntax of tfds, e.g. "test", "train[:10%]"; None: "test", else "validation",
+        else the only one.
       download: whether a dataset that is not there may be downloaded and prepared. Otherwise the network is never used.
       max_pixels: the most pixels of an image that is decoded; all threads together decode no more at a time.
 
@@ -269,6 +270,10 @@ def open_tfds(
     Raises:
       InputError: when the dataset is unknown, not prepared, prepared in another format, incomplete, has no such split,
         or has no image or no class label.
+
+    Examples:
+      >>> source = data.open_tfds("cifar10", data_dir="tensorflow_datasets", split="test")  # doctest: +SKIP
+      >>> len(source)  # doctest: +SKIP
     """
     import tensorflow_datasets as tfds
 

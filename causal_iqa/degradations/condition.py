@@ -106,7 +106,7 @@ class Condition:
         if isinstance(steps, str):
             steps = _one_step(steps, severity, options)
         elif severity is not None or options:
-            raise _checks.InputError("severity, options: expected only beside the name of one degradation")
+            raise _checks.InputError("severity, options: expected only together with the name of one degradation")
         if family is not None:
             _checks.check_choice(family, ladder.FAMILIES, "family")
         _checks.check_choice(quantise, QUANTISE, "quantise")

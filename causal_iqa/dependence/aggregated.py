@@ -97,6 +97,14 @@ def hsic_aggregated_test(
       [1] Schrab, Kim, Guedj, Gretton, "Efficient aggregated kernel tests using incomplete U-statistics", NeurIPS 2022,
           section 5 and eq. 17.
       [2] Westfall, Young, "Resampling-based multiple testing", Wiley 1993, section 2.6: the smallest p-value.
+
+    Examples:
+      >>> x = np.linspace(-1, 1, 20, dtype=np.float32)[:, None]
+      >>> Ks = [dependence.rbf(x, x, bandwidth=width) for width in (0.25, 0.5)]
+      >>> Ls = [dependence.rbf(x**2, x**2, bandwidth=0.5)]
+      >>> test = lambda key: dependence.hsic_aggregated_test(key, Ks, Ls, num_permutations=199, level=0.05)
+      >>> jax.eval_shape(test, jax.random.key(0)).kernel_rejected.shape  # traced, not run: one of each pair of kernels
+      (2, 1)
     """
     independence.check_resamples(num_permutations, "num_permutations")
     if not Ks or not Ls:

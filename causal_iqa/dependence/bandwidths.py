@@ -155,6 +155,10 @@ def median_heuristic(x: jax.Array) -> jax.Array:
       [2] Garreau, Jitkrittum, Kanagawa, "Large sample analysis of the median heuristic", 2017, eq. 1; in that paper the
         median
           of squared distances, halved.
+
+    Examples:
+      >>> float(dependence.median_heuristic(np.float32([[0], [1], [3]])))  # of the distances 1, 2 and 3
+      2.0
     """
     x = _at_least_two(x)
     n = x.shape[0]

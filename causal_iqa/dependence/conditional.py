@@ -172,6 +172,14 @@ def kci_test(K_x: jax.Array, K_y: jax.Array, K_z: jax.Array, *, ridge: jax.Array
           heteroscedasticity", JASA 2018, on the squared entries of the residual maker.
       [3] Buckley, Eagleson, "An approximation to the distribution of quadratic forms in normal random variables",
           Australian Journal of Statistics 1988, the law.
+
+    Examples:
+      >>> rng = np.random.default_rng(0)
+      >>> z = rng.normal(size=(60, 1)).astype(np.float32)
+      >>> x, y = (z + rng.normal(size=(2, 60, 1))).astype(np.float32)  # independent given z
+      >>> K_x, K_y, K_z = dependence.kci_grams(x, y, z, bandwidth_x=1.0, bandwidth_y=1.0, bandwidth_z=0.5)
+      >>> bool(dependence.kci_test(K_x, K_y, K_z, ridge=1e-3).p_value > 0.05)
+      True
     """
     left = residuals(K_x, K_y, K_z, ridge=ridge)
     statistic = jnp.sum(left.x * left.y)

@@ -173,6 +173,14 @@ def conditional_mean_dependence(
     References:
       [1] Park, Muandet, "A measure-theoretic approach to kernel conditional mean embeddings", NeurIPS 2020,
           section 5.3.
+
+    Examples:
+      >>> rng = np.random.default_rng(0)
+      >>> z = rng.normal(size=(60, 1)).astype(np.float32)
+      >>> x, y = (z + rng.normal(size=(2, 60, 1))).astype(np.float32)  # independent given z
+      >>> K, L, M = (dependence.rbf(one, one, bandwidth=1.0) for one in (x, y, z))
+      >>> dependence.conditional_mean_dependence(K, L, M, M[:5], ridge=1e-2).shape  # at the first five values of z
+      (5,)
     """
     K, L, M = _as_three(K, L, M)
     n = K.shape[0]

@@ -61,6 +61,10 @@ def normal_scores(x: jax.Array) -> jax.Array:
 
     References:
       [1] van der Waerden, "Order tests for the two-sample problem and their power", 1952.
+
+    Examples:
+      >>> np.round(dependence.normal_scores(np.float32([[1], [10], [1000]])), 2).tolist()
+      [[-0.9699999690055847], [0.0], [0.9699999690055847]]
     """
     x = jnp.asarray(_checks.as_samples(x))
 
@@ -159,6 +163,14 @@ def conditional_bandwidths(x: jax.Array, y: jax.Array, z: jax.Array) -> tuple[ja
 
     Raises:
       ValueError: when an argument is not [n, d] or n is below 2.
+
+    Examples:
+      >>> rng = np.random.default_rng(0)
+      >>> z = rng.normal(size=(60, 1)).astype(np.float32)
+      >>> x, y = (z + rng.normal(size=(2, 60, 1))).astype(np.float32)  # independent given z
+      >>> widths = dependence.conditional_bandwidths(x, y, z)
+      >>> bool(widths[2] < widths[0])
+      True
     """
     of_x, of_y, of_z = (jnp.maximum(bandwidths.median_heuristic(v), _LEAST_MEDIAN) for v in (x, y, z))
     return of_x, of_y, 0.5 * z.shape[1] ** 0.5 * of_z

@@ -142,6 +142,13 @@ def hsic_jackknife(K: jax.Array, L: jax.Array, *, level: float) -> JackknifeInte
     References:
       [1] Arvesen, "Jackknifing U-statistics", Annals of Mathematical Statistics 1969, theorem 5.
       [2] Song et al., "Feature selection via dependence maximization", JMLR 2012, theorem 5: normality.
+
+    Examples:
+      >>> x = np.linspace(-1, 1, 20, dtype=np.float32)[:, None]
+      >>> K, L = dependence.rbf(x, x, bandwidth=0.5), dependence.rbf(x**2, x**2, bandwidth=0.5)
+      >>> interval = dependence.hsic_jackknife(K, L, level=0.95).estimate
+      >>> bool(interval.low < interval.value < interval.high)
+      True
     """
     return _interval(hsic.hsic_unbiased(K, L), hsic_leave_one_out(K, L), level)
 
@@ -162,6 +169,13 @@ def cka_jackknife(K: jax.Array, L: jax.Array, *, level: float) -> JackknifeInter
 
     References:
       [1] Arvesen, "Jackknifing U-statistics", Annals of Mathematical Statistics 1969, theorem 8: functions of several.
+
+    Examples:
+      >>> x = np.linspace(-1, 1, 20, dtype=np.float32)[:, None]
+      >>> K, L = dependence.rbf(x, x, bandwidth=0.5), dependence.rbf(x**2, x**2, bandwidth=0.5)
+      >>> interval = dependence.cka_jackknife(K, L, level=0.95).estimate
+      >>> bool(interval.low < interval.value < interval.high)
+      True
     """
     K, L = hsic.as_grams(K, L, 5)
     (a, varies_a), (b, varies_b) = (hsic.unit_norm(gram, hsic.u_centre(gram)) for gram in (K, L))

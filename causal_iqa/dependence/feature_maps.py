@@ -128,6 +128,12 @@ def nystrom_map(landmarks: jax.Array, *, bandwidth: jax.Array | float, ridge: fl
 
     References:
       [1] Williams, Seeger, "Using the Nystroem method to speed up kernel machines", NIPS 2000.
+
+    Examples:
+      >>> x = np.linspace(-1, 1, 20, dtype=np.float32)[:, None]
+      >>> features = dependence.nystrom_map(x[::4], bandwidth=0.5, ridge=1e-5)
+      >>> features(x).shape
+      (20, 5)
     """
     landmarks = jnp.asarray(_checks.as_samples(landmarks, "landmarks"))
     bandwidth = jnp.asarray(bandwidth, landmarks.dtype)

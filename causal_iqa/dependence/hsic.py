@@ -106,6 +106,11 @@ def u_centre(K: jax.Array) -> jax.Array:
     References:
       [1] Szekely, Rizzo, "Partial distance correlation with methods for dissimilarities", Annals of Statistics 2014,
           definition 2.
+
+    Examples:
+      >>> K = dependence.linear(*[np.arange(5, dtype=np.float32)[:, None]] * 2)
+      >>> np.round(dependence.u_centre(K).sum(axis=1), 4).tolist()
+      [0.0, 0.0, 0.0, 0.0, 0.0]
     """
     K = _checks.as_gram(K)
     n = K.shape[0]
@@ -269,6 +274,12 @@ def hsic_block(kernel_x: Kernel, kernel_y: Kernel, x: jax.Array, y: jax.Array, *
     References:
       [1] Zhang, Filippi, Gretton, Sejdinovic, "Large-scale kernel methods for independence testing", Statistics and
           Computing 2018, section 3.1.
+
+    Examples:
+      >>> x = jax.random.normal(jax.random.key(0), (40, 1))
+      >>> kernel = dependence.linear
+      >>> bool(dependence.hsic_block(kernel, kernel, x, 2 * x, block_size=10).estimate > 0)
+      True
     """
     n = jnp.shape(x)[0]
     if n != jnp.shape(y)[0]:

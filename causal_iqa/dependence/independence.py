@@ -92,6 +92,12 @@ def hsic_permutation_test(key: jax.Array, K: jax.Array, L: jax.Array, *, num_per
       [1] Gretton et al., "A kernel statistical test of independence", NIPS 2007, section 4.
       [2] Phipson, Smyth, "Permutation p-values should never be zero", SAGMB 2010, eq. 2.
       [3] Hemerik, Goeman, "Exact testing with random permutations", TEST 2018, theorems 1 and 2.
+
+    Examples:
+      >>> x = np.linspace(-1, 1, 20, dtype=np.float32)[:, None]
+      >>> K, L = dependence.rbf(x, x, bandwidth=0.5), dependence.rbf(x**2, x**2, bandwidth=0.5)
+      >>> bool(dependence.hsic_permutation_test(jax.random.key(0), K, L, num_permutations=199).p_value < 0.05)
+      True
     """
     check_resamples(num_permutations, "num_permutations")
     both = pair(K, L, 2)
@@ -147,6 +153,12 @@ def hsic_gamma_test(K: jax.Array, L: jax.Array) -> HSICGammaTest:
       [1] Gretton et al., "A kernel statistical test of independence", NIPS 2007, section 3: the two-moment form.
       [2] Kazi-Aoual et al., "Refined approximations to permutation tests for multivariate inference", Computational
           Statistics and Data Analysis 1995: the three moments, and Pearson's type III.
+
+    Examples:
+      >>> x = np.linspace(-1, 1, 20, dtype=np.float32)[:, None]
+      >>> K, L = dependence.rbf(x, x, bandwidth=0.5), dependence.rbf(x**2, x**2, bandwidth=0.5)
+      >>> bool(dependence.hsic_gamma_test(K, L).p_value < 0.05)
+      True
     """
     both = pair(K, L, 4)
     std = permutation_moments.permutation_std(both.M, both.N)
@@ -204,6 +216,13 @@ def hsic_spectral_test(
           1: the spectra of the empirical matrices in the limit law.
       [2] Zhang, Filippi, Gretton, Sejdinovic, "Large-scale kernel methods for independence testing", Statistics and
           Computing 2018, section 3.2.
+
+    Examples:
+      >>> x = np.linspace(-1, 1, 20, dtype=np.float32)[:, None]
+      >>> K, L = dependence.rbf(x, x, bandwidth=0.5), dependence.rbf(x**2, x**2, bandwidth=0.5)
+      >>> test = lambda key: dependence.hsic_spectral_test(key, K, L, num_samples=200)
+      >>> jax.eval_shape(test, jax.random.key(0)).p_value.shape  # traced, not run
+      ()
     """
     check_resamples(num_samples, "num_samples")
     check_resamples(num_terms, "num_terms")

@@ -146,6 +146,11 @@ def cosine(x: jax.Array, y: jax.Array) -> jax.Array:
 
     References:
       [1] Schoelkopf, Smola, "Learning with Kernels", MIT Press 2002, section 2.3, the normalised linear kernel.
+
+    Examples:
+      >>> x, y = np.float32([[1, 0], [3, 4]]), np.float32([[2, 0]])
+      >>> np.round(dependence.cosine(x, y), 1).tolist()
+      [[1.0], [0.6000000238418579]]
     """
     x, y = as_pair(x, y)
     return jnp.matmul(_unit_rows(x), _unit_rows(y).T, precision=_PRECISION)

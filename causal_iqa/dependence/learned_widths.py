@@ -66,6 +66,15 @@ def leave_one_out_errors(K: jax.Array, K_z: jax.Array, ridges: jax.Array) -> jax
     References:
       [1] Allen, "The relationship between variable selection and data augmentation and a method for prediction",
           Technometrics 16, 1974.
+
+    Examples:
+      >>> rng = np.random.default_rng(0)
+      >>> z = rng.normal(size=(60, 1)).astype(np.float32)
+      >>> x, y = (z + rng.normal(size=(2, 60, 1))).astype(np.float32)  # independent given z
+      >>> K, K_z = (dependence.rbf(one, one, bandwidth=1.0) for one in (x, z))
+      >>> errors = dependence.leave_one_out_errors(K, K_z, np.float32([1.0, 1e4]))
+      >>> bool(errors[0] < errors[1])  # so much ridge leaves nothing of the regression
+      True
     """
     K, K_z = as_grams(K, K_z, 4)
     centred = centre(K)
@@ -109,6 +118,15 @@ def learn_regression(
 
     References:
       [1] Zhang, Peters, Janzing, Schoelkopf, UAI 2011, section 3.4, who learn width and noise by Gaussian processes.
+
+    Examples:
+      >>> rng = np.random.default_rng(0)
+      >>> z = rng.normal(size=(60, 1)).astype(np.float32)
+      >>> x, y = (z + rng.normal(size=(2, 60, 1))).astype(np.float32)  # independent given z
+      >>> K_x, K_y = (dependence.rbf(one, one, bandwidth=1.0) for one in (x, y))
+      >>> learned = dependence.learn_regression(K_x, K_y, z, bandwidth=1.0)
+      >>> bool(learned.ridge <= 0.1)
+      True
     """
     z = jnp.asarray(_checks.as_samples(z, "z"))
     ridges = jnp.asarray(RIDGES, z.dtype)

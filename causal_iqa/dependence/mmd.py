@@ -117,6 +117,11 @@ def mmd_squared_linear(
 
     References:
       [1] Gretton et al., "A kernel two-sample test", JMLR 2012, lemma 14 and corollary 16.
+
+    Examples:
+      >>> x, y = jax.random.normal(jax.random.key(0), (2, 40, 1)) + np.float32([[[0]], [[3]]])
+      >>> bool(dependence.mmd_squared_linear(dependence.linear, x, y).estimate > 1)
+      True
     """
     x, y = jnp.asarray(_checks.as_samples(x)), jnp.asarray(_checks.as_samples(y, "y"))
     _checks.check_same_shape(x, y, "x, y")

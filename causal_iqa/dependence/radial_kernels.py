@@ -238,6 +238,11 @@ def distance_induced(
     References:
       [1] Sejdinovic, Sriperumbudur, Gretton, Fukumizu, "Equivalence of distance-based and RKHS-based statistics in
           hypothesis testing", Annals of Statistics 2013, eq. 4.3 and theorem 24.
+
+    Examples:
+      >>> x, y = np.float32([[1, 0], [3, 4]]), np.float32([[0, 2]])
+      >>> np.allclose(dependence.distance_induced(x, y, exponent=2.0), dependence.linear(x, y))
+      True
     """
     x, y = kernels.as_pair(x, y)
     origin = jnp.zeros(x.shape[1], x.dtype) if origin is None else jnp.asarray(origin, x.dtype)

@@ -96,6 +96,14 @@ def randomised_test(f_x: jax.Array, f_y: jax.Array, f_z: jax.Array, *, ridge: ja
           causal discovery", Journal of Causal Inference 2019, sections 4 and 5.
       [2] Cattaneo, Jansson, Newey, "Inference in linear regression models with many covariates and
           heteroscedasticity", JASA 2018, on the excess.
+
+    Examples:
+      >>> rng = np.random.default_rng(0)
+      >>> z = rng.normal(size=(60, 1)).astype(np.float32)
+      >>> x, y = (z + rng.normal(size=(2, 60, 1))).astype(np.float32)  # independent given z
+      >>> f_x, f_y, f_z = (np.concatenate([one, one**2], axis=1) for one in (x, y, z))
+      >>> bool(dependence.randomised_test(f_x, f_y, f_z, ridge=1e-3).p_value > 0.05)
+      True
     """
     f_x, f_y, f_z = (_checks.as_samples(f, name) for f, name in ((f_x, "f_x"), (f_y, "f_y"), (f_z, "f_z")))
     n = f_x.shape[0]
@@ -161,6 +169,16 @@ def rcot_test(
 
     References:
       [1] Strobl, Zhang, Visweswaran, Journal of Causal Inference 2019, section 5.
+
+    Examples:
+      >>> rng = np.random.default_rng(0)
+      >>> z = rng.normal(size=(60, 1)).astype(np.float32)
+      >>> x, y = (z + rng.normal(size=(2, 60, 1))).astype(np.float32)  # independent given z
+      >>> widths = {"bandwidth_x": 1.0, "bandwidth_y": 1.0, "bandwidth_z": 1.0}
+      >>> numbers = {"num_frequencies": 3, "num_frequencies_z": 20, "ridge": 1e-3}
+      >>> test = lambda key: dependence.rcot_test(key, x, y, z, **widths, **numbers)
+      >>> jax.eval_shape(test, jax.random.key(0)).p_value.shape  # traced, not run
+      ()
     """
     x, y, z = (_checks.as_samples(samples, name) for samples, name in ((x, "x"), (y, "y"), (z, "z")))
     key_x, key_y, key_z = jax.random.split(key, 3)
@@ -190,6 +208,16 @@ def rcit_test(
 
     References:
       [1] Strobl, Zhang, Visweswaran, Journal of Causal Inference 2019, section 4.
+
+    Examples:
+      >>> rng = np.random.default_rng(0)
+      >>> z = rng.normal(size=(60, 1)).astype(np.float32)
+      >>> x, y = (z + rng.normal(size=(2, 60, 1))).astype(np.float32)  # independent given z
+      >>> widths = {"bandwidth_x": 1.0, "bandwidth_y": 1.5, "bandwidth_z": 1.0}
+      >>> numbers = {"num_frequencies": 3, "num_frequencies_z": 20, "ridge": 1e-3}
+      >>> test = lambda key: dependence.rcit_test(key, x, y, z, **widths, **numbers)
+      >>> jax.eval_shape(test, jax.random.key(0)).p_value.shape  # traced, not run
+      ()
     """
     y, z = _checks.as_samples(y, "y"), _checks.as_samples(z, "z")
     if y.shape[0] != z.shape[0]:

@@ -48,6 +48,11 @@ def stratify(labels: jax.Array, *, num_strata: int, largest: int) -> Strata:
 
     Raises:
       ValueError: when labels is not [n] or a number is below 1.
+
+    Examples:
+      >>> strata = dependence.stratify(np.array([0, 1, 0, 0]), num_strata=2, largest=3)
+      >>> strata.mask.sum(axis=1).tolist()
+      [3, 1]
     """
     labels = jnp.asarray(_checks.as_labels(labels))
     for value, name in ((num_strata, "num_strata"), (largest, "largest")):
@@ -155,6 +160,15 @@ def stratified_permutation_test(
       [1] Gretton et al., "A kernel statistical test of independence", NIPS 2007, the statistic.
       [2] Phipson, Smyth, "Permutation p-values should never be zero", SAGMB 2010, eq. 2.
       [3] Rosenbaum, "Conditional permutation tests and the propensity score in observational studies", JASA 1984.
+
+    Examples:
+      >>> rng = np.random.default_rng(0)
+      >>> x = rng.normal(size=(2, 10, 1)).astype(np.float32)  # ten samples in each of two strata
+      >>> K = jax.vmap(lambda one: dependence.rbf(one, one, bandwidth=1.0))(x)
+      >>> mask = np.ones((2, 10), bool)
+      >>> test = lambda key: dependence.stratified_permutation_test(key, K, K, mask, num_permutations=99)
+      >>> jax.eval_shape(test, jax.random.key(0)).p_value.shape  # traced, not run
+      ()
     """
     K, L = _checks.as_floats(K, "K"), _checks.as_floats(L, "L")
     _check_stacked(K, L, mask, num_permutations)
@@ -214,6 +228,15 @@ def conditional_permutation_test(
     References:
       [1] Kim, Neykov, Balakrishnan, Wasserman, "Local permutation tests for conditional independence", Annals of
           Statistics 2022, algorithm 1 and theorem 2.
+
+    Examples:
+      >>> x = np.linspace(-1, 1, 20, dtype=np.float32)[:, None]
+      >>> K, L = dependence.rbf(x, x, bandwidth=0.5), dependence.rbf(x**2, x**2, bandwidth=0.5)
+      >>> cells = dependence.quantile_cells(x, cells=(4,))
+      >>> options = {"num_strata": 4, "largest": 5, "num_permutations": 99}
+      >>> test = lambda key: dependence.conditional_permutation_test(key, K, L, cells, **options)
+      >>> jax.eval_shape(test, jax.random.key(0)).p_value.shape  # traced, not run
+      ()
     """
     K, L = _checks.as_gram(K, "K"), _checks.as_gram(L, "L")
     _checks.check_same_shape(K, L, "K, L")

@@ -255,6 +255,13 @@ def gram_sums(
 
     References:
       [1] Song, Smola, Gretton, Bedo, Borgwardt, "Feature selection via dependence maximization", JMLR 2012, eq. 5.
+
+    Examples:
+      >>> x = np.linspace(-1, 1, 20, dtype=np.float32)[:, None]
+      >>> kernel = dependence.linear
+      >>> sums = dependence.gram_sums(x, x**2, kernel, kernel, block=8, num_anchors=4)
+      >>> int(sums.count)
+      20
     """
     prepared = prepare(x, y, kernel_x, kernel_y, mask, block=block, num_anchors=num_anchors)
     pairs = block_pairs(prepared.mask.shape[0])
@@ -336,5 +343,11 @@ def hsic_streamed(
 
     Raises:
       ValueError: when lengths differ or a number is out of range.
+
+    Examples:
+      >>> x = np.linspace(-1, 1, 20, dtype=np.float32)[:, None]
+      >>> kernel = dependence.linear
+      >>> round(float(dependence.hsic_streamed(x, x, kernel, kernel, block=8, num_anchors=4).cka), 3)
+      1.0
     """
     return estimates(gram_sums(x, y, kernel_x, kernel_y, mask, block=block, num_anchors=num_anchors))

@@ -210,7 +210,7 @@ def fit_samples(
 
     Args:
       key: random key.
-      samples: samples from `make_samples`.
+      samples: result of `make_samples`.
       causes: first "none".
       side: side of the anchors.
       steps: steps of training.

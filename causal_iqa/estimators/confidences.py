@@ -92,6 +92,15 @@ def regressed_difference_of_confidences(
 
     References:
       [1] D. Guillory et al. (2021), Predicting with confidence on unseen distributions.
+
+    Examples:
+      >>> rng = np.random.default_rng(0)
+      >>> drop = np.array([[0.0], [0.1], [0.2], [0.4]])
+      >>> confidence, correct = 0.9 - drop + 0 * rng.normal(size=(4, 6)), 0.8 - drop + np.zeros((4, 6))
+      >>> clean, folds, names = (np.full(6, 0.95), np.full(6, 0.85)), np.arange(6) % 2, ["fog", "fog", "blur", "blur"]
+      >>> found = estimators.regressed_difference_of_confidences(confidence, correct, *clean, names, folds)
+      >>> np.round(found.mean(axis=1), 2).tolist()
+      [0.8, 0.7, 0.6, 0.4]
     """
     confidence, correct = _table(confidence, "confidence"), _table(correct, "correct")
     clean_confidence, clean_correct = _validation(clean_confidence, clean_correct)

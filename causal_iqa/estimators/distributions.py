@@ -221,6 +221,13 @@ def negative_gradient_norm(
 
     References:
       [1] R. Xie et al. (2024), Leveraging gradients for unsupervised accuracy estimation under distribution shift.
+
+    Examples:
+      >>> rng = np.random.default_rng(0)
+      >>> features, sure = rng.normal(size=(8, 4)), np.eye(3)[np.arange(8) % 3]
+      >>> labels = sure.argmax(axis=1)
+      >>> float(estimators.negative_gradient_norm(features, sure, labels)) == 0  # certain outputs would change nothing
+      True
     """
     f, p, labels = np.asarray(features, np.float64), _probabilities(probabilities), np.asarray(labels)
     if f.shape[:-1] != p.shape[:-1] or labels.shape != p.shape[:-1]:

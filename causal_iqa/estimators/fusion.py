@@ -17,7 +17,7 @@ def alignment_temperature(own: KeptOutputs, second: KeptOutputs) -> float:
 
     Args:
       own: outputs of the judged network for N images.
-      second: second of the other network for the same images.
+      second: outputs of the other network for the same images.
 
     Returns:
       A temperature from .5 to 8.
@@ -27,6 +27,13 @@ def alignment_temperature(own: KeptOutputs, second: KeptOutputs) -> float:
 
     References:
       [1] S. Li et al. (2026), Bridging domain expertise and generalization for performance estimation.
+
+    Examples:
+      >>> classes = np.tile(np.arange(3), (4, 1))
+      >>> log_p = np.log(np.array([[0.8, 0.1, 0.1], [0.1, 0.8, 0.1], [0.1, 0.1, 0.8], [0.6, 0.3, 0.1]]))
+      >>> own = estimators.KeptOutputs(log_p, classes, 3, None)
+      >>> round(estimators.alignment_temperature(own, own), 1)  # a network agrees with itself as it is
+      1.0
     """
     places = _places(own, second)
 
@@ -49,7 +56,7 @@ def fused_reference(own: KeptOutputs, second: KeptOutputs, temperature: float) -
 
     Args:
       own: outputs of the judged network for N images.
-      second: second of the other network for the same images.
+      second: outputs of the other network for the same images.
       temperature: temperature of the second network's outputs.
 
     Returns:
@@ -60,6 +67,13 @@ def fused_reference(own: KeptOutputs, second: KeptOutputs, temperature: float) -
 
     References:
       [1] S. Li et al. (2026), Bridging domain expertise and generalization for performance estimation.
+
+    Examples:
+      >>> classes = np.array([[0, 1]])
+      >>> own = estimators.KeptOutputs(np.log(np.array([[0.6, 0.4]])), classes, 2, None)
+      >>> second = estimators.KeptOutputs(np.log(np.array([[0.1, 0.9]])), classes, 2, None)
+      >>> np.round(estimators.fused_reference(own, second, 1.0), 2).tolist()
+      [0.3]
     """
     p, q = _on_common_classes(own, second, temperature, _places(own, second))
     size = own.log_probabilities.shape[1]

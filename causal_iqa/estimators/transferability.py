@@ -135,7 +135,7 @@ def h_score(features: np.ndarray, labels: np.ndarray, *, shrinkage: float = 0.0)
     Args:
       features: [..., N, D].
       labels: int [..., N].
-      shrinkage: in [0, 1), weight of the mean variance times the identity in cov(f); the original score has 0 and
+      shrinkage: weight, in [0, 1), of the mean variance times the identity in cov(f); the original score has 0 and
         needs many more images than features.
 
     Returns:

@@ -81,7 +81,7 @@ def choose_others(
       anchor_source: where the images come from.
       source: the other source.
       indices: positions in it.
-      num: at most so many.
+      num: the largest number of anchors.
       seed: seed of the choice.
 
     Returns:
@@ -190,7 +190,7 @@ def not_finite_remarks(notes: Mapping[str, Any], num_anchors: int) -> list[str]:
     """Says of which anchors the features were not finite.
 
     Args:
-      notes: as from `fit_on_images`.
+      notes: result of `fit_on_images`.
       num_anchors: how many there were.
     """
     return [

@@ -19,8 +19,8 @@ class Column:
     """One column of scores. What it means is in its fields; its name and `str` are made of them, by `Column.of`.
 
     Attributes:
-      name: in the score table.
-      metric: in the report; several columns of one metric differ in the view they read.
+      name: name of the column in the score table.
+      metric: name in the report; several columns of one metric differ in the view they read.
       family: full_reference, no_reference, label_free, task_guided or feature_reference.
       higher_is_better: direction of quality.
       side: side in pixels at which it is scored.
@@ -69,7 +69,7 @@ class Column:
 
         Args:
           formula: what is computed.
-          family: of the metric.
+          family: family of the metric.
           higher_is_better: direction of quality.
           view: on which it is scored.
           passport: everything that defines the numbers, JSON values.
@@ -114,7 +114,7 @@ class Column:
 
         Args:
           name: name of the column.
-          record: as stored beside the scores.
+          record: record that is stored with the scores.
 
         Returns:
           The column.

@@ -100,7 +100,7 @@ class StudyConfig:
       anchor_data_dir: None: data_dir.
       anchor_classes: the class list of an anchor folder whose classes are not the judged images'; None: classes.
       anchor_split: None: "train" where the dataset has one, else the judged split.
-      num_anchors: at most so many, classes in turn.
+      num_anchors: the largest number of anchors, taken from the classes in turn.
       anchor_counts: smaller numbers of anchors with which the witness over stages is scored besides.
       degraded_anchors: anchors that are degraded, by conditions that are not the study's, to learn when the witness is
         right; 0: none, None: `degraded_anchors.DEFAULT_NUM` unless only backbones of the library read quality.
@@ -221,14 +221,14 @@ class StudyConfig:
                 raise _checks.InputError(f"networks: {PERFORMANCE_TABLE} needs --performance=FILE")
             for name in ("performance_name", "performance_direction", "performance_range", "input_size"):
                 if getattr(self, name) != _default(StudyConfig, name):
-                    raise _checks.InputError(f"{name}: expected only beside --performance=FILE")
+                    raise _checks.InputError(f"{name}: expected only together with --performance=FILE")
             if self.task is not None:
                 _checks.lookup(tasks.TABLE, self.task, "task")
                 if self.stability_views:
                     raise _checks.InputError("stability_views: expected 0 for networks of masks or boxes")
             return
         if self.task is not None:
-            raise _checks.InputError("task: expected none beside --performance=FILE, which says what performance is")
+            raise _checks.InputError("task: expected none with --performance=FILE, which says what performance is")
         if any(choice.architecture != PERFORMANCE_TABLE for choice in self.networks):
             raise _checks.InputError(
                 f"networks: the performance table names them, so no --network is judged here; got "

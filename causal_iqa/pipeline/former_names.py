@@ -11,7 +11,7 @@ def column(name: str, metric: str, backbone: str | None) -> dict[str, Any]:
     """Fields of a score column.
 
     Args:
-      name: of the column.
+      name: name of the column.
       metric: its name in the report.
       backbone: whose features it reads, as the run recorded it; None for a conventional metric.
 

@@ -34,7 +34,7 @@ def prepare_like(
     """Opens and checks everything that scoring as in a run needs.
 
     Args:
-      run: as from `read_run`. Its backbones, anchors, resolution and crop are taken.
+      run: result of `read_run`. Its backbones, anchors, resolution and crop are taken.
       config: the images; metrics besides the run's; networks to judge; backbones only to say where the run's weights
         lie now.
       execution: how it runs.

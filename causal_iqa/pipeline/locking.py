@@ -21,7 +21,7 @@ def lock(folder: pathlib.Path, *, make: bool = False, flag: str = "output_dir") 
     """Holds an output folder for this process.
 
     Args:
-      folder: to hold.
+      folder: the folder to hold.
       make: whether to make it when it is missing.
       flag: names the folder in an error.
 

@@ -209,7 +209,7 @@ def kept_features(features: jax.Array, projection: jax.Array | None) -> jax.Arra
 
     Args:
       features: [d].
-      projection: as from `keeping_projections`.
+      projection: result of `keeping_projections`.
 
     Returns:
       float16 [min(d, KEPT_FEATURES)].

@@ -100,7 +100,7 @@ class Found:
 
         Args:
           num_conditions: C; what comes after them is left out.
-          parts: of every piece the names of its scalars, and a result for every run of conditions.
+          parts: for every piece, the names of its scalars and a result for every run of conditions.
         """
         self._num_conditions, self._parts = num_conditions, parts
 

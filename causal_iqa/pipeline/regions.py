@@ -46,7 +46,7 @@ def maps_of(
     """The deepest inner stage of every backbone that has one.
 
     Args:
-      view: at whose sides the backbones read.
+      view: view at whose sides the backbones read the image.
       feature_backbones: name -> network.
       params: backbone -> its parameters.
       image: float32 [side, side, 3], from `View.see`.

@@ -144,7 +144,7 @@ def outputs_of(work: Work, networks: Iterable[str], names: Iterable[str]) -> dic
     Args:
       work: that computes them.
       networks: names of the judged networks.
-      names: of all columns.
+      names: names of all columns.
 
     Returns:
       Column -> what it is.
@@ -170,8 +170,8 @@ def compute(work: Work, chosen: np.ndarray, step: Step, batch_size: int, workers
     Args:
       work: what to compute.
       chosen: positions in the source.
-      step: as from `make_step`.
-      batch_size: as from `make_step`.
+      step: result of `make_step`.
+      batch_size: result of `make_step`.
       workers: threads that decode images.
 
     Yields:

@@ -145,7 +145,7 @@ def score_sets(
     """Scores the images of every part that is not there yet.
 
     Args:
-      work: as from `scoring.prepare`.
+      work: result of `scoring.prepare`.
       keeper: where parts go.
       execution: changes no number by more than rounding, see `Execution`.
       progress: called with (images done, images in all), first with what an earlier call left.
@@ -314,9 +314,9 @@ def read_sets(work: scoring.Scoring, keeper: Keeper, stamps: Mapping[Part, str])
     """Reads back what `score_sets` kept.
 
     Args:
-      work: as from `scoring.prepare`.
+      work: result of `scoring.prepare`.
       keeper: that holds every part.
-      stamps: as from `score_sets`.
+      stamps: result of `score_sets`.
 
     Returns:
       The scored sets.

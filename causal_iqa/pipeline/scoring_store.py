@@ -23,7 +23,7 @@ def provenance_of(work: scoring.Scoring) -> dict[str, str]:
     """Returns what the scores of an image depend on beside the image: name -> digest or version.
 
     Args:
-      work: as from `scoring.prepare`.
+      work: result of `scoring.prepare`.
     """
     config = work.config
     settings = {name: value for name, value in config.to_json().items() if name not in _OF_IMAGES}
@@ -60,7 +60,7 @@ class ScoringStore:
 
         Args:
           folder: made when missing.
-          work: as from `scoring.prepare`.
+          work: result of `scoring.prepare`.
           settings: what else the scores depend on, JSON values.
         """
         self.folder = pathlib.Path(folder)

@@ -102,7 +102,7 @@ def evaluate_dataset(
     Args:
       spec: a row of DATASET_TABLE.
       features: features of the degraded images [C, n, d].
-      clean: clean of the same images without degradation [n, d]; they also set the kernel's width.
+      clean: features of the same images without degradation [n, d]; they also set the kernel's width.
       labels: int [n].
       counts: how often each image counts [B, n], from a bootstrap; None: once each.
 
@@ -154,7 +154,7 @@ def contributions(features: np.ndarray, clean: np.ndarray, labels: np.ndarray, *
 
     Args:
       features: features of the degraded images [C, n, d].
-      clean: clean of the same images without degradation [n, d]; they also set the kernel's width.
+      clean: features of the same images without degradation [n, d]; they also set the kernel's width.
       labels: int [n].
       target: one of TARGETS.
 
@@ -166,6 +166,15 @@ def contributions(features: np.ndarray, clean: np.ndarray, labels: np.ndarray, *
 
     References:
       [3] Song et al. 2012, equation 5, before the outer sum.
+
+    Examples:
+      >>> rng = np.random.default_rng(0)
+      >>> labels = np.arange(30) % 3
+      >>> clean = rng.normal(size=(30, 4)) + 4 * np.eye(3, 4)[labels]
+      >>> degraded = clean[None] + rng.normal(size=(2, 30, 4)) * np.array([1.0, 9.0])[:, None, None]
+      >>> mild, severe = quality.contributions(degraded, clean, labels).sum(axis=1)
+      >>> bool(mild > severe)
+      True
     """
     _checks.check_choice(target, TARGETS, "target")
     features, clean = np.asarray(features, np.float32), np.asarray(clean, np.float32)

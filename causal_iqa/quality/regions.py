@@ -39,6 +39,11 @@ def region_cosine(maps: jax.Array, clean: jax.Array, weights: jax.Array) -> jax.
 
     References:
       [1] Zhang, Isola, Efros, Shechtman, Wang. The unreasonable effectiveness of deep features. CVPR 2018.
+
+    Examples:
+      >>> maps, weights = jnp.ones((4, 4, 8)), jnp.zeros((4, 4)).at[1:3, 1:3].set(1.0)
+      >>> round(float(quality.region_cosine(maps, -maps, weights)), 3)
+      -1.0
     """
     norms = jnp.linalg.norm(maps, axis=-1) * jnp.linalg.norm(clean, axis=-1)
     cosine = (maps * clean).sum(axis=-1) / jnp.maximum(norms, 1e-12)
@@ -55,6 +60,12 @@ def region_psnr(reference: jax.Array, image: jax.Array, weights: jax.Array) -> j
 
     Returns:
       Higher is better, at most 80; NaN where the region is empty.
+
+    Examples:
+      >>> image = jnp.zeros((8, 8, 3))
+      >>> weights = jnp.zeros((8, 8)).at[2:6, 2:6].set(1.0)
+      >>> round(float(quality.region_psnr(image, image + 0.1, weights)), 2)
+      20.0
     """
     error = _mean(((reference - image) ** 2).mean(axis=-1), weights)
     return -10 * jnp.log10(jnp.maximum(error, 1e-8))

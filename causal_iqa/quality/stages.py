@@ -102,6 +102,12 @@ def stage_features(stages: Mapping[str, jax.Array], order: Sequence[str], final:
 
     Returns:
       The features; `early` is `final` for a network without inner stages.
+
+    Examples:
+      >>> stages = {"stem": jnp.ones((8, 8, 4)), "middle": jnp.ones((4, 4, 6)), "penultimate": jnp.ones(5)}
+      >>> features = quality.stage_features(stages, ["stem", "middle", "penultimate"], "penultimate")
+      >>> features.final.shape, features.early.shape
+      ((5,), (4,))
     """
     chosen = inner_stages({name: value.shape for name, value in stages.items()}, order)
     inner = []
@@ -117,10 +123,18 @@ def with_inner_of(features: StageFeatures, smaller: StageFeatures) -> StageFeatu
 
     Args:
       features: features of the image enlarged to what the backbone needs.
-      smaller: smaller of the image at its own side.
+      smaller: features of the image at its own side.
 
     Returns:
       The features with the inner statistics of both; `early` is that of the smaller image.
+
+    Examples:
+      >>> rng = np.random.default_rng(0)
+      >>> labels = np.arange(60) % 3
+      >>> values = (rng.normal(size=(60, 4)) + 4 * np.eye(3, 4)[labels]).astype(np.float32)
+      >>> features = quality.StageFeatures(values, values[:, :2], (values[:, 2:],), (values,))  # of 60 anchors
+      >>> len(quality.with_inner_of(features, features).inner)
+      2
     """
     return features._replace(early=smaller.early, inner=(*features.inner, *smaller.inner))
 
@@ -129,6 +143,15 @@ def joined(parts: Sequence[StageFeatures]) -> StageFeatures:
     """Returns the features of several backbones as those of one.
 
     Every statistic keeps a kernel of its own, and the final features side by side have one besides.
+
+    Examples:
+      >>> rng = np.random.default_rng(0)
+      >>> labels = np.arange(60) % 3
+      >>> values = (rng.normal(size=(60, 4)) + 4 * np.eye(3, 4)[labels]).astype(np.float32)
+      >>> features = quality.StageFeatures(values, values[:, :2], (values[:, 2:],), (values,))  # of 60 anchors
+      >>> both = quality.joined([features, features])
+      >>> both.final.shape, len(both.inner)
+      ((60, 8), 4)
     """
     return StageFeatures(
         jnp.concatenate([part.final for part in parts], axis=-1),
@@ -174,6 +197,16 @@ def fit_stages_witness(
 
     References:
       [2] Song et al. 2009, equation 6; [5] for the one-standard-error rule.
+
+    Examples:
+      >>> rng = np.random.default_rng(0)
+      >>> labels = np.arange(60) % 3
+      >>> values = (rng.normal(size=(60, 4)) + 4 * np.eye(3, 4)[labels]).astype(np.float32)
+      >>> features = quality.StageFeatures(values, values[:, :2], (values[:, 2:],), (values,))  # of 60 anchors
+      >>> witness, choice = quality.fit_stages_witness(features, labels, 3)
+      >>> one = jax.tree.map(lambda of_all: of_all[0], features)
+      >>> int(quality.stages_evidence(witness, one).argmax())
+      0
     """
     if not len(bandwidths) or not len(ridges):
         raise ValueError("bandwidths, ridges: expected at least one value each")
@@ -282,6 +315,16 @@ def stages_evidence(witness: StagesWitness, features: StageFeatures) -> jax.Arra
 
     Returns:
       float32 [C]; -inf for a class without anchors.
+
+    Examples:
+      >>> rng = np.random.default_rng(0)
+      >>> labels = np.arange(60) % 3
+      >>> values = (rng.normal(size=(60, 4)) + 4 * np.eye(3, 4)[labels]).astype(np.float32)
+      >>> features = quality.StageFeatures(values, values[:, :2], (values[:, 2:],), (values,))  # of 60 anchors
+      >>> one = jax.tree.map(lambda of_all: of_all[0], features)  # the first image
+      >>> witness, choice = quality.fit_stages_witness(features, labels, 3)
+      >>> int(quality.stages_evidence(witness, one).argmax())
+      0
     """
     return witness.evidence(features)
 
@@ -298,6 +341,17 @@ def familiarity(witness: StagesWitness, features: StageFeatures) -> jax.Array:
 
     References:
       [3] Lee et al. 2018, equation 1, with one class; [4] for the shrunk covariance.
+
+    Examples:
+      >>> rng = np.random.default_rng(0)
+      >>> labels = np.arange(60) % 3
+      >>> values = (rng.normal(size=(60, 4)) + 4 * np.eye(3, 4)[labels]).astype(np.float32)
+      >>> features = quality.StageFeatures(values, values[:, :2], (values[:, 2:],), (values,))  # of 60 anchors
+      >>> one = jax.tree.map(lambda of_all: of_all[0], features)  # the first image
+      >>> witness, choice = quality.fit_stages_witness(features, labels, 3)
+      >>> far = one._replace(early=one.early + 50)
+      >>> bool(quality.familiarity(witness, far) < quality.familiarity(witness, one))
+      True
     """
     offset = jnp.matmul(features.early - witness.centre, witness.whitening, precision="highest")
     distance = jnp.sqrt(jnp.sum(offset * offset) + 1e-12)
@@ -313,6 +367,17 @@ def stages_peak(witness: StagesWitness, features: StageFeatures) -> jax.Array:
 
     Returns:
       Scalar.
+
+    Examples:
+      >>> rng = np.random.default_rng(0)
+      >>> labels = np.arange(60) % 3
+      >>> values = (rng.normal(size=(60, 4)) + 4 * np.eye(3, 4)[labels]).astype(np.float32)
+      >>> features = quality.StageFeatures(values, values[:, :2], (values[:, 2:],), (values,))  # of 60 anchors
+      >>> one = jax.tree.map(lambda of_all: of_all[0], features)  # the first image
+      >>> witness, choice = quality.fit_stages_witness(features, labels, 3)
+      >>> far = jax.tree.map(lambda x: x + 20, one)
+      >>> bool(quality.stages_peak(witness, far) < quality.stages_peak(witness, one))
+      True
     """
     return peak_of(witness, features, stages_evidence(witness, features).max())
 
@@ -327,6 +392,16 @@ def stages_share(witness: StagesWitness, features: StageFeatures, label: jax.Arr
 
     Returns:
       Scalar; NaN when the label's class has no anchors.
+
+    Examples:
+      >>> rng = np.random.default_rng(0)
+      >>> labels = np.arange(60) % 3
+      >>> values = (rng.normal(size=(60, 4)) + 4 * np.eye(3, 4)[labels]).astype(np.float32)
+      >>> features = quality.StageFeatures(values, values[:, :2], (values[:, 2:],), (values,))  # of 60 anchors
+      >>> one = jax.tree.map(lambda of_all: of_all[0], features)  # the first image
+      >>> witness, choice = quality.fit_stages_witness(features, labels, 3)
+      >>> bool(quality.stages_share(witness, one, labels[0]) > quality.stages_share(witness, one, labels[1]))
+      True
     """
     score = peak_of(witness, features, stages_evidence(witness, features)[label])
     return jnp.where(witness.present[label], score, jnp.nan)
@@ -341,10 +416,21 @@ def stages_expectation(witness: StagesWitness, features: StageFeatures, clean: S
     Args:
       witness: fitted on features of the same backbones.
       features: features of one image.
-      clean: clean of its clean reference.
+      clean: features of its clean reference.
 
     Returns:
       Scalar.
+
+    Examples:
+      >>> rng = np.random.default_rng(0)
+      >>> labels = np.arange(60) % 3
+      >>> values = (rng.normal(size=(60, 4)) + 4 * np.eye(3, 4)[labels]).astype(np.float32)
+      >>> features = quality.StageFeatures(values, values[:, :2], (values[:, 2:],), (values,))  # of 60 anchors
+      >>> one = jax.tree.map(lambda of_all: of_all[0], features)  # the first image
+      >>> witness, choice = quality.fit_stages_witness(features, labels, 3)
+      >>> noisy = jax.tree.map(lambda x: x + 3, one)
+      >>> bool(quality.stages_expectation(witness, noisy, one) < quality.stages_expectation(witness, one, one))
+      True
     """
     floored = jnp.where(witness.present, jnp.maximum(stages_evidence(witness, clean), _SMALLEST_EVIDENCE), 0.0)
     values = jnp.where(witness.present, stages_evidence(witness, features), 0.0)
@@ -356,10 +442,19 @@ def clean_cosine(features: StageFeatures, clean: StageFeatures) -> jax.Array:
 
     Args:
       features: features of one image.
-      clean: clean of its clean reference.
+      clean: features of its clean reference.
 
     Returns:
       Scalar in [-1, 1]; NaN where features vanish.
+
+    Examples:
+      >>> rng = np.random.default_rng(0)
+      >>> labels = np.arange(60) % 3
+      >>> values = (rng.normal(size=(60, 4)) + 4 * np.eye(3, 4)[labels]).astype(np.float32)
+      >>> features = quality.StageFeatures(values, values[:, :2], (values[:, 2:],), (values,))  # of 60 anchors
+      >>> one, other = (jax.tree.map(lambda of_all: of_all[i], features) for i in (0, 1))
+      >>> round(float(quality.clean_cosine(one, one)), 3), bool(quality.clean_cosine(one, other) < 0.5)
+      (1.0, True)
     """
     cosines = []
     for a, b in zip(features.glances, clean.glances, strict=True):

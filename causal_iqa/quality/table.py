@@ -102,6 +102,17 @@ def evaluate(
 
     Returns:
       Scalar, higher is better.
+
+    Examples:
+      >>> rng = np.random.default_rng(0)
+      >>> labels = np.arange(60) % 3
+      >>> values = (rng.normal(size=(60, 4)) + 4 * np.eye(3, 4)[labels]).astype(np.float32)
+      >>> features = quality.StageFeatures(values, values[:, :2], (values[:, 2:],), (values,))  # of 60 anchors
+      >>> one = jax.tree.map(lambda of_all: of_all[0], features)  # the first image
+      >>> witness, choice = quality.fit_stages_witness(features, labels, 3)
+      >>> score = quality.evaluate(quality.TABLE["stages_free"], witness, one, labels[0])
+      >>> bool(np.isfinite(score))
+      True
     """
 
     def seen(found):

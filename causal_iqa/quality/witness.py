@@ -171,6 +171,14 @@ def fit_witness(anchors: Anchors) -> Witness:
 
     References:
       [1] Gretton et al. 2005, definition of the cross-covariance operator.
+
+    Examples:
+      >>> rng = np.random.default_rng(0)
+      >>> labels = np.arange(60) % 3
+      >>> features = (rng.normal(size=(60, 4)) + 4 * np.eye(3, 4)[labels]).astype(np.float32)
+      >>> witness = quality.fit_witness(quality.Anchors(features, labels, 3))
+      >>> int(quality.evidence(witness, features[1]).argmax())
+      1
     """
     if len(anchors.features) > low_rank.MOST_EXACT:
         return fit_on_landmarks(anchors)[0]

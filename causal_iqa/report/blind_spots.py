@@ -17,7 +17,7 @@ def blind_spots(
     """Draws the bias of predicted performance of every metric under every degradation.
 
     Args:
-      found: as from `by_degradation`; the metrics from the top in the order given, at most 24.
+      found: result of `by_degradation`; the metrics from the top in the order given, at most 24.
       title: over the picture.
       unit: unit of the numbers shown.
       scale: what the bias is multiplied by for that unit.

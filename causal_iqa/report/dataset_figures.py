@@ -17,7 +17,7 @@ def histogram(sets: Sequence[SetFindings], metric: str, cut: float) -> Figure | 
     """Share of each set's images per bin of quality; None where nothing varies.
 
     Args:
-      sets: at most seven are drawn.
+      sets: the sets, of which at most seven are drawn.
       metric: names the axis.
       cut: drawn as a line; NaN: none.
     """

@@ -64,7 +64,7 @@ def csv_text(table: pa.Table) -> str:
     """Returns a table as CSV; an image whose name begins with = + - @ has "./" before it.
 
     Args:
-      table: as from `final_table`.
+      table: result of `final_table`.
     """
     ids = [f"./{name}" if name[:1] in "=+-@" else name for name in table["image_id"].to_pylist()]
     columns = [ids, *(table[name].to_pylist() for name in table.column_names[1:])]
@@ -156,7 +156,7 @@ def pictures(
       scored: the sets.
       sets: where the images are.
       quality: [n].
-      table: as from `final_table`.
+      table: result of `final_table`.
     """
     by_name = {one.name: one.source for one in sets}
 

@@ -132,7 +132,7 @@ def p_value(value: float) -> str:
     """Returns a p-value; below 1e-16 no law of a test is known to be right.
 
     Args:
-      value: in [0, 1], NaN where there was no test.
+      value: p-value in [0, 1], NaN where there was no test.
 
     Examples:
       >>> p_value(0.0312), p_value(1e-20)
@@ -145,7 +145,7 @@ def level(value: float) -> str:
     """Returns the level of an interval as "95 %".
 
     Args:
-      value: in (0, 1).
+      value: a number in (0, 1).
     """
     return f"{100 * value:g} %"
 
@@ -164,7 +164,7 @@ def cut(text: str, width: int) -> str:
 
     Args:
       text: the name.
-      width: at least 3.
+      width: number of columns, at least 3.
 
     Examples:
       >>> cut("regularised_witness", 10)
@@ -188,7 +188,7 @@ class Column(NamedTuple):
 class Table(NamedTuple):
     """A table that can be written in three ways.
 
-    columns: from the left.
+    columns: the columns, from left to right.
     rows: rows of cells; a row may have fewer cells than there are columns.
     """
 

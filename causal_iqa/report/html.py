@@ -149,7 +149,7 @@ def page(title: str, sections: Sequence[Section]) -> str:
 
     Args:
       title: title of the page.
-      sections: in order.
+      sections: sections of the page, in order.
 
     Returns:
       HTML text, the same for the same arguments. Only a page with tables has a script.

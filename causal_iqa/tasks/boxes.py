@@ -75,6 +75,12 @@ def match_boxes(
 
     Raises:
       ValueError: when shapes do not fit.
+
+    Examples:
+      >>> box = jnp.array([[0.0, 0.0, 1.0, 1.0]])
+      >>> two = tasks.Detections(jnp.concatenate([box + 2, box]), jnp.array([0.9, 0.8]), jnp.array([3, 3]))
+      >>> tasks.match_boxes(two, box, jnp.array([3])).found.tolist()
+      [False, True]
     """
     boxes, scores, classes = detections
     if boxes.ndim != 2 or boxes.shape[1] != 4 or not scores.shape == classes.shape == boxes.shape[:1]:

@@ -18,7 +18,7 @@ class TaskSpec:
 
     Attributes:
       name: its key in the table.
-      label: as reports show it.
+      label: name that reports show.
       kind: kind of its predictions and of its truth, one of KINDS.
       score: `score(prediction, truth, num_classes) -> scalar`, of one image, higher is better. A prediction of masks is
         int [H, W], their truth the same; of boxes `Detections`, their truth (boxes [T, 4], classes [T]).

@@ -37,12 +37,12 @@ def test_sizes_are_found_and_checked():
     network = wrap(lambda images: (colours(images) @ WEIGHTS, colours(images)))
     assert (network.num_classes, network.stages) == (4, ("penultimate",))
     for said, message in (
-        ({"num_classes": 5}, "num_classes is said to be 5, run gives 4"),
-        ({"num_features": 7}, "num_features is said to be 7, run gives 3"),
+        ({"num_classes": 5}, "expected num_classes 5, but run returns 4"),
+        ({"num_features": 7}, "expected num_features 7, but run returns 3"),
     ):
         with pytest.raises(InputError, match=message):
             wrap(lambda images: (colours(images) @ WEIGHTS, colours(images)), **said)
-    with pytest.raises(InputError, match="num_features is said to be 3, run gives None"):
+    with pytest.raises(InputError, match="expected num_features 3, but run returns None"):
         wrap(lambda images: colours(images) @ WEIGHTS, num_features=3)
 
 

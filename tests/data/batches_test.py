@@ -129,7 +129,7 @@ def test_labelled_choice_passes_over_the_unlabelled():
     labelled = dataclasses.replace(source)
     labelled.label = lambda index: 1
     np.testing.assert_array_equal(data.choose_labelled(labelled, 9, seed=4).indices, data.choose(source, 9, seed=4))
-    with pytest.raises(InputError, match=r"31 images of fake .* only 30 labelled are there \(36 in all\)"):
+    with pytest.raises(InputError, match=r"31 images of fake .* only 30 labelled images exist \(36 in all\)"):
         data.choose_labelled(source, 31, seed=4)
     labelled.label = lambda index: -1
     with pytest.raises(InputError, match="labels: none of the 36 images of fake"):
@@ -145,9 +145,9 @@ def test_a_label_that_is_no_class_is_refused(label):
 
 
 def test_too_many_or_no_images_is_said():
-    with pytest.raises(InputError, match=r"expected 21 images of fake .* only 20 are there"):
+    with pytest.raises(InputError, match=r"expected 21 images of fake .* only 20 exist"):
         data.choose(FakeSource(20), 21, seed=0)
-    with pytest.raises(InputError, match=r"only 18 are there \(20 in all, 2 ids excluded\)"):
+    with pytest.raises(InputError, match=r"only 18 exist \(20 in all, 2 ids excluded\)"):
         data.choose(FakeSource(20), 19, seed=0, exclude_ids={"image1", "image2"})
     assert data.choose(FakeSource(20), 21, seed=0, at_most=True).size == 20
     assert data.choose(FakeSource(1), 5, seed=0, at_most=True, balanced=True).size == 0

@@ -104,7 +104,7 @@ def test_what_cannot_be_read_is_refused_by_name(options, text, words):
 def test_arguments_are_checked():
     with pytest.raises(InputError, match="severity"):
         Condition("fog")
-    with pytest.raises(InputError, match="beside the name"):
+    with pytest.raises(InputError, match="together with the name"):
         Condition([Step("fog", 1)], 3.0)
     with pytest.raises(InputError, match="did you mean steps"):
         Condition.from_json({"stepps": []})

@@ -206,7 +206,7 @@ def test_the_same_table_twice_is_the_same_study_and_another_is_not(study, tmp_pa
 def test_a_study_judges_networks_or_reads_a_table_not_both():
     with pytest.raises(InputError, match="no --network is judged here"):
         pipeline.StudyConfig(performance="x.csv", networks=(pipeline.NetworkChoice.parse("scene_cnn_a"),))
-    with pytest.raises(InputError, match="performance_name: expected only beside"):
+    with pytest.raises(InputError, match="performance_name: expected only together with"):
         pipeline.StudyConfig(performance_name="IoU", networks=(pipeline.NetworkChoice.parse("scene_cnn_a"),))
     with pytest.raises(InputError, match="performance_range: expected LOWEST,HIGHEST"):
         pipeline.StudyConfig(performance="x.csv", performance_range=(1.0, 0.0))

@@ -17,7 +17,8 @@ HolmTest = Annotated[causal.CorrectedTest, _codec.Keys(corrected="holm")]
 class DegradationFall(NamedTuple):
     """Whether the mean of a score falls at every step of one degradation.
 
-    smallest_fall: from one severity to the next, with `unit` the mean standard deviation of the score.
+    smallest_fall: the smallest fall from one severity to the next, with `unit` the mean standard deviation of the
+      score.
     falls_at_every_step, page: tests that it falls at every step, and that it falls at all (Page's trend).
     """
 
@@ -154,10 +155,10 @@ class Audit:
       graph_tests: what the graphs imply, tested.
       effects: metric, and `measure.key` -> condition -> E[value | do(condition)] - E[value | do(clean)], higher better.
       trends: metric, and `measure.key` -> degradation -> Spearman correlation of severity and mean.
-      dose_alignment: by metric.
+      dose_alignment: agreement of the dose-response curves, by metric.
       observational: the study of confounded data, or why there is none.
-      mediation: by metric.
-      transfer: from other runs.
+      mediation: share of the effect that the score carries, by metric.
+      transfer: accuracies predicted by maps from other runs.
     """
 
     networks: tuple[str, ...]

@@ -48,7 +48,7 @@ class Comparison(NamedTuple):
       quality: the score of the headline.
       superiority: probability that an image of the second set scores higher than one of the first; ties count half.
       expected_accuracy: difference; undefined without a map.
-      parts: of the difference of the mean expected correctness, by cause and group; None without a map or causes.
+      parts: parts of the difference of the mean expected correctness, by cause and group; None without a map or causes.
     """
 
     first: str

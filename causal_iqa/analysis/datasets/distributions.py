@@ -39,7 +39,7 @@ class Distribution(NamedTuple):
       undefined: images without.
       mean: mean of the scores.
       std: their standard deviation, with n - 1.
-      quantiles: at QUANTILES.
+      quantiles: quantiles of the score at QUANTILES.
       edges: edges of the histogram [b + 1].
       counts: counts of the histogram [b].
       curve: scores at the shares 0, .01, ... 1, the cumulative distribution.

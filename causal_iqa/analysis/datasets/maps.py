@@ -78,7 +78,7 @@ def learn(
     """Learns the map of a score on a finished run.
 
     Args:
-      run: as from `pipeline.read_run`.
+      run: result of `pipeline.read_run`.
       metric: a score of the run.
       network: a judged network, or "all".
       num_resamples: number of resamples of degradations and images.
@@ -244,7 +244,7 @@ def subset(
 
     Args:
       learned: the map.
-      applied: to the whole set.
+      applied: result of the map for the whole set.
       quality: [n] scores of the set.
       chosen: bool [n].
       level: confidence level of the interval.

@@ -44,7 +44,7 @@ def kinds_of(table: pa.Table, image_size: int, crop_fraction: float) -> dict[str
     """Says which images are odd.
 
     Args:
-      table: as from `pipeline.Scored`.
+      table: result of `pipeline.Scored`.
       image_size: side in pixels at which images were scored.
       crop_fraction: fraction of the shorter side that was scored.
 
@@ -86,7 +86,7 @@ def find_copies(table: pa.Table, set_of_row: np.ndarray, left_out: np.ndarray) -
     """Finds images that look alike: whose hashes of 128 bits agree in a quarter and differ in 8 bits at most.
 
     Args:
-      table: as from `pipeline.Scored`.
+      table: result of `pipeline.Scored`.
       set_of_row: int [n].
       left_out: bool [n], images that show nothing and would all be alike.
 

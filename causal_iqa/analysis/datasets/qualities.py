@@ -39,7 +39,7 @@ def choose(columns: Sequence[pipeline.Column], wanted: str | None = None) -> str
 
     Args:
       columns: columns of the scores.
-      wanted: by the user; None: a label-free one, else PIQE, else the first.
+      wanted: score that the user asked for; None takes a label-free one, else PIQE, else the first.
 
     Returns:
       The metric.
@@ -66,7 +66,7 @@ def quality_of(scored: pipeline.Scored, metric: str) -> Quality:
 
     Args:
       scored: the sets.
-      metric: as from `choose`.
+      metric: result of `choose`.
 
     Returns:
       The quality of every row.

@@ -15,7 +15,7 @@ class Cut(NamedTuple):
 
     Attributes:
       score: NaN where there is none.
-      why: in words.
+      why: the reason, in words.
       matters: False where it is only the worst part of the images, for want of anything to compare with.
     """
 

@@ -56,7 +56,7 @@ def share(hits: int, count: int, *, level: float) -> ReasonedEstimate:
 
     Args:
       hits: how many.
-      count: of how many.
+      count: number of images behind the value.
       level: confidence level of the interval.
 
     References:

@@ -54,7 +54,7 @@ class Chain:
     """A published chain.
 
     Attributes:
-      layers: from input to the last feature map.
+      layers: the layers, from the input to the last feature map.
       pooled: side of the map the head reads, after adaptive mean pooling.
       hidden: torchvision's `classifier` numbers of the two hidden layers and the output.
       smallest: smallest input side in pixels that leaves a map.

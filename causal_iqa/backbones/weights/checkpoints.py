@@ -162,7 +162,7 @@ def check_numbers(path: str, tensors: Mapping[str, np.ndarray]) -> None:
 
     Args:
       path: path of the file, for the message.
-      tensors: by name.
+      tensors: the tensors, by name.
 
     Raises:
       InputError: names the tensors of another type, and those with NaN or infinite numbers.

@@ -143,7 +143,7 @@ def load(stream: BinaryIO, path: str, budget: budgets.Budget | None = None) -> A
     """Evaluates one pickle.
 
     Args:
-      stream: at the start of the pickle; at its end afterwards.
+      stream: a stream at the start of the pickle; it is at the end afterwards.
       path: the file's name, for messages.
       budget: its `objects` bounds the opcodes.
 

@@ -73,7 +73,7 @@ def block_shapes(
     Args:
       variant: variant of the network.
       stage: 0 to 3.
-      block: in the stage, from 0.
+      block: number of the block in its stage, from 0.
 
     Returns:
       ((name, convolution), ...) of the branch, and the convolution of the shortcut, None where it is the identity.

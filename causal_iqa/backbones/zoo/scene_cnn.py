@@ -52,7 +52,7 @@ class Variant:
     """A network as a list of stages.
 
     Attributes:
-      stages: in order.
+      stages: the stages, in order.
       group_norm: whether group normalisation [1] precedes every activation.
     """
 

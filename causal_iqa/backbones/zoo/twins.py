@@ -161,6 +161,6 @@ def _check_group(group: _Group, architecture: str, path: str, meant: tuple[_Twin
     elif architecture in group.general:
         rows = " or ".join(f"{twin.architecture} ({twin.computes})" for twin in group.twins)
         raise _checks.InputError(
-            f"{path}: the tensors are those of {rows}, and neither its name nor a config.json beside it says of which; "
-            "give one of the two as the architecture"
+            f"{path}: the tensors are those of {rows}, and neither its name nor a config.json in its folder says "
+            "which; give one of the two as the architecture"
         )
