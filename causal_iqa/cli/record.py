@@ -1,9 +1,9 @@
-"""Writes the tables of finished runs into a Markdown page, so that its numbers are those of the runs.
+"""Writes the tables of finished runs into Markdown pages, so that their numbers are those of the runs.
 
-  causal-iqa record --page=docs/study.md --study=cifar10=results/cifar10 --study=imagenet=results/imagenet
+  causal-iqa record --page=docs/study.md --page=docs/record/cifar10.md --study=cifar10=results/cifar10 --study=imagenet=results/imagenet
 
-The page holds, for every run and table, a place `<!-- cifar10/alignment -->` ... `<!-- end -->`; what stands between
-the two lines is replaced. Tables: settings, headline, alignment, gains, anchors, accuracy; and of a run with an audit
+Pages hold, for every run and table, a place `<!-- cifar10/alignment -->` ... `<!-- end -->`; what stands between
+the two lines is replaced. Tables: settings, headline, best, alignment, gains, anchors, accuracy; and of a run with an audit
 desiderata, implications, carried, observational, transfer. Computes no score; run causal-iqa align first,
 and causal-iqa audit for the latter.
 """
@@ -16,7 +16,7 @@ from causal_iqa.report import record
 
 FLAGS = flagset.FlagSet()
 
-_PAGE = FLAGS.string("page", None, "The Markdown page, with a place for each table.")
+_PAGE = FLAGS.repeated("page", "A Markdown page with a place for each table; repeat for more.")
 _STUDY = FLAGS.repeated("study", "NAME=FOLDER of a finished study; repeat for more.")
 
 
@@ -30,11 +30,17 @@ def main(_: list[str]) -> None:
         if not name or not folder:
             raise InputError(f"--study: expected NAME=FOLDER, got {text!r}")
         runs[name] = record.read(pathlib.Path(folder))
-    page = pathlib.Path(_PAGE.value)
-    common.check_writable(str(page), "page")
-    try:
-        text = page.read_text("utf-8")
-    except OSError as error:
-        raise InputError(f"page: {page} cannot be read ({error.strerror})") from error
-    _files.write_text(page, record.fill(text, runs))
-    print(f"tables of {', '.join(runs)} written to {page}")
+    pages = {}
+    for given in _PAGE.value:
+        page = pathlib.Path(given)
+        common.check_writable(str(page), "page")
+        try:
+            pages[page] = page.read_text("utf-8")
+        except OSError as error:
+            raise InputError(f"page: {page} cannot be read ({error.strerror})") from error
+        except UnicodeDecodeError as error:
+            raise InputError(f"page: {page} is not text in UTF-8") from error
+    filled = record.fill_pages(pages, runs)
+    for page, text in filled.items():
+        _files.write_text(page, text)
+    print(f"tables of {', '.join(runs)} written to {', '.join(map(str, filled))}")

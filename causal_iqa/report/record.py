@@ -15,6 +15,15 @@ from causal_iqa.report.recorded import Gain, Metric, Network, Recorded, Summary
 _NUMBERS = ("between", "corrected", "within", "pooled")
 _ALL = pipeline.ALL_NETWORKS
 _PLACE = re.compile(r"<!-- ([\w-]+)/(\w+) -->\n.*?<!-- end -->", re.DOTALL)
+# Rows of the short table by family, the best by between of each.
+_BEST_OF_FAMILY = {
+    "label_free": 4,
+    "task_guided": 2,
+    "feature_reference": 2,
+    "network_output": 2,
+    "full_reference": 3,
+    "no_reference": 2,
+}
 _SIZE = re.compile(r"\[m=(\d+)\]$")
 
 
@@ -35,14 +44,28 @@ def _by_between(metrics: Mapping[str, Metric]) -> list[tuple[str, Metric]]:
     return sorted(metrics.items(), key=order)
 
 
+def _best(run: Recorded) -> str:
+    """The best scores of every family, fifteen rows at most."""
+    seen: dict[str, int] = {}
+    chosen = []
+    for metric, entry in _by_between(run.summary.metrics):
+        if _SIZE.search(metric):
+            continue
+        seen[entry.family] = seen.get(entry.family, 0) + 1
+        if seen[entry.family] <= _BEST_OF_FAMILY.get(entry.family, 0):
+            chosen.append((metric, entry))
+    return _table_of_alignment(chosen)
+
+
 def _alignment(run: Recorded) -> str:
-    rows = [
-        [markdown.name(metric), format.words(entry.family), *_numbers(entry)]
-        for metric, entry in _by_between(run.summary.metrics)
-        if not _SIZE.search(metric)
-    ]
+    rows = [row for row in _by_between(run.summary.metrics) if not _SIZE.search(row[0])]
+    return "\n\n".join([_table_of_alignment(rows), *_notes(run.summary)])
+
+
+def _table_of_alignment(chosen: list[tuple[str, Metric]]) -> str:
+    rows = [[markdown.name(metric), format.words(entry.family), *_numbers(entry)] for metric, entry in chosen]
     words = f"{tables.BOTH} {format.capital(tables.NUMBERS_ARE)}"
-    return "\n\n".join([words, _table(["metric", "family", *_NUMBERS], rows), *_notes(run.summary)])
+    return f"{words}\n\n" + _table(["metric", "family", *_NUMBERS], rows)
 
 
 def _notes(summary: Summary) -> list[str]:
@@ -125,6 +148,7 @@ def _clean(network: Network, summary: Summary) -> str:
 
 _TABLES: Mapping[str, Callable[[Recorded], str]] = {
     "settings": _settings,
+    "best": _best,
     "alignment": _alignment,
     "headline": _headline,
     "gains": _gains,
@@ -163,17 +187,23 @@ def read(folder: pathlib.Path) -> Recorded:
 
 
 def fill(page: str, runs: Mapping[str, Recorded]) -> str:
-    """Returns the page with the tables of the given runs put into their places.
+    """Returns a page with the tables of the given runs put into their places, as `fill_pages` does for several."""
+    (filled,) = fill_pages({pathlib.Path(): page}, runs).values()
+    return filled
+
+
+def fill_pages(pages: Mapping[pathlib.Path, str], runs: Mapping[str, Recorded]) -> dict[pathlib.Path, str]:
+    """Returns the pages with the tables of the given runs put into their places.
 
     Args:
-      page: Markdown.
+      pages: path -> Markdown.
       runs: name -> what `read` gave.
 
     Raises:
       InputError: when a place asks for a table that does not exist, or for one of an audit that was not made, or a run
-        has no place.
+        has no place in any page.
     """
-    used = set()
+    used: set[str] = set()
 
     def table(match: re.Match[str]) -> str:
         run, name = match.groups()
@@ -192,7 +222,7 @@ def fill(page: str, runs: Mapping[str, Recorded]) -> str:
             text = _AUDIT_TABLES[name](found.audit)
         return f"<!-- {run}/{name} -->\n{text}\n<!-- end -->"
 
-    filled = _PLACE.sub(table, page)
+    filled = {path: _PLACE.sub(table, text) for path, text in pages.items()}
     if missing := sorted(set(runs) - used):
         raise InputError(f"page: no place for run {', '.join(missing)}")
     return filled

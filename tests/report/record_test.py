@@ -1,6 +1,7 @@
 """The record's tables say what the summaries say, and only what stands between the marks is replaced."""
 
 import json
+import pathlib
 
 import pytest
 
@@ -112,3 +113,25 @@ def test_places_without_a_run_stay_and_mistakes_are_named(tmp_path):
     (tmp_path / "summary.json").write_text(json.dumps(_SUMMARY))
     with pytest.raises(InputError, match="no finished run"):
         record.read(tmp_path)
+
+
+def test_the_short_table_holds_the_best_of_every_family():
+    full = {
+        f"ssim{i}": _entry("full_reference", _interval(0.1 * i), _interval(None), _interval(None)) for i in range(6)
+    }
+    ours = {
+        f"stages_free@b{i}": _entry("label_free", _interval(0.1 * i), _interval(None), _interval(None))
+        for i in range(6)
+    }
+    run = record.Recorded.of(_SUMMARY | {"metrics": full | ours}, _CONFIG)
+    rows = [line.split(" | ")[0] for line in record.fill(_page("best"), {"run": run}).splitlines() if "`" in line]
+    expected = ["stages_free@b5", "ssim5", "stages_free@b4", "ssim4", "stages_free@b3", "ssim3", "stages_free@b2"]
+    assert sorted(rows) == sorted(f"| `{name}`" for name in expected)
+
+
+def test_several_pages_share_the_runs():
+    run = record.Recorded.of(_SUMMARY, _CONFIG)
+    pages = {pathlib.Path("a.md"): _page("settings"), pathlib.Path("b.md"): "no place"}
+    filled = record.fill_pages(pages, {"run": run})
+    assert filled[pathlib.Path("b.md")] == "no place"
+    assert "old" not in filled[pathlib.Path("a.md")]
