@@ -18,7 +18,6 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from scipy import optimize
 
 from causal_iqa.alignment import correlation
 from causal_iqa.estimates import Estimate, check_level
@@ -85,13 +84,12 @@ def fit_accuracy_map(q: np.ndarray, m: np.ndarray, *, num_bins: int = 256) -> Ac
     """
     bins = _bin(*_defined(q, m), np.zeros(np.shape(q)[1], int), num_bins)
     count, total = bins.count.sum(axis=1), bins.total.sum(axis=1)
-    probability = _first_stage(count.sum(axis=0), total.sum(axis=0))
+    probability = _first_stage(count.sum(axis=0)[None], total.sum(axis=0)[None])[0]
     size = count.sum(axis=1)
     some = size > 0
-    mean, accuracy = _second_stage(
-        (count[some] @ probability) / size[some], total[some].sum(axis=1) / size[some], size[some]
-    )
-    return AccuracyMap(bins.score, probability, mean, accuracy)
+    mean = (count[some] @ probability) / size[some]
+    maps = _second_stage(mean[None], total[some].sum(axis=1)[None], size[some][None])
+    return AccuracyMap(bins.score, probability, maps.mean[0, : maps.size[0]], maps.accuracy[0, : maps.size[0]])
 
 
 def predict_accuracy(fitted: AccuracyMap, q: np.ndarray) -> np.ndarray:
@@ -173,13 +171,7 @@ def held_out_accuracy(
     q, m = _defined(q, m)
     members, folds = _check_design(q, groups, folds, level)
     bins = _bin(q, m, folds, num_bins)
-    fit = _LeaveOut(bins, members)
-    held = np.full((len(members), len(q)), np.nan)  # [g, c]: accuracy of c without its own group and without g
-    for i, first in enumerate(members):
-        for j, second in enumerate(members[: i + 1]):
-            out = fit.predict(i, j)
-            held[i, second] = out[second]
-            held[j, first] = out[first]
+    held = _left_out(bins, members)
     own = np.argmax(members, axis=0)
     predicted = np.where(members.any(axis=0), held[own, np.arange(len(q))], np.nan)
     truth = np.where(np.isfinite(predicted), true_accuracy, np.nan)
@@ -255,70 +247,117 @@ def _bin(q: np.ndarray, m: np.ndarray, folds: np.ndarray, num_bins: int) -> _Bin
     return _Bins(count[..., filled], total[..., filled], score[filled] / mass[filled])
 
 
-def _isotonic(y: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    return optimize.isotonic_regression(y, weights=weights).x
-
-
 def _first_stage(mass: np.ndarray, hits: np.ndarray) -> np.ndarray:
-    """Probability of every bin from its rows; empty bins take what lies between their neighbours."""
-    filled = np.flatnonzero(mass > 0)
-    rate = _isotonic(hits[filled] / mass[filled], mass[filled])
-    return rate if len(filled) == len(mass) else np.interp(np.arange(len(mass)), filled, rate)
+    """Probability of every bin from its rows [F, B]; empty bins take what lies between their neighbours."""
+    filled = mass > 0
+    rate = np.zeros(mass.shape)
+    rate[filled] = _isotonic(hits[filled], mass[filled], np.nonzero(filled)[0])
+    for f in np.flatnonzero(filled.any(axis=1) & ~filled.all(axis=1)):
+        empty, some = np.flatnonzero(~filled[f]), np.flatnonzero(filled[f])
+        rate[f, empty] = np.interp(empty, some, rate[f, some])
+    return rate
 
 
-def _second_stage(mean: np.ndarray, accuracy: np.ndarray, size: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Nodes of the map from mean probability to accuracy of a condition; equal means are one node."""
+class _Maps(NamedTuple):
+    """F monotone maps from the mean probability of a condition to its accuracy: nodes [F, S], the first `size` [F]."""
+
+    mean: np.ndarray
+    accuracy: np.ndarray
+    size: np.ndarray
+
+    def at(self, fit: np.ndarray, mean: np.ndarray) -> np.ndarray:
+        """Accuracies [n] by the given fits at the given means, constant beyond the nodes; NaN without nodes."""
+        last = self.size[fit] - 1
+        below = (self.mean[fit] <= mean[:, None]).sum(axis=1) - 1
+        left = np.clip(below, 0, np.maximum(last - 1, 0))
+        right = np.minimum(left + 1, np.maximum(last, 0))
+        (x, next_x), (y, next_y) = ((z[fit, left], z[fit, right]) for z in (self.mean, self.accuracy))
+        with np.errstate(invalid="ignore", divide="ignore"):
+            inside = (next_y - y) / (next_x - x) * (mean - x) + y
+        ends = np.where(below < 0, self.accuracy[fit, 0], self.accuracy[fit, np.maximum(last, 0)])
+        return np.where(last < 0, np.nan, np.where((below < 0) | (below >= last), ends, inside))
+
+
+def _second_stage(mean: np.ndarray, hits: np.ndarray, size: np.ndarray) -> _Maps:
+    """The maps from mean probability to accuracy of a condition.
+
+    Args:
+      mean: [F, C], of conditions; those that are infinite are left out. Equal ones are one node.
+      hits: [F, C] sum of performance of their rows.
+      size: [F, C] number of their rows.
+    """
     mean = np.round(mean, _TIE_DIGITS)
-    order = np.argsort(mean)
-    mean, size = mean[order], size[order]
-    new = np.concatenate([[True], mean[1:] > mean[:-1]])
-    node = np.cumsum(new) - 1
-    mass = np.bincount(node, size)
-    return mean[new], _isotonic(np.bincount(node, size * accuracy[order]) / mass, mass)
+    order = np.argsort(mean, axis=1)
+    mean, hits, size = (np.take_along_axis(x, order, axis=1) for x in (mean, hits, size))
+    used = np.isfinite(mean)
+    new = used.copy()
+    new[:, 1:] &= mean[:, 1:] > mean[:, :-1]
+    count = new.sum(axis=1)
+    first = np.arange(mean.shape[1]) < count[:, None]
+    nodes, accuracy = np.full(mean.shape, np.inf), np.full(mean.shape, np.nan)
+    starts = np.flatnonzero(new[used])
+    if len(starts):
+        nodes[first] = mean[new]
+        hits, size = (np.add.reduceat(x[used], starts) for x in (hits, size))
+        accuracy[first] = _isotonic(hits, size, np.nonzero(first)[0])
+    return _Maps(nodes, accuracy, count)
 
 
-class _LeaveOut:
-    """Predictions without two groups, every fold of images by the map of the other folds."""
+def _isotonic(total: np.ndarray, mass: np.ndarray, problem: np.ndarray) -> np.ndarray:
+    """Isotonic regressions of the means total / mass with weights mass, of all problems at once [n].
 
-    def __init__(self, bins: _Bins, members: np.ndarray):
-        count, total = bins.count, bins.total
-        self.members, self.own = members, count
-        # All but one fold, [K, C, B]; summed over all conditions, and over those of every group, [K, B] and [K, G, B].
-        self.rest = np.ascontiguousarray((count.sum(axis=1)[:, None] - count).swapaxes(0, 1))
-        hits = (total.sum(axis=1)[:, None] - total).swapaxes(0, 1)
-        self.rest_size, self.rest_total = self.rest.sum(axis=2), hits.sum(axis=2)
-        self.all = self.rest.sum(axis=1), hits.sum(axis=1)
-        by_group = members.astype(np.float64)
-        self.groups = by_group @ self.rest, by_group @ hits
-        self.size = count.sum(axis=2)
+    Neighbours that fall are pooled until none does; in which order does not matter.
+    """
+    size = np.ones(len(total), np.int64)
+    while True:
+        value = total / mass
+        rises = np.ones(len(value), bool)
+        rises[1:] = (value[1:] >= value[:-1]) | (problem[1:] != problem[:-1])
+        starts = np.flatnonzero(rises)
+        if len(starts) == len(value):
+            return np.repeat(value, size)
+        total, mass, size = (np.add.reduceat(x, starts) for x in (total, mass, size))
+        problem = problem[starts]
 
-    def predict(self, first: int, second: int) -> np.ndarray:
-        """Accuracy of the conditions of two groups by the map without both, [C]; NaN for the others."""
-        left_out = [first] if first == second else [first, second]
-        tested = self.members[left_out].any(axis=0)
-        weighted, size = np.zeros(tested.sum()), self.size[tested]
-        for fold in range(self.size.shape[1]):
-            mass, hits = (
-                every[fold] - grouped[fold, left_out].sum(axis=0)
-                for every, grouped in zip(self.all, self.groups, strict=True)
-            )
-            trained = ~tested & (self.rest_size[fold] > 0)
-            if not trained.any():
-                weighted[size[:, fold] > 0] = np.nan
-                continue
-            probability = _first_stage(mass, hits)
-            used = self.rest_size[fold, trained]
-            # Of all conditions: picking the rows takes longer than the product.
-            mean, accuracy = _second_stage(
-                (self.rest[fold] @ probability)[trained] / used, self.rest_total[fold, trained] / used, used
-            )
-            some = size[:, fold] > 0
-            own = (self.own[tested, fold][some] @ probability) / size[some, fold]
-            weighted[some] += size[some, fold] * np.interp(own, mean, accuracy)
-        out = np.full(len(tested), np.nan)
-        with np.errstate(invalid="ignore"):
-            out[tested] = weighted / size.sum(axis=1)
-        return out
+
+def _left_out(bins: _Bins, members: np.ndarray) -> np.ndarray:
+    """Accuracy of every condition by the map without its group and another, [G, C]; every fold by that of the others.
+
+    Entry [g, c]: without the group of c and without g. NaN where c has no group.
+    """
+    count, total = bins.count, bins.total
+    groups, (conditions, folds, _) = len(members), count.shape
+    first, second = np.tril_indices(groups)
+    alone = (first == second)[:, None]
+    tested = members[first] | members[second]
+    weighted, size = np.zeros(tested.shape), count.sum(axis=2)
+    for fold in range(folds):
+        # All folds but one, [C, B]; summed over the conditions of every group and over all, less those left out.
+        rest, hits = count.sum(axis=1) - count[:, fold], total.sum(axis=1) - total[:, fold]
+        mass, sums = (_without(x, members, first, second, alone) for x in (rest, hits))
+        probability = _first_stage(mass, sums)
+        rest_size = rest.sum(axis=1)
+        trained = ~tested & (rest_size > 0)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            mean = np.where(trained, (probability @ rest.T) / rest_size, np.inf)
+            own = (probability @ count[:, fold].T) / size[:, fold]
+        shape = mean.shape
+        maps = _second_stage(mean, np.broadcast_to(hits.sum(axis=1), shape), np.broadcast_to(rest_size, shape))
+        fit, at = np.nonzero(tested & (size[:, fold] > 0))
+        weighted[fit, at] += size[at, fold] * maps.at(fit, own[fit, at])
+    with np.errstate(invalid="ignore"):
+        weighted /= size.sum(axis=1)
+    held = np.full((groups, conditions), np.nan)
+    for out, i, j in zip(weighted, first, second, strict=True):
+        held[i, members[j]] = out[members[j]]
+        held[j, members[i]] = out[members[i]]
+    return held
+
+
+def _without(x: np.ndarray, members: np.ndarray, first: np.ndarray, second: np.ndarray, alone: np.ndarray):
+    """Sums of [C, B] over the conditions outside two groups, [pairs, B]; `alone` where both are the same."""
+    of_groups = members.astype(np.float64) @ x
+    return x.sum(axis=0) - (of_groups[first] + np.where(alone, 0.0, of_groups[second]))
 
 
 def _error_quantile(errors: np.ndarray, level: float) -> float:
