@@ -28,6 +28,8 @@ _MAX_LEVELS = 32
 _PAIRS_AT_ONCE = 1 << 22
 # Quantile bins of the score in the standard errors; the numbers themselves are exact.
 _BINS_WITHIN, _BINS_POOLED = 32, 256
+# Numbers behind an axis from which cumulative sums over it are taken by slices.
+_LONG = 64
 
 
 class Measures(NamedTuple):
@@ -243,11 +245,11 @@ def _code(q: np.ndarray, num_bins: int | None) -> np.ndarray:
 
 def _pairs(mass: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Kendall's tau-b and concordance, means over the groups that have one: [G, T, L, B] -> [B], [B]."""
-    below = np.cumsum(mass, axis=1) - mass  # of lower score
-    upto = np.cumsum(below, axis=2)  # and at this level or lower
+    below = _cumulative(mass, 1) - mass  # of lower score
+    upto = _cumulative(below, 2)  # and at this level or lower
     concordant = _total(mass * (upto - below))
     discordant = _total(mass * (upto[:, :, -1:] - upto))
-    ties = _total(mass * (np.cumsum(mass, axis=2) - mass))
+    ties = _total(mass * (_cumulative(mass, 2) - mass))
     pairs = concordant + discordant + ties
     size = mass.sum(axis=2, dtype=np.float64)
     ordered = (size.sum(axis=1) ** 2 - (size**2).sum(axis=1)) / 2
@@ -290,9 +292,27 @@ def _kendall(q: np.ndarray, m: np.ndarray) -> np.ndarray:
     step = max(1, _PAIRS_AT_ONCE // q.shape[1] ** 2)
     for start in range(0, len(q), step):
         rows = slice(start, start + step)
-        a, b = (np.nan_to_num(np.sign(x[rows, :, None] - x[rows, None, :])) for x in (q, m))
+        a, b = (_signs(x[rows]) for x in (q, m))
         tau[rows] = correlation.ratio(*(np.einsum("bij,bij->b", x, y) for x, y in ((a, b), (a, a), (b, b))))
     return tau
+
+
+def _signs(x: np.ndarray) -> np.ndarray:
+    """Signs of the differences of all pairs [B, C, C]; 0 where one is undefined."""
+    signs = np.sign(x[:, :, None] - x[:, None, :])
+    return np.where(np.isnan(signs), 0.0, signs) if np.isnan(x).any() else signs
+
+
+def _cumulative(x: np.ndarray, axis: int) -> np.ndarray:
+    """Cumulative sums over an axis that is not the last; where others are long, whole slices of them at a time."""
+    if math.prod(x.shape[axis + 1 :]) < _LONG:
+        return np.cumsum(x, axis=axis)
+    out = np.empty_like(x)
+    done, rows = np.moveaxis(out, axis, 0), np.moveaxis(x, axis, 0)
+    done[0] = rows[0]
+    for i in range(1, len(rows)):
+        np.add(done[i - 1], rows[i], out=done[i])
+    return out
 
 
 def _partial(qm: np.ndarray, qs: np.ndarray, ms: np.ndarray) -> np.ndarray:

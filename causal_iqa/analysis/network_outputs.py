@@ -142,7 +142,7 @@ def gather(
 def _agreement(predictions: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Every network's mean agreement with the others."""
     pairs = {
-        pair: np.where(np.isfinite(a) & np.isfinite(b), estimators.agreement(a, b), np.nan)
+        pair: np.where(np.isfinite(a) & np.isfinite(b), (a == b).astype(np.float32), np.nan)
         for pair, (a, b) in _pairs(predictions)
     }
     return {

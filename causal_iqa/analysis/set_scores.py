@@ -242,9 +242,7 @@ def regressed(
     for rival, by_network in values.items():
         out[rival] = {}
         for network, found in by_network.items():
-            of_halves, predicted = found[1:], []
-            for half, other in enumerate(partner):
-                slope, intercept = estimators.left_out_lines(of_halves[other], accuracy[network][other], degradations)
-                predicted.append(slope * of_halves[half] + intercept)
-            out[rival][network] = np.mean(predicted, axis=0)
+            of_halves = found[1:]
+            slope, intercept = estimators.left_out_lines(of_halves[partner], accuracy[network][partner], degradations)
+            out[rival][network] = (slope * of_halves + intercept).mean(axis=0)
     return out

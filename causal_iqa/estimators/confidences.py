@@ -124,13 +124,13 @@ def left_out_lines(score: np.ndarray, target: np.ndarray, groups: Sequence[str])
     """Least-squares lines from a score to a target, one for every condition, fitted without the condition's group.
 
     Args:
-      score: [C].
-      target: [C].
+      score: [..., C].
+      target: [..., C].
       groups: groups of the C conditions, at least two different ones.
 
     Returns:
-      (slopes [C], intercepts [C]). Where all scores left are equal the slope is 0; NaN where fewer than two pairs are
-      finite.
+      (slopes [..., C], intercepts [..., C]). Where all scores left are equal the slope is 0; NaN where fewer than two
+      pairs are finite.
 
     Raises:
       ValueError: when shapes do not fit or there is one group only.
@@ -142,23 +142,30 @@ def left_out_lines(score: np.ndarray, target: np.ndarray, groups: Sequence[str])
       [2.0, 2.0, 2.0, 2.0]
     """
     x, y = np.asarray(score, np.float64), np.asarray(target, np.float64)
-    if x.ndim != 1 or y.shape != x.shape or len(groups) != len(x) or len(set(groups)) < 2:
+    if x.ndim < 1 or y.shape != x.shape or len(groups) != x.shape[-1] or len(set(groups)) < 2:
         raise ValueError(
-            f"score, target, groups: expected [C] each and two groups or more, got {x.shape}, {y.shape} and "
+            f"score, target, groups: expected [..., C] twice and [C], two groups or more, got {x.shape}, {y.shape} and "
             f"{len(groups)} of {len(set(groups))} groups"
         )
-    slope, intercept = np.full(x.shape, np.nan), np.full(x.shape, np.nan)
-    names = np.asarray(groups, object)
     finite = np.isfinite(x) & np.isfinite(y)
+    if x.ndim > 1 and not finite.all():  # Each row has conditions of its own.
+        lead = x.shape[:-1]
+        x, y = x.reshape(-1, x.shape[-1]), y.reshape(-1, x.shape[-1])
+        found = [left_out_lines(a, b, groups) for a, b in zip(x, y, strict=True)]
+        slope, intercept = (np.reshape(one, (*lead, -1)) for one in zip(*found, strict=True))
+        return slope, intercept
+    slope, intercept = np.full(x.shape, np.nan), np.full(x.shape, np.nan)
+    names, here = np.asarray(groups, object), finite.reshape(-1, x.shape[-1]).all(axis=0)
     for group in set(groups):
         own = names == group
-        left = finite & ~own
+        left = here & ~own
         if left.sum() < 2:
             continue
-        a, b = x[left], y[left]
-        variance = a.var()
-        slope[own] = ((a - a.mean()) * (b - b.mean())).mean() / variance if variance > 0 else 0.0
-        intercept[own] = b.mean() - slope[own][0] * a.mean()
+        a, b = (np.compress(left, z, axis=-1) for z in (x, y))
+        of_a, of_b, variance = (z[..., None] for z in (a.mean(axis=-1), b.mean(axis=-1), a.var(axis=-1)))
+        covariance = ((a - of_a) * (b - of_b)).mean(axis=-1, keepdims=True)
+        slope[..., own] = np.where(variance > 0, covariance / np.where(variance > 0, variance, 1.0), 0.0)
+        intercept[..., own] = of_b - slope[..., own][..., :1] * of_a
     return slope, intercept
 
 

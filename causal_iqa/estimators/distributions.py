@@ -116,15 +116,19 @@ def optimal_transport(probabilities: np.ndarray, marginal: np.ndarray) -> Transp
     if marginal.shape != p.shape[1:] or (marginal < 0).any() or not np.isclose(marginal.sum(), 1, atol=1e-6):
         raise ValueError(f"marginal: expected shares [{p.shape[1]}] that sum to 1, got {marginal.shape}")
     prices = np.zeros(len(marginal))
+    # By label first: sums over the labels then go through whole rows of images.
+    by_label = np.ascontiguousarray(p.T)
     for smoothing in _SMOOTHINGS:
 
         def dual(v: np.ndarray, smoothing: float = smoothing) -> tuple[float, np.ndarray]:
-            z = (p - v) / smoothing
-            top = z.max(axis=1, keepdims=True)
-            weight = np.exp(z - top)
-            total = weight.sum(axis=1, keepdims=True)
+            z = by_label - v[:, None]
+            z /= smoothing
+            top = z.max(axis=0)
+            z -= top
+            weight = np.exp(z, out=z)
+            total = weight.sum(axis=0)
             value = marginal @ v + smoothing * float((top + np.log(total)).mean())
-            return value, marginal - (weight / total).mean(axis=0)
+            return value, marginal - weight @ (1 / total) / len(p)
 
         # Gains lie in [0, 1], and so do the prices of some optimum.
         found = optimize.minimize(dual, prices, jac=True, method="L-BFGS-B", bounds=[(0.0, 1.0)] * len(prices))

@@ -36,11 +36,16 @@ def alignment_temperature(own: KeptOutputs, second: KeptOutputs) -> float:
       1.0
     """
     places = _places(own, second)
+    kept = np.exp(np.asarray(own.log_probabilities, np.float64))
+    of_own = None
 
     def divergence(log_t: float) -> float:
-        p, q = _on_common_classes(own, second, float(np.exp(log_t)), places)
+        nonlocal of_own
+        p, q = _on_common_classes(kept, second, float(np.exp(log_t)), places)
+        if of_own is None:  # The same at every temperature.
+            of_own = xlogy(p, p) / 2
         middle = (p + q) / 2
-        return float((xlogy(p, p) / 2 + xlogy(q, q) / 2 - xlogy(middle, middle)).sum(axis=1).mean())
+        return float((of_own + xlogy(q, q) / 2 - xlogy(middle, middle)).sum(axis=1).mean())
 
     found = optimize.minimize_scalar(divergence, bounds=(np.log(_COLDEST), np.log(_HOTTEST)), method="bounded")
     return float(np.exp(found.x))
@@ -75,7 +80,8 @@ def fused_reference(own: KeptOutputs, second: KeptOutputs, temperature: float) -
       >>> np.round(estimators.fused_reference(own, second, 1.0), 2).tolist()
       [0.3]
     """
-    p, q = _on_common_classes(own, second, temperature, _places(own, second))
+    kept = np.exp(np.asarray(own.log_probabilities, np.float64))
+    p, q = _on_common_classes(kept, second, temperature, _places(own, second))
     size = own.log_probabilities.shape[1]
     prediction = p[:, :size].argmax(axis=1)
     sure, other = p[:, :-1].max(axis=1), q[:, :-1].max(axis=1)
@@ -101,11 +107,10 @@ def _places(own: KeptOutputs, second: KeptOutputs) -> tuple[np.ndarray, np.ndarr
 
 
 def _on_common_classes(
-    own: KeptOutputs, second: KeptOutputs, temperature: float, places: tuple[np.ndarray, np.ndarray]
+    p: np.ndarray, second: KeptOutputs, temperature: float, places: tuple[np.ndarray, np.ndarray]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Both networks' probabilities [N, U]: classes that own keeps, those that second keeps besides, and the rest."""
+    """Both networks' probabilities [N, U]: classes of the kept p [N, T], those that second keeps besides, the rest."""
     place, there = places
-    p = np.exp(np.asarray(own.log_probabilities, np.float64))
     q = np.exp(tempered(second, temperature))
     shared = np.where(there, np.take_along_axis(q, place, axis=1), 0.0)
     p_rest = np.maximum(1 - p.sum(axis=1, keepdims=True), 0.0)

@@ -71,6 +71,11 @@ def _gram(features: jax.Array, bandwidth: jax.Array) -> jax.Array:
     return dependence.centre(dependence.rbf(features, features, bandwidth=bandwidth))
 
 
+@jax.jit
+def _class_gram(labels: jax.Array) -> jax.Array:
+    return dependence.centre(dependence.delta(labels, labels))
+
+
 def _weighted_hsic(K: jax.Array, L: jax.Array, weights: jax.Array) -> jax.Array:
     product = functools.partial(jnp.matmul, precision="highest")
     left, right = product(weights, K), product(weights, L)
@@ -132,17 +137,13 @@ def evaluate_dataset(
     counts = np.ones((1, n)) if counts is None else np.asarray(counts, np.float64)
     if counts.ndim != 2 or counts.shape[1] != n:
         raise ValueError(f"counts: expected [B, {n}], got {counts.shape}")
-    weights = jnp.asarray(counts / counts.sum(axis=1, keepdims=True), jnp.float32)
+    weights = np.asarray(counts / counts.sum(axis=1, keepdims=True), np.float32)
     width = bandwidth_of(clean)
     target = _gram(clean, width) if spec.target == "clean" else _label_gram(labels)
     values = []
     for one in features:
         finite = bool(np.isfinite(one).all())
-        found = (
-            _dependence(_gram(one, width), target, weights, spec.normalised)
-            if finite
-            else jnp.full(len(counts), jnp.nan)
-        )
+        found = _dependence(_gram(one, width), target, weights, spec.normalised) if finite else [np.nan] * len(counts)
         values.append(np.asarray(found, np.float64))
     return np.stack(values, axis=1)
 
@@ -204,17 +205,16 @@ def _shares(features: jax.Array, width: jax.Array, L: jax.Array) -> jax.Array:
     return ((K * L).sum(axis=1) - jnp.matmul(L, means, precision="highest")) / (n * (n - 3))
 
 
-def bandwidth_of(clean: np.ndarray) -> jax.Array:
+def bandwidth_of(clean: np.ndarray) -> np.float32:
     """Median heuristic on the features [n, d] of the clean images; InputError when they do not differ."""
     width = _compiled.median_distance(np.asarray(clean, np.float32))
     if not width > 0:
         raise _checks.InputError("clean: more than half of the pairs have equal features; the backbone is blind here")
-    return jnp.float32(width)
+    return np.float32(width)
 
 
 def _label_gram(labels: np.ndarray) -> jax.Array:
     unlabelled = int((np.asarray(labels) < 0).sum())
     if unlabelled:
         raise _checks.InputError(f"labels: {unlabelled} of {len(labels)} are negative, for unlabelled; leave those out")
-    labels = jnp.asarray(labels)
-    return dependence.centre(dependence.delta(labels, labels))
+    return _class_gram(np.asarray(labels))

@@ -99,3 +99,14 @@ def test_refuses_tables_that_do_not_fit():
     for folds in (np.zeros(4, int), np.zeros(3, int)):
         with pytest.raises(ValueError, match="folds"):
             estimators.cross_fitted(estimators.difference_of_confidences, table, np.zeros(4), np.zeros(4), folds)
+
+
+def test_lines_of_several_rows_are_those_of_each():
+    rng = np.random.default_rng(0)
+    score, target = rng.normal(size=(2, 3, 6))
+    for holes in (False, True):
+        if holes:
+            score[1, 2] = np.nan
+        together = estimators.left_out_lines(score, target, list("aabbcc"))
+        each = [estimators.left_out_lines(a, b, list("aabbcc")) for a, b in zip(score, target, strict=True)]
+        np.testing.assert_array_equal(np.stack(together, 1), np.array(each))
