@@ -90,9 +90,8 @@ _CLASS_ORDER = FLAGS.choice(
 _NUM_ANCHORS = FLAGS.integer("num_anchors", _D.num_anchors, "Number of anchor images, at most.")
 _DEGRADED_ANCHORS = FLAGS.integer(
     "degraded_anchors",
-    None,
-    f"Anchor images that are degraded to learn when the witness is right (success_free, rank_free); 0: none (default: "
-    f"{pipeline.DEGRADED_ANCHORS}, none where the library's own small networks read quality).",
+    _D.degraded_anchors,
+    "Anchor images that are degraded to learn when the witness is right (success_free, rank_free); 0: none.",
 )
 
 FLAGS.group("Scores")

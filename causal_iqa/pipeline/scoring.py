@@ -41,8 +41,7 @@ class ScoringConfig:
       class_order: order of class folders without such a file, one of `data.CLASS_ORDERS`; None: "text".
       max_pixels: the most pixels of an image that is decoded; larger ones count as unreadable.
       num_anchors: at most so many, classes in turn.
-      degraded_anchors: anchor images that are degraded to learn when the witness is right; 0: none, None:
-        `degraded_anchors.DEFAULT_NUM` unless only backbones of the library read quality.
+      degraded_anchors: anchor images that are degraded to learn when the witness is right; 0: none.
       image_size: side in pixels at which images are scored; None: their own where all are square and equal, else 224.
       crop_fraction: central square cut from photos of varying size, fraction of the shorter side.
       precision: precision of the networks' layers, one of `backbones.PRECISIONS`; everything else is float32.
@@ -64,7 +63,7 @@ class ScoringConfig:
     class_order: str | None = None
     max_pixels: int = data.MAX_PIXELS
     num_anchors: int = 1000
-    degraded_anchors: int | None = None
+    degraded_anchors: int = 0
     image_size: int | None = None
     crop_fraction: float = data.CROP_FRACTION
     precision: str = "highest"
@@ -197,8 +196,7 @@ def _witnesses(config, sets, view, feature_backbones) -> tuple[dict[str, Any], d
         return {}, {}, []
     if _kind(config) == "images":
         read, num_classes, details = _anchor_images(config, sets, view.side, config.crop_fraction)
-        num = degraded_anchors.resolved_number(config.degraded_anchors, config.backbones)
-        degraded = degraded_anchors.choose(num, (), view.side)
+        degraded = degraded_anchors.choose(config.degraded_anchors, (), view.side)
         if degraded.num:
             details["degraded"] = degraded.record()
         witnesses, notes = anchors.fit_on_images(
