@@ -28,7 +28,7 @@ from causal_iqa.quality.stages import (
     stages_share,
     with_inner_of,
 )
-from causal_iqa.quality.success import Success, SuccessFit, fit_success, success_chance, success_odds, success_rank
+from causal_iqa.quality.success import Success, SuccessFit, fit_success, success_chance, success_rank
 from causal_iqa.quality.table import TABLE, WITNESSES, QualitySpec, evaluate
 from causal_iqa.quality.witness import (
     Anchors,
@@ -92,7 +92,6 @@ __all__ = [
     "stages_peak",
     "stages_share",
     "success_chance",
-    "success_odds",
     "success_rank",
     "with_inner_of",
 ]

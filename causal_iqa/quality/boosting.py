@@ -126,8 +126,8 @@ def log_odds(trees: Trees, inputs: jax.Array) -> jax.Array:
 
     Examples:
       >>> x = np.linspace(0, 1, 400, dtype=np.float32)[:, None]
-      >>> trees = boosting.fit_trees(x, x[:, 0] > 0.5)
-      >>> bool(boosting.log_odds(trees, x[390]) > 0 > boosting.log_odds(trees, x[10]))
+      >>> trees = fit_trees(x, x[:, 0] > 0.5, num_trees=20)
+      >>> bool(log_odds(trees, x[390]) > 0 > log_odds(trees, x[10]))
       True
     """
     answers = (inputs[trees.inputs] > trees.thresholds).astype(jnp.int32)

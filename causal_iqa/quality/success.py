@@ -138,6 +138,18 @@ def fit_success(
     Raises:
       ValueError: when lengths disagree.
       InputError: when no copy has finite features.
+
+    Examples:
+      >>> rng = np.random.default_rng(0)
+      >>> labels = np.arange(40) % 2
+      >>> def look(noise):
+      ...     x = (np.eye(2, 4)[labels] + noise * rng.normal(size=(40, 4))).astype(np.float32)
+      ...     return quality.StageFeatures(x, x, (x,))
+      >>> anchors = look(0.2)
+      >>> witness, choice = quality.fit_stages_witness(anchors, labels, 2)
+      >>> witness, seen = quality.fit_success(witness, choice, anchors, labels, look(1.0), np.arange(40))
+      >>> seen.copies, 0 < float(quality.success_chance(witness, jax.tree.map(lambda x: x[0], anchors))) < 1
+      (40, True)
     """
     labels, origins = np.asarray(labels), np.asarray(origins)
     if len(copies.final) != len(origins) or len(anchors.final) != len(labels):
@@ -243,6 +255,9 @@ def success_chance(witness: stages.StagesWitness, features: stages.StageFeatures
 
     Returns:
       Scalar in (0, 1).
+
+    Examples:
+      >>> quality.success_chance(witness, features)  # doctest: +SKIP
     """
     return jax.nn.sigmoid(success_odds(witness, features))
 
@@ -256,6 +271,9 @@ def success_rank(witness: stages.StagesWitness, features: stages.StageFeatures) 
 
     Returns:
       Scalar in [0, 1], the mean of two distribution functions.
+
+    Examples:
+      >>> quality.success_rank(witness, features)  # doctest: +SKIP
     """
     places = jnp.linspace(0.0, 1.0, _PLACES)
     own = witness.success

@@ -94,7 +94,7 @@ def test_ranks_are_between_0_and_1_and_uniform_on_the_copies(fitted):
     ranks = _each(quality.success_rank, witness, _COPIES)
     assert ranks.min() >= 0 and ranks.max() <= 1
     assert ranks.mean() == pytest.approx(0.5, abs=0.05)
-    odds = _each(quality.success_odds, witness, _COPIES)
+    odds = _each(success.success_odds, witness, _COPIES)
     chances = _each(quality.success_chance, witness, _COPIES)
     np.testing.assert_allclose(chances, jax.nn.sigmoid(jnp.asarray(odds)), rtol=1e-5)
 
