@@ -6,6 +6,7 @@ import inspect
 import json
 import pathlib
 import pkgutil
+import re
 import sys
 import zlib
 from typing import Any
@@ -131,6 +132,17 @@ def on_files(files: Files, config: Any) -> Files:
         for name, content in pictures.items():
             files.append(File.generated(config, f"tutorials/{name}", content=content))
     return files
+
+
+# Two intervals in a row, such as [.95, .98] [.90, .99], which Markdown would take for a link and its target.
+_INTERVALS = re.compile(r"(\[[-+.\d, ]+\]) (?=\[[-+.\d])")
+
+
+def on_page_markdown(markdown: str, **_: Any) -> str:
+    """Escapes the second of two intervals."""
+    parts = re.split(r"(^```.*?^```$)", markdown, flags=re.DOTALL | re.MULTILINE)
+    parts[::2] = [_INTERVALS.sub(r"\1 \\", part) for part in parts[::2]]
+    return "".join(parts)
 
 
 def on_post_build(config: Any) -> None:

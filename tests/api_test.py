@@ -126,6 +126,40 @@ def test_functions_say_what_they_do():
     assert [name for name, function in _FUNCTIONS.items() if not (function.__doc__ or "").strip()] == []
 
 
+# Exported functions whose examples are shown and not run, and why.
+_NOT_RUN = {
+    "files of others (weights, models, datasets, code)": (
+        *("backbones.class_embeddings", "backbones.embed_prompts", "backbones.zero_shot_classifier"),
+        *("backbones.load_function", "backbones.onnx_network", "backbones.onnx_runner", "backbones.tflite_runner"),
+        *("backbones.torch_network", "data.open_tfds", "metrics.brisque", "metrics.clip_iqa_spec", "metrics.dists"),
+        *("metrics.ilniqe", "metrics.lpips", "metrics.niqe"),
+    ),
+    "a run or a fit, with much to compile; blocks of the documentation and other tests run them": (
+        *("data.procedural_images", "diagnosis.diagnose", "diagnosis.fit", "diagnosis.fit_samples"),
+        *("diagnosis.make_samples", "pipeline.attach", "pipeline.choose_batch", "pipeline.first_look"),
+        *("pipeline.make_program", "pipeline.prepare", "pipeline.prepare_like", "pipeline.prepare_scoring"),
+        *("pipeline.read_run", "pipeline.read_sets", "pipeline.run", "pipeline.score_sets"),
+        *("training.save", "training.train"),
+    ),
+}
+
+
+def test_functions_show_how_they_are_called():
+    without, not_run = [], set()
+    for room, name in _EXPORTS:
+        function = inspect.unwrap(getattr(_ROOMS[room], name))
+        if not inspect.isfunction(function):
+            continue
+        lines = re.findall(r">>> .*", function.__doc__ or "")
+        calls = [line for line in lines if f"{name}(" in line or f"{name}," in line or f"{name})" in line]
+        if not lines:
+            without.append(f"{room}.{name}")
+        elif all("doctest: +SKIP" in line for line in calls or lines):
+            not_run.add(f"{room}.{name}")
+    assert without == []
+    assert not_run == {name for names in _NOT_RUN.values() for name in names}
+
+
 def _rows() -> Iterator[tuple[str, str, object]]:
     for room, name in _EXPORTS:
         table = getattr(_ROOMS[room], name)

@@ -67,6 +67,12 @@ def compiler_options(platform: str, *, num_devices: int = 1) -> Options:
 
     Returns:
       Options that the installed XLA takes; empty where it takes none of those known here, and on accelerators.
+
+    Examples:
+      >>> options = backbones.compiler_options(jax.local_devices()[0].platform)
+      >>> program = jax.jit(lambda x: x @ x, compiler_options=options)
+      >>> float(program(jnp.eye(2))[0, 0])
+      1.0
     """
     own_core = platform == "cpu" and num_devices > 1 and num_devices >= cores()
     return dict(_chosen(platform) + (_one_thread() if own_core else ()))

@@ -52,6 +52,14 @@ def check_network(network: networks.Network) -> None:
 
     Raises:
       InputError: when it fails, or its logits or features are not finite or not of the promised shapes.
+
+    Examples:
+      >>> def apply(params, image):
+      ...     features = image.mean(axis=(0, 1))
+      ...     return features @ params["kernel"], {"penultimate": features}
+      >>> preprocessing = backbones.Preprocessing(16, 1.0, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), 16)
+      >>> params = {"kernel": np.ones((3, 2), np.float32)}
+      >>> backbones.check_network(backbones.make_network("mean", apply, params, preprocessing))  # raises nothing
     """
     if _key(network) in _CALLED:
         return

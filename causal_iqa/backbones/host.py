@@ -159,6 +159,11 @@ def torch_network(
 
     Raises:
       InputError: for an unknown layer, and from `host_network`.
+
+    Examples:
+      >>> preprocessing = backbones.Preprocessing(224, 0.875, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225), 32)
+      >>> module = torchvision.models.resnet18(weights="DEFAULT")  # doctest: +SKIP
+      >>> network = backbones.torch_network("resnet18", module, preprocessing, features="avgpool")  # doctest: +SKIP
     """
     torch = importlib.import_module("torch")
     _checks.check_choice(layout, LAYOUTS, "layout")
@@ -227,6 +232,10 @@ def onnx_network(
     Raises:
       InputError: without the extra, for an unreadable file, an input or output that is not there, and from
         `host_network`.
+
+    Examples:
+      >>> preprocessing = backbones.Preprocessing(224, 0.875, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225), 32)
+      >>> network = backbones.onnx_network("mine", "model.onnx", preprocessing)  # doctest: +SKIP
     """
     _checks.check_choice(layout, LAYOUTS, "layout")
     session, place, files = open_onnx(path, layout, preprocessing.size)

@@ -314,7 +314,12 @@ def _in_precision(function: Callable[..., Any], precision: str) -> Callable[...,
 
 
 def check_features(network: Network, name: str) -> None:
-    """Raises InputError unless a network gives features, as a backbone must."""
+    """Raises InputError unless a network gives features, as a backbone must.
+
+    Examples:
+      >>> network = backbones.open_network("scene_features")
+      >>> backbones.check_features(network, "backbone")  # raises nothing: it gives features
+    """
     if PENULTIMATE not in network.stages:
         raise _checks.InputError(
             f"backbone {name}: it gives logits alone, so it can only be judged (--network); name its feature layer"

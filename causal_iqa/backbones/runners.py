@@ -55,6 +55,10 @@ def onnx_runner(
 
     Raises:
       InputError: without the extra, for an unreadable file, or an input or output that is not there.
+
+    Examples:
+      >>> preprocessing = backbones.Preprocessing(224, 0.875, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225), 32)
+      >>> runner = backbones.onnx_runner("detector.onnx", preprocessing, outputs=("boxes", "scores"))  # doctest: +SKIP
     """
     _checks.check_choice(layout, host.LAYOUTS, "layout")
     _checks.check_choice(channels, ("RGB", "BGR"), "channels")
@@ -87,6 +91,10 @@ def tflite_runner(path: str | os.PathLike[str], preprocessing: networks.Preproce
 
     Raises:
       InputError: without the extra, for an unreadable file, or another input.
+
+    Examples:
+      >>> preprocessing = backbones.Preprocessing(224, 0.875, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5), 32)
+      >>> runner = backbones.tflite_runner("model.tflite", preprocessing)  # doctest: +SKIP
     """
     try:
         litert = importlib.import_module("ai_edge_litert.interpreter")

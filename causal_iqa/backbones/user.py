@@ -49,6 +49,16 @@ def make_network(
 
     Raises:
       InputError: in one line, when `apply` fails, does not keep this contract, or gives what is not finite.
+
+    Examples:
+      >>> def apply(params, image):
+      ...     features = image.mean(axis=(0, 1))
+      ...     return features @ params["kernel"], {"penultimate": features}
+      >>> preprocessing = backbones.Preprocessing(16, 1.0, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), 16)
+      >>> params = {"kernel": np.ones((3, 2), np.float32)}
+      >>> network = backbones.make_network("mean", apply, params, preprocessing)
+      >>> network.num_classes
+      2
     """
     side = preprocessing.size
     image = jax.ShapeDtypeStruct((side, side, 3), jnp.float32)
@@ -123,6 +133,10 @@ def load_function(reference: str) -> networks.Network:
 
     Raises:
       InputError: when there is no such module or function, its code fails, or it returns something else.
+
+    Examples:
+      >>> network = backbones.load_function("my_networks.py:small")  # doctest: +SKIP
+      >>> network.num_classes  # doctest: +SKIP
     """
     found = _REFERENCE.fullmatch(reference)
     if found is None:

@@ -79,7 +79,8 @@ def move_boxes(
 
     Args:
       boxes: float [N, 4], left, top, right, bottom in pixels, edges of pixels.
-      height, width: of the picture.
+      height: height of the picture in pixels.
+      width: width of the picture in pixels.
       condition: what is done, or its written form.
       seed: seed of the degradation.
       image_id: id of the picture.

@@ -90,6 +90,16 @@ def prepare(config: CopyConfig, output_dir: str | os.PathLike[str]) -> Job:
 
     Raises:
       InputError: for anything missing or contradictory, e.g. when the copies would lie among the images.
+
+    Examples:
+      >>> import tempfile
+      >>> from PIL import Image
+      >>> with tempfile.TemporaryDirectory() as folder:
+      ...     Image.new("RGB", (32, 32)).save(f"{folder}/a.png")
+      ...     options = {"severities": (1.0, 3.0), "parameters": "cifar_c"}
+      ...     job = copies.prepare(copies.CopyConfig(folder, degradations=("contrast",), **options), f"{folder}-copies")
+      >>> job.num_copies
+      2
     """
     source = sources.open_source(config)
     if isinstance(source, data.FolderSource) and not config.images.endswith(sources.LISTS):
@@ -179,6 +189,19 @@ def write(
 
     Raises:
       InputError: when the disk is full or read-only, the tree was begun otherwise, or a process died.
+
+    Examples:
+      >>> import pathlib, tempfile
+      >>> from PIL import Image
+      >>> with tempfile.TemporaryDirectory() as folder:
+      ...     pathlib.Path(folder, "photos").mkdir()
+      ...     Image.new("RGB", (32, 32)).save(f"{folder}/photos/a.png")
+      ...     options = {"severities": (3.0,), "parameters": "cifar_c"}
+      ...     config = copies.CopyConfig(f"{folder}/photos", degradations=("contrast",), **options)
+      ...     parts = copies.write(copies.prepare(config, f"{folder}/copies"), f"{folder}/copies")
+      ...     written = sorted(path.name for path in pathlib.Path(folder, "copies").rglob("*.png"))
+      >>> written
+      ['a.png']
     """
     folder = pathlib.Path(output_dir)
     try:

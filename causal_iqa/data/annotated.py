@@ -217,6 +217,22 @@ def open_masks(
     Raises:
       InputError: in one line, when nothing joins, or masks have another size or values without a class; it names the
         first and says how many there are. Every mask is read for that.
+
+    Examples:
+      >>> import pathlib, tempfile
+      >>> from PIL import Image
+      >>> with tempfile.TemporaryDirectory() as folder:
+      ...     for name in ("images", "masks"):
+      ...         pathlib.Path(folder, name).mkdir()
+      ...     Image.new("RGB", (8, 6)).save(f"{folder}/images/1.png")
+      ...     Image.new("L", (8, 6), 1).save(f"{folder}/masks/1.png")
+      ...     _ = pathlib.Path(folder, "values.csv").write_text("value,name,label\\n0,sky,0\\n1,road,1\\n")
+      ...     source = data.open_masks(
+      ...         f"{folder}/images", f"{folder}/masks", f"{folder}/values.csv", max_pixels=10**6
+      ...     )
+      ...     example = source[0]
+      >>> len(source), example.image.shape
+      (1, (6, 8, 3))
     """
     table = classes if isinstance(classes, MaskTable) else read_mask_table(classes)
     source = folder.open_images(images, max_pixels=max_pixels)

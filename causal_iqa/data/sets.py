@@ -162,8 +162,14 @@ def open_listing(path: str | os.PathLike[str], *, max_pixels: int = budget.MAX_P
       InputError: when the list cannot be read or names no image.
 
     Examples:
-      >>> len(data.open_listing("chosen.txt"))  # doctest: +SKIP
-      120
+      >>> import pathlib, tempfile
+      >>> from PIL import Image
+      >>> with tempfile.TemporaryDirectory() as folder:
+      ...     Image.new("RGB", (8, 8)).save(f"{folder}/a.png")
+      ...     _ = pathlib.Path(folder, "chosen.txt").write_text("a.png\\n")
+      ...     source = data.open_listing(f"{folder}/chosen.txt")
+      >>> len(source)
+      1
     """
     budget.check_max_pixels(max_pixels)
     path = pathlib.Path(path).expanduser()

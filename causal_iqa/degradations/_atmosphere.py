@@ -61,6 +61,12 @@ def haze(
     References:
       [1] Koschmieder (1924). Theorie der horizontalen Sichtweite.
       [2] Narasimhan, Nayar (2002). Vision and the atmosphere. IJCV, eq. 6.
+
+    Examples:
+      >>> image = jnp.full((32, 32, 3), 0.3).at[:, 16:].set(0.6)
+      >>> degraded = jax.jit(degradations.haze)(jax.random.key(0), image, 3.0)
+      >>> [f"{x.mean():.2f} {x.std():.2f}" for x in (image, degraded)]  # mean and standard deviation
+      ['0.45 0.15', '0.70 0.12']
     """
     _light.check_any_size(image, family)
     height, width, _ = image.shape
@@ -127,6 +133,12 @@ def rain(key: jax.Array, image: jax.Array, severity: jax.Array, *, family: str |
     References:
       [1] Garg, Nayar (2007). Vision and rain. IJCV, sections 4 and 5 (drops are brighter than what they hide).
       [2] Li, Cheong, Tan (2019). Heavy rain image restoration. CVPR, eq. 2 (streaks and veil).
+
+    Examples:
+      >>> image = jnp.full((32, 32, 3), 0.3).at[:, 16:].set(0.6)
+      >>> degraded = jax.jit(degradations.rain)(jax.random.key(0), image, 3.0)
+      >>> [f"{x.mean():.2f} {x.std():.2f}" for x in (image, degraded)]  # mean and standard deviation
+      ['0.45 0.15', '0.57 0.12']
     """
     side = _light.check_any_size(image, family)
     density, opacity, transmission = ladder.mix((0.0, 0.0, 1.0), RAIN_STREAKS[spec.ANY_SIZE], severity)

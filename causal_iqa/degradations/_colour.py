@@ -55,6 +55,12 @@ def white_balance(
       [1] Afifi, Brown (2019). What else can fool deep learning? Addressing color constancy errors on deep neural
       network performance. ICCV (white balances of 2850 to 7500 K).
       [2] Kim, Cho, Kang, Hong (2002). Design of advanced color temperature control system for HDTV applications.
+
+    Examples:
+      >>> orange = jnp.broadcast_to(jnp.array([0.8, 0.5, 0.2]), (32, 32, 3))
+      >>> degraded = jax.jit(degradations.white_balance)(jax.random.key(0), orange, 3.0)
+      >>> [f"{x:.2f}" for x in degraded[0, 0]]
+      ['0.89', '0.49', '0.15']
     """
     del key
     _light.check_any_size(image, family)
@@ -101,6 +107,12 @@ def hue_shift(key: jax.Array, image: jax.Array, severity: jax.Array, *, family: 
 
     References:
       [1] Smith (1978). Color gamut transform pairs. SIGGRAPH.
+
+    Examples:
+      >>> orange = jnp.broadcast_to(jnp.array([0.8, 0.5, 0.2]), (32, 32, 3))
+      >>> degraded = jax.jit(degradations.hue_shift)(jax.random.key(0), orange, 3.0)
+      >>> [f"{x:.2f}" for x in degraded[0, 0]]
+      ['0.50', '0.80', '0.20']
     """
     del key
     _light.check_any_size(image, family)
@@ -144,6 +156,12 @@ def greyscale(
 
     References:
       [1] Rec. ITU-R BT.601-7 (2011), section 2.5.1. [2] Rec. ITU-R BT.709-6 (2015), section 3.2.
+
+    Examples:
+      >>> orange = jnp.broadcast_to(jnp.array([0.8, 0.5, 0.2]), (32, 32, 3))
+      >>> degraded = jax.jit(degradations.greyscale)(jax.random.key(0), orange, 3.0)
+      >>> [f"{x:.2f}" for x in degraded[0, 0]]
+      ['0.65', '0.53', '0.41']
     """
     del key
     _light.check_any_size(image, family)
@@ -173,6 +191,12 @@ def colour_quantization(
 
     References:
       [1] Heckbert (1982). Color image quantization for frame buffer display. SIGGRAPH (the uniform quantiser).
+
+    Examples:
+      >>> ramp = jnp.broadcast_to(jnp.linspace(0, 1, 32)[:, None], (32, 32, 3))
+      >>> degraded = jax.jit(degradations.colour_quantization)(jax.random.key(0), ramp, 3.0)
+      >>> len(jnp.unique(degraded))  # of 32 levels
+      8
     """
     del key
     _light.check_any_size(image, family)

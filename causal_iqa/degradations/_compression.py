@@ -28,6 +28,11 @@ def jpeg_444(
 
     References:
       [1] ITU-T T.81 (1992).
+
+    Examples:
+      >>> image = jax.ShapeDtypeStruct((32, 32, 3), jnp.float32)
+      >>> jax.eval_shape(degradations.jpeg_444, jax.random.key(0), image, 3.0)  # traced, not run
+      ShapeDtypeStruct(shape=(32, 32, 3), dtype=float32)
     """
     del key
     _light.check_any_size(image, family)

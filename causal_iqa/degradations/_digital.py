@@ -52,6 +52,12 @@ def contrast(key: jax.Array, image: jax.Array, severity: jax.Array, *, family: s
 
     References:
       [1] Hendrycks, Dietterich (2019).
+
+    Examples:
+      >>> image = jnp.full((32, 32, 3), 0.3).at[:, 16:].set(0.6)
+      >>> degraded = jax.jit(degradations.contrast)(jax.random.key(0), image, 3.0)
+      >>> [f"{x.mean():.2f} {x.std():.2f}" for x in (image, degraded)]  # mean and standard deviation
+      ['0.45 0.15', '0.45 0.06']
     """
     del key
     family = ladder.family_of(image, family)
@@ -76,6 +82,12 @@ def saturate(key: jax.Array, image: jax.Array, severity: jax.Array, *, family: s
 
     References:
       [1] Hendrycks, Dietterich (2019), extra corruptions; Smith (1978). Color gamut transform pairs.
+
+    Examples:
+      >>> orange = jnp.broadcast_to(jnp.array([0.8, 0.5, 0.2]), (32, 32, 3))
+      >>> degraded = jax.jit(degradations.saturate)(jax.random.key(0), orange, 3.0)
+      >>> [f"{x:.2f}" for x in degraded[0, 0]]
+      ['0.80', '0.40', '0.00']
     """
     del key
     family = ladder.family_of(image, family)
@@ -106,6 +118,12 @@ def pixelate(key: jax.Array, image: jax.Array, severity: jax.Array, *, family: s
 
     References:
       [1] Hendrycks, Dietterich (2019); Pillow `resize` with BOX.
+
+    Examples:
+      >>> ramp = jnp.broadcast_to(jnp.linspace(0, 1, 32)[:, None], (32, 32, 3))
+      >>> degraded = jax.jit(degradations.pixelate)(jax.random.key(0), ramp, 3.0)
+      >>> len(jnp.unique(degraded))  # of 32 levels
+      27
     """
     del key
     family = ladder.family_of(image, family)

@@ -66,6 +66,11 @@ def elastic_transform(
     References:
       [1] Hendrycks, Dietterich (2019). [2] Simard, Steinkraus, Platt (2003). Best practices for convolutional neural
       networks applied to visual document analysis.
+
+    Examples:
+      >>> image = jax.ShapeDtypeStruct((32, 32, 3), jnp.float32)
+      >>> jax.eval_shape(degradations.elastic_transform, jax.random.key(0), image, 3.0)  # traced, not run
+      ShapeDtypeStruct(shape=(32, 32, 3), dtype=float32)
     """
     family = ladder.family_of(image, family)
     _checks.check_choice(definition, DEFINITIONS, "definition")

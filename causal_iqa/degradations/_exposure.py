@@ -38,6 +38,12 @@ def exposure_error(
     References:
       [1] Afifi, Derpanis, Ommer, Brown (2021). Learning multi-scale photo exposure correction. CVPR (errors of -1.5 to
       +1.5 EV re-rendered from raw; the rows go beyond).
+
+    Examples:
+      >>> image = jnp.full((32, 32, 3), 0.3).at[:, 16:].set(0.6)
+      >>> degraded = jax.jit(degradations.exposure_error)(jax.random.key(0), image, 3.0)
+      >>> [f"{x.mean():.2f} {x.std():.2f}" for x in (image, degraded)]  # mean and standard deviation
+      ['0.45 0.15', '0.72 0.23']
     """
     del key
     _light.check_any_size(image, family)
@@ -72,6 +78,11 @@ def low_light(
     References:
       [1] Healey, Kondepudy (1994). Radiometric CCD camera calibration and noise estimation, eq. 2.
       [2] Wei, Fu, Yang, Huang (2020). A physics-based noise formation model for extreme low-light raw denoising. CVPR.
+
+    Examples:
+      >>> image = jax.ShapeDtypeStruct((32, 32, 3), jnp.float32)
+      >>> jax.eval_shape(degradations.low_light, jax.random.key(0), image, 3.0)  # traced, not run
+      ShapeDtypeStruct(shape=(32, 32, 3), dtype=float32)
     """
     _light.check_any_size(image, family)
     _checks.check_choice(brightness, _BRIGHTNESS, "brightness")

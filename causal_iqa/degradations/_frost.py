@@ -80,6 +80,11 @@ def frost(
 
     References:
       [1] Hendrycks, Dietterich (2019).
+
+    Examples:
+      >>> image = jax.ShapeDtypeStruct((32, 32, 3), jnp.float32)
+      >>> jax.eval_shape(degradations.frost, jax.random.key(0), image, 3.0)  # traced, not run
+      ShapeDtypeStruct(shape=(32, 32, 3), dtype=float32)
     """
     family = ladder.family_of(image, family)
     kept, added = ladder.mix((1.0, 0.0), FROST_WEIGHTS[family], severity)
@@ -240,6 +245,15 @@ def load_frost_textures(
     Raises:
       ValueError: when the scale is not positive, or a file holds no image.
       FileNotFoundError: when a file is missing.
+
+    Examples:
+      >>> import tempfile
+      >>> from PIL import Image
+      >>> with tempfile.TemporaryDirectory() as folder:
+      ...     Image.new("RGB", (40, 30)).save(f"{folder}/frost.png")
+      ...     textures = degradations.load_frost_textures([f"{folder}/frost.png"], scale=0.5)
+      >>> textures[0].shape
+      (15, 20, 3)
     """
     if scale <= 0:
         raise ValueError(f"scale: expected a positive number, got {scale}")

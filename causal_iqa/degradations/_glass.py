@@ -54,6 +54,11 @@ def glass_blur(
 
     References:
       [1] Hendrycks, Dietterich (2019).
+
+    Examples:
+      >>> image = jax.ShapeDtypeStruct((32, 32, 3), jnp.float32)
+      >>> jax.eval_shape(degradations.glass_blur, jax.random.key(0), image, 3.0)  # traced, not run
+      ShapeDtypeStruct(shape=(32, 32, 3), dtype=float32)
     """
     return _glass(key, image, None, severity, family=family, exchange=exchange, truncate=truncate)
 

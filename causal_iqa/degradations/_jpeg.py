@@ -109,6 +109,11 @@ def jpeg_compression(
 
     References:
       [1] Hendrycks, Dietterich (2019). [2] ITU-T T.81 (1992).
+
+    Examples:
+      >>> image = jax.ShapeDtypeStruct((32, 32, 3), jnp.float32)
+      >>> jax.eval_shape(degradations.jpeg_compression, jax.random.key(0), image, 3.0)  # traced, not run
+      ShapeDtypeStruct(shape=(32, 32, 3), dtype=float32)
     """
     del key
     family = ladder.family_of(image, family)

@@ -45,6 +45,12 @@ def demosaicing(
     References:
       [1] Bayer (1976). Color imaging array. US patent 3971065.
       [2] Malvar, He, Cutler (2004). High-quality linear interpolation for demosaicing of Bayer-patterned color images.
+
+    Examples:
+      >>> image = jnp.zeros((32, 32, 3)).at[:, 13:].set(0.8)  # an edge
+      >>> degraded = jax.jit(degradations.demosaicing)(jax.random.key(0), image, 3.0)
+      >>> degraded.shape, f"{jnp.abs(degraded - image).max():.2f}"  # the largest change
+      ((32, 32, 3), '0.35')
     """
     del key
     _light.check_any_size(image, family)

@@ -58,6 +58,12 @@ def gaussian_noise(key: jax.Array, image: jax.Array, severity: jax.Array, *, fam
 
     References:
       [1] Hendrycks, Dietterich (2019). Benchmarking Neural Network Robustness to Common Corruptions and Perturbations.
+
+    Examples:
+      >>> grey = jnp.full((32, 32, 3), 0.5)
+      >>> noisy = jax.jit(degradations.gaussian_noise)(jax.random.key(0), grey, 3.0)
+      >>> print(f"{noisy.std():.2f}")
+      0.08
     """
     family = ladder.family_of(image, family)
     sigma = ladder.mix(0.0, GAUSSIAN_NOISE_SIGMA[family], severity)
@@ -80,6 +86,12 @@ def speckle_noise(key: jax.Array, image: jax.Array, severity: jax.Array, *, fami
 
     References:
       [1] Hendrycks, Dietterich (2019), extra corruptions.
+
+    Examples:
+      >>> grey = jnp.full((32, 32, 3), 0.5)
+      >>> noisy = jax.jit(degradations.speckle_noise)(jax.random.key(0), grey, 3.0)
+      >>> print(f"{noisy.std():.2f}")
+      0.06
     """
     family = ladder.family_of(image, family)
     sigma = ladder.mix(0.0, SPECKLE_NOISE_SIGMA[family], severity)
@@ -102,6 +114,12 @@ def impulse_noise(key: jax.Array, image: jax.Array, severity: jax.Array, *, fami
 
     References:
       [1] Hendrycks, Dietterich (2019); scikit-image `random_noise(mode="s&p")`.
+
+    Examples:
+      >>> grey = jnp.full((32, 32, 3), 0.5)
+      >>> noisy = jax.jit(degradations.impulse_noise)(jax.random.key(0), grey, 3.0)
+      >>> print(f"{noisy.std():.2f}")
+      0.09
     """
     return _impulse_noise(key, image, None, severity, family)
 
@@ -154,6 +172,12 @@ def shot_noise(key: jax.Array, image: jax.Array, severity: jax.Array, *, family:
 
     References:
       [1] Hendrycks, Dietterich (2019).
+
+    Examples:
+      >>> grey = jnp.full((32, 32, 3), 0.5)
+      >>> noisy = jax.jit(degradations.shot_noise)(jax.random.key(0), grey, 3.0)
+      >>> print(f"{noisy.std():.2f}")
+      0.07
     """
     family = ladder.family_of(image, family)
     inverse = ladder.mix(0.0, tuple(1.0 / c for c in SHOT_NOISE_PHOTONS[family]), severity)

@@ -45,6 +45,12 @@ def occlusion(
     References:
       [1] DeVries, Taylor (2017). Improved regularization of convolutional neural networks with Cutout.
       [2] Zhong, Zheng, Kang, Li, Yang (2020). Random erasing data augmentation. AAAI (aspects; areas 0.02 to 0.4).
+
+    Examples:
+      >>> image = jnp.zeros((32, 32, 3)).at[8:24, 8:24].set(1.0)
+      >>> degraded = jax.jit(degradations.occlusion)(jax.random.key(0), image, 3.0)
+      >>> degraded.shape, f"{jnp.abs(degraded - image).mean():.2f}"  # the mean change
+      ((32, 32, 3), '0.10')
     """
     _light.check_any_size(image, family)
     _checks.check_choice(fill, _FILLS, "fill")

@@ -61,6 +61,11 @@ def snow(key: jax.Array, image: jax.Array, severity: jax.Array, *, family: str |
 
     References:
       [1] Hendrycks, Dietterich (2019).
+
+    Examples:
+      >>> image = jax.ShapeDtypeStruct((32, 32, 3), jnp.float32)
+      >>> jax.eval_shape(degradations.snow, jax.random.key(0), image, 3.0)  # traced, not run
+      ShapeDtypeStruct(shape=(32, 32, 3), dtype=float32)
     """
     return _snow(key, image, None, severity, family)
 

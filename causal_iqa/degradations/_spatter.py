@@ -75,6 +75,11 @@ def spatter(key: jax.Array, image: jax.Array, severity: jax.Array, *, family: st
 
     References:
       [1] Hendrycks, Dietterich (2019), extra corruptions; OpenCV `Canny`, `distanceTransform`, `equalizeHist`.
+
+    Examples:
+      >>> image = jax.ShapeDtypeStruct((32, 32, 3), jnp.float32)
+      >>> jax.eval_shape(degradations.spatter, jax.random.key(0), image, 3.0)  # traced, not run
+      ShapeDtypeStruct(shape=(32, 32, 3), dtype=float32)
     """
     family = ladder.family_of(image, family)
     neutral, rows = ladder_rows(SPATTER_LIQUID[family])

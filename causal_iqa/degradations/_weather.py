@@ -42,6 +42,11 @@ def fog(key: jax.Array, image: jax.Array, severity: jax.Array, *, family: str | 
 
     References:
       [1] Hendrycks, Dietterich (2019).
+
+    Examples:
+      >>> image = jax.ShapeDtypeStruct((32, 32, 3), jnp.float32)
+      >>> jax.eval_shape(degradations.fog, jax.random.key(0), image, 3.0)  # traced, not run
+      ShapeDtypeStruct(shape=(32, 32, 3), dtype=float32)
     """
     family = ladder.family_of(image, family)
     table = FOG_DENSITY[family]
@@ -113,6 +118,12 @@ def brightness(key: jax.Array, image: jax.Array, severity: jax.Array, *, family:
 
     References:
       [1] Hendrycks, Dietterich (2019); Smith (1978). Color gamut transform pairs.
+
+    Examples:
+      >>> image = jnp.full((32, 32, 3), 0.3).at[:, 16:].set(0.6)
+      >>> degraded = jax.jit(degradations.brightness)(jax.random.key(0), image, 3.0)
+      >>> [f"{x.mean():.2f} {x.std():.2f}" for x in (image, degraded)]  # mean and standard deviation
+      ['0.45 0.15', '0.60 0.15']
     """
     del key
     family = ladder.family_of(image, family)

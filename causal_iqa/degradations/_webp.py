@@ -57,6 +57,11 @@ def webp_compression(key: jax.Array, image: jax.Array, severity: jax.Array, *, f
 
     References:
       [1] Bankoski et al. (2011). VP8 data format and decoding guide. RFC 6386.
+
+    Examples:
+      >>> image = jax.ShapeDtypeStruct((32, 32, 3), jnp.float32)
+      >>> jax.eval_shape(degradations.webp_compression, jax.random.key(0), image, 3.0)  # traced, not run
+      ShapeDtypeStruct(shape=(32, 32, 3), dtype=float32)
     """
     del key
     _light.check_any_size(image, family)

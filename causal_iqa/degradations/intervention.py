@@ -140,6 +140,13 @@ def do(condition: Condition | str) -> Apply:
 
     Raises:
       InputError: when the written form cannot be read.
+
+    Examples:
+      >>> apply = degradations.do("contrast/3+gaussian_noise/1")
+      >>> image = jnp.zeros((32, 32, 3)).at[:, 16:].set(1.0)
+      >>> degraded = jax.jit(apply)(jax.random.key(0), image)
+      >>> degraded.shape, bool(degraded.std() < image.std())
+      ((32, 32, 3), True)
     """
     condition = Condition.parse(condition) if isinstance(condition, str) else condition
     graded, severities = do_graded(condition), np.asarray(condition.severities, np.float32)
@@ -206,6 +213,10 @@ def keep(image: jax.Array, *, quantise: str = "none", stored: int | None = None)
 
     References:
       [1] Hendrycks, Dietterich (2019), released code: uint8 by truncation, then JPEG files of quality 85.
+
+    Examples:
+      >>> float(degradations.keep(jnp.full((2, 2, 3), 0.5), quantise="round").max() * 255)
+      128.0
     """
     _checks.check_choice(quantise, QUANTISE, "quantise")
     check_stored(stored)

@@ -354,5 +354,11 @@ def statistics(image: jax.Array) -> jax.Array:
 
     Returns:
       float32 [d], finite for every image; mostly logarithms and log odds.
+
+    Examples:
+      >>> model = diagnosis.default_model()
+      >>> image = jax.ShapeDtypeStruct((model.side, model.side, 3), jnp.float32)
+      >>> jax.eval_shape(diagnosis.statistics, image).shape == model.centre.shape  # traced, not run
+      True
     """
     return jnp.concatenate([jnp.atleast_1d(x).reshape(-1) for x in named_statistics(image).values()])

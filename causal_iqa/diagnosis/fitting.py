@@ -91,6 +91,12 @@ def degrade(
 
     Returns:
       uint8 of the same shape.
+
+    Examples:
+      >>> pixels = np.full((2, 64, 64, 3), 128, np.uint8)
+      >>> key, severities = jax.random.key(0), np.array([1.0, 4.0])
+      >>> diagnosis.degrade(key, pixels, "none", severities, stored=0.0).shape
+      (2, 64, 64, 3)
     """
     keys = jax.random.split(_keys.named(key, f"images under {name}"), len(pixels))
     degraded = pixels
@@ -134,6 +140,11 @@ def make_samples(
 
     Returns:
       The samples.
+
+    Examples:
+      >>> causes = ("none", "gaussian_blur")  # fit_samples takes what this returns
+      >>> samples = diagnosis.make_samples(jax.random.key(0), anchors, causes)  # doctest: +SKIP
+      >>> samples.values.shape  # doctest: +SKIP
     """
     parts, total = [], per_cause * (len(causes) + len(others))
     for number in range(per_cause):
@@ -218,6 +229,10 @@ def fit_samples(
 
     Returns:
       The model.
+
+    Examples:
+      >>> samples = diagnosis.make_samples(jax.random.key(0), anchors, causes)  # doctest: +SKIP
+      >>> model = diagnosis.fit_samples(jax.random.key(1), samples, causes, side=224, steps=2000)  # doctest: +SKIP
     """
     numbers = np.unique(samples.anchors)
     draw = np.random.default_rng(np.asarray(jax.random.key_data(_keys.named(key, "held-out anchors"))))

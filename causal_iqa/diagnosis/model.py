@@ -97,6 +97,12 @@ def read_statistics(model: DiagnosisModel, values: jax.Array) -> Diagnoses:
 
     Returns:
       The diagnoses of the n images.
+
+    Examples:
+      >>> model = diagnosis.default_model()
+      >>> found = diagnosis.read_statistics(model, jnp.stack([model.centre, model.centre]))
+      >>> found.probabilities.shape
+      (2, 20)
     """
     reader = Reader(len(model.causes))
     x = standardised(values, model.centre, model.scale)
@@ -151,6 +157,14 @@ def save(model: DiagnosisModel, path: str | os.PathLike[str]) -> None:
 
     Raises:
       InputError: for another ending, or when it cannot be written.
+
+    Examples:
+      >>> import pathlib, tempfile
+      >>> with tempfile.TemporaryDirectory() as folder:
+      ...     diagnosis.save(diagnosis.default_model(), f"{folder}/model.safetensors")
+      ...     names = [path.name for path in pathlib.Path(folder).iterdir()]
+      >>> names
+      ['model.safetensors']
     """
     path = pathlib.Path(path)
     if path.suffix != _SUFFIX:
@@ -177,6 +191,14 @@ def load(path: str | os.PathLike[str]) -> DiagnosisModel:
 
     Raises:
       InputError: when the file cannot be read or holds something else.
+
+    Examples:
+      >>> import tempfile
+      >>> with tempfile.TemporaryDirectory() as folder:
+      ...     diagnosis.save(diagnosis.default_model(), f"{folder}/model.safetensors")
+      ...     model = diagnosis.load(f"{folder}/model.safetensors")
+      >>> model.causes == diagnosis.default_model().causes
+      True
     """
     try:
         with _reading.open_regular(path) as file:
@@ -209,6 +231,11 @@ def default_model() -> DiagnosisModel:
     """Returns the model that comes with the library: 19 conditions of ImageNet-C and none, at 224 pixels.
 
     It was fitted by `python -m benchmarks.diagnosis fit` on images drawn by rule; `fit` makes one of your own images.
+
+    Examples:
+      >>> model = diagnosis.default_model()
+      >>> model.side, model.causes[:3]
+      (224, ('none', 'gaussian_noise', 'shot_noise'))
     """
     with importlib.resources.as_file(importlib.resources.files("causal_iqa.diagnosis") / "parameters") as folder:
         return load(pathlib.Path(folder) / "default.safetensors")

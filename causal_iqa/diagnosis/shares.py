@@ -140,6 +140,12 @@ def adapted(probabilities: jax.Array, shares: np.ndarray) -> np.ndarray:
 
     Raises:
       ValueError: when shapes disagree or rows are no probabilities.
+
+    Examples:
+      >>> probabilities = np.float32([[0.5, 0.5], [0.9, 0.1]])
+      >>> shares = np.array([0.1, 0.9, 0.0])  # of two causes and of "other": nearly all images are of the second cause
+      >>> np.round(diagnosis.adapted(probabilities, shares), 2).argmax(axis=1).tolist()
+      [1, 0]
     """
     full = _checked(probabilities)
     if np.shape(shares) != full.shape[1:]:

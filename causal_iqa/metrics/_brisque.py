@@ -216,6 +216,10 @@ def brisque(image: jax.Array, model: SupportVectors) -> jax.Array:
 
     References:
       [1] Mittal, Moorthy, Bovik, "No-reference image quality assessment in the spatial domain", IEEE TIP 2012.
+
+    Examples:
+      >>> brisque = metrics.resolve("brisque@allmodel").fn  # doctest: +SKIP
+      >>> score = brisque(image)  # doctest: +SKIP
     """
     values, defined = features(image)
     return jnp.where(defined, regress(model, scale_features(values, model.ranges)), jnp.nan)

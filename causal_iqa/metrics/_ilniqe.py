@@ -301,6 +301,10 @@ def ilniqe(image: jax.Array, model: IntegratedModel) -> jax.Array:
 
     References:
       [1] Zhang, Zhang, Bovik, "A feature-enriched completely blind image quality evaluator", IEEE TIP 2015, eq. 17.
+
+    Examples:
+      >>> ilniqe = metrics.resolve("ilniqe@templatemodel.mat").fn  # doctest: +SKIP
+      >>> score = ilniqe(image)  # doctest: +SKIP
     """
     found, defined = features(image)
     whitening, offset = _whitening(model)

@@ -156,6 +156,10 @@ def niqe(image: jax.Array, model: PristineModel, *, original: bool = False) -> j
 
     References:
       [1] Mittal, Soundararajan, Bovik, "Making a completely blind image quality analyzer", IEEE SPL 2013, eq. 10.
+
+    Examples:
+      >>> niqe = metrics.resolve("niqe@model_prisparam.mat").fn  # doctest: +SKIP
+      >>> score = niqe(image)  # doctest: +SKIP
     """
     values, vectors = np.linalg.eigh(model.covariance)
     whitening = jnp.asarray(vectors / np.sqrt(values), image.dtype)

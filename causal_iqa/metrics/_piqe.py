@@ -46,6 +46,11 @@ def piqe(image: jax.Array) -> jax.Array:
       [1] Venkatanath et al., "Blind image quality evaluation using perception based features", NCC 2015,
           sections II and III; constants and border as MATLAB's piqe, which leaves columns 8 and 10, not 8 and 9, out
           of a block's surround.
+
+    Examples:
+      >>> image = jnp.full((32, 32, 3), 0.2).at[8:16, 8:].set(0.8)
+      >>> print(f"{jax.jit(metrics.piqe)(image):.2f}")
+      94.71
     """
     _pixels.check_single(image, _BLOCK, "piqe")
     grey = _filters.grey_levels(image)

@@ -101,6 +101,12 @@ def dss(reference: jax.Array, image: jax.Array) -> jax.Array:
     References:
       [1] Balanov, Schwartz, Moshe, Peleg, "Image quality assessment based on DCT subband similarity", ICIP 2015, eq. 2
           to 6, and the authors' dss_index.m.
+
+    Examples:
+      >>> reference = jnp.full((32, 32, 3), 0.2).at[8:16, 8:].set(0.8)
+      >>> image = 0.5 * reference + 0.25  # half of the contrast
+      >>> print(f"{jax.jit(metrics.dss)(reference, image):.2f}")
+      0.93
     """
     _pixels.check_pair(reference, image, _SMALLEST_SIDE, "dss")
     basis, weights = _subbands()

@@ -26,6 +26,12 @@ def mse(reference: jax.Array, image: jax.Array) -> jax.Array:
 
     References:
       [1] Wang, Bovik, "Mean squared error: love it or leave it?", IEEE Signal Processing Magazine 2009.
+
+    Examples:
+      >>> reference = jnp.full((32, 32, 3), 0.2).at[8:16, 8:].set(0.8)
+      >>> image = 0.5 * reference + 0.25  # half of the contrast
+      >>> print(f"{jax.jit(metrics.mse)(reference, image):.2f}")
+      0.02
     """
     _pixels.check_pair(reference, image, 1, "mse")
     rows = jnp.square(reference - image).reshape(image.shape[0], -1)
@@ -53,6 +59,12 @@ def psnr(reference: jax.Array, image: jax.Array) -> jax.Array:
 
     References:
       [1] Wang, Bovik, "Mean squared error: love it or leave it?", IEEE Signal Processing Magazine 2009.
+
+    Examples:
+      >>> reference = jnp.full((32, 32, 3), 0.2).at[8:16, 8:].set(0.8)
+      >>> image = 0.5 * reference + 0.25  # half of the contrast
+      >>> print(f"{jax.jit(metrics.psnr)(reference, image):.1f}")
+      16.5
     """
     _pixels.check_pair(reference, image, 1, "psnr")
     return _decibels(mse(reference, image))
@@ -74,6 +86,12 @@ def psnr_y(reference: jax.Array, image: jax.Array) -> jax.Array:
     References:
       [1] Wang, Bovik, "Mean squared error: love it or leave it?", IEEE Signal Processing Magazine 2009.
       [2] Rec. ITU-R BT.601-7 (2011), section 2.5.1.
+
+    Examples:
+      >>> reference = jnp.full((32, 32, 3), 0.2).at[8:16, 8:].set(0.8)
+      >>> image = 0.5 * reference + 0.25  # half of the contrast
+      >>> print(f"{jax.jit(metrics.psnr_y)(reference, image):.1f}")
+      16.5
     """
     _pixels.check_pair(reference, image, 1, "psnr_y")
     difference = settle(images.luma(reference - image))

@@ -46,6 +46,12 @@ def gmsd(reference: jax.Array, image: jax.Array) -> jax.Array:
     References:
       [1] Xue, Zhang, Mou, Bovik, "Gradient magnitude similarity deviation: a highly efficient perceptual image quality
           index", IEEE TIP 2014, eq. 6 and the authors' GMSD.m.
+
+    Examples:
+      >>> reference = jnp.full((32, 32, 3), 0.2).at[8:16, 8:].set(0.8)
+      >>> image = 0.5 * reference + 0.25  # half of the contrast
+      >>> print(f"{jax.jit(metrics.gmsd)(reference, image):.2f}")
+      0.08
     """
     _pixels.check_pair(reference, image, _GMSD_SIDE, "gmsd")
     x, y = (_similarity.shrink(_filters.grey_levels(part), 2) for part in (reference, image))
@@ -73,6 +79,12 @@ def ms_gmsd(reference: jax.Array, image: jax.Array) -> jax.Array:
     References:
       [1] Zhang, Sander, Bermak, "Gradient magnitude similarity deviation on multiple scales for color image quality
           assessment", ICASSP 2017, eq. 3 and 4.
+
+    Examples:
+      >>> reference = jnp.full((32, 32, 3), 0.2).at[8:16, 8:].set(0.8)
+      >>> image = 0.5 * reference + 0.25  # half of the contrast
+      >>> print(f"{jax.jit(metrics.ms_gmsd)(reference, image):.2f}")
+      0.10
     """
     _pixels.check_pair(reference, image, _MS_GMSD_SIDE, "ms_gmsd")
     x, y = _similarity.luma(reference), _similarity.luma(image)
@@ -150,6 +162,12 @@ def mdsi(reference: jax.Array, image: jax.Array) -> jax.Array:
     References:
       [1] Nafchi, Shahkolaei, Hedjam, Cheriet, "Mean deviation similarity index: efficient and reliable full-reference
           image quality evaluator", IEEE Access 2016, eq. 4, 6, 8, 10 and 13 (summation), and the authors' MDSI.m.
+
+    Examples:
+      >>> reference = jnp.full((32, 32, 3), 0.2).at[8:16, 8:].set(0.8)
+      >>> image = 0.5 * reference + 0.25  # half of the contrast
+      >>> print(f"{jax.jit(metrics.mdsi)(reference, image):.2f}")
+      0.31
     """
     _pixels.check_pair(reference, image, _MDSI_SIDE, "mdsi")
     real, imaginary = _quarter_power_less_one(_mdsi_loss(reference, image))

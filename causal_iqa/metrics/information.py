@@ -76,6 +76,13 @@ def vif(reference: jax.Array, image: jax.Array) -> jax.Array:
 
     References:
       [1] Sheikh, Bovik, "Image information and visual quality", IEEE TIP 2006, eq. 15, and the authors' vifvec.m.
+
+    Examples:
+      >>> image = jax.ShapeDtypeStruct((192, 192, 3), jnp.float32)
+      >>> jax.eval_shape(metrics.vif, image, image).shape  # traced, not run
+      ()
+      >>> metrics.TABLE["vif"].higher_is_better
+      True
     """
     _pixels.check_pair(reference, image, 9 * 2 ** (_LEVELS - 1), "vif")
     # The bands drop the mean; without it their float32 rounding is smaller.
@@ -129,6 +136,13 @@ def vifp(reference: jax.Array, image: jax.Array) -> jax.Array:
 
     References:
       [1] Sheikh, Bovik, "Image information and visual quality", IEEE TIP 2006, and the authors' vifp_mscale.m.
+
+    Examples:
+      >>> image = jax.ShapeDtypeStruct((192, 192, 3), jnp.float32)
+      >>> jax.eval_shape(metrics.vifp, image, image).shape  # traced, not run
+      ()
+      >>> metrics.TABLE["vifp"].higher_is_better
+      True
     """
     _pixels.check_pair(reference, image, 41, "vifp")
     pair = 255.0 * jnp.stack([images.luma(reference), images.luma(image)])

@@ -52,6 +52,13 @@ def nlpd(reference: jax.Array, image: jax.Array) -> jax.Array:
     References:
       [1] Laparra, Balle, Berardino, Simoncelli, "Perceptual image quality assessment using a normalized Laplacian
           pyramid", Human Vision and Electronic Imaging 2016, and the authors' NLP_dist.m.
+
+    Examples:
+      >>> image = jax.ShapeDtypeStruct((192, 192, 3), jnp.float32)
+      >>> jax.eval_shape(metrics.nlpd, image, image).shape  # traced, not run
+      ()
+      >>> metrics.TABLE["nlpd"].higher_is_better
+      False
     """
     _pixels.check_pair(reference, image, _SMALLEST_SIDE, "nlpd")
     pair = jnp.stack([_filters.grey_levels(reference), _filters.grey_levels(image)]) / 255.0

@@ -207,6 +207,13 @@ def mad(reference: jax.Array, image: jax.Array) -> jax.Array:
     References:
       [1] Larson, Chandler, "Most apparent distortion: full-reference image quality assessment and the role of
           strategy", Journal of Electronic Imaging 2010, eqs. 1 to 12, and the authors' code of October 2011.
+
+    Examples:
+      >>> image = jax.ShapeDtypeStruct((192, 192, 3), jnp.float32)
+      >>> jax.eval_shape(metrics.mad, image, image).shape  # traced, not run
+      ()
+      >>> metrics.TABLE["mad"].higher_is_better
+      False
     """
     _pixels.check_pair(reference, image, _SMALLEST_SIDE, "mad")
     x, y = _filters.grey_levels(reference), _filters.grey_levels(image)

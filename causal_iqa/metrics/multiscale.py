@@ -51,6 +51,13 @@ def ms_ssim_wang2003(reference: jax.Array, image: jax.Array) -> jax.Array:
     References:
       [1] Wang, Simoncelli, Bovik, "Multi-scale structural similarity for image quality assessment", Asilomar 2003,
           eq. 7, and the authors' msssim.m.
+
+    Examples:
+      >>> image = jax.ShapeDtypeStruct((192, 192, 3), jnp.float32)
+      >>> jax.eval_shape(metrics.ms_ssim_wang2003, image, image).shape  # traced, not run
+      ()
+      >>> metrics.TABLE["ms_ssim_wang2003"].higher_is_better
+      True
     """
     _pixels.check_pair(reference, image, _SMALLEST_SIDE, "ms_ssim_wang2003")
     return _power_product(_luma_scales(reference, image), _SCALE_WEIGHTS)
@@ -74,6 +81,13 @@ def ms_ssim_wang2003_sum(reference: jax.Array, image: jax.Array) -> jax.Array:
     References:
       [1] Wang, Simoncelli, Bovik, "Multi-scale structural similarity for image quality assessment", Asilomar 2003,
           and the authors' msssim.m with method "wtd_sum".
+
+    Examples:
+      >>> image = jax.ShapeDtypeStruct((192, 192, 3), jnp.float32)
+      >>> jax.eval_shape(metrics.ms_ssim_wang2003_sum, image, image).shape  # traced, not run
+      ()
+      >>> metrics.TABLE["ms_ssim_wang2003_sum"].higher_is_better
+      True
     """
     _pixels.check_pair(reference, image, _SMALLEST_SIDE, "ms_ssim_wang2003_sum")
     weights = jnp.asarray(_SCALE_WEIGHTS, image.dtype) / sum(_SCALE_WEIGHTS)
@@ -120,6 +134,13 @@ def ms_ssim(reference: jax.Array, image: jax.Array) -> jax.Array:
     References:
       [1] Wang, Simoncelli, Bovik, "Multi-scale structural similarity for image quality assessment", Asilomar 2003,
           eq. 7, applied per channel; border and weights as in piq's multi_scale_ssim.
+
+    Examples:
+      >>> image = jax.ShapeDtypeStruct((192, 192, 3), jnp.float32)
+      >>> jax.eval_shape(metrics.ms_ssim, image, image).shape  # traced, not run
+      ()
+      >>> metrics.TABLE["ms_ssim"].higher_is_better
+      True
     """
     _pixels.check_pair(reference, image, _SMALLEST_SIDE, "ms_ssim")
     x, y = jnp.moveaxis(reference, -1, 0), jnp.moveaxis(image, -1, 0)
@@ -181,6 +202,13 @@ def iw_ssim(reference: jax.Array, image: jax.Array) -> jax.Array:
     References:
       [1] Wang, Li, "Information content weighting for perceptual image quality assessment", IEEE TIP 2011, eqs. 28
           to 33, and the authors' iwssim.m.
+
+    Examples:
+      >>> image = jax.ShapeDtypeStruct((192, 192, 3), jnp.float32)
+      >>> jax.eval_shape(metrics.iw_ssim, image, image).shape  # traced, not run
+      ()
+      >>> metrics.TABLE["iw_ssim"].higher_is_better
+      True
     """
     _pixels.check_pair(reference, image, _SMALLEST_SIDE, "iw_ssim")
     levels = len(_SCALE_WEIGHTS)

@@ -33,6 +33,11 @@ def variance_of_laplacian(image: jax.Array) -> jax.Array:
 
     References:
       [1] Pech-Pacheco et al., "Diatom autofocusing in brightfield microscopy: a comparative study", ICPR 2000.
+
+    Examples:
+      >>> image = jnp.full((32, 32, 3), 0.2).at[8:16, 8:].set(0.8)
+      >>> print(f"{jax.jit(metrics.variance_of_laplacian)(image):.0f}")
+      2652
     """
     _pixels.check_single(image, 2, "variance_of_laplacian")
     y = settle(255.0 * images.luma(image))
@@ -58,6 +63,11 @@ def total_variation(image: jax.Array) -> jax.Array:
     References:
       [1] Rudin, Osher, Fatemi, "Nonlinear total variation based noise removal algorithms", Physica D 1992;
           here the anisotropic sum, divided by the number of values.
+
+    Examples:
+      >>> image = jnp.full((32, 32, 3), 0.2).at[8:16, 8:].set(0.8)
+      >>> print(f"{jax.jit(metrics.total_variation)(image):.2f}")
+      0.03
     """
     _pixels.check_single(image, 2, "total_variation")
     rows = image.reshape(image.shape[0], -1)
@@ -81,6 +91,11 @@ def entropy(image: jax.Array) -> jax.Array:
 
     References:
       [1] Shannon, "A mathematical theory of communication", Bell System Technical Journal 1948, section 6.
+
+    Examples:
+      >>> image = jnp.full((32, 32, 3), 0.2).at[8:16, 8:].set(0.8)
+      >>> print(f"{jax.jit(metrics.entropy)(image):.2f}")
+      0.70
     """
     _pixels.check_single(image, 1, "entropy")
     grey = _pixels.luma_uint8(image).reshape(-1)
@@ -103,6 +118,11 @@ def rms_contrast(image: jax.Array) -> jax.Array:
 
     References:
       [1] Peli, "Contrast in complex images", JOSA A 1990.
+
+    Examples:
+      >>> image = jnp.full((32, 32, 3), 0.2).at[8:16, 8:].set(0.8)
+      >>> print(f"{jax.jit(metrics.rms_contrast)(image):.2f}")
+      0.23
     """
     _pixels.check_single(image, 1, "rms_contrast")
     return safe_sqrt(_pixels.variance(images.luma(image)))
@@ -125,6 +145,11 @@ def noise_sigma(image: jax.Array) -> jax.Array:
 
     References:
       [1] Immerkaer, "Fast noise variance estimation", Computer Vision and Image Understanding 1996.
+
+    Examples:
+      >>> image = 0.5 + 0.1 * jax.random.normal(jax.random.key(0), (32, 32, 1)) * jnp.ones(3)
+      >>> print(f"{jax.jit(metrics.noise_sigma)(image):.2f}")
+      0.10
     """
     _pixels.check_single(image, 3, "noise_sigma")
     # N is the product of second differences along the two axes; first differences keep flat images exact.

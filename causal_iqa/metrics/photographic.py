@@ -39,6 +39,11 @@ def tenengrad(image: jax.Array) -> jax.Array:
     References:
       [1] Krotkov, "Focusing", International Journal of Computer Vision 1, 1987, section 3.
       [2] Pech-Pacheco et al., "Diatom autofocusing in brightfield microscopy: a comparative study", ICPR 2000.
+
+    Examples:
+      >>> image = jnp.full((32, 32, 3), 0.2).at[8:16, 8:].set(0.8)
+      >>> print(f"{jax.jit(metrics.tenengrad)(image):.0f}")
+      39868
     """
     _pixels.check_single(image, 2, "tenengrad")
     y = _filters.pad(255.0 * images.luma(image), (1, 1), (1, 1), "reflect")
@@ -63,6 +68,11 @@ def colourfulness(image: jax.Array) -> jax.Array:
     References:
       [1] Hasler, Suesstrunk, "Measuring colourfulness in natural images", SPIE Human Vision and Electronic Imaging
           2003, eq. for M3.
+
+    Examples:
+      >>> image = jnp.full((32, 32, 3), 0.5).at[:16, :, 0].set(1.0)
+      >>> print(f"{jax.jit(metrics.colourfulness)(image):.2f}")
+      92.66
     """
     _pixels.check_single(image, 1, "colourfulness")
     r, g, b = (image[..., k] for k in range(3))
@@ -87,6 +97,11 @@ def clipped_highlights(image: jax.Array) -> jax.Array:
 
     References:
       [1] Adams, "The Print", 1983 (loss of detail at the ends of the scale); here counted per channel.
+
+    Examples:
+      >>> image = jnp.full((32, 32, 3), 0.5).at[:8].set(1.0)  # a quarter is clipped
+      >>> print(f"{jax.jit(metrics.clipped_highlights)(image):.2f}")
+      0.25
     """
     _pixels.check_single(image, 1, "clipped_highlights")
     return jnp.mean((images.to_uint8(image) == 255).astype(image.dtype))
@@ -106,6 +121,11 @@ def clipped_shadows(image: jax.Array) -> jax.Array:
 
     References:
       [1] Adams, "The Print", 1983 (loss of detail at the ends of the scale); here counted per channel.
+
+    Examples:
+      >>> image = jnp.full((32, 32, 3), 0.5).at[:8].set(0.0)  # a quarter is clipped
+      >>> print(f"{jax.jit(metrics.clipped_shadows)(image):.2f}")
+      0.25
     """
     _pixels.check_single(image, 1, "clipped_shadows")
     return jnp.mean((images.to_uint8(image) == 0).astype(image.dtype))
@@ -144,6 +164,11 @@ def jpeg_quality(image: jax.Array) -> jax.Array:
     References:
       [1] Wang, Sheikh, Bovik, "No-reference perceptual quality assessment of JPEG compressed images", ICIP 2002,
           eq. 1 to 6; constants of the authors' jpeg_quality_score.m.
+
+    Examples:
+      >>> image = jax.random.uniform(jax.random.key(0), (32, 32, 3))
+      >>> print(f"{jax.jit(metrics.jpeg_quality)(image):.2f}")
+      6.94
     """
     _pixels.check_single(image, 2 * _JPEG_BLOCK, "jpeg_quality")
     grey = _filters.grey_levels(image)
@@ -198,6 +223,11 @@ def spectral_slope(image: jax.Array) -> jax.Array:
       [1] Field, "Relations between the statistics of natural images and the response properties of cortical cells",
           JOSA A 1987.
       [2] van der Schaaf, van Hateren, "Modelling the power spectra of natural images", Vision Research 1996, section 2.
+
+    Examples:
+      >>> image = jnp.full((32, 32, 3), 0.2).at[8:16, 8:].set(0.8)
+      >>> print(f"{jax.jit(metrics.spectral_slope)(image):.2f}")
+      -3.07
     """
     _pixels.check_single(image, _SPECTRUM_SIDE, "spectral_slope")
     height, width = image.shape[:2]

@@ -61,6 +61,12 @@ def vsi(reference: jax.Array, image: jax.Array) -> jax.Array:
     References:
       [1] Zhang, Shen, Li, "VSI: a visual saliency-induced index for perceptual image quality assessment", IEEE TIP
           2014, eq. 8 to 12.
+
+    Examples:
+      >>> reference = jnp.full((32, 32, 3), 0.2).at[8:16, 8:].set(0.8)
+      >>> image = 0.5 * reference + 0.25  # half of the contrast
+      >>> print(f"{jax.jit(metrics.vsi)(reference, image):.2f}")
+      0.99
     """
     _pixels.check_pair(reference, image, _VSI_SIDE, "vsi")
     return _vsi(reference, image, None)
@@ -85,6 +91,13 @@ def vsi_256(reference: jax.Array, image: jax.Array) -> jax.Array:
     References:
       [1] Zhang, Shen, Li, "VSI: a visual saliency-induced index for perceptual image quality assessment", IEEE TIP
           2014, eq. 8 to 12, and the authors' VSI.m.
+
+    Examples:
+      >>> image = jax.ShapeDtypeStruct((192, 192, 3), jnp.float32)
+      >>> jax.eval_shape(metrics.vsi_256, image, image).shape  # traced, not run
+      ()
+      >>> metrics.TABLE["vsi_256"].higher_is_better
+      True
     """
     _pixels.check_pair(reference, image, _VSI_SIDE, "vsi_256")
     return _vsi(reference, image, _VSI_SALIENCY_SIDE)
@@ -110,6 +123,12 @@ def sr_sim(reference: jax.Array, image: jax.Array) -> jax.Array:
     References:
       [1] Zhang, Li, "SR-SIM: a fast and high performance IQA index based on spectral residual", ICIP 2012, eq. 3 to 6,
           and the authors' SR_SIM.m.
+
+    Examples:
+      >>> reference = jnp.full((32, 32, 3), 0.2).at[8:16, 8:].set(0.8)
+      >>> image = 0.5 * reference + 0.25  # half of the contrast
+      >>> print(f"{jax.jit(metrics.sr_sim)(reference, image):.2f}")
+      0.98
     """
     _pixels.check_pair(reference, image, _SR_SIDE, "sr_sim")
     x, y = (_similarity.to_viewing_size(_similarity.luma(part)) for part in (reference, image))

@@ -75,6 +75,12 @@ def ssim(reference: jax.Array, image: jax.Array) -> jax.Array:
     References:
       [1] Wang et al., "Image quality assessment: from error visibility to structural similarity", IEEE TIP 2004,
           eq. 13, applied per channel.
+
+    Examples:
+      >>> reference = jnp.full((32, 32, 3), 0.2).at[8:16, 8:].set(0.8)
+      >>> image = 0.5 * reference + 0.25  # half of the contrast
+      >>> print(f"{jax.jit(metrics.ssim)(reference, image):.2f}")
+      0.80
     """
     _pixels.check_pair(reference, image, WINDOW_SIZE, "ssim")
     height = image.shape[0]
@@ -97,6 +103,12 @@ def ssim_scikit_image(reference: jax.Array, image: jax.Array) -> jax.Array:
     References:
       [1] Wang et al., "Image quality assessment: from error visibility to structural similarity", IEEE TIP 2004,
           eq. 13; window and covariance as in scikit-image's structural_similarity(channel_axis=-1, data_range=1).
+
+    Examples:
+      >>> reference = jnp.full((32, 32, 3), 0.2).at[8:16, 8:].set(0.8)
+      >>> image = 0.5 * reference + 0.25  # half of the contrast
+      >>> print(f"{jax.jit(metrics.ssim_scikit_image)(reference, image):.2f}")
+      0.83
     """
     _pixels.check_pair(reference, image, _UNIFORM_SIZE, "ssim_scikit_image")
     x, y = (part.reshape(part.shape[0], -1) for part in (reference, image))
@@ -129,6 +141,12 @@ def ssim_wang2004(reference: jax.Array, image: jax.Array) -> jax.Array:
     References:
       [1] Wang et al., "Image quality assessment: from error visibility to structural similarity", IEEE TIP 2004,
           eq. 13, and the authors' ssim_index.m.
+
+    Examples:
+      >>> reference = jnp.full((32, 32, 3), 0.2).at[8:16, 8:].set(0.8)
+      >>> image = 0.5 * reference + 0.25  # half of the contrast
+      >>> print(f"{jax.jit(metrics.ssim_wang2004)(reference, image):.2f}")
+      0.80
     """
     _pixels.check_pair(reference, image, WINDOW_SIZE, "ssim_wang2004")
     return _mean_ssim(_filters.grey_levels(reference) / 255.0, _filters.grey_levels(image) / 255.0)
@@ -153,6 +171,12 @@ def ssim_wang2004_downsampled(reference: jax.Array, image: jax.Array) -> jax.Arr
     References:
       [1] Wang et al., "Image quality assessment: from error visibility to structural similarity", IEEE TIP 2004,
           eq. 13, and the authors' ssim.m (2009), which adds the downsampling.
+
+    Examples:
+      >>> reference = jnp.full((32, 32, 3), 0.2).at[8:16, 8:].set(0.8)
+      >>> image = 0.5 * reference + 0.25  # half of the contrast
+      >>> print(f"{jax.jit(metrics.ssim_wang2004_downsampled)(reference, image):.2f}")
+      0.80
     """
     _pixels.check_pair(reference, image, WINDOW_SIZE, "ssim_wang2004_downsampled")
     factor = max(1, (min(image.shape[:2]) + _VIEWING_SIDE // 2) // _VIEWING_SIDE)
@@ -179,6 +203,12 @@ def uqi(reference: jax.Array, image: jax.Array) -> jax.Array:
     References:
       [1] Wang, Bovik, "A universal image quality index", IEEE Signal Processing Letters 2002, eq. 2, and the authors'
           img_qi.m for flat boxes.
+
+    Examples:
+      >>> reference = jnp.full((32, 32, 3), 0.2).at[8:16, 8:].set(0.8)
+      >>> image = 0.5 * reference + 0.25  # half of the contrast
+      >>> print(f"{jax.jit(metrics.uqi)(reference, image):.2f}")
+      0.82
     """
     _pixels.check_pair(reference, image, _UQI_SIZE, "uqi")
     x, y = _pixels.luma_uint8(reference), _pixels.luma_uint8(image)

@@ -26,6 +26,13 @@ def degraded_images(
     Yields:
       (id, float32 [C, image_size, image_size, 3] in [0, 1]), conditions in the order of `config.conditions`. The study
       compiles another program around them, whose images differ from these by rounding.
+
+    Examples:
+      >>> networks = (pipeline.NetworkChoice("net", "scene_cnn_a"),)
+      >>> config = pipeline.StudyConfig(networks=networks, degradations=("contrast",), severities=(1.0, 3.0))
+      >>> image_id, degraded = next(pipeline.degraded_images(config, data.open_source("scenes"), [0], 32))
+      >>> len(config.conditions), degraded.shape[1:]
+      (3, (32, 32, 3))
     """
     conditions = config.interventions_at(image_size)
 

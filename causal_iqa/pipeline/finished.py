@@ -37,6 +37,10 @@ def read_run(folder: str | os.PathLike[str]) -> Run:
     Raises:
       InputError: when the folder holds no run or an unfinished one, one of a version that stored less, or a file that
         is damaged, of another run or of other images, by its name.
+
+    Examples:
+      >>> run = pipeline.read_run("results/run")  # doctest: +SKIP
+      >>> run.table.columns["ssim"].shape  # doctest: +SKIP
     """
     folder = pathlib.Path(folder)
     path = folder / store.CONFIG_FILE

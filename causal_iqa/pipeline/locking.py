@@ -30,6 +30,13 @@ def lock(folder: pathlib.Path, *, make: bool = False, flag: str = "output_dir") 
 
     Raises:
       InputError: when the folder cannot be made or written, another process holds it, or its .lock is no plain file.
+
+    Examples:
+      >>> import pathlib, tempfile
+      >>> with tempfile.TemporaryDirectory() as folder, pipeline.lock(pathlib.Path(folder)):
+      ...     names = [path.name for path in pathlib.Path(folder).iterdir()]
+      >>> names
+      ['.lock']
     """
     with contextlib.ExitStack() as stack:
         try:

@@ -78,6 +78,11 @@ def measure_of(config: StudyConfig) -> Measure:
 
     Args:
       config: configuration of the study.
+
+    Examples:
+      >>> config = pipeline.StudyConfig(networks=(pipeline.NetworkChoice("net", "scene_cnn_a"),))
+      >>> pipeline.measure_of(config).name
+      'accuracy'
     """
     if config.task is not None:
         return Measure(tasks.TABLE[config.task].label, False, 1.0, (0.0, 1.0))
@@ -99,6 +104,14 @@ def performance_rows(table: ScoreTable, networks: Sequence[str], measure: Measur
 
     Returns:
       network -> [C, N], NaN where undefined.
+
+    Examples:
+      >>> conditions = tuple(map(degradations.Condition.parse, ("clean", "fog/3")))
+      >>> correct = np.array([[1.0, 1.0], [0.0, 1.0]], np.float32)
+      >>> columns = {"net/correct": correct, "entropy": np.array([[5.0, 6.0], [3.0, 4.0]], np.float32)}
+      >>> table = pipeline.ScoreTable(("a", "b"), np.array([0, 1], np.int32), conditions, columns, {}, (), {})
+      >>> pipeline.performance_rows(table, ["net"])["net"].tolist()
+      [[1.0, 1.0], [0.0, 1.0]]
     """
     columns = table.columns
     found = {name: columns.get(f"{name}{PERFORMANCE}", columns.get(f"{name}{CORRECT}")) for name in networks}
@@ -110,5 +123,9 @@ def clusters(columns: Mapping[str, np.ndarray]) -> np.ndarray | None:
 
     Args:
       columns: columns of a score table.
+
+    Examples:
+      >>> pipeline.clusters({"entropy": np.zeros((2, 3))}) is None  # no column names a cluster
+      True
     """
     return None if CLUSTER not in columns else np.asarray(columns[CLUSTER])[0].astype(int)

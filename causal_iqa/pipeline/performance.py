@@ -247,6 +247,17 @@ def join(
 
     Raises:
       InputError: when a network has no row that joins.
+
+    Examples:
+      >>> import pathlib, tempfile
+      >>> rows = "image_id,condition,network,performance\\na,clean,net,0.9\\na,fog/3,net,0.4\\n"
+      >>> with tempfile.TemporaryDirectory() as folder:
+      ...     file = pathlib.Path(folder, "iou.csv")
+      ...     _ = file.write_text(rows)
+      ...     table = pipeline.read_table(file)
+      >>> conditions = list(map(degradations.Condition.parse, ("clean", "fog/3")))
+      >>> pipeline.join(table, ["a"], ["a"], conditions).values["net"]["a"].tolist()
+      [0.9, 0.4]
     """
     place = {condition.name: i for i, condition in enumerate(conditions)}
     chosen, known = list(chosen), set(known)
@@ -310,6 +321,10 @@ def attach(
 
     Raises:
       InputError: when a network has no row that joins.
+
+    Examples:
+      >>> run = pipeline.read_run("results/run")  # doctest: +SKIP
+      >>> config, table = pipeline.attach(run.config, run.table, pipeline.read_table("iou.csv"))  # doctest: +SKIP
     """
     listed = set(performance.image_ids)
     kept = np.array([name in listed for name in table.image_ids])

@@ -76,6 +76,10 @@ def make_program(
       Where images have targets, `labels` is (labels, targets); a network of another task gives what
       `task_outputs.performance` does in place of the above. `state` holds the parameters.
       The first call traces, and programs are compiled meanwhile.
+
+    Examples:
+      >>> study = pipeline.prepare(pipeline.StudyConfig())  # doctest: +SKIP
+      >>> program = pipeline.make_program(**study.program, devices=jax.local_devices())  # doctest: +SKIP
     """
     study = networks, feature_backbones, views, scorers
     return _Flow(seed, conditions, *study, devices, stability_views, given_copies).run

@@ -84,6 +84,10 @@ def choose_batch(work: Work, execution: Execution, devices: Sequence[jax.Device]
 
     Raises:
       InputError: when not even one image fits the memory.
+
+    Examples:
+      >>> study = pipeline.prepare(pipeline.StudyConfig())  # doctest: +SKIP
+      >>> images, block = pipeline.choose_batch(study.work, pipeline.Execution(), jax.local_devices())  # doctest: +SKIP
     """
     block = choose_block(work.image_size, work.views, len(work.interventions), execution, devices[0])
     slots = block * len(devices)

@@ -76,6 +76,10 @@ def clean_performance(network: str, values: np.ndarray) -> CleanPerformance:
 
     Returns:
       The mean, with a warning where clean images have none.
+
+    Examples:
+      >>> pipeline.clean_performance("net", np.array([0.5, 1.0, np.nan])).network
+      'net'
     """
     values = np.asarray(values, np.float64)
     defined = np.isfinite(values)
@@ -137,6 +141,10 @@ def first_look(study: Study, execution: Execution = DEFAULT_EXECUTION) -> tuple[
 
     Raises:
       InputError: when a network's outputs are finite for none of the images.
+
+    Examples:
+      >>> study = pipeline.prepare(pipeline.StudyConfig())  # doctest: +SKIP
+      >>> [one.accuracy for one in pipeline.first_look(study)]  # doctest: +SKIP
     """
     batches = data.batches(
         study.source,

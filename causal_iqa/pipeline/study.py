@@ -323,6 +323,11 @@ def prepare(
 
     Raises:
       InputError: for anything missing, unreadable or contradictory, naming it and the mend.
+
+    Examples:
+      >>> network = pipeline.NetworkChoice("net", "scene_cnn_a")
+      >>> config = pipeline.StudyConfig(num_images=20, networks=(network,), metrics=("mse",))
+      >>> study = pipeline.prepare(config)  # doctest: +SKIP
     """
     tell = progress or (lambda step, done, total: None)
     check_execution(execution)
@@ -431,6 +436,10 @@ def run(
 
     Raises:
       InputError: when no image can be read.
+
+    Examples:
+      >>> study = pipeline.prepare(config)  # doctest: +SKIP
+      >>> table = pipeline.run(study, pipeline.InMemory())  # doctest: +SKIP
     """
     with output.locked():
         _score_missing(study, output, execution, progress)
@@ -488,6 +497,15 @@ def quality_and_performance(
     Returns:
       (metric -> network -> [C, N], network -> [C, N]); networks include "all": mean performance, and where a metric
       was scored at several resolutions, its mean over the networks.
+
+    Examples:
+      >>> conditions = tuple(map(degradations.Condition.parse, ("clean", "fog/3")))
+      >>> correct = np.array([[1.0, 1.0], [0.0, 1.0]], np.float32)
+      >>> columns = {"net/correct": correct, "entropy": np.array([[5.0, 6.0], [3.0, 4.0]], np.float32)}
+      >>> table = pipeline.ScoreTable(("a", "b"), np.array([0, 1], np.int32), conditions, columns, {}, (), {})
+      >>> quality, performance = pipeline.quality_and_performance((), table, ["net"])  # no score columns
+      >>> performance["net"].tolist()  # degraded conditions only
+      [[0.0, 1.0]]
     """
     degraded = table._replace(vectors={}).degraded
     own = dict(measured.performance_rows(degraded, networks, measure))

@@ -66,6 +66,12 @@ def accuracy_against_quality(
 
     Raises:
       ValueError: when there is no metric, or the lengths differ.
+
+    Examples:
+      >>> quality, accuracy = {"ssim": np.array([0.9, 0.6, 0.8, 0.3])}, np.array([0.9, 0.7, 0.8, 0.4])
+      >>> figure = report.accuracy_against_quality(quality, accuracy, ["fog", "fog", "blur", "blur"], [1, 3, 1, 3])
+      >>> len(report.png(figure)) > 1000
+      True
     """
     accuracy = np.asarray(accuracy, np.float64)
     names, severities = np.asarray(degradations), np.asarray(severities, np.float64)
@@ -114,6 +120,16 @@ def alignment_bars(rows: Iterable[Row], *, title: str = "", level: float = 0.95)
 
     Raises:
       ValueError: without rows.
+
+    Examples:
+      >>> rng = np.random.default_rng(0)
+      >>> ease, scene = -np.arange(8.0)[:, None] / 2, rng.normal(size=(1, 60))
+      >>> m = (ease + 2 + scene + rng.normal(size=(8, 60)) > 0).astype(float)  # correctness, [conditions, images]
+      >>> q = ease + scene + rng.normal(size=m.shape)  # a score
+      >>> found = alignment.align(jax.random.key(0), {"q": {"net": q}}, {"net": m}, num_resamples=20)
+      >>> rows = report.rows_of(found, {"q": "label_free"}, network="net")
+      >>> len(report.alignment_bars(rows).axes) > 0
+      True
     """
     rows = sort_rows(rows)
     if not rows:
@@ -166,6 +182,13 @@ def dose_response(
 
     Raises:
       ValueError: when there is nothing to draw.
+
+    Examples:
+      >>> rng = np.random.default_rng(0)
+      >>> q = rng.normal(size=60) - np.arange(4.0)[:, None]  # the first row is clean
+      >>> curves = {"ssim": causal.dose_response(q[1:], ["fog"] * 3, [1.0, 3.0, 5.0], clean=q[0])}
+      >>> len(report.dose_response(curves).axes) > 0
+      True
     """
     names = list(dict.fromkeys(name for by in curves.values() for name in by))
     if not names:
@@ -224,7 +247,13 @@ def learning_curve(losses: np.ndarray, objective: str, evaluation: Mapping[str, 
 
 
 def png(figure: Figure) -> bytes:
-    """Renders a figure as a PNG without time or version inside: equal figures give equal bytes."""
+    """Renders a figure as a PNG without time or version inside: equal figures give equal bytes.
+
+    Examples:
+      >>> from matplotlib.figure import Figure
+      >>> report.png(Figure())[1:4]
+      b'PNG'
+    """
     out = io.BytesIO()
     for text in figure.findobj(Text):
         text.set_parse_math(False)  # A dollar sign in a user's name is a dollar sign.
@@ -243,6 +272,15 @@ def save(figure: Figure, path: str | pathlib.Path, *, root: pathlib.Path | None 
     Raises:
       ValueError: for another ending.
       InputError: when the file cannot be written; nothing of it is left.
+
+    Examples:
+      >>> import pathlib, tempfile
+      >>> from matplotlib.figure import Figure
+      >>> with tempfile.TemporaryDirectory() as folder:
+      ...     report.save(Figure(), f"{folder}/empty.png")
+      ...     names = [path.name for path in pathlib.Path(folder).iterdir()]
+      >>> names
+      ['empty.png']
     """
     path = pathlib.Path(path)
     if path.suffix != ".png":

@@ -157,6 +157,12 @@ def page(title: str, sections: Sequence[Section]) -> str:
     Raises:
       TypeError: for a part that is none of `Part`.
       ValueError: for a figure that is not a PNG, or a picture that is neither PNG nor JPEG.
+
+    Examples:
+      >>> section = report.Section("Results", (report.Text("Three metrics."),))
+      >>> text = report.page("A study", [section])
+      >>> "Three metrics." in text
+      True
     """
     body = [f"<h1>{html.escape(title)}</h1>"]
     for section in sections:

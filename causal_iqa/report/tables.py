@@ -49,6 +49,16 @@ def rows_of(
 
     Returns:
       Rows by falling between rho, undefined last; metrics without that network are left out.
+
+    Examples:
+      >>> rng = np.random.default_rng(0)
+      >>> ease, scene = -np.arange(8.0)[:, None] / 2, rng.normal(size=(1, 60))
+      >>> m = (ease + 2 + scene + rng.normal(size=(8, 60)) > 0).astype(float)  # correctness, [conditions, images]
+      >>> q = ease + scene + rng.normal(size=m.shape)  # a score
+      >>> found = alignment.align(jax.random.key(0), {"q": {"net": q}}, {"net": m}, num_resamples=20)
+      >>> rows = report.rows_of(found, {"q": "label_free"}, network="net")
+      >>> rows[0].metric, rows[0].family
+      ('q', 'label_free')
     """
     return sort_rows(Row(name, families[name], by[network]) for name, by in alignments.items() if network in by)
 
@@ -62,6 +72,16 @@ def alignment_table(rows: Iterable[Row], *, level: float = 0.95) -> str:
 
     Returns:
       Lines by falling between rho, undefined last ("-"). Long names are cut in the middle.
+
+    Examples:
+      >>> rng = np.random.default_rng(0)
+      >>> ease, scene = -np.arange(8.0)[:, None] / 2, rng.normal(size=(1, 60))
+      >>> m = (ease + 2 + scene + rng.normal(size=(8, 60)) > 0).astype(float)  # correctness, [conditions, images]
+      >>> q = ease + scene + rng.normal(size=m.shape)  # a score
+      >>> found = alignment.align(jax.random.key(0), {"q": {"net": q}}, {"net": m}, num_resamples=20)
+      >>> rows = report.rows_of(found, {"q": "label_free"}, network="net")
+      >>> "q" in report.alignment_table(rows)
+      True
     """
     rows = sort_rows(rows)
     name_width = _WIDTH - _FAMILY - len(NUMBERS) * _COLUMN - 2

@@ -148,6 +148,19 @@ def evaluate(module: Any, params: Any, pixels: np.ndarray, labels: np.ndarray, c
     Returns:
       The objective's score in [0, 1], higher is better: "accuracy", "rotation_accuracy", or "view_retrieval", the share
       of images whose second view lies nearest to the first among those of 250.
+
+    Examples:
+      >>> import flax.linen
+      >>> class Mean(flax.linen.Module):
+      ...     @flax.linen.compact
+      ...     def __call__(self, images):
+      ...         features = images.mean(axis=(1, 2))
+      ...         return features @ jnp.eye(3), features
+      >>> config = training.TrainConfig("scene_cnn_a", image_size=8, batch_size=2)
+      >>> pixels = np.zeros((2, 1, 8, 8, 3), np.uint8)
+      >>> pixels[0, ..., 0], pixels[1, ..., 1] = 255, 255  # a red image and a green one
+      >>> training.evaluate(Mean(), {}, pixels, np.array([0, 1]), config)
+      {'accuracy': 1.0}
     """
     objective = objectives.OBJECTIVES[config.objective]
     outputs = _make_outputs(config.objective, module)
@@ -272,6 +285,12 @@ def train(
     Raises:
       InputError: for settings that cannot work together, a folder of a run with other settings or training images, a
         damaged checkpoint, or a loss that is no longer finite.
+
+    Examples:
+      >>> config = training.TrainConfig("scene_cnn_a", num_images=1000, steps=300)
+      >>> scenes, held_out = data.open_source("scenes", split="train"), data.open_source("scenes")
+      >>> result = training.train(config, scenes, held_out)  # doctest: +SKIP
+      >>> result.score  # doctest: +SKIP
     """
     check(config, (source, evaluation_source))
     size = config.image_size or (source.image_shape[0] if source.image_shape else scenes.SIZE)
@@ -333,6 +352,10 @@ def save(path: str, config: TrainConfig, result: TrainResult, notes: dict[str, s
       config: the run.
       result: what it gave; the parameters are exact in float16 already.
       notes: further metadata, e.g. the names of the sources.
+
+    Examples:
+      >>> result = training.train(config, scenes, held_out)  # doctest: +SKIP
+      >>> training.save("network.safetensors", config, result, {"source": "scenes"})  # doctest: +SKIP
     """
     metadata = {name: str(value) for name, value in dataclasses.asdict(config).items()}
     metadata |= {name: f"{value:.4f}" for name, value in result.evaluation.items()} | notes

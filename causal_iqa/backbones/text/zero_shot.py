@@ -90,6 +90,10 @@ def embed_prompts(
 
     Raises:
       InputError: without a text tower, or for a tokenizer of another kind or vocabulary.
+
+    Examples:
+      >>> network = backbones.open_network("clip_vit_b_32=model.safetensors")  # doctest: +SKIP
+      >>> backbones.embed_prompts(network, tokenizer, ["a photo of a cat."]).shape  # doctest: +SKIP
     """
     tower = _with_text(network)
     if tokenizer.kind != tower.tokenizer:
@@ -136,6 +140,11 @@ def class_embeddings(
 
     Raises:
       InputError: without classes or templates, for a template without {}, or from `embed_prompts`.
+
+    Examples:
+      >>> network = backbones.open_network("clip_vit_b_32=model.safetensors")  # doctest: +SKIP
+      >>> tokenizer = backbones.Tokenizer("tokenizer.json")  # doctest: +SKIP
+      >>> backbones.class_embeddings(network, tokenizer, ["cat", "dog"]).shape  # doctest: +SKIP
     """
     if not class_names or not templates:
         raise _checks.InputError("class_names, templates: expected at least one of each")
@@ -162,6 +171,10 @@ def zero_shot_classifier(network: networks.Network, anchors: np.ndarray) -> netw
 
     Raises:
       InputError: without a text tower.
+
+    Examples:
+      >>> anchors = backbones.class_embeddings(network, tokenizer, ["cat", "dog"])  # doctest: +SKIP
+      >>> backbones.zero_shot_classifier(network, anchors).num_classes  # doctest: +SKIP
     """
     tower = _with_text(network)
     penultimate = networks.PENULTIMATE

@@ -232,6 +232,15 @@ def save_safetensors(path: str | os.PathLike[str], params: Any, metadata: Mappin
 
     Raises:
       InputError: when the name has another ending.
+
+    Examples:
+      >>> import tempfile
+      >>> with tempfile.TemporaryDirectory() as folder:
+      ...     params, notes = {"head": {"bias": np.zeros(2)}}, {"source": "scenes"}
+      ...     backbones.save_safetensors(f"{folder}/a.safetensors", params, notes)
+      ...     found = backbones.read(f"{folder}/a.safetensors")
+      >>> list(found.tensors)
+      ['head.bias']
     """
     check_name(path)
     path = pathlib.Path(path)

@@ -42,6 +42,12 @@ def clip_iqa(embedding: jax.Array, prompts: jax.Array, scale: jax.Array | float)
 
     References:
       [1] Wang, Chan, Loy, "Exploring CLIP for assessing the look and feel of images", AAAI 2023, eq. 2 and 3.
+
+    Examples:
+      >>> good, bad = np.float32([1, 0]), np.float32([0, 1])
+      >>> image = np.float32([0.8, 0.6])  # nearer to the good prompt
+      >>> print(f"{metrics.clip_iqa(image, np.stack([[good, bad]]), 10.0):.2f}")
+      0.88
     """
     shape = jnp.shape(prompts)
     if len(jnp.shape(embedding)) != 1 or len(shape) != 3 or shape[1:] != (2, *jnp.shape(embedding)):

@@ -97,6 +97,10 @@ def dists(params: Any, reference: jax.Array, image: jax.Array) -> jax.Array:
     References:
       [1] Ding, Ma, Wang, Simoncelli, "Image quality assessment: unifying structure and texture similarity", TPAMI 2022,
           eq. 1 to 7.
+
+    Examples:
+      >>> dists = metrics.resolve("dists@FILE").fn  # doctest: +SKIP
+      >>> distance = dists(reference, image)  # doctest: +SKIP
     """
     _pixels.check_pair(reference, image, SMALLEST_SIDE, "dists")
     similarity, start = jnp.zeros((), image.dtype), 0

@@ -131,6 +131,10 @@ def lpips(params: Any, reference: jax.Array, image: jax.Array, *, trunk: str) ->
 
     References:
       [1] Zhang et al., "The unreasonable effectiveness of deep features as a perceptual metric", CVPR 2018, eq. 1.
+
+    Examples:
+      >>> lpips = metrics.resolve("lpips_alex@FILE").fn  # doctest: +SKIP
+      >>> distance = lpips(reference, image)  # doctest: +SKIP
     """
     _checks.check_choice(trunk, TRUNKS, "trunk")
     _pixels.check_pair(reference, image, SMALLEST_SIDE[trunk], "lpips")

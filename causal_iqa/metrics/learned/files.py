@@ -266,6 +266,10 @@ def clip_iqa_spec(network: backbones.Network, tokenizer: backbones.Tokenizer) ->
 
     Raises:
       InputError: without a text tower, or for a tokenizer of another kind.
+
+    Examples:
+      >>> network = backbones.open_network("clip_vit_b_32=FOLDER")  # doctest: +SKIP
+      >>> spec = metrics.clip_iqa_spec(network, tokenizer)  # doctest: +SKIP
     """
     encode_text = functools.partial(backbones.embed_prompts, network, tokenizer)
     params = jax.tree.map(jnp.asarray, network.params)

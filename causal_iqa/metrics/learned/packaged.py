@@ -49,6 +49,11 @@ def niqe_imagenet_sample(image: jax.Array) -> jax.Array:
 
     References:
       [1] Mittal, Soundararajan, Bovik, "Making a completely blind image quality analyzer", IEEE SPL 2013.
+
+    Examples:
+      >>> image = jax.ShapeDtypeStruct((192, 192, 3), jnp.float32)
+      >>> jax.eval_shape(metrics.niqe_imagenet_sample, image).shape  # traced, not run
+      ()
     """
     _pixels.check_single(image, _niqe.BLOCK, _PACKAGED)
     return _niqe.niqe(image, packaged_model())
