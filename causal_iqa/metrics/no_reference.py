@@ -147,7 +147,8 @@ def noise_sigma(image: jax.Array) -> jax.Array:
       [1] Immerkaer, "Fast noise variance estimation", Computer Vision and Image Understanding 1996.
 
     Examples:
-      >>> image = 0.5 + 0.1 * jax.random.normal(jax.random.key(0), (32, 32, 1)) * jnp.ones(3)
+      >>> grey = 0.5 + 0.1 * jax.random.normal(jax.random.key(0), (32, 32, 1))
+      >>> image = jnp.broadcast_to(grey, (32, 32, 3))
       >>> print(f"{jax.jit(metrics.noise_sigma)(image):.2f}")
       0.10
     """

@@ -141,7 +141,6 @@ def fit_success(
 
     Examples:
       >>> rng = np.random.default_rng(0)
-<<<<<<< HEAD
       >>> labels = np.arange(40) % 2
       >>> def look(noise):
       ...     x = (np.eye(2, 4)[labels] + noise * rng.normal(size=(40, 4))).astype(np.float32)
@@ -151,18 +150,6 @@ def fit_success(
       >>> witness, seen = quality.fit_success(witness, choice, anchors, labels, look(1.0), np.arange(40))
       >>> seen.copies, 0 < float(quality.success_chance(witness, jax.tree.map(lambda x: x[0], anchors))) < 1
       (40, True)
-=======
-      >>> labels = np.arange(60) % 3
-      >>> values = (rng.normal(size=(60, 4)) + 4 * np.eye(3, 4)[labels]).astype(np.float32)
-      >>> features = quality.StageFeatures(values, values[:, :2], (values[:, 2:],), (values,))  # of 60 anchors
-      >>> witness, choice = quality.fit_stages_witness(features, labels, 3)
-      >>> noise = 6 * rng.normal(size=(60, 1)).astype(np.float32)
-      >>> copies = jax.tree.map(lambda x: x + noise * rng.normal(size=x.shape).astype(np.float32), features)
-      >>> witness, fit = quality.fit_success(witness, choice, features, labels, copies, np.arange(60))
-      >>> one = jax.tree.map(lambda of_all: of_all[0], features)  # the first image
-      >>> fit._fields
-      ('copies', 'right')
->>>>>>> fa2e29b (Every exported function has an example; the site builds with intervals in a row)
     """
     labels, origins = np.asarray(labels), np.asarray(origins)
     if len(copies.final) != len(origins) or len(anchors.final) != len(labels):
@@ -254,20 +241,6 @@ def success_odds(witness: stages.StagesWitness, features: stages.StageFeatures) 
 
     Returns:
       Scalar.
-
-    Examples:
-      >>> rng = np.random.default_rng(0)
-      >>> labels = np.arange(60) % 3
-      >>> values = (rng.normal(size=(60, 4)) + 4 * np.eye(3, 4)[labels]).astype(np.float32)
-      >>> features = quality.StageFeatures(values, values[:, :2], (values[:, 2:],), (values,))  # of 60 anchors
-      >>> witness, choice = quality.fit_stages_witness(features, labels, 3)
-      >>> noise = 6 * rng.normal(size=(60, 1)).astype(np.float32)
-      >>> copies = jax.tree.map(lambda x: x + noise * rng.normal(size=x.shape).astype(np.float32), features)
-      >>> witness, fit = quality.fit_success(witness, choice, features, labels, copies, np.arange(60))
-      >>> one = jax.tree.map(lambda of_all: of_all[0], features)  # the first image
-      >>> chance, odds = quality.success_chance(witness, one), quality.success_odds(witness, one)
-      >>> bool(jnp.isclose(jax.nn.sigmoid(odds), chance, atol=1e-5))
-      True
     """
     evidence = stages.stages_evidence(witness, features)
     return boosting.log_odds(witness.success.trees, _inputs(witness, witness.success.axes, features, evidence))
@@ -284,21 +257,17 @@ def success_chance(witness: stages.StagesWitness, features: stages.StageFeatures
       Scalar in (0, 1).
 
     Examples:
-<<<<<<< HEAD
-      >>> quality.success_chance(witness, features)  # doctest: +SKIP
-=======
       >>> rng = np.random.default_rng(0)
-      >>> labels = np.arange(60) % 3
-      >>> values = (rng.normal(size=(60, 4)) + 4 * np.eye(3, 4)[labels]).astype(np.float32)
-      >>> features = quality.StageFeatures(values, values[:, :2], (values[:, 2:],), (values,))  # of 60 anchors
-      >>> witness, choice = quality.fit_stages_witness(features, labels, 3)
-      >>> noise = 6 * rng.normal(size=(60, 1)).astype(np.float32)
-      >>> copies = jax.tree.map(lambda x: x + noise * rng.normal(size=x.shape).astype(np.float32), features)
-      >>> witness, fit = quality.fit_success(witness, choice, features, labels, copies, np.arange(60))
-      >>> one = jax.tree.map(lambda of_all: of_all[0], features)  # the first image
-      >>> bool(0 < quality.success_chance(witness, one) < 1)
+      >>> labels = np.arange(40) % 2
+      >>> def look(noise):
+      ...     x = (np.eye(2, 4)[labels] + noise * rng.normal(size=(40, 4))).astype(np.float32)
+      ...     return quality.StageFeatures(x, x, (x,))
+      >>> anchors = look(0.2)
+      >>> witness, choice = quality.fit_stages_witness(anchors, labels, 2)
+      >>> witness, seen = quality.fit_success(witness, choice, anchors, labels, look(1.0), np.arange(40))
+      >>> one = jax.tree.map(lambda x: x[0], anchors)
+      >>> 0 < float(quality.success_chance(witness, one)) < 1
       True
->>>>>>> fa2e29b (Every exported function has an example; the site builds with intervals in a row)
     """
     return jax.nn.sigmoid(success_odds(witness, features))
 
@@ -314,21 +283,17 @@ def success_rank(witness: stages.StagesWitness, features: stages.StageFeatures) 
       Scalar in [0, 1], the mean of two distribution functions.
 
     Examples:
-<<<<<<< HEAD
-      >>> quality.success_rank(witness, features)  # doctest: +SKIP
-=======
       >>> rng = np.random.default_rng(0)
-      >>> labels = np.arange(60) % 3
-      >>> values = (rng.normal(size=(60, 4)) + 4 * np.eye(3, 4)[labels]).astype(np.float32)
-      >>> features = quality.StageFeatures(values, values[:, :2], (values[:, 2:],), (values,))  # of 60 anchors
-      >>> witness, choice = quality.fit_stages_witness(features, labels, 3)
-      >>> noise = 6 * rng.normal(size=(60, 1)).astype(np.float32)
-      >>> copies = jax.tree.map(lambda x: x + noise * rng.normal(size=x.shape).astype(np.float32), features)
-      >>> witness, fit = quality.fit_success(witness, choice, features, labels, copies, np.arange(60))
-      >>> one = jax.tree.map(lambda of_all: of_all[0], features)  # the first image
-      >>> bool(0 <= quality.success_rank(witness, one) <= 1)
+      >>> labels = np.arange(40) % 2
+      >>> def look(noise):
+      ...     x = (np.eye(2, 4)[labels] + noise * rng.normal(size=(40, 4))).astype(np.float32)
+      ...     return quality.StageFeatures(x, x, (x,))
+      >>> anchors = look(0.2)
+      >>> witness, choice = quality.fit_stages_witness(anchors, labels, 2)
+      >>> witness, seen = quality.fit_success(witness, choice, anchors, labels, look(1.0), np.arange(40))
+      >>> one = jax.tree.map(lambda x: x[0], anchors)
+      >>> 0 <= float(quality.success_rank(witness, one)) <= 1
       True
->>>>>>> fa2e29b (Every exported function has an example; the site builds with intervals in a row)
     """
     places = jnp.linspace(0.0, 1.0, _PLACES)
     own = witness.success
