@@ -16,7 +16,9 @@ from causal_iqa import _keys, backbones, data, degradations, images, metrics, tr
 from causal_iqa.degradations import Condition
 from causal_iqa.pipeline import scoring
 
-SIDE, NETWORK_SIDE, BACKBONE_SIDE = 48, 32, 112
+SIDE, NETWORK_SIDE = 48, 32
+# Backbone -> side in pixels that it reads.
+BACKBONES = {"efficientnet_lite0": 112, "efficientnet_lite2": 160}
 NETWORKS = ("small_vgg5", "small_vgg8")
 STEPS, BATCH = 1000, 64
 # What a camera on the road does to a sign; chosen before any result was seen.
@@ -34,6 +36,7 @@ CONDITIONS = (
 )
 FAMILY = "tiny64"
 _CHUNK = 64
+_LARGEST = float(np.finfo(np.float16).max)
 
 
 class Crops(NamedTuple):
@@ -172,16 +175,25 @@ def _backbone(name: str, side: int):
             for stage, value in stages.items():
                 flat = value.reshape(-1, value.shape[-1])
                 pooled[stage] = flat[0] if len(flat) == 1 else jnp.concatenate([flat.mean(0), flat.std(0)])
-            return {stage: value.astype(jnp.float16) for stage, value in pooled.items()}
+            # Deviations of some channels exceed what 16 bits hold.
+            return {f"{name}/{k}": jnp.clip(v, -_LARGEST, _LARGEST).astype(jnp.float16) for k, v in pooled.items()}
 
         return jax.vmap(one)(pixels)
 
     return network, run
 
 
-def features(pixels: np.ndarray, *, name: str = "efficientnet_lite0", side: int = BACKBONE_SIDE) -> dict:
-    """Pooled features of every stage of a backbone, {stage: float16 [n, d]}: means and deviations over places."""
-    network, run = _backbone(name, side)
+def features(pixels: np.ndarray, name: str) -> dict:
+    """Pooled features of every stage of a backbone: means and deviations over places.
+
+    Args:
+      pixels: uint8 [n, SIDE, SIDE, 3].
+      name: a row of BACKBONES.
+
+    Returns:
+      {backbone/stage: float16 [n, d]}.
+    """
+    network, run = _backbone(name, BACKBONES[name])
     return _in_chunks(lambda x: run(network.params, x), pixels)
 
 
