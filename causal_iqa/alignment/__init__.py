@@ -1,7 +1,7 @@
 """How well a quality score predicts a network's performance: correlations, tests, gains, predicted accuracy."""
 
 from causal_iqa import _former
-from causal_iqa.alignment.attenuation import Corrected, Reliability, correct
+from causal_iqa.alignment.attenuation import Corrected, Reliability, correct, correct_halves, pairs_of_halves
 from causal_iqa.alignment.bootstrap import (
     NUMBERS,
     Resamples,
@@ -83,6 +83,7 @@ __all__ = [
     "compare",
     "contradicted_pairs",
     "correct",
+    "correct_halves",
     "decompose",
     "fit_accuracy_map",
     "gains",
@@ -96,6 +97,7 @@ __all__ = [
     "normal_draws",
     "ordered_by_error",
     "paired_difference",
+    "pairs_of_halves",
     "permutation_null",
     "pooled",
     "predict_accuracy",

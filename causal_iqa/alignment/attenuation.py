@@ -23,6 +23,7 @@ import numpy as np
 
 from causal_iqa import _checks
 from causal_iqa.alignment import _smoothing, correlation
+from causal_iqa.estimates import Estimate
 
 # Splits of all images, splits that every jackknife value averages over, and groups of the jackknife.
 _SPLITS, _JACKKNIFE_SPLITS, _GROUPS = 40, 8, 40
@@ -55,6 +56,11 @@ class Corrected(NamedTuple):
     value: float
     influences: np.ndarray
     reliability: Reliability
+
+    @property
+    def alone(self) -> Estimate:
+        """The value, at most 1, without an interval."""
+        return Estimate(float(np.clip(self.value, -1, 1)), np.nan, np.nan)
 
 
 class Splits(NamedTuple):
@@ -103,6 +109,30 @@ def split_images(key: jax.Array, num_images: int, clusters: np.ndarray | None = 
         return np.concatenate([half, without.reshape(-1, num_images)]).astype(np.float64)
 
     return Splits(rows(first), rows(second), groups)
+
+
+def pairs_of_halves(key: jax.Array, num_images: int, num_pairs: int, clusters: np.ndarray | None = None) -> np.ndarray:
+    """Draws halves of the images for `correct_halves`.
+
+    Args:
+      key: typed PRNG key.
+      num_images: N.
+      num_pairs: P, 40 at most.
+      clusters: int [N] of images that stay together; None treats each image as its own cluster.
+
+    Returns:
+      [2 P, N], 1 for the images of a half, its partner in the row after it; no rows for fewer than 20 images or
+      clusters.
+
+    Examples:
+      >>> alignment.pairs_of_halves(jax.random.key(0), 20, 3).sum(axis=1)
+      array([10., 10., 10., 10., 10., 10.])
+    """
+    units = num_images if clusters is None else len(np.unique(clusters))
+    if units < LEAST_IMAGES:
+        return np.zeros((0, num_images))
+    splits = whole_splits(split_images(key, num_images, clusters), num_pairs)
+    return np.stack([splits.first, splits.second], axis=1).reshape(-1, num_images)
 
 
 def correct(
@@ -170,6 +200,43 @@ def correct(
     return {metric: {name: found[id(table)][name] for name, table in by.items()} for metric, by in scores.items()}
 
 
+def correct_halves(score: np.ndarray, performance: np.ndarray) -> Corrected:
+    """Corrects *between* for attenuation where a score is one number per condition, from its values on halves.
+
+    The noise of the images is corrected for. What else depends on their number, such as the bias of a biased estimate of
+    dependence, is not.
+
+    Args:
+      score: [2 P, C], the score of the images of one half and of its partner, in turn, for P splits; higher is better,
+        NaN where undefined.
+      performance: [2 P, C], the mean performance of the same images.
+
+    Returns:
+      The value without influences, for nothing of a single image is known that an interval could rest on. Undefined as
+      `correct` says.
+
+    Raises:
+      ValueError: when shapes differ or the number of rows is odd.
+
+    Examples:
+      >>> rng = np.random.default_rng(0)
+      >>> ease = np.arange(12.0)
+      >>> score, performance = (ease + rng.normal(size=(40, 12)) for _ in range(2))
+      >>> one = alignment.correct_halves(score, performance)
+      >>> bool(one.value > alignment.between(score[0][:, None], performance[1][:, None]))
+      True
+    """
+    score, performance = np.asarray(score, np.float64), np.asarray(performance, np.float64)
+    if score.shape != performance.shape or score.ndim != 2 or len(score) % 2 or not len(score):
+        raise ValueError(
+            f"score, performance: expected one shape [2 P, C] of pairs of halves, got {score.shape} and "
+            f"{performance.shape}"
+        )
+    pair = (HalfMeans.of(x[0::2], x[1::2]) for x in (score, performance))
+    found = _value(*pair)
+    return found if isinstance(found, Corrected) else Corrected(found.value, np.zeros(0), found.reliability)
+
+
 class HalfMeans:
     """Means of every condition over both halves of every split, [S, C] each; ranks are taken once per set of columns.
 
@@ -187,6 +254,15 @@ class HalfMeans:
         self.second = correlation.condition_means(table, splits.second)
         self.usable = np.isfinite(self.first).all(axis=0) & np.isfinite(self.second).all(axis=0)
         self._ranks: dict[bytes, tuple[np.ndarray, np.ndarray]] = {}
+
+    @classmethod
+    def of(cls, first: np.ndarray, second: np.ndarray) -> "HalfMeans":
+        """Takes values of both halves of every split, [S, C] each, as they are."""
+        found = cls.__new__(cls)
+        found.first, found.second = (np.where(np.isfinite(x), x, np.nan) for x in (first, second))
+        found.usable = np.isfinite(found.first).all(axis=0) & np.isfinite(found.second).all(axis=0)
+        found._ranks = {}
+        return found
 
     def unit_ranks(self, columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Centred ranks over their norms among the given conditions, of both halves; NaN where all are equal."""
@@ -217,14 +293,31 @@ def disattenuate(correlations: np.ndarray) -> np.ndarray:
     return np.where(defined, correlations[0] / np.sqrt(np.where(defined, product, 1.0)), np.nan)
 
 
-def _correct(score: HalfMeans, performance: HalfMeans, num_groups: int) -> Corrected:
+class _Value(NamedTuple):
+    """The corrected number of all images, before an interval.
+
+    value, reliability: as in `Corrected`.
+    raw: the value before the difference between expected ranks and ranks is subtracted.
+    size: number of conditions.
+    found: [3, S] of `half_correlations`.
+    mean: [3], their means over the splits of all images.
+    """
+
+    value: float
+    reliability: Reliability
+    raw: float
+    size: int
+    found: np.ndarray
+    mean: np.ndarray
+
+
+def _value(score: HalfMeans, performance: HalfMeans) -> _Value | Corrected:
     columns = score.usable & performance.usable
     size = int(columns.sum())
     if size < LEAST_CONDITIONS:
         return _undefined(f"{size} conditions with means are too few, {LEAST_CONDITIONS} are needed")
     found = half_correlations(score, performance, columns)
-    splits, jackknife = found[:, :_SPLITS], found[:, _SPLITS:].reshape(3, num_groups, -1).mean(axis=2)
-    mean = splits.mean(axis=1)
+    mean = found[:, :_SPLITS].mean(axis=1)
     if not np.isfinite(mean).all():
         return _undefined("the mean score or the mean performance is the same under all conditions")
     whole = [float(2 * max(r, 0.0) / (1 + max(r, 0.0))) for r in mean[1:]]
@@ -232,7 +325,18 @@ def _correct(score: HalfMeans, performance: HalfMeans, num_groups: int) -> Corre
         if r < LEAST_RELIABILITY:
             reason = f"halves of the images agree on the order of the conditions by {name} to {r:.2f} only"
             return _undefined(f"{reason}, {LEAST_RELIABILITY:g} is needed", *whole)
-    value = float(disattenuate(mean))
+    raw = float(disattenuate(mean))
+    value = raw - _smoothing.smoothing_bias(raw, mean[1], mean[2], size)
+    return _Value(value, Reliability(*whole, ""), raw, size, found, mean)
+
+
+def _correct(score: HalfMeans, performance: HalfMeans, num_groups: int) -> Corrected:
+    one = _value(score, performance)
+    if isinstance(one, Corrected):
+        return one
+    mean, size, value = one.mean, one.size, one.raw
+    whole = one.reliability[:2]
+    splits, jackknife = one.found[:, :_SPLITS], one.found[:, _SPLITS:].reshape(3, num_groups, -1).mean(axis=2)
     deleted = disattenuate(jackknife)
     if not np.isfinite(deleted).all():
         return _undefined("without some of the images, halves do not agree on the order of the conditions", *whole)
@@ -242,7 +346,7 @@ def _correct(score: HalfMeans, performance: HalfMeans, num_groups: int) -> Corre
     slope = np.array([1 / np.sqrt(mean[1] * mean[2]), -0.5 * value / mean[1], -0.5 * value / mean[2]])
     quadratic = float((slope @ (splits - mean[:, None])).var(ddof=1)) * (1 + 1 / _JACKKNIFE_SPLITS)
     share = np.clip(1 - quadratic / variance, 0.25, 1.0) if variance > 0 else 1.0
-    value -= _smoothing.smoothing_bias(value, mean[1], mean[2], size)
+    value = one.value
     if size < LEAST_FOR_INTERVAL:
         reason = f"{size} conditions are too few for an interval, {LEAST_FOR_INTERVAL} are needed"
         return Corrected(value, np.zeros(0), Reliability(*whole, reason))

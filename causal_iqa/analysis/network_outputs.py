@@ -329,4 +329,9 @@ def add_alignments(
             if alignment.too_few_for_one_number(values[0], performance[network]):
                 interval = interval._replace(low=np.nan, high=np.nan)
             out[rival][network] = alignment.Alignment(interval, nothing, nothing)
+            if len(own.halves):
+                corrected = alignment.correct_halves(values[1:], accuracy[network][1:])
+                out[rival][network] = out[rival][network]._replace(
+                    corrected=corrected.alone, reliability=corrected.reliability
+                )
     return out

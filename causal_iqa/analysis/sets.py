@@ -5,12 +5,14 @@ from collections.abc import Mapping, Sequence
 import jax
 import numpy as np
 
-from causal_iqa import alignment, pipeline, quality
+from causal_iqa import _keys, alignment, pipeline, quality
 from causal_iqa.alignment.correlation import condition_means, masked_spearman
 
 # Images per class that dependence with labels needs, and resamples of the set: each costs five products of [N, N].
 _LEAST_PER_CLASS = 5
 _RESAMPLES = 200
+# Pairs of halves behind the corrected number.
+_PAIRS = 10
 
 
 def _of_backbones(table: pipeline.ScoreTable) -> dict[str, tuple[np.ndarray, np.ndarray]]:
@@ -92,9 +94,11 @@ def align_sets(
         return {}, {}, {}
     n = len(table.image_ids)
     drawn = alignment.resample_counts(keys[0], n, min(num_resamples, _RESAMPLES), clusters)
-    counts = np.concatenate([np.ones((1, n)), drawn])
+    halves = alignment.pairs_of_halves(_keys.named(keys[0], "halves of images"), n, _PAIRS, clusters)
+    counts = np.concatenate([np.ones((1, n)), drawn, halves])
+    whole = slice(len(counts) - len(halves))
     accuracy = {network: condition_means(np.asarray(m, np.float64), counts) for network, m in performance.items()}
-    nothing = np.full(len(counts), np.nan)
+    nothing = np.full(1 + len(drawn), np.nan)
     aligned: dict[str, dict[str, alignment.Alignment]] = {}
     like_these: dict[str, dict[str, alignment.Alignment]] = {}
     families = {}
@@ -107,12 +111,16 @@ def align_sets(
             families[metric] = spec.family
             aligned[metric], like_these[metric] = {}, {}
             for network, means in accuracy.items():
-                between = masked_spearman(values, means)
+                between = masked_spearman(values[whole], means[whole])
                 if alignment.too_few_for_one_number(values[0], performance[network]):
                     between[1:] = np.nan
                 resamples = alignment.Resamples(between, nothing, nothing)
                 deviations = alignment.between_deviations(values[0], means[0], degradations)
                 moved = alignment.move_between(keys[1], resamples, deviations)
-                aligned[metric][network] = alignment.summarise(resamples, level=level)
-                like_these[metric][network] = alignment.summarise(moved, level=level)
+                found = (alignment.summarise(one, level=level) for one in (resamples, moved))
+                if len(halves):
+                    corrected = alignment.correct_halves(values[whole.stop :], means[whole.stop :])
+                    new = {"corrected": corrected.alone, "reliability": corrected.reliability}
+                    found = (one._replace(**new) for one in found)
+                aligned[metric][network], like_these[metric][network] = found
     return aligned, like_these, families

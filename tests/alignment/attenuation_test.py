@@ -166,3 +166,31 @@ def test_smoothing_is_the_difference_of_expected_ranks_and_ranks():
     assert _smoothing.smoothing_bias(rho, of_ranks, of_ranks, 20) == pytest.approx(gap, rel=0.25)
     assert _smoothing.smoothing_bias(-rho, of_ranks, of_ranks, 20) < 0
     assert _smoothing.smoothing_bias(rho, 1.0, 1.0, 20) == 0
+
+
+def test_a_mean_as_one_number_per_condition_is_corrected_as_by_its_images(key):
+    """The same splits, read as halves of one number, give the value that `correct` gives from the images."""
+    rng = np.random.default_rng(3)
+    ease = -np.arange(30.0)[:, None] / 10
+    m = (ease + 1.5 + rng.normal(size=(30, 80)) > 0).astype(float)
+    q = ease + 3 * rng.normal(size=m.shape)
+    by_images = alignment.correct(key, {"q": {"net": q}}, {"net": m})["q"]["net"]
+    halves = alignment.pairs_of_halves(key, 80, 40)
+    assert (halves[0::2] + halves[1::2] == 1).all()
+    means = [x @ halves.T / halves.sum(axis=1) for x in (q, m)]
+    alone = alignment.correct_halves(means[0].T, means[1].T)
+    np.testing.assert_allclose(alone.value, by_images.value, rtol=1e-12)
+    np.testing.assert_allclose(alone.reliability[:2], by_images.reliability[:2], rtol=1e-12)
+    assert alone.alone.value <= 1 and np.isnan(alone.alone.low)
+    assert alone.value > alignment.between(q, m)
+
+
+def test_halves_stay_together_and_mistakes_are_named(key):
+    clusters = np.repeat(np.arange(25), 3)
+    halves = alignment.pairs_of_halves(key, 75, 2, clusters)
+    assert (halves.reshape(4, 25, 3) == halves.reshape(4, 25, 3)[..., :1]).all()
+    assert alignment.pairs_of_halves(key, 19, 2).shape == (0, 19)
+    with pytest.raises(ValueError, match="expected one shape"):
+        alignment.correct_halves(np.zeros((3, 9)), np.zeros((3, 9)))
+    few = alignment.correct_halves(np.random.default_rng(0).normal(size=(4, 5)), np.zeros((4, 5)))
+    assert np.isnan(few.value) and "5 conditions" in few.reliability.reason
