@@ -203,7 +203,7 @@ def correct(
 def correct_halves(score: np.ndarray, performance: np.ndarray) -> Corrected:
     """Corrects *between* for attenuation where a score is one number per condition, from its values on halves.
 
-    The noise of the images is corrected for. What else depends on their number, such as the bias of a biased estimate of
+    The noise of the images is corrected for. What else depends on their number, such as the bias of an estimate of
     dependence, is not.
 
     Args:
