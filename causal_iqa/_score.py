@@ -79,22 +79,33 @@ def default_backbones() -> tuple[tuple[pipeline.NetworkChoice, ...], str]:
 
 
 @functools.cache
-def diagnosis() -> pipeline.Diagnose | None:
-    """Returns what names the likely cause of poor quality, None where the diagnosis is not there."""
-    try:
-        from causal_iqa import diagnosis as room
-    except ImportError:
-        return None
+def diagnosis(num_devices: int | None = None) -> pipeline.Diagnose:
+    """Returns what names the likely cause of poor quality.
+
+    Args:
+      num_devices: number of the local devices that share a batch, as of `pipeline.Execution`; None: all.
+    """
     import jax
     import jax.numpy as jnp
+    from jax.sharding import PartitionSpec
 
+    from causal_iqa import diagnosis as room
     from causal_iqa import images
 
-    model = room.default_model()
+    mesh = jax.sharding.Mesh(np.asarray(jax.local_devices()[:num_devices]), ("images",))
+    model = jax.device_put(room.default_model(), jax.sharding.NamedSharding(mesh, PartitionSpec()))
 
     names = np.asarray([*model.causes, room.OTHER], object)
 
+    # Each image is diagnosed alone: every device takes a part of the batch.
     @jax.jit
+    @functools.partial(
+        jax.shard_map,
+        mesh=mesh,
+        in_specs=(PartitionSpec(), PartitionSpec("images")),
+        out_specs=PartitionSpec("images"),
+        check_vma=False,
+    )
     def said_of(model: room.DiagnosisModel, pixels: jax.Array) -> room.Diagnoses:
         def at_its_side(image: jax.Array) -> jax.Array:
             resized = images.resize(images.from_uint8(image), model.side, model.side)
@@ -103,7 +114,9 @@ def diagnosis() -> pipeline.Diagnose | None:
         return room.diagnose(model, jax.vmap(at_its_side)(pixels))
 
     def diagnose(pixels: np.ndarray) -> dict[str, np.ndarray]:
-        said = jax.device_get(said_of(model, pixels))
+        whole = -(-len(pixels) // mesh.size) * mesh.size
+        filled = pixels if whole == len(pixels) else np.concatenate([pixels, pixels[: whole - len(pixels)]])
+        said = jax.tree.map(lambda x: x[: len(pixels)], jax.device_get(said_of(model, filled)))
         every = np.concatenate([said.probabilities, said.unexplained[:, None]], axis=1)
         likely = every.argmax(axis=1)
         nothing = np.isin(names[likely], (room.NONE, room.OTHER))
@@ -235,7 +248,7 @@ def score(
     request = datasets.Request(quality, reference, threshold, accuracy, level, seed)
     check_request(work, request)
     keeper = pipeline.InMemory()
-    stamps = pipeline.score_sets(work, keeper, execution, progress=progress, diagnose=diagnosis())
+    stamps = pipeline.score_sets(work, keeper, execution, progress=progress, diagnose=diagnosis(execution.num_devices))
     scored = pipeline.read_sets(work, keeper, stamps)
     found = find(scored, request, run)
     remarks = (*([remark] if remark else []), *work.remarks)

@@ -194,8 +194,8 @@ def main(_: list[str]) -> None:
         run = None if _MAP.value is None else pipeline.read_run(_MAP.value)
         work = _score.prepare(config, run, execution)
     _score.check_request(work, request)
-    diagnose = _score.diagnosis()
-    settings = {"map": None if run is None else run.details["fingerprint"], "diagnosis": diagnose and "all causes"}
+    diagnose = _score.diagnosis(_NUM_DEVICES.value)
+    settings = {"map": None if run is None else run.details["fingerprint"], "diagnosis": "all causes"}
     store = pipeline.ScoringStore(_folder(work), work, settings)
     for path in (output, store.folder / dataset_files.PAGE):
         if path is not None:

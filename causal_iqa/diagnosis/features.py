@@ -3,6 +3,10 @@
 All are computed on the image rounded to 8 bits, so that an array and the file it was stored in say the same. Every
 statistic is a mean over pixels; none needs a reference.
 
+Many means are taken of the same map. On a CPU XLA computes a map anew for every reduction that reads it, whatever
+barrier lies between; the operands of a loop and of a matrix product are computed once. So maps of one shape are stacked
+and worked off in a loop, and weighted means of several maps are one product.
+
 References:
   [1] Mittal, Moorthy, Bovik. No-reference image quality assessment in the spatial domain. IEEE TIP 2012 (contrast
       normalisation).
@@ -12,6 +16,7 @@ References:
 """
 
 import functools
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
@@ -28,38 +33,54 @@ _STEPS = (0.5, 1.5, 3.5, 7.5, 15.5, 31.5, 63.5, 127.5)
 _LEVELS = (0.5, 4.5, 15.5, 31.5, 63.5, 95.5, 127.5, 159.5, 191.5, 223.5, 239.5, 250.5, 254.5)
 _INTENSITIES = (0.03, 0.12, 0.25, 0.4, 0.55, 0.7, 0.85, 0.97)
 _BLOCK = 8
+_LONGEST_RUN = 6
 _TINY = 1e-3
+_OUTLYING = (0.5, 4.5, 12.5, 38.5, 90.5)
+# Places of the neighbours whose products with a pixel are averaged: rows down, columns to the right.
+_NEIGHBOURS = ((0, 1), (1, 0), (1, 1), (1, -1), (0, 2), (2, 0), (0, 4), (4, 0))
 
 Named = dict[str, jax.Array]
 
-# Keeps XLA from computing a map anew for every mean over it.
-_once = jax.lax.optimization_barrier
+
+def _sum(x: jax.Array) -> jax.Array:
+    """The sum of a map [h, w], column by column first: a CPU adds columns side by side, and rows one by one."""
+    return x.astype(jnp.float32).sum(axis=0).sum()
 
 
 def _mean(x: jax.Array) -> jax.Array:
-    """The mean of all values, column by column first: a CPU adds columns side by side, and rows one by one."""
-    x = x.astype(jnp.float32)
-    if x.ndim == 1:
-        whole = x.size // 256 * 256
-        columns = _once(x[:whole].reshape(-1, 256).sum(axis=0))
-        return (columns.sum() + x[whole:].sum()) / x.size
-    columns = x.reshape(x.shape[0], -1) if x.shape[-1] <= 4 else x.reshape(-1, x.shape[-1])
-    return _once(columns.sum(axis=0)).sum() / x.size
+    return _sum(x) / x.size
+
+
+def _products(first: list[jax.Array], second: list[jax.Array]) -> jax.Array:
+    """Means over pixels of the products of every map of one list with every map of another, [first, second]."""
+    left, right = (jnp.stack([x.reshape(-1) for x in maps]) for maps in (first, second))
+    return jnp.matmul(left, right.T, precision="highest") / left.shape[1]
+
+
+def _padded(maps: list[jax.Array], shape: tuple[int, int]) -> tuple[jax.Array, np.ndarray]:
+    """Maps of several shapes, zeros behind each, as one array; and how many zeros were put behind each."""
+    size = shape[0] * shape[1]
+    flat = jnp.stack([jnp.pad(x, [(0, n - m) for n, m in zip(shape, x.shape, strict=True)]) for x in maps])
+    return flat, np.asarray([size - x.size for x in maps], np.float32)
+
+
+def _below(maps: Sequence[jax.Array], steps: tuple[float, ...]) -> jax.Array:
+    """Log odds that a value of each map lies below each of some thresholds in units of 1/255, [maps, thresholds]."""
+    limits = jnp.asarray(steps, jnp.float32) * _STEP
+    shares = jax.lax.map(lambda limit: jnp.stack([_mean(x < limit) for x in maps]), limits).T
+    return _log_odds(shares)
+
+
+def _log_odds(share: jax.Array) -> jax.Array:
+    return jnp.log(share + _TINY) - jnp.log(1.0 - share + _TINY)
 
 
 def _log(x: jax.Array, floor: float = 1e-8) -> jax.Array:
     return jnp.log(x + floor)
 
 
-def _below(x: jax.Array, steps: tuple[float, ...]) -> jax.Array:
-    """Log odds that a value lies below each of some thresholds in units of 1/255."""
-    share = jnp.stack([_mean(x < step * _STEP) for step in steps])
-    return jnp.log(share + _TINY) - jnp.log(1.0 - share + _TINY)
-
-
-def _moments(x: jax.Array) -> jax.Array:
-    """Log of the mean size, and how heavy the tails are."""
-    first, second, fourth = _mean(jnp.abs(x)), _mean(x * x), _mean(x**4)
+def _shape_of_tails(first: jax.Array, second: jax.Array, fourth: jax.Array) -> jax.Array:
+    """Log of the mean size, and how heavy the tails are, from the mean size and the second and fourth moment."""
     return jnp.stack(
         [_log(first, 1e-5), 0.5 * _log(second, 1e-10) - _log(first, 1e-5), _log(fourth, 1e-12) - 2 * _log(second, 1e-6)]
     )
@@ -79,12 +100,13 @@ def _bands(side: int) -> dict[str, np.ndarray]:
 
 
 @functools.lru_cache(maxsize=8)
-def _band_matrix(side: int) -> np.ndarray:
-    """Averages over the fine, the coarse and the oriented bands, float32 [coefficients, bands]."""
+def _band_matrix(side: int, names: tuple[str, ...]) -> np.ndarray:
+    """Averages over some kinds of bands, float32 [coefficients, bands]."""
     bands = _bands(side)
+    counts = {"fine": _FINE, "coarse": _WIDE_BANDS + 1, "oriented": 6 * _ORIENTATIONS}
     parts = []
-    for name, count in (("fine", _FINE), ("coarse", _WIDE_BANDS + 1), ("oriented", 6 * _ORIENTATIONS)):
-        member = np.eye(count, dtype=np.float32)[bands[name].reshape(-1)]
+    for name in names:
+        member = np.eye(counts[name], dtype=np.float32)[bands[name].reshape(-1)]
         parts.append(member / np.maximum(member.sum(axis=0), 1.0))
     return np.concatenate(parts, axis=1)
 
@@ -105,13 +127,14 @@ def _spectrum(image: jax.Array, luma: jax.Array) -> Named:
 
     stack = [size(y), size(r - g) + size(b - g), size(r), size(g), size(b)]
     stack += [r.real * g.real + r.imag * g.imag, b.real * g.real + b.imag * g.imag]
-    means = jnp.stack(stack).reshape(len(stack), -1) @ _band_matrix(side)
+    stack = jnp.stack(stack).reshape(len(stack), -1)
+    coarse = stack @ _band_matrix(side, ("coarse",))
+    of_luma = stack[0] @ _band_matrix(side, ("fine", "oriented"))
     floor = _STEP**2 / 12.0
-    fine = _log(means[0, :_FINE], floor)
-    coarse = means[:, _FINE : _FINE + _WIDE_BANDS + 1]
+    fine = _log(of_luma[:_FINE], floor)
     powers = coarse[2:5] + floor
     coherence = [coarse[5] / jnp.sqrt(powers[0] * powers[1]), coarse[6] / jnp.sqrt(powers[2] * powers[1])]
-    turned = means[0, _FINE + _WIDE_BANDS + 1 :].reshape(6, _ORIENTATIONS)[1:5] + floor
+    turned = of_luma[_FINE:].reshape(6, _ORIENTATIONS)[1:5] + floor
     turned = jnp.log(turned) - jnp.log(turned).mean(axis=1, keepdims=True)
     angle = 2 * np.pi * np.arange(_ORIENTATIONS) / _ORIENTATIONS
     wave = turned @ np.stack([np.cos(angle), np.sin(angle), np.cos(2 * angle), np.sin(2 * angle)], 1).astype(np.float32)
@@ -132,21 +155,37 @@ def _half(x: jax.Array) -> jax.Array:
     return 0.25 * (x[::2, ::2] + x[1::2, ::2] + x[::2, 1::2] + x[1::2, 1::2])
 
 
+def _quarter(x: jax.Array) -> jax.Array:
+    """Means of the 2 x 2 blocks of maps [k, h, w]."""
+    return jax.vmap(_half)(x)
+
+
 def _derivatives(luma: jax.Array) -> Named:
+    def sums(x: jax.Array) -> jax.Array:
+        size, square = jnp.abs(x), x * x
+        counts = [_sum(size < step * _STEP) for step in _STEPS]
+        return jnp.stack([_sum(size), _sum(square), _sum(square * square), *counts])
+
     found: Named = {}
     x, before = luma, None
     for scale in range(4):
         dx, dy = x[:, 1:] - x[:, :-1], x[1:] - x[:-1]
-        dx, dy, twist = _once((dx, dy, dx[1:] - dx[:-1]))
-        second = jnp.concatenate([(dx[:, 1:] - dx[:, :-1]).reshape(-1), (dy[1:] - dy[:-1]).reshape(-1)])
-        moments = jnp.concatenate([_moments(d) for d in (dx, dy, twist, second)])
+        maps = [dx, dy, dx[1:] - dx[:-1], dx[:, 1:] - dx[:, :-1], dy[1:] - dy[:-1]]
+        stacked, zeros = _padded(maps, x.shape)
+        summed = jax.lax.map(sums, stacked)
+        sizes = np.asarray([one.size for one in maps], np.float32)
+        # Zeros behind a map add nothing to its moments, and lie below every step.
+        below = summed[:, 3:] - zeros[:, None]
+        means = summed[:, :3] / sizes[:, None]
+        second = summed[3:, :3].sum(axis=0) / sizes[3:].sum()
+        moments = jnp.concatenate([_shape_of_tails(*one) for one in (*means[:3], second)])
         found[f"moments {scale}"] = moments
         if before is not None:
             found[f"decay {scale}"] = (moments - before)[::3]
-        both = jnp.abs(jnp.concatenate([dx.reshape(-1), dy.reshape(-1)]))
-        found[f"steps {scale}"] = _below(both, _STEPS)
-        found[f"twists {scale}"] = _below(jnp.abs(twist), _STEPS)
-        found[f"ways {scale}"] = _below(jnp.abs(dx), _STEPS[:4]) - _below(jnp.abs(dy), _STEPS[:4])
+        found[f"steps {scale}"] = _log_odds(below[:2].sum(axis=0) / sizes[:2].sum())
+        found[f"twists {scale}"] = _log_odds(below[2] / sizes[2])
+        odds = _log_odds(below[:2, :4] / sizes[:2, None])
+        found[f"ways {scale}"] = odds[0] - odds[1]
         x, before = _half(x), moments
     return found
 
@@ -159,30 +198,48 @@ def _window_means(side: int, size: int, stride: int) -> np.ndarray:
 
 
 def _box(x: jax.Array, size: int, stride: int = 1) -> jax.Array:
-    """Means over square windows, as two products with band matrices: on a CPU faster than a sliding window."""
+    """Means over square windows: few windows, or few pixels a window, are fastest in their own way on a CPU."""
     rows, columns = (_window_means(side, size, stride) for side in x.shape)
-    return rows @ x @ columns.T
+    if stride > 4:
+        return rows @ x @ columns.T
+    x = sum(x[i : i + stride * len(rows) : stride][: len(rows)] for i in range(size)) / size
+    if stride > 1:
+        return x @ columns.T
+    return sum(x[:, i : i + len(columns)] for i in range(size)) / size
 
 
 def _normalised(luma: jax.Array, scale: int) -> Named:
     """Contrast-normalised coefficients [1], and how the local contrast is spread."""
     size = 7
+    luma = luma - 0.5  # Squares of smaller numbers lose fewer digits.
     mean = _box(luma, size)
     deviation = jnp.sqrt(jnp.maximum(_box(luma * luma, size) - mean**2, 0.0))
     edge = size // 2
     centre = luma[edge:-edge, edge:-edge]
     m = (centre - mean) / (deviation + 2 * _STEP)
-    pairs = (m[:, 1:] * m[:, :-1], m[1:] * m[:-1], m[1:, 1:] * m[:-1, :-1], m[1:, :-1] * m[:-1, 1:])
-    pairs += (m[:, 2:] * m[:, :-2], m[2:] * m[:-2], m[:, 4:] * m[:, :-4], m[4:] * m[:-4])
-    m, deviation, log_deviation = _once((m, deviation, jnp.log(deviation + 0.5 * _STEP)))
+    height, width = m.shape
+    most = max(max(abs(down), abs(right)) for down, right in _NEIGHBOURS)
+    around = jnp.pad(m, ((0, most), (most, most)))
+
+    def with_neighbour(place: jax.Array) -> jax.Array:
+        p = m * jax.lax.dynamic_slice(around, (place[0], most + place[1]), m.shape)
+        return jnp.stack([_sum(p), _sum(jnp.abs(p))])
+
+    # Beyond the edge m is 0, which adds nothing.
+    counts = np.asarray([(height - abs(down)) * (width - abs(right)) for down, right in _NEIGHBOURS], np.float32)
+    pairs, sizes = (jax.lax.map(with_neighbour, jnp.asarray(_NEIGHBOURS)) / counts[:, None]).T
+    squares = (m * m).reshape(-1)
+    m2, m4 = _products([squares], [jnp.ones_like(squares), squares])[0]
+    m1, m3 = _products([jnp.abs(m), m], [jnp.ones_like(m), m * m])[(0, 1), (0, 1)]
+    log_deviation = jnp.log(deviation + 0.5 * _STEP)
     centred = log_deviation - log_deviation.mean()
     level = mean - mean.mean()
     spread = jnp.sqrt((centred**2).mean() * (level**2).mean() + 1e-8)
     patches = _box(centred, 25, 12)
     return {
-        f"normalised {scale}": jnp.concatenate([_moments(m), jnp.stack([_mean(m**3), *(_mean(p) for p in pairs)])]),
-        f"products {scale}": jnp.stack([_log(_mean(jnp.abs(p)), 1e-4) for p in pairs]),
-        f"contrast {scale}": _below(deviation, (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)),
+        f"normalised {scale}": jnp.concatenate([_shape_of_tails(m1, m2, m4), m3[None], pairs]),
+        f"products {scale}": _log(sizes, 1e-4),
+        f"contrast {scale}": _below([deviation], (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0))[0],
         f"unevenness {scale}": jnp.stack(
             [
                 log_deviation.mean(),
@@ -199,25 +256,27 @@ def _normalised(luma: jax.Array, scale: int) -> Named:
 def _noise(image: jax.Array) -> Named:
     """Residual noise by intensity [3], and how far channels share it."""
     s = image.shape[0] // 4 * 4
-    x = image[:s, :s]
-    twist = 0.5 * (x[::2, ::2] - x[1::2, ::2] - x[::2, 1::2] + x[1::2, 1::2])
-    h = twist.shape[0] // 2
-    variance = (twist**2).reshape(h, 2, h, 2, 3).mean(axis=(1, 3))
-    mean = x.reshape(h, 4, h, 4, 3).mean(axis=(1, 3))
-    nearness = jnp.exp(-0.5 * ((mean[..., None] - np.asarray(_INTENSITIES, np.float32)[None, None, None]) / 0.06) ** 2)
-    weight = nearness.sum(axis=(0, 1, 2))
+    x = jnp.moveaxis(image[:s, :s], -1, 0)
+    twist = 0.5 * (x[:, ::2, ::2] - x[:, 1::2, ::2] - x[:, ::2, 1::2] + x[:, 1::2, 1::2])
+    variance, mean = _quarter(twist * twist), _quarter(_quarter(x))
+    nearness = jnp.exp(-0.5 * ((mean.reshape(-1, 1) - np.asarray(_INTENSITIES, np.float32)[None]) / 0.06) ** 2)
     floor = (0.3 * _STEP) ** 2
+    logs, inverses = _log(variance, floor).reshape(-1), (variance + floor).reshape(-1) ** -0.5
     prior = 1.0 + 0.002 * variance.size
-    whole_log, whole_low = _log(variance, floor).mean(), ((variance + floor) ** -0.5).mean()
+    whole_log, whole_low = logs.mean(), inverses.mean()
+    values = jnp.stack([jnp.ones_like(logs), logs, inverses])
+    weight, by_log, by_inverse = jnp.matmul(values, nearness, precision="highest")
     # Harmonic means look at the smooth places, where what remains is noise.
-    middle = ((nearness * _log(variance, floor)[..., None]).sum((0, 1, 2)) + prior * whole_log) / (weight + prior)
-    low = ((nearness * (variance + floor)[..., None] ** -0.5).sum((0, 1, 2)) + prior * whole_low) / (weight + prior)
+    middle = (by_log + prior * whole_log) / (weight + prior)
+    low = (by_inverse + prior * whole_low) / (weight + prior)
     low = -2.0 * jnp.log(low)
-    flat = twist.reshape(-1, 3)
-    power = jnp.sqrt((flat**2).mean(0)) + 0.3 * _STEP
-    shared = jnp.stack([(flat[:, i] * flat[:, j]).mean() / (power[i] * power[j]) for i, j in ((0, 1), (1, 2), (0, 2))])
-    size = jnp.abs(flat) + 0.3 * _STEP
-    alike = jnp.stack([jnp.abs(jnp.log(size[:, i]) - jnp.log(size[:, j])).mean() for i, j in ((0, 1), (1, 2), (0, 2))])
+    both = ((0, 1), (1, 2), (0, 2))
+    flat = list(twist)
+    products = _products(flat, flat)
+    power = jnp.sqrt(jnp.diagonal(products)) + 0.3 * _STEP
+    shared = jnp.stack([products[i, j] / (power[i] * power[j]) for i, j in both])
+    size = jnp.log(jnp.abs(twist) + 0.3 * _STEP)
+    alike = jnp.stack([_mean(jnp.abs(size[i] - size[j])) for i, j in both])
     return {
         "noise middle": middle,
         "noise low": low,
@@ -230,58 +289,77 @@ def _noise(image: jax.Array) -> Named:
 
 def _outliers(image: jax.Array) -> Named:
     """Single pixels of the green channel far from all their neighbours, and how many of these are black or white."""
-    x = _once(image[..., 1])
+    x = image[..., 1]
     centre, left, right = x[1:-1, 1:-1], x[1:-1, :-2], x[1:-1, 2:]
-    most = _once(jnp.maximum(jnp.maximum(x[:, :-2], x[:, 1:-1]), x[:, 2:]))
-    least = _once(jnp.minimum(jnp.minimum(x[:, :-2], x[:, 1:-1]), x[:, 2:]))
+    most = jnp.maximum(jnp.maximum(x[:, :-2], x[:, 1:-1]), x[:, 2:])
+    least = jnp.minimum(jnp.minimum(x[:, :-2], x[:, 1:-1]), x[:, 2:])
     highest = jnp.maximum(jnp.maximum(most[:-2], most[2:]), jnp.maximum(left, right))
     lowest = jnp.minimum(jnp.minimum(least[:-2], least[2:]), jnp.minimum(left, right))
-    above, below = _once((centre - highest, lowest - centre))
-    found = []
-    for step in (0.5, 4.5, 12.5, 38.5, 90.5):
-        high, low = above > step * _STEP, below > step * _STEP
-        found += [_mean(high), _mean(low), _mean(high & (centre > 0.997)), _mean(low & (centre < 0.003))]
-    return {"outliers": jnp.log(jnp.stack(found) + 1e-4)}
+    above, below = centre - highest, lowest - centre
+    white, black = jnp.where(centre > 0.997, above, -1.0), jnp.where(centre < 0.003, below, -1.0)
+    limits = jnp.asarray(_OUTLYING, jnp.float32) * _STEP
+    shares = jax.lax.map(lambda limit: jnp.stack([_mean(x > limit) for x in (above, below, white, black)]), limits)
+    return {"outliers": jnp.log(shares.reshape(-1) + 1e-4)}
 
 
 def _colours(image: jax.Array, luma: jax.Array) -> Named:
-    value, least = image.max(axis=-1), image.min(axis=-1)
+    r, g, b = planes = jnp.moveaxis(image, -1, 0)
+    value, least = jnp.maximum(jnp.maximum(r, g), b), jnp.minimum(jnp.minimum(r, g), b)
     saturation = (value - least) / (value + _STEP)
-    value, least, saturation = _once((value, least, saturation))
-    flat = image.reshape(-1, 3)
-    mean, deviation = flat.mean(0), flat.std(0) + _STEP
-    centred = (flat - mean[None]) / deviation[None]
-    chroma = jnp.stack([image[..., 0] - luma, image[..., 2] - luma], -1)
-    ends = jnp.concatenate([(flat > 0.997).mean(0), (flat < 0.003).mean(0)])
+    chroma = jnp.stack([r - luma, b - luma])
+    # Moments of the channels and of their differences from the luma, after a rough centre that keeps the digits.
+    rough = jnp.concatenate([planes, chroma])[:, :: planes.shape[1] // 8, :: planes.shape[2] // 8].mean((1, 2))
+    maps = [*(jnp.concatenate([planes, chroma]) - rough[:, None, None]), jnp.ones_like(luma)]
+    moments = _products(maps, maps)
+    away = moments[:5, 5]
+    covariance = moments[:5, :5] - away[:, None] * away[None]
+    spread = jnp.sqrt(jnp.maximum(jnp.diagonal(covariance), 0.0))
+    deviation = spread[:3] + _STEP
+    ends = jnp.stack([_mean(x > 0.997) for x in planes] + [_mean(x < 0.003) for x in planes])
     bright = jax.nn.sigmoid((luma - 0.5) * 20.0)
+    sums = _products([saturation, b - r, jnp.ones_like(luma)], [bright, jnp.ones_like(luma)])
 
-    def among(x, weight):
-        return _mean(x * weight) / (_mean(weight) + 1.0 / weight.size)
+    def among(i: int, dark: bool = False) -> jax.Array:
+        weighed, whole = (sums[:, 1] - sums[:, 0] if dark else sums[:, 0])[jnp.asarray([i, 2])]
+        return weighed / (whole + 1.0 / luma.size)
 
+    centred = luma - _mean(luma)
+    luma_spread = jnp.sqrt(_mean(centred * centred))
     patches = _box(luma, 21, 12)
-    dark = jax.lax.reduce_window(least, jnp.inf, jax.lax.min, (9, 9), (5, 5), "VALID")
+    dark = _lowest(least, 9, 5)
+    below = dict(
+        zip(("luma", "value", "least", "saturation"), _below((luma, value, least, saturation), _LEVELS), strict=True)
+    )
     return {
-        "luma": _below(luma, _LEVELS),
-        "value": _below(value, _LEVELS),
-        "least": _below(least, _LEVELS),
-        "dark": _below(dark, _LEVELS[:9]),
-        "saturation": _below(saturation, _LEVELS),
-        "colour": jnp.concatenate([mean, jnp.log(deviation), jnp.log(ends + _TINY)]),
-        "shared colour": jnp.stack([(centred[:, i] * centred[:, j]).mean() for i, j in ((0, 1), (1, 2), (0, 2))]),
-        "chroma spread": jnp.concatenate([_log(jnp.abs(chroma).mean((0, 1)), 1e-3), _log(chroma.std((0, 1)), 1e-3)]),
-        "chroma": chroma.mean((0, 1)),
-        "tones": jnp.stack([luma.min(), luma.max(), least.min(), value.max(), patches.min(), patches.max()]),
-        "bright": jnp.stack(
-            [among(saturation, bright), among(saturation, 1 - bright), among(image[..., 2] - image[..., 0], bright)]
+        "luma": below["luma"],
+        "value": below["value"],
+        "least": below["least"],
+        "dark": _below([dark], _LEVELS[:9])[0],
+        "saturation": below["saturation"],
+        "colour": jnp.concatenate([rough[:3] + away[:3], jnp.log(deviation), jnp.log(ends + _TINY)]),
+        "shared colour": jnp.stack(
+            [covariance[i, j] / (deviation[i] * deviation[j]) for i, j in ((0, 1), (1, 2), (0, 2))]
         ),
+        "chroma spread": jnp.concatenate(
+            [_log(jnp.stack([_mean(jnp.abs(x)) for x in chroma]), 1e-3), _log(spread[3:], 1e-3)]
+        ),
+        "chroma": rough[3:] + away[3:],
+        "tones": jnp.stack([luma.min(), luma.max(), least.min(), value.max(), patches.min(), patches.max()]),
+        "bright": jnp.stack([among(0), among(0, dark=True), among(1)]),
         "shape": jnp.stack(
             [
                 jnp.log(patches.std() + _STEP),
-                jnp.log(luma.std() + _STEP),
-                (((luma - luma.mean()) / (luma.std() + _STEP)) ** 3).mean(),
+                jnp.log(luma_spread + _STEP),
+                _mean(centred**3) / (luma_spread + _STEP) ** 3,
             ]
         ),
     }
+
+
+def _lowest(x: jax.Array, size: int, stride: int) -> jax.Array:
+    """The lowest value of square windows, rows and then columns."""
+    rows = jax.lax.reduce_window(x, jnp.inf, jax.lax.min, (size, 1), (stride, 1), "VALID")
+    return jax.lax.reduce_window(rows, jnp.inf, jax.lax.min, (1, size), (1, stride), "VALID")
 
 
 def _coding(luma: jax.Array, image: jax.Array) -> Named:
@@ -292,15 +370,23 @@ def _coding(luma: jax.Array, image: jax.Array) -> Named:
         jump = jnp.maximum(step[:, 1:-1] - 0.5 * (step[:, :-2] + step[:, 2:]), 0.0).mean(0)
         count = len(jump) // _BLOCK * _BLOCK
         zero.append(jump[:count].reshape(-1, _BLOCK).mean(0))
-    for x in (image, image.transpose(1, 0, 2)):
-        same = jnp.all(jnp.abs(x[:, 1:] - x[:, :-1]) < 0.5 * _STEP, axis=-1)
-        run = same
-        for _ in range(6):
-            runs.append(_mean(run))
-            run = run[:, 1:] & same[:, : run.shape[1] - 1]
+    planes = jnp.moveaxis(image, -1, 0)
+    same = jnp.all(jnp.abs(planes[:, :, 1:] - planes[:, :, :-1]) < 0.5 * _STEP, axis=0)
+    also = jnp.all(jnp.abs(planes[:, 1:] - planes[:, :-1]) < 0.5 * _STEP, axis=0).T
+    for x in (same, also):
+        x = x.astype(jnp.float32)
+        beyond = jnp.pad(x, ((0, 0), (0, _LONGEST_RUN)))
+
+        def longer(run: jax.Array, length: jax.Array, beyond: jax.Array = beyond) -> tuple[jax.Array, jax.Array]:
+            following = jax.lax.dynamic_slice(beyond, (0, length), run.shape)
+            return run * following, _sum(run)
+
+        # Past the edge no run goes on, so that the sums are those of the runs that fit.
+        sums = jax.lax.scan(longer, x, jnp.arange(1, _LONGEST_RUN + 1))[1]
+        runs.append(sums / np.asarray([x.shape[0] * (x.shape[1] - k) for k in range(_LONGEST_RUN)], np.float32))
     phases = jnp.log(sum(zero) + 0.05 * _STEP)
     phases = phases - phases.mean()
-    shares = jnp.log(jnp.stack(runs) + 1e-4)
+    shares = jnp.log(jnp.concatenate(runs) + 1e-4)
     return {
         "phases": phases,
         "blocking": jnp.stack([phases.max(), -phases.min(), phases.std()]),
@@ -314,11 +400,11 @@ def _structure(luma: jax.Array) -> Named:
     gx, gy = 0.5 * (luma[1:-1, 2:] - luma[1:-1, :-2]), 0.5 * (luma[2:, 1:-1] - luma[:-2, 1:-1])
     energy = []
     for size, stride in ((3, 1), (7, 2), (15, 4)):
-        xx, yy, xy = (_box(x, size, stride) for x in _once((gx * gx, gy * gy, gx * gy)))
+        xx, yy, xy = (_box(x, size, stride) for x in (gx * gx, gy * gy, gx * gy))
         trace = xx + yy + 1e-7
-        coherence = jnp.sqrt((xx - yy) ** 2 + 4 * xy**2) / trace
-        coherence, trace, strong = _once((coherence, trace, jnp.sqrt(trace)))
-        energy += [_mean(coherence * strong) / _mean(strong), _mean(coherence * trace) / _mean(trace), _mean(coherence)]
+        coherence, ones = jnp.sqrt((xx - yy) ** 2 + 4 * xy**2) / trace, jnp.ones_like(trace)
+        (by_strong, by_trace, alone), (strong, whole, _) = _products([coherence, ones], [jnp.sqrt(trace), trace, ones])
+        energy += [by_strong / strong, by_trace / whole, alone]
     found = {"coherence of edges": jnp.stack(energy)}
     ratios = []
     for x in (luma, _half(luma), _half(_half(luma))):
@@ -328,12 +414,10 @@ def _structure(luma: jax.Array) -> Named:
         radius = np.hypot(axis[:, None], axis[None]) + 1e-6
         along = (gx * (axis[None] / radius) + gy * (axis[:, None] / radius)) ** 2
         across = (gy * (axis[None] / radius) - gx * (axis[:, None] / radius)) ** 2
-        along, across = _once((along, across))
-        rings = []
-        for low, high in ((0.0, 0.35), (0.35, 0.65), (0.65, 0.95), (0.95, 1.5)):
-            mask = ((radius >= low) & (radius < high)).astype(np.float32)
-            rings.append(jnp.log(jnp.stack([_mean(along * mask), _mean(across * mask)]) / mask.mean() + 1e-5))
-        rings = jnp.stack(rings)
+        limits = ((0.0, 0.35), (0.35, 0.65), (0.65, 0.95), (0.95, 1.5))
+        masks = [((radius >= low) & (radius < high)).astype(np.float32) for low, high in limits]
+        shares = np.asarray([mask.mean() for mask in masks], np.float32)
+        rings = jnp.log(_products([along, across], masks).T / shares[:, None] + 1e-5)
         ratios += [rings[:, 0] - rings[:, 1], rings[1:].mean(1) - rings[0].mean()]
     return found | {"towards the centre": jnp.concatenate(ratios)}
 
@@ -341,7 +425,7 @@ def _structure(luma: jax.Array) -> Named:
 def named_statistics(image: jax.Array) -> Named:
     """The statistics by name; `statistics` joins them."""
     image = jnp.round(jnp.clip(image, 0.0, 1.0) * 255.0) / 255.0
-    image, luma = _once((image, images.luma(image)))
+    luma = images.luma(image)
     found = _spectrum(image, luma) | _derivatives(luma) | _normalised(luma, 0) | _normalised(_half(luma), 1)
     return found | _noise(image) | _outliers(image) | _colours(image, luma) | _coding(luma, image) | _structure(luma)
 
