@@ -3,10 +3,10 @@
   python -m benchmarks.score --images=DIR --json=score.json
   python -m benchmarks.score --rows=1000000 --json=report.json
 
-The first scores a folder end to end, decoding and report included, with all statistics and EfficientNet-Lite0 at 224
-pixels where it is installed; peers that are not installed are left out. Beside the seconds stand those that the
-processor worked, for a machine that others use, too. The second makes a table of so many scored images and times the
-findings and the report.
+The first scores a folder end to end, decoding and report included, with all statistics, EfficientNet-Lite0 at 224
+pixels where it is installed, and the diagnosis; then stage by stage, each alone. Peers that are not installed are left
+out. Beside the seconds stand those that the processor worked, for a machine that others use, too. The second makes a
+table of so many scored images in two sets, with causes and a map to accuracy, and times the findings and the report.
 """
 
 import json
@@ -14,16 +14,17 @@ import pathlib
 import resource
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import jax
 import numpy as np
 import pyarrow as pa
 from absl import app, flags
 
-from causal_iqa import _files, _score, pipeline
+from causal_iqa import _files, _score, alignment, data, diagnosis, pipeline
 from causal_iqa.analysis import datasets
 from causal_iqa.cli import common
+from causal_iqa.pipeline import rows
 from causal_iqa.report import dataset_files
 
 _IMAGES = flags.DEFINE_string("images", None, "Folder of photographs.")
@@ -59,19 +60,52 @@ def _ours(folder: str) -> Callable[[], int]:
     work = _score.prepare(config, None, pipeline.Execution())
     # Compiled before the clock starts, as every further run finds it in the cache of programs.
     warm = pipeline.ScoringConfig(images=(_first(folder),), backbones=chosen, image_size=work.work.image_size)
-    pipeline.score_sets(_score.prepare(warm, None, pipeline.Execution()), pipeline.InMemory(), pipeline.Execution())
+    diagnose = _score.diagnosis()
+    pipeline.score_sets(
+        _score.prepare(warm, None, pipeline.Execution()), pipeline.InMemory(), pipeline.Execution(), diagnose=diagnose
+    )
 
     def run() -> int:
         with tempfile.TemporaryDirectory() as output:
             store = pipeline.ScoringStore(output, work, {})
             with store.locked():
-                stamps = pipeline.score_sets(work, store)
+                stamps = pipeline.score_sets(work, store, diagnose=diagnose)
                 scored = pipeline.read_sets(work, store, stamps)
                 found = _score.find(scored, datasets.Request(), None)
                 dataset_files.write(store.folder, scored, work.sets, found, settings={})
         return scored.table.num_rows
 
     return run
+
+
+def _stages(folder: str) -> dict[str, float]:
+    """Milliseconds of the processor that each stage takes of an image, one stage after the other."""
+    execution = pipeline.Execution()
+    chosen, _ = _score.default_backbones()
+    found = {}
+    batches: list[data.Batch] = []
+    for name, networks in (("statistics", ()), ("statistics and network", chosen)):
+        work = _score.prepare(pipeline.ScoringConfig(images=(folder,), backbones=networks), None, execution)
+        step, size = rows.make_step(work.work, execution)
+        source, indices = work.sets[0].source, range(work.num_images)
+        if not batches:
+            options = {"batch_size": size, "size": work.work.image_size, "crop_fraction": work.work.crop_fraction}
+            start = _processor_seconds()
+            batches += data.batches(source, indices, look=data.Looker(source), **options)
+            found["decoding and facts"] = _processor_seconds() - start
+        found[name] = _every(step, batches)
+    diagnose = _score.diagnosis()
+    found["diagnosis"] = _every(lambda batch: diagnose(batch.images), batches)
+    return {name: 1e3 * seconds / work.num_images for name, seconds in found.items()}
+
+
+def _every(work: Callable[[data.Batch], object], batches: Sequence[data.Batch]) -> float:
+    """Seconds of the processor for all batches, what is compiled first left out."""
+    work(batches[0])
+    start = _processor_seconds()
+    for batch in batches:
+        work(batch)
+    return _processor_seconds() - start
 
 
 def _first(folder: str) -> str:
@@ -98,8 +132,6 @@ def _pyiqa(folder: str, name: str) -> Callable[[], int]:
     paths = [path for path in sorted(pathlib.Path(folder).rglob("*")) if path.is_file()]
 
     def run() -> int:
-        from causal_iqa import data
-
         with torch.no_grad():
             for path in paths:
                 pixels = data.fit(data.open_files([str(path)])[0].image, 224)
@@ -109,7 +141,7 @@ def _pyiqa(folder: str, name: str) -> Callable[[], int]:
     return run
 
 
-def _synthetic(rows: int) -> pipeline.Scored:
+def _synthetic(num_rows: int) -> pipeline.Scored:
     rng = np.random.default_rng(0)
     columns = tuple(
         pipeline.Column(name, name, "label_free" if "@" in name else "no_reference", True, 224, (), {})
@@ -117,37 +149,62 @@ def _synthetic(rows: int) -> pipeline.Scored:
     )
     kinds = pa.array([f"folder{i:03d}" for i in range(200)])
     table = {
-        "image_id": pa.array([f"folder{i % 200:03d}/image{i:08d}.jpg" for i in range(rows)]),
-        "set": pa.array(np.repeat(["first", "second"], [rows - rows // 2, rows // 2])),
-        "group": kinds.take(pa.array(np.arange(rows) % 200)),
-        "label": pa.array(np.full(rows, -1, np.int32)),
-        "position": pa.array(np.arange(rows)),
-        "width": pa.array(rng.integers(300, 600, rows, dtype=np.int32)),
-        "height": pa.array(rng.integers(300, 600, rows, dtype=np.int32)),
-        "format": pa.array(["JPEG"] * rows),
-        "one_colour": pa.array(np.zeros(rows, bool)),
-        "look_across": pa.array(rng.integers(1, 2**63, rows, dtype=np.uint64)),
-        "look_down": pa.array(rng.integers(1, 2**63, rows, dtype=np.uint64)),
+        "image_id": pa.array([f"folder{i % 200:03d}/image{i:08d}.jpg" for i in range(num_rows)]),
+        "set": pa.array(np.repeat(["first", "second"], [num_rows - num_rows // 2, num_rows // 2])),
+        "group": kinds.take(pa.array(np.arange(num_rows) % 200)),
+        "label": pa.array(np.full(num_rows, -1, np.int32)),
+        "position": pa.array(np.arange(num_rows)),
+        "width": pa.array(rng.integers(300, 600, num_rows, dtype=np.int32)),
+        "height": pa.array(rng.integers(300, 600, num_rows, dtype=np.int32)),
+        "format": pa.array(["JPEG"] * num_rows),
+        "one_colour": pa.array(np.zeros(num_rows, bool)),
+        "look_across": pa.array(rng.integers(1, 2**63, num_rows, dtype=np.uint64)),
+        "look_down": pa.array(rng.integers(1, 2**63, num_rows, dtype=np.uint64)),
     }
-    table |= {column.name: pa.array(rng.normal(size=rows).astype(np.float32)) for column in columns}
-    table |= {"cause": pa.nulls(rows, pa.string()), "cause_severity": pa.nulls(rows, pa.float32())}
-    table |= {"cause_probability": pa.nulls(rows, pa.float32()), "undefined": pa.nulls(rows, pa.string())}
-    sizes = (rows - rows // 2, rows // 2)
+    table |= {column.name: pa.array(rng.normal(size=num_rows).astype(np.float32)) for column in columns}
+    causes = np.asarray([*diagnosis.default_model().causes, diagnosis.OTHER], object)
+    scores = rng.gamma(0.1, size=(num_rows, len(causes))).astype(np.float32) + 1e-6
+    said = scores / scores.sum(axis=1, keepdims=True)
+    table |= {
+        "cause": pa.array(causes[said.argmax(axis=1)].tolist()),
+        "cause_severity": pa.nulls(num_rows, pa.float32()),
+    }
+    table |= {f"{pipeline.CAUSE_IS}{name}": pa.array(said[:, i].astype(np.float16)) for i, name in enumerate(causes)}
+    table |= {"cause_probability": pa.array(said.max(axis=1)), "undefined": pa.nulls(num_rows, pa.string())}
+    sizes = (num_rows - num_rows // 2, num_rows // 2)
     samples = tuple(pipeline.Sample(np.arange(1000), rng.normal(size=(1000, 128)).astype(np.float32)) for _ in sizes)
     return pipeline.Scored(
         pa.table(table), columns, ("first", "second"), sizes, (), {"b": samples}, 224, 0.875, ((), ())
     )
 
 
-def _report(rows: int) -> dict[str, float]:
-    scored = _synthetic(rows)
+def _synthetic_map() -> datasets.Maps:
+    """A map from the synthetic quality to accuracy, as a run would have taught it."""
+    rng = np.random.default_rng(1)
+    quality = rng.normal(size=(20, 400)) * 1.6 - np.linspace(0, 2, 20)[:, None]
+    right = (rng.uniform(size=quality.shape) < 1 / (1 + np.exp(-quality - 1))).astype(float)
+
+    def fitted(images: np.ndarray) -> alignment.AccuracyMap:
+        return alignment.fit_accuracy_map(quality[:, images], right[:, images], num_bins=128)
+
+    resampled = tuple(fitted(rng.integers(0, 400, 400)) for _ in range(100))
+    ends = float(quality.min()), float(quality.max())
+    whole = fitted(np.arange(400))
+    one = datasets.ScoreMap(
+        "run", "synthetic", "head_free@b", "all", whole, resampled, *ends, rng.normal(0, 0.02, 19), 400, 20, 0.9
+    )
+    return datasets.Maps(one, (one._replace(network="network"),))
+
+
+def _report(num_rows: int) -> dict[str, float]:
+    scored, learned = _synthetic(num_rows), _synthetic_map()
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
 
     def run() -> int:
         with tempfile.TemporaryDirectory() as output:
-            found = _score.find(scored, datasets.Request(), None)
+            found = datasets.analyse(scored, datasets.Request(), learned)
             dataset_files.write(pathlib.Path(output), scored, (), found, settings={})
-        return rows
+        return num_rows
 
     found = _timed(run)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
@@ -173,6 +230,9 @@ def main(_: list[str]) -> None:
                 found[name] = f"not installed ({error})"
                 continue
             found[name] = _timed(run)
+            if name == "causal_iqa score":
+                found["processor milliseconds an image"] = _stages(_IMAGES.value)
+                print(found["processor milliseconds an image"], flush=True)
             print(name, found[name], flush=True)
     print(json.dumps(found, indent=1))
     if _JSON.value is not None:
