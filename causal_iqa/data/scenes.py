@@ -234,25 +234,21 @@ def same_object(factors: SceneFactors, key: jax.Array) -> SceneFactors:
     return fresh._replace(**{name: getattr(factors, name) for name in kept})
 
 
-def _scene_key(seed: int, split: str, index: jax.Array) -> jax.Array:
-    split_key = jax.random.fold_in(jax.random.key(seed), sorted(SPLIT_SIZES).index(split))
-    return jax.random.fold_in(split_key, index)
-
-
-@functools.partial(jax.jit, static_argnames=("seed", "split", "size"))
-def _render_indices(indices: jax.Array, *, seed: int, split: str, size: int) -> tuple[jax.Array, SceneFactors]:
+# One program for all seeds and splits: the key is an argument.
+@functools.partial(jax.jit, static_argnames="size")
+def _render_indices(key: jax.Array, indices: jax.Array, *, size: int) -> tuple[jax.Array, SceneFactors]:
     def one(index):
-        factors = sample_factors(_scene_key(seed, split, index), index % len(CLASS_NAMES))
+        factors = sample_factors(jax.random.fold_in(key, index), index % len(CLASS_NAMES))
         return images.to_uint8(render(factors, size=size)), factors
 
     return jax.vmap(one)(indices)
 
 
-@functools.partial(jax.jit, static_argnames=("seed", "split", "size"))
-def _render_views(indices: jax.Array, *, seed: int, split: str, size: int) -> jax.Array:
+@functools.partial(jax.jit, static_argnames="size")
+def _render_views(key: jax.Array, indices: jax.Array, *, size: int) -> jax.Array:
     def one(index):
-        factors = sample_factors(_scene_key(seed, split, index), index % len(CLASS_NAMES))
-        keys = jax.random.split(jax.random.fold_in(_scene_key(seed, split, index), 1), 2)
+        factors = sample_factors(jax.random.fold_in(key, index), index % len(CLASS_NAMES))
+        keys = jax.random.split(jax.random.fold_in(jax.random.fold_in(key, index), 1), 2)
         return jax.vmap(lambda key: images.to_uint8(render(same_object(factors, key), size=size)))(keys)
 
     return jax.vmap(one)(indices)
@@ -318,9 +314,9 @@ class SceneSource:
         indices = np.asarray(indices, np.int32).reshape(-1)
         if indices.size and (indices.min() < 0 or indices.max() >= len(self)):
             raise IndexError(f"index: expected 0 to {len(self) - 1}, got {indices.min()} to {indices.max()}")
+        key = jax.random.fold_in(jax.random.key(self.seed), sorted(SPLIT_SIZES).index(self.split))
         padded = np.resize(indices, -(-indices.size // _RENDER_CHUNK) * _RENDER_CHUNK)
         parts = [
-            jax.device_get(render_chunk(block, seed=self.seed, split=self.split, size=self.size))
-            for block in padded.reshape(-1, _RENDER_CHUNK)
+            jax.device_get(render_chunk(key, block, size=self.size)) for block in padded.reshape(-1, _RENDER_CHUNK)
         ]
         return jax.tree.map(lambda *leaves: np.concatenate(leaves)[: indices.size], *parts)
