@@ -24,6 +24,7 @@ _SMALL = {
         "--metrics=mse,entropy",
         "--degradations=contrast",
         "--severities=3",
+        "--num_devices=1",
     ),
     "degrade": ("--degradations=contrast", "--severities=3", "--num_processes=1"),
     "train": ("--steps=2", "--batch_size=8", "--num_images=16"),

@@ -13,6 +13,9 @@ from causal_iqa.analysis.rows import image_rows
 from tests.pipeline import folders
 
 
+_HOW = pipeline.Execution(num_devices=1)
+
+
 @pytest.fixture(scope="module")
 def settings(tmp_path_factory):
     """A study of ten images of a folder and a user's network, which takes seconds."""
@@ -33,12 +36,12 @@ def settings(tmp_path_factory):
 @pytest.fixture(scope="module")
 def run(settings, tmp_path_factory):
     folder = tmp_path_factory.mktemp("run")
-    return folder, causal_iqa.align(output_dir=folder, **settings)
+    return folder, causal_iqa.align(output_dir=folder, execution=_HOW, **settings)
 
 
 def test_findings_of_a_folder_come_without_files(settings, run):
     told = []
-    found = causal_iqa.align(**settings, progress=lambda part, done, total: told.append(part))
+    found = causal_iqa.align(**settings, execution=_HOW, progress=lambda part, done, total: told.append(part))
     assert found.to_json() == run[1].to_json()
     assert set(found.alignments) >= {"entropy", "confidence"} and found.failures == ()
     assert {pipeline.PREPARATION[0], "scores", findings.PARTS[0]} <= set(told)
