@@ -36,6 +36,8 @@ _JSON = flags.DEFINE_string("json", None, "File to write.")
 _ROOT = pathlib.Path(__file__).parents[1]
 _CHILD = "--measure"
 _FIRST_BATCH = 16
+# Programs named that took longest to compile.
+_LONGEST = 20
 # Of JAX, which would take the place of the command's own.
 _CACHE_SETTINGS = ("JAX_COMPILATION_CACHE", "JAX_PERSISTENT_CACHE")
 
@@ -53,6 +55,7 @@ class _Clock:
         self.phases: dict[str, dict[str, Any]] = {}
         self.first_batch: float | None = None
         self.compiled = {"programs": 0, "from_cache": 0, "compile_seconds": 0.0}
+        self.longest: list[tuple[float, str]] = []
 
     def now(self) -> tuple[float, float]:
         """Returns (clock, processors)."""
@@ -68,10 +71,11 @@ class _Clock:
         """Counts compilations from here on."""
         from jax import monitoring
 
-        def hear(event: str, seconds: float, **_: Any) -> None:
+        def hear(event: str, seconds: float, **about: Any) -> None:
             if event == "/jax/core/compile/backend_compile_duration":
                 self.compiled["programs"] += 1
                 self.compiled["compile_seconds"] += seconds
+                self.longest = sorted([*self.longest, (seconds, str(about.get("fun_name", "")))])[-_LONGEST:]
 
         def count(event: str, **_: Any) -> None:
             self.compiled["from_cache"] += event == "/jax/compilation_cache/cache_hits"
@@ -146,6 +150,7 @@ def _measure(into: str, arguments: list[str]) -> None:
         **clock.since(clock.begun),
         **clock.compiled,
         "first_batch_seconds": clock.first_batch,
+        "longest_compilations": {f"{i} {name}": round(s, 2) for i, (s, name) in enumerate(reversed(clock.longest), 1)},
         "peak_memory_gb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6, 2),
         "phases": clock.phases,
     }
@@ -195,11 +200,14 @@ def main(_: list[str]) -> None:
             runs = rows["studies"][study] = {"arguments": arguments}
             for temperature in ("cold", "warm"):
                 runs[temperature] = _run(arguments, f"{temporary}/{study}", kept / f"{study}-{temperature}")
-                print(f"{study} {temperature}: {runs[temperature]['seconds']:.1f} s", file=sys.stderr)
-    text = json.dumps(rows, indent=1)
-    print(text)
-    if _JSON.value:
-        _files.write_text(_JSON.value, text + "\n")
+                took = runs[temperature]
+                print(
+                    f"{study} {temperature}: {took['seconds']:.1f} s, {took['cpu_seconds']:.1f} s of the processors",
+                    file=sys.stderr,
+                )
+                if _JSON.value:  # What is known so far, should the rest not end.
+                    _files.write_text(_JSON.value, json.dumps(rows, indent=1) + "\n")
+    print(json.dumps(rows, indent=1))
 
 
 if __name__ == "__main__":

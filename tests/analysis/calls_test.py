@@ -12,7 +12,6 @@ from causal_iqa.analysis.audit import Audit
 from causal_iqa.analysis.rows import image_rows
 from tests.pipeline import folders
 
-
 _HOW = pipeline.Execution(num_devices=1)
 
 
