@@ -48,7 +48,7 @@ def decode(value: Any, hint: type[T], what: str, *, partial: bool = False) -> T:
     """Returns the record that JSON values hold.
 
     Args:
-      value: what `encode` gave.
+      value: result of `encode`.
       hint: type of the record.
       what: it is, for messages.
       partial: whether the record is a view of a part: fields that no type names are passed over, and those that are

@@ -1,4 +1,4 @@
-"""What a score or an accuracy estimate reads beside the judged image itself: identifiers, and the words for them.
+"""Identifiers of what a score or an accuracy estimate reads in addition to the judged image, and their words.
 
 Specs hold the identifiers; reports print the words. Nothing takes the words apart.
 """

@@ -54,8 +54,8 @@ def permutation_null(
       q: scores [C, N], higher is better; NaN or infinite where undefined.
       m: performance [C, N]; NaN where undefined.
       num_permutations: B, of the N images.
-      clusters: int [N] of images that stay together; None: each alone. Clusters are cut to the next size of 1, 2, 3, 4,
-        6, 8, 12, ... images, at random, and those of one size are permuted whole.
+      clusters: int [N] of images that stay together; None treats each image as its own cluster. Clusters are cut to the
+        next size of 1, 2, 3, 4, 6, 8, 12, ... images, at random, and those of one size are permuted whole.
 
     Returns:
       The p-values: small when the score orders images inside conditions better than chance. NaN with fewer than 20

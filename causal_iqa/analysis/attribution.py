@@ -42,7 +42,7 @@ class Attribution(NamedTuple):
 
     @property
     def difference(self) -> float:
-        """Expected accuracy of the second set less that of the first."""
+        """Expected accuracy of the second set minus that of the first."""
         return self.second - self.first
 
 

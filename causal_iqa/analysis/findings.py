@@ -102,7 +102,7 @@ class Findings:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "Findings":
-        """Reads what `to_json` gave.
+        """Reads the result of `to_json`.
 
         Args:
           values: JSON values.

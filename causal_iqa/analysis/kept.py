@@ -25,7 +25,7 @@ def write(folder: pathlib.Path, config: pipeline.StudyConfig, table: pipeline.Sc
       folder: folder of the run.
       config: configuration of the study.
       table: its finished table.
-      found: what `findings.analyse` gave for it.
+      found: result of `findings.analyse` for it.
     """
     values = {"made_of": made_of(config, table), "findings": found.without_images().to_json()}
     _files.write_json(folder / FILE, values, root=folder, sealed=True)
@@ -61,10 +61,10 @@ def read(folder: pathlib.Path, config: pipeline.StudyConfig, table: pipeline.Sco
 
 
 def of_images(found: Findings, rows: ImageRows) -> Findings | None:
-    """Returns what `findings.analyse_images` finds, from findings that are at hand.
+    """Returns what `findings.analyse_images` finds, from findings that are available.
 
     Args:
-      found: findings of the whole study, what `read` gave.
+      found: findings of the whole study, result of `read`.
       rows: rows of the same table.
 
     Returns:

@@ -38,7 +38,7 @@ class RivalTables(NamedTuple):
     families: rival -> family.
     regressed: rival -> network -> [C], the accuracy that `values` predict by a line through the other degradations.
     ranked: the rivals of `accuracy` that order conditions otherwise than any of `rows`.
-    reads: rival -> identifiers of what is read beside the judged images, `regressed` apart.
+    reads: rival -> identifiers of what is read in addition to the judged images, `regressed` apart.
     """
 
     rows: Mapping[str, Mapping[str, np.ndarray]]
@@ -300,7 +300,7 @@ def add_alignments(
     degradations: Sequence[str] | None = None,
     level: float = 0.95,
 ) -> dict[str, dict[str, alignment.Alignment]]:
-    """Aligns the rivals that give one number per condition: between alone, its interval from halves of the images.
+    """Aligns the rivals that give one number per condition: only between, its interval from halves of the images.
 
     Args:
       found: the alignments so far.

@@ -20,7 +20,7 @@ class ImageRows(NamedTuple):
 
     conditions: the degraded ones.
     families: metric or rival -> family.
-    reads: metric or rival -> identifiers of what it reads beside the judged images.
+    reads: metric or rival -> identifiers of what it reads in addition to the judged images.
     scores: metric or rival -> network -> [C, N].
     clean: metric or rival -> network -> [N] of the clean images; NaN where undefined.
     performance: network -> [C, N].

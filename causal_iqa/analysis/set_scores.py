@@ -26,7 +26,7 @@ class SetScore(NamedTuple):
     family: family of the rival.
     defined: bool [C, N], whether the outputs it reads are finite.
     score: (condition, images int [S, n] of S sets) -> float [S], higher is better.
-    reads: identifiers of what it reads beside the judged images; None: as its estimator.
+    reads: identifiers of what it reads in addition to the judged images; None: as its estimator.
     """
 
     name: str

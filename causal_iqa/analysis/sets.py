@@ -33,7 +33,7 @@ def _targets(labels: np.ndarray) -> tuple[str, ...]:
 
 
 def reads_of(metric: str) -> tuple[str, ...]:
-    """Identifiers of what a score of this file reads beside the judged images; its name may add a backbone."""
+    """Identifiers of what a score of this file reads in addition to the judged images; its name may add a backbone."""
     name = metric.partition("@")[0]
     return quality.DATASET_TABLE[name.replace("hsic_share_", "hsic_")].reads
 
@@ -73,7 +73,7 @@ def align_sets(
     num_resamples: int = _RESAMPLES,
     level: float = 0.95,
 ) -> tuple[dict[str, dict[str, alignment.Alignment]], dict[str, dict[str, alignment.Alignment]], dict[str, str]]:
-    """Aligns the dataset-level metrics: one number per condition, so between alone.
+    """Aligns the dataset-level metrics: one number per condition, so only between.
 
     Args:
       keys: typed PRNG keys: of the resamples of images, which are drawn with all their conditions, and of those of
@@ -81,7 +81,7 @@ def align_sets(
       table: table of a finished study.
       performance: network -> [C, N] under the degraded conditions.
       degradations: degradations of the C conditions.
-      clusters: int [N] of images that are drawn together; None: each alone.
+      clusters: int [N] of images that are drawn together; None treats each image as its own cluster.
       num_resamples: number of resamples, of which at most 200 are used.
       level: confidence level of the intervals.
 

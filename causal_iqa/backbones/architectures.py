@@ -167,7 +167,7 @@ def load(name: str, path: str | os.PathLike[str] | None = None, *, input_size: i
 
     Raises:
       InputError: for an unknown name, an unusable file, tensors that are not those of the architecture (all listed,
-        with the architecture they do fit), no weights at hand, or a side the network does not take.
+        with the architecture they do fit), no available weights, or a side the network does not take.
 
     Examples:
       >>> network = backbones.load("scene_cnn_a")

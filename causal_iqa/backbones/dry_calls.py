@@ -16,7 +16,7 @@ _CALLED: set[tuple] = set()
 
 
 class Shapes(NamedTuple):
-    """Number of logits, and of features, None where a network gives logits alone."""
+    """Number of logits, and of features, None where a network gives only logits."""
 
     num_classes: int
     num_features: int | None

@@ -45,13 +45,13 @@ def host_network(
     Args:
       name: name of the network.
       run: float32 images [B, S, S, 3] in [0, 1] -> logits [B, num_classes], or (logits, penultimate features
-        [B, num_features]). Logits alone make a network that can be judged and give no features. It must not depend on
-        the batch an image comes in, and be deterministic. Where a program runs on several devices, each calls it in a
-        thread of its own.
+        [B, num_features]). Logits by themselves make a network that can be judged and give no features. It must not
+        depend on the batch an image comes in, and be deterministic. Where a program runs on several devices, each calls
+        it in a thread of its own.
       preprocessing: what the study needs to prepare images.
       weights: nested arrays of its parameters, hashed to name the network in every record.
-      num_classes: number of classes of `run`, checked; None: what it gives.
-      num_features: number of features of `run`, checked; None: what it gives.
+      num_classes: number of classes of `run`, checked; None takes the number that it returns.
+      num_features: number of features of `run`, checked; None takes the number that it returns.
 
     Returns:
       The network. Not differentiable, and as fast as `run` and the way to the host allow.
@@ -150,7 +150,7 @@ def torch_network(
       module: a torch.nn.Module, TorchScript ones included, from normalised images to logits [B, num_classes].
       preprocessing: its `mean` and `std` are applied here, before the module.
       features: name of the layer whose output is the penultimate features, as in `module.named_modules()`, e.g.
-        "avgpool" of a ResNet; maps are averaged over space. None: the network gives logits alone and can only be
+        "avgpool" of a ResNet; maps are averaged over space. None: the network gives only logits and can only be
         judged.
       layout: order of the axes the module reads, "NCHW" or "NHWC".
 
@@ -224,13 +224,13 @@ def onnx_network(
       layout: order of the axes of its input, "NCHW" or "NHWC".
       logits: name of the output with logits [B, num_classes]; None: its only output.
       features: name of the output with penultimate features [B, d], or maps, whose means are taken. None: the network
-        gives logits alone and can only be judged.
+        gives only logits and can only be judged.
 
     Returns:
       The network. Its weights' hash is that of the bytes of the file and of those it names.
 
     Raises:
-      InputError: without the extra, for an unreadable file, an input or output that is not there, and from
+      InputError: without the extra, for an unreadable file, an input or output that does not exist, and from
         `host_network`.
 
     Examples:

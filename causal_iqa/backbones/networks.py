@@ -63,7 +63,7 @@ def with_size(preprocessing: Preprocessing, input_size: int | None) -> Preproces
 def as_stated(
     preprocessing: Preprocessing, stated: statements.Statement, input_size: int | None, path: str
 ) -> Preprocessing:
-    """Returns an architecture's preprocessing with what is said about a weight file, at an input side.
+    """Returns an architecture's preprocessing with the statements about a weight file, at an input side.
 
     Args:
       preprocessing: preprocessing of the architecture.
@@ -158,7 +158,7 @@ class Network:
       params: nested dictionaries of arrays.
       preprocessing: what `geometry` needs.
       num_classes: number of logits.
-      stages: names of the feature stages from input to output, none of a network that gives logits alone: maps
+      stages: names of the feature stages from input to output, none of a network that gives only logits: maps
         [h, w, c], "penultimate" [d], the pooled features
         that the classifier reads, and with a text tower "embedding" [e]. (jax.jit returns the dictionary sorted by
         name; this is the order.)

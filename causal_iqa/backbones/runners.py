@@ -54,7 +54,7 @@ def onnx_runner(
       The runner. Images go through in batches of the size that the model is fixed to, or all together.
 
     Raises:
-      InputError: without the extra, for an unreadable file, or an input or output that is not there.
+      InputError: without the extra, for an unreadable file, or an input or output that does not exist.
 
     Examples:
       >>> preprocessing = backbones.Preprocessing(224, 0.875, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225), 32)

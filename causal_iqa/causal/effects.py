@@ -42,7 +42,7 @@ def average_effects(
       values: scores or performance under each condition [C, N]; NaN or infinite where undefined.
       clean: values of the clean images [N]. Where it is undefined (PSNR of equal images) the image is left out.
       num_resamples: bootstrap samples of images.
-      clusters: int [N] of images that are drawn together; None: each alone.
+      clusters: int [N] of images that are drawn together; None treats each image as its own cluster.
       level: confidence level of the intervals, in (0, 1).
 
     Returns:

@@ -44,8 +44,8 @@ def step_falls(
     Args:
       values: [S, N] in any order of severity, at least two; images with an undefined value are left out.
       severities: [S], all different.
-      clusters: int [N] of images that are not independent of each other; None: each alone. The tests are then on the
-        sums of the clusters.
+      clusters: int [N] of images that are not independent of each other; None treats each image as its own cluster. The
+        tests are then on the sums of the clusters.
       level: confidence level of the intervals, in (0, 1).
 
     Returns:

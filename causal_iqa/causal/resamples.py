@@ -23,7 +23,7 @@ def resample_rows(
       key: random key.
       num_images: N.
       num_resamples: B.
-      clusters: int [N] of images that are drawn together; None: each alone.
+      clusters: int [N] of images that are drawn together; None treats each image as its own cluster.
 
     Returns:
       float64 [1 + B, N], the first row ones; only that row for fewer than `LEAST_IMAGES` images, or clusters.

@@ -47,7 +47,7 @@ class Watch:
 
         Args:
           event: its name.
-          duration: in seconds.
+          duration: duration in seconds.
           **about: "fun_name" of the program.
         """
         name = str(about.get("fun_name", "")).removeprefix("jit(").removesuffix(")")

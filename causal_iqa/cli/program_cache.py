@@ -143,7 +143,7 @@ def tidy(folder: pathlib.Path, most_bytes: int) -> None:
 
 
 def _is_whole(path: pathlib.Path) -> bool:
-    """Whether an entry can be unpacked; True where what it was packed with is not at hand."""
+    """Whether an entry can be unpacked; True where what it was packed with is not available."""
     content = path.read_bytes()
     if content[:2] in _ZLIB:
         unpack = zlib.decompressobj()

@@ -1,6 +1,6 @@
 """What a command is doing, since when, and how long it will take: one line on stderr.
 
-On a terminal the line is drawn anew twice a second; elsewhere it is printed from time to time, so that a log stays
+On a terminal the line is drawn again twice a second; elsewhere it is printed from time to time, so that a log stays
 short.
 """
 
@@ -57,8 +57,8 @@ class Line:
         """Says how much is done; the first call says what there was before.
 
         Args:
-          done: so many.
-          total: of so many.
+          done: number of steps done.
+          total: number of all steps.
         """
         with self._lock:
             if self._kept is None:
@@ -91,7 +91,7 @@ class Line:
         return f"{counted}, {rate:.3g} a second, {_seconds((self._total - self._done) / rate)} left"
 
     def draw(self) -> None:
-        """Draws the line anew on a terminal; elsewhere prints it where some time has passed."""
+        """Draws the line again on a terminal; elsewhere prints it where some time has passed."""
         now = self._clock()
         if self._stream.isatty():
             self._write(f"{_CLEAR}{self.text()}")

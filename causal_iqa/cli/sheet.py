@@ -59,7 +59,7 @@ def read_image(path: str | None, side: int) -> np.ndarray:
 
     Args:
       path: path of the image file; without one, the photograph that comes with matplotlib.
-      side: in pixels.
+      side: side in pixels.
 
     Returns:
       uint8 [side, side, 3].

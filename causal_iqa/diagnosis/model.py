@@ -76,7 +76,7 @@ class DiagnosisModel:
 
 
 class Diagnoses(NamedTuple):
-    """What is said of n images."""
+    """Diagnoses of n images."""
 
     probabilities: jax.Array  # float32 [n, causes]; a row sums to 1 less `unexplained`
     severities: jax.Array  # float32 [n] in [0, 5], of the most probable cause; 0 where that is "none"

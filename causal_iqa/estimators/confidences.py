@@ -32,7 +32,7 @@ def average_confidence(confidence: np.ndarray) -> np.ndarray:
 def difference_of_confidences(
     confidence: np.ndarray, clean_confidence: np.ndarray, clean_correct: np.ndarray
 ) -> np.ndarray:
-    """Clean accuracy less the drop in confidence: accuracy = clean accuracy - (clean confidence - confidence), means.
+    """Clean accuracy minus the drop in confidence: accuracy = clean accuracy - (clean confidence - confidence), means.
 
     Args:
       confidence: [C, N] in [0, 1].
@@ -70,7 +70,7 @@ def regressed_difference_of_confidences(
     degradations: Sequence[str],
     folds: np.ndarray,
 ) -> np.ndarray:
-    """Clean accuracy less the drop that a line through other degradations expects from the drop in mean confidence.
+    """Clean accuracy minus the drop that a line through other degradations expects from the drop in mean confidence.
 
     The line is fitted by least squares over conditions, drop in accuracy on drop in confidence, without the degradation
     that is predicted and without the images that are.

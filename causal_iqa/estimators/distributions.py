@@ -15,7 +15,7 @@ _SMOOTHINGS = (0.1, 0.02, 0.004, 0.001)
 class Transport(NamedTuple):
     """accuracy: predicted, in [0, 1]. rows: [N], what each image adds; accuracy is their mean.
 
-    A row is the image's probability of the label it is given, less that label's price, plus the mean price: how the
+    A row is the image's probability of the label it is given, minus that label's price, plus the mean price: how the
     accuracy changes with the weight of the image, as a resample needs it.
     """
 

@@ -52,7 +52,7 @@ def negative_entropy(logits: jax.Array) -> jax.Array:
 
 
 def margin(logits: jax.Array) -> jax.Array:
-    """Largest softmax probability less the second largest.
+    """Largest softmax probability minus the second largest.
 
     Args:
       logits: float [..., K], K at least 2.

@@ -56,7 +56,7 @@ def matrix_norm(terms: MatrixNormTerms, num_classes: int) -> float | np.ndarray:
     """MaNo of a set of images: (mean over images and classes of the normalised logits to the fourth power)^(1/4).
 
     Logits are normalised by the softmax where the set's mean cross-entropy from the uniform distribution is above 5,
-    else by (1 + z + z^2 / 2) less its smallest, divided by the sum.
+    else by (1 + z + z^2 / 2) minus its smallest, divided by the sum.
 
     Args:
       terms: terms of N images, [..., N] each; leading axes run over sets.

@@ -21,7 +21,7 @@ class EstimatorSpec:
       level: "image": a score per image; "dataset": one number, or rows whose mean over a condition is the number.
       needs: arguments of fn in order.
       predicts_accuracy: whether the number is an accuracy, in the same units.
-      reads: what the study reads for it beside the judged image, identifiers.
+      reads: what the study reads for it in addition to the judged image, identifiers.
       convention: the formula in words.
       reference: where it comes from.
       family: always FAMILY.

@@ -218,9 +218,9 @@ def fit_on_images(
       num_classes: number of classes of the task.
       views: resolutions at which quality is scored.
       feature_backbones: name -> network that gives features.
-      counts: sizes of the first anchors on which the witness over stages is fitted besides.
+      counts: sizes of the first anchors on which the witness over stages is fitted as well.
       degraded: which anchors are degraded and how, to learn when the witness over stages is right.
-      seed: of those degradations.
+      seed: seed of those degradations.
 
     Returns:
       ({`witness_key`: witness}, {"BACKBONE@VIEW": what leave-one-out chose, and "not_finite@VIEW": {backbone: anchors
@@ -367,8 +367,8 @@ def with_text_anchors(
       Name -> zero-shot classifier, for `fit_on_heads`.
 
     Raises:
-      InputError: when a backbone has no text tower, the vocabulary is not at hand, or the file of class names does not
-        name every class.
+      InputError: when a backbone has no text tower, the vocabulary is not available, or the file of class names does
+        not name every class.
     """
     names = _class_names(config.class_names, dataset_names)
     files = {choice.name: choice.path for choice in config.backbones}

@@ -99,7 +99,8 @@ class Column:
 
     @property
     def reads_beside(self) -> tuple[str, ...]:
-        """Identifiers of what it reads beside the judged image; by the family where nothing more exact is recorded."""
+        """Identifiers of what it reads in addition to the judged image; by the family where nothing more exact is
+        recorded."""
         return _reads.ordered(self.passport.get("reads_beside", _reads.OF_FAMILY[self.family]))
 
     def record(self) -> dict[str, Any]:

@@ -101,12 +101,12 @@ class StudyConfig:
       anchor_classes: the class list of an anchor folder whose classes are not the judged images'; None: classes.
       anchor_split: None: "train" where the dataset has one, else the judged split.
       num_anchors: the largest number of anchors, taken from the classes in turn.
-      anchor_counts: smaller numbers of anchors with which the witness over stages is scored besides.
+      anchor_counts: smaller numbers of anchors with which the witness over stages is scored as well.
       degraded_anchors: anchors that are degraded, by conditions that are not the study's, to learn when the witness is
         right; 0: none, None: `degraded_anchors.DEFAULT_NUM` unless only backbones of the library read quality.
       templates: prompts of text anchors, a row of `backbones.TEMPLATES`.
       class_names: file with a name in words per class, in label order, for text anchors; None: the dataset's own.
-      tokenizer: vocabulary of the text towers; None: looked for beside the weight files.
+      tokenizer: vocabulary of the text towers; None: looked for next to the weight files.
       precision: precision of the layers of networks and backbones, one of `backbones.PRECISIONS`; everything else is
         float32.
       stability_views: passes of every judged network over changed views of every image, for the estimators that ask how

@@ -78,9 +78,9 @@ def choose(
       num: anchors that are degraded, at most.
       studied: names of the degradations of the judged images.
       image_size: side in pixels of the images that are degraded.
-      family: as of the study.
-      quantise: as of the study.
-      stored: as of the study.
+      family: family of the degradations in the study.
+      quantise: quantisation in the study.
+      stored: JPEG quality in the study.
 
     Returns:
       What to degrade; NONE where nothing is left.
@@ -109,8 +109,8 @@ def features_of(
     Args:
       degraded: which, and how.
       pixels: uint8 [m, S, S, 3] of all anchors.
-      ids: of the anchors; the draws of a degradation follow from the seed, the id and the degradation.
-      seed: of the study.
+      ids: ids of the anchors; the draws of a degradation follow from the seed, the id and the degradation.
+      seed: seed of the study.
       views: resolutions at which quality is scored.
       feature_backbones: name -> network that gives features.
 

@@ -1,4 +1,4 @@
-"""A finished run, read back from its folder alone; what is damaged, missing or another's is refused by name."""
+"""A finished run, read back from its folder only; what is damaged, missing or another's is refused by name."""
 
 import json
 import os
@@ -26,7 +26,7 @@ class Run(NamedTuple):
 
 
 def read_run(folder: str | os.PathLike[str]) -> Run:
-    """Reads a finished run from its folder alone; computes no score.
+    """Reads a finished run from its folder only; computes no score.
 
     Args:
       folder: what a study wrote: config.json, images.parquet and scores/*.parquet.

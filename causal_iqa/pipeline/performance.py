@@ -309,7 +309,7 @@ def join(
 def attach(
     config: StudyConfig, table: parts.ScoreTable, performance: PerformanceTable
 ) -> tuple[StudyConfig, parts.ScoreTable]:
-    """Puts another performance beside the scores of a finished study, of the images that have any.
+    """Puts another performance next to the scores of a finished study, of the images that have any.
 
     Args:
       config: configuration of the study, whose `performance_*` fields say what the numbers are.

@@ -1,6 +1,6 @@
 """The compiled flow: programs that degrade a batch, look at the results, judge and score them, chained on the devices.
 
-Each is compiled by itself and depends on what it computes alone: another metric, network or condition has itself
+Each is compiled by itself and depends only on what it computes: another metric, network or condition has itself
 compiled, and nothing else. Only rows of scalars and short vectors leave the devices. Every device works on blocks of a
 fixed number of images, so the arithmetic of one image is the same whatever the batch size. For another number of
 devices XLA compiles other programs, with rounding of their own. Every random key comes from (seed, image id,

@@ -47,7 +47,7 @@ def of_study(
       feature_backbones: name -> network that gives features.
       anchors: "kind" and "num" of the anchors, and "degraded" where some are.
       witnesses: `witness_key` -> fitted witness.
-      counts: smaller numbers of anchors with which the witness over stages is fitted besides.
+      counts: smaller numbers of anchors with which the witness over stages is fitted as well.
       labelled: whether the judged images have labels, so that there are task-guided metrics.
       regions: whether they have masks or boxes, so that objects and background are scored apart.
     """
@@ -103,7 +103,7 @@ def of_backbone(
       witnesses: `witness_key` -> fitted witness.
       families: families of the metrics; None: all.
       is_one_of_several: whether the columns' names say which view they read.
-      counts: smaller numbers of anchors with which the witness over stages is fitted besides.
+      counts: smaller numbers of anchors with which the witness over stages is fitted as well.
       degraded: which anchors were degraded, and how, for the passports of the scores that rest on them.
     """
     found = []

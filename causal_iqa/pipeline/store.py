@@ -44,7 +44,7 @@ class Store:
           folder: made when missing.
           config: configuration of the study.
           origin: what its numbers depend on; a text names a table that no study made.
-          details: written beside the config, JSON values.
+          details: written with the config, JSON values.
         """
         self.folder = pathlib.Path(folder)
         self.config = config

@@ -50,7 +50,7 @@ class Study(rows.Work):
       config: the study.
       anchors: kind, number and origin of the anchors, JSON values.
       provenance: what its numbers depend on.
-      details: what its folder records beside the config, JSON values.
+      details: what its folder records with the config, JSON values.
       performance: what a user's table says of the judged images; None: networks are judged here.
     """
 

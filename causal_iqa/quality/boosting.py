@@ -46,7 +46,7 @@ def fit_trees(
     Args:
       inputs: float [n, p].
       happened: bool or 0 and 1 [n].
-      seed: of the inputs and samples that each tree sees.
+      seed: seed of the inputs and samples that each tree sees.
       num_trees: T.
       depth: D.
       rate: share of each Newton step that is taken.
@@ -118,7 +118,7 @@ def log_odds(trees: Trees, inputs: jax.Array) -> jax.Array:
     """Log odds of the event for one sample.
 
     Args:
-      trees: from `fit_trees`.
+      trees: result of `fit_trees`.
       inputs: float [p].
 
     Returns:

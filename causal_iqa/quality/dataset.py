@@ -46,7 +46,7 @@ class DatasetSpec:
 
     @property
     def reads(self) -> tuple[str, ...]:
-        """What it reads beside the judged images; the clean ones set the kernel's width in any case."""
+        """What it reads in addition to the judged images; the clean ones set the kernel's width in any case."""
         return ("clean_image", "image_label") if self.target == "labels" else ("clean_image",)
 
     def passport(self) -> dict[str, Any]:

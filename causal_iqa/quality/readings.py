@@ -57,7 +57,7 @@ def shares(witness: Witness | ClassVectorWitness, features: jax.Array) -> jax.Ar
 
 
 def margin(witness: Witness | ClassVectorWitness, features: jax.Array, label: jax.Array) -> jax.Array:
-    """Evidence of the true class less that of the best other class. Higher is better.
+    """Evidence of the true class minus that of the best other class. Higher is better.
 
     Args:
       witness: a Witness or ClassVectorWitness.
@@ -99,7 +99,7 @@ def peak(witness: Witness | ClassVectorWitness, features: jax.Array) -> jax.Arra
 
 
 def spread(witness: Witness | ClassVectorWitness, features: jax.Array) -> jax.Array:
-    """Evidence of the best class less that of the second. Higher is better; needs no label.
+    """Evidence of the best class minus that of the second. Higher is better; needs no label.
 
     Args:
       witness: a Witness or ClassVectorWitness.

@@ -124,13 +124,13 @@ def fit_success(
     The target is whether the best class of the witness fitted without the copy's own anchor is the anchor's label.
 
     Args:
-      witness: from `fit_stages_witness`.
+      witness: result of `fit_stages_witness`.
       choice: what was chosen for it.
       anchors: features of the m clean anchors that it was fitted on.
       labels: int [m].
       copies: features of n degraded copies of anchors.
       origins: int [n], the anchor that each is a copy of.
-      seed: of the samples and inputs that each tree sees.
+      seed: seed of the samples and inputs that each tree sees.
 
     Returns:
       The witness with its `success`, and what the copies showed.
@@ -183,9 +183,9 @@ def read_copies(
     """Reads copies through the witness that is fitted without the anchor that each is a copy of.
 
     Args:
-      witness: from `fit_stages_witness`.
+      witness: result of `fit_stages_witness`.
       choice: what was chosen for it.
-      axes: of the statistics.
+      axes: axes of the statistics.
       anchors: features of the m anchors.
       labels: int [m].
       copies: features of n copies.

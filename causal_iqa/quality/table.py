@@ -63,7 +63,7 @@ class QualitySpec:
         return self.family == "task_guided"
 
     def reads_beside(self, anchors: str = "images") -> tuple[str, ...]:
-        """What it reads beside the judged image, identifiers.
+        """What it reads in addition to the judged image, identifiers.
 
         Args:
           anchors: what the anchors are, "images", "head" or "text".

@@ -20,7 +20,7 @@ def accuracy_table(
     """Renders the errors of predicted performance as text, smallest first; what is read by a letter each.
 
     Args:
-      found: what `predict` gave.
+      found: result of `predict`.
       families: families of the metrics and rivals.
       network: whose performance.
       measure: what performance is.

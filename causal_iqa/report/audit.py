@@ -14,8 +14,8 @@ def write(folder: pathlib.Path, audited: audit.Audit, found: findings.Findings) 
 
     Args:
       folder: folder of the run.
-      audited: what `audit.audit` gave.
-      found: what `findings.analyse_images` gave.
+      audited: result of `audit.audit`.
+      found: result of `findings.analyse_images`.
     """
     drawn = audit_figures.render(audited, found.doses)
     (folder / "figures").mkdir(exist_ok=True)

@@ -121,7 +121,7 @@ def _mediation(found: Mapping[str, MetricMediation], what: str) -> Figure:
 
 
 def _observational(found: ObservationalStudy, what: str) -> Figure:
-    """Estimates of the mean performance in every arm, beside the truth."""
+    """Estimates of the mean performance in every arm, next to the truth."""
     truth, arms = found.performance.truth, found.arms
     figure, axes = _axes(7.0, 1.6 + 0.6 * len(arms))
     methods = found.performance.methods

@@ -32,7 +32,7 @@ def study(found: ObservationalStudy | NotDone, measure: pipeline.Measure) -> lis
 
 
 def effects(found: ObservationalStudy, measure: pipeline.Measure) -> list[str]:
-    """Returns the lines on the design and the effects on performance, by every method beside the truth.
+    """Returns the lines on the design and the effects on performance, by every method next to the truth.
 
     Args:
       found: findings of an audit.

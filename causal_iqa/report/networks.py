@@ -15,7 +15,7 @@ def networks_table(found: Sequence[Judged]) -> str:
     """Renders the networks as text.
 
     Args:
-      found: what `judged_networks` gave.
+      found: result of `judged_networks`.
     """
     width = min(_NAME, max([7, *(len(one.clean.network) for one in found)]))
     measure = found[0].measure if found else pipeline.ACCURACY

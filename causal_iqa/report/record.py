@@ -197,7 +197,7 @@ def fill_pages(pages: Mapping[pathlib.Path, str], runs: Mapping[str, Recorded]) 
 
     Args:
       pages: path -> Markdown.
-      runs: name -> what `read` gave.
+      runs: name -> result of `read`.
 
     Raises:
       InputError: when a place asks for a table that does not exist, or for one of an audit that was not made, or a run

@@ -27,7 +27,7 @@ def render(found: Findings, *, level: float = 0.95) -> dict[str, figures.Figure]
     """Draws the figures of a study.
 
     Args:
-      found: what `analyse` gave.
+      found: result of `analyse`.
       level: confidence level of the intervals.
 
     Returns:
@@ -140,7 +140,7 @@ def write(
       folder: the output folder.
       config: configuration of the study.
       table: its finished table.
-      found: what `analyse` gave.
+      found: result of `analyse`.
       details: details of the study, JSON values, shown on the page.
 
     Returns:
@@ -208,7 +208,7 @@ def headline(found: Findings, *, level: float = 0.95) -> str:
     """Returns the alignment tables with both kinds of interval and the gains of the label-free metrics as text.
 
     Args:
-      found: what `analyse` gave.
+      found: result of `analyse`.
       level: confidence level of the intervals.
     """
     blocks = [tables.alignment_table(tables.rows_of(found.alignments, found.families), level=level), tables.NUMBERS_ARE]
@@ -272,7 +272,7 @@ def desiderata_table(found: Findings) -> str:
     """Returns the verdicts on every metric as text, with their evidence.
 
     Args:
-      found: what `analyse` gave.
+      found: result of `analyse`.
     """
     lines, num_images = [], found.performance[_ALL].shape[1]
     for metric, verdicts in found.desiderata.items():

@@ -26,8 +26,8 @@ def summary(
     Args:
       config: configuration of the study.
       table: its finished table.
-      found: what `study.analyse` gave.
-      judged: what `networks.judged_networks` gave; by default with as many classes as the labels have.
+      found: result of `study.analyse`.
+      judged: result of `networks.judged_networks`; by default with as many classes as the labels have.
 
     Returns:
       {"schema": 1, "networks", "metrics", "measure", "predicted_accuracy" (of another measure "predicted_performance"),
@@ -69,7 +69,7 @@ def warnings(found: "Findings") -> dict[str, tuple[alignment.SignConflict, ...]]
     """Finds the metrics whose pooled or between number has another sign than within, for the mean over networks.
 
     Args:
-      found: what `study.analyse` gave.
+      found: result of `study.analyse`.
 
     Returns:
       metric -> its conflicts, metrics without any left out.
@@ -82,7 +82,7 @@ def notes(found: "Findings") -> list[str]:
     """Says why corrected numbers or intervals are missing, a sentence for every reason, for the mean over networks.
 
     Args:
-      found: what `study.analyse` gave.
+      found: result of `study.analyse`.
 
     Returns:
       Sentences with the metrics they are about, cut short where there are many.

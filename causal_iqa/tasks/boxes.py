@@ -147,7 +147,7 @@ def box_f1(
 def average_precision(
     detections: Detections, truth: jax.Array, truth_classes: jax.Array, *, num_classes: int, iou: float = 0.5
 ) -> jax.Array:
-    """Average precision of one image, mean over the classes that are there.
+    """Average precision of one image, mean over the classes that are present.
 
     Args:
       detections: P of them.

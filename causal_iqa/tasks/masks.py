@@ -68,7 +68,8 @@ def pixel_accuracy(pixels: ClassPixels) -> jax.Array:
 
 
 def mean_iou(pixels: ClassPixels) -> jax.Array:
-    """Mean over the classes that are there or predicted of right pixels over the union of predicted ones and true ones.
+    """Mean over the classes that are present or predicted of right pixels over the union of predicted ones and true
+      ones.
 
     Args:
       pixels: pixels of one image, or summed over a set.
@@ -88,7 +89,7 @@ def mean_iou(pixels: ClassPixels) -> jax.Array:
 
 
 def dice(pixels: ClassPixels) -> jax.Array:
-    """Mean over the classes that are there or predicted of twice the right pixels over predicted and true ones.
+    """Mean over the classes that are present or predicted of twice the right pixels over predicted and true ones.
 
     Args:
       pixels: pixels of one image, or summed over a set.

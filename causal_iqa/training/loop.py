@@ -350,7 +350,7 @@ def save(path: str, config: TrainConfig, result: TrainResult, notes: dict[str, s
     Args:
       path: the file to write.
       config: the run.
-      result: what it gave; the parameters are exact in float16 already.
+      result: its result; the parameters are exact in float16 already.
       notes: further metadata, e.g. the names of the sources.
 
     Examples:

@@ -69,8 +69,8 @@ def audit(
 
     Args:
       run: the finished run.
-      found: what `findings.analyse_images` gave for it.
-      graphs: the user's, name -> graph, tested beside those of the families.
+      found: result of `findings.analyse_images` for it.
+      graphs: the user's, name -> graph, tested in addition to those of the families.
       progress: called with the name of a part, its work done so far and all of it.
       images_of_run: how many the run has, where the audit is of some of them (`at_most`).
 

@@ -18,7 +18,7 @@ class AuditData(NamedTuple):
     """C degraded conditions, N images, K networks; scores are turned so that higher is better.
 
     outcomes: metric, and `measure.key` (mean performance of the networks) -> [C, N].
-    clean: the same of the clean images, [N]; NaN where there is no score.
+    clean: values of the clean images, [N]; NaN where there is no score.
     images: column of things that are fixed for an image -> [N]: label, clean scores.
     rows: column of the table under degraded conditions -> [C, N].
     measure: what performance is.
@@ -61,7 +61,7 @@ def gather(run: pipeline.Run, found: findings.Findings) -> AuditData:
 
     Args:
       run: the finished run.
-      found: what `findings.analyse_images` gave for it.
+      found: result of `findings.analyse_images` for it.
     """
     config, table = run.config, run.table
     clean_row = next(i for i, condition in enumerate(table.conditions) if condition.severity == 0)

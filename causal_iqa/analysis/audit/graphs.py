@@ -37,7 +37,7 @@ def graph_tests(
 
     Args:
       data: data of the run.
-      user_graphs: name -> graph, tested beside the families of the metrics and `causal.ALTERNATIVES`.
+      user_graphs: name -> graph, tested in addition to the families of the metrics and `causal.ALTERNATIVES`.
       progress: called with the metrics done and their number.
 
     Returns:
@@ -84,7 +84,7 @@ def evidence(tested: GraphTests, data: AuditData) -> dict[str, causal.Evidence]:
     """The tests behind the desiderata of every metric, each kind corrected by Holm over all metrics.
 
     Args:
-      tested: what `graph_tests` gave.
+      tested: result of `graph_tests`.
       data: data of the run.
     """
     place = {(test.metric, test.independence): test for test in tested.tests}
@@ -181,7 +181,7 @@ def _tables(data: AuditData, metric: str | None) -> dict[str, np.ndarray]:
 
 
 def _test(key, one, columns, tables, rows, some, num_permutations) -> causal.IndependenceTest:
-    """Given C alone every row of some images counts; other tests take one row per image.
+    """Given only C, every row of some images counts; other tests take one row per image.
 
     Against C itself that row is taken relative to the image's own mean over the conditions: where C has no effect the
     conditions of an image are exchangeable, and what the scene adds to all of them is noise to this test.
@@ -197,7 +197,7 @@ def _test(key, one, columns, tables, rows, some, num_permutations) -> causal.Ind
 
 
 def _relative(table: np.ndarray) -> np.ndarray:
-    """Ranks over the whole table, in [0, 1], less the mean of each image; NaN where undefined."""
+    """Ranks over the whole table, in [0, 1], minus the mean of each image; NaN where undefined."""
     known = np.isfinite(table)
     ranks = np.full(table.shape, np.nan)
     ranks[known] = stats.rankdata(table[known]) / known.sum()

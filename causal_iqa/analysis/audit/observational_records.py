@@ -41,7 +41,7 @@ class MethodErrors(NamedTuple):
 
 
 class Repeats(NamedTuple):
-    """The study drawn anew: how often, and the errors of every method."""
+    """The study drawn again: how often, and the errors of every method."""
 
     draws: int
     methods: Mapping[str, MethodErrors]

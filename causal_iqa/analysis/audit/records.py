@@ -38,7 +38,7 @@ class Sensitive(NamedTuple):
 
 
 class Aligned(NamedTuple):
-    """D2: does the score tell of performance? With the tests of independence and of a common sign given C."""
+    """D2: is the score informative about performance? With the tests of independence and of a common sign given C."""
 
     verdict: _codec.Inline[causal.Verdict]
     independence: HolmTest
@@ -54,7 +54,7 @@ class MetricDesiderata(NamedTuple):
     prior: causal.Verdict
 
     def verdicts(self) -> causal.Desiderata:
-        """Returns the verdicts without the tests beside them."""
+        """Returns the verdicts without the accompanying tests."""
         return causal.Desiderata(self.sensitive.verdict, self.aligned.verdict, self.free_standing, self.prior)
 
 
@@ -184,7 +184,7 @@ class Audit:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "Audit":
-        """Reads what `to_json` gave.
+        """Reads the result of `to_json`.
 
         Args:
           values: JSON values.

@@ -74,7 +74,7 @@ def attribute(
       seed: seed of the resamples.
 
     Returns:
-      The parts of the second less the first; None where fewer than 20 images of a set have both a diagnosis and an
+      The parts of the second minus the first; None where fewer than 20 images of a set have both a diagnosis and an
       expected correctness.
     """
     known = [np.isfinite(e) & np.isfinite(d.probabilities).all(axis=1) for _, e, d in sets]

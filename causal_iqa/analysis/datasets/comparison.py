@@ -39,7 +39,7 @@ class TwoSamples(NamedTuple):
 
 
 class Comparison(NamedTuple):
-    """Two sets compared; differences are the second less the first.
+    """Two sets compared; differences are the second minus the first.
 
     Attributes:
       first: name.

@@ -4,7 +4,7 @@ The map is that of `alignment.fit_accuracy_map`: isotonic from score to probabil
 set to accuracy. Three things make a prediction uncertain, and the interval adds their variances:
 
 1. transfer: the errors of the same map on degradations and images that it was not fitted on, each left out in turn;
-2. the map: how the prediction moves when the run's degradations and images are drawn anew;
+2. the map: how the prediction moves when the run's degradations and images are drawn again;
 3. the images: that so many of them are right is chance even where each one's probability is known.
 
 None of the three knows how the scored images differ from everything the run contains.
@@ -267,7 +267,7 @@ def subset(
 
 
 def difference(learned: ScoreMap, first: np.ndarray, second: np.ndarray, *, level: float) -> ReasonedEstimate:
-    """Expected accuracy of the second set less that of the first, by one map.
+    """Expected accuracy of the second set minus that of the first, by one map.
 
     The map's own uncertainty is that of the difference; the transfer errors of the two are taken as independent, which
     is wide where both sets differ from the run in the same way.

@@ -29,7 +29,7 @@ _TENTHS = 10
 def of_set(
     scored: pipeline.Scored, side: Side, request: Request, learned: Maps | None, cut: Cut, edges: np.ndarray
 ) -> SetFindings:
-    """Finds what is to be said of one set.
+    """Finds the statements about one set.
 
     Args:
       scored: all sets.

@@ -175,7 +175,7 @@ class Maps(NamedTuple):
 
 
 class Side(NamedTuple):
-    """What is at hand of one set."""
+    """What is available of one set."""
 
     name: str
     rows: np.ndarray

@@ -180,7 +180,7 @@ def canonical(text: str) -> str:
 
 
 def find(kind: str, beside: str | os.PathLike[str] | None = None) -> pathlib.Path:
-    """Finds a vocabulary: beside a weight file, or CLIP's in an installed open_clip (which is not imported).
+    """Finds a vocabulary: next to a weight file, or CLIP's in an installed open_clip (which is not imported).
 
     Args:
       kind: "clip" or "siglip".

@@ -152,7 +152,7 @@ def _names(path: pathlib.Path, sha256: str, metadata: Mapping[str, str], config:
 
 
 def of(path: str | os.PathLike[str], sha256: str, metadata: Mapping[str, str]) -> Statement:
-    """Gathers what is said about a weight file.
+    """Gathers the statements about a weight file.
 
     Args:
       path: path of the file; config.json, open_clip_config.json and preprocessor_config.json beside it are read where
