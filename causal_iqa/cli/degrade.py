@@ -36,6 +36,14 @@ _QUALITY = FLAGS.integer("quality", None, "Quality of JPEG (default: 95) and Web
 FLAGS.group("Images")
 _DATA_DIR = FLAGS.string("data_dir", None, "Folder of the prepared TFDS datasets.")
 _SPLIT = FLAGS.string("split", None, "Split of a TFDS dataset (default: its test split).")
+_BOXES = FLAGS.string(
+    "boxes", None, "COCO JSON file of the images' boxes: written for every condition, moved where the picture is."
+)
+_MASKS = FLAGS.string(
+    "masks",
+    None,
+    "Folder of PNG masks with the images' names: moved ones are written where a condition moves the picture.",
+)
 _CLEAN = FLAGS.switch("clean", False, "Write the clean images, too, as OUT/clean/0.")
 _SIDE_FILES = FLAGS.choice(
     "side_files", _D.side_files, copies.SIDE_FILES, "Other files in the folder (labels, lists): linked, or left out."
@@ -108,4 +116,14 @@ def main(_: list[str]) -> None:
     common.print_skipped(unreadable, len(job.source) - len(unreadable), "copied")
     if len(unreadable) == len(job.source):
         raise InputError(f"images: none of the {len(job.source)} can be read")
+    if _BOXES.value or _MASKS.value:
+        with progress.stage("boxes and masks", "conditions") as tell:
+            moved = copies.write_annotations(
+                job, _OUTPUT_DIR.value, boxes=_BOXES.value, masks=_MASKS.value, progress=tell
+            )
+        print(f"boxes and masks: {moved.files} files in {_OUTPUT_DIR.value}/{copies.ANNOTATIONS}")
+        if moved.gone:
+            print(f"{moved.gone} boxes lie outside their copies and are left out there")
+        if moved.without:
+            print(f"{len(moved.without)} images have no boxes or masks, the first is {moved.without[0]}")
     print(f"{sum(len(part.copies) for part in parts)} copies: {_OUTPUT_DIR.value}")

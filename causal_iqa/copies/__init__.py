@@ -4,6 +4,8 @@
 store are the pixels of `degrade`, bit for bit.
 """
 
+from causal_iqa.copies.annotations import FOLDER as ANNOTATIONS
+from causal_iqa.copies.annotations import Moved, write_annotations
 from causal_iqa.copies.config import FORMATS, PARAMETERS, SIDE_FILES, CopyConfig
 from causal_iqa.copies.geometry import GEOMETRIC
 from causal_iqa.copies.manifest import Copy, Part
@@ -13,6 +15,7 @@ from causal_iqa.copies.single import degrade, image_key
 from causal_iqa.copies.writing import Job, prepare, write
 
 __all__ = [
+    "ANNOTATIONS",
     "FORMATS",
     "GEOMETRIC",
     "PARAMETERS",
@@ -20,6 +23,7 @@ __all__ = [
     "Copy",
     "CopyConfig",
     "Job",
+    "Moved",
     "Part",
     "degradation_of",
     "degrade",
@@ -29,4 +33,5 @@ __all__ = [
     "move_mask",
     "prepare",
     "write",
+    "write_annotations",
 ]

@@ -11,12 +11,20 @@ def moves(condition: Condition) -> tuple[str, ...]:
     return tuple(step.name for step in condition.steps if step.name in GEOMETRIC and step.severity > 0)
 
 
+def of_annotations(condition: Condition) -> str:
+    """Says whether boxes and masks of the clean images fit the copies of a condition."""
+    found = moves(condition)
+    if not found:
+        return "those of the clean images fit"
+    return f"those of the clean images do not fit: {', '.join(found)} moves what is shown"
+
+
 def remark(conditions: tuple[Condition, ...]) -> str | None:
     """Says which conditions of a tree move boxes and masks; None when none does."""
     found = sorted({name for condition in conditions for name in moves(condition)})
     if not found:
         return None
     return (
-        f"{', '.join(found)}: these move what the picture shows, and boxes and masks are not moved with it: those of "
-        "the clean images do not fit these copies (copies.move_mask and copies.move_boxes of the library move them)"
+        f"{', '.join(found)}: these move what the picture shows: boxes and masks of the clean images do not fit these "
+        "copies; --boxes and --masks write moved ones"
     )

@@ -69,6 +69,14 @@ def _safe(name: str) -> str:
     return "/".join(parts).replace("\0", "_") or "_"
 
 
+def encode_mask(mask: np.ndarray) -> bytes:
+    """Stores a mask of whole numbers as PNG, of 8 bits where they fit, else of 16."""
+    out = io.BytesIO()
+    wide = mask.max(initial=0) > 255
+    PIL.Image.fromarray(mask.astype(np.uint16 if wide else np.uint8)).save(out, format="PNG")
+    return out.getvalue()
+
+
 def encode(pixels: np.ndarray, format: str, quality: int | None) -> bytes:
     """Stores an image.
 

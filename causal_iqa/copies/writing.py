@@ -106,7 +106,7 @@ def prepare(config: CopyConfig, output_dir: str | os.PathLike[str]) -> Job:
         root, out = (pathlib.Path(path).resolve() for path in (source.root, output_dir))
         if out.is_relative_to(root):
             raise _checks.InputError(f"output_dir: {out} lies in the folder of the images, {root}; choose another")
-    sizes = [_size(source, i) for i in range(len(source))]
+    sizes = [size_of(source, i) for i in range(len(source))]
     canvases = programs.choose_canvases(size for size in sizes if min(size))
     groups: dict[tuple[int, int] | None, list[int]] = {}
     # Images of one size together: programs of their own are compiled one after the other.
@@ -133,7 +133,8 @@ def prepare(config: CopyConfig, output_dir: str | os.PathLike[str]) -> Job:
     )
 
 
-def _size(source: data.Source, index: int) -> tuple[int, int]:
+def size_of(source: data.Source, index: int) -> tuple[int, int]:
+    """Height and width of an image as its file says it, (0, 0) where that cannot be read."""
     if not isinstance(source, data.FolderSource):
         return source.image_shape or (0, 0)
     try:
@@ -278,7 +279,11 @@ def _details(job: Job) -> dict[str, Any]:
     used = {step.name for condition in job.config.conditions for step in condition.steps}
     return {
         "conditions": {
-            names.folder_of(condition): {"name": str(condition), **condition.to_json()}
+            names.folder_of(condition): {
+                "name": str(condition),
+                "boxes_and_masks": geometry.of_annotations(condition),
+                **condition.to_json(),
+            }
             for condition in job.config.conditions
         },
         "passports": {

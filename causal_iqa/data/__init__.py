@@ -1,6 +1,14 @@
 """Images in: TFDS data sources, class folders, the embedded scenes, and the one batcher."""
 
-from causal_iqa.data.annotated import AnnotatedSource, MaskTable, Target, open_boxes, open_masks, read_mask_table
+from causal_iqa.data.annotated import (
+    AnnotatedSource,
+    MaskTable,
+    Target,
+    open_boxes,
+    open_masks,
+    read_mask,
+    read_mask_table,
+)
 from causal_iqa.data.arrays import ArraySource, open_arrays
 from causal_iqa.data.batches import (
     CROP_FRACTION,
@@ -72,6 +80,7 @@ __all__ = [
     "procedural_images",
     "read_boxes",
     "read_classes",
+    "read_mask",
     "read_mask_table",
     "remarks",
     "shared_ids",

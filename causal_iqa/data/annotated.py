@@ -97,7 +97,7 @@ class AnnotatedSource:
         found = self.truths[self.id(index)]
         if not isinstance(found, pathlib.Path):
             return Target(boxes=found)
-        values = _read_mask(found, self.id(index))
+        values = read_mask(found, self.id(index))
         if shape is not None and values.shape != shape:
             raise _checks.InputError(
                 f"masks: {found.name} is {values.shape[1]} x {values.shape[0]} pixels, its image {self.id(index)} "
@@ -182,7 +182,19 @@ def read_mask_table(path: str | os.PathLike[str]) -> MaskTable:
     return MaskTable(label, listed, tuple(names[one] for one in range(len(names))))
 
 
-def _read_mask(path: pathlib.Path, id: str) -> np.ndarray:
+def read_mask(path: pathlib.Path, id: str) -> np.ndarray:
+    """Reads a mask.
+
+    Args:
+      path: PNG or another format without loss, one value a pixel (modes L, P and 1).
+      id: names the image in an error.
+
+    Returns:
+      uint8 [H, W].
+
+    Raises:
+      UnreadableImage: when it cannot be read, or has several channels.
+    """
     try:
         with PIL.Image.open(path) as opened:
             if opened.mode not in ("L", "P", "1"):
@@ -251,7 +263,7 @@ def _check_masks(source: AnnotatedSource) -> None:
     for index in range(len(source)):
         path = source.truths[source.id(index)]
         try:
-            values = _read_mask(path, source.id(index))
+            values = read_mask(path, source.id(index))
         except UnreadableImage:
             continue  # Reported when its turn comes.
         unlisted = np.bincount(values.reshape(-1), minlength=256)[~source.table.listed]

@@ -79,7 +79,7 @@ def open_tree(path: str | os.PathLike[str]) -> Tree:
     root = pathlib.Path(path).expanduser()
     entries = _sorted_entries(root)
     arrays = [e.name for e in entries if e.is_file() and e.name.endswith(".npy") and e.name != _LABELS]
-    folders = [e.name for e in entries if e.is_dir()]
+    folders = [e.name for e in entries if e.is_dir() and e.name != copies.ANNOTATIONS]
     if arrays and folders:
         raise _checks.InputError(
             f"images: {root} holds arrays ({arrays[0]}) and folders ({folders[0]}); expected one of the two layouts"

@@ -56,3 +56,9 @@ def test_bad_masks_and_boxes_are_refused():
         copies.move_boxes(np.zeros(4), 3, 3, "rotation/1")
     with pytest.raises(ValueError, match="left < right"):
         copies.move_boxes(np.zeros((1, 4)), 3, 3, "rotation/1")
+
+
+def test_what_moves_and_what_does_not_is_measured():
+    from benchmarks import displacement
+
+    assert displacement.displacement("translation")[0] > 3 > 0.5 > displacement.displacement("contrast")[1]
