@@ -58,6 +58,19 @@ def write_annotations(
 
     Raises:
       InputError: when a file cannot be read or written, or no image has annotations.
+
+    Examples:
+      >>> import pathlib, tempfile
+      >>> from PIL import Image
+      >>> with tempfile.TemporaryDirectory() as folder:
+      ...     for name in ("photos", "masks"):
+      ...         (pathlib.Path(folder) / name).mkdir()
+      ...     Image.new("RGB", (8, 8)).save(f"{folder}/photos/a.png")
+      ...     Image.new("L", (8, 8)).save(f"{folder}/masks/a.png")
+      ...     config = copies.CopyConfig(f"{folder}/photos", degradations=("translation",), severities=(1.0,))
+      ...     job = copies.prepare(config, f"{folder}/out")
+      ...     copies.write_annotations(job, f"{folder}/out", masks=f"{folder}/masks").files
+      1
     """
     folder = pathlib.Path(output_dir) / FOLDER
     coco = None if boxes is None else _read_coco(boxes)

@@ -194,6 +194,14 @@ def read_mask(path: pathlib.Path, id: str) -> np.ndarray:
 
     Raises:
       UnreadableImage: when it cannot be read, or has several channels.
+
+    Examples:
+      >>> import pathlib, tempfile
+      >>> from PIL import Image
+      >>> with tempfile.TemporaryDirectory() as folder:
+      ...     Image.fromarray(np.tri(2, dtype=np.uint8)).save(path := pathlib.Path(folder) / "mask.png")
+      ...     data.read_mask(path, "mask").tolist()
+      [[1, 0], [1, 1]]
     """
     try:
         with PIL.Image.open(path) as opened:
