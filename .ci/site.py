@@ -2,6 +2,7 @@
 
 import base64
 import importlib
+import importlib.util
 import inspect
 import json
 import pathlib
@@ -42,13 +43,21 @@ def _is_of(value: Any, module: str) -> bool:
     return (inspect.isfunction(value) or inspect.isclass(value)) and value.__module__ == module
 
 
+def _place(module: str, member: str) -> str:
+    """The path of a member; through the module that defines it where a module of the room has its name."""
+    found = importlib.import_module(module)
+    if not hasattr(found, "__path__") or importlib.util.find_spec(f"{module}.{member}") is None:
+        return f"{module}.{member}"
+    return f"{getattr(found, member).__module__}.{member}"
+
+
 def _entries(room: str) -> str:
     module = importlib.import_module(f"causal_iqa.{room}")
     lines = [f"# `causal_iqa.{room}`", "", (inspect.getdoc(module) or "").strip(), ""]
     for name, members in _modules(room).items():
         for member in members:
             lines += [
-                f"::: {name}.{member}",
+                f"::: {_place(name, member)}",
                 "    options: {show_root_heading: true, show_root_toc_entry: true, show_root_full_path: false}",
                 "",
             ]
@@ -59,8 +68,8 @@ def _overview() -> str:
     lines = [
         "# Reference",
         "",
-        "Every public name, generated from its docstring. Examples assume `import jax`, `import numpy as np` and the "
-        "import of the packages that they name, such as `from causal_iqa import metrics`.",
+        "Every public name, generated from its docstring. Examples assume `import jax`, `import jax.numpy as jnp`, "
+        "`import numpy as np` and the import of the packages that they name, such as `from causal_iqa import metrics`.",
         "",
         "| package | what it holds |",
         "|---|---|",
@@ -150,7 +159,7 @@ def on_post_build(config: Any) -> None:
     site = pathlib.Path(config.site_dir)
     packed = (site / "objects.inv").read_bytes()
     known = {line.split(" ", 1)[0] for line in zlib.decompress(packed.split(b"\n", 4)[4]).decode().splitlines()}
-    wanted = {f"{name}.{one}" for room in _rooms() for name, members in _modules(room).items() for one in members}
+    wanted = {_place(name, one) for room in _rooms() for name, members in _modules(room).items() for one in members}
     wanted |= {f"{module}.{name}" for module, name in _calls()}
     if missing := sorted(wanted - known):
         raise PluginError(f"{len(missing)} public names are not in the reference: {', '.join(missing)}")

@@ -24,9 +24,10 @@ _EXACT = 1 << 23
 class Levels(NamedTuple):
     """The distinct values of a performance table in every group.
 
-    index: int [G, R], level of every row.
-    counts: sparse float32 [G * L, N], rows of an image at a level.
-    num_levels: L.
+    Attributes:
+      index: int [G, R], level of every row.
+      counts: sparse float32 [G * L, N], rows of an image at a level.
+      num_levels: L.
     """
 
     index: np.ndarray
@@ -44,14 +45,15 @@ class Ranks(NamedTuple):
 class Rows(NamedTuple):
     """The rows of a score in ascending order, group by group, cut into runs that share one rank.
 
-    runs: sparse float32 [U, N], rows of an image in a run.
-    first_run: int [G + 1], where the runs of a group begin.
-    parts: sparse float32 [K, N] of the parts of runs that differ in level; None: every run is one part.
-    first_part: int [U + 1], where the parts of a run begin.
-    levels: int [P, K], levels of every part for P performances.
-    alone: float64 [G, N], rows of an image that tie with no other row.
-    ties: sparse float32 [T, N], rows of an image in a group of ties of two rows or more.
-    first_tie: int [G + 1], where the ties of a group begin.
+    Attributes:
+      runs: sparse float32 [U, N], rows of an image in a run.
+      first_run: int [G + 1], where the runs of a group begin.
+      parts: sparse float32 [K, N] of the parts of runs that differ in level; None: every run is one part.
+      first_part: int [U + 1], where the parts of a run begin.
+      levels: int [P, K], levels of every part for P performances.
+      alone: float64 [G, N], rows of an image that tie with no other row.
+      ties: sparse float32 [T, N], rows of an image in a group of ties of two rows or more.
+      first_tie: int [G + 1], where the ties of a group begin.
     """
 
     runs: sparse.csr_array

@@ -34,9 +34,10 @@ LEAST_IMAGES, LEAST_CONDITIONS, LEAST_FOR_INTERVAL, LEAST_RELIABILITY = 20, 8, 2
 class Reliability(NamedTuple):
     """How well N images order the conditions, and what *between* could not be corrected for.
 
-    score: share of the variance of the ranks of mean scores that is not image noise, in [0, 1]; NaN where undefined.
-    performance: the same fraction for the mean performances.
-    reason: why there is no corrected value, or no interval of it; empty where there are both.
+    Attributes:
+      score: share of the variance of the ranks of mean scores that is not image noise, in [0, 1]; NaN where undefined.
+      performance: the same fraction for the mean performances.
+      reason: why there is no corrected value, or no interval of it; empty where there are both.
     """
 
     score: float
@@ -47,10 +48,11 @@ class Reliability(NamedTuple):
 class Corrected(NamedTuple):
     """A corrected *between*.
 
-    value: may exceed 1 by noise; NaN where it is undefined, and `reliability.reason` says why.
-    influences: [G] deviations by groups of images; the variance of the value is the sum of their squares, its
-      covariance with another one of the same call the sum of their products. Empty where no interval holds.
-    reliability: reliability of the condition means.
+    Attributes:
+      value: may exceed 1 by noise; NaN where it is undefined, and `reliability.reason` says why.
+      influences: [G] deviations by groups of images; the variance of the value is the sum of their squares, its
+        covariance with another one of the same call the sum of their products. Empty where no interval holds.
+      reliability: reliability of the condition means.
     """
 
     value: float
@@ -66,7 +68,8 @@ class Corrected(NamedTuple):
 class Splits(NamedTuple):
     """Weights of the images in both halves of every split, [S, N]: first of all images, then without each group.
 
-    num_groups: G of the jackknife; its rows are G times the first splits again.
+    Attributes:
+      num_groups: G of the jackknife; its rows are G times the first splits again.
     """
 
     first: np.ndarray

@@ -18,10 +18,11 @@ _NEAREST = 1 - 1e-4
 class Comparison(NamedTuple):
     """One pair of metrics in one number.
 
-    difference: rho of `first` minus rho of `second`, with interval and the p-value of the resamples.
-    p_normal: two-sided, from the difference divided by its standard error on the resamples; their number does not bound
-      it. For between it is the p-value of `corrected`, as in `Differences`.
-    p_adjusted: p_normal after adjustment over all comparisons of the same number.
+    Attributes:
+      difference: rho of `first` minus rho of `second`, with interval and the p-value of the resamples.
+      p_normal: two-sided, from the difference divided by its standard error on the resamples; their number does not
+        bound it. For between it is the p-value of `corrected`, as in `Differences`.
+      p_adjusted: p_normal after adjustment over all comparisons of the same number.
     """
 
     first: str

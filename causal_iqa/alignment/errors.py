@@ -17,10 +17,13 @@ _LEAST_DEGRADATIONS = 5
 class Errors(NamedTuple):
     """Errors of predicted accuracies, in accuracy units (0.04 is 4 points).
 
-    mean_absolute: mean absolute error, with its interval for other degradations; NaN bounds with fewer than 5
-      degradations, or where only one has an error.
-    bias: mean of predicted less true. worst: largest absolute error. coverage: share of the intervals that hold the
-    truth, NaN without intervals. num_conditions: how many had a prediction.
+    Attributes:
+      mean_absolute: mean absolute error, with its interval for other degradations; NaN bounds with fewer than 5
+        degradations, or where only one has an error.
+      bias: mean of the predicted minus the true accuracies.
+      worst: largest absolute error.
+      coverage: share of the intervals that contain the truth, NaN without intervals.
+      num_conditions: number of conditions with a prediction.
     """
 
     mean_absolute: _codec.Inline[Annotated[Estimate, _codec.Keys(value="mean_absolute")]]

@@ -27,8 +27,12 @@ Correlation = Annotated[Estimate, _codec.Keys(value="rho")]
 class Alignment(NamedTuple):
     """The alignment numbers of one metric and one network.
 
-    between, within, pooled: at this number of images. corrected: *between* corrected for attenuation by image noise,
-    undefined where `reliability.reason` says why.
+    Attributes:
+      between: correlation over conditions, at this number of images.
+      within: mean correlation over the images of one condition.
+      pooled: correlation over all rows.
+      corrected: *between* corrected for attenuation by image noise; undefined where `reliability.reason` says why.
+      reliability: reliability of the condition means.
     """
 
     between: Estimate

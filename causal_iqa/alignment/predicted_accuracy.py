@@ -29,8 +29,11 @@ _TIE_DIGITS = 12
 class AccuracyMap(NamedTuple):
     """From score to probability of correctness, and from its mean over a condition to accuracy; both monotone.
 
-    score: [B] ascending scores, probability: [B], of one image.
-    mean: [S] ascending mean probabilities, accuracy: [S], of one condition.
+    Attributes:
+      score: [B] ascending scores of single images.
+      probability: [B] probability of correctness at each score.
+      mean: [S] ascending mean probabilities of conditions.
+      accuracy: [S] accuracy at each mean.
     """
 
     score: np.ndarray

@@ -20,9 +20,10 @@ Resampled = Mapping[str, Mapping[str, alignment.Resamples]]
 class Inference(NamedTuple):
     """Numbers with the intervals and p-values of one kind of repetition, such as other images or other degradations.
 
-    alignments: metric -> network -> Alignment.
-    gains: new metric -> yardstick -> Gains, of network "all".
-    comparisons: comparisons of every metric with the best conventional one, of network "all".
+    Attributes:
+      alignments: metric -> network -> Alignment.
+      gains: new metric -> yardstick -> Gains, of network "all".
+      comparisons: comparisons of every metric with the best conventional one, of network "all".
     """
 
     alignments: Aligned = _EMPTY

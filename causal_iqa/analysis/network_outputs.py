@@ -31,14 +31,15 @@ _RANKED = ("atc_confidence", "atc_entropy", "cot", "cot_scaled", "fused_referenc
 class RivalTables(NamedTuple):
     """What the rivals say, higher is better; networks include "all", the mean over them.
 
-    rows: rival -> network -> [C + 1, N] with the clean images last: image by image.
-    accuracy: rival -> network -> [C + 1, N] rows whose mean over a condition is the predicted accuracy.
-    values: rival -> network -> [1 + H, C], one number per condition: of all images, then of each half.
-    halves: int [H, N // 2], the images of every half.
-    families: rival -> family.
-    regressed: rival -> network -> [C], the accuracy that `values` predict by a line through the other degradations.
-    ranked: the rivals of `accuracy` that order conditions otherwise than any of `rows`.
-    reads: rival -> identifiers of what is read in addition to the judged images, `regressed` apart.
+    Attributes:
+      rows: rival -> network -> [C + 1, N] with the clean images last: image by image.
+      accuracy: rival -> network -> [C + 1, N] rows whose mean over a condition is the predicted accuracy.
+      values: rival -> network -> [1 + H, C], one number per condition: of all images, then of each half.
+      halves: int [H, N // 2], the images of every half.
+      families: rival -> family.
+      regressed: rival -> network -> [C], the accuracy that `values` predict by a line through the other degradations.
+      ranked: the rivals of `accuracy` that order conditions otherwise than any of `rows`.
+      reads: rival -> identifiers of what is read in addition to the judged images, `regressed` apart.
     """
 
     rows: Mapping[str, Mapping[str, np.ndarray]]

@@ -12,8 +12,9 @@ from causal_iqa.analysis import set_performance
 class Judged(NamedTuple):
     """One judged network: what the clean images say of it, its mean performance under each condition, and overall.
 
-    undefined: rows of the score table for which its outputs are not finite, or a table of performance has no row.
-    of_set: the performance of all images as one set, of a network of masks or boxes.
+    Attributes:
+      undefined: rows of the score table for which its outputs are not finite, or a table of performance has no row.
+      of_set: the performance of all images as one set, of a network of masks or boxes.
     """
 
     clean: pipeline.CleanAccuracy | pipeline.CleanPerformance

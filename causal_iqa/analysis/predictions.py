@@ -16,7 +16,8 @@ PREDICTED = Annotated[Estimate, _codec.Keys(value="predicted")]
 class Predicted(NamedTuple):
     """Predicted performance of the C degraded conditions by one score or rival for one network.
 
-    reads: identifiers of all that is read for it in addition to the judged images.
+    Attributes:
+      reads: identifiers of all that is read for it in addition to the judged images.
     """
 
     held_out: alignment.HeldOut

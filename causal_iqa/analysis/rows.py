@@ -18,18 +18,19 @@ OUTPUTS_PART, SHARES_PART = "estimates from the networks' own outputs", "shares 
 class ImageRows(NamedTuple):
     """The scores of every image under C degraded conditions and clean, higher is better; N images.
 
-    conditions: the degraded ones.
-    families: metric or rival -> family.
-    reads: metric or rival -> identifiers of what it reads in addition to the judged images.
-    scores: metric or rival -> network -> [C, N].
-    clean: metric or rival -> network -> [N] of the clean images; NaN where undefined.
-    performance: network -> [C, N].
-    clean_performance: network -> [N].
-    own: the rivals.
-    of_sets: the rivals among the scores that stand for one number per condition.
-    folds: int [N], fold of every image.
-    measure: what performance is.
-    clusters: int [N] of images that are resampled together, None where each stands alone.
+    Attributes:
+      conditions: the degraded ones.
+      families: metric or rival -> family.
+      reads: metric or rival -> identifiers of what it reads in addition to the judged images.
+      scores: metric or rival -> network -> [C, N].
+      clean: metric or rival -> network -> [N] of the clean images; NaN where undefined.
+      performance: network -> [C, N].
+      clean_performance: network -> [N].
+      own: the rivals.
+      of_sets: the rivals among the scores that stand for one number per condition.
+      folds: int [N], fold of every image.
+      measure: what performance is.
+      clusters: int [N] of images that are resampled together, None where each stands alone.
     """
 
     conditions: tuple[pipeline.Condition, ...]

@@ -21,12 +21,13 @@ _WITNESS = "witness_log_probabilities"
 class SetScore(NamedTuple):
     """A score of a set of images.
 
-    name: name of the rival.
-    networks: it is meant for.
-    family: family of the rival.
-    defined: bool [C, N], whether the outputs it reads are finite.
-    score: (condition, images int [S, n] of S sets) -> float [S], higher is better.
-    reads: identifiers of what it reads in addition to the judged images; None: as its estimator.
+    Attributes:
+      name: name of the rival.
+      networks: it is meant for.
+      family: family of the rival.
+      defined: bool [C, N], whether the outputs it reads are finite.
+      score: (condition, images int [S, n] of S sets) -> float [S], higher is better.
+      reads: identifiers of what it reads in addition to the judged images; None: as its estimator.
     """
 
     name: str

@@ -30,11 +30,12 @@ _BLOCK = 64
 class Assignment(NamedTuple):
     """What treatment and covariates say, shared by all outcomes.
 
-    treatment: int [N], arm of each image.
-    x: covariates [N, F], the first column ones.
-    counts: [R, N], the sample and its resamples.
-    propensity: P(arm | x) [R, K, N], fitted on each row of counts.
-    grams: x^T W x over the images of every arm [K, R, F, F], which all outcomes share.
+    Attributes:
+      treatment: int [N], arm of each image.
+      x: covariates [N, F], the first column ones.
+      counts: [R, N], the sample and its resamples.
+      propensity: P(arm | x) [R, K, N], fitted on each row of counts.
+      grams: x^T W x over the images of every arm [K, R, F, F], which all outcomes share.
     """
 
     treatment: np.ndarray
@@ -47,8 +48,9 @@ class Assignment(NamedTuple):
 class ArmMeans(NamedTuple):
     """Estimates for K arms.
 
-    mean: mean of E[outcome | do(arm)], fields [K].
-    effect: E[outcome | do(arm)] - E[outcome | do(arm 0)], fields [K], 0 for arm 0.
+    Attributes:
+      mean: mean of E[outcome | do(arm)], fields [K].
+      effect: E[outcome | do(arm)] - E[outcome | do(arm 0)], fields [K], 0 for arm 0.
     """
 
     mean: Estimate

@@ -21,7 +21,8 @@ _POWER = 0.8
 class CorrectedTest(NamedTuple):
     """A p-value, raw and corrected for the number of tests in the same family; NaN where there was no test.
 
-    z: z of a test that has a sign, positive where two things rise together.
+    Attributes:
+      z: z of a test that has a sign, positive where two things rise together.
     """
 
     p_value: float = math.nan
@@ -32,10 +33,11 @@ class CorrectedTest(NamedTuple):
 class Claim(NamedTuple):
     """One of the things that a verdict needs.
 
-    answer: "yes", "no", or "not shown" by these images.
-    for_yes: about how many images would answer yes with probability .8, were the estimates the truth; infinite where
-      no number would.
-    for_no: the number of images for a no.
+    Attributes:
+      answer: "yes", "no", or "not shown" by these images.
+      for_yes: about how many images would answer yes with probability .8, were the estimates the truth; infinite where
+        no number would.
+      for_no: the number of images for a no.
     """
 
     answer: Answer

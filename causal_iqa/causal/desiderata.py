@@ -34,11 +34,12 @@ _NO_TEST = CorrectedTest()
 class Evidence(NamedTuple):
     """Tests that accompany the intervals.
 
-    depends: depends of the independence of score and condition.
-    falling: that the mean falls at every step, degradation -> result.
-    page: Page's trend test, degradation -> result.
-    informs: informs of the independence of score and performance given the condition.
-    common_sign: that score and performance rise together given the condition.
+    Attributes:
+      depends: depends of the independence of score and condition.
+      falling: that the mean falls at every step, degradation -> result.
+      page: Page's trend test, degradation -> result.
+      informs: informs of the independence of score and performance given the condition.
+      common_sign: that score and performance rise together given the condition.
     """
 
     depends: CorrectedTest = _NO_TEST
@@ -51,10 +52,11 @@ class Evidence(NamedTuple):
 class Verdict(NamedTuple):
     """Whether a desideratum holds, and the numbers or the path in the graph that say so.
 
-    answer: "yes"; "no" where a relevant effect is excluded; "not shown" where these images decide neither.
-    evidence: the reasons for the verdict, in words.
-    enough_images: about how many images would decide with probability .8, were the estimates the truth; None where the
-      answer is known, or no number is known that would do.
+    Attributes:
+      answer: "yes"; "no" where a relevant effect is excluded; "not shown" where these images decide neither.
+      evidence: the reasons for the verdict, in words.
+      enough_images: about how many images would decide with probability .8, were the estimates the truth; None where
+        the answer is known, or no number is known that would do.
     """
 
     answer: Answer
@@ -77,10 +79,11 @@ class Verdict(NamedTuple):
 class Desiderata(NamedTuple):
     """The verdicts on one metric.
 
-    sensitive: D1, its mean falls at every step of severity.
-    aligned: D2, it predicts performance between, within and pooled.
-    free_standing: D3, it needs no pristine reference of the scene.
-    prior: D4, the score needs nothing from the judged networks.
+    Attributes:
+      sensitive: D1, its mean falls at every step of severity.
+      aligned: D2, it predicts performance between, within and pooled.
+      free_standing: D3, it needs no pristine reference of the scene.
+      prior: D4, the score needs nothing from the judged networks.
     """
 
     sensitive: Verdict

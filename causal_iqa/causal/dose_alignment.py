@@ -18,13 +18,14 @@ _BOUNDS = ((-1.0, 1.0), (-1.0, 1.0), (0.0, 1.0), (0.0, 1.0))
 class DoseAlignment(NamedTuple):
     """Agreement of two dose-response curves of one degradation, each with its interval.
 
-    correlation: Pearson correlation of the two curves over the severities, clean included where it has a score; NaN
-      for fewer than four points, which agree by chance too often.
-    order: Kendall's tau-b of the two curves: 1 when both put the severities in the same order; NaN likewise.
-    area: mean distance of the curves in [0, 1], each mapped to [0, 1] by its range over all degradations: 0 when a
-      common scale serves both, so that one degradation costs the score as much as it costs performance.
-    shape_area: the area when each curve is mapped by its range within this degradation: 0 when both fall at the same
-      severities.
+    Attributes:
+      correlation: Pearson correlation of the two curves over the severities, clean included where it has a score; NaN
+        for fewer than four points, which agree by chance too often.
+      order: Kendall's tau-b of the two curves: 1 when both put the severities in the same order; NaN likewise.
+      area: mean distance of the curves in [0, 1], each mapped to [0, 1] by its range over all degradations: 0 when a
+        common scale serves both, so that one degradation costs the score as much as it costs performance.
+      shape_area: the area when each curve is mapped by its range within this degradation: 0 when both fall at the same
+        severities.
     """
 
     correlation: Estimate
@@ -36,8 +37,9 @@ class DoseAlignment(NamedTuple):
 class Trend(NamedTuple):
     """Page's test that a value falls with every step of severity, the images being the blocks.
 
-    p_value: small when it falls; NaN for fewer than three severities or two images.
-    num_images: with a value at every severity.
+    Attributes:
+      p_value: small when it falls; NaN for fewer than three severities or two images.
+      num_images: with a value at every severity.
     """
 
     p_value: float

@@ -18,7 +18,8 @@ from causal_iqa.estimates import Estimate, check_level
 class DoseResponse(NamedTuple):
     """Mean value at each severity of one degradation, [S] in rising severity, and its trend.
 
-    trend: Spearman correlation of severity and mean, -1 when every step up in severity lowers the mean.
+    Attributes:
+      trend: Spearman correlation of severity and mean, -1 when every step up in severity lowers the mean.
     """
 
     severity: np.ndarray

@@ -21,7 +21,8 @@ from causal_iqa.causal.graphs import (
 class Implication(NamedTuple):
     """An independence that a graph implies.
 
-    reason: why no data on the observed nodes can test it; empty when they can.
+    Attributes:
+      reason: why no data on the observed nodes can test it; empty when they can.
     """
 
     independence: _codec.Inline[Independence]

@@ -68,10 +68,11 @@ class Column:
 class IndependenceTest(NamedTuple):
     """Result of testing one independence.
 
-    p_value: small against it; NaN when it was not tested.
-    method: the test of the dependence room.
-    num_rows: rows that were used.
-    reason: why it was not tested, else empty.
+    Attributes:
+      p_value: small against it; NaN when it was not tested.
+      method: the test of the dependence room.
+      num_rows: rows that were used.
+      reason: why it was not tested, else empty.
     """
 
     p_value: float

@@ -30,10 +30,11 @@ _ROWS = 16
 class Split(NamedTuple):
     """An effect on performance and the parts that it has by a score, each with its interval; [C] or scalars.
 
-    total: E[M | do(c)] - E[M | do(base)].
-    indirect: the part that goes with the change of the score's distribution (natural indirect effect).
-    direct: the rest (natural direct effect).
-    predicted: the effect that one curve of M over Q for all conditions predicts (surrogate).
+    Attributes:
+      total: E[M | do(c)] - E[M | do(base)].
+      indirect: the part that goes with the change of the score's distribution (natural indirect effect).
+      direct: the rest (natural direct effect).
+      predicted: the effect that one curve of M over Q for all conditions predicts (surrogate).
     """
 
     total: Estimate
@@ -45,17 +46,18 @@ class Split(NamedTuple):
 class Mediation(NamedTuple):
     """Effects of C conditions on performance, split by a score.
 
-    conditions: the split of every condition, [C].
-    mean: the split of the mean effect over the conditions.
-    share: indirect over total, of the means; 1 for a perfect surrogate, 0 for an irrelevant score. It is a share only
-      where `share_reason` is empty.
-    share_reason: why the indirect part cannot be read as a share of the total; empty where it can.
-    surrogate_share: predicted over total, of the means.
-    surrogate_reason: why the predicted effect cannot be read as a share of the total; empty where it can.
-    off_support: share of the scores under one severity that lie beyond the range of those under the severity before or
-      after it, mean over the steps. There the curve of M over Q is extrapolated. Above `MOST_OFF_SUPPORT` the direct
-      and indirect parts are not identified, and NaN.
-    base: "clean", or "mildest" where the score of clean images is missing or one for all (PSNR, SSIM).
+    Attributes:
+      conditions: the split of every condition, [C].
+      mean: the split of the mean effect over the conditions.
+      share: indirect over total, of the means; 1 for a perfect surrogate, 0 for an irrelevant score. It is a share only
+        where `share_reason` is empty.
+      share_reason: why the indirect part cannot be read as a share of the total; empty where it can.
+      surrogate_share: predicted over total, of the means.
+      surrogate_reason: why the predicted effect cannot be read as a share of the total; empty where it can.
+      off_support: share of the scores under one severity that lie beyond the range of those under the severity before
+        or after it, mean over the steps. There the curve of M over Q is extrapolated. Above `MOST_OFF_SUPPORT` the
+        direct and indirect parts are not identified, and NaN.
+      base: "clean", or "mildest" where the score of clean images is missing or one for all (PSNR, SSIM).
     """
 
     conditions: Split

@@ -17,11 +17,13 @@ from causal_iqa import _checks
 class Overlap(NamedTuple):
     """Whether the arms can be compared.
 
-    smallest: smallest propensity of the arm an image was in.
-    effective_share: effective over actual number of images in each arm [K], Kish's (sum w)^2 / sum w^2 with weights
-      1 / propensity; 1 when nothing confounds.
-    imbalance: largest absolute standardised difference of a covariate between an arm and all images, before weighting.
-    imbalance_weighted: the imbalance after weighting.
+    Attributes:
+      smallest: smallest propensity of the arm an image was in.
+      effective_share: effective over actual number of images in each arm [K], Kish's (sum w)^2 / sum w^2 with weights
+        1 / propensity; 1 when nothing confounds.
+      imbalance: largest absolute standardised difference of a covariate between an arm and all images, before
+        weighting.
+      imbalance_weighted: the imbalance after weighting.
     """
 
     smallest: float
@@ -33,10 +35,11 @@ class Overlap(NamedTuple):
 class Design(NamedTuple):
     """The covariates of an adjustment.
 
-    x: float64 [N, F], first column ones, the others of mean 0 and variance 1.
-    groups: int [F], the covariate that each column is of, -1 for the ones: the columns of the labels are one covariate,
-      a factor and its square another.
-    names: names of the covariates, in the order of their numbers.
+    Attributes:
+      x: float64 [N, F], first column ones, the others of mean 0 and variance 1.
+      groups: int [F], the covariate that each column is of, -1 for the ones: the columns of the labels are one
+        covariate, a factor and its square another.
+      names: names of the covariates, in the order of their numbers.
     """
 
     x: np.ndarray

@@ -14,13 +14,14 @@ from causal_iqa.estimates import Estimate, check_level
 class StepFalls(NamedTuple):
     """The falls of a mean from each severity of one degradation to the next.
 
-    severity: [S], rising.
-    fall: mean at a severity minus the mean at the next [S - 1], positive where it falls, each with its interval.
-    smallest: the smallest of the falls; the upper bound of its interval is corrected for the number of steps.
-    p_value: p-value of the test that every step falls; small when all do. NaN for fewer than `LEAST_IMAGES` images, or
-      clusters.
-    unit: mean standard deviation of the value over the images of a condition, in which falls can be compared.
-    num_images: with a value at every severity.
+    Attributes:
+      severity: [S], rising.
+      fall: mean at a severity minus the mean at the next [S - 1], positive where it falls, each with its interval.
+      smallest: the smallest of the falls; the upper bound of its interval is corrected for the number of steps.
+      p_value: p-value of the test that every step falls; small when all do. NaN for fewer than `LEAST_IMAGES` images,
+        or clusters.
+      unit: mean standard deviation of the value over the images of a condition, in which falls can be compared.
+      num_images: with a value at every severity.
     """
 
     severity: np.ndarray

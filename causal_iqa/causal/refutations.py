@@ -16,10 +16,11 @@ _SLACK = 0.02
 class Refutation(NamedTuple):
     """One attempt, repeated with fresh random draws.
 
-    name: what was changed.
-    expected: effect that an honest estimate should give: 0 for a placebo, else the estimate itself with its interval.
-    found: median effect after the change, with the interval of the repeats.
-    passed: whether the interval of the repeats holds the expected effect.
+    Attributes:
+      name: what was changed.
+      expected: effect that an honest estimate should give: 0 for a placebo, else the estimate itself with its interval.
+      found: median effect after the change, with the interval of the repeats.
+      passed: whether the interval of the repeats holds the expected effect.
     """
 
     name: str

@@ -12,16 +12,17 @@ from causal_iqa.estimates import Estimate, check_level
 class Robustness(NamedTuple):
     """Sensitivity of a linear effect estimate to an unobserved confounder.
 
-    effect: coefficient of the treatment, in units of the outcome.
-    standard_error: its classical standard error.
-    value: robustness value: a confounder that explains this share of the residual variance of both treatment and
-      outcome brings the effect to 0; weaker ones cannot.
-    value_significance: the share that brings it to the edge of significance.
-    strongest: the observed covariate whose twin, left out, would bias the effect most, by its number in `groups`; -1
-      where there is none.
-    benchmark: shares of the residual variance of treatment and of outcome that such a twin can explain; 1 for the
-      treatment where no bound exists.
-    benchmark_bias: the largest bias from it, in units of the outcome; infinite where no bound exists.
+    Attributes:
+      effect: coefficient of the treatment, in units of the outcome.
+      standard_error: its classical standard error.
+      value: robustness value: a confounder that explains this share of the residual variance of both treatment and
+        outcome brings the effect to 0; weaker ones cannot.
+      value_significance: the share that brings it to the edge of significance.
+      strongest: the observed covariate whose twin, left out, would bias the effect most, by its number in `groups`; -1
+        where there is none.
+      benchmark: shares of the residual variance of treatment and of outcome that such a twin can explain; 1 for the
+        treatment where no bound exists.
+      benchmark_bias: the largest bias from it, in units of the outcome; infinite where no bound exists.
     """
 
     effect: float

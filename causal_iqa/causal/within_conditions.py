@@ -25,11 +25,13 @@ _DEGREE = 3
 class CommonSignTest(NamedTuple):
     """Result of testing that two columns rise together within the conditions, or that they do not.
 
-    p_value: two-sided, small against "the covariances within conditions sum to nothing"; NaN when it was not tested.
-    z: the sum over its standard deviation under permutations of whole images; positive where the columns rise together.
-    method: how the p-value was found.
-    num_rows: rows that were used.
-    reason: why it was not tested, else empty.
+    Attributes:
+      p_value: two-sided, small against "the covariances within conditions sum to nothing"; NaN when it was not tested.
+      z: the sum over its standard deviation under permutations of whole images; positive where the columns rise
+        together.
+      method: how the p-value was found.
+      num_rows: rows that were used.
+      reason: why it was not tested, else empty.
     """
 
     p_value: float

@@ -14,9 +14,10 @@ _ORDER, _CERTAIN = 4, 5.0
 class MatrixNormTerms(NamedTuple):
     """What one image adds to MaNo; arrays [...].
 
-    softmax_power: sum over classes of the softmax to the fourth power.
-    taylor_power: the same of the logits under the second-order Taylor normalisation.
-    divergence: mean over classes of the negative log softmax, the cross-entropy from the uniform distribution, nats.
+    Attributes:
+      softmax_power: sum over classes of the softmax to the fourth power.
+      taylor_power: the same of the logits under the second-order Taylor normalisation.
+      divergence: mean over classes of the negative log softmax, the cross-entropy from the uniform distribution, nats.
     """
 
     softmax_power: jax.Array

@@ -20,10 +20,11 @@ _SMALLEST_LOG = float(np.log(np.finfo(np.float32).tiny))
 class KeptOutputs(NamedTuple):
     """What is kept of a network's outputs for images [...].
 
-    log_probabilities: float [..., T] of the T most probable classes.
-    classes: int [..., T].
-    num_classes: K.
-    power_sums: `log_power_sums` [..., G], needed where T is below K; else None.
+    Attributes:
+      log_probabilities: float [..., T] of the T most probable classes.
+      classes: int [..., T].
+      num_classes: K.
+      power_sums: `log_power_sums` [..., G], needed where T is below K; else None.
     """
 
     log_probabilities: np.ndarray

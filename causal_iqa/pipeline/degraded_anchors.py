@@ -27,8 +27,9 @@ _EMBEDDED = "scene_"
 class DegradedAnchors(NamedTuple):
     """Which anchors are degraded, and how.
 
-    num: the first so many anchors.
-    conditions: what is done to them; every anchor meets each degradation once, at one of its severities.
+    Attributes:
+      num: the first so many anchors.
+      conditions: what is done to them; every anchor meets each degradation once, at one of its severities.
     """
 
     num: int

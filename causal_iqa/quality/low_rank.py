@@ -35,12 +35,13 @@ _RESOLVED = 1e-6
 class Fit(NamedTuple):
     """A fit on landmarks.
 
-    rank: r landmarks, the first anchors.
-    width: number of the width.
-    coefficients: float64 [r, C].
-    offset: float64 [C]; the prediction at x is k(x, landmarks) @ coefficients + offset.
-    ridge: lambda.
-    losses: float64 [T], squared leave-one-out errors of some anchors, averaged over the C targets; lower is better.
+    Attributes:
+      rank: r landmarks, the first anchors.
+      width: number of the width.
+      coefficients: float64 [r, C].
+      offset: float64 [C]; the prediction at x is k(x, landmarks) @ coefficients + offset.
+      ridge: lambda.
+      losses: float64 [T], squared leave-one-out errors of some anchors, averaged over the C targets; lower is better.
     """
 
     rank: int

@@ -37,10 +37,11 @@ _SMALLEST_EVIDENCE = 0.02
 class StageFeatures(NamedTuple):
     """What the witnesses read of one image, from one backbone or several.
 
-    final: the penultimate features [d].
-    early: means of the earliest inner stage [e].
-    inner: statistics of the inner stages: [d_1], [d_2], ...
-    glances: penultimate features [d] of the image at every side the backbone looks at it, `final` the first.
+    Attributes:
+      final: the penultimate features [d].
+      early: means of the earliest inner stage [e].
+      inner: statistics of the inner stages: [d_1], [d_2], ...
+      glances: penultimate features [d] of the image at every side the backbone looks at it, `final` the first.
     """
 
     final: jax.Array

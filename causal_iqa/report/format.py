@@ -14,9 +14,10 @@ UNKNOWN = "-"
 class Style(NamedTuple):
     """How a number is written.
 
-    form: as of `format`. bounds: form of the bounds of its interval, the same by default.
-    scale: what numbers are multiplied with before.
-    bare: without the zero before the point: .91, -.08, 1.00.
+    Attributes:
+      form: as of `format`. bounds: form of the bounds of its interval, the same by default.
+      scale: what numbers are multiplied with before.
+      bare: without the zero before the point: .91, -.08, 1.00.
     """
 
     form: str = ".2f"
@@ -188,8 +189,9 @@ class Column(NamedTuple):
 class Table(NamedTuple):
     """A table that can be written in three ways.
 
-    columns: the columns, from left to right.
-    rows: rows of cells; a row may have fewer cells than there are columns.
+    Attributes:
+      columns: the columns, from left to right.
+      rows: rows of cells; a row may have fewer cells than there are columns.
     """
 
     columns: Sequence[Column]

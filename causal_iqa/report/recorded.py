@@ -24,7 +24,8 @@ class Bounds(NamedTuple):
 class Gain(NamedTuple):
     """A gain over one yardstick in one number, with the interval for other degradations as well.
 
-    best: the metric that is the yardstick, where it is one.
+    Attributes:
+      best: the metric that is the yardstick, where it is one.
     """
 
     estimate: _codec.Inline[Annotated[Estimate, _codec.Keys(value="difference")]]

@@ -15,8 +15,9 @@ class NotDone(NamedTuple):
 class MethodEstimates(NamedTuple):
     """Mean and effect in every arm by one method.
 
-    mean_absolute_error: mean absolute error of the effects, against the truth.
-    covered: how many of the intervals of the effects hold the truth.
+    Attributes:
+      mean_absolute_error: mean absolute error of the effects, against the truth.
+      covered: how many of the intervals of the effects hold the truth.
     """
 
     mean: tuple[causal.Estimate, ...]
@@ -50,10 +51,11 @@ class Repeats(NamedTuple):
 class Sensitivity(NamedTuple):
     """How strong a hidden confounder must be to explain an effect away; see `causal.Robustness`.
 
-    arm: whose effect against clean it is.
-    strongest: the observed covariate that matters most; None where there is none.
-    benchmark_bias: NaN where it has no bound.
-    e_value: E-value of a ratio of means; None where performance is no share.
+    Attributes:
+      arm: whose effect against clean it is.
+      strongest: the observed covariate that matters most; None where there is none.
+      benchmark_bias: NaN where it has no bound.
+      e_value: E-value of a ratio of means; None where performance is no share.
     """
 
     arm: str

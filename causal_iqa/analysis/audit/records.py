@@ -104,10 +104,11 @@ class GraphVerdict(NamedTuple):
 class GraphTests(NamedTuple):
     """Tests of what graphs imply.
 
-    design: which rows the tests take, in words.
-    alpha: below which a p-value by Holm rejects.
-    distinctions: independences of observed columns on which the graphs disagree.
-    verdicts: graph -> metric.
+    Attributes:
+      design: which rows the tests take, in words.
+      alpha: below which a p-value by Holm rejects.
+      distinctions: independences of observed columns on which the graphs disagree.
+      verdicts: graph -> metric.
     """
 
     design: str

@@ -41,9 +41,10 @@ class WayErrors(NamedTuple):
 class TransferredScore(NamedTuple):
     """One score whose map to performance was learned on another run.
 
-    learned_with: the source's score. reads: identifiers of what the score reads.
-    as_is: errors of the map applied to the score itself. relative_to_clean: applied to scores in units of the clean
-      images' spread. None where undefined.
+    Attributes:
+      learned_with: the source's score. reads: identifiers of what the score reads.
+      as_is: errors of the map applied to the score itself. relative_to_clean: applied to scores in units of the clean
+        images' spread. None where undefined.
     """
 
     score: str

@@ -110,7 +110,8 @@ class MapFacts(NamedTuple):
 class DatasetFindings(NamedTuple):
     """Everything that is found of scored sets.
 
-    metric: the score that stands for quality; quality: what it is called, "minus" before it where lower is better.
+    Attributes:
+      metric: the score that stands for quality; quality: what it is called, "minus" before it where lower is better.
     """
 
     metric: str
