@@ -8,9 +8,33 @@ are the two commands as calls.
 
 import importlib
 import pkgutil
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from causal_iqa._errors import InputError
+
+if TYPE_CHECKING:  # What `__getattr__` finds; `as` says to a type checker that users may have it from here.
+    from causal_iqa import alignment as alignment
+    from causal_iqa import analysis as analysis
+    from causal_iqa import backbones as backbones
+    from causal_iqa import causal as causal
+    from causal_iqa import cli as cli
+    from causal_iqa import colour as colour
+    from causal_iqa import copies as copies
+    from causal_iqa import data as data
+    from causal_iqa import degradations as degradations
+    from causal_iqa import dependence as dependence
+    from causal_iqa import diagnosis as diagnosis
+    from causal_iqa import estimates as estimates
+    from causal_iqa import estimators as estimators
+    from causal_iqa import images as images
+    from causal_iqa import metrics as metrics
+    from causal_iqa import pipeline as pipeline
+    from causal_iqa import quality as quality
+    from causal_iqa import report as report
+    from causal_iqa import tasks as tasks
+    from causal_iqa import training as training
+    from causal_iqa._score import score
+    from causal_iqa.analysis.calls import align, audit
 
 __version__ = "0.2.0"
 __all__ = ["InputError", "__version__", "align", "audit", "score"]

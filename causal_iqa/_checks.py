@@ -7,12 +7,14 @@ and names only and cost nothing; values are looked at where they are concrete.
 import difflib
 import math
 from collections.abc import Iterable, Mapping
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 
 import jax
+import jax.core
 import jax.numpy as jnp
 import numpy as np
 
+from causal_iqa._arrays import Array
 from causal_iqa._errors import InputError
 
 T = TypeVar("T")
@@ -113,7 +115,15 @@ def check_same_shape(a: Any, b: Any, names: str) -> None:
         raise ValueError(f"{names}: expected equal shapes, got {jnp.shape(a)} and {jnp.shape(b)}")
 
 
-def as_floats(values: Any, name: str) -> jax.Array:
+@overload
+def as_floats(values: jax.Array, name: str) -> jax.Array: ...
+
+
+@overload
+def as_floats(values: Any, name: str) -> Array: ...
+
+
+def as_floats(values: Any, name: str) -> Array:
     """Real numbers whose differences neither wrap around nor round to a few digits.
 
     Integers, booleans and floats of fewer than 32 bits are converted; wider floats are returned as they are. Integers
@@ -131,7 +141,15 @@ def as_floats(values: Any, name: str) -> jax.Array:
     raise TypeError(f"{name}: expected real numbers, got {dtype}")
 
 
-def as_samples(x: Any, name: str = "x") -> jax.Array:
+@overload
+def as_samples(x: jax.Array, name: str = "x") -> jax.Array: ...
+
+
+@overload
+def as_samples(x: Any, name: str = "x") -> Array: ...
+
+
+def as_samples(x: Any, name: str = "x") -> Array:
     """`as_floats` of a sample set; ValueError unless it has the shape [n, d]."""
     x = as_floats(x, name)
     if x.ndim != 2:
@@ -139,7 +157,15 @@ def as_samples(x: Any, name: str = "x") -> jax.Array:
     return x
 
 
-def as_gram(k: Any, name: str = "K") -> jax.Array:
+@overload
+def as_gram(k: jax.Array, name: str = "K") -> jax.Array: ...
+
+
+@overload
+def as_gram(k: Any, name: str = "K") -> Array: ...
+
+
+def as_gram(k: Any, name: str = "K") -> Array:
     """`as_floats` of a Gram matrix; ValueError unless it is square, [n, n]."""
     k = as_floats(k, name)
     if k.ndim != 2 or k.shape[0] != k.shape[1]:
@@ -147,14 +173,23 @@ def as_gram(k: Any, name: str = "K") -> jax.Array:
     return k
 
 
-def as_labels(labels: Any, name: str = "labels") -> jax.Array:
+@overload
+def as_labels(labels: jax.Array, name: str = "labels") -> jax.Array: ...
+
+
+@overload
+def as_labels(labels: Any, name: str = "labels") -> Array: ...
+
+
+def as_labels(labels: Any, name: str = "labels") -> Array:
     """Labels [n] as int32 or wider; ValueError for another rank, TypeError for what are no integers or booleans."""
     array = labels if isinstance(labels, jax.Array) else np.asarray(labels)
     if array.ndim != 1:
         raise ValueError(f"{name}: expected labels of shape [n], got shape {array.shape}")
     if not (jnp.issubdtype(array.dtype, jnp.integer) or jnp.issubdtype(array.dtype, jnp.bool_)):
         raise TypeError(f"{name}: expected integer labels, got {array.dtype}")
-    if isinstance(array, np.ndarray) and array.size and array.dtype.itemsize == 8 and not jax.config.jax_enable_x64:
+    wide = jax.config.jax_enable_x64  # pyright: ignore[reportAttributeAccessIssue]
+    if isinstance(array, np.ndarray) and array.size and array.dtype.itemsize == 8 and not wide:
         least, largest = array.min(), array.max()
         if least < -(2**31) or largest >= 2**31:
             raise ValueError(f"{name}: expected labels of at most 32 bits, got {least} to {largest}")

@@ -1,9 +1,9 @@
 """Files that a user names, opened so that none can hang or fill the memory: regular ones alone, up to a size."""
 
 import errno
+import io
 import os
 import stat
-from typing import BinaryIO
 
 _KINDS = (
     (stat.S_ISDIR, "a folder"),
@@ -33,7 +33,7 @@ def stat_of(path: str | os.PathLike[str]) -> os.stat_result:
         raise OSError(errno.EINVAL, f"no path: {error}") from error
 
 
-def open_regular(path: str | os.PathLike[str]) -> BinaryIO:
+def open_regular(path: str | os.PathLike[str]) -> io.BufferedReader:
     """Opens a regular file for reading; a pipe would block for ever, a device never end.
 
     Args:

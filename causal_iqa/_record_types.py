@@ -122,11 +122,14 @@ def keys_of(record: type, marks: tuple[Any, ...], *, needed: bool = False) -> se
 
 
 def bare(hint: Any) -> tuple[Any, tuple[Any, ...]]:
-    """Returns a type without what annotates it, and that."""
+    """Returns a type without what annotates it and what its parameters stand for, and the annotations."""
     marks: tuple[Any, ...] = ()
     while typing.get_origin(hint) is Annotated:
         hint, marks = hint.__origin__, (*marks, *hint.__metadata__)
-    return hint, marks
+    if isinstance(hint, TypeVar):
+        return typing.Union[hint.__constraints__], marks  # noqa: UP007 (as many as there are)
+    origin = typing.get_origin(hint)
+    return (origin if is_record(origin) else hint), marks
 
 
 def as_of(marks: tuple[Any, ...]) -> As | None:

@@ -148,22 +148,23 @@ def open_images(images: Images | Mapping[str, Images], **options) -> tuple[data.
         raise _checks.InputError("images: expected at least one set")
     sets = []
     for name, own in named.items():
-        found = _open(own, options)
+        found = _open(own, functools.partial(data.open_sets, **options))
         sets.append(found if name is None else dataclasses.replace(found, name=str(name)))
     return tuple(sets)
 
 
-def _open(images: Images, options: Mapping[str, object]) -> data.ImageSet:
+def _open(images: Images, open_sets: Callable[[Sequence[str]], tuple[data.ImageSet, ...]]) -> data.ImageSet:
     if isinstance(images, str | os.PathLike):
-        return data.open_sets([os.fspath(images)], **options)[0]
+        return open_sets([os.fspath(images)])[0]
     if isinstance(images, np.ndarray):
         return data.ImageSet("images", data.open_arrays(images))
     if isinstance(images, data.Source):
         return data.ImageSet(images.name, images, data.remarks(images))
     if isinstance(images, Sequence) and images:
-        if all(isinstance(one, str | os.PathLike) for one in images):
-            return data.ImageSet("images", data.open_files([os.fspath(one) for one in images]))
-        if not any(isinstance(one, str | os.PathLike) for one in images):
+        paths = [one for one in images if isinstance(one, str | os.PathLike)]
+        if len(paths) == len(images):
+            return data.ImageSet("images", data.open_files([os.fspath(one) for one in paths]))
+        if not paths:
             return data.ImageSet("images", data.open_arrays([np.asarray(one) for one in images]))
     raise TypeError(f"images: expected a path, paths, arrays or a source, got {type(images).__name__}")
 

@@ -2,12 +2,18 @@
 
 import types
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TypeVar
+from typing import Protocol, TypeVar, overload
 
 from causal_iqa import _checks
 from causal_iqa._errors import InputError
 
 T = TypeVar("T")
+N = TypeVar("N", bound="_Named")
+
+
+class _Named(Protocol):
+    @property
+    def name(self) -> str: ...
 
 
 class UnknownName(InputError, KeyError):
@@ -32,7 +38,13 @@ class Table(Mapping[str, T]):
 
     __slots__ = ("_kind", "_rows")
 
-    def __init__(self, kind: str, rows: Iterable[T] | Mapping[str, T]):
+    @overload
+    def __init__(self: "Table[N]", kind: str, rows: Iterable[N]): ...
+
+    @overload
+    def __init__(self, kind: str, rows: Mapping[str, T]): ...
+
+    def __init__(self, kind, rows):
         """Builds the table.
 
         Args:

@@ -2,25 +2,27 @@
 
 import math
 import warnings
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
 
-# A number or an array of numbers: who reads an estimate knows which, and a type checker need not ask.
-Numbers = Any if TYPE_CHECKING else np.ndarray | float
+if TYPE_CHECKING:
+    import jax
+
+N = TypeVar("N", np.ndarray, float, "jax.Array")
 
 
-class Estimate(NamedTuple):
-    """A number with its interval; NaN where undefined. Fields may be arrays of one shape.
+class Estimate(NamedTuple, Generic[N]):
+    """A number with its interval; NaN where undefined. Fields may be arrays of one shape: `Estimate[np.ndarray]`.
 
     Examples:
       >>> Estimate(0.91, 0.88, 0.93).text()
       '0.91 [0.88, 0.93]'
     """
 
-    value: Numbers
-    low: Numbers
-    high: Numbers
+    value: N
+    low: N
+    high: N
 
     def text(self) -> str:
         """Returns "0.91 [0.88, 0.93]" of a scalar, without bounds where they are undefined."""
@@ -28,12 +30,12 @@ class Estimate(NamedTuple):
         return f"{self.value:.2f}{bounds}"
 
     @property
-    def rho(self) -> Numbers:
+    def rho(self) -> N:
         """The former name of `value` in correlations."""
         return _former("rho", self.value)
 
     @property
-    def effect(self) -> Numbers:
+    def effect(self) -> N:
         """The former name of `value` in effects."""
         return _former("effect", self.value)
 

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from causal_iqa import _checks
+from causal_iqa._arrays import Array
 
 # Rec. ITU-R BT.601-7, section 2.5.1: luma of R'G'B'.
 _BT601_LUMA = (0.299, 0.587, 0.114)
@@ -15,7 +16,7 @@ _BT601_LUMA = (0.299, 0.587, 0.114)
 _OVERSHOOT = 1.0
 
 
-def from_uint8(image: jax.Array) -> jax.Array:
+def from_uint8(image: Array) -> jax.Array:
     """Converts stored pixels to the working contract, x / 255.
 
     Args:

@@ -38,7 +38,7 @@ def smoothing_bias(rho: float, score: float, performance: float, num_conditions:
 @functools.lru_cache(maxsize=8)
 def _interpolator(num_conditions: int) -> interpolate.RegularGridInterpolator:
     grid = (_RHO, _RELIABILITY, _RELIABILITY)
-    return interpolate.RegularGridInterpolator(grid, _table(num_conditions), bounds_error=False, fill_value=None)
+    return interpolate.RegularGridInterpolator(grid, _table(num_conditions), bounds_error=False, fill_value=None)  # pyright: ignore[reportArgumentType]
 
 
 def _table(num_conditions: int) -> np.ndarray:

@@ -199,12 +199,18 @@ def rank_sums(
     return products, _squares(rows, weights, total)
 
 
+def _num_rows(matrix: sparse.csr_array) -> int:
+    assert matrix.shape is not None, "the stubs alone allow for it"
+    return matrix.shape[0]
+
+
 def _ranked(rows: Rows, weights: np.ndarray, half: np.ndarray) -> Iterator[tuple[int, slice, np.ndarray, np.ndarray]]:
     """Yields some parts of a group at a time: (group, parts, their weight [k, B], the rank of their runs [k, B])."""
     scratch = np.empty((2, _CHUNK, weights.shape[1]), weights.dtype)
     below = None
-    for piece in range(0, rows.runs.shape[0], _PIECE):
-        runs = slice(piece, min(piece + _PIECE, rows.runs.shape[0]))
+    num_runs = _num_rows(rows.runs)
+    for piece in range(0, num_runs, _PIECE):
+        runs = slice(piece, min(piece + _PIECE, num_runs))
         mass = rows.runs[runs] @ weights
         inside = slice(rows.first_part[runs.start], rows.first_part[runs.stop])
         of_parts = mass if rows.parts is None else rows.parts[inside] @ weights
@@ -242,7 +248,7 @@ def _cumulative(x: np.ndarray, scratch: np.ndarray) -> np.ndarray:
 def _squares(rows: Rows, weights: np.ndarray, total: np.ndarray) -> np.ndarray:
     """Sum of weight times squared centred mid-rank: (total^3 - sum of the cubes of the ties) / 12."""
     cubes = rows.alone @ _cubed(weights.astype(np.float64))
-    if rows.ties.shape[0]:
+    if _num_rows(rows.ties):
         tied = _cubed((rows.ties @ weights).astype(np.float64))
         some = np.flatnonzero(np.diff(rows.first_tie))
         cubes[some] += np.add.reduceat(tied, rows.first_tie[some], axis=0)

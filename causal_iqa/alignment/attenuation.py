@@ -22,6 +22,7 @@ import jax
 import numpy as np
 
 from causal_iqa import _checks
+from causal_iqa._arrays import pair
 from causal_iqa.alignment import _smoothing, correlation
 from causal_iqa.estimates import Estimate
 
@@ -255,7 +256,7 @@ class HalfMeans:
         table = np.where(np.isfinite(table), table, np.nan)
         self.first = correlation.condition_means(table, splits.first)
         self.second = correlation.condition_means(table, splits.second)
-        self.usable = np.isfinite(self.first).all(axis=0) & np.isfinite(self.second).all(axis=0)
+        self.usable = np.all(np.isfinite(self.first), axis=0) & np.all(np.isfinite(self.second), axis=0)
         self._ranks: dict[bytes, tuple[np.ndarray, np.ndarray]] = {}
 
     @classmethod
@@ -271,8 +272,8 @@ class HalfMeans:
         """Centred ranks over their norms among the given conditions, of both halves; NaN where all are equal."""
         key = columns.tobytes()
         if key not in self._ranks:
-            pair = (correlation.RankedRows(x[:, columns]).unit_ranks() for x in (self.first, self.second))
-            self._ranks[key] = tuple(pair)
+            halves = (self.first, self.second)
+            self._ranks[key] = pair(correlation.RankedRows(x[:, columns]).unit_ranks() for x in halves)
         return self._ranks[key]
 
 
@@ -323,7 +324,7 @@ def _value(score: HalfMeans, performance: HalfMeans) -> _Value | Corrected:
     mean = found[:, :_SPLITS].mean(axis=1)
     if not np.isfinite(mean).all():
         return _undefined("the mean score or the mean performance is the same under all conditions")
-    whole = [float(2 * max(r, 0.0) / (1 + max(r, 0.0))) for r in mean[1:]]
+    whole = pair(float(2 * max(r, 0.0) / (1 + max(r, 0.0))) for r in mean[1:])
     for name, r in zip(("score", "performance"), mean[1:], strict=True):
         if r < LEAST_RELIABILITY:
             reason = f"halves of the images agree on the order of the conditions by {name} to {r:.2f} only"

@@ -10,6 +10,7 @@ import jax
 import numpy as np
 
 from causal_iqa import _checks, _keys
+from causal_iqa._arrays import Device
 from causal_iqa.alignment import _sweep, attenuation, correlation
 
 # Floats of a table of level ranks that one block may hold for one performance (128 MB).
@@ -175,7 +176,7 @@ def bootstrap(
             three[[few.of(number) for number in Resamples._fields[:3]], 1:] = np.nan
             draws = np.full(len(counts), one.value)
             draws[1:] += normal @ one.influences if one.influences.size else np.nan
-            found[metric][name] = Resamples(*three, draws, one.reliability)
+            found[metric][name] = Resamples(three[0], three[1], three[2], draws, one.reliability)
     return found
 
 
@@ -240,9 +241,10 @@ def too_few_for_one_number(values: np.ndarray, m: np.ndarray) -> bool:
     return too_few(np.broadcast_to(np.asarray(values)[:, None], np.shape(m)), m).of("between")
 
 
-def _host() -> jax.Device:
+def _host() -> Device:
     """The processor of this host; a long scan of short steps is slow elsewhere."""
-    platforms = jax.config.jax_platforms  # None: all there are.
+    # None: all there are.
+    platforms = jax.config.jax_platforms  # pyright: ignore[reportAttributeAccessIssue]
     left_out = bool(platforms) and "cpu" not in platforms.split(",")
     return jax.local_devices(backend=None if left_out else "cpu")[0]
 
@@ -338,5 +340,5 @@ def _all_levels(jobs, performance, num_images) -> dict[tuple[str, bytes, str], _
 
 
 def _fitting_block(levels: Mapping[tuple[str, bytes, str], _sweep.Levels]) -> int:
-    largest = max((level.counts.shape[0] for level in levels.values()), default=1)
+    largest = max((len(level.index) * level.num_levels for level in levels.values()), default=1)
     return int(np.clip(_TABLE_FLOATS // largest, 16, _MAX_BLOCK))

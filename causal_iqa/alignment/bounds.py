@@ -96,12 +96,12 @@ def decompose(scores: np.ndarray, performance: np.ndarray) -> Decomposition:
     variances = [np.mean(v * v) for v in (q_between, q_within, m_between, m_within)]
     q_b, q_w, m_b, m_w = variances
 
-    def correlation(covariance: float, left: float, right: float) -> float:
+    def correlation(covariance: np.floating, left: np.floating, right: np.floating) -> float:
         return float(covariance / np.sqrt(left * right)) if left > 0 and right > 0 else float("nan")
 
     both = np.mean(q_between * m_between), np.mean(q_within * m_within)
     return Decomposition(
-        pooled=correlation(sum(both), q_b + q_w, m_b + m_w),
+        pooled=correlation(both[0] + both[1], q_b + q_w, m_b + m_w),
         between=correlation(both[0], q_b, m_b),
         within=correlation(both[1], q_w, m_w),
         share_q=float(q_b / (q_b + q_w)) if q_b + q_w > 0 else float("nan"),
@@ -202,7 +202,7 @@ def contradicted_pairs(scores: np.ndarray, performance: np.ndarray, *, level: fl
     q, m = _tables(scores, performance, 8)
     check_level(level)
     possible = len(q) * (len(q) - 1) // 2
-    least = scipy.stats.t.isf((1 - level) / (4 * possible), q.shape[1] - 1)
+    least = float(scipy.stats.t.isf((1 - level) / (4 * possible), q.shape[1] - 1))
     q_sign, m_sign = (_proven_signs(values, least) for values in (q, m))
     upper = np.triu_indices(len(q), 1)
     against = (q_sign * m_sign)[upper] < 0

@@ -16,6 +16,7 @@ import numpy as np
 from scipy import stats
 
 from causal_iqa import _keys
+from causal_iqa._arrays import pair
 from causal_iqa.alignment import attenuation, correlation
 from causal_iqa.alignment.bootstrap import NUMBERS, Resamples, normal_draws
 from causal_iqa.alignment.intervals import centred
@@ -62,8 +63,9 @@ class _Table:
         """Unit ranks [S, C, G] of both halves among the usable conditions without each group; 0 in the group itself."""
         key = usable.tobytes()
         if key not in self._left_out:
-            pair = (left_out_ranks(x[:, usable], members[:, usable]) for x in (self.halves.first, self.halves.second))
-            self._left_out[key] = tuple(pair)
+            assert self.halves is not None, "asked for where there are splits"
+            halves = (self.halves.first, self.halves.second)
+            self._left_out[key] = pair(left_out_ranks(x[:, usable], members[:, usable]) for x in halves)
         return self._left_out[key]
 
 
@@ -270,7 +272,7 @@ def _within(study: _Study, score: _Table, performance: _Table) -> np.ndarray:
 
 def _corrected(study: _Study, score: _Table, performance: _Table) -> np.ndarray:
     groups = len(study.members)
-    if study.splits is None:
+    if score.halves is None or performance.halves is None:
         return np.full(groups, np.nan)
     usable = score.halves.usable & performance.halves.usable
     if (usable & ~study.members).sum(axis=1).min() < _LEAST_RANKED:

@@ -62,7 +62,7 @@ class Measures(NamedTuple):
         return {name: _codec.encode(one, Correlation) for name, one in zip(self._fields, estimates, strict=True)}
 
 
-def measures(q: np.ndarray, m: np.ndarray, severities: Sequence[float], *, folds: np.ndarray) -> Measures:
+def measures(q: np.ndarray, m: np.ndarray, severities: Sequence[float] | np.ndarray, *, folds: np.ndarray) -> Measures:
     """Computes all measures of one score on the images as they are.
 
     Args:
@@ -99,7 +99,7 @@ def measure_intervals(
     key: jax.Array,
     scores: Mapping[str, np.ndarray],
     m: np.ndarray,
-    severities: Sequence[float],
+    severities: Sequence[float] | np.ndarray,
     *,
     folds: np.ndarray,
     clusters: np.ndarray | None = None,
@@ -170,7 +170,7 @@ def _interval(values: np.ndarray, quantile: float, name: str) -> Estimate:
 class _Prepared:
     """One score and performance with undefined entries settled; `evaluate` weights the images."""
 
-    def __init__(self, q: np.ndarray, m: np.ndarray, severities: Sequence[float], folds: np.ndarray):
+    def __init__(self, q: np.ndarray, m: np.ndarray, severities: Sequence[float] | np.ndarray, folds: np.ndarray):
         q, m = correlation.check_tables(q, m)
         severities = np.asarray(severities, np.float64)
         if severities.shape != q.shape[:1]:
@@ -352,7 +352,7 @@ def _pearson(x: np.ndarray, y: np.ndarray, counts: np.ndarray) -> tuple[np.ndarr
     n = mass.sum(axis=1)
     sums = [z.sum(axis=1) for z in (xx, yy, sx, sy, xy)]
     with np.errstate(invalid="ignore", divide="ignore"):
-        pooled = correlation.ratio(sums[4] - sums[2] * sums[3] / n, *_variances(*sums[:4], n))
+        pooled = correlation.ratio(sums[4] - sums[2] * sums[3] / n, *_variances(sums[0], sums[1], sums[2], sums[3], n))
         defined = np.isfinite(within)
         inside = np.where(defined.any(axis=1), np.nansum(within, axis=1) / defined.sum(axis=1), np.nan)
     return inside, pooled

@@ -93,7 +93,8 @@ def permutation_null(
         # Row 0 leaves everything in place.
         permuted = np.stack([np.arange(num_images), *(rng.permutation(num_images) for _ in range(num_permutations))])
     within = _test(_ranks(q), _ranks(m), permuted)
-    pooled = _test(*(_ranks(x.reshape(1, -1)).reshape(x.shape) for x in (q, m)), permuted)
+    pooled_q, pooled_m = (_ranks(x.reshape(1, -1)).reshape(x.shape) for x in (q, m))
+    pooled = _test(pooled_q, pooled_m, permuted)
     conditions = max(int((_ranks(q).any(axis=1) & _ranks(m).any(axis=1)).sum()), 1)
     return Null(within[0], pooled[0], within[1] / conditions, pooled[1])
 

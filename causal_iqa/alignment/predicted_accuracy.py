@@ -45,7 +45,7 @@ class AccuracyMap(NamedTuple):
 class HeldOut(NamedTuple):
     """Accuracy of conditions [C] that the map has not seen: predicted, with interval, and true; NaN where undefined."""
 
-    predicted: Estimate
+    predicted: Estimate[np.ndarray]
     truth: np.ndarray
 
 

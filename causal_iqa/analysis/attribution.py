@@ -19,6 +19,7 @@ from typing import NamedTuple
 import numpy as np
 
 from causal_iqa import _checks
+from causal_iqa._arrays import total
 
 GROUPS, REST = "composition of groups", "images without a cause"
 # A group's accuracy without a cause leans on the set's as much as on so many images.
@@ -73,8 +74,8 @@ def _reference(sets, codes, count: int, weights) -> np.ndarray:
     clean = [c[:, 0] * w for (_, c), w in zip(sets, weights, strict=True)]
     expected = [e for e, _ in sets]
     level = sum(w @ e for w, e in zip(clean, expected, strict=True)) / max(sum(w.sum() for w in clean), 1e-12)
-    reached = sum(np.bincount(k, w * e, count) for k, w, e in zip(codes, clean, expected, strict=True))
-    there = sum(np.bincount(k, w, count) for k, w in zip(codes, clean, strict=True))
+    reached = total(np.bincount(k, w * e, count) for k, w, e in zip(codes, clean, expected, strict=True))
+    there = total(np.bincount(k, w, count) for k, w in zip(codes, clean, strict=True))
     return (reached + _PRIOR_IMAGES * level) / (there + _PRIOR_IMAGES)
 
 
@@ -96,7 +97,9 @@ def _values(sets, codes, count, weights) -> tuple[np.ndarray, np.ndarray]:
     base = _reference(sets, codes, count, weights)
     first, second = (list(_means(e, c, code, base, w)) for (e, c), code, w in zip(sets, codes, weights, strict=True))
     for own, other in ((first, second), (second, first)):
-        missing = ~own[3]  # A group that one set lacks counts there as it is in the other: its share is what differs.
+        missing = (
+            own[3] == 0
+        )  # A group that one set lacks counts there as it is in the other: its share is what differs.
         own[1], own[2] = np.where(missing, other[1], own[1]), np.where(missing, other[2], own[2])
     mean_share = 0.5 * (first[0] + second[0])
     by_cause = (second[1] - first[1]) @ mean_share

@@ -86,7 +86,7 @@ def _spearman(left: np.ndarray, right: np.ndarray) -> float:
     left, right = left[defined], right[defined]
     if len(left) < _LEAST_RANKED or np.ptp(left) == 0 or np.ptp(right) == 0:
         return float("nan")
-    return float(scipy.stats.spearmanr(left, right).statistic)
+    return float(scipy.stats.spearmanr(left, right).statistic)  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def as_csv(found: ByDegradation) -> str:

@@ -87,7 +87,7 @@ def family_graph(config: pipeline.StudyConfig, family: str) -> causal.Graph:
     return causal.at_task_input(graph) if config.score_at == "task" and ("X", "Q") in graph.edges else graph
 
 
-def _mildest(values: np.ndarray, severities: Sequence[float]) -> np.ndarray:
+def _mildest(values: np.ndarray, severities: Sequence[float] | np.ndarray) -> np.ndarray:
     rows = values[np.asarray(severities) == min(severities)]
     finite = np.isfinite(rows)
     total = np.where(finite, rows, 0.0).sum(axis=0)

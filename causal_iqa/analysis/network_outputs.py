@@ -146,10 +146,11 @@ def _agreement(predictions: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         pair: np.where(np.isfinite(a) & np.isfinite(b), (a == b).astype(np.float32), np.nan)
         for pair, (a, b) in _pairs(predictions)
     }
-    return {
-        name: np.mean([values for pair, values in pairs.items() if name in pair], axis=0, dtype=np.float64)
-        for name in predictions
-    }
+
+    def mean_of(name: str) -> np.ndarray:
+        return np.asarray(np.mean([values for pair, values in pairs.items() if name in pair], axis=0, dtype=np.float64))
+
+    return {name: mean_of(name) for name in predictions}
 
 
 def _pairs(predictions: Mapping[str, np.ndarray]) -> list[tuple[tuple[str, str], tuple[np.ndarray, np.ndarray]]]:
@@ -187,7 +188,8 @@ def _scaled_rows(
     """The largest probability and the negative entropy at the temperature of each image's fold."""
     out: dict[str, dict[str, np.ndarray]] = {"confidence": {}, "negative_entropy": {}}
     for name, by_fold in temperatures.items():
-        confidence, entropy = np.empty((2, *kept[name].classes.shape[:2]))
+        shape = kept[name].classes.shape[:2]
+        confidence, entropy = np.empty(shape), np.empty(shape)
         for fold, temperature in by_fold.items():
             own = set_scores.part_of(kept[name], slice(None), folds == fold)
             confidence[:, folds == fold] = np.exp(estimators.tempered(own, temperature)[..., 0])

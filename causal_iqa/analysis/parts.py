@@ -56,7 +56,7 @@ class Parts:
         tell(1, 1)
         return found
 
-    def each(self, part: str, compute: Callable[[Mapping[K, V]], dict[K, T]], items: Mapping[K, V]) -> dict[K, T]:
+    def each(self, part: str, compute: Callable[[Mapping[K, V]], Mapping[K, T]], items: Mapping[K, V]) -> dict[K, T]:
         """Does a part for many items at once and, where that fails, for one after the other: only the unfit are lost.
 
         Args:
@@ -73,12 +73,13 @@ class Parts:
         found = self._try(part, lambda: compute(items), None)
         if found is None:
             del self.failures[before:]
-            found = {}
+            singly: dict[K, T] = {}
             for done, (key, item) in enumerate(items.items()):
-                found |= self._try(f"{part} of {key}", lambda one={key: item}: compute(one), {})
+                singly |= self._try(f"{part} of {key}", lambda one={key: item}: compute(one), {})
                 tell(done, len(items))
+            found = singly
         tell(1, 1)
-        return found
+        return dict(found)
 
     def _try(self, part: str, compute: Callable[[], T], otherwise: T) -> T:
         try:

@@ -93,6 +93,7 @@ def as_dict(predicted: Predicted, names: Sequence[str]) -> dict[str, Any]:
       predicted: predictions of one score and network.
       names: names of the conditions.
     """
-    rows = zip(names, *predicted.held_out.predicted, strict=True)
+    value, low, high = predicted.held_out.predicted
+    rows = zip(names, value, low, high, strict=True)
     conditions = {name: _codec.encode(Estimate(*row), PREDICTED) for name, *row in rows}
     return {**predicted.errors.as_dict(), "reads": list(predicted.reads), "conditions": conditions}

@@ -123,7 +123,9 @@ def _clean_scores(
     for column in columns:
         sign = 1.0 if column.higher_is_better else -1.0
         values = sign * table.columns[column.name][clean]
-        found.setdefault(column.metric, {}).update(dict.fromkeys(column.networks, values))
+        of_metric = found.setdefault(column.metric, {})
+        for network in column.networks:
+            of_metric[network] = values
     for by_network in found.values():
         by_network[_ALL] = np.mean([by_network[name] for name in networks], axis=0)
     return found

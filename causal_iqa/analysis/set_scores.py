@@ -108,14 +108,14 @@ def set_scores(
                 scores["mano"] = functools.partial(_mano, [np.asarray(t)[order] for t in terms], kept[name].num_classes)
             if embedding is not None:
                 scores |= _of_embedding(np.asarray(embedding)[order], kept[name])
-            defined = np.isfinite(kept[name].log_probabilities).any(axis=2)
+            defined = np.any(np.isfinite(kept[name].log_probabilities), axis=2)
             found += [SetScore(rival, (name,), estimators.FAMILY, defined, score) for rival, score in scores.items()]
     for name, features in table.vectors.items():
         backbone, _, kind = name.rpartition("/")
         if kind != "features" or not labelled:
             continue
         of_condition = np.asarray(features)[order]
-        defined = np.isfinite(of_condition).all(axis=2)
+        defined = np.all(np.isfinite(of_condition), axis=2)
         # The same features whatever the network; they read labels, and no network that is judged.
         meant = (*networks, pipeline.ALL_NETWORKS)
         for rival, fn in (
@@ -138,7 +138,7 @@ def _of_witnesses(networks: Sequence[str], table: pipeline.ScoreTable, order: Se
         classes = np.asarray(table.vectors[f"{backbone}/witness_classes"])[order]
         log_p = np.asarray(values, np.float64)[order]
         shares = estimators.KeptOutputs(log_p, classes, max(int(classes.max()) + 1, log_p.shape[-1]))
-        defined = np.isfinite(log_p).any(axis=2)
+        defined = np.any(np.isfinite(log_p), axis=2)
         scores = {"nuclear_norm": _of_outputs(shares, None).get("nuclear_norm")}
         features = table.vectors.get(f"{backbone}/features")
         if features is not None:

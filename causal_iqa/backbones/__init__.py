@@ -1,6 +1,7 @@
 """Networks whose accuracy is judged and networks that give features, with import of real weight files."""
 
 from causal_iqa import _former
+from causal_iqa._arrays import Params
 from causal_iqa.backbones.architectures import TABLE, ArchitectureSpec, bundled, load, load_packaged, open_network
 from causal_iqa.backbones.compilation import compiler_options, cores
 from causal_iqa.backbones.dry_calls import check_network
@@ -9,7 +10,6 @@ from causal_iqa.backbones.layers.transformer import EMBEDDING
 from causal_iqa.backbones.networks import (
     PENULTIMATE,
     Network,
-    Params,
     Preprocessing,
     TextTower,
     check_features,

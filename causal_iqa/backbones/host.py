@@ -15,6 +15,7 @@ import numpy as np
 from jax.experimental import buffer_callback
 
 from causal_iqa import _checks
+from causal_iqa._arrays import Params
 from causal_iqa.backbones import dry_calls, networks
 from causal_iqa.backbones.weights import budgets, checkpoints
 
@@ -23,7 +24,7 @@ LAYOUTS = ("NCHW", "NHWC")
 _EXTERNAL = re.compile(rb"\x0a\x08location\x12([\x01-\x7f])")
 
 
-def hash_params(params: Any) -> str:
+def hash_params(params: Params) -> str:
     """Returns a sha256 of the names, shapes, types and numbers of nested parameters."""
     leaves = jax.tree_util.tree_flatten_with_path(params)[0]
     return checkpoints.hash_arrays({jax.tree_util.keystr(path): np.asarray(leaf) for path, leaf in leaves})
@@ -70,7 +71,7 @@ def host_network(
     for what, said, found in zip(("num_classes", "num_features"), (num_classes, num_features), given, strict=True):
         if said is not None and said != found:
             raise _checks.InputError(f"network {name}: expected {what} {said}, but run returns {found}")
-    sizes = (given.num_classes,) if given.num_features is None else tuple(given)
+    sizes = (given.num_classes,) if given.num_features is None else (given.num_classes, given.num_features)
     shapes = tuple(jax.ShapeDtypeStruct((size,), jnp.float32) for size in sizes)
 
     def on_host(image: np.ndarray) -> tuple[np.ndarray, ...]:
@@ -87,7 +88,7 @@ def host_network(
         for buffer, value in zip(out, on_host(np.asarray(image).copy()), strict=True):
             np.asarray(buffer)[...] = value
 
-    def apply(params: Any, image: jax.Array) -> tuple[jax.Array, dict[str, jax.Array]]:
+    def apply(params: Params, image: jax.Array) -> tuple[jax.Array, dict[str, jax.Array]]:
         del params  # They stay with `run`.
         # On a CPU pure_callback copies its arguments with the threads that wait for it: with a program on every one of
         # them, or a single core, that never ends.
@@ -242,9 +243,8 @@ def onnx_network(
     outputs = [output.name for output in session.get_outputs()]
     if logits is None and len(outputs) != 1 + (features is not None):
         raise _checks.InputError(f"{path}: say which output has the logits (logits=...): {', '.join(outputs)}")
-    if logits is None:
-        logits = next((output for output in outputs if output != features), outputs[0])
-    wanted = [logits] if features is None else [logits, features]
+    first = next((output for output in outputs if output != features), outputs[0]) if logits is None else logits
+    wanted: list[str] = [first] if features is None else [first, features]
     for output in wanted:
         _checks.check_choice(output, outputs, f"{path}: output")
     turned, kind = laid_out(preprocessing, layout), ONNX_TYPES[place.type]
@@ -308,7 +308,7 @@ def _onnx_files(path: pathlib.Path) -> dict[str, np.ndarray]:
     return {name: np.frombuffer(hashlib.sha256(data).digest(), np.uint8) for name, data in found.items()}
 
 
-def _onnx_input(session: Any, path: str, layout: str, side: int) -> Any:
+def _onnx_input(session: Any, path: str | os.PathLike[str], layout: str, side: int) -> Any:
     """The one input of a model; InputError unless it takes images of this layout and side."""
     places = session.get_inputs()
     if len(places) != 1 or places[0].type not in ONNX_TYPES or len(places[0].shape) != 4:

@@ -3,20 +3,19 @@
 import dataclasses
 import logging
 from collections.abc import Callable, Mapping
-from typing import Any, TypeAlias
+from typing import Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
 from causal_iqa import _checks, images
+from causal_iqa._arrays import Params
 from causal_iqa.backbones import numerics
 from causal_iqa.backbones.weights import statements
 
 _LOG = logging.getLogger(__name__)
 PENULTIMATE = "penultimate"
-# The parameters of a network: a tree of arrays whose form only the network knows.
-Params: TypeAlias = Any
 # Of a network outside JAX, which computes as its runtime does.
 OWN_PRECISION = "own"
 
@@ -171,7 +170,7 @@ class Network:
 
     name: str
     apply: Callable[[Any, jax.Array], tuple[jax.Array, dict[str, jax.Array]]]
-    params: Any
+    params: Params
     preprocessing: Preprocessing
     num_classes: int
     stages: tuple[str, ...]
@@ -192,7 +191,7 @@ class Network:
             return self.preprocessing.size
         return self.apply.smallest_inner if isinstance(self.apply, Applier) else self.preprocessing.smallest
 
-    def stages_of(self, params: Any, image: jax.Array) -> dict[str, jax.Array]:
+    def stages_of(self, params: Params, image: jax.Array) -> dict[str, jax.Array]:
         """Returns the stages that `apply` gives, also of images below `preprocessing.smallest`.
 
         Args:
@@ -251,14 +250,14 @@ class Applier:
     part: str | None = None
     precision: str = numerics.HIGHEST
 
-    def __call__(self, params: Any, image: jax.Array) -> tuple[jax.Array, dict[str, jax.Array]]:
+    def __call__(self, params: Params, image: jax.Array) -> tuple[jax.Array, dict[str, jax.Array]]:
         """Runs the network on one image."""
         _checks.check_image(image)
         for side in image.shape[:2]:
             check_side(self.preprocessing, side, "image")
         return self.unchecked(params, image)
 
-    def unchecked(self, params: Any, image: jax.Array) -> tuple[jax.Array, dict[str, jax.Array]]:
+    def unchecked(self, params: Params, image: jax.Array) -> tuple[jax.Array, dict[str, jax.Array]]:
         """Runs the network on one image of any side it has pixels left for."""
         own = params if self.part is None else params[self.part]
         with numerics.using(self.precision):
@@ -306,7 +305,7 @@ def with_precision(network: Network, precision: str) -> Network:
 def _in_precision(function: Callable[..., Any], precision: str) -> Callable[..., Any]:
     """A function of (params, input) whose layers compute in a precision."""
 
-    def run(params: Any, given: jax.Array) -> Any:
+    def run(params: Params, given: jax.Array) -> Any:
         with numerics.using(precision):
             return numerics.widened(function(params, numerics.rounded(given, precision)))
 

@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from causal_iqa import _checks
+from causal_iqa._arrays import Params
 
 PRECISIONS = ("highest", "default", "bfloat16")
 HIGHEST, DEFAULT, BFLOAT16 = PRECISIONS
@@ -44,7 +45,7 @@ def of_activations() -> jnp.dtype:
     return jnp.dtype(jnp.bfloat16 if _CHOSEN.get() == BFLOAT16 else jnp.float32)
 
 
-def rounded(params: Any, precision: str) -> Any:
+def rounded(params: Params, precision: str) -> Any:
     """Returns nested parameters as a precision keeps them."""
     return _cast(params, jnp.float32, jnp.bfloat16) if precision == BFLOAT16 else params
 

@@ -11,6 +11,7 @@ import numpy as np
 from jax.experimental import buffer_callback
 
 from causal_iqa import _checks, tasks
+from causal_iqa._arrays import Params
 from causal_iqa.backbones import dry_calls, host, networks
 
 _NOTHING: Mapping[str, Any] = types.MappingProxyType({})
@@ -121,7 +122,7 @@ def task_network(
         for buffer, value in zip(out, on_host(np.asarray(image).copy()), strict=True):
             np.asarray(buffer)[...] = value
 
-    def apply(params: Any, image: jax.Array) -> tuple[Any, dict[str, jax.Array]]:
+    def apply(params: Params, image: jax.Array) -> tuple[Any, dict[str, jax.Array]]:
         del params  # They stay with `run`.
         found = jax.lax.platform_dependent(
             image,

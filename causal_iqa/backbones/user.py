@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from causal_iqa import _checks
+from causal_iqa._arrays import Params
 from causal_iqa.backbones import dry_calls, networks
 from causal_iqa.backbones.host import hash_params
 
@@ -28,7 +29,7 @@ def is_reference(text: str) -> bool:
 def make_network(
     name: str,
     apply: Callable[[Any, jax.Array], tuple[jax.Array, dict[str, jax.Array]]],
-    params: Any,
+    params: Params,
     preprocessing: networks.Preprocessing,
     *,
     classifier: Callable[[Any], tuple[jax.Array, jax.Array]] | None = None,
@@ -115,6 +116,7 @@ def _module(reference: str, place: str) -> types.ModuleType:
         raise _checks.InputError(f"{reference}: no file {place}")
     name = f"causal_iqa_user_{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:12]}"
     spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None and spec.loader is not None, "a name that ends in .py has a loader"
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # Dataclasses and pickles look their module up.
     spec.loader.exec_module(module)

@@ -1,7 +1,7 @@
 """Claims that data may show, exclude, or leave open, and how many images would decide one that is open."""
 
 import math
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, overload
 
 import numpy as np
 from scipy import stats
@@ -81,7 +81,7 @@ def fall_claim(one: StepFalls, test: CorrectedTest, *, alpha: float, level: floa
     return Claim("not shown", for_yes, for_no)
 
 
-def correlation_claim(one: Estimate, num_images: int, *, level: float) -> Claim:
+def correlation_claim(one: Estimate[float], num_images: int, *, level: float) -> Claim:
     """That a correlation is positive: yes where its interval is, no where it lies below `RELEVANT_CORRELATION`.
 
     Args:
@@ -112,11 +112,19 @@ def dependence_claim(test: CorrectedTest, num_images: int, *, alpha: float) -> C
     """
     if test.corrected < alpha:
         return _NO if test.z < 0 else _YES
-    z = test.z if math.isfinite(test.z) else stats.norm.isf(test.p_value / 2)
+    z = test.z if math.isfinite(test.z) else float(stats.norm.isf(test.p_value / 2))
     return Claim("not shown", _enough(num_images, z, _level_before(test, alpha) / 2))
 
 
-def _standard_error(one: Estimate, level: float) -> np.ndarray | float:
+@overload
+def _standard_error(one: Estimate[np.ndarray], level: float) -> np.ndarray: ...
+
+
+@overload
+def _standard_error(one: Estimate[float], level: float) -> float: ...
+
+
+def _standard_error(one, level):
     half = (one.high - one.low) / 2
     return np.maximum(half / stats.norm.ppf((1 + level) / 2), np.finfo(np.float64).tiny)
 

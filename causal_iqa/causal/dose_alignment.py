@@ -51,7 +51,7 @@ def align_doses(
     scores: np.ndarray,
     performance: np.ndarray,
     degradations: Sequence[str],
-    severities: Sequence[float],
+    severities: Sequence[float] | np.ndarray,
     *,
     clean: tuple[np.ndarray, np.ndarray] | None = None,
     num_resamples: int = 500,

@@ -80,7 +80,7 @@ def average_effects(
 def dose_response(
     values: np.ndarray,
     degradations: Sequence[str],
-    severities: Sequence[float],
+    severities: Sequence[float] | np.ndarray,
     *,
     clean: np.ndarray | None = None,
 ) -> Mapping[str, DoseResponse]:
@@ -132,4 +132,4 @@ def _trend(severity: np.ndarray, mean: np.ndarray) -> float:
     severity, mean = severity[defined], mean[defined]
     if severity.size < 2 or np.ptp(severity) == 0 or np.ptp(mean) == 0:
         return np.nan
-    return float(stats.spearmanr(severity, mean).statistic)
+    return float(stats.spearmanr(severity, mean).statistic)  # pyright: ignore[reportAttributeAccessIssue]

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 import networkx
+from networkx.algorithms import d_separation
 
 # What holds of image, label and judged network, whatever the score.
 TASK = "C -> X, S -> X, S -> Y, X -> X_in, X_in -> M, Y -> M, W -> M"
@@ -219,7 +220,8 @@ def implied_independences(graph: Graph) -> tuple[Independence, ...]:
             if not (whole.has_edge(x, y) or whole.has_edge(y, x)):
                 # Minimal sets differ with the side the search starts from; the smaller is the easier to test.
                 sets = [_minimal_separator(whole, x, y), _minimal_separator(whole, y, x)]
-                found.append(Independence(x, y, frozenset(min(sets, key=len))))
+                smallest = min((one for one in sets if one is not None), key=len)
+                found.append(Independence(x, y, frozenset(smallest)))
     return tuple(found)
 
 
@@ -232,7 +234,7 @@ def minimal_separator(graph: Graph, x: str, y: str, among: Iterable[str]) -> fro
 
 
 def _minimal_separator(whole: networkx.DiGraph, x: str, y: str, **options: set[str]) -> set[str] | None:
-    return networkx.algorithms.d_separation.find_minimal_d_separator(whole, {x}, {y}, **options)
+    return d_separation.find_minimal_d_separator(whole, {x}, {y}, **options)
 
 
 def ancestors(graph: Graph, node: str) -> frozenset[str]:

@@ -39,7 +39,8 @@ class Distinction(NamedTuple):
 
 def ordered(x: str, y: str, given: Iterable[str] = ()) -> Independence:
     """Returns the statement with x and y in alphabetical order: one statement, one value."""
-    return Independence(*sorted((x, y)), frozenset(given))
+    first, second = sorted((x, y))
+    return Independence(first, second, frozenset(given))
 
 
 def implications(graph: Graph, observed: Iterable[str]) -> tuple[Implication, ...]:

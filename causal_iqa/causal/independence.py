@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from causal_iqa import dependence
+from causal_iqa._arrays import Array
 from causal_iqa.causal import permuted_images
 from causal_iqa.causal.graphs import Independence
 
@@ -58,7 +59,10 @@ class Column:
     @property
     def defined(self) -> np.ndarray:
         """Returns bool [n], where it has a value."""
-        return np.ones(len(self.labels), bool) if self.numbers is None else np.isfinite(self.numbers)
+        if self.numbers is not None:
+            return np.isfinite(self.numbers)
+        assert self.labels is not None, "a column has labels or numbers"
+        return np.ones(len(self.labels), bool)
 
     def take(self, rows: np.ndarray) -> "Column":
         """Returns the column of some rows."""
@@ -189,7 +193,7 @@ def independence_test(
     return _by_regression(key, x, y, given)
 
 
-def hsic_gamma_p_value(K: np.ndarray, L: np.ndarray) -> float:
+def hsic_gamma_p_value(K: Array, L: Array) -> float:
     """P-value of HSIC by the gamma law of its exact permutation moments.
 
     Args:
@@ -202,7 +206,7 @@ def hsic_gamma_p_value(K: np.ndarray, L: np.ndarray) -> float:
 def _unconditional(key: jax.Array, x: Column, y: Column, num_permutations: int) -> IndependenceTest:
     K, L = _gram(x), _gram(y)
     for labelled, other in ((x, L), (y, K)):
-        if labelled.numbers is None and _is_scarce(labelled.labels):
+        if labelled.numbers is None and labelled.labels is not None and _is_scarce(labelled.labels):
             p_value = permuted_images.drawn_kernel_p_value(
                 key, other, labelled.labels, num_permutations=num_permutations
             )
@@ -281,6 +285,7 @@ def _gram(column: Column, *, width: float = 1.0) -> jax.Array:
     """Gram matrix float32 [n, n] of a column; `width` scales the bandwidth of its numbers."""
     same = None if column.labels is None else _delta(*[jnp.asarray(column.labels, jnp.int32)] * 2)
     if column.numbers is None:
+        assert same is not None, "a column has labels or numbers"
         return same
     near = _gaussian(jnp.asarray(column.numbers, jnp.float32), jnp.float32(width))
     return near if same is None else (1.0 + same) * near / 2.0

@@ -75,7 +75,7 @@ def mediate(
     scores: np.ndarray,
     performance: np.ndarray,
     degradations: Sequence[str],
-    severities: Sequence[float],
+    severities: Sequence[float] | np.ndarray,
     *,
     clean: tuple[np.ndarray, np.ndarray],
     num_resamples: int = 100,

@@ -47,7 +47,9 @@ class Design(NamedTuple):
     names: tuple[str, ...]
 
 
-def severity_propensities(hardness: np.ndarray, severities: Sequence[float], *, strength: float) -> np.ndarray:
+def severity_propensities(
+    hardness: np.ndarray, severities: Sequence[float] | np.ndarray, *, strength: float
+) -> np.ndarray:
     """P(condition | image) where hard scenes meet severe conditions.
 
     The severity s has logit strength h (2 s / max s - 1) for an image of standardised hardness h; the conditions of one
@@ -107,7 +109,10 @@ def observe(key: jax.Array, propensities: np.ndarray) -> np.ndarray:
 
 
 def nearest_conditions(
-    drawn: Sequence[str], drawn_severities: np.ndarray, degradations: Sequence[str], severities: Sequence[float]
+    drawn: Sequence[str],
+    drawn_severities: np.ndarray,
+    degradations: Sequence[str],
+    severities: Sequence[float] | np.ndarray,
 ) -> np.ndarray:
     """Rows of the table that stand for conditions drawn elsewhere, e.g. by `degradations.structural.sample`.
 

@@ -25,15 +25,19 @@ class StepFalls(NamedTuple):
     """
 
     severity: np.ndarray
-    fall: Estimate
-    smallest: Estimate
+    fall: Estimate[np.ndarray]
+    smallest: Estimate[float]
     p_value: float
     unit: float
     num_images: int
 
 
 def step_falls(
-    values: np.ndarray, severities: Sequence[float], *, clusters: np.ndarray | None = None, level: float = 0.95
+    values: np.ndarray,
+    severities: Sequence[float] | np.ndarray,
+    *,
+    clusters: np.ndarray | None = None,
+    level: float = 0.95,
 ) -> StepFalls:
     """Tests that the mean falls from every severity to the next.
 
@@ -67,17 +71,17 @@ def step_falls(
       [3] A. Cameron, D. Miller (2015), A practitioner's guide to cluster-robust inference, J. Human Resources 50.
     """
     check_level(level)
-    values, severities = np.asarray(values, np.float64), np.asarray(severities, np.float64)
-    if values.ndim != 2 or len(values) != len(severities) or len(values) < 2:
+    values, doses = np.asarray(values, np.float64), np.asarray(severities, np.float64)
+    if values.ndim != 2 or len(values) != len(doses) or len(values) < 2:
         raise ValueError(
-            f"values, severities: expected [S, N] and [S], S at least 2, got {values.shape}, {severities.shape}"
+            f"values, severities: expected [S, N] and [S], S at least 2, got {values.shape}, {doses.shape}"
         )
-    if len(np.unique(severities)) != len(severities):
-        raise ValueError(f"severities: expected all different, got {severities.tolist()}")
-    order = np.argsort(severities)
+    if len(np.unique(doses)) != len(doses):
+        raise ValueError(f"severities: expected all different, got {doses.tolist()}")
+    order = np.argsort(doses)
     defined = np.isfinite(values).all(axis=0)
     values = values[order][:, defined]
-    severity, num_images = severities[order], values.shape[1]
+    severity, num_images = doses[order], values.shape[1]
     own = None if clusters is None else np.unique(np.asarray(clusters)[defined], return_inverse=True)[1]
     num_blocks = num_images if own is None else len(np.unique(own))
     if num_blocks < LEAST_IMAGES:
@@ -102,7 +106,7 @@ def step_falls(
 def falls_by_degradation(
     values: np.ndarray,
     degradations: Sequence[str],
-    severities: Sequence[float],
+    severities: Sequence[float] | np.ndarray,
     *,
     clean: np.ndarray | None = None,
     clusters: np.ndarray | None = None,
@@ -143,7 +147,7 @@ def falls_by_degradation(
     for name in dict.fromkeys(degradations):
         at = [i for i, own in enumerate(degradations) if own == name]
         table, doses = values[at], [float(severities[i]) for i in at]
-        if start:
+        if clean is not None and start:
             table, doses = np.vstack([clean, table]), [0.0, *doses]
         if len(doses) > 1:
             found[name] = step_falls(table, doses, clusters=clusters, level=level)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 import jax
 import numpy as np
 
+from causal_iqa._arrays import Array
 from causal_iqa.causal import quadratic_forms
 
 # Drawing ends when so many permutations reach the statistic: their share is then known to 14 %.
@@ -104,7 +105,7 @@ def drawn_p_value(
     )
 
 
-def drawn_kernel_p_value(key: jax.Array, K: np.ndarray, labels: np.ndarray, *, num_permutations: int) -> float:
+def drawn_kernel_p_value(key: jax.Array, K: Array, labels: np.ndarray, *, num_permutations: int) -> float:
     """P(HSIC >= observed) over drawn permutations, of a kernel with labels most of which are the same.
 
     Args:

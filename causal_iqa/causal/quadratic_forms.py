@@ -50,13 +50,13 @@ def survival(weights: np.ndarray, value: float) -> float:
         return sum(sides) / 2
 
     def excess(s: float) -> float:
-        return (w / (1 - 2 * s * w)).sum() - u
+        return float((w / (1 - 2 * s * w)).sum() - u)
 
     # Where the sum over one weight, or over all as if they were 1, is as large as the value.
     low, high = (-w.size / (2 * u), 0.0) if u < mean else (0.0, 0.5 - 0.5 / (2 * u + 1))
     while u > mean and excess(high) < 0:
         high = 0.25 + high / 2
-    s = optimize.brentq(excess, low, high, xtol=1e-14, rtol=1e-13)
+    s: float = optimize.brentq(excess, low, high, xtol=1e-14, rtol=1e-13)  # pyright: ignore[reportArgumentType, reportAssignmentType]
     exponent = s * u + 0.5 * np.log1p(-2 * s * w).sum()
     curvature = 2 * ((w / (1 - 2 * s * w)) ** 2).sum()
     r = math.copysign(math.sqrt(max(2 * exponent, 0.0)), s)

@@ -93,7 +93,7 @@ def robustness(
     left = y - effect * d
     error = math.sqrt(left @ left / freedom / (d @ d))
     f = abs(effect / error) / math.sqrt(freedom)
-    critical = stats.t.ppf(1 - alpha / 2, freedom - 1) / math.sqrt(freedom - 1)
+    critical = float(stats.t.ppf(1 - alpha / 2, freedom - 1)) / math.sqrt(freedom - 1)
     strongest, benchmark, bias = -1, (0.0, 0.0), 0.0
     for group in np.unique(groups[groups >= 0]):
         own = groups == group

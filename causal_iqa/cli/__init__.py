@@ -8,6 +8,7 @@ import difflib
 import importlib
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 from causal_iqa.cli import completion, interrupts, running
 
@@ -68,7 +69,8 @@ def run(command: str, argv: Sequence[str] | None = None) -> None:
     """
     interrupts.quiet_until_main()
     running.quiet_xla()
-    running.run(importlib.import_module(module_name(command)), argv)
+    module: Any = importlib.import_module(module_name(command))
+    running.run(module, argv)
 
 
 def module_name(command: str) -> str:

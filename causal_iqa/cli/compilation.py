@@ -42,20 +42,20 @@ class Watch:
     def __exit__(self, *_: Any) -> None:
         monitoring.unregister_event_duration_listener(self.hear)
 
-    def hear(self, event: str, duration: float, **about: Any) -> None:
+    def hear(self, event: str, duration_secs: float, **about: str | int) -> None:
         """Takes one event of JAX.
 
         Args:
           event: its name.
-          duration: duration in seconds.
+          duration_secs: duration in seconds.
           **about: "fun_name" of the program.
         """
         name = str(about.get("fun_name", "")).removeprefix("jit(").removesuffix(")")
         with self._lock:
             if event == _TRACED:
-                self._traced[name] = duration
+                self._traced[name] = duration_secs
             elif event == _LOWERED:
-                expected = _XLA_OVER_JAX * (self._traced.pop(name, 0.0) + duration)
+                expected = _XLA_OVER_JAX * (self._traced.pop(name, 0.0) + duration_secs)
                 self._in_work.append(Compiling(self._clock(), expected))
             elif event == _COMPILED and self._in_work:
                 self._in_work.pop()

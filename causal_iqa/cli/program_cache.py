@@ -154,7 +154,7 @@ def _is_whole(path: pathlib.Path) -> bool:
         return unpack.eof
     if content[:4] == _ZSTANDARD:
         try:
-            import zstandard
+            import zstandard  # pyright: ignore[reportMissingImports]
         except ImportError:
             return True
         try:

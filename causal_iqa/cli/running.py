@@ -42,7 +42,7 @@ def run(command: Command, argv: Sequence[str] | None = None) -> None:
       argv: the command line, the program's name first; by default that of this process.
     """
     wrapped = reporting_user_errors(command.main, takes_arguments=getattr(command, "TAKES_ARGUMENTS", False))
-    app.run(wrapped, list(sys.argv if argv is None else argv), functools.partial(_parse, command))
+    app.run(wrapped, list(sys.argv if argv is None else argv), functools.partial(_parse, command))  # pyright: ignore[reportArgumentType, reportCallIssue]
 
 
 def quiet_xla() -> None:

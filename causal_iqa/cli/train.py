@@ -151,7 +151,7 @@ def _summaries(folder: str | None) -> Iterator[Callable[[int, Mapping[str, float
         yield None
         return
     try:
-        import tensorboardX
+        import tensorboardX  # pyright: ignore[reportMissingImports]
     except ImportError:
         raise InputError(
             "tensorboard_dir: needs the extra tensorboard: pip install 'causal-iqa[tensorboard]'"
@@ -170,7 +170,8 @@ def main(_: list[str]) -> None:
     """Reads the flags, trains, writes and prints."""
     program_cache.keep(_COMPILATION_CACHE.value)
     names = {field.name for field in dataclasses.fields(training.TrainConfig)}
-    config = training.TrainConfig(**{name: FLAGS.values[name].value for name in names})
+    given: dict = {name: FLAGS.values[name].value for name in names}
+    config = training.TrainConfig(**given)
     checkpoints.check_name(_OUTPUT.value)
     common.check_writable(_OUTPUT.value, "output")
     config, source, evaluation = _sources(config)
@@ -183,7 +184,7 @@ def main(_: list[str]) -> None:
             checkpoint_every=_CHECKPOINT_EVERY.value,
             summary=summary,
         )
-    split, evaluation_split, _ = _splits()
+    split, evaluation_split = _splits()[:2]
     notes = {"dataset": _DATASET.value, "split": split or "none", "evaluation_split": evaluation_split or "held out"}
     training.save(_OUTPUT.value, config, result, notes)
     curve = pathlib.Path(_OUTPUT.value).with_suffix(".png")

@@ -128,7 +128,8 @@ def _covered(side: int, first: float, last: float) -> np.ndarray:
 def _with_grey_border(step: degradations.Step) -> degradations.Step:
     if step.name not in geometry.GEOMETRIC or "border" not in TABLE[step.name].options:
         return step
-    return degradations.Step(step.name, step.severity, {**dict(step.options), "border": "constant"})
+    options = {**dict(step.options), "border": "constant"}
+    return degradations.Step(step.name, step.severity, tuple(options.items()))
 
 
 def _moved(fields: np.ndarray, condition: Condition, key: jax.Array) -> tuple[np.ndarray, np.ndarray]:

@@ -197,6 +197,7 @@ class Programs:
 def _drawing(number: int, structure: Condition) -> Callable[..., jax.Array]:
     (step,) = structure.steps
     draw = shared_sizes.PREPARED[step.name].draw
+    assert draw is not None, "asked for by those that draw"
     return jax.jit(lambda key: draw(degradations.step_key(key, step.name), (number,)))
 
 

@@ -428,5 +428,6 @@ def _end_with(parent: int) -> None:
 
 
 def _do(tasks: Sequence[Task]) -> None:
+    assert _worker is not None, "a process begins with _start"
     for task in tasks:
         _told.put((task.number, _worker.do(task, _stop.is_set)))

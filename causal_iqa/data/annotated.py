@@ -103,6 +103,7 @@ class AnnotatedSource:
                 f"masks: {found.name} is {values.shape[1]} x {values.shape[0]} pixels, its image {self.id(index)} "
                 f"{shape[1]} x {shape[0]} (1 such mask so far)"
             )
+        assert self.table is not None, "masks come with the table of their values"
         return Target(mask=self.table.label[values])
 
     def id(self, index: int) -> str:
@@ -261,22 +262,22 @@ def open_masks(
     kept, remarks = _joined(source, truths, lambda path: path.is_file(), f"mask in {root}")
     truths = {id: truths[id] for id in kept.paths}
     found = AnnotatedSource(f"masks:{os.fspath(images)}", kept, "masks", table.class_names, truths, table, remarks)
-    _check_masks(found)
+    _check_masks(found, truths, table.listed)
     return found
 
 
-def _check_masks(source: AnnotatedSource) -> None:
+def _check_masks(source: AnnotatedSource, files: Mapping[str, pathlib.Path], listed: np.ndarray) -> None:
     """Reads every mask, so that what is wrong shows before a study."""
     odd, sizes, num_pixels = [], [], 0
     for index in range(len(source)):
-        path = source.truths[source.id(index)]
+        path = files[source.id(index)]
         try:
             values = read_mask(path, source.id(index))
         except UnreadableImage:
             continue  # Reported when its turn comes.
-        unlisted = np.bincount(values.reshape(-1), minlength=256)[~source.table.listed]
+        unlisted = np.bincount(values.reshape(-1), minlength=256)[~listed]
         if unlisted.any():
-            odd.append((path.name, int(np.flatnonzero(~source.table.listed)[unlisted.argmax()])))
+            odd.append((path.name, int(np.flatnonzero(~listed)[unlisted.argmax()])))
             num_pixels += int(unlisted.sum())
         shape = _upright_shape(source, index)
         if shape is not None and shape != values.shape:
@@ -349,9 +350,9 @@ def open_boxes(
 
     truths = {id: of(id) for id in source.paths}
     kept, remarks = _joined(source, truths, lambda found: found is not None, f"annotation in {annotations}")
-    truths = {id: truths[id] for id in kept.paths}
+    boxes = {id: found for id in kept.paths if (found := truths[id]) is not None}
     return AnnotatedSource(
-        f"boxes:{os.fspath(images)}", kept, "boxes", read.class_names, truths, None, (*read.remarks, *remarks)
+        f"boxes:{os.fspath(images)}", kept, "boxes", read.class_names, boxes, None, (*read.remarks, *remarks)
     )
 
 

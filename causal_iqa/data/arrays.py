@@ -18,7 +18,7 @@ class ArraySource:
       class_names: the classes in label order; empty when unlabelled.
     """
 
-    arrays: Sequence[np.ndarray]
+    arrays: Sequence[np.ndarray] | np.ndarray
     labels: tuple[int, ...]
     class_names: tuple[str, ...] = ()
     name: str = "arrays"
@@ -49,7 +49,7 @@ class ArraySource:
 
 
 def open_arrays(
-    arrays: Sequence[np.ndarray], *, labels: Sequence[int] | None = None, class_names: Sequence[str] = ()
+    arrays: Sequence[np.ndarray] | np.ndarray, *, labels: Sequence[int] | None = None, class_names: Sequence[str] = ()
 ) -> ArraySource:
     """Makes a source of arrays.
 

@@ -332,7 +332,7 @@ def _check_label(example: Example, source: Source) -> None:
 
 
 def _framed(image: np.ndarray, size: int, fraction: float | None) -> np.ndarray:
-    return stretch(image, size) if fraction is WHOLE else fit(image, size, crop_fraction=fraction)
+    return stretch(image, size) if fraction is None else fit(image, size, crop_fraction=fraction)
 
 
 def stretch(image: np.ndarray, size: int) -> np.ndarray:
@@ -354,7 +354,8 @@ class _Targets:
     """Targets of one size, so that they can be stacked."""
 
     def __init__(self, source: Source, size: int):
-        self.size, self.kind, self.most = size, source.target_kind, max(1, getattr(source, "most_boxes", 1))
+        self.size, self.most = size, max(1, getattr(source, "most_boxes", 1))
+        self.kind = getattr(source, "target_kind", None)
 
     def fitted(self, target: Any) -> tuple[np.ndarray, ...]:
         if self.kind == "masks":
@@ -375,14 +376,15 @@ class _Targets:
 def _assemble(
     results: Sequence[Example | UnreadableImage], batch_size: int, shape: tuple[int, ...], targets: _Targets | None
 ) -> Batch:
-    readable = [slot for slot, result in enumerate(results) if isinstance(result, Example)]
+    readable = {slot: result for slot, result in enumerate(results) if isinstance(result, Example)}
     skipped = tuple((result.id, result.reason) for result in results if isinstance(result, UnreadableImage))
-    valid = np.isin(np.arange(batch_size), readable)
+    valid = np.isin(np.arange(batch_size), list(readable))
     if not readable:
         images = np.zeros((batch_size, *shape), np.uint8)
         empty = () if targets is None else tuple(np.stack([x] * batch_size) for x in targets.nothing())
         return Batch(images, np.full(batch_size, UNLABELLED, np.int32), ("",) * batch_size, valid, skipped, empty)
-    filled = [results[slot if valid[slot] else readable[-1]] for slot in range(batch_size)]
+    last = max(readable)
+    filled = [readable.get(slot, readable[last]) for slot in range(batch_size)]
     return Batch(
         images=np.stack([example.image for example in filled]),
         labels=np.array([example.label for example in filled], np.int32),

@@ -158,18 +158,27 @@ def _yolo_rows(file: pathlib.Path, class_names: Sequence[str]) -> list[tuple]:
     return rows
 
 
+def _inner(element: ElementTree.Element, path: str) -> str:
+    """The text of a part of an element; ValueError where there is none."""
+    text = element.findtext(path)
+    if text is None:
+        raise ValueError(f"no {path}")
+    return text
+
+
 def _voc_rows(file: pathlib.Path, class_names: Sequence[str]) -> list[tuple]:
     """Rows of a VOC annotation: corners count pixels from 1 and belong to the box."""
     try:
         root = ElementTree.fromstring(_text(file))
-        width, height = (float(root.find("size").find(name).text) for name in ("width", "height"))
+        width, height = (float(_inner(root, f"size/{name}")) for name in ("width", "height"))
         if not (width > 0 and height > 0):
             raise ValueError("a size that is not positive")
         rows, unknown = [], []
         for one in root.findall("object"):
-            name = one.find("name").text.strip()
-            box = one.find("bndbox")
-            left, top, right, bottom = (float(box.find(side).text) for side in ("xmin", "ymin", "xmax", "ymax"))
+            name = _inner(one, "name").strip()
+            left, top, right, bottom = (
+                float(_inner(one, f"bndbox/{side}")) for side in ("xmin", "ymin", "xmax", "ymax")
+            )
             if name not in class_names:
                 unknown.append((file.name, name))
                 continue

@@ -94,9 +94,13 @@ class FolderSource:
         except OSError as error:
             raise UnreadableImage(self.id(index), _reading.reason_of(error)) from error
 
-    @functools.cached_property
+    @property
     def image_shape(self) -> tuple[int, int] | None:
         """(height, width) when all readable images agree, else None; reads headers until two disagree."""
+        return self._shape
+
+    @functools.cached_property
+    def _shape(self) -> tuple[int, int] | None:
         found = None
         for index in range(len(self)):
             try:

@@ -106,7 +106,7 @@ def load_plugins() -> None:
     # its largest image. What is above 32 MiB the C library returns to the system.
     PIL.Image.core.set_block_size(_BLOCK_BYTES)
     if importlib.util.find_spec("pillow_heif") is not None:
-        import pillow_heif
+        import pillow_heif  # pyright: ignore[reportMissingImports]
 
         pillow_heif.register_heif_opener()
 

@@ -63,10 +63,13 @@ def open_source(
         if annotations is None:
             what = "folder of masks" if scheme == "masks" else "file or folder of boxes"
             raise _checks.InputError(f"annotations: {scheme} need --annotations=PATH, the {what}")
-        if scheme == "masks" and classes is None:
-            raise _checks.InputError("classes: masks need --classes=FILE, a table with the columns value, name, label")
-        opener = annotated.open_masks if scheme == "masks" else annotated.open_boxes
-        return opener(rest, annotations, classes, max_pixels=max_pixels)
+        if scheme == "masks":
+            if not isinstance(classes, str | os.PathLike):
+                raise _checks.InputError(
+                    "classes: masks need --classes=FILE, a table with the columns value, name, label"
+                )
+            return annotated.open_masks(rest, annotations, classes, max_pixels=max_pixels)
+        return annotated.open_boxes(rest, annotations, classes, max_pixels=max_pixels)
     return folder.open_folder(rest, classes=classes, split=split, class_order=class_order, max_pixels=max_pixels)
 
 

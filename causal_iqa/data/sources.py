@@ -54,22 +54,33 @@ class Source(Protocol):
       image_shape: (height, width) shared by all images, None when sizes vary.
     """
 
-    name: str
-    split: str | None
-    class_names: tuple[str, ...]
-    image_shape: tuple[int, int] | None
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def split(self) -> str | None: ...
+
+    @property
+    def class_names(self) -> tuple[str, ...]: ...
+
+    @property
+    def image_shape(self) -> tuple[int, int] | None: ...
 
     def __len__(self) -> int:
         """Returns the number of images."""
+        ...
 
     def __getitem__(self, index: int) -> Example:
         """Returns example `index` in [0, len); raises UnreadableImage when its image cannot be decoded."""
+        ...
 
     def id(self, index: int) -> str:
         """Returns the id of an image without decoding it; ids are unique within a source."""
+        ...
 
     def label(self, index: int) -> int:
         """Returns the label of an image without decoding it, UNLABELLED when unknown."""
+        ...
 
 
 def examples(source: Source, indices: Iterable[int]) -> list[Example]:

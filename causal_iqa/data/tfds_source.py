@@ -102,6 +102,7 @@ class TfdsSource:
 
     def _id(self, index: int, record: dict[str, Any] | None) -> str:
         if self.id_key:
+            assert record is not None, "an id that stands in a record is read from it"
             value = record[self.id_key]
             return names.text_of(value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else str(value))
         return self._position(self._check_index(index))

@@ -6,9 +6,9 @@ import math
 import jax
 import jax.numpy as jnp
 import numpy as np
-from scipy import fft as host_fft
 
-from causal_iqa.degradations import _filters, ladder, spec
+from causal_iqa._arrays import pair, total
+from causal_iqa.degradations import _filters, _point_spread, ladder, spec
 
 # Hendrycks and Dietterich (2019), released scripts for 224, 299, 64 and 32 pixels; severities 1..5.
 GAUSSIAN_BLUR_SIGMA = {
@@ -110,7 +110,7 @@ def defocus_blur(key: jax.Array, image: jax.Array, severity: jax.Array, *, famil
     kernel = ladder.mix(table[0], table[1:], severity)
     reach = kernel.shape[0] // 2
     height, width, _ = image.shape
-    shape = tuple(host_fft.next_fast_len(side + 2 * reach, real=True) for side in (height, width))
+    shape = _point_spread.fast_shape(height + 2 * reach, width + 2 * reach)
     padded = jnp.pad(image, ((reach, reach), (reach, reach), (0, 0)), mode="reflect")
     # The kernel is symmetric, so convolution and correlation agree.
     spectrum = jnp.fft.rfft2(jnp.moveaxis(padded, -1, 0), shape) * jnp.fft.rfft2(kernel, shape)[None]
@@ -145,8 +145,8 @@ def _disk(radius: float, alias: float) -> np.ndarray:
     gauss /= gauss.sum()
     padded = np.pad(disk, taps // 2, mode="reflect")
     size = disk.shape[0]
-    padded = sum(g * padded[i : i + size, :] for i, g in enumerate(gauss))
-    return sum(g * padded[:, i : i + size] for i, g in enumerate(gauss))
+    padded = total(g * padded[i : i + size, :] for i, g in enumerate(gauss))
+    return total(g * padded[:, i : i + size] for i, g in enumerate(gauss))
 
 
 def motion_blur(key: jax.Array, image: jax.Array, severity: jax.Array, *, family: str | None = None) -> jax.Array:
@@ -336,7 +336,7 @@ def _zoom_table(zooms: tuple, side: int, which: int) -> tuple[np.ndarray, np.nda
     """`_zoom_taps` of every zoom along one axis, [parts, zooms at once, side]; the last part is filled up."""
     taps = [_zoom_taps(side, *zoom[which : which + 2]) for zoom in zooms]
     taps += taps[:1] * (-len(taps) % _ZOOMS_AT_ONCE)
-    return tuple(np.stack(column).reshape(-1, _ZOOMS_AT_ONCE, side) for column in zip(*taps, strict=True))
+    return pair(np.stack(column).reshape(-1, _ZOOMS_AT_ONCE, side) for column in zip(*taps, strict=True))
 
 
 @functools.lru_cache(maxsize=16)

@@ -48,4 +48,6 @@ def in_reading_order(drawn: jax.Array, size: jax.Array, shape: tuple[int, ...]) 
 
 def draws_are_counted() -> bool:
     """Whether draws depend only on their place in reading order, which is the default of JAX."""
-    return bool(jax.config.jax_threefry_partitionable) and jax.config.jax_default_prng_impl == "threefry2x32"
+    counted = jax.config.jax_threefry_partitionable  # pyright: ignore[reportAttributeAccessIssue]
+    kind = jax.config.jax_default_prng_impl  # pyright: ignore[reportAttributeAccessIssue]
+    return bool(counted) and kind == "threefry2x32"

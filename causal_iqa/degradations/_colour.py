@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from causal_iqa import _checks, colour, images
+from causal_iqa._arrays import total
 from causal_iqa.degradations import _light, ladder, spec
 
 # Reciprocal megakelvin (mired) between the light and the white the camera assumed: towards warm, towards cool.
@@ -171,7 +172,7 @@ def greyscale(
         grey = images.luma(image)
     else:
         linear = colour.to_linear(_light.wide(image)).reshape(image.shape)
-        grey = colour.to_srgb(sum(w * linear[..., c] for c, w in enumerate(colour.BT709_LUMINANCE)))
+        grey = colour.to_srgb(total(w * linear[..., c] for c, w in enumerate(colour.BT709_LUMINANCE)))
     return ladder.finish(image, image + share * (grey[..., None] - image), severity)
 
 

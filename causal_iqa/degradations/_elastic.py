@@ -5,11 +5,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from causal_iqa import _checks
+from causal_iqa._arrays import pair, triple
 from causal_iqa.degradations import _filters, ladder, spec
 
 
 def _scaled(side: float, rows: tuple[tuple[float, float, float], ...]) -> tuple[tuple[float, float, float], ...]:
-    return tuple(tuple(side * value for value in row) for row in rows)
+    return tuple(triple(side * value for value in row) for row in rows)
 
 
 _LARGE = ((2.0, 0.7, 0.1), (2.0, 0.08, 0.2), (0.05, 0.01, 0.02), (0.07, 0.01, 0.02), (0.12, 0.01, 0.02))
@@ -147,7 +148,7 @@ def elastic_on_canvas(
 
 
 def _stacked(places: list[tuple[jax.Array, jax.Array]]) -> tuple[jax.Array, jax.Array]:
-    return tuple(jnp.stack(axis) for axis in zip(*places, strict=True))
+    return pair(jnp.stack(axis) for axis in zip(*places, strict=True))
 
 
 def draw(key: jax.Array, height: int, width: int) -> tuple[jax.Array, jax.Array]:
@@ -169,8 +170,8 @@ def draw(key: jax.Array, height: int, width: int) -> tuple[jax.Array, jax.Array]
 def displacement(
     noise: jax.Array,
     alpha: jax.Array,
-    sigma_y: jax.Array,
-    sigma_x: jax.Array,
+    sigma_y: float | jax.Array,
+    sigma_x: float | jax.Array,
     widest: float | None = None,
 ) -> jax.Array:
     """Smooths noise by a Gaussian cut at three sigmas with mirrored borders, and scales it.
@@ -186,14 +187,14 @@ def displacement(
       float32 [2, H, W], in pixels.
     """
     _, height, width = noise.shape
-    reach_y, reach_x = (_filters.gaussian_reach(widest or sigma, _TRUNCATE) for sigma in (sigma_y, sigma_x))
+    reach_y, reach_x = (_filters.gaussian_reach(widest or float(sigma), _TRUNCATE) for sigma in (sigma_y, sigma_x))
     rows = _filters.reflecting_gaussian(height, sigma_y, reach_y, _TRUNCATE)
     columns = _filters.reflecting_gaussian(width, sigma_x, reach_x, _TRUNCATE)
     out = jnp.einsum("yh,dhw->dyw", alpha * rows, noise, precision="highest")
     return jnp.einsum("xw,dyw->dyx", columns, out, precision="highest")
 
 
-def affine_back(shifts: jax.Array, height: int, width: int) -> jax.Array:
+def affine_back(shifts: jax.Array, height: int | jax.Array, width: int | jax.Array) -> jax.Array:
     """The affine map from a place in the result to the place in the image that it shows.
 
     Three corners of a square about the middle, a third of the shorter side away from it, are shifted.
@@ -235,14 +236,14 @@ def _apply(matrix: jax.Array, height: int, width: int) -> tuple[jax.Array, jax.A
     return jnp.clip(u, -_FAR, _FAR), jnp.clip(v, -_FAR, _FAR)
 
 
-def _mirror_pixels(place: jax.Array, side: int) -> jax.Array:
+def _mirror_pixels(place: jax.Array, side: int | jax.Array) -> jax.Array:
     """Folds coordinates about the outermost pixels, which are not repeated (OpenCV's reflect-101)."""
     period = 2.0 * (max(side - 1, 1) if isinstance(side, int) else jnp.maximum(side - 1, 1))
     folded = jnp.mod(place, period)
     return jnp.minimum(folded, period - folded)
 
 
-def _mirror_edges(place: jax.Array, side: int) -> jax.Array:
+def _mirror_edges(place: jax.Array, side: int | jax.Array) -> jax.Array:
     """Folds coordinates about the outer edges, repeating the outermost pixels (SciPy's reflect)."""
     folded = jnp.mod(place + 0.5, 2.0 * side)
     return jnp.clip(jnp.minimum(folded, 2.0 * side - folded) - 0.5, 0.0, side - 1.0)

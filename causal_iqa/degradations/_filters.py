@@ -88,7 +88,7 @@ def edge_gaussian(side: int, sigma: jax.Array, reach: int) -> jax.Array:
     return jnp.concatenate([first, wide[:, reach + 1 : reach + side - 1], last], axis=1)
 
 
-def reflecting_gaussian(side: int, sigma: jax.Array, reach: int, truncate: float) -> jax.Array:
+def reflecting_gaussian(side: int, sigma: float | jax.Array, reach: int, truncate: float) -> jax.Array:
     """The Gaussian blur of one axis as a matrix, borders mirrored with the edge pixel repeated, as often as it takes.
 
     Args:

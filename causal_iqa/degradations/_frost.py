@@ -147,7 +147,7 @@ def frost_on_canvas(
 
 
 def _texture(
-    key: jax.Array, shape: tuple[int, int], size: jax.Array | None, grain: jax.Array, colour: jax.Array
+    key: jax.Array, shape: tuple[int, ...], size: jax.Array | None, grain: jax.Array, colour: jax.Array
 ) -> jax.Array:
     """The texture [*shape, 3]; `size` of the image where that is a canvas."""
     kind_key, _, fern_key, whole_key = jax.random.split(key, 4)
@@ -177,7 +177,7 @@ def _grain(waves: jax.Array, slope: jax.Array) -> tuple[jax.Array, jax.Array]:
     return field.real, field.imag
 
 
-def _ferns(key: jax.Array, shape: tuple[int, int], size: jax.Array | None) -> jax.Array:
+def _ferns(key: jax.Array, shape: tuple[int, ...], size: jax.Array | None) -> jax.Array:
     """Needles fanning out from seeds, each pixel belonging to the nearest: [H, W], about mean 0 and variance 1."""
     height, width = shape
     seed_key, needle_key = jax.random.split(key)
@@ -228,7 +228,7 @@ def _cut(key: jax.Array, textures: Sequence[jax.Array], height: int, width: int)
 
 
 def load_frost_textures(
-    paths: Iterable[str | os.PathLike], *, scale: float = 1.0, smallest: tuple[int, int] = (0, 0)
+    paths: Iterable[str | os.PathLike], *, scale: float = 1.0, smallest: tuple[int, ...] = (0, 0)
 ) -> tuple[np.ndarray, ...]:
     """Reads texture files for `frost`.
 

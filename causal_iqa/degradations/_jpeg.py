@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from causal_iqa import _checks
+from causal_iqa._arrays import total
 from causal_iqa._xla import settle
 from causal_iqa.degradations import _canvas, ladder, spec
 
@@ -291,8 +292,8 @@ def _transform(x: jax.Array, matrix: np.ndarray, bits: int) -> jax.Array:
     *lead, height, width = x.shape
     x = _kept(x).reshape(*lead, height // 8, 8, width)
     columns = matrix.reshape((1,) * (x.ndim - 2) + (8, 8))
-    total = sum(x[..., i : i + 1, :] * columns[..., i : i + 1] for i in range(8))
-    return _kept(((total + (1 << (bits - 1))) >> bits).reshape(*lead, height, width))
+    summed = total(x[..., i : i + 1, :] * columns[..., i : i + 1] for i in range(8))
+    return _kept(((summed + (1 << (bits - 1))) >> bits).reshape(*lead, height, width))
 
 
 def _divide(value: jax.Array, step: jax.Array) -> jax.Array:

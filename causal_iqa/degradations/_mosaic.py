@@ -74,7 +74,7 @@ def mosaic(image: jax.Array, pattern: str = "rggb") -> jax.Array:
     Raises:
       InputError: when the pattern is unknown.
     """
-    red, green, _ = sites(*image.shape[:2], pattern)
+    red, green, _ = sites(image.shape[0], image.shape[1], pattern)
     return jnp.where(red, image[..., 0], jnp.where(green, image[..., 1], image[..., 2]))
 
 

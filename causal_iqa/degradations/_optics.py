@@ -262,7 +262,9 @@ def _flare(key: jax.Array, height: int, width: int, side: int) -> jax.Array:
     return jnp.moveaxis(jax.lax.map(channel, jnp.stack(tints)), 0, -1).reshape(height, -1)
 
 
-def _row(name: str, fn, parameters: dict, convention: str, reference: str, **fields) -> spec.DegradationSpec:
+def _row(
+    name: str, fn, parameters: dict, convention: str, reference: str, *, stochastic=False, **fields
+) -> spec.DegradationSpec:
     """A row of this module: all are of group "optics" and have gradients in image and severity."""
     return spec.DegradationSpec(
         name=name,
@@ -275,7 +277,8 @@ def _row(name: str, fn, parameters: dict, convention: str, reference: str, **fie
         convention=convention,
         published=False,
         reference=reference + "; rows reasoned",
-        **{"stochastic": False} | fields,
+        stochastic=stochastic,
+        **fields,
     )
 
 

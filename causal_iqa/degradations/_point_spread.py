@@ -8,6 +8,7 @@ import numpy as np
 from scipy import fft as host_fft
 
 from causal_iqa import _checks, colour
+from causal_iqa._arrays import pair
 from causal_iqa.degradations import _light, ladder, spec
 
 # Largest distance of the trajectory from its mean, as a share of the shorter side.
@@ -22,6 +23,12 @@ _INSTANTS = 64
 # shake that reverses it.
 _INERTIA = 0.93
 _SHAKE_LEVEL = -1.7507
+
+
+def fast_shape(height: int, width: int) -> tuple[int, int]:
+    """The smallest sides, none below these, of which a real Fourier transform is fast."""
+    fast = (host_fft.next_fast_len(side, real=True) for side in (height, width))
+    return pair(fast)  # pyright: ignore[reportReturnType] (SciPy's function is a stub that a backend fills.)
 
 
 def convolve(image: jax.Array, kernel: jax.Array, *, border: str = "reflect") -> jax.Array:
@@ -45,7 +52,7 @@ def convolve(image: jax.Array, kernel: jax.Array, *, border: str = "reflect") ->
         raise ValueError(f"kernel: expected a square of odd side, got shape {kernel.shape}")
     reach, (height, width, _) = size // 2, image.shape
     padded = jnp.pad(jnp.moveaxis(image, -1, 0), ((0, 0), (reach, reach), (reach, reach)), mode=border)
-    shape = tuple(host_fft.next_fast_len(side + 2 * reach, real=True) for side in (height, width))
+    shape = fast_shape(height + 2 * reach, width + 2 * reach)
     spectrum = jnp.fft.rfft2(padded, shape) * jnp.fft.rfft2(kernel, shape)[None]
     # The transform is circular: what wraps around stays within the padding.
     out = jnp.fft.irfft2(spectrum, shape)[:, 2 * reach : 2 * reach + height, 2 * reach : 2 * reach + width]

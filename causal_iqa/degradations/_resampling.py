@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from causal_iqa import _checks
+from causal_iqa._arrays import Array, total
 
 METHODS = ("bilinear", "bicubic")
 BORDERS = ("reflect", "edge", "constant")
@@ -15,8 +16,8 @@ _CUBIC_A = -0.5
 
 def sample(
     image: jax.Array,
-    row: jax.Array,
-    column: jax.Array,
+    row: Array,
+    column: Array,
     *,
     method: str = "bilinear",
     border: str = "reflect",
@@ -59,16 +60,18 @@ def sample(
     pixels = padded.reshape(-1, channels)
     rows, columns = _taps(part_row, method), _taps(part_column, method)
     first = 1 - taps
-    out = 0.0
-    for i, down in enumerate(rows, first):
-        line = 0.0
-        for j, right in enumerate(columns, first):
-            line = line + right[..., None] * pixels.at[corner + (i * stride + j)].get(mode="promise_in_bounds")
-        out = out + down[..., None] * line
-    return out
+
+    def line(i: int) -> jax.Array:
+        places = (corner + (i * stride + j) for j in range(first, first + len(columns)))
+        return total(
+            right[..., None] * pixels.at[place].get(mode="promise_in_bounds")
+            for right, place in zip(columns, places, strict=True)
+        )
+
+    return total(down[..., None] * line(i) for i, down in enumerate(rows, first))
 
 
-def _split(place: jax.Array, size: int, border: str, margin: int) -> tuple[jax.Array, jax.Array]:
+def _split(place: Array, size: int, border: str, margin: int) -> tuple[jax.Array, jax.Array]:
     """Index of the pixel before each place, int32 in [-margin, size - 1 + margin], and the share of the next one."""
     if size == 1 and border == "reflect":
         # One pixel mirrored is that pixel everywhere.

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from causal_iqa import images
+from causal_iqa._arrays import total
 from causal_iqa.degradations import _light, ladder, spec
 
 # Share of the side that is left.
@@ -49,7 +50,7 @@ def low_resolution(key: jax.Array, image: jax.Array, severity: jax.Array, *, fam
     for share in LOW_RESOLUTION_SHARE[spec.ANY_SIZE]:
         small = images.resize(image, max(round(share * height), 1), max(round(share * width), 1))
         versions.append(images.resize(small, height, width))
-    return ladder.finish(image, sum(weights[i] * version for i, version in enumerate(versions)), severity)
+    return ladder.finish(image, total(weights[i] * version for i, version in enumerate(versions)), severity)
 
 
 def over_sharpening(key: jax.Array, image: jax.Array, severity: jax.Array, *, family: str | None = None) -> jax.Array:

@@ -155,7 +155,8 @@ def _code(luma: jax.Array, chroma: jax.Array, index: jax.Array) -> tuple[jax.Arr
         # The lane above coded its macroblock one step ago.
         edges = [edge._replace(above=jnp.roll(edge.above, 1, axis=-1)) for edge in carry]
         guesses = [_predicted(s, e, has_above, has_left) for s, e in zip(sources, edges, strict=True)]
-        residuals = _quantised(*(s - g for s, g in zip(sources, guesses, strict=True)), index)
+        luma, chroma = (s - g for s, g in zip(sources, guesses, strict=True))
+        residuals = _quantised(luma, chroma, index)
         coded = tuple(jnp.clip(g + r, 0, 255) for g, r in zip(guesses, residuals, strict=True))
         carry = tuple(_Edges(c[:, -1], c[:, :, -1], e.above[:, -1]) for c, e in zip(coded, edges, strict=True))
         return carry, coded

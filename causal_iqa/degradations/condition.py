@@ -284,4 +284,6 @@ def _parse_step(text: str, whole: str, needs_severity: bool = True) -> Step:
     name = found["name"].strip()
     _checks.lookup(TABLE, name, "degradation")
     options = _pairs(found["options"], name) if found["options"] else {}
-    return Step(name, found["severity"] if needs_severity else 1.0, tuple(options.items()))
+    severity = found["severity"] if needs_severity else 1.0
+    ladder.check_severity(severity)  # Here, as the message says what was written.
+    return Step(name, float(severity), tuple(options.items()))

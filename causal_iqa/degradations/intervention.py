@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from causal_iqa import _checks
+from causal_iqa._arrays import Array
 from causal_iqa.degradations import _jpeg
 from causal_iqa.degradations.condition import QUANTISE, Condition, Step, check_stored
 from causal_iqa.degradations.spec import STAGES
@@ -153,7 +154,7 @@ def do(condition: Condition | str) -> Apply:
     return lambda key, image: graded(key, image, severities)
 
 
-def do_graded(condition: Condition) -> Callable[[jax.Array, jax.Array, jax.Array], jax.Array]:
+def do_graded(condition: Condition) -> Callable[[jax.Array, jax.Array, Array], jax.Array]:
     """The same with the severities as an argument: one compiled program serves all of them.
 
     Args:
@@ -175,7 +176,7 @@ def do_graded(condition: Condition) -> Callable[[jax.Array, jax.Array, jax.Array
     for step in condition.steps:
         _options(step, None, condition.family)
 
-    def apply(key: jax.Array, image: jax.Array, severities: jax.Array) -> jax.Array:
+    def apply(key: jax.Array, image: jax.Array, severities: Array) -> jax.Array:
         _checks.check_image(image)
         if jnp.shape(severities) != (len(condition.steps),):
             raise ValueError(

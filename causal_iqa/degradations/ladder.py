@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from causal_iqa import _checks
+from causal_iqa._arrays import Array
 
 Rows = Sequence[float] | Sequence[Sequence[float]]
 
@@ -76,7 +77,7 @@ def family_for(height: int, width: int) -> str:
     return family
 
 
-def check_severity(severity: float) -> None:
+def check_severity(severity: float | str | Array) -> None:
     """Raises InputError unless `severity` is a finite number in [0, 5]; for the host, before anything is traced.
 
     Examples:
@@ -99,7 +100,7 @@ def family_of(image: jax.Array, family: str | None) -> str:
     return family
 
 
-def weights(severity: jax.Array) -> jax.Array:
+def weights(severity: Array) -> jax.Array:
     """Weights of the rows 0..5 at `severity`: hat functions, so only one row has weight at an integer.
 
     Args:
@@ -120,7 +121,7 @@ def weights(severity: jax.Array) -> jax.Array:
     return jnp.maximum(0.0, 1.0 - jnp.abs(severity - np.arange(MAX_SEVERITY + 1, dtype=np.float32)))
 
 
-def mix(neutral: Sequence[float] | np.ndarray, rows: Sequence, severity: jax.Array) -> jax.Array:
+def mix(neutral: float | Sequence[float] | np.ndarray, rows: Sequence | np.ndarray, severity: jax.Array) -> jax.Array:
     """Interpolates a table of rows at `severity`.
 
     Args:

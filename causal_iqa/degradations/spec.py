@@ -60,7 +60,7 @@ class DegradationSpec:
       published: whether it is one of the 19 of ImageNet-C and CIFAR-10-C.
       for_validation: whether the benchmarks hold it out for validation, so that it is not among the 15 of the benchmark
         (Hendrycks and Dietterich 2019, section 4.1).
-      stage: where on the path from the world to the file it happens, one of STAGES; None: where its group does.
+      stage: where on the path from the world to the file it happens, one of STAGES; empty: where its group does.
       read_options: `read_options(options, image, family) -> options` for `fn`, where these name files; without an image
         it only checks that there are such files. None: they are taken as written.
       reference: source of the definition and the parameters.
@@ -78,14 +78,14 @@ class DegradationSpec:
     options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     published: bool = True
     for_validation: bool = False
-    stage: str | None = None
+    stage: str = ""
     read_options: Callable[[Mapping[str, Any], jax.Array | None, str | None], dict[str, Any]] | None = None
     reference: str = HENDRYCKS
 
     def __post_init__(self) -> None:
         if self.group not in GROUPS:
             raise ValueError(f"group of {self.name}: expected one of {GROUPS}, got {self.group!r}")
-        if self.stage is None:
+        if not self.stage:
             object.__setattr__(self, "stage", _STAGE_OF_GROUP[self.group])
         elif self.stage not in STAGES:
             raise ValueError(f"stage of {self.name}: expected one of {STAGES}, got {self.stage!r}")

@@ -116,6 +116,10 @@ def _as_condition(condition: Condition | str) -> Condition:
     return Condition([Step(step.name, MAX_SEVERITY, step.options)])
 
 
+def _conditions(model: Model) -> tuple[Condition, ...]:
+    return tuple(_as_condition(condition) for condition in model.conditions)
+
+
 def do(model: Model, **values: float | int | Variable) -> Model:
     """Intervenes: the variables take these values whatever their parents, and lose them.
 
@@ -230,7 +234,7 @@ def applied(model: Model) -> Callable[[jax.Array, jax.Array, jax.Array, jax.Arra
       Map it with `jax.lax.map`, which runs only the chosen degradation; `jax.vmap` would run all of them and choose
       afterwards.
     """
-    return _switch(model.conditions)
+    return _switch(_conditions(model))
 
 
 def apply(
@@ -325,7 +329,7 @@ def columns(model: Model, draws: Draws) -> dict[str, np.ndarray]:
     Returns:
       "degradation" (its written form without severity), "severity" and every scalar factor and variable, each [N].
     """
-    names = np.asarray([condition.degradation for condition in model.conditions])
+    names = np.asarray([condition.degradation for condition in _conditions(model)])
     table = {"degradation": names[np.asarray(draws.which)], "severity": np.asarray(draws.severity)}
     scalars = {name: np.asarray(value) for name, value in draws.values.items() if value.ndim == 1}
     return table | {name: value for name, value in scalars.items() if name not in table}

@@ -32,7 +32,9 @@ class KCITest(NamedTuple):
     ridge: jax.Array
 
 
-def _result(statistic: jax.Array, p: jax.Array, mean: jax.Array, variance: jax.Array, ridge: jax.Array) -> KCITest:
+def _result(
+    statistic: jax.Array, p: jax.Array, mean: jax.Array, variance: jax.Array, ridge: jax.Array | float
+) -> KCITest:
     return KCITest(statistic, p, mean, jnp.sqrt(jnp.maximum(variance, 0.0)), jnp.asarray(ridge, statistic.dtype))
 
 

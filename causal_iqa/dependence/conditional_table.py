@@ -122,10 +122,10 @@ def _randomised(key: jax.Array, *arguments: jax.Array) -> randomised.RandomisedT
     return randomised.rcot_test(key, x, y, z, **widths, **numbers, ridge=RIDGE)
 
 
-def _own_grams(x: jax.Array, y: jax.Array) -> list[jax.Array]:
+def _own_grams(x: jax.Array, y: jax.Array) -> tuple[jax.Array, jax.Array]:
     x, y = _scores(x, y)
     of_x, of_y, _ = conditional_kernels.conditional_bandwidths(x, y, x)
-    return [kernels.rbf(v, v, bandwidth=width) for v, width in ((x, of_x), (y, of_y))]
+    return kernels.rbf(x, x, bandwidth=of_x), kernels.rbf(y, y, bandwidth=of_y)
 
 
 def _local(
@@ -239,8 +239,8 @@ def outside_calibration(name: str, x: jax.Array, y: jax.Array, z: jax.Array) -> 
 def _is_too_wide(x: jax.Array, y: jax.Array, z: jax.Array) -> jax.Array:
     x, y, z = _scores(x, y, z)
     of_x, of_y, of_z = conditional_kernels.conditional_bandwidths(x, y, z)
-    grams = (kernels.rbf(v, v, bandwidth=width) for v, width in ((x, of_x), (y, of_y)))
-    return learned_widths.learn_regression(*grams, z, bandwidth=of_z).bandwidth < of_z / 2
+    K_x, K_y = (kernels.rbf(v, v, bandwidth=width) for v, width in ((x, of_x), (y, of_y)))
+    return learned_widths.learn_regression(K_x, K_y, z, bandwidth=of_z).bandwidth < of_z / 2
 
 
 def conditional_independence_test(

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jax.scipy.special import digamma
 
 from causal_iqa import _checks
+from causal_iqa._arrays import total
 
 # Samples whose neighbours are sought at once: columns of distance matrices, which a fold over rows takes abreast.
 _COLUMNS = 256
@@ -106,7 +107,7 @@ def mutual_information_ksg(x: jax.Array, y: jax.Array, *, num_neighbours: int) -
         radius = _nearest(jnp.maximum(in_x, in_y), num_neighbours)[-1]
         none = jnp.zeros(own.shape, jnp.int32)
         counts = [_fold(lambda count, row: count + (row < radius).astype(jnp.int32), none, (d,)) for d in (in_x, in_y)]
-        return sum(digamma(count + 1.0) for count in counts)
+        return total(digamma(count + 1.0) for count in counts)
 
     mean = jnp.mean(_over_samples(terms, n))
     return digamma(float(num_neighbours)) + digamma(float(n)) - mean

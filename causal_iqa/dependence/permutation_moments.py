@@ -26,7 +26,7 @@ _PRECISION = jax.lax.Precision.HIGHEST
 EXACT_SAMPLES = 512
 _DIRECTIONS, _PROBES = 32, 16
 # Sums that third moments are made of, as the edges of a graph whose vertices are the summed indices.
-_GRAPHS = {
+_GRAPHS: dict[tuple[tuple[int, ...], ...], int] = {
     ((0, 0), (0, 0), (0, 0)): 0,  # sum_i a_ii^3
     ((0, 0), (0, 1), (1, 1)): 1,  # sum_ij a_ii a_ij a_jj
     ((0, 0), (0, 1), (0, 1)): 2,  # sum_ij a_ii a_ij^2
@@ -222,11 +222,13 @@ def traceless(K: jax.Array) -> Traceless:
     # Stored, or each of the passes below would compute the kernel anew.
     entries = settle(K - corner)
 
+    none = (jnp.zeros(n, K.dtype), jnp.zeros(n, K.dtype))
+
     # Sums of rows are sums over rows of a symmetric matrix, which a CPU adds in vectors.
     def add(totals: tuple[jax.Array, jax.Array], row: jax.Array) -> tuple[tuple[jax.Array, jax.Array], None]:
         return (jnp.maximum(totals[0], jnp.abs(row + corner)), totals[1] + row), None
 
-    (largest, rows), _ = jax.lax.scan(add, (jnp.zeros(n, K.dtype),) * 2, entries)
+    (largest, rows), _ = jax.lax.scan(add, none, entries)
     largest, rows = jnp.max(largest), rows / n
     # A power of two rounds nothing.
     unit = jnp.ldexp(jnp.ones((), K.dtype), jnp.frexp(jnp.where(jnp.isfinite(largest), largest, 1.0))[1])
@@ -243,7 +245,7 @@ def traceless(K: jax.Array) -> Traceless:
         square = rest * rest
         return (totals[0] + square * rest, totals[1] + square), None
 
-    (cubes, squares), _ = jax.lax.scan(powers, (jnp.zeros(n, K.dtype),) * 2, (entries, rows, left, places))
+    (cubes, squares), _ = jax.lax.scan(powers, none, (entries, rows, left, places))
     # Not "greater", which NaN is not.
     varies = ~(jnp.sqrt(jnp.max(squares) / n) <= hsic.ROUNDING_UNITS * jnp.finfo(K.dtype).eps)
     norm = jnp.sqrt(jnp.sum(squares))

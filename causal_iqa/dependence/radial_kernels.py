@@ -6,6 +6,7 @@ Each maps x [n, d] and y [m, d] to the cross-Gram matrix k(x_i, y_j) [n, m]. `ke
 import jax
 import jax.numpy as jnp
 
+from causal_iqa._arrays import pair
 from causal_iqa._roots import safe_sqrt
 from causal_iqa.dependence import kernels
 
@@ -92,7 +93,7 @@ def laplace(x: jax.Array, y: jax.Array, *, bandwidth: jax.Array | float) -> jax.
     x, y = kernels.as_pair(x, y)
     n, d = x.shape
     padding = ((0, 0), (0, -d % _PASS))
-    groups = tuple(jnp.pad(a, padding).T.reshape(-1, _PASS, len(a)) for a in (x, y))
+    groups = pair(jnp.pad(a, padding).T.reshape(-1, _PASS, len(a)) for a in (x, y))
 
     def add(total: jax.Array, group: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, None]:
         for a, b in zip(*group, strict=True):

@@ -181,9 +181,14 @@ def _of_full_rank(
     K_x: jax.Array, K_y: jax.Array, K_z: jax.Array, centred: jax.Array, norm: jax.Array, ridge: jax.Array
 ) -> Residuals:
     rounding = _ROUNDING_UNITS * jnp.finfo(centred.dtype).eps * norm
+
+    def of_eigenvectors() -> Residuals:
+        eigenvalues, basis = jnp.linalg.eigh((centred + centred.T) / 2)
+        return _of_eigenvectors(K_x, K_y, eigenvalues, basis, ridge)
+
     return jax.lax.cond(
         rounding > _SHARE_ROUNDED * ridge,
-        lambda: _of_eigenvectors(K_x, K_y, *jnp.linalg.eigh((centred + centred.T) / 2), ridge),
+        of_eigenvectors,
         lambda: _dense(K_x, K_y, K_z, ridge),
     )
 

@@ -219,18 +219,19 @@ def merge_moments(a: Moments, b: Moments) -> Moments:
 
     step_x, step_y = difference(a.mean_x, b.mean_x), difference(a.mean_y, b.mean_y)
 
-    def products(before: Pair | None, after: Pair | None, left: jax.Array, right: jax.Array) -> Pair | None:
-        if before is None or after is None:
-            return None
+    def products(before: Pair, after: Pair, left: jax.Array, right: jax.Array) -> Pair:
         return _add(_join(before, after), weight * left[:, None] * right[None, :])
+
+    def within(before: Pair | None, after: Pair | None, step: jax.Array) -> Pair | None:
+        return None if before is None or after is None else products(before, after, step, step)
 
     return Moments(
         count,
         _add(a.mean_x, share * step_x),
         _add(a.mean_y, share * step_y),
         products(a.cross, b.cross, step_x, step_y),
-        products(a.within_x, b.within_x, step_x, step_x),
-        products(a.within_y, b.within_y, step_y, step_y),
+        within(a.within_x, b.within_x, step_x),
+        within(a.within_y, b.within_y, step_y),
     )
 
 

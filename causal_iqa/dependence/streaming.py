@@ -13,6 +13,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from causal_iqa._arrays import pair
+
 # Root mean squares of centred kernel values below so many rounding units of the largest value are rounding.
 _ROUNDING_UNITS = 8
 
@@ -182,11 +184,15 @@ def accumulate(prepared: Prepared, kernel_x: Kernel, kernel_y: Kernel, pairs: ja
         def add(rows: tuple[jax.Array, jax.Array], values: jax.Array) -> tuple[jax.Array, jax.Array]:
             for block, value in ((i, values[0]), (j, values[1])):
                 updated = _two_sum(rows[0][block], rows[1][block], value)
-                rows = tuple(whole.at[block].set(row) for whole, row in zip(rows, updated, strict=True))
+                rows = pair(whole.at[block].set(row) for whole, row in zip(rows, updated, strict=True))
             return rows
 
-        rows_x, rows_y, scalars = carry
-        return (add(rows_x, part.rows_x), add(rows_y, part.rows_y), _two_sum(*scalars, part.scalars)), None
+        rows_x, rows_y, (high, low) = carry
+        return (
+            add(rows_x, part.rows_x),
+            add(rows_y, part.rows_y),
+            _two_sum(high, low, part.scalars),
+        ), None
 
     dtype = prepared.mask.dtype
     start = tuple((jnp.zeros(size, dtype), jnp.zeros(size, dtype)) for size in (shape, shape, 3))

@@ -23,6 +23,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from causal_iqa import images
+from causal_iqa._arrays import total
 
 _STEP = 1.0 / 255.0
 _BANDS = 32
@@ -201,11 +202,11 @@ def _box(x: jax.Array, size: int, stride: int = 1) -> jax.Array:
     """Means over square windows: few windows, or few pixels a window, are fastest in their own way on a CPU."""
     rows, columns = (_window_means(side, size, stride) for side in x.shape)
     if stride > 4:
-        return rows @ x @ columns.T
-    x = sum(x[i : i + stride * len(rows) : stride][: len(rows)] for i in range(size)) / size
+        return jnp.matmul(rows, x) @ columns.T
+    x = total(x[i : i + stride * len(rows) : stride][: len(rows)] for i in range(size)) / size
     if stride > 1:
         return x @ columns.T
-    return sum(x[:, i : i + len(columns)] for i in range(size)) / size
+    return total(x[:, i : i + len(columns)] for i in range(size)) / size
 
 
 def _normalised(luma: jax.Array, scale: int) -> Named:

@@ -1,5 +1,6 @@
 """Fitting a diagnosis: clean anchors under every cause at severities drawn at random, and a small network on them."""
 
+import dataclasses
 import functools
 import json
 from collections.abc import Callable, Sequence
@@ -19,6 +20,7 @@ from causal_iqa.diagnosis.model import (
     SMALLEST_SIDE,
     DiagnosisModel,
     Reader,
+    read,
     read_statistics,
     standardised,
 )
@@ -186,7 +188,7 @@ def _train(key: jax.Array, x: jax.Array, samples: Samples, by_cause: Any, num_ca
     def loss_of(params, own, chosen):
         rngs = {"dropout": _keys.named(own, "dropout")}
         seen = x[chosen] + 0.1 * jax.random.normal(_keys.named(own, "jitter"), (len(chosen), x.shape[1]))
-        logits, found = reader.apply({"params": params}, seen, train=True, rngs=rngs)
+        logits, found = read(reader, params, seen, train=True, rngs=rngs)
         wanted = optax.smooth_labels(jax.nn.one_hot(causes[chosen], num_causes + 1), 0.02)
         cause = jnp.minimum(causes[chosen], num_causes - 1)
         error = jnp.take_along_axis(found, cause[:, None], axis=1)[:, 0] - severities[chosen]
@@ -249,9 +251,9 @@ def fit_samples(
     trained = [train(_keys.named(key, f"reader {i}"), x, kept, by_cause) for i in range(_READERS)]
     params = jax.tree.map(lambda *leaves: jnp.stack(leaves), *trained)
     model = DiagnosisModel(params, centre, scale, jnp.float32(1.0), tuple(causes), side)
-    model = model.replace(temperature=jnp.float32(_best_temperature(model, out)))
+    model = dataclasses.replace(model, temperature=jnp.float32(_best_temperature(model, out)))
     found = _measured(model, out) | (notes or {}) | {"anchors": len(numbers), "held_out": len(held), "steps": steps}
-    return model.replace(notes=json.dumps(found, sort_keys=True))
+    return dataclasses.replace(model, notes=json.dumps(found, sort_keys=True))
 
 
 def _all_shares(model: DiagnosisModel, samples: Samples) -> np.ndarray:
@@ -345,7 +347,8 @@ def fit(
     if not names or len(set(names) | set(others)) != len(names) + len(others):
         raise _checks.InputError("causes, others: expected at least one cause, and every name once")
     low, high = severities
-    degradations.check_severity(low), degradations.check_severity(high)
+    for severity in (low, high):
+        degradations.check_severity(severity)
     if not low <= high or per_cause < 1 or steps < 1:
         raise _checks.InputError("severities, per_cause, steps: expected least before largest, and at least 1 of each")
     all_causes = (NONE, *names)

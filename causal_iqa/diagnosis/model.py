@@ -10,7 +10,7 @@ import importlib.resources
 import json
 import os
 import pathlib
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import flax.linen as nn
 import flax.struct
@@ -21,6 +21,7 @@ import safetensors
 import safetensors.numpy
 
 from causal_iqa import _checks, _files, _reading, images
+from causal_iqa._arrays import Params
 from causal_iqa.diagnosis.features import statistics
 
 NONE = "none"
@@ -52,6 +53,11 @@ class Reader(nn.Module):
         return logits, severities
 
 
+def read(reader: Reader, params: Params, x: jax.Array, **options) -> tuple[jax.Array, jax.Array]:
+    """What a reader with these parameters says: logits and severities."""
+    return reader.apply({"params": params}, x, **options)  # pyright: ignore[reportReturnType]
+
+
 @flax.struct.dataclass
 class DiagnosisModel:
     """A fitted diagnosis.
@@ -66,7 +72,7 @@ class DiagnosisModel:
       notes: how it was fitted and how well it did on anchors that were held out, JSON values as text.
     """
 
-    params: Any
+    params: Params
     centre: jax.Array
     scale: jax.Array
     temperature: jax.Array
@@ -106,7 +112,7 @@ def read_statistics(model: DiagnosisModel, values: jax.Array) -> Diagnoses:
     """
     reader = Reader(len(model.causes))
     x = standardised(values, model.centre, model.scale)
-    logits, severities = jax.vmap(lambda params: reader.apply({"params": params}, x))(model.params)
+    logits, severities = jax.vmap(lambda params: read(reader, params, x))(model.params)
     shares = jax.nn.softmax(logits.mean(axis=0) / model.temperature, axis=-1)
     probabilities = shares[:, :-1]
     likeliest = probabilities.argmax(axis=-1)
@@ -175,7 +181,7 @@ def save(model: DiagnosisModel, path: str | os.PathLike[str]) -> None:
     _files.write_atomically(path, safetensors.numpy.save(half | whole, metadata))
 
 
-def _flat(params: Any) -> dict[str, jax.Array]:
+def _flat(params: Params) -> dict[str, jax.Array]:
     paths = jax.tree_util.tree_flatten_with_path(params)[0]
     return {".".join(entry.key for entry in path): leaf for path, leaf in paths}
 

@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from causal_iqa import _checks, _keys
+from causal_iqa._arrays import Array
 
 _ITERATIONS = 200
 _MOST_RESAMPLED = 4000
@@ -63,7 +64,7 @@ def _resampled(keys: jax.Array, full: jax.Array) -> jax.Array:
     return jax.lax.map(draw, keys)
 
 
-def _checked(probabilities: jax.Array) -> np.ndarray:
+def _checked(probabilities: Array) -> np.ndarray:
     """Rows with what is left of 1 as a last column."""
     array = np.asarray(probabilities, np.float32)
     if array.ndim != 2 or array.shape[1] < 2:
@@ -128,7 +129,7 @@ def composition(
     return Composition((*causes, OTHER), shares, low, high, n)
 
 
-def adapted(probabilities: jax.Array, shares: np.ndarray) -> np.ndarray:
+def adapted(probabilities: Array, shares: np.ndarray) -> np.ndarray:
     """Reweights probabilities from the even mix of the anchors to the composition of the set that the images are from.
 
     Args:

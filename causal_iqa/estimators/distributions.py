@@ -127,7 +127,7 @@ def optimal_transport(probabilities: np.ndarray, marginal: np.ndarray) -> Transp
             z -= top
             weight = np.exp(z, out=z)
             total = weight.sum(axis=0)
-            value = marginal @ v + smoothing * float((top + np.log(total)).mean())
+            value = float(marginal @ v) + smoothing * float((top + np.log(total)).mean())
             return value, marginal - weight @ (1 / total) / len(p)
 
         # Gains lie in [0, 1], and so do the prices of some optimum.

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jax.scipy import special
 
 from causal_iqa import _checks
+from causal_iqa._arrays import Array
 
 
 def confidence(logits: jax.Array) -> jax.Array:
@@ -95,7 +96,7 @@ def energy(logits: jax.Array) -> jax.Array:
     return special.logsumexp(_logits(logits), axis=-1)
 
 
-def agreement(prediction: jax.Array, other: jax.Array) -> jax.Array:
+def agreement(prediction: Array, other: Array) -> jax.Array:
     """Whether two networks predict the same class.
 
     Args:

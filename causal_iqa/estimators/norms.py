@@ -7,6 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.scipy import special
 
+from causal_iqa._arrays import Array
+
 # The norm's order and the criterion above which the softmax is trusted, as published.
 _ORDER, _CERTAIN = 4, 5.0
 
@@ -20,9 +22,9 @@ class MatrixNormTerms(NamedTuple):
       divergence: mean over classes of the negative log softmax, the cross-entropy from the uniform distribution, nats.
     """
 
-    softmax_power: jax.Array
-    taylor_power: jax.Array
-    divergence: jax.Array
+    softmax_power: Array
+    taylor_power: Array
+    divergence: Array
 
 
 def matrix_norm_terms(logits: jax.Array) -> MatrixNormTerms:

@@ -5,6 +5,7 @@ and a box is built by doubling. No function reduces over the batch, so a score c
 """
 
 import functools
+import operator
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -13,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from causal_iqa import images
+from causal_iqa._arrays import total
 from causal_iqa._xla import settle
 
 # numpy's names; "reflect" leaves the edge pixel single, "symmetric" repeats it.
@@ -58,7 +60,7 @@ def _grey_levels_jvp(primals: tuple[jax.Array], tangents: tuple[jax.Array]) -> t
     return grey_levels(*primals), 255.0 * images.luma(*tangents)
 
 
-def pad(x: jax.Array, rows: tuple[int, int], columns: tuple[int, int], border: str) -> jax.Array:
+def pad(x: jax.Array, rows: tuple[int, ...], columns: tuple[int, ...], border: str) -> jax.Array:
     """Pads the last two axes by (before, after); `border` is "zero", "symmetric", "reflect" or "edge"."""
     widths = [(0, 0)] * (x.ndim - 2) + [rows, columns]
     # Materialised: fused into the filter that follows, the border would be a case distinction at every tap.
@@ -87,11 +89,10 @@ def _shifted_sum(x: jax.Array, weights: tuple[float, ...], axis: int, step: int,
     length = x.shape[axis] - step * (taps - 1)
     shifted = [jax.lax.slice_in_dim(x, step * k, step * k + length, stride, axis=axis) for k in range(taps)]
     if weights != weights[::-1]:
-        return sum(w * s for w, s in zip(weights, shifted, strict=True) if w != 0.0)
-    out = weights[taps // 2] * shifted[taps // 2] if taps % 2 else 0.0
-    for k in range(taps // 2):
-        out = out + weights[k] * (shifted[k] + shifted[-1 - k])
-    return out
+        return total(w * s for w, s in zip(weights, shifted, strict=True) if w != 0.0)
+    middle = [weights[taps // 2] * shifted[taps // 2]] if taps % 2 else []
+    pairs = (weights[k] * (shifted[k] + shifted[-1 - k]) for k in range(taps // 2))
+    return functools.reduce(operator.add, (*middle, *pairs))
 
 
 def _shifted_sum_forward(
@@ -118,14 +119,14 @@ _shifted_sum.defvjp(_shifted_sum_forward, _shifted_sum_backward)
 def box_sum(x: jax.Array, size: int, axis: int) -> jax.Array:
     """Sums over `size` neighbours along one axis, valid border, by doubling: about 2 log2(size) additions."""
     length = x.shape[axis] - size + 1
-    total, offset, power, width = None, 0, x, 1
+    parts: list[jax.Array] = []
+    offset, power, width = 0, x, 1
     while True:
         if size & width:
-            part = jax.lax.slice_in_dim(power, offset, offset + length, axis=axis)
-            total = part if total is None else total + part
+            parts.append(jax.lax.slice_in_dim(power, offset, offset + length, axis=axis))
             offset += width
         if offset == size:
-            return total
+            return functools.reduce(operator.add, parts)
         kept = power.shape[axis] - width
         power = jax.lax.slice_in_dim(power, 0, kept, axis=axis) + jax.lax.slice_in_dim(
             power, width, width + kept, axis=axis
@@ -182,14 +183,13 @@ def _axis_moments(moments: LocalMoments, window: Sequence[float], axis: int) -> 
     taps = len(window)
     length = moments.mean_x.shape[axis] - taps + 1
     middle = LocalMoments(*(jax.lax.slice_in_dim(m, taps // 2, taps // 2 + length, axis=axis) for m in moments))
-    dx = dy = xx = yy = xy = 0.0
+    terms = []
     for k, weight in enumerate(window):
         tap = LocalMoments(*(jax.lax.slice_in_dim(m, k, k + length, axis=axis) for m in moments))
         x, y = tap.mean_x - middle.mean_x, tap.mean_y - middle.mean_y
-        dx, dy = dx + weight * x, dy + weight * y
-        xx = xx + weight * (tap.var_x + x * x)
-        yy = yy + weight * (tap.var_y + y * y)
-        xy = xy + weight * (tap.cov + x * y)
+        second = (weight * (tap.var_x + x * x), weight * (tap.var_y + y * y), weight * (tap.cov + x * y))
+        terms.append((weight * x, weight * y, *second))
+    dx, dy, xx, yy, xy = map(total, zip(*terms, strict=True))
     return LocalMoments(middle.mean_x + dx, middle.mean_y + dy, xx - dx * dx, yy - dy * dy, xy - dx * dy)
 
 
@@ -216,7 +216,7 @@ def local_moments(x: jax.Array, y: jax.Array, window: tuple[float, ...]) -> Loca
 def _local_moments_forward(
     x: jax.Array, y: jax.Array, window: tuple[float, ...]
 ) -> tuple[LocalMoments, tuple[jax.Array, ...]]:
-    moments = local_moments(x, y, window)
+    moments: LocalMoments = local_moments(x, y, window)
     return moments, (x, y, moments.mean_x, moments.mean_y)
 
 
@@ -252,7 +252,7 @@ def correlate(x: jax.Array, kernel: np.ndarray, *, border: str = "valid") -> jax
         x = pad(x, _around(height), _around(width), border)
     out_height, out_width = x.shape[-2] - height + 1, x.shape[-1] - width + 1
     taps = [(r, c, float(kernel[r, c])) for r in range(height) for c in range(width) if kernel[r, c] != 0.0]
-    return sum(weight * x[..., r : r + out_height, c : c + out_width] for r, c, weight in taps)
+    return total(weight * x[..., r : r + out_height, c : c + out_width] for r, c, weight in taps)
 
 
 def shrink(x: jax.Array, factor: int, *, border: str = "symmetric") -> jax.Array:

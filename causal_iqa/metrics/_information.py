@@ -1,11 +1,14 @@
 """The statistics behind information-theoretic metrics: local regression and Gaussian scale mixtures."""
 
+import functools
+import operator
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
+from causal_iqa._arrays import total
 from causal_iqa._xla import settle
 
 # Of the original codes: a variance below it counts as zero.
@@ -89,10 +92,8 @@ def scale_mixture(samples: Sequence[jax.Array], vectors: Sequence[jax.Array], *,
     factor = jnp.linalg.cholesky(cov / jnp.outer(deviation, deviation))
     whitener = jax.scipy.linalg.solve_triangular(factor, jnp.diag(1.0 / deviation), lower=True)
     # Elementwise: as a product of a small matrix with a long one this would take fifty times longer.
-    field = 0.0
-    for i in range(size):
-        component = sum(whitener[i, j] * vectors[j] for j in range(i + 1))
-        field = field + component * component
+    components = (total(whitener[i, j] * vectors[j] for j in range(i + 1)) for i in range(size))
+    field = total(component * component for component in components)
     eigenvalues = jnp.maximum(jnp.linalg.eigvalsh(cov), 0.0)
     return settle(ScaleMixture(field / size, eigenvalues, defined))
 
@@ -107,10 +108,9 @@ def sum_of_logs(terms: Callable[[jax.Array], jax.Array], eigenvalues: jax.Array)
     Returns:
       An array of the terms' shape, in bits.
     """
-    total = 0.0
-    for start in range(0, eigenvalues.shape[0], 3):
-        product = 1.0
-        for k in range(start, min(start + 3, eigenvalues.shape[0])):
-            product = product * (1.0 + terms(eigenvalues[k]))
-        total = total + jnp.log2(product)
-    return total
+
+    def product(start: int) -> jax.Array:
+        factors = (1.0 + terms(eigenvalues[k]) for k in range(start, min(start + 3, eigenvalues.shape[0])))
+        return functools.reduce(operator.mul, factors)
+
+    return total(jnp.log2(product(start)) for start in range(0, eigenvalues.shape[0], 3))

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from causal_iqa._arrays import total
 from causal_iqa._xla import settle
 from causal_iqa.metrics import _filters
 
@@ -65,7 +66,7 @@ def _expand_axis(x: jax.Array, taps: Sequence[float], size: int, border: str, ax
     return jax.lax.slice_in_dim(pairs.reshape(shape), 0, size, axis=axis)
 
 
-def expand(x: jax.Array, taps: Sequence[float], shape: tuple[int, int], border: str) -> jax.Array:
+def expand(x: jax.Array, taps: Sequence[float], shape: tuple[int, ...], border: str) -> jax.Array:
     """Interpolates to twice the size: zeros between the elements, then taps x taps with four times their gain.
 
     Args:
@@ -116,10 +117,10 @@ def _even_even(x: jax.Array, quadrant: Sequence[Sequence[float]], stride: int) -
     x = _filters.pad(x, (half, half), (half, half), "reflect")
     rows = [jax.lax.slice_in_dim(x, k, k + x.shape[-2] - size + 1, stride, axis=x.ndim - 2) for k in range(size)]
     rows = [rows[k] + rows[size - 1 - k] for k in range(half)] + [rows[half]]
-    out = 0.0
-    for row, weights in zip(rows, quadrant, strict=True):
-        out = out + _filters.shifted_sum(row, (*weights, *weights[-2::-1]), x.ndim - 1, stride=stride)
-    return out
+    return total(
+        _filters.shifted_sum(row, (*weights, *weights[-2::-1]), x.ndim - 1, stride=stride)
+        for row, weights in zip(rows, quadrant, strict=True)
+    )
 
 
 def _band(x: jax.Array, axis: int) -> jax.Array:
@@ -128,11 +129,8 @@ def _band(x: jax.Array, axis: int) -> jax.Array:
     other = x.ndim - 1 if axis == x.ndim - 2 else x.ndim - 2
     length = x.shape[axis] - 6
     shifted = [jax.lax.slice_in_dim(x, k, k + length, axis=axis) for k in range(7)]
-    out = 0.0
-    for k, weights in enumerate(np.transpose(_BAND)):
-        taps = tuple(float(w) for w in (*weights, *weights[-2::-1]))
-        out = out + _filters.shifted_sum(shifted[k] - shifted[6 - k], taps, other)
-    return out
+    taps = [tuple(float(w) for w in (*weights, *weights[-2::-1])) for weights in np.transpose(_BAND)]
+    return total(_filters.shifted_sum(shifted[k] - shifted[6 - k], own, other) for k, own in enumerate(taps))
 
 
 def steerable_pairs(x: jax.Array, levels: int) -> list[jax.Array]:

@@ -174,7 +174,7 @@ def _resize_axis(plane: jax.Array, target: int, scale: float, method: str, axis:
     return out.reshape(*lead, plane.shape[-2], -1)[..., :target]
 
 
-def resize(plane: jax.Array, shape: tuple[int, int], method: str, *, scale: float | None = None) -> jax.Array:
+def resize(plane: jax.Array, shape: tuple[int, ...], method: str, *, scale: float | None = None) -> jax.Array:
     """Resizes [..., H, W] as MATLAB's imresize: antialiased when shrinking, symmetric border.
 
     Args:

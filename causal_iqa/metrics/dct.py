@@ -71,7 +71,9 @@ def _moments(x: jax.Array, y: jax.Array) -> tuple[jax.Array, jax.Array, jax.Arra
         mean_u, mean_v = mean_u + weight * u, mean_v + weight * v
         square_u, square_v, product = square_u + weight * u * u, square_v + weight * v * v, product + weight * u * v
 
-    def moment(second: jax.Array, a: jax.Array, b: jax.Array, mean_a: jax.Array, mean_b: jax.Array) -> jax.Array:
+    def moment(
+        second: float | jax.Array, a: jax.Array, b: jax.Array, mean_a: float | jax.Array, mean_b: float | jax.Array
+    ) -> jax.Array:
         return second - mean_a * mean_b + (1.0 - whole) * (a * b * whole + a * mean_b + b * mean_a)
 
     return (

@@ -83,13 +83,13 @@ def fsimc(reference: jax.Array, image: jax.Array) -> jax.Array:
     """
     _pixels.check_pair(reference, image, _SMALLEST_SIDE, "fsimc")
     score, weight = _maps(reference, image)
-    chroma = 1.0
+    similar = []
     planes = zip(_similarity.in_phase_quadrature(reference), _similarity.in_phase_quadrature(image), strict=True)
     for x, y in planes:
         x, y = _similarity.to_viewing_size(x), _similarity.to_viewing_size(y)
-        chroma = chroma * _similarity.similarity(x, y, _T_CHROMA)
+        similar.append(_similarity.similarity(x, y, _T_CHROMA))
     return _similarity.ratio(
-        jnp.sum(score * _similarity.real_power(chroma, _CHROMA_EXPONENT) * weight), jnp.sum(weight)
+        jnp.sum(score * _similarity.real_power(similar[0] * similar[1], _CHROMA_EXPONENT) * weight), jnp.sum(weight)
     )
 
 

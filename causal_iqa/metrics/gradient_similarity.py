@@ -7,6 +7,7 @@ constant does not change, so they work on 1 - similarity: near equal images floa
 import jax
 import jax.numpy as jnp
 
+from causal_iqa._arrays import pair, total
 from causal_iqa._roots import safe_sqrt
 from causal_iqa.metrics import _filters, _pixels, _similarity, spec
 
@@ -88,13 +89,13 @@ def ms_gmsd(reference: jax.Array, image: jax.Array) -> jax.Array:
     """
     _pixels.check_pair(reference, image, _MS_GMSD_SIDE, "ms_gmsd")
     x, y = _similarity.luma(reference), _similarity.luma(image)
-    total = 0.0
+    terms = []
     for scale, weight in enumerate(_SCALE_WEIGHTS):
         if scale:
             x, y = _similarity.shrink(x, 2), _similarity.shrink(y, 2)
         a, b = _similarity.prewitt(x), _similarity.prewitt(y)
-        total = total + weight * jnp.var(jnp.square(a - b) / (a * a + b * b - _MASKING * a * b + _GMSD_T))
-    return safe_sqrt(total)
+        terms.append(weight * jnp.var(jnp.square(a - b) / (a * a + b * b - _MASKING * a * b + _GMSD_T)))
+    return safe_sqrt(total(terms))
 
 
 def _quarter_power_less_one(loss: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -113,10 +114,10 @@ def _magnitude_loss(
 ) -> jax.Array:
     """One minus the similarity of two gradients' magnitudes, from the vectors x, y and their difference x - y."""
     a, b = _similarity.magnitude(x), _similarity.magnitude(y)
-    total = a + b
+    both = a + b
     # a^2 - b^2 = (x - y) . (x + y)
     dot = sum(d * (u + v) for d, u, v in zip(difference, x, y, strict=True))
-    apart = jnp.where(total > 0, dot / jnp.where(total > 0, total, 1.0), 0.0)
+    apart = jnp.where(both > 0, dot / jnp.where(both > 0, both, 1.0), 0.0)
     return apart * apart / (a * a + b * b + c)
 
 
@@ -131,8 +132,8 @@ def _mdsi_loss(reference: jax.Array, image: jax.Array) -> jax.Array:
         _similarity.prewitt_vector(_similarity.to_viewing_size(_similarity.combine(part, _RGB2GRAY)))
         for part in (reference, image, change)
     )
-    half = tuple(0.5 * d for d in delta)
-    mean = tuple(0.5 * (u + v) for u, v in zip(x, y, strict=True))
+    half = pair(0.5 * d for d in delta)
+    mean = pair(0.5 * (u + v) for u, v in zip(x, y, strict=True))
     gradients = _magnitude_loss(x, y, delta, _MDSI_C1)
     gradients = gradients + _magnitude_loss(mean, y, half, _MDSI_C2) - _magnitude_loss(x, mean, half, _MDSI_C2)
     top, bottom = 0.0, _MDSI_C3

@@ -104,8 +104,7 @@ def _pixel_information(x: jax.Array, y: jax.Array, window: tuple[float, ...]) ->
 
 
 def _pixel_channel(x: jax.Array, y: jax.Array, window: tuple[float, ...]) -> tuple[jax.Array, jax.Array, jax.Array]:
-    moments = _filters.local_moments(x, y - x, window)
-    moments = settle(moments)
+    moments: _filters.LocalMoments = settle(_filters.local_moments(x, y - x, window))
     var_x = jnp.maximum(moments.var_x, 0.0)
     slope = moments.cov / jnp.where(var_x < _ZERO, 1.0, var_x)
     var_y = jnp.maximum(var_x + 2.0 * moments.cov + moments.var_y, 0.0)

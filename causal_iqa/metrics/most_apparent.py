@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from causal_iqa._arrays import pair, total
 from causal_iqa._roots import safe_sqrt
 from causal_iqa._xla import settle
 from causal_iqa.metrics import _filters, _pixels, spec
@@ -74,7 +75,7 @@ def _log_gabor(height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
     turned = [np.angle(np.exp(1j * (angle - k * np.pi / _ORIENTATIONS))) for k in range(_ORIENTATIONS)]
     angular = np.exp(-np.square(np.stack(turned)) / (2.0 * _ANGULAR_SIGMA**2))
     # fftshift, not its inverse: on odd sides the two differ, and this is what the authors call.
-    return tuple(np.fft.fftshift(part, axes=(1, 2)).astype(np.float32) for part in (radial, angular))
+    return pair(np.fft.fftshift(part, axes=(1, 2)).astype(np.float32) for part in (radial, angular))
 
 
 def _cells(x: jax.Array) -> Moments:
@@ -83,9 +84,10 @@ def _cells(x: jax.Array) -> Moments:
     x = x[..., : _CELL * height, : _CELL * width].reshape(*x.shape[:-2], height, _CELL, width, _CELL)
     # The place in the cell first: sums over it are then sums of whole planes, which a CPU does many times faster.
     places = settle(jnp.moveaxis(x, (-3, -1), (0, 1)).reshape(_CELL**2, *x.shape[:-4], height, width))
-    mean = settle(sum(places) / _CELL**2)
+    mean = settle(total(places) / _CELL**2)
     deviations = [place - mean for place in places]
-    return settle(Moments(mean, *(sum(d**power for d in deviations) for power in (2, 3, 4))))
+    second, third, fourth = (total(d**power for d in deviations) for power in (2, 3, 4))
+    return settle(Moments(mean, second, third, fourth))
 
 
 def _merge(a: Moments, b: Moments, count: int) -> Moments:

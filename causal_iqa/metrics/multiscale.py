@@ -26,9 +26,9 @@ _IW_NOISE = 0.4  # Wang and Li (2011), section III: variance of the internal noi
 
 def _power_product(means: Sequence[jax.Array], weights: Sequence[float]) -> jax.Array:
     """Product of max(0, mean)^weight, with gradient zero where a mean is not positive."""
-    means = jnp.stack(means)
-    positive = means > 0.0
-    powers = jnp.where(positive, means, 1.0) ** jnp.asarray(weights, means.dtype).reshape(-1, *[1] * (means.ndim - 1))
+    found = jnp.stack(means)
+    positive = found > 0.0
+    powers = jnp.where(positive, found, 1.0) ** jnp.asarray(weights, found.dtype).reshape(-1, *[1] * (found.ndim - 1))
     return jnp.prod(jnp.where(positive, powers, 0.0), axis=0)
 
 

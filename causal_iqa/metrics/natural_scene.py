@@ -91,7 +91,7 @@ def _deviate(grey: jax.Array, border: str, window: tuple[float, ...]) -> tuple[j
 def _deviate_forward(
     grey: jax.Array, border: str, window: tuple[float, ...]
 ) -> tuple[tuple[jax.Array, jax.Array], tuple[jax.Array, jax.Array]]:
-    difference, variance = _deviate(grey, border, window)
+    difference, variance = _deviation(grey, border, window)
     return (difference, variance), (grey, grey - difference)
 
 
@@ -112,6 +112,10 @@ def _deviate_backward(
 _deviate.defvjp(_deviate_forward, _deviate_backward)
 
 
+def _deviation(grey: jax.Array, border: str, window: tuple[float, ...]) -> tuple[jax.Array, jax.Array]:
+    return _deviate(grey, border, window)
+
+
 def local_deviation(grey: jax.Array, border: str) -> jax.Array:
     """Local standard deviation under the Gaussian window, [1] eq. 3.
 
@@ -122,7 +126,7 @@ def local_deviation(grey: jax.Array, border: str) -> jax.Array:
     Returns:
       float32 [H, W].
     """
-    return safe_sqrt(_deviate(grey, border, WINDOW)[1])
+    return safe_sqrt(_deviation(grey, border, WINDOW)[1])
 
 
 def normalise(grey: jax.Array, border: str, *, window: tuple[float, ...] = WINDOW, original: bool = False) -> jax.Array:
@@ -141,7 +145,7 @@ def normalise(grey: jax.Array, border: str, *, window: tuple[float, ...] = WINDO
     References:
       [1] eq. 1 to 3.
     """
-    difference, variance = _deviate(grey, border, window)
+    difference, variance = _deviation(grey, border, window)
     value = difference / (safe_sqrt(variance) + _C)
     if original:
         # Small enough to leave every sum alone, large enough that a product of two is not flushed to zero.

@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from causal_iqa._arrays import total
 from causal_iqa._roots import safe_sqrt
 from causal_iqa.metrics import _order
 
@@ -90,11 +91,11 @@ def _oriented(spectrum: jax.Array, radial: jax.Array, lobe: jax.Array, noise: ja
     responses = [jnp.fft.ifft2(spectrum * (radial[scale] * lobe)) for scale in range(_SCALES)]
     even, odd = [r.real for r in responses], [r.imag for r in responses]
     squared = [e * e + o * o for e, o in zip(even, odd, strict=True)]
-    amplitude = sum(safe_sqrt(s) for s in squared)
-    sum_even, sum_odd = sum(even), sum(odd)
-    total = sum_even * sum_even + sum_odd * sum_odd
-    deviation = sum(jnp.abs(e * sum_odd - o * sum_even) for e, o in zip(even, odd, strict=True))
-    energy = (total - deviation) / (safe_sqrt(total) + _EPSILON)
+    amplitude = total(safe_sqrt(s) for s in squared)
+    sum_even, sum_odd = total(even), total(odd)
+    power = sum_even * sum_even + sum_odd * sum_odd
+    deviation = total(jnp.abs(e * sum_odd - o * sum_even) for e, o in zip(even, odd, strict=True))
+    energy = (power - deviation) / (safe_sqrt(power) + _EPSILON)
     threshold = noise * safe_sqrt(_order.median(squared[0]))
     return jnp.maximum(energy - threshold, 0.0), amplitude
 
@@ -119,14 +120,14 @@ def phase_congruency(plane: jax.Array) -> jax.Array:
     # The filters ignore the mean. Taken out first, it leaves a flat image exactly zero and the others their digits.
     plane = plane - jax.lax.stop_gradient(plane[0, 0])
     spectrum = jnp.fft.fft2(plane - jnp.mean(plane))
-    bank = _Bank(*(jnp.asarray(part, plane.dtype) for part in _bank(*plane.shape)))
+    radial, angular, noise = (jnp.asarray(part, plane.dtype) for part in _bank(*plane.shape))
 
     def add(sums: tuple[jax.Array, jax.Array], orientation: tuple[jax.Array, jax.Array]) -> tuple:
-        parts = _oriented(spectrum, bank.radial, *orientation)
+        parts = _oriented(spectrum, radial, *orientation)
         return (sums[0] + parts[0], sums[1] + parts[1]), None
 
     # One orientation after the other: four responses in memory instead of sixteen.
     start = (jnp.zeros_like(plane), jnp.zeros_like(plane))
-    (energy, amplitude), _ = jax.lax.scan(add, start, (bank.angular, bank.noise))
+    (energy, amplitude), _ = jax.lax.scan(add, start, (angular, noise))
     responds = amplitude > 0
     return jnp.where(responds, energy / jnp.where(responds, amplitude, 1.0), 0.0)

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from causal_iqa import _checks, colour
+from causal_iqa._arrays import total
 from causal_iqa._roots import safe_sqrt
 from causal_iqa.metrics import _filters, _similarity
 
@@ -95,11 +96,9 @@ def sdsp(image: jax.Array, *, side: int | None = None) -> jax.Array:
     shape = planes.shape[1:]
     lab = _lab(planes)
     ring = jnp.asarray(_frequency_prior(*shape), image.dtype)
-    squares = 0.0  # Plane by plane: XLA is slow on the CPU at sums over a leading axis.
-    for plane in lab:
-        spectrum = jnp.fft.rfft2(plane - jax.lax.stop_gradient(plane[0, 0]))
-        squares = squares + jnp.square(jnp.fft.irfft2(spectrum * ring, s=shape))
-    frequency = safe_sqrt(squares)
+    # Plane by plane: XLA is slow on the CPU at sums over a leading axis.
+    spectra = (jnp.fft.rfft2(plane - jax.lax.stop_gradient(plane[0, 0])) for plane in lab)
+    frequency = safe_sqrt(total(jnp.square(jnp.fft.irfft2(spectrum * ring, s=shape)) for spectrum in spectra))
     warmth = sum(jnp.square(_to_unit(plane, _FLAT_LAB)) for plane in lab[1:])
     colour = 1.0 - jnp.exp(-warmth / _COLOUR_SPREAD**2)
     product = frequency * jnp.asarray(_location_prior(*shape), image.dtype) * colour

@@ -30,12 +30,12 @@ def _vsi(reference: jax.Array, image: jax.Array, side: int | None) -> jax.Array:
     x, y = (_similarity.to_viewing_size(_similarity.opponent_luma(part)) for part in (reference, image))
     gradient = _similarity.similarity(_similarity.scharr(x), _similarity.scharr(y), _VSI_GRADIENT)
     score = score * _similarity.real_power(gradient, _VSI_GRADIENT_EXPONENT)
-    chroma = 1.0
+    similar = []
     for x, y in zip(_similarity.opponent_chroma(reference), _similarity.opponent_chroma(image), strict=True):
         x, y = _similarity.to_viewing_size(x), _similarity.to_viewing_size(y)
-        chroma = chroma * _similarity.similarity(x, y, _VSI_CHROMA)
+        similar.append(_similarity.similarity(x, y, _VSI_CHROMA))
     weight = jnp.maximum(salient_x, salient_y)
-    total = jnp.sum(score * _similarity.real_power(chroma, _VSI_CHROMA_EXPONENT) * weight)
+    total = jnp.sum(score * _similarity.real_power(similar[0] * similar[1], _VSI_CHROMA_EXPONENT) * weight)
     return _similarity.ratio(total, jnp.sum(weight))
 
 

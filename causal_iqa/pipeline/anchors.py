@@ -283,7 +283,9 @@ def has_head(backbone: backbones.Network, num_classes: int) -> bool:
 
 
 def _head(backbone: backbones.Network) -> quality.ClassVectorWitness:
-    kernel, bias = backbone.head()
+    head = backbone.head()
+    assert head is not None, "asked for where `has_head`"
+    kernel, bias = head
     return quality.fit_class_vectors(quality.ClassVectors(np.asarray(kernel).T, np.asarray(bias)))
 
 

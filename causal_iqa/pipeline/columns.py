@@ -200,6 +200,7 @@ def metric_scorer(spec: metrics.MetricSpec, view: View, *, is_one_of_several: bo
     else:
 
         def fn(state: ProgramState, seen: Seen) -> jax.Array:
+            assert seen.image is not None, "shown to every scorer of pixels"
             return metrics.evaluate(spec, seen.reference, seen.image)
 
     column = Column.of(

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import jax
 
 from causal_iqa import _checks
+from causal_iqa._arrays import Device
 from causal_iqa.pipeline import program
 from causal_iqa.pipeline.views import View
 
@@ -40,7 +41,7 @@ class Execution(NamedTuple):
 DEFAULT_EXECUTION = Execution()
 
 
-def _memory_bytes(device: jax.Device, memory_gb: float | None) -> float:
+def _memory_bytes(device: Device, memory_gb: float | None) -> float:
     if memory_gb is not None:
         return memory_gb * 1e9
     stats = device.memory_stats() if device.platform != "cpu" else None
@@ -52,7 +53,7 @@ def _memory_bytes(device: jax.Device, memory_gb: float | None) -> float:
 
 
 def choose_block(
-    image_size: int, views: Sequence[View], num_conditions: int, execution: Execution, device: jax.Device
+    image_size: int, views: Sequence[View], num_conditions: int, execution: Execution, device: Device
 ) -> int:
     """Chooses how many images a device works on at a time: program.BLOCK_IMAGES unless memory demands fewer.
 
@@ -86,7 +87,7 @@ def choose_block(
     return block
 
 
-def local_devices(execution: Execution) -> list[jax.Device]:
+def local_devices(execution: Execution) -> list[Device]:
     """Returns the devices to work on; InputError when there are fewer than asked for."""
     devices = jax.local_devices()
     if execution.num_devices is not None and execution.num_devices > len(devices):

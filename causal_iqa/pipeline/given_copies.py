@@ -190,8 +190,39 @@ class WithCopies:
             raise AttributeError(name)
         return getattr(self.source, name)
 
+    @property
+    def name(self) -> str:
+        """Where the clean images come from."""
+        return self.source.name
+
+    @property
+    def split(self) -> str | None:
+        """The part of the dataset."""
+        return self.source.split
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The classes in label order."""
+        return self.source.class_names
+
+    @property
+    def image_shape(self) -> tuple[int, int] | None:
+        """(height, width) that all clean images share, else None."""
+        return self.source.image_shape
+
     def __len__(self) -> int:
         return len(self.source)
+
+    def __getitem__(self, index: int) -> data.Example:
+        return self.source[index]
+
+    def id(self, index: int) -> str:
+        """Returns the id of an image."""
+        return self.source.id(index)
+
+    def label(self, index: int) -> int:
+        """Returns the label of an image."""
+        return self.source.label(index)
 
     def framed(self, index: int, frame: Callable[[np.ndarray], np.ndarray]) -> data.Example:
         """Reads an image under all conditions.
@@ -222,7 +253,7 @@ class WithCopies:
     def _copy(self, id: str, condition: Condition) -> np.ndarray:
         if condition in self.tree.arrays:
             name, block = self.tree.arrays[condition]
-            return np.asarray(self._arrays[name][block * len(self.tree.labels) + row_of(id, self.tree)])
+            return np.asarray(self._arrays[name][block * num_rows(self.tree) + row_of(id, self.tree)])
         path = self.path(id, condition)
         if path is None:
             raise data.UnreadableImage(id, f"no copy under {condition}")
@@ -242,12 +273,18 @@ class WithCopies:
         return None
 
 
+def num_rows(tree: Tree) -> int:
+    """Returns the number of images of one severity in a tree of arrays."""
+    assert tree.labels is not None, "arrays come with labels"
+    return len(tree.labels)
+
+
 def row_of(id: str, tree: Tree) -> int:
     """Returns the row of an image among those of one severity: the number that ends its id; InputError without one."""
     found = _NUMBER.search(id)
-    if found is None or int(found[1]) >= len(tree.labels):
+    if found is None or int(found[1]) >= num_rows(tree):
         raise _checks.InputError(
-            f"images: {id!r} names no row of {tree.root}: expected an id that ends in a number below {len(tree.labels)}"
+            f"images: {id!r} names no row of {tree.root}: expected an id that ends in a number below {num_rows(tree)}"
         )
     return int(found[1])
 

@@ -5,7 +5,7 @@ import hashlib
 import os
 import pathlib
 import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import jax
 import numpy as np
@@ -15,6 +15,7 @@ import PIL.features
 from causal_iqa import __version__, _files, _reading, backbones, data, metrics
 from causal_iqa.backbones import user
 from causal_iqa.backbones.text import tokenizers
+from causal_iqa.metrics.learned.files import FileMetricSpec
 from causal_iqa.pipeline import user_code
 from causal_iqa.pipeline.config import NetworkChoice, StudyConfig
 from causal_iqa.pipeline.provenance import Listing, Provenance, digest, digest_json
@@ -42,11 +43,16 @@ def list_images(source: data.Source, indices: Sequence[int] | np.ndarray, *, mos
     """
     chosen = [int(i) for i in indices]
     by_content = True
-    if hasattr(source, "file"):
-        by_content = sum(_size(source.file(i)) for i in chosen) <= most_bytes
+    file = _file_of(source)
+    if file is not None:
+        by_content = sum(_size(file(i)) for i in chosen) <= most_bytes
     stamps = [_stamp(source, i, by_content) for i in chosen]
     labels = data.labels_of(source, chosen).tolist()
     return Listing(tuple(_files.readable(source.id(i)) for i in chosen), tuple(labels), tuple(stamps))
+
+
+def _file_of(source: data.Source) -> Callable[[int], pathlib.Path] | None:
+    return getattr(source, "file", None)
 
 
 def _size(path: pathlib.Path) -> int:
@@ -57,12 +63,14 @@ def _size(path: pathlib.Path) -> int:
 
 
 def _stamp(source: data.Source, index: int, by_content: bool) -> str:
-    if not hasattr(source, "content"):
+    content: Callable[[int], bytes] | None = getattr(source, "content", None)
+    file = _file_of(source)
+    if content is None:
         return ""
     try:
-        if by_content:
-            return source.content(index).hex()[:_DIGITS]
-        status = os.stat(source.file(index))
+        if by_content or file is None:
+            return content(index).hex()[:_DIGITS]
+        status = os.stat(file(index))
         return f"{status.st_size} bytes of {status.st_mtime_ns}"
     except (data.UnreadableImage, OSError, ValueError):
         return UNREADABLE
@@ -165,7 +173,8 @@ def of_study(
             for choice in choices
             if choice.name in found
         }
-    parts |= {f"file of {spec.name}": digest_json(spec.files) for spec in conventional if hasattr(spec, "files")}
+    with_files = (spec for spec in conventional if isinstance(spec, FileMetricSpec))
+    parts |= {f"file of {spec.name}": digest_json(spec.files) for spec in with_files}
     if config.annotations is not None:
         parts |= {"annotations": digest_path(config.annotations), "table of classes": digest_path(config.classes or "")}
     if config.performance is not None:

@@ -114,7 +114,8 @@ def performance_rows(table: ScoreTable, networks: Sequence[str], measure: Measur
       [[1.0, 1.0], [0.0, 1.0]]
     """
     columns = table.columns
-    found = {name: columns.get(f"{name}{PERFORMANCE}", columns.get(f"{name}{CORRECT}")) for name in networks}
+    kinds = {name: PERFORMANCE if f"{name}{PERFORMANCE}" in columns else CORRECT for name in networks}
+    found = {name: columns[f"{name}{kind}"] for name, kind in kinds.items()}
     return found if measure.sign > 0 else {name: -values for name, values in found.items()}
 
 

@@ -1,13 +1,13 @@
 """A judged network's outputs for one image: what is kept of them, and how stable they are over changed views of it."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from causal_iqa import backbones, estimators
+from causal_iqa._arrays import Params
 
 # Most probable classes kept of every image, and penultimate features of the network that is judged.
 KEPT_CLASSES = 32
@@ -18,7 +18,7 @@ KEPT_FEATURES = 128
 _SHIFT, _NOISE = 1 / 16, 2 / 255
 
 
-def performance(network: backbones.Network, params: Any, image: jax.Array, label: jax.Array) -> dict[str, jax.Array]:
+def performance(network: backbones.Network, params: Params, image: jax.Array, label: jax.Array) -> dict[str, jax.Array]:
     """Judges one image.
 
     Args:
@@ -95,7 +95,7 @@ def kept_embedding(features: jax.Array) -> jax.Array:
 
 
 def second_opinion(
-    backbone: backbones.Network, params: Any, glances: Sequence[jax.Array], num_classes: int
+    backbone: backbones.Network, params: Params, glances: Sequence[jax.Array], num_classes: int
 ) -> dict[str, jax.Array]:
     """What a backbone's own classifier says of one image, where it is a network for the same classes.
 
@@ -152,7 +152,7 @@ def changed_view(key: jax.Array, image: jax.Array, number: jax.Array) -> jax.Arr
 
 
 def stability(
-    key: jax.Array, network: backbones.Network, params: Any, image: jax.Array, *, num_views: int
+    key: jax.Array, network: backbones.Network, params: Params, image: jax.Array, *, num_views: int
 ) -> dict[str, jax.Array]:
     """Runs the network on views of one image, one after the other.
 

@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from causal_iqa import _checks, _files, _reading
@@ -268,7 +267,7 @@ def _rows(path: pathlib.Path, file: pq.ParquetFile, expected: Expected, conditio
     names = pa.array([one.name for one in conditions] * (table.num_rows // c), pa.string())
     if table.num_rows % c or not condition.equals(names):
         raise _checks.InputError(f"{path.name}: its rows are not one per image and condition, in order")
-    if not ids.equals(own.take(pa.array(np.repeat(np.arange(len(own)), c)))) or len(pc.unique(own)) < len(own):
+    if not ids.equals(own.take(pa.array(np.repeat(np.arange(len(own)), c)))) or len(own.unique()) < len(own):
         raise _checks.InputError(f"{path.name}: its rows are not one per image and condition, in order")
     if expected.image_ids is not None:
         left_out = {name for name, _ in metadata["skipped"]}

@@ -173,7 +173,7 @@ def _numbers(table, texts, path, bounds) -> tuple[np.ndarray, np.ndarray]:
         bad = np.flatnonzero(~empty & ~is_number)
         values = np.array([float(v) if ok else np.nan for v, ok in zip(raw, is_number, strict=True)])
 
-    def refuse(places: Sequence[int], what: str) -> None:
+    def refuse(places: Sequence[int] | np.ndarray, what: str) -> None:
         if len(places):
             first = int(places[0])
             row = ", ".join(str(texts[name][first]) for name in texts)

@@ -12,6 +12,7 @@ import jax
 import numpy as np
 
 from causal_iqa import backbones
+from causal_iqa._arrays import Device
 
 _AXIS = "images"
 Spec = jax.sharding.PartitionSpec
@@ -47,7 +48,7 @@ class Devices:
       pool: pool of the threads.
     """
 
-    def __init__(self, devices: Sequence[jax.Device]):
+    def __init__(self, devices: Sequence[Device]):
         """Makes a mesh of the devices.
 
         Args:

@@ -18,6 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from causal_iqa import backbones, images, quality
+from causal_iqa._arrays import Device, Params
 from causal_iqa.degradations import Condition
 from causal_iqa.pipeline import ladders, outputs, pieces, regions, task_outputs
 from causal_iqa.pipeline.columns import Output, ProgramState, Scorer, Seen, joined_name, witness_key
@@ -49,7 +50,7 @@ def make_program(
     feature_backbones: Mapping[str, backbones.Network],
     views: tuple[View, ...],
     scorers: tuple[Scorer, ...],
-    devices: list[jax.Device],
+    devices: list[Device],
     stability_views: int = 0,
     given_copies: bool = False,
 ) -> Callable[..., pieces.Found]:
@@ -288,13 +289,13 @@ class _Flow:
         return {str(Output(name, field)): value for field, value in found.items()}
 
     def _maps(self, view: View) -> Callable:
-        def maps(params: Any, reference: jax.Array) -> dict[str, jax.Array]:
+        def maps(params: Params, reference: jax.Array) -> dict[str, jax.Array]:
             return jax.vmap(functools.partial(regions.maps_of, view, self._backbones, params))(reference)
 
         return maps
 
     def _looking(self, view: View, name: str) -> Callable:
-        def look(params: Any, run: jax.Array) -> quality.StageFeatures:
+        def look(params: Params, run: jax.Array) -> quality.StageFeatures:
             one = functools.partial(view.features, name, self._backbones[name], params)
             return jax.lax.map(jax.vmap(one), run, batch_size=self._at_once)
 

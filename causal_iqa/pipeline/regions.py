@@ -118,6 +118,7 @@ def _scorer(
 
 def _psnr(region: str) -> Callable[[ProgramState, Seen], jax.Array]:
     def fn(state: ProgramState, seen: Seen) -> jax.Array:
+        assert seen.image is not None and seen.reference is not None, "shown to every scorer of pixels"
         inside = region_of(seen.target, seen.image.shape[0], region)
         return quality.region_psnr(seen.reference, seen.image, inside)
 
@@ -128,6 +129,7 @@ def _cosine(
     view: View, name: str, backbone: backbones.Network, region: str
 ) -> Callable[[ProgramState, Seen], jax.Array]:
     def fn(state: ProgramState, seen: Seen) -> jax.Array:
+        assert seen.image is not None, "shown to every scorer of a network's maps"
         # The same call as for the other scores of the backbone, which the compiler makes once.
         maps = maps_of(_only(view, name), {name: backbone}, state.backbones, seen.image)[name]
         weights = quality.region_weights(region_of(seen.target, view.side, region), *maps.shape[:2])

@@ -10,6 +10,7 @@ import jax
 import numpy as np
 
 from causal_iqa import backbones, data
+from causal_iqa._arrays import Device
 from causal_iqa.pipeline import given_copies, outputs, program, store
 from causal_iqa.pipeline.columns import Output, ProgramState, Scorer, joined_name
 from causal_iqa.pipeline.config import Condition
@@ -70,7 +71,7 @@ class Rows(NamedTuple):
 Step = Callable[[data.Batch], dict[str, np.ndarray]]
 
 
-def choose_batch(work: Work, execution: Execution, devices: Sequence[jax.Device]) -> tuple[int, int]:
+def choose_batch(work: Work, execution: Execution, devices: Sequence[Device]) -> tuple[int, int]:
     """Chooses how many images go through the program at once.
 
     Args:

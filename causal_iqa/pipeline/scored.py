@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import pathlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
@@ -9,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from causal_iqa import _checks, _files, _keys, data
-from causal_iqa.pipeline import parts, program, provenance, rows, scoring
+from causal_iqa.pipeline import outputs, parts, provenance, rows, scoring
 from causal_iqa.pipeline.columns import Column
 from causal_iqa.pipeline.execution import DEFAULT_EXECUTION, Execution
 
@@ -46,12 +47,14 @@ class Keeper(Protocol):
 
     def has(self, part: Part, stamp: str) -> bool:
         """Whether the part is there, of the same images."""
+        ...
 
     def write(self, part: Part, stamp: str, table: pa.Table, skipped: Sequence[tuple[str, str]]) -> None:
         """Keeps a part."""
 
     def read(self, part: Part, stamp: str) -> tuple[pa.Table, list[tuple[str, str]]]:
         """Returns a part and its unreadable images."""
+        ...
 
 
 class InMemory:
@@ -120,17 +123,19 @@ def parts_of(sets: Sequence[data.ImageSet]) -> Iterator[Part]:
 def stamp_of(image_set: data.ImageSet, part: Part) -> str:
     """Returns a digest of which images a part holds: names, sizes and times of change; reads no image."""
     source = image_set.source
+    file: Callable[[int], pathlib.Path] | None = getattr(source, "file", None)
+    place: Callable[[int], tuple] | None = getattr(source, "place", None)
     pieces = [image_set.name]
     for index in range(part.first, part.last):
         pieces += [source.id(index), str(source.label(index))]
-        if hasattr(source, "file"):
+        if file is not None:
             try:
-                status = os.stat(source.file(index))
+                status = os.stat(file(index))
                 pieces.append(f"{status.st_size} {status.st_mtime_ns}")
             except (OSError, ValueError):
                 pieces.append("unreadable")
-        elif hasattr(source, "place"):
-            pieces.append(repr(source.place(index)))
+        elif place is not None:
+            pieces.append(repr(place(index)))
     return provenance.digest(*pieces)
 
 
@@ -377,5 +382,5 @@ def _sampled(work: scoring.Scoring, place: int, size: int) -> np.ndarray:
 
 def _sample(found: Sequence[tuple[np.ndarray, np.ndarray]]) -> Sample:
     if not found:
-        return Sample(np.zeros(0, int), np.zeros((0, program.KEPT_FEATURES), np.float32))
+        return Sample(np.zeros(0, int), np.zeros((0, outputs.KEPT_FEATURES), np.float32))
     return Sample(np.concatenate([one[0] for one in found]), np.concatenate([one[1] for one in found]))

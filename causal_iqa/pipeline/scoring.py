@@ -157,6 +157,7 @@ def _image_size(config: ScoringConfig, sets: Sequence[data.ImageSet]) -> int:
 def _anchor_images(
     config: ScoringConfig, sets: Sequence[data.ImageSet], image_size: int, crop_fraction: float
 ) -> tuple[anchors.AnchorImages, int, dict[str, Any]]:
+    assert config.anchor_dataset is not None, "asked for where there are anchors"
     is_folder = config.anchor_dataset.startswith("folder:")
     source = data.open_source(
         config.anchor_dataset,

@@ -120,14 +120,14 @@ def _check_classes(source: data.Source, networks: Mapping[str, backbones.Network
     for name, network in networks.items():
         kind = None if network.task is None else network.task.spec.kind
         have = getattr(source, "target_kind", None)
+        classes: tuple[str, ...] = getattr(source, "target_classes", ())
         if kind != have:
             raise _checks.InputError(
                 f"network {name}: it predicts {kind or 'classes'}, {source.name} has {have or 'classes'} as its truth"
             )
-        if kind and network.num_classes != len(source.target_classes):
+        if kind and network.num_classes != len(classes):
             raise _checks.InputError(
-                f"network {name}: it predicts {network.num_classes} classes, {source.name} has "
-                f"{len(source.target_classes)}"
+                f"network {name}: it predicts {network.num_classes} classes, {source.name} has {len(classes)}"
             )
         if not kind and network.num_classes != len(source.class_names):
             raise _checks.InputError(

@@ -6,9 +6,10 @@ import jax
 import jax.numpy as jnp
 
 from causal_iqa import backbones, tasks
+from causal_iqa._arrays import Params
 
 
-def performance(network: backbones.Network, params: Any, image: jax.Array, target: tuple) -> dict[str, jax.Array]:
+def performance(network: backbones.Network, params: Params, image: jax.Array, target: tuple) -> dict[str, jax.Array]:
     """Judges one image.
 
     Args:
@@ -22,7 +23,8 @@ def performance(network: backbones.Network, params: Any, image: jax.Array, targe
       `tasks.ClassPixels` one after the other, of boxes "box_scores" float32 [P], "box_classes" int32 [P], "box_found"
       uint8 [P] and "num_true" uint16 [K].
     """
-    predicted, _ = network.apply(params, backbones.to_input(network.preprocessing, image))
+    # Classes of pixels, or boxes, as the kind of the task says.
+    predicted: Any = network.apply(params, backbones.to_input(network.preprocessing, image))[0]
     task, num_classes = network.task, network.num_classes
     if task.spec.kind == "masks":
         truth: Any = at_side(target[0], task.mask_side)

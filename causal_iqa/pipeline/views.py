@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from causal_iqa import backbones, images, quality
+from causal_iqa._arrays import Params
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,7 +61,9 @@ class View:
             return image
         return images.resize(image, self.side, self.side, self.interpolation)
 
-    def features(self, name: str, backbone: backbones.Network, params: Any, view: jax.Array) -> quality.StageFeatures:
+    def features(
+        self, name: str, backbone: backbones.Network, params: Params, view: jax.Array
+    ) -> quality.StageFeatures:
         """What the witnesses read of one image through one of the view's backbones.
 
         Args:

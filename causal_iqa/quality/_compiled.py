@@ -8,6 +8,7 @@ import numpy as np
 from scipy.spatial import distance
 
 from causal_iqa import dependence
+from causal_iqa._arrays import Array
 
 # Numbers subtracted up to which all pairs of samples are faster on the host than a program is compiled.
 _ON_HOST = 500_000_000
@@ -15,7 +16,7 @@ _ON_HOST = 500_000_000
 _median_on_device = jax.jit(dependence.median_heuristic)
 
 
-def median_distance(samples: np.ndarray) -> float:
+def median_distance(samples: Array) -> float:
     """Median of the Euclidean distances of all pairs, like `dependence.median_heuristic` but for rounding.
 
     Args:

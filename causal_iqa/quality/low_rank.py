@@ -140,6 +140,7 @@ class Landmarks:
             if best is None or losses.mean() < best.losses.mean():
                 offset = shares - (mean @ vectors) @ shrunk
                 best = Fit(rank, width, root @ (vectors @ shrunk), offset, float(ridge), losses)
+        assert best is not None, "fitted with at least one ridge"
         return best
 
     def mean_embedding(self, width: int, rank: int) -> tuple[np.ndarray, np.ndarray]:

@@ -5,13 +5,14 @@ from collections.abc import Sequence
 import jax
 import jax.numpy as jnp
 
-from causal_iqa.quality.witness import ClassVectorWitness, FittedWitness, Witness
+from causal_iqa._arrays import total
+from causal_iqa.quality.witness import ClassVectorWitness, FittedWitness, ImageWitness, StageFeatures, Witness
 
 # Shares below this count as this: the logarithm of a share stays finite.
 _SMALLEST_SHARE = 1e-4
 
 
-def evidence(witness: FittedWitness, features: jax.Array) -> jax.Array:
+def evidence(witness: FittedWitness, features: jax.Array | StageFeatures) -> jax.Array:
     """Value of the witness at every class.
 
     Args:
@@ -30,7 +31,7 @@ def evidence(witness: FittedWitness, features: jax.Array) -> jax.Array:
     return witness.evidence(features)
 
 
-def shares(witness: Witness | ClassVectorWitness, features: jax.Array) -> jax.Array:
+def shares(witness: ImageWitness | ClassVectorWitness, features: jax.Array | StageFeatures) -> jax.Array:
     """Evidence as a distribution over classes.
 
     Class vectors: softmax. Images: the evidence, at least 1e-4, divided by its sum; meant for the regularised witness,
@@ -143,7 +144,7 @@ def share_of_label(witness: Witness | ClassVectorWitness, features: jax.Array, l
 
 
 def _mean_shares(witness: ClassVectorWitness, glances: Sequence[jax.Array]) -> jax.Array:
-    return sum(shares(witness, features) for features in glances) / len(glances)
+    return total(shares(witness, features) for features in glances) / len(glances)
 
 
 def largest_mean_share(witness: ClassVectorWitness, glances: Sequence[jax.Array]) -> jax.Array:

@@ -23,8 +23,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from causal_iqa import _checks, dependence
+from causal_iqa._arrays import Array, total, triple
 from causal_iqa.quality import _compiled, low_rank
 from causal_iqa.quality import witness as single
+from causal_iqa.quality.witness import StageFeatures
 
 # Share of the average variance added to every direction of the covariance.
 _SHRINKAGE = 0.05
@@ -32,22 +34,6 @@ _SHRINKAGE = 0.05
 _FAMILIARITY_WEIGHT = 0.5
 # Evidence below counts as this in the logarithm: a fifth of chance among ten classes.
 _SMALLEST_EVIDENCE = 0.02
-
-
-class StageFeatures(NamedTuple):
-    """What the witnesses read of one image, from one backbone or several.
-
-    Attributes:
-      final: the penultimate features [d].
-      early: means of the earliest inner stage [e].
-      inner: statistics of the inner stages: [d_1], [d_2], ...
-      glances: penultimate features [d] of the image at every side the backbone looks at it, `final` the first.
-    """
-
-    final: jax.Array
-    early: jax.Array
-    inner: tuple[jax.Array, ...]
-    glances: tuple[jax.Array, ...] = ()
 
 
 class StagesWitness(NamedTuple):
@@ -279,8 +265,8 @@ def _widest_within_one_error(found: Sequence[tuple[float, np.ndarray]], bandwidt
     return single.Choice(float(bandwidths[chosen]), found[chosen][0], float(errors[chosen]))
 
 
-def _fit_familiarity(early: np.ndarray) -> tuple[jax.Array, jax.Array, jax.Array]:
-    early = early.astype(np.float64)
+def _fit_familiarity(early: Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+    early = np.asarray(early, np.float64)
     centre = early.mean(axis=0)
     covariance = np.atleast_2d(np.cov((early - centre).T))
     average = np.trace(covariance) / len(covariance)
@@ -288,8 +274,7 @@ def _fit_familiarity(early: np.ndarray) -> tuple[jax.Array, jax.Array, jax.Array
     values, vectors = np.linalg.eigh(covariance + ridge * np.eye(len(covariance)))
     whitening = vectors / np.sqrt(values)
     typical = np.median(np.linalg.norm((early - centre) @ whitening, axis=1))
-    as_float = (jnp.asarray(x, jnp.float32) for x in (centre, whitening, typical if typical > 0 else 1.0))
-    return tuple(as_float)
+    return triple(jnp.asarray(x, jnp.float32) for x in (centre, whitening, typical if typical > 0 else 1.0))
 
 
 def kernel_row(witness: StagesWitness, features: StageFeatures) -> jax.Array:
@@ -299,7 +284,7 @@ def kernel_row(witness: StagesWitness, features: StageFeatures) -> jax.Array:
 
 def _mean_kernel(x: Sequence[jax.Array], y: Sequence[jax.Array], bandwidths: jax.Array) -> jax.Array:
     kernels = [dependence.rbf(a, b, bandwidth=width) for a, b, width in zip(x, y, bandwidths, strict=True)]
-    return sum(kernels) / len(kernels)
+    return total(kernels) / len(kernels)
 
 
 @jax.jit
@@ -461,7 +446,7 @@ def clean_cosine(features: StageFeatures, clean: StageFeatures) -> jax.Array:
     for a, b in zip(features.glances, clean.glances, strict=True):
         square = jnp.sum(a * a) * jnp.sum(b * b)
         cosines.append(jnp.where(square > 0, jnp.sum(a * b) / jnp.sqrt(jnp.where(square > 0, square, 1.0)), jnp.nan))
-    return sum(cosines) / len(cosines)
+    return total(cosines) / len(cosines)
 
 
 def peak_of(witness: StagesWitness, features: StageFeatures, value: jax.Array) -> jax.Array:

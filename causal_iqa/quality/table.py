@@ -88,7 +88,7 @@ def evaluate(
     spec: QualitySpec,
     fitted: FittedWitness | None,
     features: stages.StageFeatures,
-    label: jax.Array,
+    label: jax.Array | None,
     clean_features: stages.StageFeatures | None = None,
 ) -> jax.Array:
     """Scores one image.
@@ -124,6 +124,7 @@ def evaluate(
         arguments += (seen(clean_features),)
     if not spec.needs_label:
         return spec.score(*arguments)
+    assert label is not None, "shown to every task-guided metric"
     return jnp.where(label >= 0, spec.score(*arguments, label), jnp.nan)
 
 

@@ -19,6 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from causal_iqa import _checks, dependence
+from causal_iqa._arrays import Array
 from causal_iqa.quality import _compiled, low_rank
 
 # Grid of the regularised witness: multiples of the median distance, and ridges relative to the number of anchors.
@@ -29,7 +30,7 @@ RIDGES = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
 class Anchors(NamedTuple):
     """Clean labelled images as features: what a witness is fitted on. Never the images it judges."""
 
-    features: np.ndarray  # float32 [m, d]
+    features: Array  # float32 [m, d]
     labels: np.ndarray  # int [m], in [0, num_classes)
     num_classes: int
 
@@ -47,6 +48,31 @@ class FittedWitness(Protocol):
     def evidence(self, features: Any, /) -> jax.Array:
         """Its value at every class, [C]; -inf for a class without anchors."""
         ...
+
+
+class ImageWitness(FittedWitness, Protocol):
+    """One that is fitted on images, of some of the classes."""
+
+    @property
+    def present(self) -> jax.Array:
+        """Classes that have anchors, bool [C]."""
+        ...
+
+
+class StageFeatures(NamedTuple):
+    """What the witnesses read of one image, from one backbone or several.
+
+    Attributes:
+      final: the penultimate features [d].
+      early: means of the earliest inner stage [e].
+      inner: statistics of the inner stages: [d_1], [d_2], ...
+      glances: penultimate features [d] of the image at every side the backbone looks at it, `final` the first.
+    """
+
+    final: jax.Array
+    early: jax.Array
+    inner: tuple[jax.Array, ...]
+    glances: tuple[jax.Array, ...] = ()
 
 
 class Witness(NamedTuple):
@@ -288,6 +314,7 @@ def fit_regularised_witness(
         i = int(np.argmin(errors))
         if best is None or errors[i] < best[0].error:
             best = Choice(float(multiple), float(ridges[i]), float(errors[i])), gram
+    assert best is not None, "there is a bandwidth"
     choice, gram = best
     coefficients, offset = ridge_coefficients(gram, onehot, choice.ridge)
     width = choice.bandwidth_multiple * median

@@ -52,9 +52,7 @@ def _order(value: float) -> float:
     return math.inf if math.isnan(value) else value
 
 
-def _draw(
-    axes: Axes, at: Sequence[float], estimates: Sequence[causal.Estimate], color: str, mark: str, **look: Any
-) -> None:
+def _draw(axes: Axes, at: np.ndarray, estimates: Sequence[causal.Estimate], color: str, mark: str, **look: Any) -> None:
     """Points with their intervals, one under the other."""
     values = np.array(estimates, np.float64)
     axes.hlines(at, values[:, 1], values[:, 2], color=color, linewidth=look.pop("linewidth"))
@@ -130,7 +128,7 @@ def _observational(found: ObservationalStudy, what: str) -> Figure:
         look: dict[str, Any] = {"linewidth": 1.2, "markersize": 5, "label": format.words(method)}
         _draw(axes, y, one.mean, _COLOURS[place], _MARKERS[place], **look)
     for at, value in enumerate(truth):
-        axes.vlines(value, at - 0.45, at + 0.45, color="black", linewidth=1.4, label="truth" if at == 0 else None)
+        axes.vlines(value, at - 0.45, at + 0.45, color="black", linewidth=1.4, label="truth" if at == 0 else "")
     axes.set_yticks(range(len(arms)), [arms[0], *(f"severity {arm}" for arm in arms[1:])])
     axes.invert_yaxis()
     axes.set_xlabel(f"{what} if all images were seen at this severity", fontsize=9)

@@ -90,8 +90,8 @@ def below(
     by_name = {one.name: one.source for one in sets}
     lines = []
     for name, image_id, position in zip(*(chosen[column].to_pylist() for column in chosen.column_names), strict=True):
-        source = by_name.get(name)
-        lines.append(str(source.file(position)) if hasattr(source, "file") else image_id)
+        file = getattr(by_name.get(name), "file", None)
+        lines.append(image_id if file is None else str(file(position)))
     return lines
 
 

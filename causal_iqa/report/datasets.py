@@ -323,8 +323,9 @@ def _oddities(found: DatasetFindings, picture: PictureOf | None) -> list[html.Se
                 f"every number above.{across}"
             )
         )
-        for number_, group in enumerate(copies.groups[:_COPIES_SHOWN] if picture is not None else ()):
-            parts.append(html.Gallery(f"alike {number_ + 1}", [picture(row, "") for row in group[:_ODD_SHOWN]]))
+        if picture is not None:
+            for number, group in enumerate(copies.groups[:_COPIES_SHOWN], 1):
+                parts.append(html.Gallery(f"alike {number}", [picture(row, "") for row in group[:_ODD_SHOWN]]))
     return [html.Section("Images that tell little, and copies", parts)] if parts else []
 
 

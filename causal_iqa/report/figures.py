@@ -8,7 +8,7 @@ import io
 import math
 import pathlib
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from matplotlib import lines
@@ -39,7 +39,7 @@ def accuracy_against_quality(
     quality: Mapping[str, np.ndarray],
     accuracy: np.ndarray,
     degradations: Sequence[str],
-    severities: Sequence[float],
+    severities: Sequence[float] | np.ndarray,
     *,
     groups: Mapping[str, str] | None = None,
     rho: Mapping[str, float | Estimate] | None = None,
@@ -74,18 +74,18 @@ def accuracy_against_quality(
       True
     """
     accuracy = np.asarray(accuracy, np.float64)
-    names, severities = np.asarray(degradations), np.asarray(severities, np.float64)
+    names, doses = np.asarray(degradations), np.asarray(severities, np.float64)
     lengths = {name: np.shape(values) for name, values in quality.items()}
-    if not quality or {accuracy.shape, names.shape, severities.shape, *lengths.values()} != {(len(names),)}:
+    if not quality or {accuracy.shape, names.shape, doses.shape, *lengths.values()} != {(len(names),)}:
         raise ValueError(
             "quality, accuracy, degradations, severities: expected one or more metrics and one length C, "
-            f"got {lengths}, {accuracy.shape}, {names.shape}, {severities.shape}"
+            f"got {lengths}, {accuracy.shape}, {names.shape}, {doses.shape}"
         )
     looks = _looks(names, groups)
     # The legend stands in a column of its own to the right of the panels.
     figure, panels = _grid(len(quality), columns, (2.5, 2.35), extra_width=2.1, least_height=0.18 * (len(looks) + 4))
-    span = np.ptp(severities) or 1.0
-    sizes = 8 + 44 * (severities - severities.min()) / span
+    span = np.ptp(doses) or 1.0
+    sizes = 8 + 44 * (doses - doses.min()) / span
     for panel, (metric, values) in zip(panels, quality.items(), strict=True):
         values = np.asarray(values, np.float64)
         for name, (colour, marker) in looks.items():
@@ -97,10 +97,10 @@ def accuracy_against_quality(
         panel.locator_params(axis="x", nbins=4)
     _outer_labels(figure, panels, columns, "mean score", measure.name)
     handles = [_handle(name, *look) for name, look in looks.items()]
-    shown = np.unique(severities)
+    shown = np.unique(doses)
     shown = shown[[0, -1]] if len(shown) > 1 else shown
     for severity in shown:
-        size = math.sqrt(8 + 44 * (severity - severities.min()) / span)
+        size = math.sqrt(8 + 44 * (severity - doses.min()) / span)
         handles.append(_handle(f"severity {severity:g}", _GREY, "o", size))
     figure.legend(handles=handles, loc="outside right upper", fontsize=_SMALL, frameon=False)
     figure.suptitle(title, fontsize=_LARGE)
@@ -316,7 +316,7 @@ def _grid(
     return figure, panels
 
 
-def plain(axes: Axes, grid: str) -> None:
+def plain(axes: Axes, grid: Literal["x", "y", "both"]) -> None:
     """Takes the box off axes and gives them faint lines along "x", "y" or "both"."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis=grid, color="#e3e3e3", linewidth=0.6)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from causal_iqa import pipeline
 from causal_iqa.analysis.networks import Judged
+from causal_iqa.analysis.set_performance import SetPerformance
 from causal_iqa.report import format
 
 _NAME = 40
@@ -36,14 +37,14 @@ def networks_table(found: Sequence[Judged]) -> str:
         ]
         for one in found
     ]
-    of_sets = [f"{_of_set(one)}\n" for one in found if one.of_set is not None]
+    of_sets = [f"{_of_set(one, one.of_set)}\n" for one in found if one.of_set is not None]
     return "".join([format.Table(columns, rows).text(), *of_sets])
 
 
-def _of_set(one: Judged) -> str:
+def _of_set(one: Judged, of_set: SetPerformance) -> str:
     """What the images are worth as one set, which is no mean over images."""
-    values = [value for name, value in one.of_set.by_condition.items() if name != _CLEAN]
-    clean = one.of_set.by_condition.get(_CLEAN, math.nan)
+    values = [value for name, value in of_set.by_condition.items() if name != _CLEAN]
+    clean = of_set.by_condition.get(_CLEAN, math.nan)
     mean = sum(values) / len(values) if values else math.nan
     shown = f"{one.measure.shown(clean)} clean, {one.measure.shown(mean)} in the mean of the conditions"
-    return f"{one.clean.network}: {one.of_set.name} of all images as one set {shown}"
+    return f"{one.clean.network}: {of_set.name} of all images as one set {shown}"

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any, NamedTuple
 
 from causal_iqa import InputError, _codec, pipeline
+from causal_iqa._arrays import pair
 from causal_iqa.alignment import UNDEFINED
 from causal_iqa.alignment.intervals import Correlation
 from causal_iqa.analysis.audit import Audit
@@ -43,7 +44,7 @@ class Metric(NamedTuple):
 
     def number(self, name: str) -> tuple[Estimate, Estimate]:
         """Returns a number of the mean over networks, with its interval and with that for conditions like these."""
-        return tuple(by.get(_ALL, {}).get(name, UNDEFINED) for by in (self.alignment, self.alignment_like_these))
+        return pair(by.get(_ALL, {}).get(name, UNDEFINED) for by in (self.alignment, self.alignment_like_these))
 
     def gain(self, yardstick: str, number: str) -> Gain | None:
         """Returns a gain, None where there is none."""

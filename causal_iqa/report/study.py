@@ -62,8 +62,8 @@ def _against_quality(found: Findings, level: float) -> figures.Figure:
 
 
 def _doses(found: Findings, level: float) -> figures.Figure:
-    best = [study_page.best_of(found, family) for family in ("label_free", "full_reference", "no_reference")]
-    best = [name for name in best if name in found.doses]
+    of_families = (study_page.best_of(found, family) for family in ("label_free", "full_reference", "no_reference"))
+    best = [name for name in of_families if name is not None and name in found.doses]
     best = best if len(best) > 1 else [row.metric for row in _aligned_rows(found)[:_DOSE_METRICS]]
     return figures.dose_response(
         {name: found.doses[name] for name in (found.measure.key, *best) if name in found.doses},

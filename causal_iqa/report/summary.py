@@ -142,19 +142,21 @@ def _metric(found: "Findings", metric: str) -> dict[str, Any]:
     if metric in found.nulls:
         entry["null"] = _codec.encode(found.nulls[metric])
     if metric in found.gains:
-        entry["gains"] = {name: gain.as_dict() for name, gain in found.gains[metric].items()}
+        gains: dict[str, Any] = {name: gain.as_dict() for name, gain in found.gains[metric].items()}
+        entry["gains"] = gains
         for name, gain in moved.gains.get(metric, {}).items():
             for number, one in gain.as_dict().items():
-                entry["gains"][name][number]["like_these"] = {field: one[field] for field in _OF_LIKE_THESE}
+                gains[name][number]["like_these"] = {field: one[field] for field in _OF_LIKE_THESE}
     compared = [one for one in found.comparisons if one.first == metric]
     if compared:
-        entry["against_best_conventional"] = {"baseline": compared[0].second}
-        entry["against_best_conventional"] |= {one.number: _compared(one) for one in compared}
+        against: dict[str, Any] = {"baseline": compared[0].second}
+        against |= {one.number: _compared(one) for one in compared}
+        entry["against_best_conventional"] = against
         for one in moved.comparisons:
             if one.first == metric and one.second == compared[0].second:
                 other = _compared(one)
                 del other["difference"]
-                entry["against_best_conventional"][one.number]["like_these"] = other
+                against[one.number]["like_these"] = other
     return entry
 
 

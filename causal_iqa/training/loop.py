@@ -15,6 +15,7 @@ import optax
 import tqdm
 
 from causal_iqa import _checks, _files, backbones, data, images
+from causal_iqa._arrays import Params
 from causal_iqa.backbones.weights import array_files, checkpoints
 from causal_iqa.backbones.zoo import flax_modules
 from causal_iqa.data import scenes
@@ -27,7 +28,7 @@ _EVALUATION_BATCH = 250
 class TrainResult(NamedTuple):
     """What training gives: float32 parameters, the loss per step [steps], and the score on the evaluation images."""
 
-    params: Any
+    params: Params
     losses: np.ndarray
     evaluation: dict[str, float]
 
@@ -135,7 +136,9 @@ def _make_outputs(name: str, module: Any) -> Callable[..., Any]:
     return outputs
 
 
-def evaluate(module: Any, params: Any, pixels: np.ndarray, labels: np.ndarray, config: TrainConfig) -> dict[str, float]:
+def evaluate(
+    module: Any, params: Params, pixels: np.ndarray, labels: np.ndarray, config: TrainConfig
+) -> dict[str, float]:
     """Scores parameters on images.
 
     Args:
@@ -185,10 +188,10 @@ def _digest(arrays: Iterable[Any]) -> Any:
     return found
 
 
-def _sealed(kept: dict[str, Any]) -> dict[str, Any]:
+def _sealed(kept: Mapping[str, Any]) -> dict[str, Any]:
     """What a checkpoint holds, with the digest of its arrays: Orbax notices damage to some of its files only."""
     arrays = jax.tree.leaves({name: kept[name] for name in ("params", "state", "losses")})
-    return kept | {"digest": np.frombuffer(_digest(arrays).digest(), np.uint8)}
+    return {**kept, "digest": np.frombuffer(_digest(arrays).digest(), np.uint8)}
 
 
 class _Checkpoints:
@@ -225,11 +228,11 @@ class _Checkpoints:
         options = ocp.CheckpointManagerOptions(max_to_keep=2, enable_async_checkpointing=False)
         self.manager, self.path = ocp.CheckpointManager(path, options=options), path
 
-    def latest(self, params: Any, state: Any, losses: np.ndarray) -> tuple[int, Any, Any, np.ndarray]:
+    def latest(self, params: Params, state: Any, losses: np.ndarray) -> tuple[int, Any, Any, np.ndarray]:
         """The step to go on from, with what was there; what was given, at step 0, when there is nothing."""
-        if self.manager is None or self.manager.latest_step() is None:
+        number = None if self.manager is None else self.manager.latest_step()
+        if self.manager is None or number is None:
             return 0, params, state, losses
-        number = self.manager.latest_step()
         like = _sealed({"params": params, "state": state, "losses": losses})
         reason = ""
         with array_files.quiet_orbax():
@@ -246,7 +249,7 @@ class _Checkpoints:
             )
         return number, found["params"], found["state"], np.array(found["losses"])
 
-    def save(self, number: int, params: Any, state: Any, losses: np.ndarray) -> None:
+    def save(self, number: int, params: Params, state: Any, losses: np.ndarray) -> None:
         if self.manager is not None:
             kept = _sealed({"params": params, "state": state, "losses": losses})
             self.manager.save(number, args=self.saving(kept))
@@ -306,7 +309,7 @@ def train(
     module = network.module(num_outputs)
     params = flax_modules.init(network, jax.random.key(config.seed), num_outputs=num_outputs)
     state, losses = _optimiser(config).init(params), np.full(config.steps, np.nan, np.float32)
-    step = _make_step(config, module)
+    step = _make_step(config, module)  # pyright: ignore[reportArgumentType] (Modules of Flax are frozen.)
     kept = _Checkpoints(checkpoint_dir, config, _digest((pixels, labels)).hexdigest())
     first, params, state, losses = kept.latest(params, state, losses)
     pixels, labels = jnp.asarray(pixels), jnp.asarray(labels)

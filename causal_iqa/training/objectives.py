@@ -150,7 +150,7 @@ def random_view(key: jax.Array, image: jax.Array) -> jax.Array:
     scale = 1.0 / size
     shift = -corner * jnp.asarray([height, width]) * scale
     image = jax.image.scale_and_translate(image, image.shape, (0, 1), scale, shift, "linear", antialias=False)
-    image = dm_pix.random_flip_left_right(keys[3], image)
+    image = jnp.asarray(dm_pix.random_flip_left_right(keys[3], image))
     gain, contrast, saturation = jax.random.uniform(keys[4], (3,), minval=0.6, maxval=1.4)
     image = image * gain
     image = (image - image.mean()) * contrast + image.mean()

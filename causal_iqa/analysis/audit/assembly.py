@@ -1,5 +1,6 @@
 """What a finished run says of its metrics as causes and effects: desiderata, graphs, effects and trends."""
 
+import functools
 import pathlib
 from collections.abc import Callable, Mapping
 
@@ -81,7 +82,7 @@ def audit(
     data = gather(run, found)
 
     def part(name: str) -> Progress | None:
-        return None if progress is None else lambda done, total: progress(name, done, total)
+        return None if progress is None else functools.partial(progress, name)
 
     judged = networks.judged_networks(run.config, run.table, None)
     tested = graph_tests.graph_tests(data, graphs or {}, progress=part("graph tests"))

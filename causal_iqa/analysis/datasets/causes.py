@@ -85,12 +85,12 @@ def attribute(
         for (table, _, _), rows in zip(sets, known, strict=True)
     ]
     shared = set(groups[0]) & set(groups[1])
-    given = [
+    first, second = (
         attribution.SetOfImages(
             np.clip(e[rows], 0.0, 1.0),
             diagnosis.adapted(d.probabilities[rows, :-1], d.composition.shares),
             g if len(shared) > 1 else None,
         )
         for (_, e, d), rows, g in zip(sets, known, groups, strict=True)
-    ]
-    return attribution.attribute(*given, sets[0][2].composition.causes, level=level, seed=seed)
+    )
+    return attribution.attribute(first, second, sets[0][2].composition.causes, level=level, seed=seed)

@@ -122,7 +122,8 @@ def analyse(
 
 
 def _codes(column: pa.ChunkedArray, names: Sequence[str]) -> np.ndarray:
-    return pc.index_in(column, value_set=pa.array(names, pa.string())).to_numpy().astype(int)
+    at = pc.index_in(column, value_set=pa.array(names, pa.string()))  # pyright: ignore[reportAttributeAccessIssue]
+    return at.to_numpy().astype(int)
 
 
 def _reference(names: Sequence[str], wanted: str | None) -> str:

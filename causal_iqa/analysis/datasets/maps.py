@@ -156,7 +156,8 @@ def _resampled(
         drawn = np.asarray(jax.random.randint(of_degradations, (len(names),), 0, max(1, len(names))))
         images = np.asarray(jax.random.randint(of_images, (q.shape[1],), 0, q.shape[1]))
         rows = clean + [row for place in drawn for row in members[names[place]]]
-        own_q, own_m = q[np.ix_(rows, images)], m[np.ix_(rows, images)]
+        chosen = np.ix_(np.asarray(rows, int), images)
+        own_q, own_m = q[chosen], m[chosen]
         if (np.isfinite(own_q) & np.isfinite(own_m)).any():
             found.append(alignment.fit_accuracy_map(own_q, own_m, num_bins=128))
     return tuple(found)

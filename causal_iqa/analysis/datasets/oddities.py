@@ -125,7 +125,7 @@ def find_copies(table: pa.Table, set_of_row: np.ndarray, left_out: np.ndarray) -
 def _unite(parent: np.ndarray, unique: np.ndarray, bucket: np.ndarray) -> None:
     differing = np.bitwise_count(unique[bucket][:, None] ^ unique[bucket][None]).sum(axis=2)
     for i, j in np.argwhere(np.triu(differing <= _MOST_BITS, 1)):
-        a, b = _root(parent, bucket[i]), _root(parent, bucket[j])
+        a, b = _root(parent, int(bucket[i])), _root(parent, int(bucket[j]))
         parent[max(a, b)] = min(a, b)
 
 

@@ -4,7 +4,6 @@ import math
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from causal_iqa import _keys, pipeline
 from causal_iqa.analysis.datasets import causes, distributions, maps, qualities, rejection, values
@@ -58,7 +57,7 @@ def of_set(
     statistics = {
         column.name: distributions.describe(None, qualities.floats(table, column.name)) for column in scored.columns
     }
-    formats = pc.value_counts(table["format"].combine_chunks())
+    formats = table["format"].combine_chunks().value_counts()
     return SetFindings(
         name=side.name,
         size=scored.sizes[scored.names.index(side.name)],
@@ -87,7 +86,7 @@ def _causes(table: pa.Table, side: Side) -> tuple[CauseShare, ...]:
     likeliest = table["cause"].combine_chunks().drop_null()
     if not len(likeliest):
         return ()
-    counted = {name: count / table.num_rows for name, count in _counted(pc.value_counts(likeliest))}
+    counted = {name: count / table.num_rows for name, count in _counted(likeliest.value_counts())}
     if side.diagnosed is None:
         few = undefined(f"fewer than {causes.FEWEST_IMAGES} images")
         return tuple(CauseShare(name, few, part) for name, part in counted.items())

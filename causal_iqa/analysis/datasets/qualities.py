@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 
 from causal_iqa import _checks, pipeline
+from causal_iqa._arrays import total
 
 # Formulas in the order in which they are taken, each "NAME@BACKBONE" or a no-reference metric.
 _LABEL_FREE = ("stages_free", "head_free", "ridge_free", "witness_free")
@@ -77,5 +78,5 @@ def quality_of(scored: pipeline.Scored, metric: str) -> Quality:
         (column.name, (1.0 if column.higher_is_better else -1.0) * count / sum(counts))
         for column, count in zip(own, counts, strict=True)
     ]
-    values = sum(weight * floats(scored.table, name) for name, weight in weights)
+    values = total(weight * floats(scored.table, name) for name, weight in weights)
     return Quality(metric, own[0].family, tuple(weights), values)

@@ -28,8 +28,8 @@ def to_json(value: object) -> Json:
         return int(value)
     if isinstance(value, float | np.floating):
         return float(value) if math.isfinite(value) else None
-    if hasattr(value, "_asdict"):
-        return {name: to_json(own) for name, own in value._asdict().items()}
+    if isinstance(value, tuple) and (fields := getattr(value, "_fields", ())):
+        return {name: to_json(own) for name, own in zip(fields, value, strict=True)}
     if isinstance(value, dict):
         return {str(name): to_json(own) for name, own in value.items()}
     if isinstance(value, list | tuple):

@@ -239,10 +239,10 @@ def folded(here: str, conv: str, norm: str, shape: Shape, epsilon: float = 1e-5)
         return gamma.astype(np.float64) / np.sqrt(variance.astype(np.float64) + epsilon)
 
     def kernel(weight, gamma, beta, mean, variance):
-        return np.float32(weight.transpose(2, 3, 1, 0).astype(np.float64) * scale(gamma, variance))
+        return (weight.transpose(2, 3, 1, 0).astype(np.float64) * scale(gamma, variance)).astype(np.float32)
 
     def bias(gamma, beta, mean, variance):
-        return np.float32(beta - mean.astype(np.float64) * scale(gamma, variance))
+        return (beta - mean.astype(np.float64) * scale(gamma, variance)).astype(np.float32)
 
     weight = (shape.after, shape.before // shape.groups, shape.size, shape.size)
     parts = tuple(f"{norm}.{part}" for part in _BATCH_NORM)

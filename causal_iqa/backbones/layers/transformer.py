@@ -158,7 +158,7 @@ class Blocks(nn.Module):
                 Block,
                 variable_axes={"params": 0},
                 split_rngs={"params": True},
-                in_axes=nn.broadcast,
+                in_axes=nn.broadcast,  # pyright: ignore[reportArgumentType]
                 length=self.size.depth,
             )
             x, every = scanned(self.size, name="blocks")(x, mask)
@@ -169,7 +169,7 @@ class Blocks(nn.Module):
         def step(tokens: jax.Array, number: jax.Array) -> tuple[jax.Array, jax.Array]:
             # Taken one by one: a slice of all but the last would copy the weights of the whole tower.
             params = jax.tree.map(lambda leaf: jax.lax.dynamic_index_in_dim(leaf, number, keepdims=False), stacked)
-            return block.apply({"params": params}, tokens, mask)
+            return block.apply({"params": params}, tokens, mask)  # pyright: ignore[reportReturnType]
 
         x, every = jax.lax.scan(step, x, jnp.arange(self.size.depth - 1))
         last = jax.tree.map(lambda leaf: leaf[-1], stacked)

@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from causal_iqa._arrays import total
 from causal_iqa.backbones import numerics
 
 # B', G and A' of [1] for four outputs and three taps, at the points 0, 1, -1, 2, -2 and infinity.
@@ -60,8 +61,8 @@ def convolve(x: jax.Array, kernel: jax.Array, pad: int) -> jax.Array:
         jax.lax.slice(x, (0, i, 0, 0), (batch, i + ROWS * (tiles - 1) + 1, width, before), (1, ROWS, 1, 1))
         for i in range(ROWS + 2)
     ]
-    out = 0.0
-    for inward, taps, outward in zip(_FROM_ROWS, _FROM_TAPS, np.float32(_TO_ROWS).T, strict=True):
+    planes = []
+    for inward, taps, outward in zip(_FROM_ROWS, _FROM_TAPS, np.asarray(_TO_ROWS, np.float32).T, strict=True):
         plane = jax.lax.conv_general_dilated(
             _combined(inward, views),
             _combined(taps, list(kernel))[None],
@@ -71,5 +72,6 @@ def convolve(x: jax.Array, kernel: jax.Array, pad: int) -> jax.Array:
             precision=numerics.of_products(),
         )
         # A product and not four sums side by side, which XLA would write one after the other.
-        out = out + outward.reshape(1, 1, -1, 1, 1) * plane[:, :, None]
+        planes.append(plane[:, :, None] * outward.reshape(1, 1, -1, 1, 1))
+    out = total(planes)
     return out.reshape(batch, ROWS * tiles, *out.shape[3:])[:, :rows]

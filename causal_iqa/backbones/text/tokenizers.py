@@ -22,6 +22,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from causal_iqa import _checks
+from causal_iqa._arrays import pair
 from causal_iqa.backbones.weights import budgets
 
 _START, _END = "<|startoftext|>", "<|endoftext|>"
@@ -135,16 +136,16 @@ def published_vocabulary(path: str | os.PathLike[str]) -> tuple[dict[str, int], 
         text = stream.read(budget.text + 1)
     budget.check(str(path), "the vocabulary", len(text), "text")
     lines = text.decode().split("\n")[1 : 1 + _NUM_MERGES]
-    merges = [tuple(line.split()) for line in lines]
+    merges = [pair(line.split()) for line in lines]
     letters = byte_letters()
-    words = [*letters, *(letter + _WORD_END for letter in letters), *("".join(pair) for pair in merges), _START, _END]
+    words = [*letters, *(letter + _WORD_END for letter in letters), *("".join(merge) for merge in merges), _START, _END]
     return {word: i for i, word in enumerate(words)}, merges
 
 
 def _from_vocabulary(folder: pathlib.Path) -> Tokenizer:
     vocabulary = json.loads(budgets.read_bytes(folder / "vocab.json", text=True))
     lines = budgets.read_bytes(folder / "merges.txt", text=True).decode().split("\n")
-    merges = [tuple(line.split(" ")) for line in lines if line and not line.startswith("#version")]
+    merges = [pair(line.split(" ")) for line in lines if line and not line.startswith("#version")]
     return clip_tokenizer(vocabulary, merges)
 
 
@@ -152,7 +153,7 @@ def _from_tokenizer_json(path: pathlib.Path, kind: str) -> Tokenizer:
     content = json.loads(budgets.read_bytes(path, text=True))
     if kind == "clip":
         model = content["model"]
-        merges = [tuple(m.split(" ")) if isinstance(m, str) else tuple(m) for m in model["merges"]]
+        merges = [pair(m.split(" ") if isinstance(m, str) else m) for m in model["merges"]]
         marks = {token["content"]: token["id"] for token in content.get("added_tokens", ())}
         return clip_tokenizer({**model["vocab"], **marks}, merges)
     pipeline = _require("tokenizers").Tokenizer.from_str(json.dumps(content | {"padding": None, "truncation": None}))

@@ -8,13 +8,13 @@ References:
 import dataclasses
 import types
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from causal_iqa import _checks
+from causal_iqa._arrays import Params
 from causal_iqa.backbones import compilation, networks
 from causal_iqa.backbones.layers import transformer
 from causal_iqa.backbones.text import tokenizers
@@ -179,11 +179,11 @@ def zero_shot_classifier(network: networks.Network, anchors: np.ndarray) -> netw
     tower = _with_text(network)
     penultimate = networks.PENULTIMATE
 
-    def head(params: Any) -> tuple[jax.Array, jax.Array]:
+    def head(params: Params) -> tuple[jax.Array, jax.Array]:
         scale, bias = tower.temperature(params["network"])
         return scale * params["anchors"].T, jnp.full(len(params["anchors"]), bias)
 
-    def apply(params: Any, image: jax.Array) -> tuple[jax.Array, dict[str, jax.Array]]:
+    def apply(params: Params, image: jax.Array) -> tuple[jax.Array, dict[str, jax.Array]]:
         _, features = network.apply(params["network"], image)
         embedding = unit(features[transformer.EMBEDDING])
         kernel, bias = head(params)

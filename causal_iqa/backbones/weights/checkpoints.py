@@ -14,6 +14,7 @@ import numpy as np
 import safetensors.numpy
 
 from causal_iqa import _checks, _files
+from causal_iqa._arrays import Params
 from causal_iqa.backbones.weights import array_files, budgets, state_dicts, statements, torch_files
 from causal_iqa.backbones.weights.array_files import hash_arrays
 
@@ -209,7 +210,7 @@ def unflatten(tensors: Mapping[str, np.ndarray]) -> dict[str, Any]:
     return tree
 
 
-def flatten(params: Any) -> dict[str, Any]:
+def flatten(params: Params) -> dict[str, Any]:
     """Inverse of `unflatten`; leaves stay as they are."""
     return {
         ".".join(entry.key for entry in path): leaf for path, leaf in jax.tree_util.tree_flatten_with_path(params)[0]
@@ -222,7 +223,7 @@ def check_name(path: str | os.PathLike[str]) -> None:
         raise _checks.InputError(f"{path}: expected a name ending in {_SAFETENSORS_SUFFIX}")
 
 
-def save_safetensors(path: str | os.PathLike[str], params: Any, metadata: Mapping[str, str]) -> None:
+def save_safetensors(path: str | os.PathLike[str], params: Params, metadata: Mapping[str, str]) -> None:
     """Writes nested parameters where `read` finds them again.
 
     Args:

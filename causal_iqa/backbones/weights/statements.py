@@ -14,6 +14,7 @@ import types
 from collections.abc import Mapping
 from typing import Any
 
+from causal_iqa._arrays import triple
 from causal_iqa.backbones.weights import budgets
 
 _LOG = logging.getLogger(__name__)
@@ -122,9 +123,9 @@ def _json_beside(path: pathlib.Path, name: str) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _numbers(value: Any, count: int = 3) -> Triple | None:
-    fits = isinstance(value, list | tuple) and len(value) == count
-    return tuple(map(float, value)) if fits and all(isinstance(v, int | float) for v in value) else None
+def _numbers(value: Any) -> Triple | None:
+    fits = isinstance(value, list | tuple) and len(value) == 3
+    return triple(map(float, value)) if fits and all(isinstance(v, int | float) for v in value) else None
 
 
 def _names(path: pathlib.Path, sha256: str, metadata: Mapping[str, str], config: Mapping[str, Any]) -> list:
@@ -180,7 +181,8 @@ def of(path: str | os.PathLike[str], sha256: str, metadata: Mapping[str, str]) -
     crop = pretrained.get("crop_pct")
     crop = float(crop) if isinstance(crop, int | float) and 0 < crop <= 1 else _PUBLISHED.get(sha256[:8], ("", None))[1]
     filter_name = pretrained.get("interpolation", processor.get("resample"))
-    vision = config.get("vision_config") if isinstance(config.get("vision_config"), dict) else config
+    vision = config.get("vision_config")
+    vision = vision if isinstance(vision, dict) else config
     activation = _activation(config, vision, open_clip)
     epsilon, heads = vision.get("layer_norm_eps"), vision.get("num_attention_heads")
     return Statement(

@@ -120,7 +120,7 @@ def _folded(tensors: Mapping[str, np.ndarray], conv: str, norm: str) -> dict[str
     gamma, beta, mean, variance = (np.asarray(tensors[f"{norm}.{part}"], np.float64) for part in _BATCH_NORM)
     scale = gamma / np.sqrt(variance + _BATCH_NORM_EPSILON)
     kernel = np.asarray(tensors[f"{conv}.weight"], np.float64).transpose(2, 3, 1, 0)
-    return {"kernel": np.float32(kernel * scale), "bias": np.float32(beta - mean * scale)}
+    return {"kernel": (kernel * scale).astype(np.float32), "bias": (beta - mean * scale).astype(np.float32)}
 
 
 def convert(name: str, tensors: Mapping[str, np.ndarray]) -> dict[str, Any]:

@@ -11,13 +11,13 @@ References:
 import dataclasses
 import types
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from causal_iqa import _checks
+from causal_iqa._arrays import Params
 from causal_iqa.backbones import networks
 from causal_iqa.backbones.layers import transformer
 from causal_iqa.backbones.weights import checkpoints, formats
@@ -107,6 +107,7 @@ def _under(root: str, entries: list[formats.Entry]) -> list[formats.Entry]:
 
 def _openai(vision: transformer.Vision, text: transformer.Text, tensors: Mapping) -> list[formats.Entry]:
     width, p = vision.encoder.width, vision.patch
+    assert vision.projection is not None, "of a tower beside text"
     return [
         formats.Entry(
             "vision.patches.kernel",
@@ -154,6 +155,7 @@ def _hf_vision(vision: transformer.Vision) -> list[formats.Entry]:
 
 def _hugging_face_clip(vision: transformer.Vision, text: transformer.Text, tensors: Mapping) -> list[formats.Entry]:
     width = vision.encoder.width
+    assert vision.projection is not None, "of a tower beside text"
     entries = [
         *_hf_vision(vision),
         formats.reshaped("vision.class_token", "vision_model.embeddings.class_embedding", (width,), (1, width)),
@@ -285,12 +287,12 @@ def text_tower(text: transformer.Text, tokenizer: str) -> networks.TextTower:
     """Wraps the text tower of parameters {"text", "temperature"} for a Network."""
     module = transformer.TextTower(text)
 
-    def apply(params: Any, tokens: jax.Array) -> jax.Array:
+    def apply(params: Params, tokens: jax.Array) -> jax.Array:
         if jnp.shape(tokens) != (text.context,):
             raise ValueError(f"tokens: expected shape ({text.context},), got {jnp.shape(tokens)}")
         return module.apply({"params": params["text"]}, tokens[None])[0]
 
-    def temperature(params: Any) -> tuple[jax.Array, jax.Array]:
+    def temperature(params: Params) -> tuple[jax.Array, jax.Array]:
         found = params["temperature"]
         return jnp.exp(found["scale"]), found.get("bias", jnp.float32(0.0))
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from causal_iqa._arrays import pair
 from causal_iqa.backbones import networks
 from causal_iqa.backbones.layers import convolutions
 from causal_iqa.backbones.weights import checkpoints, formats
@@ -32,13 +33,13 @@ def _torchvision_names(variant: Variant, stage: int, block: int, expands: bool) 
     squeezes = bool(variant.stages[stage - 1][block].squeezed)
     at = iter(range(4))
 
-    def pair(used: bool) -> tuple[str, str]:
+    def numbered(used: bool) -> tuple[str, str]:
         number = next(at) if used else 0
         return f"{root}.{number}.0", f"{root}.{number}.1"
 
-    expand, depthwise = pair(expands), pair(True)
+    expand, depthwise = numbered(expands), numbered(True)
     number = next(at) if squeezes else 0
-    return _Names(expand, depthwise, (f"{root}.{number}.fc1", f"{root}.{number}.fc2"), pair(True))
+    return _Names(expand, depthwise, (f"{root}.{number}.fc1", f"{root}.{number}.fc2"), numbered(True))
 
 
 def _torchvision_v2_names(variant: Variant, stage: int, block: int, expands: bool) -> _Names:
@@ -65,7 +66,7 @@ def _timm_names(variant: Variant, stage: int, block: int, expands: bool) -> _Nam
         parts = (("conv_pw", "bn1"), ("conv_dw", "bn2"), ("conv_pwl", "bn3"))
     else:
         parts = (("", ""), ("conv_dw", "bn1"), ("conv_pw", "bn2"))
-    expand, depthwise, project = (tuple(f"{root}.{name}" for name in part) for part in parts)
+    expand, depthwise, project = (pair(f"{root}.{name}" for name in part) for part in parts)
     return _Names(expand, depthwise, squeeze, project)
 
 
@@ -74,7 +75,7 @@ def _efficientnet_pytorch_names(variant: Variant, stage: int, block: int, expand
     root = f"_blocks.{sum(map(len, variant.stages[: stage - 1])) + block}"
     squeeze = (f"{root}._se_reduce", f"{root}._se_expand")
     parts = (("_expand_conv", "_bn0"), ("_depthwise_conv", "_bn1"), ("_project_conv", "_bn2"))
-    expand, depthwise, project = (tuple(f"{root}.{name}" for name in part) for part in parts)
+    expand, depthwise, project = (pair(f"{root}.{name}" for name in part) for part in parts)
     return _Names(expand, depthwise, squeeze, project)
 
 

@@ -107,12 +107,12 @@ _MOBILENET_V2 = (  # [3], table 2
 )  # fmt: skip
 
 
-def _efficientnet_b0(**kind: object) -> Variant:
+def _efficientnet_b0(**kind) -> Variant:
     stages = _stages(_EFFICIENTNET_B0, 32, True, "silu")
     return Variant(32, stages, 1280, None, "silu", "sigmoid", "silu", **kind)
 
 
-def _lite(width: float, depth: float, size: int, **kind: object) -> Variant:
+def _lite(width: float, depth: float, size: int, **kind) -> Variant:
     """EfficientNet-Lite [4]: no squeeze and excitation, ReLU6, ends that are not scaled."""
     last = len(_EFFICIENTNET_B0) - 1
     rows = [
@@ -136,9 +136,7 @@ def _google_lite(width: float, depth: float, size: int) -> Variant:
     )
 
 
-def _mobilenet_v3(
-    rows: tuple[tuple[int, int, int, bool, str, int], ...], last: int, hidden: int, **kind: object
-) -> Variant:
+def _mobilenet_v3(rows: tuple[tuple[int, int, int, bool, str, int], ...], last: int, hidden: int, **kind) -> Variant:
     stages: list[list[Row]] = [[]]
     for size, expanded, after, squeeze, letter, stride in rows:
         if stride == 2 and stages[-1]:

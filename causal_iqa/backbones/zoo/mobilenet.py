@@ -252,8 +252,8 @@ def _strides(name: str, checkpoint: checkpoints.Checkpoint) -> dict[str, int]:
         strides = json.loads(checkpoint.metadata.get("strides", json.dumps(published)))
     except json.JSONDecodeError:
         strides = None
-    known = isinstance(strides, dict) and set(strides) == set(published)
-    if not known or any(stride not in (1, 2) for stride in strides.values()):
+    strides = strides if isinstance(strides, dict) else {}
+    if set(strides) != set(published) or any(stride not in (1, 2) for stride in strides.values()):
         raise _checks.InputError(
             f"{checkpoint.path}: metadata `strides` should be JSON that gives 1 or 2 for each of {', '.join(published)}"
         )

@@ -34,7 +34,7 @@ class Variant:
     crop_fraction: float
 
 
-def _encoder(size: str, **kind: object) -> transformer.Encoder:
+def _encoder(size: str, **kind) -> transformer.Encoder:
     width, depth, heads = {"s": (384, 12, 6), "b": (768, 12, 12), "l": (1024, 24, 16)}[size]
     return transformer.Encoder(width, depth, heads, 4 * width, **kind)
 

@@ -118,10 +118,12 @@ def _affine(here: str, there: str, channels: int) -> list[formats.Entry]:
     names = tuple(f"{there}.{part}" for part in ("weight", "bias", "running_mean", "running_var"))
 
     def scale(gamma, beta, mean, variance):
-        return np.float32(gamma / np.sqrt(variance.astype(np.float64) + _EPSILON))
+        return (gamma / np.sqrt(variance.astype(np.float64) + _EPSILON)).astype(np.float32)
 
     def offset(gamma, beta, mean, variance):
-        return np.float32(beta - mean.astype(np.float64) * gamma / np.sqrt(variance.astype(np.float64) + _EPSILON))
+        return (beta - mean.astype(np.float64) * gamma / np.sqrt(variance.astype(np.float64) + _EPSILON)).astype(
+            np.float32
+        )
 
     shapes = ((channels,),) * 4
     return [

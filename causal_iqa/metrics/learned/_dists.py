@@ -3,13 +3,12 @@
 Weights come from the original files: torchvision's VGG16 and the authors' alpha and beta.
 """
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from causal_iqa import _checks
+from causal_iqa._arrays import Params, total
 from causal_iqa.backbones import networks
 from causal_iqa.backbones.layers import plain_cnn
 from causal_iqa.backbones.weights import checkpoints
@@ -41,10 +40,10 @@ def channel_params(checkpoint: checkpoints.Checkpoint) -> dict[str, np.ndarray]:
     checkpoints.check_layout(checkpoint, {"alpha": shape, "beta": shape}, "the weights of dists")
     checkpoints.check_numbers(checkpoint.path, checkpoint.tensors)
     alpha, beta = (np.asarray(checkpoint.tensors[name], np.float64).reshape(-1) for name in ("alpha", "beta"))
-    total = alpha.sum() + beta.sum()
-    if not np.isfinite(total) or total <= 0:
-        raise _checks.InputError(f"{checkpoint.path}: expected alpha and beta with a positive sum, got {total}")
-    return {"alpha": np.float32(alpha / total), "beta": np.float32(beta / total)}
+    whole = alpha.sum() + beta.sum()
+    if not np.isfinite(whole) or whole <= 0:
+        raise _checks.InputError(f"{checkpoint.path}: expected alpha and beta with a positive sum, got {whole}")
+    return {"alpha": (alpha / whole).astype(np.float32), "beta": (beta / whole).astype(np.float32)}
 
 
 def _smooth_pool(x: jax.Array) -> jax.Array:
@@ -53,11 +52,13 @@ def _smooth_pool(x: jax.Array) -> jax.Array:
     for axis in (1, 2):
         count = (x.shape[axis] - 1) // 2 + 1
         x = jnp.pad(x, [(0, 0) if a != axis else (1, 1) for a in range(4)])
-        x = sum(weight * jax.lax.slice_in_dim(x, k, k + 2 * count - 1, 2, axis=axis) for k, weight in enumerate(_POOL))
+        x = total(
+            weight * jax.lax.slice_in_dim(x, k, k + 2 * count - 1, 2, axis=axis) for k, weight in enumerate(_POOL)
+        )
     return jnp.sqrt(x + _POOL_FLOOR)
 
 
-def _maps(params: Any, images: jax.Array) -> list[jax.Array]:
+def _maps(params: Params, images: jax.Array) -> list[jax.Array]:
     """The images and the five stages, [B, h, w, c]."""
     x = jax.vmap(lambda image: networks.normalise(plain_cnn.preprocessing(_CHAIN), image))(images)
     maps = [images]
@@ -76,7 +77,7 @@ def _maps(params: Any, images: jax.Array) -> list[jax.Array]:
     return maps
 
 
-def dists(params: Any, reference: jax.Array, image: jax.Array) -> jax.Array:
+def dists(params: Params, reference: jax.Array, image: jax.Array) -> jax.Array:
     """Deep image structure and texture similarity.
 
     1 - sum over channels of alpha l + beta s, l = (2 mx my + c1) / (mx^2 + my^2 + c1) of the means of a feature map and

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from causal_iqa import _checks
+from causal_iqa._arrays import Params
 from causal_iqa._roots import safe_sqrt
 from causal_iqa.backbones.layers import plain_cnn
 from causal_iqa.backbones.weights import checkpoints
@@ -57,7 +58,7 @@ def _trunk_alone(checkpoint: checkpoints.Checkpoint) -> dict[str, np.ndarray]:
     return {name: value for name, value in checkpoint.tensors.items() if not name.startswith("classifier.")}
 
 
-def trunk_features(trunk: str, params: Any, images: jax.Array) -> list[jax.Array]:
+def trunk_features(trunk: str, params: Params, images: jax.Array) -> list[jax.Array]:
     """The maps of a trunk's stages.
 
     Args:
@@ -76,7 +77,7 @@ def trunk_features(trunk: str, params: Any, images: jax.Array) -> list[jax.Array
         widths = tuple(conv.features for conv in chain.convolutions)
         module, stages = plain_cnn.PlainCNN(chain, widths, ()), chain.stages[:-1]
     _, features = module.apply({"params": params}, images)
-    return [features[stage] for stage in stages]
+    return [features[stage] for stage in stages]  # pyright: ignore[reportReturnType]
 
 
 def linear_params(trunk: str, checkpoint: checkpoints.Checkpoint) -> list[np.ndarray]:
@@ -111,7 +112,7 @@ def _unit(x: jax.Array) -> jax.Array:
     return x / (safe_sqrt(jnp.sum(jnp.square(x), axis=-1, keepdims=True)) + _EPSILON)
 
 
-def lpips(params: Any, reference: jax.Array, image: jax.Array, *, trunk: str) -> jax.Array:
+def lpips(params: Params, reference: jax.Array, image: jax.Array, *, trunk: str) -> jax.Array:
     """Learned perceptual image patch similarity, version 0.1.
 
     sum over stages of the mean over pixels of sum_c w_c (f_c(x) / |f(x)| - f_c(y) / |f(y)|)^2. No resizing.

@@ -280,6 +280,7 @@ def clip_iqa_spec(network: backbones.Network, tokenizer: backbones.Tokenizer) ->
 
     prompts = _clip_iqa.ANTONYMS[:1]
     texts = encode_text([text for _, *pair in prompts for text in pair])
+    assert network.text is not None, "embed_prompts refuses a network without a text tower"
     scale = float(network.text.temperature(network.params)[0])
     score = _clip_iqa.scorer(encode_image, lambda _: texts, scale, antonyms=prompts)
     return FileMetricSpec(
