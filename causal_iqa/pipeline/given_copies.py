@@ -5,6 +5,7 @@ after severity, beside labels.npy; the row of an image is the number that ends i
 """
 
 import dataclasses
+import functools
 import hashlib
 import json
 import os
@@ -184,6 +185,8 @@ class WithCopies:
         self.source, self.tree, self.conditions = source, tree, tuple(conditions)
         self.stacked = (len(self.conditions),)
         self._arrays = {name: _load(tree.root / name) for name in {name for name, _ in tree.arrays.values()}}
+        # Side of copies that are central squares of larger clean images, as those of ImageNet-C are.
+        self.side_of_squares: int | None = None
 
     def __getattr__(self, name: str) -> Any:
         if name in ("source", "batch"):
@@ -239,10 +242,16 @@ class WithCopies:
           InputError: when a copy is of another size than the clean image.
         """
         example = self.source[index]
-        found = [frame(example.image)]
+        whole, side = example.image, self.side_of_squares
+        if side is not None and whole.shape[:2] != (side, side):
+            # The copy is the whole of what a network is given, and is not cropped again.
+            whole = data.fit(whole, side, crop_fraction=data.CROP_FRACTION)
+            size = len(frame(whole))
+            frame = functools.partial(data.fit, size=size, crop_fraction=1.0)
+        found = [frame(whole)]
         for condition in self.conditions[1:]:
             pixels = self._copy(example.id, condition)
-            if pixels.shape != example.image.shape:
+            if pixels.shape != whole.shape:
                 raise _checks.InputError(
                     f"images: {example.id!r} has {pixels.shape[0]} x {pixels.shape[1]} pixels under {condition} and "
                     f"{example.image.shape[0]} x {example.image.shape[1]} clean; expected the images that were degraded"
@@ -320,7 +329,25 @@ def join(source: data.Source, tree: Tree, conditions: Sequence[Condition], indic
             f"images: no copy of {source.id(int(indices[0]))!r} below {tree.root}; expected e.g. "
             f"{next(iter(tree.folders.values()))}/{source.id(int(indices[0]))} (any ending)"
         )
+    else:
+        joined.side_of_squares = _side_of_squares(joined, indices)
     return joined
+
+
+def _side_of_squares(joined: WithCopies, indices: np.ndarray) -> int | None:
+    """Side of the copies where the first one that is there is square, and smaller than its clean image."""
+    if not hasattr(joined.source, "file") or getattr(joined.source, "framing", None) == "whole":
+        return None
+    for i in indices[:8]:
+        path = joined.path(joined.source.id(int(i)), joined.conditions[1])
+        if path is None:
+            continue
+        with open(path, "rb") as copy, open(joined.source.file(int(i)), "rb") as clean:
+            sizes = decoding.upright_size(copy, path.name), decoding.upright_size(clean, joined.source.id(int(i)))
+        if None not in sizes and sizes[0] != sizes[1] and sizes[0][0] == sizes[0][1] <= min(sizes[1]):
+            return sizes[0][0]
+        return None
+    return None
 
 
 def stamp(joined: WithCopies, indices: np.ndarray) -> str:
@@ -358,6 +385,11 @@ def details(joined: WithCopies) -> dict[str, Any]:
     remarks = (
         [] if told else [f"images: {joined.tree.root} has no manifest; how its {layout} were made is not recorded"]
     )
+    if (side := joined.side_of_squares) is not None:
+        remarks.append(
+            f"images: copies are squares of {side} pixels, the clean images are larger: of these the central square of "
+            f"{data.CROP_FRACTION:g} of the shorter side is taken, at {side} pixels, as ImageNet-C was made"
+        )
     return {
         "images": str(joined.tree.root),
         "family": ", ".join(sorted(filter(None, family))) or None,

@@ -180,3 +180,23 @@ def test_how_given_copies_were_made_is_not_chosen_again(config, tree):
         _on(config, tree, quantise="round")
     told = json.loads((tree / "manifest.json").read_text())
     assert told["conditions"]["contrast/5"]["name"] == "contrast/5|family=cifar32"
+
+
+def test_copies_of_imagenet_c_are_the_central_squares_of_larger_images(tmp_path):
+    rng = np.random.default_rng(0)
+    for name in ("n01/x", "n02/y"):
+        clean = rng.integers(0, 256, (60, 90, 3), np.uint8)
+        for folder, pixels in (("val", clean), ("c/fog/3", data.fit(clean, 40, crop_fraction=0.875))):
+            path = tmp_path / folder / f"{name}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            PIL.Image.fromarray(pixels).save(path)
+    source, tree = data.open_source(f"folder:{tmp_path / 'val'}"), given_copies.open_tree(tmp_path / "c")
+    conditions = (Condition.parse("clean"), *tree.conditions)
+    joined = given_copies.join(source, tree, conditions, np.arange(2))
+    (batch,) = data.batches(joined, range(2), batch_size=2, size=40)
+    np.testing.assert_array_equal(batch.images[:, 0], batch.images[:, 1])
+    assert "the central square of 0.875 of the shorter side" in given_copies.details(joined)["remarks"][-1]
+    # Copies of the images' own size are framed as these are, and others are refused.
+    PIL.Image.fromarray(rng.integers(0, 256, (30, 30, 3), np.uint8)).save(tmp_path / "c/fog/3/n02/y.png")
+    with pytest.raises(InputError, match="has 30 x 30 pixels under fog/3 and 60 x 90 clean"):
+        list(data.batches(joined, range(2), batch_size=2, size=40))
