@@ -173,4 +173,5 @@ def _looking(view: View, name: str, backbone: backbones.Network):
     def look(params: Any, copies: jax.Array) -> quality.StageFeatures:
         return jax.lax.map(lambda image: view.features(name, backbone, params, view.see(image)), copies, batch_size=10)
 
-    return jax.jit(look)
+    # Not those of the study's own number of devices: the numbers would differ by rounding.
+    return jax.jit(look, compiler_options=backbones.compiler_options(jax.local_devices()[0].platform))
