@@ -8,9 +8,15 @@ one another, so that what a network gets right is confounded with all of them. E
 its factors. From these draws alone the average effect of each factor is estimated, adjusted for what its node of the
 graph asks for. The truth comes from running the same images under do(factor = absent) and do(factor = present), with
 all noise kept.
+
+Then the cause of a change is sought: two sets of scenes, the second darker, with more exposure errors and stronger
+compression. The change of accuracy is attributed to the mechanisms from the draws of both sets alone, and compared with
+the Shapley values of the mechanisms that really changed, each coalition of them run on the images.
 """
 
+import itertools
 import json
+import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -47,6 +53,9 @@ MECHANISMS: Mapping[str, tuple[float, dict[str, float]]] = {
 }
 NETWORKS = ("scene_cnn_a", "scene_cnn_b", "scene_cnn_c")
 SCORES = ("ssim", "witness share")
+# What changes in the second set: log odds of factors, and how strongly dark scenes are preferred.
+CHANGES = {"exposure_error": 1.0, "jpeg_compression": 1.2}
+_DARKER = 1.0
 _CHUNK, _ANCHORS, _CLASSES = 64, 1000, len(scenes_data.CLASS_NAMES)
 _BAR = 0.01
 
@@ -76,13 +85,19 @@ def render(num: int) -> Scenes:
     return Scenes(np.stack([example.image for example in examples]), labels, factors)
 
 
-def draw(scenes: Scenes, uniforms: np.ndarray, forced: Mapping[str, int] | None = None) -> np.ndarray:
+def draw(
+    scenes: Scenes,
+    uniforms: np.ndarray,
+    forced: Mapping[str, int] | None = None,
+    changes: Mapping[str, float] | None = None,
+) -> np.ndarray:
     """Draws which factors are present.
 
     Args:
       scenes: the scenes.
       uniforms: [factors, n], the noise of every mechanism; equal noise makes equal draws.
       forced: do(factor = value).
+      changes: what is added to the log odds of factors.
 
     Returns:
       bool [factors, n].
@@ -90,7 +105,11 @@ def draw(scenes: Scenes, uniforms: np.ndarray, forced: Mapping[str, int] | None 
     seen: dict[str, np.ndarray] = dict(scenes.factors)
     present = []
     for (name, (intercept, parents)), u in zip(MECHANISMS.items(), uniforms, strict=True):
-        odds = intercept + sum(weight * seen[parent] for parent, weight in parents.items())
+        odds = (
+            intercept
+            + (changes or {}).get(name, 0.0)
+            + sum(weight * seen[parent] for parent, weight in parents.items())
+        )
         value = u < 1 / (1 + np.exp(-odds))
         if forced and name in forced:
             value = np.full(len(u), bool(forced[name]))
@@ -192,7 +211,63 @@ def measure(num: int, num_resamples: int, seed: int) -> dict[str, Any]:
         "accuracy": dict(zip(NETWORKS, outcome.mean(axis=1).tolist(), strict=False)),
         "present": dict(zip(FACTORS, seen.mean(axis=1).tolist(), strict=True)),
         "effects": effects,
+        "change": measure_change(scenes, judges, max(2, num_resamples // 2), seed),
     }
+
+
+def two_sets(scenes: Scenes, rng: np.random.Generator) -> tuple[Scenes, Scenes]:
+    """Splits the scenes into halves and draws the second set among its half, dark scenes more often."""
+    half = len(scenes.labels) // 2
+    order = rng.permutation(len(scenes.labels))
+    chance = 1 / (1 + np.exp(_DARKER * scenes.factors["light"][order[half:]]))
+    second = rng.choice(order[half:], size=half, p=chance / chance.sum())
+    return tuple(
+        Scenes(scenes.pixels[rows], scenes.labels[rows], {k: v[rows] for k, v in scenes.factors.items()})
+        for rows in (order[:half], second)
+    )
+
+
+def measure_change(scenes: Scenes, judges: Judges, num_resamples: int, seed: int) -> list[dict[str, Any]]:
+    """Attributes the change between two sets for every network; returns rows with estimates and the truth."""
+    rng = np.random.default_rng(np.asarray(jax.random.key_data(_keys.named(seed, "two sets"))).tolist())
+    sets = two_sets(scenes, rng)
+    uniforms = [rng.random((len(FACTORS), len(one.labels))) for one in sets]
+    players = ("scenes", *CHANGES)
+    means = {}
+    for size in range(len(players) + 1):
+        for part in itertools.combinations(players, size):
+            which = int("scenes" in part)
+            changes = {k: v for k, v in CHANGES.items() if k in part}
+            present = draw(sets[which], uniforms[which], changes=changes)
+            means[frozenset(part)] = judges.outcomes(sets[which], present)[: len(NETWORKS)].mean(axis=1)
+    truth = {player: np.zeros(len(NETWORKS)) for player in ("scenes", *FACTORS, "performance")}
+    for part, mean in means.items():
+        for player in part:
+            size = len(part) - 1
+            weight = math.factorial(size) * math.factorial(len(players) - size - 1) / math.factorial(len(players))
+            truth[player] += weight * (mean - means[part - {player}])
+    names = list(MECHANISMS)
+    parents = {name: tuple(p for p in own if p in names) for name, (_, own) in MECHANISMS.items()}
+    seen = [draw(one, u, changes=c) for one, u, c in zip(sets, uniforms, ({}, CHANGES), strict=True)]
+    outcome = [judges.outcomes(one, present) for one, present in zip(sets, seen, strict=True)]
+    rows = []
+    for place, network in enumerate(NETWORKS):
+        observed = [
+            causal.ObservedSet(present, np.column_stack([*one.factors.values(), _one_hot(one.labels)]), values[place])
+            for one, present, values in zip(sets, seen, outcome, strict=True)
+        ]
+        key = _keys.named(seed, f"change {network}")
+        found = causal.attribute_change(key, *observed, parents, num_resamples=num_resamples)
+        for i, player in enumerate(found.names):
+            value, low, high = (float(part[i]) for part in found.values)
+            true = float(truth[player][place])
+            rows.append({"network": network, "player": player, "truth": true, "estimate": [value, low, high]})
+        rows.append({"network": network, "player": "all", "truth": found.change, "estimate": [found.explained] * 3})
+    return rows
+
+
+def _one_hot(labels: np.ndarray) -> np.ndarray:
+    return np.eye(_CLASSES)[labels][:, 1:]
 
 
 def errors(found: Mapping[str, Any], of_networks: bool) -> dict[str, tuple[float, float, float]]:
@@ -255,7 +330,34 @@ def page(found: Mapping[str, Any]) -> str:
             value, low, high = (100 * x for x in one["estimates"][method])
             cells.append(f"{value:.1f} [{low:.1f}, {high:.1f}], true {100 * one['truth']:.1f}")
         lines.append(f"| {factor.replace('_', ' ')} {FACTORS[factor]:g} | " + " | ".join(cells) + " |")
+    lines += ["", *_change(found["change"])]
     return "\n".join(lines) + "\n"
+
+
+def _change(rows: list[dict[str, Any]]) -> list[str]:
+    players = list(dict.fromkeys(row["player"] for row in rows))
+    named = [row for row in rows if row["player"] != "all"]
+    off = float(np.mean([abs(row["estimate"][0] - row["truth"]) for row in named]))
+    held = float(np.mean([row["estimate"][1] <= row["truth"] <= row["estimate"][2] for row in named]))
+    lines = [
+        "## Why accuracy changed between two sets",
+        "",
+        "Points of accuracy by mechanism: `causal.attribute_change` from the draws alone, and the truth. "
+        '"Performance" is the mechanism that makes a right answer from scene and factors, which did not change. "All" is the change '
+        f"itself. Mean absolute error {100 * off:.2f} points; {100 * held:.0f} % of the intervals hold the truth.",
+        "",
+        "| mechanism | " + " | ".join(f"`{n}`" for n in NETWORKS) + " |",
+        "| --- |" + " --- |" * len(NETWORKS),
+    ]
+    for player in players:
+        cells = []
+        for network in NETWORKS:
+            one = next(r for r in rows if r["player"] == player and r["network"] == network)
+            value, low, high = (100 * x for x in one["estimate"])
+            bounds = "" if player == "all" else f" [{low:.1f}, {high:.1f}]"
+            cells.append(f"{value:.1f}{bounds}, true {100 * one['truth']:.1f}")
+        lines.append(f"| {player.replace('_', ' ')} | " + " | ".join(cells) + " |")
+    return lines
 
 
 def main(_: list[str]) -> None:

@@ -38,6 +38,7 @@ from causal_iqa.causal.independence import (
     one_row_per_image,
     statement_tests,
 )
+from causal_iqa.causal.mechanism_changes import ChangeAttribution, ObservedSet, attribute_change
 from causal_iqa.causal.mediation import MOST_OFF_SUPPORT, Mediation, Split, mediate
 from causal_iqa.causal.observational import (
     Design,
@@ -86,6 +87,7 @@ __all__ = [
     "Answer",
     "ArmMeans",
     "Assignment",
+    "ChangeAttribution",
     "Claim",
     "Column",
     "CommonSignTest",
@@ -102,6 +104,7 @@ __all__ = [
     "Independence",
     "IndependenceTest",
     "Mediation",
+    "ObservedSet",
     "Overlap",
     "Refutation",
     "Robustness",
@@ -114,6 +117,7 @@ __all__ = [
     "arm_means",
     "assign",
     "at_task_input",
+    "attribute_change",
     "average_effects",
     "common_sign_test",
     "covariates",
