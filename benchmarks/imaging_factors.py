@@ -342,8 +342,8 @@ def _change(rows: list[dict[str, Any]]) -> list[str]:
     lines = [
         "## Why accuracy changed between two sets",
         "",
-        "Points of accuracy by mechanism: `causal.attribute_change` from the draws alone, and the truth. *Performance* is "
-        "the mechanism that makes a right answer from scene and factors, which did not change. *All* is the change "
+        "Points of accuracy by mechanism: `causal.attribute_change` from the draws alone, and the truth. *Performance* "
+        "is the mechanism that makes a right answer from scene and factors, which did not change. *All* is the change "
         f"itself. Mean absolute error {100 * off:.2f} points; {100 * held:.0f} % of the intervals hold the truth.",
         "",
         "| mechanism | " + " | ".join(f"`{n}`" for n in NETWORKS) + " |",
