@@ -1,7 +1,8 @@
 """Linear algebra without threads of its own, where the work is many small products.
 
 An analysis shares out its metrics among threads; threads of BLAS inside each of them only wait for each other. On two
-cores that other processes used as well, a minimisation over ten prices took fifty times as long with them.
+cores that other processes used as well, a minimisation over ten prices took fifty times as long with them, and the
+eigenvalues of 1000 anchors thirty times.
 """
 
 from collections.abc import Callable

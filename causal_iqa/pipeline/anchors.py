@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from causal_iqa import _checks, _keys, backbones, data, images, quality
+from causal_iqa import _blas, _checks, _keys, backbones, data, images, quality
 from causal_iqa.backbones.text import tokenizers
 from causal_iqa.pipeline import degraded_anchors, provenance
 from causal_iqa.pipeline.columns import count_variant, joined_name, witness_key
@@ -17,6 +17,8 @@ from causal_iqa.pipeline.views import View
 
 _ANCHOR_BATCH = 32
 _LEAST_ANCHORS = 2
+# Anchors up to which threads of BLAS gain little; where other processes work they cost a multiple.
+_ON_ONE_THREAD = 2000
 _NOT_FINITE = "not_finite@"
 _NO_IMAGES = provenance.Listing()
 
@@ -230,6 +232,12 @@ def fit_on_images(
     Raises:
       InputError: when the features of a backbone are finite for fewer than two anchors.
     """
+    few = len(anchors.labels) <= _ON_ONE_THREAD
+    fit = _blas.one_thread(_fit_on_images) if few else _fit_on_images
+    return fit(anchors, num_classes, views, feature_backbones, counts, degraded, seed)
+
+
+def _fit_on_images(anchors, num_classes, views, feature_backbones, counts, degraded, seed):
     witnesses, notes = {}, {}
     copies, origins = degraded_anchors.features_of(
         degraded, anchors.pixels, anchors.ids, seed, views, feature_backbones
