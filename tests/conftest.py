@@ -23,7 +23,7 @@ if importlib.metadata.version("jaxlib").startswith("0.10.") and "fusion_emitters
 
 if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
     # Shared by the workers and the processes that tests start: many compile the same programs. Gone with the session.
-    # Of small programs, too: one that is read takes half as long as one that is compiled, and keeping it hardly any time.
+    # Of small programs, too: one that is read takes half as long as one that is compiled.
     _CACHE = tempfile.TemporaryDirectory(prefix="jax-compilations-")
     atexit.register(_CACHE.cleanup)
     os.environ["JAX_COMPILATION_CACHE_DIR"] = _CACHE.name
