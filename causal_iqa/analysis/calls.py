@@ -107,7 +107,8 @@ def judge(
     """Returns the audit of a run, and the findings that it stands on; for the arguments see `audit`."""
     named = graphs if isinstance(graphs, Mapping) else auditing.read_graphs(list(graphs))
     whole = _opened(run)
-    some = auditing.at_most(whole)
+    some, images_of_run = auditing.at_most(whole), len(whole.table.image_ids)
+    del run, whole  # Of a large run some images are enough, and the rest would stay in memory.
     others = [auditing.at_most(_opened(one)) for one in transfer_from]
     tell = progress or (lambda part, done, total: None)
     tell("rows", 0, 1)
@@ -116,7 +117,7 @@ def judge(
     found = None if at_hand is None else kept.of_images(at_hand, rows)
     if found is None:
         found = findings.analyse_images(some.config, rows, progress=lambda done, all_: tell("intervals", done, all_))
-    audited = auditing.audit(some, found, graphs=named, progress=progress, images_of_run=len(whole.table.image_ids))
+    audited = auditing.audit(some, found, graphs=named, progress=progress, images_of_run=images_of_run)
     transfers = []
     for done, other in enumerate(others):
         tell("transfer", done, len(others))

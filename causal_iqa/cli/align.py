@@ -386,7 +386,8 @@ def main(_: list[str]) -> None:
         with progress.steps("analysis", len(findings.PARTS)) as tell:
             found = findings.analyse(config, columns, table, progress=tell)
         with progress.stage("writing the report"):
-            text = study_report.write(output.folder, config, table, found, study.details)
+            samples = pipeline.sample_images(study)
+            text = study_report.write(output.folder, config, table, found, study.details, samples=samples)
     common.print_skipped(table.skipped, len(table.image_ids), "judged")
     print(text)
     print(f"results: {output.folder}")

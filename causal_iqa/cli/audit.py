@@ -42,14 +42,15 @@ def main(_: list[str]) -> None:
     """Flags -> finished run -> desiderata, audit.md, audit.json and figures."""
     program_cache.keep(_COMPILATION_CACHE.value)
     graphs = auditing.read_graphs(_GRAPH.value)
-    run = pipeline.read_run(_RUN.value)
-    common.check_writable(str(run.folder / "audit.json"), "run")
+    opened = [pipeline.read_run(_RUN.value)]
+    folder = opened[0].folder
+    common.check_writable(str(folder / "audit.json"), "run")
     others = [pipeline.read_run(folder) for folder in _TRANSFER_FROM.value]
-    for warning in (line for one in (run, *others) for line in one.warnings):
+    for warning in (line for one in (*opened, *others) for line in one.warnings):
         print(f"warning: {warning}", file=sys.stderr)
     with progress.steps("audit") as tell:
-        audited, found = calls.judge(run, graphs=graphs, transfer_from=others, progress=tell)
-    with pipeline.lock(run.folder, flag="run"):
-        audit_report.write(run.folder, audited, found)
+        audited, found = calls.judge(opened.pop(), graphs=graphs, transfer_from=others, progress=tell)
+    with pipeline.lock(folder, flag="run"):
+        audit_report.write(folder, audited, found)
     print(study_report.desiderata_table(dataclasses.replace(found, desiderata=audited.verdicts())))
-    print(f"audit: {run.folder / 'audit.md'}")
+    print(f"audit: {folder / 'audit.md'}")

@@ -11,7 +11,7 @@ from causal_iqa.pipeline.config import (
     NetworkChoice,
     StudyConfig,
 )
-from causal_iqa.pipeline.degraded import degraded_images
+from causal_iqa.pipeline.degraded import degraded_images, sample_images
 from causal_iqa.pipeline.degraded_anchors import DEFAULT_NUM as DEGRADED_ANCHORS
 from causal_iqa.pipeline.execution import Execution
 from causal_iqa.pipeline.finished import Run, read_run
@@ -93,5 +93,6 @@ __all__ = [
     "read_sets",
     "read_table",
     "run",
+    "sample_images",
     "score_sets",
 ]

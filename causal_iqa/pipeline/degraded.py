@@ -1,6 +1,7 @@
 """The very images that a study scores, for networks that are run elsewhere and come back as a table of performance."""
 
 import functools
+import typing
 from collections.abc import Iterator, Sequence
 
 import jax
@@ -9,6 +10,63 @@ import numpy as np
 from causal_iqa import data, images
 from causal_iqa.pipeline import ladders, program
 from causal_iqa.pipeline.config import StudyConfig
+
+# Of so many images the first that can be read is shown.
+_TRIED = 8
+
+if typing.TYPE_CHECKING:
+    from causal_iqa.pipeline.study import Study
+
+
+def sample_images(study: "Study", *, most: int = 8) -> tuple[tuple[str, np.ndarray], ...]:
+    """Shows one image of a study, clean and at the heaviest severity of some degradations.
+
+    Args:
+      study: as from `prepare`.
+      most: number of degradations, spread over those of the study.
+
+    Returns:
+      (condition, uint8 [S, S, 3]), clean first; empty where none of the first images can be read.
+
+    Examples:
+      >>> networks = (pipeline.NetworkChoice("net", "scene_cnn_a"),)
+      >>> config = pipeline.StudyConfig(networks=networks, degradations=("contrast",), severities=(1, 3), num_images=20)
+      >>> [name for name, _ in pipeline.sample_images(pipeline.prepare(config))]
+      ['clean', 'contrast/3']
+    """
+    heaviest: dict[str, int] = {}
+    for place, condition in enumerate(study.interventions):
+        if condition.severity > 0:
+            there = heaviest.setdefault(condition.degradation, place)
+            if condition.severity > study.interventions[there].severity:
+                heaviest[condition.degradation] = place
+    places = list(heaviest.values())
+    if len(places) > most:
+        places = [places[round(i)] for i in np.linspace(0, len(places) - 1, most)]
+    chosen = [0, *places]
+    conditions = [study.interventions[i] for i in chosen]
+    read = data.batches(
+        study.copies or study.source,
+        study.indices[:_TRIED],
+        batch_size=1,
+        size=study.image_size,
+        crop_fraction=study.crop_fraction,
+        workers=1,
+        prefetch=0,
+    )
+    for batch in read:
+        if not batch.valid[0]:
+            continue
+        if study.copies is not None:
+            pixels = batch.images[0][chosen]
+        else:
+            degrade = jax.jit(lambda key, image: ladders.degrade_all(conditions, key, image)[:, 0])
+            key = jax.random.fold_in(jax.random.key(study.seed), np.uint32(program.stable_hash(batch.ids[0])))
+            degraded = degrade(key[None], images.from_uint8(batch.images))
+            pixels = np.asarray(jax.vmap(images.to_uint8)(degraded))
+        names = [condition.name if condition.severity > 0 else condition.degradation for condition in conditions]
+        return tuple(zip(names, pixels, strict=True))
+    return ()
 
 
 def degraded_images(

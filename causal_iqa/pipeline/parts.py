@@ -298,41 +298,46 @@ def read_parts(
       InputError: for a part that is damaged or not the expected one, by name; when an image is in two parts; when there
         is no row.
     """
-    tables = [
-        _rows(path, open_part(path, one, must_be_sealed=must_be_sealed), one, conditions)
-        for path, one in zip(paths, expected, strict=True)
-    ]
-    metadata = [metadata_of(table.schema) for table in tables]
-    skipped = tuple((name, reason) for one in metadata for name, reason in one["skipped"])
-    try:
-        rows = pa.concat_tables([table.replace_schema_metadata(None) for table in tables])
-    except pa.ArrowException as error:
-        raise _checks.InputError(f"{paths[0].parent}: the parts have different columns ({error})") from error
     c = len(conditions)
-    if rows.num_rows == 0:
+    skipped, image_ids, labels, metadata, empty = [], [], [], [], None
+    columns: dict[str, list[np.ndarray]] = {}
+    for path, one in zip(paths, expected, strict=True):
+        # A part at a time becomes arrays: rows with their texts take several times the memory.
+        rows = _rows(path, open_part(path, one, must_be_sealed=must_be_sealed), one, conditions)
+        metadata.append(metadata_of(rows.schema))
+        skipped += [(name, reason) for name, reason in metadata[-1]["skipped"]]
+        own = rows.schema.remove_metadata().empty_table()
+        try:
+            empty = own if empty is None else pa.concat_tables([empty, own])
+        except pa.ArrowException as error:
+            raise _checks.InputError(f"{paths[0].parent}: the parts have different columns ({error})") from error
+        image_ids += rows["image_id"].to_pylist()[::c]
+        labels.append(rows["label"].to_numpy()[::c])
+        for name in rows.column_names:
+            if name not in _ROW_COLUMNS:
+                columns.setdefault(name, []).append(_array(rows[name], c))
+    if not image_ids:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in skipped[:3])
         raise _checks.InputError(f"none of the {len(skipped)} chosen images can be read ({reasons})")
-    image_ids = tuple(rows["image_id"].to_pylist()[::c])
     if len(set(image_ids)) < len(image_ids):
         twice = collections.Counter(image_ids).most_common(1)[0][0]
         raise _checks.InputError(f"{paths[0].parent}: the image {twice} is in two parts")
-    columns, vectors = {}, {}
-    for name in rows.column_names:
-        if name in _ROW_COLUMNS:
-            continue
-        if pa.types.is_fixed_size_list(rows.schema.field(name).type):
-            flat = rows[name].combine_chunks().flatten().to_numpy(zero_copy_only=False)
-            width = rows.schema.field(name).type.list_size
-            vectors[name] = np.ascontiguousarray(flat.reshape(-1, c, width).swapaxes(0, 1))
-            continue
-        values = rows[name].to_numpy(zero_copy_only=False)
-        columns[name] = np.ascontiguousarray(values.astype(np.float32).reshape(-1, c).T)
+    joined = {name: np.concatenate(columns.pop(name), axis=1) for name in tuple(columns)}
     return ScoreTable(
-        image_ids=image_ids,
-        labels=rows["label"].to_numpy()[::c],
+        image_ids=tuple(image_ids),
+        labels=np.concatenate(labels),
         conditions=tuple(conditions),
-        columns=columns,
-        vectors=vectors,
-        skipped=skipped,
+        columns={name: values for name, values in joined.items() if values.ndim == 2},
+        vectors={name: values for name, values in joined.items() if values.ndim == 3},
+        skipped=tuple(skipped),
         metadata=metadata[0],
     )
+
+
+def _array(column: pa.ChunkedArray, num_conditions: int) -> np.ndarray:
+    """A column of rows, image by image, as float32 [C, n], or as vectors [C, n, K] of their own type."""
+    if pa.types.is_fixed_size_list(column.type):
+        flat = column.combine_chunks().flatten().to_numpy(zero_copy_only=False)
+        return np.ascontiguousarray(flat.reshape(-1, num_conditions, column.type.list_size).swapaxes(0, 1))
+    values = column.to_numpy(zero_copy_only=False)
+    return np.ascontiguousarray(values.astype(np.float32).reshape(-1, num_conditions).T)

@@ -133,6 +133,8 @@ def write(
     table: pipeline.ScoreTable,
     found: Findings,
     details: Mapping[str, Any],
+    *,
+    samples: Sequence[tuple[str, np.ndarray]] = (),
 ) -> str:
     """Writes summary.json, findings.json, figures/*.png and report.html, and analysis_errors.txt where a part failed.
 
@@ -142,6 +144,7 @@ def write(
       table: its finished table.
       found: result of `analyse`.
       details: details of the study, JSON values, shown on the page.
+      samples: (condition, uint8 [H, W, 3]) of images that are shown.
 
     Returns:
       The networks and the metrics as text, the hardest yardsticks first, with a warning below for every network that is
@@ -178,11 +181,12 @@ def write(
             *([html.Section("Missing", [html.Text("\n".join(missing), fixed=True)])] if missing else []),
             study_page.first_section(found, judged, _of(shown, "alignment_bars"), level=config.level),
             study_page.networks_section(judged, doubts),
+            *study_page.samples_section(samples),
             html.Section(
                 "Condition by condition", _of(shown, "dose_response", "accuracy_against_quality", "blind_spots")
             ),
             *sections,
-            html.Section("Desiderata", [html.Text(desiderata_table(found), fixed=True)]),
+            study_page.desiderata_section(found, folder, [html.Text(desiderata_table(found), fixed=True)]),
             html.Section(
                 "How it was made",
                 [

@@ -1,7 +1,12 @@
 """The page of a study: first which metric to use and why, then the tables behind it."""
 
+import io
 import math
+import pathlib
 from collections.abc import Mapping, Sequence
+
+import numpy as np
+import PIL.Image
 
 from causal_iqa import pipeline
 from causal_iqa.alignment import NUMBERS, Alignment, Estimate
@@ -10,6 +15,7 @@ from causal_iqa.analysis.networks import Judged
 from causal_iqa.report import html, tables
 
 _ALL = pipeline.ALL_NETWORKS
+_THUMBNAIL = 160
 _DEFINITIONS = (
     ("between", "over conditions: does the mean score order them as performance does?"),
     ("corrected", "between without the noise of few images, to be compared across studies"),
@@ -138,6 +144,54 @@ def _alignments(
             [row.metric, row.family.replace("_", " "), *(html.Cell(_interval(one), one.value) for one in cells)]
         )
     return html.Table(caption, ("metric", "family", *NUMBERS), rows)
+
+
+def samples_section(samples: Sequence[tuple[str, np.ndarray]]) -> list[html.Section]:
+    """Small pictures of one image under some conditions; nothing without images.
+
+    Args:
+      samples: (condition, uint8 [H, W, 3]).
+    """
+    if not samples:
+        return []
+    pictures = []
+    for name, pixels in samples:
+        image = PIL.Image.fromarray(pixels)
+        image.thumbnail((_THUMBNAIL, _THUMBNAIL))
+        out = io.BytesIO()
+        # Of few pixels each counts.
+        image.save(out, **({"format": "PNG"} if max(image.size) < 100 else {"format": "JPEG", "quality": 85}))
+        pictures.append(html.Picture(out.getvalue(), name.replace("_", " "), *image.size))
+    return [html.Section("What the conditions do", [html.Gallery("One image, clean and degraded most", pictures)])]
+
+
+def desiderata_section(found: Findings, folder: pathlib.Path, evidence: Sequence[html.Part]) -> html.Section:
+    """What a metric should do, a row per metric, the evidence folded away, and where the audit says more.
+
+    Args:
+      found: the findings.
+      folder: folder of the run; whether it was audited.
+      evidence: that is folded away.
+    """
+    if not found.desiderata:
+        return html.Section("Audit in short", list(evidence))
+    num_images = found.performance[_ALL].shape[1]
+    rows = [
+        [metric, found.families[metric].replace("_", " "), *(one.in_words(num_images) for one in verdicts)]
+        for metric, verdicts in found.desiderata.items()
+    ]
+    caption = "Does the metric fall with severity, predict performance, need no pristine image, and no judged network?"
+    head = ("metric", "family", "falls with severity", "predicts", "free-standing", "prior to the networks")
+    summed = [
+        f"{sum(one.aligned.answer == 'yes' for one in found.desiderata.values())} of {len(rows)} metrics are shown to "
+        f"predict {_of_one(found.measure)} between, within and pooled, "
+        f"{sum(one.sensitive.answer == 'yes' for one in found.desiderata.values())} to fall at every step of severity."
+    ]
+    there = (folder / "audit.md").exists()
+    more = "audit.md in this folder tests the causal graphs" if there else f"causal-iqa audit --run={folder} tests"
+    words = f"{more if there else f'{more} the causal graphs'}, effects and confounding behind these answers."
+    parts: list[html.Part] = [html.Headline(summed), html.Table(caption, head, rows), html.Text(words)]
+    return html.Section("Audit in short", [*parts, html.Folded("The evidence", list(evidence))])
 
 
 def networks_section(judged: Sequence[Judged], doubts: Sequence[str]) -> html.Section:

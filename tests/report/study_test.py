@@ -3,15 +3,16 @@
 import dataclasses
 import json
 import re
+import types
 
 import numpy as np
 import pytest
 from scipy import special
 
-from causal_iqa import alignment, estimators, pipeline
+from causal_iqa import alignment, causal, estimators, pipeline
 from causal_iqa.analysis import findings, network_outputs
 from causal_iqa.pipeline import Column
-from causal_iqa.report import accuracy, study, summary, tables
+from causal_iqa.report import accuracy, html, study, study_page, summary, tables
 
 _IMAGES, _CLASSES = 40, 3
 # As many as intervals for other degradations, and of the corrected number, need.
@@ -344,3 +345,20 @@ def test_summary_is_json_and_the_page_shows_everything(config, found, tmp_path):
         assert places == sorted(places)
     assert "Signs that disagree" in page
     assert [one["certain"] for one in written["metrics"]["psnr"]["warnings"]] == [True, True]
+
+
+def test_sample_images_and_the_audit_in_short_stand_on_the_page(tmp_path):
+    samples = [("clean", np.zeros((32, 40, 3), np.uint8)), ("fog/5", np.full((300, 200, 3), 90, np.uint8))]
+    (section,) = study_page.samples_section(samples)
+    page = html.page("t", [section])
+    assert 'width="40" height="32"' in page and 'width="107" height="160"' in page and "fog/5" in page
+    assert study_page.samples_section([]) == []
+    one = causal.Verdict("yes", "why")
+    found = types.SimpleNamespace(
+        desiderata={"ssim": causal.Desiderata(one, one._replace(answer="no"), one, one)},
+        families={"ssim": "full_reference"}, performance={"all": np.zeros((2, 30))}, measure=pipeline.ACCURACY,
+    )  # fmt: skip
+    page = html.page("t", [study_page.desiderata_section(found, tmp_path, [html.Text("why")])])
+    assert "0 of 1 metrics are shown to predict correctness" in page and "causal-iqa audit --run=" in page
+    (tmp_path / "audit.md").write_text("")
+    assert "audit.md in this folder" in html.page("t", [study_page.desiderata_section(found, tmp_path, [])])
