@@ -1,24 +1,20 @@
 """The very images that a study scores, for networks that are run elsewhere and come back as a table of performance."""
 
 import functools
-import typing
 from collections.abc import Iterator, Sequence
 
 import jax
 import numpy as np
 
 from causal_iqa import data, images
-from causal_iqa.pipeline import ladders, program
+from causal_iqa.pipeline import ladders, program, rows
 from causal_iqa.pipeline.config import StudyConfig
 
 # Of so many images the first that can be read is shown.
 _TRIED = 8
 
-if typing.TYPE_CHECKING:
-    from causal_iqa.pipeline.study import Study
 
-
-def sample_images(study: "Study", *, most: int = 8) -> tuple[tuple[str, np.ndarray], ...]:
+def sample_images(study: rows.Work, *, most: int = 8) -> tuple[tuple[str, np.ndarray], ...]:
     """Shows one image of a study, clean and at the heaviest severity of some degradations.
 
     Args:
