@@ -402,7 +402,7 @@ def test_score_resizes_photos_of_varying_size(capsys, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (["--network=scene_cnn_z"], ["unknown scene network 'scene_cnn_z'", "scene_cnn_a"]),
+        (["--network=scene_cnn_z"], ["unknown trainable network 'scene_cnn_z'", "scene_cnn_a"]),
         (["--dataset=scene"], ["unknown kind 'scene'", "did you mean scenes"]),
         (["--num_images=0"], ["num_images", "at least 1"]),
         (["--num_images=10", "--batch_size=20"], ["batch_size", "20", "10"]),
