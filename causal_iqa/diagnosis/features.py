@@ -52,13 +52,13 @@ def _mean(x: jax.Array) -> jax.Array:
     return _sum(x) / x.size
 
 
-def _products(first: list[jax.Array], second: list[jax.Array]) -> jax.Array:
+def _products(first: Sequence[jax.Array], second: Sequence[jax.Array | np.ndarray]) -> jax.Array:
     """Means over pixels of the products of every map of one list with every map of another, [first, second]."""
     left, right = (jnp.stack([x.reshape(-1) for x in maps]) for maps in (first, second))
     return jnp.matmul(left, right.T, precision="highest") / left.shape[1]
 
 
-def _padded(maps: list[jax.Array], shape: tuple[int, int]) -> tuple[jax.Array, np.ndarray]:
+def _padded(maps: list[jax.Array], shape: tuple[int, ...]) -> tuple[jax.Array, np.ndarray]:
     """Maps of several shapes, zeros behind each, as one array; and how many zeros were put behind each."""
     size = shape[0] * shape[1]
     flat = jnp.stack([jnp.pad(x, [(0, n - m) for n, m in zip(shape, x.shape, strict=True)]) for x in maps])
