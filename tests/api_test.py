@@ -213,3 +213,20 @@ def test_every_export_is_used(words):
         if not any(used[name] > (place == home) for place, used in words.items() if place != face):
             unused.append(f"{room}.{name}")
     assert unused == []
+
+
+# What takes names of metrics, columns or conditions apart, and why it still does; fields say what they mean everywhere else.
+_NAMES_APART = {
+    "pipeline/former_names.py",  # Of runs that recorded no fields.
+    "pipeline/inputs.py",  # What a user types, `niqe@FILE`.
+    "report/audit_figures.py",  # The effects of an audit are kept by the names of conditions.
+    "report/record.py",  # summary.json says the number of anchors in the name alone.
+}
+_APART = re.compile(r"""partition\("[@/]"\)|split\("[@/]"|re\.compile\(r"\\\[m=|_METRIC = re""")
+
+
+def test_names_are_taken_apart_nowhere_else():
+    root = pathlib.Path(causal_iqa.__file__).parent
+    files = [path for room in ("analysis", "pipeline", "report") for path in sorted((root / room).rglob("*.py"))]
+    found = {path.relative_to(root).as_posix() for path in files if _APART.search(path.read_text())}
+    assert found == _NAMES_APART

@@ -150,7 +150,7 @@ def analyse(
         ),
         {},
     )
-    whole_sets, whole_sets_like_these, of_families = doing.attempt(
+    whole_sets, whole_sets_like_these, of_sets = doing.attempt(
         "dependence of sets",
         lambda: sets.align_sets(
             (_keys.named(config.seed, "dependence of sets"), _keys.named(config.seed, LIKE_THESE)),
@@ -178,8 +178,8 @@ def analyse(
     per_image = {metric: by for metric, by in rows.scores.items() if metric not in rows.of_sets}
     found = dataclasses.replace(
         found,
-        families={**rows.families, **of_families},
-        reads={**rows.reads, **{name: sets.reads_of(name) for name in of_families}},
+        families={**rows.families, **{name: one.family for name, one in of_sets.items()}},
+        reads={**rows.reads, **{name: one.reads for name, one in of_sets.items()}},
         alignments={**alignments, **whole_sets},
         measures=doing.each(
             "further measures",

@@ -25,7 +25,8 @@ _COLUMNS = {
     "ser_fiq": ("ser_fiq", 1.0),
 }
 # Accuracies whose order of the conditions is not that of a score in `rows`.
-_RANKED = ("atc_confidence", "atc_entropy", "cot", "cot_scaled", "fused_reference")
+_FUSED = "fused_reference"
+_RANKED = ("atc_confidence", "atc_entropy", "cot", "cot_scaled", _FUSED)
 
 
 class RivalTables(NamedTuple):
@@ -40,6 +41,7 @@ class RivalTables(NamedTuple):
       regressed: rival -> network -> [C], the accuracy that `values` predict by a line through the other degradations.
       ranked: the rivals of `accuracy` that order conditions otherwise than any of `rows`.
       reads: rival -> identifiers of what is read in addition to the judged images, `regressed` apart.
+      formulas: rival -> its row of `estimators.TABLE`.
     """
 
     rows: Mapping[str, Mapping[str, np.ndarray]]
@@ -50,11 +52,7 @@ class RivalTables(NamedTuple):
     regressed: Mapping[str, Mapping[str, np.ndarray]]
     ranked: tuple[str, ...]
     reads: Mapping[str, tuple[str, ...]]
-
-
-def spec_of(rival: str) -> estimators.EstimatorSpec:
-    """The row of `rivals.TABLE` behind a rival of a report, whose name may add a backbone."""
-    return estimators.TABLE[rival.partition("@")[0]]
+    formulas: Mapping[str, str]
 
 
 def gather(
@@ -94,7 +92,7 @@ def gather(
     if len(networks) > 1 and all(f"{name}/prediction" in columns for name in networks):
         rows["agreement"] = _agreement({name: columns[f"{name}/prediction"] for name in networks})
     labels = np.asarray(table.labels)
-    kept = set_scores.kept_outputs(table.vectors, order, labels, num_classes)
+    kept, heads = set_scores.kept_outputs(table.outputs, order, labels, num_classes)
     correct = pipeline.performance_rows(table, networks, pipeline.measure_of(config))
     correct = {name: np.asarray(values, np.float64)[order] for name, values in correct.items()}
     temperatures = _temperatures(networks, kept, columns, folds)
@@ -109,6 +107,7 @@ def gather(
         halves = alignment.half_samples(_keys.named(config.seed, "halves of images"), len(labels), _PAIRS)
     values: dict[str, dict[str, np.ndarray]] = {}
     families: dict[str, str] = {}
+    formulas: dict[str, str] = {}
     reads: dict[str, tuple[str, ...]] = {}
     if whole:
         scores = set_scores.set_scores(networks, table, order, kept, labels)
@@ -116,18 +115,20 @@ def gather(
             on_halves = pool.map(lambda one: set_scores.on_halves(one, halves, len(order) - 1), scores)
             for done, (one, found) in enumerate(zip(scores, on_halves, strict=True)):
                 values.setdefault(one.name, {}).update(dict.fromkeys(one.networks, found))
-                families[one.name] = one.family
+                families[one.name], formulas[one.name] = one.family, one.formula
                 if one.reads is not None:
                     reads[one.name] = one.reads
                 if progress is not None:
                     progress(done + 1, len(scores) + 1)
         accuracy |= _transport_rows(networks, kept, labels, temperatures, folds)
-        accuracy |= _fused_rows(networks, kept)
+        accuracy |= _fused_rows(networks, kept, heads)
+        formulas |= {f"{_FUSED}@{backbone}": _FUSED for backbone in heads}
     for by_network in (*rows.values(), *accuracy.values(), *values.values()):
         if set(by_network) == set(networks):
             by_network[pipeline.ALL_NETWORKS] = pipeline.mean_over_networks(by_network)
     performance = {**correct, pipeline.ALL_NETWORKS: pipeline.mean_over_networks(correct)}
     families |= dict.fromkeys((*rows, *accuracy), estimators.FAMILY)
+    formulas = {name: formulas.get(name, name) for name in (*rows, *accuracy, *values)}
     return RivalTables(
         rows,
         accuracy,
@@ -135,8 +136,9 @@ def gather(
         halves,
         families,
         set_scores.regressed(values, halves, {name: m[:-1] for name, m in performance.items()}, degradations),
-        tuple(name for name in accuracy if name.partition("@")[0] in _RANKED),
-        {name: _reads.ordered(reads.get(name, spec_of(name).reads)) for name in (*rows, *accuracy, *values)},
+        tuple(name for name in accuracy if formulas[name] in _RANKED),
+        {name: _reads.ordered(reads.get(name, estimators.TABLE[row].reads)) for name, row in formulas.items()},
+        formulas,
     )
 
 
@@ -213,14 +215,16 @@ def _predicted_rows(
         "atc_entropy": "negative_entropy",
     }
     if "confidence" in rows:
-        average = spec_of("average_confidence").fn
+        average = estimators.TABLE["average_confidence"].fn
         out[f"average_confidence{suffix}"] = {name: average(values) for name, values in rows["confidence"].items()}
     if len(np.unique(folds)) < 2:
         return out
     for name, source in methods.items():
         if source in rows:
             out[name + suffix] = {
-                network: estimators.cross_fitted(spec_of(name).fn, values, values[-1], correct[network][-1], folds)
+                network: estimators.cross_fitted(
+                    estimators.TABLE[name].fn, values, values[-1], correct[network][-1], folds
+                )
                 for network, values in rows[source].items()
             }
     if "confidence" in rows and len(set(degradations)) > 1:
@@ -266,22 +270,22 @@ def _transport_rows(
 
 
 def _fused_rows(
-    networks: Sequence[str], kept: Mapping[str, estimators.KeptOutputs]
+    networks: Sequence[str],
+    kept: Mapping[str, estimators.KeptOutputs],
+    heads: Mapping[str, estimators.KeptOutputs],
 ) -> dict[str, dict[str, np.ndarray]]:
     """Agreement with a reference fused with a second network: other judged ones, or a backbone for these classes."""
     if not all(name in kept for name in networks):
         return {}
     out: dict[str, dict[str, np.ndarray]] = {}
     if len(networks) > 1:
-        out["fused_reference"] = {
+        out[_FUSED] = {
             name: np.mean([_fused(kept[name], kept[other]) for other in networks if other != name], axis=0)
             for name in networks
         }
-    for other in kept:
-        if other in networks or any(kept[name].num_classes != kept[other].num_classes for name in networks):
-            continue
-        backbone = other.removesuffix(set_scores.HEAD)
-        out[f"fused_reference@{backbone}"] = {name: _fused(kept[name], kept[other]) for name in networks}
+    for backbone, head in heads.items():
+        if all(kept[name].num_classes == head.num_classes for name in networks):
+            out[f"{_FUSED}@{backbone}"] = {name: _fused(kept[name], head) for name in networks}
     return out
 
 

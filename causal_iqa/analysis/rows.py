@@ -1,6 +1,5 @@
 """A finished score table image by image: scores, turned so that higher is better, and performance."""
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -9,7 +8,6 @@ import numpy as np
 from causal_iqa import alignment, pipeline
 from causal_iqa.analysis import network_outputs, parts, sets
 
-_FEWER_ANCHORS = re.compile(r"\[m=\d+\]$")
 _ALL = pipeline.ALL_NETWORKS
 # Parts that `image_rows` may leave out.
 OUTPUTS_PART, SHARES_PART = "estimates from the networks' own outputs", "shares of sets"
@@ -29,6 +27,7 @@ class ImageRows(NamedTuple):
       own: the rivals.
       of_sets: the rivals among the scores that stand for one number per condition.
       folds: int [N], fold of every image.
+      formulas: metric or rival -> what is computed, without the backbones that it reads.
       measure: what performance is.
       clusters: int [N] of images that are resampled together, None where each stands alone.
     """
@@ -43,6 +42,7 @@ class ImageRows(NamedTuple):
     own: network_outputs.RivalTables
     of_sets: tuple[str, ...]
     folds: np.ndarray
+    formulas: Mapping[str, str]
     measure: pipeline.Measure = pipeline.ACCURACY
     clusters: np.ndarray | None = None
 
@@ -70,7 +70,7 @@ def image_rows(
     """
     networks = [choice.name for choice in config.networks]
     if not whole:
-        columns = [column for column in columns if not _FEWER_ANCHORS.search(column.metric)]
+        columns = [column for column in columns if column.anchors is None]
     measure = pipeline.measure_of(config)
     scores, performance = pipeline.quality_and_performance(columns, table, networks, measure)
     clean = _clean_scores(columns, table, networks)
@@ -88,8 +88,10 @@ def image_rows(
     of_clean = {name: values[row] for name, values in pipeline.performance_rows(table, networks, measure).items()}
     return ImageRows(
         conditions=tuple(condition for condition in table.conditions if condition.severity > 0),
-        families={column.metric: column.family for column in columns} | dict(own.families) | of_shares,
-        reads=reads | dict(own.reads) | {name: sets.reads_of(name) for name in of_shares},
+        families={column.metric: column.family for column in columns}
+        | dict(own.families)
+        | {name: one.family for name, one in of_shares.items()},
+        reads=reads | dict(own.reads) | {name: one.reads for name, one in of_shares.items()},
         scores=scores | shares,
         clean=clean | {metric: dict.fromkeys(performance, values) for metric, values in clean_shares.items()},
         performance=performance,
@@ -97,6 +99,9 @@ def image_rows(
         own=own,
         of_sets=tuple(of_sets),
         folds=folds,
+        formulas={column.metric: column.formula for column in columns}
+        | dict(own.formulas)
+        | {name: one.formula for name, one in of_shares.items()},
         measure=measure,
         clusters=clusters,
     )
@@ -109,7 +114,7 @@ def _gather(config, table, folds, networks, whole, doing):
     own = doing.attempt(
         OUTPUTS_PART,
         lambda: network_outputs.gather(config, table, folds, whole=whole, progress=doing.progress_of(OUTPUTS_PART)),
-        network_outputs.RivalTables({}, {}, {}, np.zeros((0, len(table.image_ids) // 2), int), {}, {}, (), {}),
+        network_outputs.RivalTables({}, {}, {}, np.zeros((0, len(table.image_ids) // 2), int), {}, {}, (), {}, {}),
     )
     return own, *doing.attempt(SHARES_PART, lambda: sets.image_shares(table, networks), ({}, {}, {}))
 

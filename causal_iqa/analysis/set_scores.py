@@ -13,8 +13,6 @@ _LEAST_PER_CLASS, _MOST_SINGULAR_VALUES = 5, 500
 _SHRINKAGE = 0.1
 # Seed of the random labels that GdScore gives to uncertain images.
 _LABEL_SEED = 0
-# What stands between the name of a backbone and the fields of its own classifier's outputs.
-HEAD = "/head"
 _WITNESS = "witness_log_probabilities"
 
 
@@ -22,50 +20,66 @@ class SetScore(NamedTuple):
     """A score of a set of images.
 
     Attributes:
-      name: name of the rival.
+      formula: its row of `estimators.TABLE`.
       networks: it is meant for.
       family: family of the rival.
       defined: bool [C, N], whether the outputs it reads are finite.
       score: (condition, images int [S, n] of S sets) -> float [S], higher is better.
       reads: identifiers of what it reads in addition to the judged images; None: as its estimator.
+      backbone: through whose features; empty where it reads none.
     """
 
-    name: str
+    formula: str
     networks: tuple[str, ...]
     family: str
     defined: np.ndarray
     score: Callable[[int, np.ndarray], np.ndarray]
     reads: tuple[str, ...] | None = None
+    backbone: str = ""
+
+    @property
+    def name(self) -> str:
+        """Name in the report."""
+        return f"{self.formula}@{self.backbone}" if self.backbone else self.formula
+
+
+class Kept(NamedTuple):
+    """The class probabilities in a score table: of the judged networks, and of the classifiers of backbones."""
+
+    networks: dict[str, estimators.KeptOutputs]
+    heads: dict[str, estimators.KeptOutputs]
 
 
 def kept_outputs(
-    vectors: Mapping[str, np.ndarray], order: Sequence[int], labels: np.ndarray, num_classes: int | None
-) -> dict[str, estimators.KeptOutputs]:
+    outputs: Mapping[str, Mapping[str, np.ndarray]],
+    order: Sequence[int],
+    labels: np.ndarray,
+    num_classes: int | None,
+) -> Kept:
     """The class probabilities in a score table.
 
     Args:
-      vectors: vectors of the table.
+      outputs: outputs of the table.
       order: order of the conditions wanted.
       labels: int [N].
       num_classes: number of classes of the task; None: what is kept says, or the largest class seen.
 
     Returns:
-      network -> outputs [C, N], and backbone + HEAD -> those of its own classifier.
+      network -> outputs [C, N], and backbone -> those of its own classifier.
     """
-    found = {}
-    for name, values in vectors.items():
-        for field, suffix in (("/log_probabilities", ""), ("/head_log_probabilities", HEAD)):
-            if not name.endswith(field):
+    found = Kept({}, {})
+    for owner, fields in outputs.items():
+        for prefix, into in (("", found.networks), ("head_", found.heads)):
+            if f"{prefix}log_probabilities" not in fields:
                 continue
-            owner = name.removesuffix(field)
-            prefix = f"{owner}/" + ("head_" if suffix else "")
-            classes = np.asarray(vectors[f"{prefix}classes"])[order]
-            sums = vectors.get(f"{prefix}power_sums")
+            values = fields[f"{prefix}log_probabilities"]
+            classes = np.asarray(fields[f"{prefix}classes"])[order]
+            sums = fields.get(f"{prefix}power_sums")
             size = values.shape[-1]
             if sums is not None:
                 size = num_classes or max(int(labels.max()), int(classes.max()), size) + 1
             log_p = np.asarray(values, np.float64)[order]
-            found[owner + suffix] = estimators.KeptOutputs(log_p, classes, size, None if sums is None else sums[order])
+            into[owner] = estimators.KeptOutputs(log_p, classes, size, None if sums is None else sums[order])
     return found
 
 
@@ -110,10 +124,7 @@ def set_scores(
                 scores |= _of_embedding(np.asarray(embedding)[order], kept[name])
             defined = np.any(np.isfinite(kept[name].log_probabilities), axis=2)
             found += [SetScore(rival, (name,), estimators.FAMILY, defined, score) for rival, score in scores.items()]
-    for name, features in table.vectors.items():
-        backbone, _, kind = name.rpartition("/")
-        if kind != "features" or not labelled:
-            continue
+    for backbone, features in table.features.items() if labelled else ():
         of_condition = np.asarray(features)[order]
         defined = np.all(np.isfinite(of_condition), axis=2)
         # The same features whatever the network; they read labels, and no network that is judged.
@@ -123,7 +134,7 @@ def set_scores(
             ("h_score", functools.partial(estimators.h_score, shrinkage=_SHRINKAGE)),
         ):
             score = functools.partial(_of_features, fn, of_condition, labels)
-            found.append(SetScore(f"{rival}@{backbone}", meant, "task_guided", defined, score))
+            found.append(SetScore(rival, meant, "task_guided", defined, score, None, backbone))
     return [*found, *_of_witnesses(networks, table, order)]
 
 
@@ -131,20 +142,19 @@ def _of_witnesses(networks: Sequence[str], table: pipeline.ScoreTable, order: Se
     """Scores of the class shares that the witnesses over stages give: neither labels nor clean images are read."""
     found = []
     meant = (*networks, pipeline.ALL_NETWORKS)
-    for name, values in table.vectors.items():
-        backbone, _, kind = name.rpartition("/")
-        if kind != _WITNESS:
+    for backbone, fields in table.outputs.items():
+        if _WITNESS not in fields:
             continue
-        classes = np.asarray(table.vectors[f"{backbone}/witness_classes"])[order]
-        log_p = np.asarray(values, np.float64)[order]
+        classes = np.asarray(fields["witness_classes"])[order]
+        log_p = np.asarray(fields[_WITNESS], np.float64)[order]
         shares = estimators.KeptOutputs(log_p, classes, max(int(classes.max()) + 1, log_p.shape[-1]))
         defined = np.any(np.isfinite(log_p), axis=2)
         scores = {"nuclear_norm": _of_outputs(shares, None).get("nuclear_norm")}
-        features = table.vectors.get(f"{backbone}/features")
+        features = fields.get("features")
         if features is not None:
             scores["dispersion"] = _of_embedding(np.asarray(features)[order], shares)["dispersion"]
         found += [
-            SetScore(f"{rival}@{backbone}", meant, "label_free", defined, score, ("anchor_labels",))
+            SetScore(rival, meant, "label_free", defined, score, ("anchor_labels",), backbone)
             for rival, score in scores.items()
             if score is not None
         ]

@@ -1,6 +1,7 @@
 """What a study's kept features say of whole sets of images: dataset-level quality, and each image's share of it."""
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import jax
 import numpy as np
@@ -11,6 +12,7 @@ from causal_iqa.alignment.correlation import condition_means, masked_spearman
 # Images per class that dependence with labels needs, and resamples of the set: each costs five products of [N, N].
 _LEAST_PER_CLASS = 5
 _RESAMPLES = 200
+_FAMILIES = {"labels": "task_guided", "clean": "feature_reference"}
 # Pairs of halves behind the corrected number.
 _PAIRS = 10
 
@@ -20,9 +22,8 @@ def _of_backbones(table: pipeline.ScoreTable) -> dict[str, tuple[np.ndarray, np.
     clean = next(i for i, condition in enumerate(table.conditions) if condition.severity == 0)
     degraded = [i for i, condition in enumerate(table.conditions) if condition.severity > 0]
     found = {}
-    for name, values in table.vectors.items():
-        backbone, _, kind = name.rpartition("/")
-        if kind == "features" and np.isfinite(values[clean]).all() and np.ptp(values[clean], axis=0).any():
+    for backbone, values in table.features.items():
+        if np.isfinite(values[clean]).all() and np.ptp(values[clean], axis=0).any():
             found[backbone] = values[degraded].astype(np.float32), values[clean].astype(np.float32)
     return found
 
@@ -32,15 +33,17 @@ def _targets(labels: np.ndarray) -> tuple[str, ...]:
     return ("labels", "clean") if enough else ("clean",)
 
 
-def reads_of(metric: str) -> tuple[str, ...]:
-    """Identifiers of what a score of this file reads in addition to the judged images; its name may add a backbone."""
-    name = metric.partition("@")[0]
-    return quality.DATASET_TABLE[name.replace("hsic_share_", "hsic_")].reads
+class Meaning(NamedTuple):
+    """What a score of sets is: formula, family, and identifiers of what it reads in addition to the judged images."""
+
+    formula: str
+    family: str
+    reads: tuple[str, ...]
 
 
 def image_shares(
     table: pipeline.ScoreTable, networks: Sequence[str]
-) -> tuple[dict[str, dict[str, np.ndarray]], dict[str, np.ndarray], dict[str, str]]:
+) -> tuple[dict[str, dict[str, np.ndarray]], dict[str, np.ndarray], dict[str, Meaning]]:
     """Each image's share of the unbiased HSIC of its set with the labels and with the clean features.
 
     Args:
@@ -48,18 +51,18 @@ def image_shares(
       networks: names that the scores are meant for, "all" included.
 
     Returns:
-      (metric -> network -> [C, N] under the degraded conditions, metric -> [N] of the clean images, metric -> family).
+      (metric -> network -> [C, N] under the degraded conditions, metric -> [N] of the clean images, metric -> its meaning).
     """
-    families = {"labels": "task_guided", "clean": "feature_reference"}
     scores, clean_scores, found = {}, {}, {}
     for backbone, (features, clean) in _of_backbones(table).items():
         for target in _targets(table.labels):
-            metric = f"hsic_share_{target}@{backbone}"
+            spec, formula = quality.DATASET_TABLE[f"hsic_{target}"], f"hsic_share_{target}"
+            metric = f"{formula}@{backbone}"
             both = np.concatenate([features, clean[None]])
             parts = quality.contributions(both, clean, table.labels, target=target)
             scores[metric] = dict.fromkeys(networks, parts[:-1])
             clean_scores[metric] = parts[-1]
-            found[metric] = families[target]
+            found[metric] = Meaning(formula, _FAMILIES[target], spec.reads)
     return scores, clean_scores, found
 
 
@@ -72,7 +75,7 @@ def align_sets(
     clusters: np.ndarray | None = None,
     num_resamples: int = _RESAMPLES,
     level: float = 0.95,
-) -> tuple[dict[str, dict[str, alignment.Alignment]], dict[str, dict[str, alignment.Alignment]], dict[str, str]]:
+) -> tuple[dict[str, dict[str, alignment.Alignment]], dict[str, dict[str, alignment.Alignment]], dict[str, Meaning]]:
     """Aligns the dataset-level metrics: one number per condition, so only between.
 
     Args:
@@ -87,7 +90,7 @@ def align_sets(
 
     Returns:
       (metric -> network -> Alignment with intervals for other images, the same for other degradations as well,
-      metric -> family).
+      metric -> what it is).
     """
     backbones = _of_backbones(table)
     if not backbones:
@@ -101,14 +104,14 @@ def align_sets(
     nothing = np.full(1 + len(drawn), np.nan)
     aligned: dict[str, dict[str, alignment.Alignment]] = {}
     like_these: dict[str, dict[str, alignment.Alignment]] = {}
-    families = {}
+    meanings: dict[str, Meaning] = {}
     for backbone, (features, clean) in backbones.items():
         for name, spec in quality.DATASET_TABLE.items():
             if spec.target not in _targets(table.labels):
                 continue
             values = quality.evaluate_dataset(spec, features, clean, table.labels, counts)
             metric = f"{name}@{backbone}"
-            families[metric] = spec.family
+            meanings[metric] = Meaning(name, spec.family, spec.reads)
             aligned[metric], like_these[metric] = {}, {}
             for network, means in accuracy.items():
                 between = masked_spearman(values[whole], means[whole])
@@ -123,4 +126,4 @@ def align_sets(
                     new = {"corrected": corrected.alone, "reliability": corrected.reliability}
                     found = (one._replace(**new) for one in found)
                 aligned[metric][network], like_these[metric][network] = found
-    return aligned, like_these, families
+    return aligned, like_these, meanings

@@ -1,7 +1,7 @@
 """Performance predicted by a map that was learned on another dataset's run."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -65,8 +65,8 @@ def pairs(source: Side, target: Side) -> list[tuple[str, str]]:
         if target.rows.families[metric] not in _FORMULAS:
             found += [(metric, metric)] if metric in source.rows.scores else []
             continue
-        formula = metric.partition("@")[0]
-        found += [(other, metric) for other in source.rows.scores if other.partition("@")[0] == formula]
+        formula = target.rows.formulas[metric]
+        found += [(other, metric) for other in source.rows.scores if source.rows.formulas[other] == formula]
     return found
 
 
@@ -93,10 +93,10 @@ def transfer(source: Side, target: Side, *, level: float = 0.95) -> Transfer:
             f"transfer_from: {source.name} has {source.measure.name} as its performance, {target.name} has "
             f"{target.measure.name}; a map from one is none to the other"
         )
-    names = [condition.name for condition in target.rows.conditions]
+    conditions = target.rows.conditions
     scores = []
     for ours, theirs in pairs(source, target):
-        ways = [_errors(_predicted(source, target, ours, theirs, way, level), names, level) for way in WAYS]
+        ways = [_errors(_predicted(source, target, ours, theirs, way, level), conditions, level) for way in WAYS]
         if any(way is not None for way in ways):
             family, reads = target.rows.families[theirs], tuple(target.rows.reads[theirs])
             scores.append(TransferredScore(theirs, ours, family, reads, *ways))
@@ -138,11 +138,12 @@ def _predicted(source, target, ours, theirs, way, level) -> alignment.HeldOut | 
     )
 
 
-def _errors(held: alignment.HeldOut | None, names: list[str], level: float) -> WayErrors | None:
+def _errors(held: alignment.HeldOut | None, conditions: Sequence[pipeline.Condition], level: float) -> WayErrors | None:
     if held is None or not np.isfinite(held.predicted.value).any():
         return None
-    groups = [name.rpartition("/")[0] for name in names]
     value, low, high = held.predicted
+    names = [condition.name for condition in conditions]
+    groups = [condition.degradation for condition in conditions]
     errors = alignment.accuracy_errors(value, held.truth, groups, low=low, high=high, level=level)
     rows = zip(names, value, low, high, held.truth, strict=True)
     return WayErrors(errors, {name: PredictedCondition(interval(own), number(true)) for name, *own, true in rows})

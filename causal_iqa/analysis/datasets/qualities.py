@@ -54,8 +54,8 @@ def choose(columns: Sequence[pipeline.Column], wanted: str | None = None) -> str
             raise _checks.InputError(f"quality: {wanted!r} is not scored; {_checks.closest(wanted, scored)}")
         return wanted
     by_formula = {}
-    for metric in scored:
-        by_formula.setdefault(metric.partition("@")[0], metric)
+    for column in columns:
+        by_formula.setdefault(column.formula, column.metric)
     label_free = [column.metric for column in columns if column.family == "label_free"]
     known = [by_formula[formula] for formula in _LABEL_FREE if formula in by_formula]
     hints = [by_formula[formula] for formula in _NO_REFERENCE if formula in by_formula]
