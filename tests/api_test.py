@@ -215,10 +215,11 @@ def test_every_export_is_used(words):
     assert unused == []
 
 
-# What takes names of metrics, columns or conditions apart, and why it still does; fields say what they mean everywhere else.
+# What takes names of metrics, columns or conditions apart, and why; everywhere else fields say what they mean.
 _NAMES_APART = {
     "pipeline/former_names.py",  # Of runs that recorded no fields.
     "pipeline/inputs.py",  # What a user types, `niqe@FILE`.
+    "pipeline/scored.py",  # Kept features of a part that is read back.
     "report/audit_figures.py",  # The effects of an audit are kept by the names of conditions.
     "report/record.py",  # summary.json says the number of anchors in the name alone.
 }

@@ -51,7 +51,7 @@ def image_shares(
       networks: names that the scores are meant for, "all" included.
 
     Returns:
-      (metric -> network -> [C, N] under the degraded conditions, metric -> [N] of the clean images, metric -> its meaning).
+      (metric -> network -> [C, N] under the degraded conditions, metric -> [N] of the clean images, metric -> meaning).
     """
     scores, clean_scores, found = {}, {}, {}
     for backbone, (features, clean) in _of_backbones(table).items():

@@ -342,17 +342,14 @@ def read_sets(work: scoring.Scoring, keeper: Keeper, stamps: Mapping[Part, str])
         skipped += [(image_set.name, name, reason) for name, reason in unreadable]
         if not table.num_rows:
             continue
-        meant = rows.outputs_of(work.work, (), table.column_names)
-        vectors = {name: one for name, one in meant.items() if one.field == FEATURES}
+        vectors = [name for name in table.column_names if name.endswith(f"/{FEATURES}")]
         chosen = np.flatnonzero(sampled[part.place][part.first : part.last][: table.num_rows])
-        for name, one in vectors.items():
+        for name in vectors:
             column = table[name].combine_chunks()
             flat = column.flatten().to_numpy(zero_copy_only=False).astype(np.float32)
             values = flat.reshape(table.num_rows, -1)[chosen]
-            features.setdefault(f"{one.owner}{one.view}", [[] for _ in work.sets])[part.place].append(
-                (chosen + offset, values)
-            )
-        table = table.drop_columns(list(vectors))
+            features.setdefault(name, [[] for _ in work.sets])[part.place].append((chosen + offset, values))
+        table = table.drop_columns(vectors)
         set_name = pa.array([image_set.name] * table.num_rows, pa.string())
         tables.append(table.add_column(1, "set", set_name))
         offset += table.num_rows
@@ -365,7 +362,7 @@ def read_sets(work: scoring.Scoring, keeper: Keeper, stamps: Mapping[Part, str])
         names=tuple(one.name for one in work.sets),
         sizes=tuple(len(one.source) for one in work.sets),
         skipped=tuple(skipped),
-        features={name: tuple(map(_sample, by_set)) for name, by_set in features.items()},
+        features={name.rpartition("/")[0]: tuple(map(_sample, by_set)) for name, by_set in features.items()},
         image_size=work.work.image_size,
         crop_fraction=work.work.crop_fraction,
         class_names=tuple(one.source.class_names for one in work.sets),
