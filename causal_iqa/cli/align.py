@@ -183,10 +183,9 @@ _ANCHOR_COUNTS = FLAGS.several(
 )
 _DEGRADED_ANCHORS = FLAGS.integer(
     "degraded_anchors",
-    None,
-    f"Anchors that are degraded by conditions which are not the study's, to learn when the witness is right "
-    f"(success_free, rank_free); 0: none (default: {pipeline.DEGRADED_ANCHORS}, none where the library's own small "
-    "networks read quality).",
+    _D.degraded_anchors,
+    "Anchors that are degraded by conditions which are not the study's, to learn when the witness is right "
+    "(success_free, rank_free), 250 for instance; 0: none.",
 )
 _TEMPLATES = FLAGS.choice(
     "templates", _D.templates, list(backbones.TEMPLATES), "Prompts around the class names, for --anchors=text."

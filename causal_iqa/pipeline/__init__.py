@@ -12,7 +12,6 @@ from causal_iqa.pipeline.config import (
     StudyConfig,
 )
 from causal_iqa.pipeline.degraded import degraded_images, sample_images
-from causal_iqa.pipeline.degraded_anchors import DEFAULT_NUM as DEGRADED_ANCHORS
 from causal_iqa.pipeline.execution import Execution
 from causal_iqa.pipeline.finished import Run, read_run
 from causal_iqa.pipeline.like_run import prepare_like
@@ -39,7 +38,6 @@ __all__ = [
     "ANCHOR_KINDS",
     "CAUSE_IS",
     "CLEAN",
-    "DEGRADED_ANCHORS",
     "DIRECTIONS",
     "NO_REFERENCE",
     "PART_IMAGES",

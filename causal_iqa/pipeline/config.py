@@ -103,7 +103,7 @@ class StudyConfig:
       num_anchors: the largest number of anchors, taken from the classes in turn.
       anchor_counts: smaller numbers of anchors with which the witness over stages is scored as well.
       degraded_anchors: anchors that are degraded, by conditions that are not the study's, to learn when the witness is
-        right; 0: none, None: `degraded_anchors.DEFAULT_NUM` unless only backbones of the library read quality.
+        right; 0: none.
       templates: prompts of text anchors, a row of `backbones.TEMPLATES`.
       class_names: file with a name in words per class, in label order, for text anchors; None: the dataset's own.
       tokenizer: vocabulary of the text towers; None: looked for next to the weight files.
@@ -150,7 +150,7 @@ class StudyConfig:
     anchor_split: str | None = None
     num_anchors: int = 1000
     anchor_counts: tuple[int, ...] = ()
-    degraded_anchors: int | None = None
+    degraded_anchors: int = 0
     templates: str = "short"
     class_names: str | None = None
     tokenizer: str | None = None
@@ -200,7 +200,7 @@ class StudyConfig:
         for name, most in _MOST.items():
             if getattr(self, name) > most:
                 raise _checks.InputError(f"{name}: expected at most {most}, got {getattr(self, name)}")
-        if self.degraded_anchors is not None and self.degraded_anchors < 0:
+        if self.degraded_anchors < 0:
             raise _checks.InputError(f"degraded_anchors: expected at least 0, got {self.degraded_anchors}")
         if self.stability_views < 0 or self.stability_views == 1:
             raise _checks.InputError(f"stability_views: expected 0, or at least 2, got {self.stability_views}")

@@ -9,19 +9,15 @@ import numpy as np
 
 from causal_iqa import _keys, backbones, degradations, images, quality
 from causal_iqa.degradations import Condition, Step
-from causal_iqa.pipeline.config import NetworkChoice, family_of
+from causal_iqa.pipeline.config import family_of
 from causal_iqa.pipeline.program import stable_hash
 from causal_iqa.pipeline.views import View
 
-# Anchors that are degraded where the user names no number.
-DEFAULT_NUM = 250
 # Severities of which each copy has one, and images degraded at a time.
 SEVERITIES = (2.0, 4.0)
 _BATCH = 50
 # Sets of degradations in the order of preference, and how many of other names there must be at least.
 _SETS, _LEAST = ("camera", "imagenet_c"), 4
-# Architectures that come with the library: too small for what this costs.
-_EMBEDDED = "scene_"
 
 
 class DegradedAnchors(NamedTuple):
@@ -46,19 +42,6 @@ class DegradedAnchors(NamedTuple):
 
 
 NONE = DegradedAnchors(0)
-
-
-def resolved_number(asked: int | None, choices: Sequence[NetworkChoice]) -> int:
-    """How many anchors are degraded.
-
-    Args:
-      asked: what the user named; None: DEFAULT_NUM, none where only backbones of the library read quality.
-      choices: the backbones.
-    """
-    if asked is not None:
-        return asked
-    embedded = all(one.path is None and one.architecture.startswith(_EMBEDDED) for one in choices)
-    return 0 if embedded else DEFAULT_NUM
 
 
 def choose(

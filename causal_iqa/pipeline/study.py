@@ -230,7 +230,7 @@ def _fit_witnesses(config, source, indices, image_size, views, feature_backbones
 def _degraded_anchors(config: StudyConfig, image_size: int) -> degraded_anchors.DegradedAnchors:
     studied = {step.name for condition in config.conditions for step in condition.steps}
     return degraded_anchors.choose(
-        degraded_anchors.resolved_number(config.degraded_anchors, config.backbones),
+        config.degraded_anchors,
         studied,
         image_size,
         family=config.family,

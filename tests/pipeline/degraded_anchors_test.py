@@ -35,11 +35,9 @@ def test_the_record_brings_them_back():
     assert DegradedAnchors.from_record(found.record()) == found
 
 
-def test_the_number_is_none_for_the_networks_of_the_library_alone():
-    own, other = pipeline.NetworkChoice.parse("scene_features"), pipeline.NetworkChoice.parse("resnet18=FILE")
-    assert degraded_anchors.resolved_number(None, (own,)) == 0
-    assert degraded_anchors.resolved_number(None, (own, other)) == pipeline.DEGRADED_ANCHORS
-    assert degraded_anchors.resolved_number(7, (own,)) == 7
+def test_no_anchor_is_degraded_unless_asked_for():
+    own = pipeline.NetworkChoice.parse("scene_features")
+    assert pipeline.StudyConfig(networks=(own,)).degraded_anchors == 0
     with pytest.raises(InputError, match="degraded_anchors: expected at least 0"):
         pipeline.StudyConfig(networks=(own,), degraded_anchors=-1)
 
