@@ -60,7 +60,8 @@ def sample_images(study: rows.Work, *, most: int = 8) -> tuple[tuple[str, np.nda
             key = jax.random.fold_in(jax.random.key(study.seed), np.uint32(program.stable_hash(batch.ids[0])))
             degraded = degrade(key[None], images.from_uint8(batch.images))
             pixels = np.asarray(jax.vmap(images.to_uint8)(degraded))
-        names = [condition.name if condition.severity > 0 else condition.degradation for condition in conditions]
+        # How all of them are kept stands among the settings.
+        names = [one.name.partition("|")[0] if one.severity > 0 else one.degradation for one in conditions]
         return tuple(zip(names, pixels, strict=True))
     return ()
 
