@@ -336,16 +336,17 @@ def join(source: data.Source, tree: Tree, conditions: Sequence[Condition], indic
 
 def _side_of_squares(joined: WithCopies, indices: np.ndarray) -> int | None:
     """Side of the copies where the first one that is there is square, and smaller than its clean image."""
-    if not hasattr(joined.source, "file") or getattr(joined.source, "framing", None) == "whole":
+    file: Callable[[int], pathlib.Path] | None = getattr(joined.source, "file", None)
+    if file is None or getattr(joined.source, "framing", None) == "whole":
         return None
     for i in indices[:8]:
         path = joined.path(joined.source.id(int(i)), joined.conditions[1])
         if path is None:
             continue
-        with open(path, "rb") as copy, open(joined.source.file(int(i)), "rb") as clean:
-            sizes = decoding.upright_size(copy, path.name), decoding.upright_size(clean, joined.source.id(int(i)))
-        if None not in sizes and sizes[0] != sizes[1] and sizes[0][0] == sizes[0][1] <= min(sizes[1]):
-            return sizes[0][0]
+        with open(path, "rb") as copy, open(file(int(i)), "rb") as clean:
+            own, whole = decoding.upright_size(copy, path.name), decoding.upright_size(clean, joined.source.id(int(i)))
+        if own is not None and whole is not None and own != whole and own[0] == own[1] <= min(whole):
+            return own[0]
         return None
     return None
 
