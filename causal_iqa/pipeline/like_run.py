@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from causal_iqa import _checks, backbones, data
-from causal_iqa.pipeline import anchors, degraded_anchors, scorers, scoring, study
+from causal_iqa.pipeline import anchors, degraded_anchors, loading, scorers, scoring
 from causal_iqa.pipeline.columns import Column, Scorer, metric_scorer
 from causal_iqa.pipeline.config import NetworkChoice
 from causal_iqa.pipeline.execution import DEFAULT_EXECUTION, Execution, check_execution
@@ -104,7 +104,7 @@ def _check_asked(run: Run, config: scoring.ScoringConfig) -> None:
 
 def _load(choice: NetworkChoice, config: scoring.ScoringConfig, precision: str) -> backbones.Network:
     elsewhere = {one.name: one for one in config.backbones}
-    return study.load_backbone(elsewhere.get(choice.name, choice), precision)
+    return loading.load_backbone(elsewhere.get(choice.name, choice), precision)
 
 
 def _views(run: Run, columns: Sequence[Column], loaded: Mapping[str, backbones.Network]) -> tuple[View, ...]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from causal_iqa import _checks, backbones, data, metrics
 from causal_iqa.backbones.weights import installed
-from causal_iqa.pipeline import anchors, degraded_anchors, rows, scorers, study
+from causal_iqa.pipeline import anchors, degraded_anchors, loading, rows, scorers
 from causal_iqa.pipeline.columns import Scorer, metric_scorer
 from causal_iqa.pipeline.config import CLEAN, Condition, NetworkChoice, check_network_names, check_unique
 from causal_iqa.pipeline.execution import DEFAULT_EXECUTION, Execution, check_execution
@@ -231,7 +231,7 @@ def _scorers(config: ScoringConfig, view, feature_backbones, anchors, witnesses)
 def load_judged(config: ScoringConfig, sets: Sequence[data.ImageSet]) -> dict[str, backbones.Network]:
     """Loads the judged networks; InputError where a set has labels of other classes."""
     networks = {
-        choice.name: study.in_precision(study.load_network(choice), config.precision) for choice in config.networks
+        choice.name: loading.in_precision(loading.load_network(choice), config.precision) for choice in config.networks
     }
     for name, network in networks.items():
         if network.task is not None:
@@ -303,7 +303,7 @@ def prepare(
         raise _checks.InputError("metrics: expected at least one metric or backbone")
     sets = open_config_sets(config) if sets is None else tuple(sets)
     networks = load_judged(config, sets)
-    feature_backbones = {choice.name: study.load_backbone(choice, config.precision) for choice in config.backbones}
+    feature_backbones = {choice.name: loading.load_backbone(choice, config.precision) for choice in config.backbones}
     size = _image_size(config, sets)
     sides = {k: backbone_side(b.preprocessing, size, at_task=False) for k, b in feature_backbones.items()}
     view = View(size, tuple(networks), sides, enlarged_for=enlarged_for(feature_backbones, size, at_task=False))

@@ -8,11 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from causal_iqa import _checks, backbones, data
+from causal_iqa import _checks, data
 from causal_iqa.pipeline import (
     degraded_anchors,
     given_copies,
     inputs,
+    judged_images,
+    loading,
     measured,
     parts,
     provenance,
@@ -33,10 +35,10 @@ from causal_iqa.pipeline.anchors import (
     with_text_anchors,
 )
 from causal_iqa.pipeline.columns import Column
-from causal_iqa.pipeline.config import PERFORMANCE_TABLE, NetworkChoice, StudyConfig, degradation_details
+from causal_iqa.pipeline.config import PERFORMANCE_TABLE, StudyConfig, degradation_details
 from causal_iqa.pipeline.execution import DEFAULT_EXECUTION, Execution, check_execution, choose_block, local_devices
 from causal_iqa.pipeline.means import mean_over_networks
-from causal_iqa.pipeline.views import View, backbone_side, enlarged_for
+from causal_iqa.pipeline.views import views_of
 
 # The steps of `prepare`, in order.
 PREPARATION = ("weights", "images", "anchors and witnesses")
@@ -71,121 +73,6 @@ class Study(rows.Work):
         return math.ceil(len(self.indices) / store.PART_IMAGES)
 
 
-def load_network(choice: NetworkChoice) -> backbones.Network:
-    """Loads a network of the study: its file, packaged weights or a user's function; InputError when it cannot be."""
-    return backbones.open_network(choice.architecture, choice.path)
-
-
-def load_backbone(choice: NetworkChoice, precision: str = "highest") -> backbones.Network:
-    """Loads a backbone of the study likewise; InputError also when it gives no features."""
-    backbone = in_precision(load_network(choice), precision)
-    backbones.check_features(backbone, choice.name)
-    return backbone
-
-
-def in_precision(network: backbones.Network, precision: str) -> backbones.Network:
-    """Returns the network in a precision of `backbones.PRECISIONS`; InputError when it fails or is not finite there."""
-    network = backbones.with_precision(network, precision)
-    backbones.check_network(network)
-    return network
-
-
-def _open_judged(config: StudyConfig, download: bool) -> data.Source:
-    return data.open_source(
-        config.dataset,
-        split=config.split,
-        data_dir=config.data_dir,
-        classes=config.classes,
-        download=download,
-        class_order=config.class_order,
-        max_pixels=config.max_pixels,
-        annotations=config.annotations,
-    )
-
-
-def _image_size(config: StudyConfig, source: data.Source, networks: Mapping[str, backbones.Network]) -> int:
-    if config.image_size is not None:
-        return config.image_size
-    if source.image_shape is not None:
-        return min(source.image_shape)
-    if config.performance is not None:
-        raise _checks.InputError(
-            "image_size: give --image_size, the side in pixels of the images that are degraded: those here differ in "
-            "size, and a table of performance does not say what its networks see"
-        )
-    return max(network.preprocessing.size for network in networks.values())
-
-
-def _check_classes(source: data.Source, networks: Mapping[str, backbones.Network]) -> None:
-    for name, network in networks.items():
-        kind = None if network.task is None else network.task.spec.kind
-        have = getattr(source, "target_kind", None)
-        classes: tuple[str, ...] = getattr(source, "target_classes", ())
-        if kind != have:
-            raise _checks.InputError(
-                f"network {name}: it predicts {kind or 'classes'}, {source.name} has {have or 'classes'} as its truth"
-            )
-        if kind and network.num_classes != len(classes):
-            raise _checks.InputError(
-                f"network {name}: it predicts {network.num_classes} classes, {source.name} has {len(classes)}"
-            )
-        if not kind and network.num_classes != len(source.class_names):
-            raise _checks.InputError(
-                f"network {name}: it has {network.num_classes} classes, {source.name} has {len(source.class_names)} "
-                "(--classes gives a folder the network's full class list)"
-            )
-
-
-def _views(
-    config: StudyConfig,
-    image_size: int,
-    networks: Mapping[str, backbones.Network],
-    feature_backbones: Mapping[str, backbones.Network],
-    num_classes: int,
-) -> tuple[View, ...]:
-    at_task = config.score_at == "task"
-    if config.performance is not None:
-        side = config.input_size if at_task and config.input_size else image_size
-        return (_view(side, config, image_size, feature_backbones, num_classes),)
-    # One view for the networks that see one and the same image.
-    seen: dict[tuple[int, str | None], list[str]] = {}
-    for name, network in networks.items():
-        side = network.preprocessing.size if at_task else image_size
-        interpolation = network.preprocessing.interpolation if side != image_size else None
-        seen.setdefault((side, interpolation), []).append(name)
-    return tuple(
-        dataclasses.replace(
-            _view(side, config, image_size, feature_backbones, num_classes),
-            networks=tuple(names),
-            interpolation=interpolation,
-        )
-        for (side, interpolation), names in sorted(seen.items(), key=lambda item: (item[0][0], item[0][1] or ""))
-    )
-
-
-def _view(side, config, image_size, feature_backbones, num_classes) -> View:
-    """The view of the networks whose table is given; without classes every classifier looks twice."""
-    at_task = config.score_at == "task"
-    return View(
-        side,
-        tuple(choice.name for choice in config.networks),
-        {name: backbone_side(backbone.preprocessing, side, at_task) for name, backbone in feature_backbones.items()},
-        {
-            name: (backbone.preprocessing.size,)
-            for name, backbone in feature_backbones.items()
-            if at_task and (not num_classes or backbone.num_classes == num_classes)
-            if _enlarges(backbone.preprocessing, side)
-        },
-        enlarged_for(feature_backbones, side, at_task),
-        "bilinear" if side != image_size else None,
-    )
-
-
-def _enlarges(preprocessing: backbones.Preprocessing, side: int) -> bool:
-    """Whether a backbone that looks at `side` pixels has a larger side of its own that its classifier is better at."""
-    return backbone_side(preprocessing, side, at_task=True) < preprocessing.size
-
-
 def _fit_witnesses(config, source, indices, image_size, views, feature_backbones, execution):
     """What the anchors are, as JSON values, the witnesses fitted on them, and the listing of the anchor images."""
     if not feature_backbones:
@@ -217,7 +104,8 @@ def _fit_witnesses(config, source, indices, image_size, views, feature_backbones
         "kind": kind,
         "num": len(read.ids),
         "copies_of_judged": len(copies),
-        "remarks": _anchor_remarks(anchor_source, source, copies) + not_finite_remarks(notes, len(read.ids)),
+        "remarks": judged_images.anchor_remarks(anchor_source, source, copies)
+        + not_finite_remarks(notes, len(read.ids)),
         "dataset": anchor_source.name,
         "split": anchor_source.split,
         "classes": len(np.unique(read.labels)),
@@ -237,72 +125,6 @@ def _degraded_anchors(config: StudyConfig, image_size: int) -> degraded_anchors.
         quantise=config.quantise,
         stored=config.stored,
     )
-
-
-def _with_task(config: StudyConfig, networks: Mapping[str, backbones.Network]) -> StudyConfig:
-    """The config with the performance that networks of masks or boxes name, one for all of them."""
-    named = {name: network.task.performance for name, network in networks.items() if network.task is not None}
-    if not named:
-        return config
-    if len(named) < len(networks) or len({str(networks[name].task) for name in named}) > 1:
-        shown = ", ".join(f"{name}: {named.get(name, 'accuracy')}" for name in networks)
-        raise _checks.InputError(f"networks: their performances differ ({shown}); judge them in runs of their own")
-    return dataclasses.replace(config, task=next(iter(named.values())))
-
-
-def _target_size(source: data.Source, networks: Mapping[str, backbones.Network], image_size: int) -> int | None:
-    """Side of the masks that are read: that of the predictions, or the images' where only regions are."""
-    if not hasattr(source, "target_kind"):
-        return None
-    sides = [network.task.mask_side for network in networks.values() if network.task is not None]
-    return max([side for side in sides if side] or [image_size])
-
-
-def _choose(config: StudyConfig, source: data.Source):
-    """The config with its networks, a table of performance that is joined, and the judged images."""
-    if config.task is not None:
-        return config, None, data.LabelledImages(data.choose(source, config.num_images, seed=config.seed), 0)
-    if config.performance is None:
-        return config, None, data.choose_labelled(source, config.num_images, seed=config.seed)
-    table = tables.read_table(config.performance, bounds=config.performance_range)
-    networks = tuple(NetworkChoice(name, PERFORMANCE_TABLE) for name in table.network_names)
-    every = [source.id(index) for index in range(len(source))]
-    listed = set(table.image_ids)
-    here = [name for name in every if name in listed]
-    if not here:
-        raise _checks.InputError(
-            f"performance: none of the {len(listed)} images of {table.path} is in {source.name}; its first is "
-            f"{table.image_ids[0]!r}, there the first is {every[0]!r}"
-        )
-    num = None if config.num_images is None else min(config.num_images, len(here))
-    indices = data.choose(source, num, seed=config.seed, exclude_ids=set(every) - listed)
-    chosen = [source.id(int(index)) for index in indices]
-    joined = tables.join(table, chosen, every, config.conditions)
-    config = dataclasses.replace(config, networks=networks)
-    return config, joined, data.LabelledImages(indices, 0)
-
-
-def _remarks(source: data.Source, indices: np.ndarray, num_unlabelled: int) -> list[str]:
-    """What to say of the judged images before they are judged."""
-    found = list(data.remarks(source))
-    if num_unlabelled:
-        found.append(f"{num_unlabelled} images are left out for having no label: a network is judged on labelled ones")
-    copies = data.copies(source, indices, source, indices)
-    if copies:
-        found.append(f"{len(copies)} judged images are copies of others among them, e.g. {' = '.join(copies[0])}")
-    return found
-
-
-def _anchor_remarks(anchor_source: data.Source, source: data.Source, copies: Sequence[tuple[str, str]]) -> list[str]:
-    """What to say of the anchors."""
-    own = () if anchor_source.name == source.name else data.remarks(anchor_source)
-    found = [f"anchors: {line}" for line in own]
-    if copies:
-        found.append(
-            f"anchors: {len(copies)} are copies of judged images, e.g. {' = '.join(copies[0])}; scores of those "
-            "are too high: remove one of each pair"
-        )
-    return found
 
 
 def prepare(
@@ -334,21 +156,21 @@ def prepare(
     tell(PREPARATION[0], 0, 1)
     conventional = scorers.resolve_metrics(config.metrics)
     networks = {
-        choice.name: in_precision(load_network(choice), config.precision)
+        choice.name: loading.in_precision(loading.load_network(choice), config.precision)
         for choice in config.networks
         if choice.architecture != PERFORMANCE_TABLE
     }
-    feature_backbones = {choice.name: load_backbone(choice, config.precision) for choice in config.backbones}
+    feature_backbones = {choice.name: loading.load_backbone(choice, config.precision) for choice in config.backbones}
     tell(PREPARATION[1], 0, 1)
-    source = _open_judged(config, execution.download)
-    _check_classes(source, networks)
-    config = _with_task(config, networks)
+    source = judged_images.open_source(config, execution.download)
+    judged_images.check_classes(source, networks)
+    config = judged_images.with_task(config, networks)
     loaded = feature_backbones
     if config.anchors == "text":
         feature_backbones = with_text_anchors(config, source.class_names, feature_backbones)
-    config, table, (indices, num_unlabelled) = _choose(config, source)
-    image_size = _image_size(config, source, networks)
-    views = _views(config, image_size, networks, feature_backbones, len(source.class_names))
+    config, table, (indices, num_unlabelled) = judged_images.choose(config, source)
+    image_size = judged_images.image_size(config, source, networks)
+    views = views_of(config, image_size, networks, feature_backbones, len(source.class_names))
     joined = None
     if config.images is not None:
         joined = given_copies.join(source, given_copies.open_tree(config.images), config.conditions, indices)
@@ -372,7 +194,7 @@ def prepare(
             "num_classes": len(source.class_names),
             "size": len(source),
             "unlabelled": num_unlabelled,
-            "remarks": _remarks(source, indices, num_unlabelled),
+            "remarks": judged_images.remarks(source, indices, num_unlabelled),
         },
         "image_size": image_size,
         "degradations": conditions,
@@ -406,7 +228,7 @@ def prepare(
         remarks=(*details["dataset"]["remarks"], *told, *conditions["remarks"], *anchors.get("remarks", ())),
         seed=config.seed,
         stability_views=config.stability_views,
-        target_size=_target_size(source, networks, image_size),
+        target_size=judged_images.target_size(source, networks, image_size),
         copies=joined,
         provenance=inputs.of_study(
             config, networks, loaded, conventional, source.class_names, image_size, judged, listing, stamp

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 
 from causal_iqa import backbones, images, quality
 from causal_iqa._arrays import Params
+from causal_iqa.pipeline.config import StudyConfig
 
 
 @dataclasses.dataclass(frozen=True)
@@ -169,3 +170,59 @@ def enlarged_for(feature_backbones: Mapping[str, backbones.Network], side: int, 
         if backbone.smallest_inner <= side < backbone_side(backbone.preprocessing, side, at_task)
         and inner_stages_at(backbone, side)
     )
+
+
+def views_of(
+    config: StudyConfig,
+    image_size: int,
+    networks: Mapping[str, backbones.Network],
+    feature_backbones: Mapping[str, backbones.Network],
+    num_classes: int,
+) -> tuple[View, ...]:
+    """Returns the views of a study: one for all networks that see one and the same image."""
+    at_task = config.score_at == "task"
+    if config.performance is not None:
+        side = config.input_size if at_task and config.input_size else image_size
+        return (_view(side, config, image_size, feature_backbones, num_classes),)
+    seen: dict[tuple[int, str | None], list[str]] = {}
+    for name, network in networks.items():
+        side = network.preprocessing.size if at_task else image_size
+        interpolation = network.preprocessing.interpolation if side != image_size else None
+        seen.setdefault((side, interpolation), []).append(name)
+    return tuple(
+        dataclasses.replace(
+            _view(side, config, image_size, feature_backbones, num_classes),
+            networks=tuple(names),
+            interpolation=interpolation,
+        )
+        for (side, interpolation), names in sorted(seen.items(), key=lambda item: (item[0][0], item[0][1] or ""))
+    )
+
+
+def _view(
+    side: int,
+    config: StudyConfig,
+    image_size: int,
+    feature_backbones: Mapping[str, backbones.Network],
+    num_classes: int,
+) -> View:
+    """The view of the networks whose table is given; without classes every classifier looks twice."""
+    at_task = config.score_at == "task"
+    return View(
+        side,
+        tuple(choice.name for choice in config.networks),
+        {name: backbone_side(backbone.preprocessing, side, at_task) for name, backbone in feature_backbones.items()},
+        {
+            name: (backbone.preprocessing.size,)
+            for name, backbone in feature_backbones.items()
+            if at_task and (not num_classes or backbone.num_classes == num_classes)
+            if _enlarges(backbone.preprocessing, side)
+        },
+        enlarged_for(feature_backbones, side, at_task),
+        "bilinear" if side != image_size else None,
+    )
+
+
+def _enlarges(preprocessing: backbones.Preprocessing, side: int) -> bool:
+    """Whether a backbone that looks at `side` pixels has a larger side of its own that its classifier is better at."""
+    return backbone_side(preprocessing, side, at_task=True) < preprocessing.size
