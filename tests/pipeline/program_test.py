@@ -12,8 +12,7 @@ import causal_iqa
 from causal_iqa import backbones, data, images, metrics, pipeline, quality
 from causal_iqa.backbones import networks
 from causal_iqa.backbones.zoo import mobilenet
-from causal_iqa.pipeline import columns, views
-from causal_iqa.pipeline import study as study_module
+from causal_iqa.pipeline import columns, loading, views
 from tests.backbones import synthetic
 
 _BLOCKS = ("block02", "block05", "block12")
@@ -144,7 +143,7 @@ def test_a_view_is_exactly_what_its_networks_see(tmp_path, monkeypatch):
         side, interpolation = filters.get(choice.name, (48, "bilinear"))
         return _with_preprocessing(network, size=side, interpolation=interpolation)
 
-    monkeypatch.setattr(study_module, "load_network", load)
+    monkeypatch.setattr(loading, "load_network", load)
     config = pipeline.StudyConfig(
         num_images=8,
         networks=tuple(pipeline.NetworkChoice.parse(name) for name in filters),

@@ -11,8 +11,7 @@ import pytest
 
 import causal_iqa
 from causal_iqa import backbones, data, degradations, images, metrics, pipeline, quality
-from causal_iqa.pipeline import anchors, pieces, program, provenance, store
-from causal_iqa.pipeline import study as study_module
+from causal_iqa.pipeline import anchors, degraded_anchors, loading, pieces, program, provenance, store
 from causal_iqa.pipeline.columns import ProgramState, metric_scorer
 from causal_iqa.pipeline.degraded_anchors import DegradedAnchors
 
@@ -37,7 +36,7 @@ def study():
     with pytest.MonkeyPatch.context() as patch:
         # Two of the conditions that the rule chooses: the others are as many programs.
         some = tuple(map(degradations.Condition.parse, _DEGRADED))
-        patch.setattr(study_module.degraded_anchors, "choose", lambda num, *_, **__: DegradedAnchors(num, some))
+        patch.setattr(degraded_anchors, "choose", lambda num, *_, **__: DegradedAnchors(num, some))
         return pipeline.prepare(_CONFIG)
 
 
@@ -164,8 +163,8 @@ def test_backbones_are_joined_and_bring_their_heads():
 def test_a_classifier_glances_at_its_own_side_too(monkeypatch):
     small = backbones.load_packaged("scene_cnn_b")
     small = dataclasses.replace(small, preprocessing=backbones.networks.with_size(small.preprocessing, 24))
-    load = study_module.load_network
-    monkeypatch.setattr(study_module, "load_network", lambda choice: small if choice.name == "small" else load(choice))
+    load = loading.load_network
+    monkeypatch.setattr(loading, "load_network", lambda choice: small if choice.name == "small" else load(choice))
     config = dataclasses.replace(
         _CONFIG,
         networks=(pipeline.NetworkChoice("small", "scene_cnn_b"),),
@@ -281,7 +280,7 @@ def test_networks_of_two_input_sizes_have_their_own_scores(tmp_path, monkeypatch
             return network
         return dataclasses.replace(network, preprocessing=backbones.networks.with_size(network.preprocessing, side))
 
-    monkeypatch.setattr(study_module, "load_network", load)
+    monkeypatch.setattr(loading, "load_network", load)
     names = ("scene_cnn_a", "scene_cnn_c")
     config = dataclasses.replace(
         _CONFIG, networks=tuple(pipeline.NetworkChoice.parse(name) for name in names), num_images=8, metrics=("mse",)
