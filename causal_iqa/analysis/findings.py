@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import numpy as np
 
-from causal_iqa import _blas, _codec, _keys, alignment, causal, pipeline
+from causal_iqa import _blas, _codec, _display, _keys, alignment, causal, pipeline
 from causal_iqa.analysis import effects as effects_of
 from causal_iqa.analysis import inference, network_outputs, parts, predictions, sets
 from causal_iqa.analysis.rows import OUTPUTS_PART, SHARES_PART, ImageRows, image_rows
@@ -91,6 +91,10 @@ class Findings:
         about = {"metrics": self.alignments, "networks": networks, "conditions": self.conditions}
         missing = f", {len(self.failures)} parts missing" if self.failures else ""
         return f"Findings({', '.join(f'{len(what)} {name}' for name, what in about.items())}{missing})"
+
+    def _repr_html_(self) -> str:
+        """Returns the correlations of every metric as a table, for notebooks."""
+        return _display.html(self)
 
     def without_images(self) -> "Findings":
         """Returns the same without scores and performance of single images, which the score table holds."""

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, NamedTuple
 
-from causal_iqa import _codec, causal, pipeline
+from causal_iqa import _codec, _display, causal, pipeline
 from causal_iqa.analysis.audit.observational_records import NotDone, ObservationalStudy
 from causal_iqa.analysis.audit.transfer_records import Measure, Transfer
 
@@ -201,6 +201,10 @@ class Audit:
         if isinstance(transfers, list):
             found["transfer"] = [{"measure": measure, **one} if isinstance(one, dict) else one for one in transfers]
         return _codec.decode(_keyed(found, key, "performance"), cls, "audit")
+
+    def _repr_html_(self) -> str:
+        """Returns the verdicts on every metric as a table, for notebooks."""
+        return _display.html(self)
 
     def verdicts(self) -> dict[str, causal.Desiderata]:
         """Returns the verdicts on every metric."""
