@@ -7,6 +7,7 @@ import pytest
 
 from causal_iqa import InputError, backbones
 from causal_iqa.backbones import dry_calls, host
+from causal_iqa.backbones.weights import checkpoints
 from causal_iqa.pipeline import outputs as pipeline_outputs
 from tests.backbones import onnx_writer
 
@@ -126,7 +127,7 @@ def test_weights_that_overflow_are_found_when_the_network_is_opened(tmp_path):
     tensors = dict(backbones.read(backbones.bundled("scene_cnn_a")).tensors)
     tensors["head.kernel"] = np.full_like(tensors["head.kernel"], 3e38, np.float32)
     path = tmp_path / "net.safetensors"
-    backbones.save_safetensors(path, backbones.checkpoints.unflatten(tensors), {})
+    backbones.save_safetensors(path, checkpoints.unflatten(tensors), {})
     with pytest.raises(InputError, match="network scene_cnn_a: its logits on a drawn image hold"):
         backbones.open_network("scene_cnn_a", path)
 

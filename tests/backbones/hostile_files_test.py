@@ -18,7 +18,7 @@ import scipy.io
 
 from causal_iqa import InputError, backbones, metrics
 from causal_iqa.backbones.text import tokenizers
-from causal_iqa.backbones.weights import budgets
+from causal_iqa.backbones.weights import budgets, checkpoints
 from causal_iqa.backbones.zoo import cifar_resnet, scene_cnn
 from tests.backbones import hostile_files, synthetic, torch_writer
 
@@ -163,7 +163,7 @@ def test_mutated_weight_files(tmp_path):
     tensors = synthetic.tensors(cifar_resnet.layout("cifar_resnet20", {}), seed=1)
     params = scene_cnn.init("scene_cnn_a", jax.random.key(0), num_outputs=4)
     safetensors.numpy.save_file(tensors, tmp_path / "good.safetensors")
-    flat = {name.replace(".", "/"): np.asarray(value) for name, value in backbones.checkpoints.flatten(params).items()}
+    flat = {name.replace(".", "/"): np.asarray(value) for name, value in checkpoints.flatten(params).items()}
     np.savez(tmp_path / "good.npz", **flat)
     # The archives carry checksums; of the others only the hash in the records shows another number.
     cases = {

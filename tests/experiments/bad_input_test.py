@@ -222,8 +222,8 @@ def test_align_skips_and_lists_an_unreadable_image(finished):
     assert summary["num_images"] == 10
     assert [one["id"] for one in summary["skipped"]] == ["disk/broken.png"]
     assert summary["skipped"][0]["reason"]
-    rivals = {name for name, entry in summary["metrics"].items() if entry["family"] == "network_output"}
-    assert set(summary["metrics"]) - rivals == {"rms_contrast"}
+    estimated = {name for name, entry in summary["metrics"].items() if entry["family"] == "network_output"}
+    assert set(summary["metrics"]) - estimated == {"rms_contrast"}
     assert summary["conditions"] == ["clean/0", "brightness/5"]
     assert (finished / "report.html").stat().st_size > 0
 

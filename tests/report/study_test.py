@@ -1,4 +1,4 @@
-"""A study's findings on a made-up table: rivals beside the metrics, predicted accuracy, gains, warnings, valid JSON."""
+"""A study's findings on a made-up table: estimators beside the metrics, predicted accuracy, gains, warnings, valid JSON."""
 
 import dataclasses
 import json
@@ -113,7 +113,7 @@ def test_findings_are_kept_whole_as_json(found):
     assert again.like_these.alignments.keys() == found.like_these.alignments.keys()
 
 
-def test_rivals_stand_in_the_table_of_the_metrics(found):
+def test_estimators_stand_in_the_table_of_the_metrics(found):
     per_image = {"confidence", "negative_entropy", "margin", "energy", "agreement"}
     of_sets = {"atc_confidence", "atc_entropy", "cot", "cot_scaled", "fused_reference", "fused_reference@net"}
     numbers = {"nuclear_norm", "mano", "dispersion", "gd_score", "leep", "log_me@net", "h_score@net"}
@@ -142,7 +142,7 @@ def test_rivals_stand_in_the_table_of_the_metrics(found):
     assert found.alignments["confidence"]["one"].between.value > 0.8
 
 
-def test_rivals_are_the_formulas_of_the_columns(config):
+def test_estimators_are_the_formulas_of_the_columns(config):
     table, folds = _table(), np.arange(_IMAGES) % 2
     own = network_outputs.gather(config, table, folds)
     order = [*range(1, len(_CONDITIONS)), 0]
@@ -186,7 +186,7 @@ def test_a_perfect_network_is_predicted_to_be_perfect(config):
         np.testing.assert_allclose(own.regressed[name]["all"], 1, atol=1e-6, err_msg=name)
 
 
-def test_accuracy_is_predicted_by_scores_and_by_rivals(found):
+def test_accuracy_is_predicted_by_scores_and_by_estimators(found):
     reads = {name: by["all"].reads for name, by in found.predicted.items()}
     assert reads["ours"] == ("anchor_labels", "other_performance")
     assert reads["psnr"] == ("clean_image", "other_performance")
