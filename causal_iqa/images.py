@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from causal_iqa import _checks
+from causal_iqa import _checks, _cubic
 from causal_iqa._arrays import Array
 
 # Rec. ITU-R BT.601-7, section 2.5.1: luma of R'G'B'.
@@ -83,15 +83,8 @@ def _triangle(distance: np.ndarray) -> np.ndarray:
     return np.maximum(0.0, 1.0 - distance)
 
 
-def _cubic(distance: np.ndarray) -> np.ndarray:
-    """Keys' cubic convolution with a = -1/2, as Pillow's BICUBIC and MATLAB's imresize."""
-    near = (1.5 * distance - 2.5) * distance**2 + 1.0
-    far = ((-0.5 * distance + 2.5) * distance - 4.0) * distance + 2.0
-    return np.where(distance < 1.0, near, np.where(distance < 2.0, far, 0.0))
-
-
 # Method -> (filter of the distance, its half width in pixels of the coarser grid).
-KERNELS = types.MappingProxyType({"bilinear": (_triangle, 1.0), "bicubic": (_cubic, 2.0)})
+KERNELS = types.MappingProxyType({"bilinear": (_triangle, 1.0), "bicubic": (_cubic.kernel, _cubic.HALF_WIDTH)})
 INTERPOLATIONS = tuple(KERNELS)
 
 

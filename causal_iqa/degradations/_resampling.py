@@ -4,14 +4,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from causal_iqa import _checks
+from causal_iqa import _checks, _cubic
 from causal_iqa._arrays import Array, total
 
 METHODS = ("bilinear", "bicubic")
 BORDERS = ("reflect", "edge", "constant")
-
-# Keys (1981): the cubic convolution of third order.
-_CUBIC_A = -0.5
 
 
 def sample(
@@ -89,17 +86,7 @@ def _taps(part: jax.Array, method: str) -> list[jax.Array]:
     if method == "bilinear":
         return [1.0 - part, part]
     before, after = part, 1.0 - part
-    return [_cubic_far(1.0 + before), _cubic_near(before), _cubic_near(after), _cubic_far(1.0 + after)]
-
-
-def _cubic_near(distance: jax.Array) -> jax.Array:
-    a = _CUBIC_A
-    return ((a + 2.0) * distance - (a + 3.0)) * distance * distance + 1.0
-
-
-def _cubic_far(distance: jax.Array) -> jax.Array:
-    a = _CUBIC_A
-    return ((a * distance - 5.0 * a) * distance + 8.0 * a) * distance - 4.0 * a
+    return [_cubic.far(1.0 + before), _cubic.near(before), _cubic.near(after), _cubic.far(1.0 + after)]
 
 
 def centre_of(height: int, width: int) -> tuple[np.float32, np.float32]:

@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from causal_iqa import _cubic
 from causal_iqa._roots import safe_sqrt
 from causal_iqa._xla import settle
 from causal_iqa.metrics import _filters, generalised_gaussian
@@ -22,8 +23,8 @@ from causal_iqa.metrics import _filters, generalised_gaussian
 # Reference [1], section III-A: 7 x 7 Gaussian of 7/6 pixels, C = 1 on grey levels.
 WINDOW = _filters.gaussian(7, 7.0 / 6.0)
 _C = 1.0
-# Cubic convolution (a = -1/2) stretched by two, at the eight half-odd offsets: MATLAB's imresize(x, 0.5).
-_HALVING = tuple(np.array([-3, -9, 29, 111, 111, 29, -9, -3]) / 256.0)
+# Cubic convolution stretched by two, at the eight half-odd offsets: MATLAB's imresize(x, 0.5).
+_HALVING = tuple(_cubic.kernel(np.abs(np.arange(8) - 3.5) / 2.0) / 2.0)
 
 # Row and column into which a singular value decomposition splits the window, as MATLAB's filter2 and imfilter do: the
 # last bits are those of dgesdd in Intel's Math Kernel Library 2021.4, on the window of fspecial.

@@ -1,4 +1,4 @@
-"""A study's findings on a made-up table: estimators beside the metrics, predicted accuracy, gains, warnings, valid JSON."""
+"""A study's findings on a made-up table: estimators and metrics, predicted accuracy, gains, warnings, valid JSON."""
 
 import dataclasses
 import json
