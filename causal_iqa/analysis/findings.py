@@ -6,9 +6,9 @@ from typing import Annotated, Any
 
 import numpy as np
 
-from causal_iqa import _blas, _codec, _display, _keys, alignment, causal, pipeline
+from causal_iqa import _blas, _codec, _keys, alignment, causal, pipeline
 from causal_iqa.analysis import effects as effects_of
-from causal_iqa.analysis import inference, network_outputs, parts, predictions, sets
+from causal_iqa.analysis import display, inference, network_outputs, parts, predictions, sets
 from causal_iqa.analysis.rows import OUTPUTS_PART, SHARES_PART, ImageRows, image_rows
 
 SCHEMA = 1
@@ -94,7 +94,7 @@ class Findings:
 
     def _repr_html_(self) -> str:
         """Returns the correlations of every metric as a table, for notebooks."""
-        return _display.html(self)
+        return display.html(self)
 
     def without_images(self) -> "Findings":
         """Returns the same without scores and performance of single images, which the score table holds."""

@@ -11,14 +11,12 @@ import pyarrow as pa
 
 from causal_iqa import _checks, _files, data, pipeline
 from causal_iqa.analysis import datasets
-from causal_iqa.analysis.datasets import to_json
 from causal_iqa.pipeline import inputs, parts
 from causal_iqa.report import datasets as dataset_page
 from causal_iqa.report import html
 from causal_iqa.report.dataset_words import number, percent
 
 SCORES, SUMMARY, PAGE, BELOW = "scores.parquet", "summary.json", "report.html", "below_threshold.txt"
-SCHEMA = 1
 _THUMBNAIL = 160
 _LAST = ("cause", "cause_severity", "cause_probability", "undefined")
 _INNER = ("position", "look_across", "look_down", "one_colour")
@@ -123,9 +121,8 @@ def write(
     text = "".join(f"{path}\n" for path in paths)
     _files.write_text(folder / BELOW, text, root=folder)
     summary = {
-        "schema": SCHEMA,
         **findings.to_json(),
-        "skipped": to_json([{"set": a, "image_id": b, "reason": c} for a, b, c in scored.skipped]),
+        "skipped": [{"set": a, "image_id": b, "reason": c} for a, b, c in scored.skipped],
         "num_below_threshold": len(paths),
     }
     _files.write_json(folder / SUMMARY, summary, root=folder, sealed=True)

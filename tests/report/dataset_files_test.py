@@ -72,6 +72,7 @@ def test_summary_and_paths_below_the_threshold(written):
     folder, scored, found = written
     summary = _files.read_json(folder / "summary.json")
     assert [one["name"] for one in summary["sets"]] == ["old", "new <b>"] and summary["cut"]["matters"]
+    assert datasets.DatasetFindings.from_json(summary).to_json() == found.findings.to_json()
     quality = scored.table["free@b"].to_numpy()
     below = np.flatnonzero(quality < found.findings.cut.score)
     lines = (folder / "below_threshold.txt").read_text().splitlines()

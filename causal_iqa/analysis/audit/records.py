@@ -4,7 +4,8 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, NamedTuple
 
-from causal_iqa import _codec, _display, causal, pipeline
+from causal_iqa import _codec, causal, pipeline
+from causal_iqa.analysis import display
 from causal_iqa.analysis.audit.observational_records import NotDone, ObservationalStudy
 from causal_iqa.analysis.audit.transfer_records import Measure, Transfer
 
@@ -204,7 +205,7 @@ class Audit:
 
     def _repr_html_(self) -> str:
         """Returns the verdicts on every metric as a table, for notebooks."""
-        return _display.html(self)
+        return display.html(self)
 
     def verdicts(self) -> dict[str, causal.Desiderata]:
         """Returns the verdicts on every metric."""

@@ -20,7 +20,7 @@ from causal_iqa.analysis.datasets.records import (
     Tenth,
 )
 from causal_iqa.analysis.datasets.rejection import Step, Threshold, threshold_for
-from causal_iqa.analysis.datasets.values import ReasonedEstimate, share, to_json
+from causal_iqa.analysis.datasets.values import ReasonedEstimate, share
 
 __all__ = [
     "QUANTILES",
@@ -54,5 +54,4 @@ __all__ = [
     "quality_of",
     "share",
     "threshold_for",
-    "to_json",
 ]

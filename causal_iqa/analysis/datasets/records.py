@@ -1,13 +1,18 @@
 """What is found of scored sets of images, as values."""
 
-from collections.abc import Mapping
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
-from causal_iqa.analysis.datasets import causes, comparison, distributions, galleries, maps, oddities, rejection, values
+from causal_iqa import _codec
+from causal_iqa.analysis.datasets import causes, comparison, distributions, galleries, maps, oddities, rejection
 from causal_iqa.analysis.datasets.values import ReasonedEstimate
+
+SCHEMA = 1
+# What summary.json has beside the findings.
+_OF_FILE = ("skipped", "num_below_threshold")
 
 
 class Cut(NamedTuple):
@@ -107,6 +112,29 @@ class MapFacts(NamedTuple):
     transfer_error: float  # half the interval that left-out degradations give
 
 
+class CountedCopies(NamedTuple):
+    """Copies without the rows of the images, as they are written."""
+
+    count: int
+    groups_across_sets: int
+
+
+def _without_rows(copies: oddities.Copies) -> CountedCopies:
+    return CountedCopies(copies.count, copies.across)
+
+
+def _of_counts(counted: CountedCopies) -> oddities.Copies:
+    return oddities.Copies(*counted, groups=(), is_copy=np.zeros(0, bool))
+
+
+def _counts(odd: Sequence[oddities.Odd]) -> dict[str, int]:
+    return {one.kind: one.count for one in odd}
+
+
+def _of_kinds(counts: Mapping[str, int]) -> tuple[oddities.Odd, ...]:
+    return tuple(oddities.Odd(kind, count, ()) for kind, count in counts.items())
+
+
 class DatasetFindings(NamedTuple):
     """Everything that is found of scored sets.
 
@@ -124,21 +152,33 @@ class DatasetFindings(NamedTuple):
     cut: Cut
     sets: tuple[SetFindings, ...]
     comparisons: tuple[comparison.Comparison, ...]
-    odd: tuple[oddities.Odd, ...]
-    copies: oddities.Copies
+    odd: Annotated[tuple[oddities.Odd, ...], _codec.As(Mapping[str, int], _counts, _of_kinds)]
+    copies: Annotated[oddities.Copies, _codec.As(CountedCopies, _without_rows, _of_counts)]
     galleries: tuple[galleries.Gallery, ...]
     directions: Mapping[str, bool]  # score -> whether higher is better
     families: Mapping[str, str]
     remarks: tuple[str, ...]
 
-    def to_json(self) -> dict[str, values.Json]:
-        """Returns everything but rows of images as JSON values."""
-        found = values.to_json(self._replace(galleries=(), odd=(), copies=self.copies._replace(is_copy=np.zeros(0))))
-        assert isinstance(found, dict)
+    def to_json(self) -> dict[str, Any]:
+        """Returns everything but rows of images as JSON values: null where undefined, and the version of the layout."""
+        found = {"schema": SCHEMA, **_codec.encode(self)}
         del found["galleries"]
-        found["odd"] = {one.kind: one.count for one in self.odd}
-        found["copies"] = {"count": self.copies.count, "groups_across_sets": self.copies.across}
         return found
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> "DatasetFindings":
+        """Reads the result of `to_json`, or the summary.json of scored sets; neither has rows of images.
+
+        Args:
+          values: JSON values.
+
+        Raises:
+          InputError: for another version, or a field that is missing, unknown or of another type, by its place.
+        """
+        found = _codec.checked_schema(values, SCHEMA, "findings", "causal-iqa score")
+        if "galleries" not in found:
+            found["galleries"] = []
+        return _codec.decode({name: own for name, own in found.items() if name not in _OF_FILE}, cls, "findings")
 
 
 class Found(NamedTuple):

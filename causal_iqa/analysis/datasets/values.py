@@ -1,40 +1,9 @@
-"""Findings as JSON values, and small numbers that several findings share."""
+"""Small numbers that several findings share."""
 
 import math
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
-import numpy as np
 from scipy import stats
-
-Json: TypeAlias = bool | int | float | str | list["Json"] | dict[str, "Json"] | None
-
-
-def to_json(value: object) -> Json:
-    """Returns a finding as JSON values: named tuples as objects, numbers that are not finite as null.
-
-    Args:
-      value: named tuples, mappings, sequences, arrays, numbers and text, nested at will.
-
-    Raises:
-      TypeError: for anything else.
-    """
-    if value is None or isinstance(value, bool | str):
-        return value
-    if isinstance(value, np.ndarray):
-        return to_json(value.tolist())
-    if isinstance(value, np.bool_):
-        return bool(value)
-    if isinstance(value, int | np.integer):
-        return int(value)
-    if isinstance(value, float | np.floating):
-        return float(value) if math.isfinite(value) else None
-    if isinstance(value, tuple) and (fields := getattr(value, "_fields", ())):
-        return {name: to_json(own) for name, own in zip(fields, value, strict=True)}
-    if isinstance(value, dict):
-        return {str(name): to_json(own) for name, own in value.items()}
-    if isinstance(value, list | tuple):
-        return [to_json(own) for own in value]
-    raise TypeError(f"value: expected a finding, got {type(value).__name__}")
 
 
 class ReasonedEstimate(NamedTuple):

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from causal_iqa import InputError, pipeline
-from causal_iqa.analysis import datasets
+from causal_iqa.analysis import attribution, datasets
 from causal_iqa.analysis.datasets import comparison, distributions, galleries, oddities, values
 
 _COLUMNS = (
@@ -165,10 +165,35 @@ def test_superiority_has_the_level_of_its_interval():
     assert comparison.superiority(np.zeros(5), np.zeros(5), level=0.9).value == 0.5
 
 
-def test_shares_and_json():
+def test_shares():
     assert values.share(0, 10, level=0.95)[:2] == (0.0, 0.0)
     assert values.share(0, 10, level=0.95).high == pytest.approx(0.2775, abs=1e-3)  # Wilson, 0 of 10
     assert np.isnan(values.share(0, 0, level=0.95).value)
-    assert values.to_json({"x": (np.float32(np.nan), np.int64(2), None)}) == {"x": [None, 2, None]}
-    with pytest.raises(TypeError):
-        values.to_json(object())
+
+
+def test_findings_are_read_as_they_were_written():
+    scored = scored_sets({"a": np.asarray([*range(40), np.nan]), "b": np.arange(3.0)}, correct=True)
+    found = datasets.analyse(scored, datasets.Request(accuracy=0.4)).findings
+    parts = attribution.Attribution(("fog", "rest"), *np.asarray([[0.1, np.nan]] * 4), 0.5, 0.6)
+    compared = found.comparisons[0]._replace(parts=parts)
+    where = datasets.MapFacts("run", "scenes", "free@b", ("net",), 400, 12, 0.9, np.nan)
+    copies = datasets.Copies(2, 1, ((0, 8),), np.ones(44, bool))
+    found = found._replace(comparisons=(compared,), map=where, odd=(datasets.Odd("small", 2, (1, 4)),), copies=copies)
+    written = json.loads(json.dumps(found.to_json(), allow_nan=False))
+    assert written["odd"] == {"small": 2} and written["copies"] == {"count": 2, "groups_across_sets": 1}
+    assert written["schema"] == 1 and "galleries" not in written
+    again = datasets.DatasetFindings.from_json(written)
+    assert again.to_json() == written
+    assert again.odd == (datasets.Odd("small", 2, ()),) and again.copies[:3] == (2, 1, ()) and again.galleries == ()
+    assert np.isnan(again.map.transfer_error) and again.sets[0].formats == (("PNG", 41),)
+    np.testing.assert_array_equal(again.comparisons[0].parts.low, parts.low)
+    of_file = {**written, "skipped": [], "num_below_threshold": 3}
+    assert datasets.DatasetFindings.from_json(of_file).to_json() == written
+    for change, message in (
+        ({"schema": 2}, r"findings: written by another version .*run causal-iqa score again"),
+        ({"more": 1}, "findings: unknown field 'more'"),
+        ({"cut": {"score": None, "why": 1, "matters": True}}, r"findings\.cut\.why: expected text, got 1"),
+        ({"odd": {"small": "two"}}, r"findings\.odd\.small: expected a whole number"),
+    ):
+        with pytest.raises(InputError, match=message):
+            datasets.DatasetFindings.from_json({**written, **change})
