@@ -7,8 +7,8 @@ from typing import Annotated, Any
 import numpy as np
 
 from causal_iqa import _blas, _codec, _keys, alignment, causal, pipeline
-from causal_iqa.analysis import effects as effects_of
 from causal_iqa.analysis import display, inference, network_outputs, parts, predictions, sets
+from causal_iqa.analysis import effects as effects_of
 from causal_iqa.analysis.rows import OUTPUTS_PART, SHARES_PART, ImageRows, image_rows
 
 SCHEMA = 1
