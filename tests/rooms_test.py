@@ -1,11 +1,13 @@
 """The front door: rooms by attribute, tables that answer an unknown name, functions in their rooms."""
 
+import ast
 import pathlib
 import pickle
 import re
 import subprocess
 import sys
 import types
+from collections.abc import Iterator
 
 import pytest
 
@@ -119,3 +121,125 @@ def test_files_are_written_whole():
             if name not in allowed and in_place.search(code):
                 found.append(name)
     assert not found
+
+
+# What a room takes from modules of another past its face (`__init__.py`), and why. A name that others may need is
+# exported by its room; a line here is for what is of use to these two alone.
+_PAST_THE_FACE = {
+    "weight files: metrics with learned parameters read and check them as networks do": {
+        ("metrics", "backbones.layers.plain_cnn"),
+        ("metrics", "backbones.text.tokenizers"),
+        ("metrics", "backbones.weights.array_files"),
+        ("metrics", "backbones.weights.budgets"),
+        ("metrics", "backbones.weights.checkpoints"),
+        ("metrics", "backbones.weights.pickles"),
+        ("metrics", "backbones.zoo.alexnet"),
+        ("metrics", "backbones.zoo.squeezenet"),
+        ("metrics", "backbones.zoo.vgg"),
+    },
+    "weight files: training writes what the zoo reads": {
+        ("cli", "backbones.weights.checkpoints"),
+        ("training", "backbones.weights.array_files"),
+        ("training", "backbones.weights.checkpoints"),
+        ("training", "backbones.zoo.flax_modules"),
+    },
+    "what a run records of its networks: their files, code and vocabularies, and packages of weights": {
+        ("cli", "backbones.weights.installed"),
+        ("pipeline", "backbones.text.tokenizers"),
+        ("pipeline", "backbones.user"),
+        ("pipeline", "backbones.weights.installed"),
+    },
+    "one image file at its own size, and its name: copies and the runs that read them": {
+        ("cli", "data.decoding"),
+        ("copies", "data.decoding"),
+        ("copies", "data.names"),
+        ("pipeline", "data.decoding"),
+        ("pipeline", "data.formats"),
+        ("pipeline", "data.names"),
+    },
+    "which degradations share a compiled program": {("copies", "degradations.shared_sizes")},
+    "the steps of a command, which it shares with the call of the same name": {
+        ("causal_iqa", "analysis.calls"),
+        ("cli", "analysis.calls"),
+        ("cli", "analysis.findings"),
+        ("cli", "metrics._niqe"),
+        ("cli", "pipeline.given_copies"),
+        ("cli", "pipeline.provenance"),
+        ("cli", "pipeline.scoring"),
+        ("cli", "pipeline.scoring_store"),
+        ("experiments", "cli.interrupts"),
+    },
+    "the files of a command: one module of `report` writes those of each": {
+        ("_score", "report.dataset_files"),
+        ("_score", "report.dataset_words"),
+        ("cli", "report.audit"),
+        ("cli", "report.dataset_files"),
+        ("cli", "report.dataset_words"),
+        ("cli", "report.record"),
+        ("cli", "report.study"),
+    },
+    "findings as JSON and CSV: the forms in which reports keep them": {
+        ("report", "alignment.intervals"),
+        ("report", "analysis.by_degradation"),
+        ("report", "analysis.findings"),
+        ("report", "analysis.kept"),
+        ("report", "analysis.networks"),
+        ("report", "analysis.parts"),
+        ("report", "analysis.predictions"),
+        ("report", "pipeline.inputs"),
+        ("report", "pipeline.parts"),
+    },
+}
+
+
+def _past_faces(root: pathlib.Path) -> Iterator[tuple[str, str]]:
+    """(room, module of another room that is no face) of all imports; a package with `__all__` is a face."""
+    package = root / "causal_iqa"
+    rooms = {path.parent.name for path in package.glob("*/__init__.py")}
+    faces = {
+        ".".join(path.parent.relative_to(package).parts)
+        for path in package.rglob("__init__.py")
+        if re.search("^__all__ = ", path.read_text(), re.MULTILINE)
+    }
+    for path in [*package.rglob("*.py"), *(root / "experiments").rglob("*.py")]:
+        parts = path.relative_to(root).with_suffix("").parts
+        room = parts[0] if parts[0] != "causal_iqa" or parts[1] == "__init__" else parts[1]
+        for node in ast.walk(ast.parse(path.read_text())):
+            named = [one.name for one in node.names] if isinstance(node, ast.Import | ast.ImportFrom) else []
+            if isinstance(node, ast.ImportFrom):
+                named = [f"{node.module}.{one}" for one in named]
+            for name in named:
+                module = name.removeprefix("causal_iqa.").split(".")
+                if not name.startswith("causal_iqa.") or module[0] == room or module[0] not in rooms:
+                    continue
+                while module and not (package.joinpath(*module).is_dir() or _is_file(package.joinpath(*module))):
+                    module.pop()  # Names that the module defines.
+                if len(module) > 1 and ".".join(module) not in faces:
+                    yield room, ".".join(module)
+
+
+def _is_file(path: pathlib.Path) -> bool:
+    return path.with_suffix(".py").is_file()
+
+
+def test_rooms_import_by_the_faces_of_others():
+    allowed = [one for listed in _PAST_THE_FACE.values() for one in listed]
+    assert len(allowed) == len(set(allowed))
+    assert set(_past_faces(pathlib.Path(__file__).parents[1])) == set(allowed)
+
+
+def test_imports_past_a_face_are_found(tmp_path):
+    files = {
+        "causal_iqa/near/__init__.py": "",
+        "causal_iqa/near/own.py": "from causal_iqa.far import face, inner\nfrom causal_iqa.far.part import shown\n",
+        "causal_iqa/near/deep.py": "def f():\n    from causal_iqa.far.inner import x\n    import causal_iqa.far.other\n",
+        "causal_iqa/far/__init__.py": "__all__ = ['face']\n",
+        "causal_iqa/far/inner.py": "",
+        "causal_iqa/far/other.py": "from causal_iqa.far import inner\n",
+        "causal_iqa/far/part/__init__.py": "__all__ = ['shown']\n",
+    }
+    for name, text in files.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    assert set(_past_faces(tmp_path)) == {("near", "far.inner"), ("near", "far.other")}

@@ -21,7 +21,7 @@ from causal_iqa.alignment.bounds import (
 )
 from causal_iqa.alignment.comparisons import ADJUSTMENTS, Comparison, adjust, compare
 from causal_iqa.alignment.conditions import between_deviations, move_between, resample_conditions
-from causal_iqa.alignment.correlation import Within, between, pooled, within
+from causal_iqa.alignment.correlation import Within, between, condition_means, masked_spearman, pooled, within
 from causal_iqa.alignment.errors import Errors, accuracy_errors
 from causal_iqa.alignment.gains import YARDSTICKS, Gains, gains
 from causal_iqa.alignment.halves import half_sample_interval, half_samples
@@ -81,6 +81,7 @@ __all__ = [
     "between_deviations",
     "bootstrap",
     "compare",
+    "condition_means",
     "contradicted_pairs",
     "correct",
     "correct_halves",
@@ -91,6 +92,7 @@ __all__ = [
     "half_samples",
     "held_out_accuracy",
     "image_folds",
+    "masked_spearman",
     "measure_intervals",
     "measures",
     "move_between",

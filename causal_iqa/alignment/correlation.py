@@ -121,6 +121,11 @@ def condition_means(table: np.ndarray, weights: np.ndarray) -> np.ndarray:
 
     Returns:
       [B, C], rounded so that sums in another order tie; NaN where no entry is defined.
+
+    Examples:
+      >>> q = np.array([[1.0, 3.0], [0.0, np.nan]])
+      >>> alignment.condition_means(q, np.array([[1, 1], [0, 2]])).round(6).tolist()
+      [[2.0, 0.0], [3.0, nan]]
     """
     defined = np.isfinite(table)
     values = np.where(defined, table, 0.0)
@@ -175,7 +180,20 @@ def ratio(covariance: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.n
 
 
 def masked_spearman(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Spearman correlation of every row over the entries defined in both: [B, n], [B, n] -> [B]."""
+    """Spearman correlation of every row over the entries defined in both.
+
+    Args:
+      x: [B, n], NaN where undefined.
+      y: [B, n], the same.
+
+    Returns:
+      [B] in [-1, 1]; NaN where fewer than two entries are defined in both or one of the two is constant.
+
+    Examples:
+      >>> x = np.array([[1.0, 2.0, 3.0, np.nan]])
+      >>> alignment.masked_spearman(x, np.array([[2.0, 3.0, 9.0, 0.0]])).tolist()
+      [1.0]
+    """
     defined = np.isfinite(x) & np.isfinite(y)
     return rank_correlation(masked_ranks(x, defined), masked_ranks(y, defined))
 

@@ -7,7 +7,7 @@ import jax
 import numpy as np
 
 from causal_iqa import _keys, alignment, pipeline, quality
-from causal_iqa.alignment.correlation import condition_means, masked_spearman
+from causal_iqa.alignment import condition_means, masked_spearman
 
 # Images per class that dependence with labels needs, and resamples of the set: each costs five products of [N, N].
 _LEAST_PER_CLASS = 5

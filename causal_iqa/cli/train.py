@@ -16,10 +16,9 @@ import json
 import pathlib
 from collections.abc import Callable, Iterator, Mapping
 
-from causal_iqa import InputError, backbones, data, training
+from causal_iqa import InputError, backbones, data, report, training
 from causal_iqa.backbones.weights import checkpoints
 from causal_iqa.cli import common, flagset, program_cache
-from causal_iqa.report import figures
 
 _DEFAULTS = training.TrainConfig(network="scene_cnn_a")
 
@@ -188,5 +187,5 @@ def main(_: list[str]) -> None:
     notes = {"dataset": _DATASET.value, "split": split or "none", "evaluation_split": evaluation_split or "held out"}
     training.save(_OUTPUT.value, config, result, notes)
     curve = pathlib.Path(_OUTPUT.value).with_suffix(".png")
-    figures.save(figures.learning_curve(result.losses, config.objective, result.evaluation), curve)
+    report.save(report.learning_curve(result.losses, config.objective, result.evaluation), curve)
     print(json.dumps({"output": _OUTPUT.value, **result.evaluation, "final_loss": float(result.losses[-100:].mean())}))

@@ -29,6 +29,8 @@ from causal_iqa.data.identity import copies, place, shared_ids
 from causal_iqa.data.open import check_spec, open_source
 from causal_iqa.data.part import Part
 from causal_iqa.data.procedural import procedural_image, procedural_images
+from causal_iqa.data.scenes import SIZE as SCENE_SIZE
+from causal_iqa.data.scenes import SceneSource
 from causal_iqa.data.sets import ImageSet, open_files, open_listing, open_sets, split_name
 from causal_iqa.data.sources import UNLABELLED, Example, Source, UnreadableImage, examples, remarks
 from causal_iqa.data.tfds_source import TfdsSource, open_tfds
@@ -38,6 +40,7 @@ __all__ = [
     "CLASS_ORDERS",
     "CROP_FRACTION",
     "MAX_PIXELS",
+    "SCENE_SIZE",
     "UNLABELLED",
     "AnnotatedSource",
     "ArraySource",
@@ -52,6 +55,7 @@ __all__ = [
     "MaskTable",
     "Part",
     "PassedOver",
+    "SceneSource",
     "Source",
     "Target",
     "TfdsSource",

@@ -15,7 +15,7 @@ import PIL.features
 from causal_iqa import __version__, _files, _reading, backbones, data, metrics
 from causal_iqa.backbones import user
 from causal_iqa.backbones.text import tokenizers
-from causal_iqa.metrics.learned.files import FileMetricSpec
+from causal_iqa.metrics import FileMetricSpec
 from causal_iqa.pipeline import user_code
 from causal_iqa.pipeline.config import NetworkChoice, StudyConfig
 from causal_iqa.pipeline.provenance import Listing, Provenance, digest, digest_json

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from causal_iqa import _reads, pipeline
-from causal_iqa.analysis.predictions import Predicted
+from causal_iqa.analysis import Predicted
 from causal_iqa.report import format
 
 _FAMILY = 14

@@ -10,8 +10,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from causal_iqa import causal
-from causal_iqa.analysis.audit import Audit, ObservationalStudy
-from causal_iqa.analysis.audit.records import MetricMediation
+from causal_iqa.analysis.audit import Audit, MetricMediation, ObservationalStudy
 from causal_iqa.report import figures, format
 
 # M. Okabe, K. Ito (2008), Color universal design.

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from causal_iqa import causal
-from causal_iqa.analysis.audit.records import GraphTest, GraphTests, GraphVerdict
+from causal_iqa.analysis.audit import GraphTest, GraphTests, GraphVerdict
 from causal_iqa.report import format
 from causal_iqa.report.markdown import escaped, name, names, table
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from causal_iqa import causal
 from causal_iqa.analysis import audit
-from causal_iqa.analysis.audit.records import Family, MetricDoses, MetricMediation
+from causal_iqa.analysis.audit import Family, MetricDoses, MetricMediation
 from causal_iqa.report import audit_graphs, audit_observational, format
 from causal_iqa.report.markdown import escaped, name, names, table
 

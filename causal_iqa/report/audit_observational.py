@@ -5,8 +5,7 @@ from collections.abc import Sequence
 
 from causal_iqa import _reads, causal, pipeline
 from causal_iqa.alignment import Errors
-from causal_iqa.analysis.audit.observational_records import MethodErrors, NotDone, ObservationalStudy
-from causal_iqa.analysis.audit.transfer_records import Transfer, WayErrors
+from causal_iqa.analysis.audit import MethodErrors, NotDone, ObservationalStudy, Transfer, WayErrors
 from causal_iqa.report import format
 from causal_iqa.report.markdown import escaped, name, names, table
 

@@ -4,7 +4,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
-from causal_iqa.analysis.by_degradation import ByDegradation
+from causal_iqa.analysis import ByDegradation
 from causal_iqa.report import figures
 
 _MOST_METRICS = 24

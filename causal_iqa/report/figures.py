@@ -228,6 +228,11 @@ def learning_curve(losses: np.ndarray, objective: str, evaluation: Mapping[str, 
 
     Returns:
       The figure.
+
+    Examples:
+      >>> figure = report.learning_curve(np.array([2.3, 1.9, 1.6]), "label", {"accuracy": 0.41})
+      >>> figure.axes[0].get_title()
+      'accuracy 0.410'
     """
     figure = empty(6.0, 3.6)
     axes = figure.add_subplot()

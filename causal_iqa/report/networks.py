@@ -4,8 +4,7 @@ import math
 from collections.abc import Sequence
 
 from causal_iqa import pipeline
-from causal_iqa.analysis.networks import Judged
-from causal_iqa.analysis.set_performance import SetPerformance
+from causal_iqa.analysis import Judged, SetPerformance
 from causal_iqa.report import format
 
 _NAME = 40

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from causal_iqa import causal
 from causal_iqa.analysis import audit
-from causal_iqa.analysis.audit.records import GraphTest, HolmTest
+from causal_iqa.analysis.audit import GraphTest, HolmTest
 from causal_iqa.report import audit_graphs, audit_observational, format
 from causal_iqa.report.audit_markdown import SPLIT_HEAD, split
 from causal_iqa.report.markdown import escaped, name, names, table

@@ -8,8 +8,7 @@ from causal_iqa import InputError, _codec, pipeline
 from causal_iqa._arrays import pair
 from causal_iqa.alignment import UNDEFINED
 from causal_iqa.alignment.intervals import Correlation
-from causal_iqa.analysis.audit import Audit
-from causal_iqa.analysis.audit.transfer_records import Measure
+from causal_iqa.analysis.audit import Audit, Measure
 from causal_iqa.estimates import Estimate
 
 _ALL = pipeline.ALL_NETWORKS

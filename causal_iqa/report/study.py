@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 
 from causal_iqa import _files, pipeline
-from causal_iqa.analysis import by_degradation, kept, parts
-from causal_iqa.analysis.findings import Findings
+from causal_iqa.analysis import Findings, by_degradation, kept, parts
 from causal_iqa.analysis.networks import judged_networks
 from causal_iqa.report import accuracy, blind_spots, figures, format, html, networks, study_page, summary, tables
 

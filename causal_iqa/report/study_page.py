@@ -10,8 +10,7 @@ import PIL.Image
 
 from causal_iqa import pipeline
 from causal_iqa.alignment import NUMBERS, Alignment, Estimate
-from causal_iqa.analysis.findings import Findings
-from causal_iqa.analysis.networks import Judged
+from causal_iqa.analysis import Findings, Judged
 from causal_iqa.report import html, tables
 
 _ALL = pipeline.ALL_NETWORKS

@@ -9,7 +9,7 @@ from causal_iqa import _codec, alignment, pipeline
 from causal_iqa.analysis import networks, parts, predictions
 
 if TYPE_CHECKING:
-    from causal_iqa.analysis.findings import Findings
+    from causal_iqa.analysis import Findings
 
 SCHEMA = 1
 _OF_LIKE_THESE = ("low", "high", "p_value")

@@ -4,7 +4,7 @@ import dataclasses
 from typing import Any
 
 from causal_iqa import _checks, backbones
-from causal_iqa.data import scenes
+from causal_iqa.data import SceneSource
 from causal_iqa.training import objectives
 
 PRECISIONS = ("float32", "bfloat16")
@@ -65,7 +65,7 @@ def check(config: TrainConfig, sources: tuple[Any, ...]) -> None:
         raise _checks.InputError(
             f"batch_size: {config.batch_size} is more than the {config.num_images} training images"
         )
-    if objective.renders and not all(isinstance(source, scenes.SceneSource) for source in sources):
+    if objective.renders and not all(isinstance(source, SceneSource) for source in sources):
         raise _checks.InputError(
             "objective: only scenes render views of an object; use vicreg or simclr with other data"
         )

@@ -18,7 +18,7 @@ from causal_iqa import _checks, _files, backbones, data, images
 from causal_iqa._arrays import Params
 from causal_iqa.backbones.weights import array_files, checkpoints
 from causal_iqa.backbones.zoo import flax_modules
-from causal_iqa.data import scenes
+from causal_iqa.data import SCENE_SIZE
 from causal_iqa.training import objectives
 from causal_iqa.training.config import TrainConfig, check
 
@@ -296,7 +296,7 @@ def train(
       >>> result.score  # doctest: +SKIP
     """
     check(config, (source, evaluation_source))
-    size = config.image_size or (source.image_shape[0] if source.image_shape else scenes.SIZE)
+    size = config.image_size or (source.image_shape[0] if source.image_shape else SCENE_SIZE)
     pixels, labels = _load(source, config.num_images, size, config)
     if len(pixels) < config.batch_size:
         raise _checks.InputError(

@@ -7,9 +7,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from causal_iqa import _checks
+from causal_iqa import _checks, backbones
 from causal_iqa._arrays import Params, total
-from causal_iqa.backbones import networks
 from causal_iqa.backbones.layers import plain_cnn
 from causal_iqa.backbones.weights import checkpoints
 from causal_iqa.backbones.zoo import vgg
@@ -60,7 +59,7 @@ def _smooth_pool(x: jax.Array) -> jax.Array:
 
 def _maps(params: Params, images: jax.Array) -> list[jax.Array]:
     """The images and the five stages, [B, h, w, c]."""
-    x = jax.vmap(lambda image: networks.normalise(plain_cnn.preprocessing(_CHAIN), image))(images)
+    x = jax.vmap(lambda image: backbones.normalise(plain_cnn.preprocessing(_CHAIN), image))(images)
     maps = [images]
     for layer in _CHAIN.layers[:-1]:
         if isinstance(layer, plain_cnn.Pool):
