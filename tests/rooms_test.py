@@ -232,7 +232,7 @@ def test_imports_past_a_face_are_found(tmp_path):
     files = {
         "causal_iqa/near/__init__.py": "",
         "causal_iqa/near/own.py": "from causal_iqa.far import face, inner\nfrom causal_iqa.far.part import shown\n",
-        "causal_iqa/near/deep.py": "def f():\n    from causal_iqa.far.inner import x\n    import causal_iqa.far.other\n",
+        "causal_iqa/near/deep.py": "def f():\n    from causal_iqa.far.inner import a\n\nimport causal_iqa.far.other\n",
         "causal_iqa/far/__init__.py": "__all__ = ['face']\n",
         "causal_iqa/far/inner.py": "",
         "causal_iqa/far/other.py": "from causal_iqa.far import inner\n",
