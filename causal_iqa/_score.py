@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from causal_iqa import _checks, backbones, data, pipeline
 from causal_iqa.analysis import datasets
-from causal_iqa.report import dataset_files, dataset_words
+from causal_iqa.report import dataset_files, dataset_words, notebook
 
 NONE = "none"
 # Trained on labelled photographs (extra imagenet); its own class vectors serve as anchors.
@@ -50,6 +50,10 @@ class ScoredImages:
 
     def __str__(self) -> str:
         return "\n".join([*self.remarks, dataset_words.terminal(self.findings, None, ())])
+
+    def _repr_html_(self) -> str:
+        """Returns the remarks and what is found of every set as a table, for notebooks."""
+        return "".join([*map(notebook.line, self.remarks), notebook.as_html(self.findings)])
 
     def write(self, folder: Path) -> None:
         """Writes report.html, scores.parquet, summary.json and below_threshold.txt into a folder, made when missing."""

@@ -7,13 +7,17 @@ import re
 import subprocess
 import sys
 
+import numpy as np
+import pyarrow as pa
 import pytest
 
 from causal_iqa import causal, pipeline
+from causal_iqa._score import ScoredImages
 from causal_iqa.alignment import Alignment, Estimate
-from causal_iqa.analysis import findings, parts
+from causal_iqa.analysis import datasets, findings, parts
 from causal_iqa.analysis.audit import Audit
 from causal_iqa.report import notebook
+from tests.analysis.datasets.findings_test import scored_sets
 
 _GOLDEN = pathlib.Path(__file__).parents[1] / "golden" / "audit.json"
 _ALL = pipeline.ALL_NETWORKS
@@ -58,6 +62,22 @@ def test_an_audit_shows_its_verdicts():
     assert rows[list(audited.desiderata).index("ssim")][1:] == verdicts
     assert "warning: &lt;script&gt;" in html and "2 networks: a, &lt;i&gt;" in html
     assert len(causal.Desiderata._fields) == len(head) - 1
+
+
+def test_scored_sets_show_a_row_each():
+    scored = scored_sets({"old": np.arange(60.0), "<b>": np.asarray([1.0, np.nan])})
+    found = datasets.analyse(scored, datasets.Request(threshold=30.0)).findings
+    html = found._repr_html_()
+    head, *rows = _rows(html)
+    assert head == ["set", "images", "with a score", "mean free@b", "below the threshold"]
+    assert rows == [["old", "60", "60", "29.5", "50.0 %"], ["&lt;b&gt;", "2", "1", "1", "100.0 %"]]
+    where = datasets.MapFacts("run", "scenes", "free@b", ("net",), 400, 12, 0.9, 0.1)
+    sets = (found.sets[0]._replace(expected=datasets.ReasonedEstimate(0.75, 0.7, 0.8)),)
+    head, row = _rows(found._replace(map=where, sets=sets)._repr_html_())
+    assert (head[-1], row[-1]) == ("expected accuracy", "75.0 % [70.0, 80.0]")
+    assert "<b>" not in html and "<p>The threshold is free@b = 30: " in html
+    whole = ScoredImages(pa.table({}), found, ("no map & no labels",), (), scored, (), datasets.Found(found, {}))
+    assert whole._repr_html_() == f"<p>no map &amp; no labels</p>{html}"
 
 
 def test_what_is_no_finding_has_no_table():

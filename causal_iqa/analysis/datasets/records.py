@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 
 from causal_iqa import _codec
+from causal_iqa.analysis import display
 from causal_iqa.analysis.datasets import causes, comparison, distributions, galleries, maps, oddities, rejection
 from causal_iqa.analysis.datasets.values import ReasonedEstimate
 
@@ -158,6 +159,10 @@ class DatasetFindings(NamedTuple):
     directions: Mapping[str, bool]  # score -> whether higher is better
     families: Mapping[str, str]
     remarks: tuple[str, ...]
+
+    def _repr_html_(self) -> str:
+        """Returns what is found of every set as a table, for notebooks."""
+        return display.html(self)
 
     def to_json(self) -> dict[str, Any]:
         """Returns everything but rows of images as JSON values: null where undefined, and the version of the layout."""
