@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import html
 import os
 import pathlib
 from collections.abc import Callable, Mapping, Sequence
@@ -12,7 +13,7 @@ import pyarrow as pa
 
 from causal_iqa import _checks, backbones, data, pipeline
 from causal_iqa.analysis import datasets
-from causal_iqa.report import dataset_files, dataset_words, notebook
+from causal_iqa.report import dataset_files, dataset_words
 
 NONE = "none"
 # Trained on labelled photographs (extra imagenet); its own class vectors serve as anchors.
@@ -53,7 +54,7 @@ class ScoredImages:
 
     def _repr_html_(self) -> str:
         """Returns the remarks and what is found of every set as a table, for notebooks."""
-        return "".join([*map(notebook.line, self.remarks), notebook.as_html(self.findings)])
+        return "".join([*(f"<p>{html.escape(one)}</p>" for one in self.remarks), self.findings._repr_html_()])
 
     def write(self, folder: Path) -> None:
         """Writes report.html, scores.parquet, summary.json and below_threshold.txt into a folder, made when missing."""

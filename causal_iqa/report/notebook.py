@@ -42,10 +42,10 @@ def _of_findings(found: Findings) -> str:
     ]
     return "".join(
         [
-            line(f"{found!r}: correlation with {found.measure.name}, mean over the networks"),
+            _line(f"{found!r}: correlation with {found.measure.name}, mean over the networks"),
             _table(["metric", "family", *NUMBERS], cells),
-            line(tables.FIXED),
-            *(line(f"missing: {one.part}: {one.reason}") for one in found.failures),
+            _line(tables.FIXED),
+            *(_line(f"missing: {one.part}: {one.reason}") for one in found.failures),
         ]
     )
 
@@ -58,8 +58,8 @@ def _of_audit(audited: Audit) -> str:
     cells = [[metric, *(one.in_words(judged) for one in verdicts)] for metric, verdicts in audited.verdicts().items()]
     return "".join(
         [
-            line(f"Audit of {images} and {len(audited.networks)} networks: {', '.join(audited.networks)}"),
-            *(line(f"warning: {one}") for one in audited.warnings),
+            _line(f"Audit of {images} and {len(audited.networks)} networks: {', '.join(audited.networks)}"),
+            *(_line(f"warning: {one}") for one in audited.warnings),
             _table(["metric", *map(format.words, causal.Desiderata._fields)], cells),
         ]
     )
@@ -81,18 +81,15 @@ def _of_sets(found: DatasetFindings) -> str:
         ]
         for one in found.sets
     ]
-    return "".join([_table(heads, cells), *(line(one) for one in dataset_words.headline(found) + list(found.remarks))])
+    return "".join(
+        [_table(heads, cells), *(_line(one) for one in dataset_words.head_line(found) + list(found.remarks))]
+    )
 
 
 def _table(heads: Iterable[str], rows: Sequence[Sequence[str]]) -> str:
     table = format.Table.of(heads, rows[:MOST_ROWS]).html()
-    return table if len(rows) <= MOST_ROWS else table + line(f"and {len(rows) - MOST_ROWS} more")
+    return table if len(rows) <= MOST_ROWS else table + _line(f"and {len(rows) - MOST_ROWS} more")
 
 
-def line(text: str) -> str:
-    """Returns a line of text as HTML, escaped.
-
-    Args:
-      text: any.
-    """
+def _line(text: str) -> str:
     return f"<p>{html.escape(text)}</p>"
