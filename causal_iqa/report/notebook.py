@@ -81,9 +81,7 @@ def _of_sets(found: DatasetFindings) -> str:
         ]
         for one in found.sets
     ]
-    return "".join(
-        [_table(heads, cells), *(_line(one) for one in dataset_words.head_line(found) + list(found.remarks))]
-    )
+    return "".join([_table(heads, cells), *(_line(one) for one in dataset_words.headline(found) + list(found.remarks))])
 
 
 def _table(heads: Iterable[str], rows: Sequence[Sequence[str]]) -> str:
