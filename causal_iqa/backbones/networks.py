@@ -155,7 +155,7 @@ class Network:
       apply: `apply(params, image)` for one image float32 [H, W, 3] in [0, 1] already at the input size ->
         (logits float32 [num_classes], {stage: features}). Normalisation is inside. Pure; map it with jax.vmap.
       params: nested dictionaries of arrays.
-      preprocessing: what `geometry` needs.
+      preprocessing: what `to_input` needs.
       num_classes: number of logits.
       stages: names of the feature stages from input to output, none of a network that gives only logits: maps
         [h, w, c], "penultimate" [d], the pooled features
@@ -341,6 +341,44 @@ def applier(
       A pure function of (params, one image).
     """
     return Applier(module, preprocessing, smallest_inner, part)
+
+
+def classifier_network(
+    name: str,
+    module: nn.Module,
+    params: Params,
+    preprocessing: Preprocessing,
+    num_classes: int,
+    stages: tuple[str, ...],
+    weights_sha256: str,
+    *,
+    smallest_inner: int = 1,
+) -> Network:
+    """Makes a network of a Flax module whose last layer is a linear classifier called "head".
+
+    Args:
+      name: its architecture.
+      module: what `applier` takes.
+      params: the module's.
+      preprocessing: the network's.
+      num_classes: number of logits.
+      stages: names of the features, from the first to the last.
+      weights_sha256: digest of the file.
+      smallest_inner: smallest side in pixels at which the module runs.
+
+    Returns:
+      The network.
+    """
+    return Network(
+        name=name,
+        apply=applier(module, preprocessing, smallest_inner=smallest_inner),
+        params=params,
+        preprocessing=preprocessing,
+        num_classes=num_classes,
+        stages=stages,
+        weights_sha256=weights_sha256,
+        classifier=lambda params: classifier_of(params, "head"),
+    )
 
 
 def classifier_of(tree: Mapping[str, Any], *path: str) -> tuple[jax.Array, jax.Array]:

@@ -146,13 +146,6 @@ def build(name: str, checkpoint: checkpoints.Checkpoint, input_size: int | None)
     """
     preprocessing = networks.with_size(_PREPROCESSING, input_size)
     num_classes = checkpoint.tensors["linear.bias"].shape[0]
-    return networks.Network(
-        name=name,
-        apply=networks.applier(CifarResNet(BLOCKS[name], num_classes), preprocessing),
-        params=convert(name, checkpoint.tensors),
-        preprocessing=preprocessing,
-        num_classes=num_classes,
-        stages=STAGES,
-        weights_sha256=checkpoint.sha256,
-        classifier=lambda params: networks.classifier_of(params, "head"),
-    )
+    params = convert(name, checkpoint.tensors)
+    module = CifarResNet(BLOCKS[name], num_classes)
+    return networks.classifier_network(name, module, params, preprocessing, num_classes, STAGES, checkpoint.sha256)

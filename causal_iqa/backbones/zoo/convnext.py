@@ -128,29 +128,12 @@ def entries_of(variant: Variant, tensors: Mapping[str, np.ndarray]) -> list[form
 
 
 def layout(name: str, tensors: Mapping[str, np.ndarray]) -> dict[str, tuple[int, ...]]:
-    """Returns the tensors a file of this variant holds; the number of classes is the file's own.
-
-    Args:
-      name: a variant of VARIANTS.
-      tensors: the file's.
-
-    Returns:
-      Name -> shape.
-    """
+    """The tensors a file of a variant holds, name -> shape; the number of classes is the file's own."""
     return formats.layout(entries_of(VARIANTS[name], tensors))
 
 
 def build(name: str, checkpoint: checkpoints.Checkpoint, input_size: int | None) -> networks.Network:
-    """Makes a network of a file whose layout has been checked.
-
-    Args:
-      name: a variant of VARIANTS.
-      checkpoint: the file.
-      input_size: side of the input in pixels when not 224.
-
-    Returns:
-      The network.
-    """
+    """Makes a network of a file whose layout has been checked; `input_size` is its input side when not 224."""
     return network_of(name, VARIANTS[name], checkpoint, input_size)
 
 
@@ -158,18 +141,11 @@ def network_of(
     name: str, variant: Variant, checkpoint: checkpoints.Checkpoint, input_size: int | None = None
 ) -> networks.Network:
     """Makes a network of a variant and a file whose layout has been checked; see `build`."""
-    mean, std = convolutions.IMAGENET_PIXELS
-    preprocessing = networks.Preprocessing(224, variant.crop_fraction, mean, std, smallest=64)
+    preprocessing = networks.Preprocessing(224, variant.crop_fraction, *convolutions.IMAGENET_PIXELS, smallest=64)
     preprocessing = networks.as_stated(preprocessing, checkpoint.stated, input_size, checkpoint.path)
     params = formats.convert(entries_of(variant, checkpoint.tensors), checkpoint.tensors)
     num_classes = len(params["head"]["bias"])
-    return networks.Network(
-        name=name,
-        apply=networks.applier(ConvNeXt(variant, preprocessing, num_classes), preprocessing, smallest_inner=_STRIDE),
-        params=params,
-        preprocessing=preprocessing,
-        num_classes=num_classes,
-        stages=STAGES,
-        weights_sha256=checkpoint.sha256,
-        classifier=lambda params: networks.classifier_of(params, "head"),
+    module = ConvNeXt(variant, preprocessing, num_classes)
+    return networks.classifier_network(
+        name, module, params, preprocessing, num_classes, STAGES, checkpoint.sha256, smallest_inner=_STRIDE
     )

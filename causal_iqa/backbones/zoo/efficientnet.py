@@ -141,29 +141,12 @@ def entries_of(variant: Variant, tensors: Mapping[str, np.ndarray]) -> list[form
 
 
 def layout(name: str, tensors: Mapping[str, np.ndarray]) -> dict[str, tuple[int, ...]]:
-    """Returns the tensors a file of this variant holds; the number of classes is the file's own.
-
-    Args:
-      name: a variant of VARIANTS.
-      tensors: the file's.
-
-    Returns:
-      Name -> shape.
-    """
+    """The tensors a file of a variant holds, name -> shape; the number of classes is the file's own."""
     return formats.layout(entries_of(VARIANTS[name], tensors))
 
 
 def build(name: str, checkpoint: checkpoints.Checkpoint, input_size: int | None) -> networks.Network:
-    """Makes a network of a file whose layout has been checked.
-
-    Args:
-      name: a variant of VARIANTS.
-      checkpoint: the file.
-      input_size: side of the input in pixels when not the variant's.
-
-    Returns:
-      The network.
-    """
+    """Makes a network of a file whose layout has been checked; `input_size`: its side if not the variant's."""
     variant = VARIANTS[name]
     preprocessing = networks.Preprocessing(
         variant.size,
@@ -175,13 +158,6 @@ def build(name: str, checkpoint: checkpoints.Checkpoint, input_size: int | None)
     preprocessing = networks.as_stated(preprocessing, checkpoint.stated, input_size, checkpoint.path)
     params = formats.convert(entries_of(variant, checkpoint.tensors), checkpoint.tensors)
     num_classes = len(params["head"]["bias"])
-    return networks.Network(
-        name=name,
-        apply=networks.applier(EfficientNet(variant, preprocessing, num_classes), preprocessing),
-        params=params,
-        preprocessing=preprocessing,
-        num_classes=num_classes,
-        stages=("stem", *(f"stage{i}" for i in range(1, len(variant.stages) + 1)), networks.PENULTIMATE),
-        weights_sha256=checkpoint.sha256,
-        classifier=lambda params: networks.classifier_of(params, "head"),
-    )
+    stages = ("stem", *(f"stage{i}" for i in range(1, len(variant.stages) + 1)), networks.PENULTIMATE)
+    module = EfficientNet(variant, preprocessing, num_classes)
+    return networks.classifier_network(name, module, params, preprocessing, num_classes, stages, checkpoint.sha256)

@@ -80,13 +80,6 @@ def build(spec: Trainable, name: str, checkpoint: checkpoints.Checkpoint, input_
     """
     preprocessing = networks.with_size(spec.preprocessing, input_size)
     num_outputs = checkpoint.tensors["head.bias"].shape[0]
-    return networks.Network(
-        name=name,
-        apply=networks.applier(spec.module(num_outputs), preprocessing),
-        params=checkpoints.unflatten(checkpoint.tensors),
-        preprocessing=preprocessing,
-        num_classes=num_outputs,
-        stages=spec.stages,
-        weights_sha256=checkpoint.sha256,
-        classifier=lambda params: networks.classifier_of(params, "head"),
-    )
+    params = checkpoints.unflatten(checkpoint.tensors)
+    module = spec.module(num_outputs)
+    return networks.classifier_network(name, module, params, preprocessing, num_outputs, spec.stages, checkpoint.sha256)

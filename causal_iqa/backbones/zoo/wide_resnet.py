@@ -147,29 +147,12 @@ def entries_of(variant: Variant, num_classes: int) -> list[formats.Entry]:
 
 
 def layout(name: str, tensors: Mapping[str, np.ndarray]) -> dict[str, tuple[int, ...]]:
-    """Returns the tensors a file of this variant holds; the number of classes is the file's own.
-
-    Args:
-      name: a variant of VARIANTS.
-      tensors: the file's.
-
-    Returns:
-      Name -> shape.
-    """
+    """The tensors a file of a variant holds, name -> shape; the number of classes is the file's own."""
     return formats.layout(entries_of(VARIANTS[name], convolutions.num_classes(tensors, "fc.bias", 10)))
 
 
 def build(name: str, checkpoint: checkpoints.Checkpoint, input_size: int | None) -> networks.Network:
-    """Makes a network of a file whose layout has been checked.
-
-    Args:
-      name: a variant of VARIANTS.
-      checkpoint: the file.
-      input_size: side of the input in pixels when not 32.
-
-    Returns:
-      The network.
-    """
+    """Makes a network of a file whose layout has been checked; `input_size` is its input side when not 32."""
     return network_of(name, VARIANTS[name], checkpoint, input_size)
 
 
@@ -179,13 +162,6 @@ def network_of(
     """Makes a network of a variant and a file whose layout has been checked; see `build`."""
     preprocessing = networks.with_size(networks.Preprocessing(32, 1.0, *variant.pixels, smallest=8), input_size)
     num_classes = convolutions.num_classes(checkpoint.tensors, "fc.bias", 10)
-    return networks.Network(
-        name=name,
-        apply=networks.applier(WideResNet(variant, preprocessing, num_classes), preprocessing),
-        params=formats.convert(entries_of(variant, num_classes), checkpoint.tensors),
-        preprocessing=preprocessing,
-        num_classes=num_classes,
-        stages=STAGES,
-        weights_sha256=checkpoint.sha256,
-        classifier=lambda params: networks.classifier_of(params, "head"),
-    )
+    params = formats.convert(entries_of(variant, num_classes), checkpoint.tensors)
+    module = WideResNet(variant, preprocessing, num_classes)
+    return networks.classifier_network(name, module, params, preprocessing, num_classes, STAGES, checkpoint.sha256)
