@@ -1,11 +1,11 @@
 """The performance of whole sets of images under each condition: mIoU and mAP, which are no means over images."""
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 
-from causal_iqa import pipeline, tasks
+from causal_iqa import _codec, pipeline, tasks
 
 MIOU, MAP = "mIoU", "mAP at IoU .5"
 
@@ -18,8 +18,7 @@ class SetPerformance(NamedTuple):
 
     def as_dict(self) -> dict[str, Any]:
         """Returns {"name", "conditions"} as JSON values, None where undefined."""
-        values = {name: float(value) if np.isfinite(value) else None for name, value in self.by_condition.items()}
-        return {"name": self.name, "conditions": values}
+        return _codec.encode(self, Annotated[SetPerformance, _codec.Keys(by_condition="conditions")])
 
 
 def set_performance(table: pipeline.ScoreTable, network: str) -> SetPerformance | None:
