@@ -5,8 +5,8 @@ import numpy as np
 
 from causal_iqa import _keys, pipeline
 
-# Numbers that are judged, rows times scores. Their bootstrap takes half of the time: a minute and a half on two cores.
-MOST_VALUES = 20_000_000
+# Numbers that are judged, rows times scores: their bootstrap takes half of the time and most of the memory.
+MOST_VALUES = 10_000_000
 # The scores that every network's outputs give beside those of the table.
 _OUTPUT_SCORES = 8
 
