@@ -80,6 +80,16 @@ def test_the_record_says_what_a_score_reads(mobile):
     assert reads == {"image": {"side": 32, "interpolation": "none"}}
 
 
+def _success_witness(anchors, labels):
+    witness, choice = quality.fit_stages_witness(anchors, labels, 3)
+    rng = np.random.default_rng(2)
+    copies = jax.tree.map(
+        lambda x: np.concatenate([x + s * rng.normal(size=x.shape) for s in (0.1, 1.0, 3.0)]).astype(np.float32),
+        anchors,
+    )
+    return quality.fit_success(witness, choice, anchors, labels, copies, np.tile(np.arange(len(labels)), 3))[0]
+
+
 @pytest.mark.parametrize("name", quality.TABLE)
 def test_a_metric_reads_the_features_it_says_and_no_others(name):
     spec = quality.TABLE[name]
@@ -92,12 +102,26 @@ def test_a_metric_reads_the_features_it_says_and_no_others(name):
         "plain": lambda: quality.fit_witness(quality.Anchors(anchors.final, labels, 3)),
         "regularised": lambda: quality.fit_regularised_witness(quality.Anchors(anchors.final, labels, 3))[0],
         "stages": lambda: quality.fit_stages_witness(anchors, labels, 3)[0],
+        "success": lambda: _success_witness(anchors, labels),
         "head": lambda: quality.fit_class_vectors(vectors),
         "none": lambda: None,
     }[spec.witness]()
     seen = jax.tree.map(lambda x: jnp.asarray(x[0] * 0.7 + 0.2), anchors)
     seen = seen._replace(glances=(seen.final, seen.final + 0.3))
     clean = jax.tree.map(lambda x: x + 0.1, seen)
+    if spec.witness == "success":  # Trees are constant between their thresholds and have no gradient.
+        score = jax.jit(lambda x: quality.evaluate(spec, witness, x, jnp.int32(0), clean))
+        shifts = np.linspace(-3, 3, 13)
+        read = {
+            field
+            for field in seen._fields
+            if any(
+                score(seen._replace(**{field: jax.tree.map(lambda x, s=s: x + s, getattr(seen, field))})) != score(seen)
+                for s in shifts
+            )
+        }
+        assert read and read <= set(spec.reads)
+        return
     gradient = jax.grad(lambda x: quality.evaluate(spec, witness, x, jnp.int32(0), clean))(seen)
     read = {
         field for field in seen._fields if any(np.any(leaf != 0) for leaf in jax.tree.leaves(getattr(gradient, field)))

@@ -207,12 +207,16 @@ def test_a_checkpoint_with_one_bit_flipped_is_refused_or_as_written(tmp_path):
     whole.close()
     rng, refused = np.random.default_rng(0), 0
     files = [p for p in sorted((tmp_path / "whole").rglob("*")) if p.is_file() and p.stat().st_size]
-    for at, file in enumerate(files[::3]):
+    # The largest file holds the arrays: damage in the middle of it is never without effect.
+    largest = max(files, key=lambda file: file.stat().st_size)
+    targets = [(file, None) for file in files[::3]] + [(largest, share) for share in (0.3, 0.5, 0.7)]
+    for at, (file, share) in enumerate(targets):
         copy = tmp_path / f"copy{at}"
         shutil.copytree(tmp_path / "whole", copy)
         target = copy / file.relative_to(tmp_path / "whole")
         content = bytearray(target.read_bytes())
-        content[rng.integers(len(content))] ^= 1 << rng.integers(8)
+        place = rng.integers(len(content)) if share is None else int(share * len(content))
+        content[place] ^= 1 << rng.integers(8)
         target.write_bytes(content)
         blank = jax.tree.map(np.zeros_like, kept)
         try:
