@@ -27,6 +27,8 @@ from causal_iqa.estimates import Estimate, check_level
 SCENES, PERFORMANCE = "scenes", "performance"
 _MOST_FACTORS = 8
 _RIDGE, _NEWTON = 1e-3, 12
+# Images with and without a factor that a set needs, for its mechanism of performance to know what the factor does.
+_LEAST_OF_EACH = 10
 
 
 class ObservedSet(NamedTuple):
@@ -114,9 +116,14 @@ class _Mechanisms(NamedTuple):
 class _Game:
     """The value of every coalition, for weighted images of both sets."""
 
-    def __init__(self, sets: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]], places: Sequence[Sequence[int]]):
+    def __init__(
+        self,
+        sets: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]],
+        places: Sequence[Sequence[int]],
+        same_performance: bool,
+    ):
         """Keeps (factors, design of the scenes, performance) of both sets; `places` are the parents of each factor."""
-        self.sets, self.places = sets, places
+        self.sets, self.places, self.same_performance = sets, places, same_performance
         count = len(places)
         self.combinations = ((np.arange(2**count)[:, None] >> np.arange(count)) & 1).astype(np.float64)
         self.designs = [
@@ -126,6 +133,10 @@ class _Game:
     def contributions(self, weights: Sequence[np.ndarray]) -> np.ndarray:
         """Shapley values of scenes, factors and performance, [k + 2]."""
         fits = [self._fitted(which, w) for which, w in enumerate(weights)]
+        if self.same_performance:
+            x = np.concatenate([of_performance for _, of_performance in self.designs])
+            joint = _logistic(x, np.concatenate([m for *_, m in self.sets]), np.concatenate(weights))
+            fits = [one._replace(performance=joint) for one in fits]
         count = len(self.places)
         values = np.empty((2, 2**count, 2))
         for scene, (_, x, _) in enumerate(self.sets):
@@ -178,12 +189,29 @@ def _shapley(values: np.ndarray, count: int) -> np.ndarray:
     return found
 
 
+def _check_seen(names: Sequence[str], checked: Sequence[tuple[np.ndarray, ...]], same_performance: bool) -> None:
+    """Refuses factors whose effect on performance a set cannot tell: a fit would take it for none, without a word."""
+    of_sets = [("first", checked[0][0]), ("second", checked[1][0])]
+    if same_performance:
+        of_sets = [("both sets", np.concatenate([factors for _, factors in of_sets], axis=1))]
+    for which, factors in of_sets:
+        for name, row in zip(names, factors, strict=True):
+            present, absent = int(row.sum()), int((1 - row).sum())
+            if min(present, absent) < _LEAST_OF_EACH:
+                mend = "" if same_performance else "; with same_performance=True both sets serve together"
+                raise _checks.InputError(
+                    f"{which}: {name!r} is present in {present} and absent in {absent} images, and {_LEAST_OF_EACH} of "
+                    f"each are needed to know what it does{mend}"
+                )
+
+
 def attribute_change(
     key: jax.Array,
     first: ObservedSet,
     second: ObservedSet,
     parents: Mapping[str, Sequence[str]],
     *,
+    same_performance: bool = False,
     num_resamples: int = 50,
     level: float = 0.95,
 ) -> ChangeAttribution:
@@ -198,6 +226,8 @@ def attribute_change(
       second: the set whose difference is explained; the same columns.
       parents: factor -> the earlier factors that it depends on, in the order of the rows of `factors`. Every factor
         may depend on all covariates.
+      same_performance: whether performance follows from scene and factors alike in both sets. Its one mechanism is then
+        fitted on both together, so that a factor may be missing in one of them, and contributes nothing.
       num_resamples: resamples of the images of both sets, for the intervals; none for sets of fewer than
         `LEAST_IMAGES` images.
       level: confidence level of the intervals.
@@ -207,7 +237,8 @@ def attribute_change(
 
     Raises:
       ValueError: when shapes disagree or numbers are out of range.
-      InputError: for more than eight factors, a parent that does not come before its factor, or fewer than 2 resamples.
+      InputError: for more than eight factors, a parent that does not come before its factor, fewer than 2 resamples,
+        or a factor that too few images have or lack for its effect to be known.
 
     References:
       [1] for the attribution to mechanisms, [2] for the values.
@@ -242,12 +273,13 @@ def attribute_change(
             f"covariates: expected the same columns in both sets, got {checked[0][1].shape[1]} and "
             f"{checked[1][1].shape[1]}"
         )
+    _check_seen(names, checked, same_performance)
     split = len(checked[0][2])
     joint = design_of(None, list(np.concatenate([checked[0][1], checked[1][1]]).T)) if checked[0][1].shape[1] else (
         np.ones((split + len(checked[1][2]), 1))
     )  # fmt: skip
     sets = [(f, x, m) for (f, _, m), x in zip(checked, (joint[:split], joint[split:]), strict=True)]
-    game = _Game(sets, places)
+    game = _Game(sets, places, same_performance)
     keys = jax.random.split(key)
     counts = [resample_rows(k, len(m), num_resamples) for k, (*_, m) in zip(keys, sets, strict=True)]
     rows = np.stack([game.contributions(pair) for pair in zip(*counts, strict=False)])

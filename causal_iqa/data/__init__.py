@@ -27,7 +27,7 @@ from causal_iqa.data.facts import Facts, Looker, facts_of
 from causal_iqa.data.folder import FolderSource, open_folder, open_images
 from causal_iqa.data.identity import copies, place, shared_ids
 from causal_iqa.data.open import check_spec, open_source
-from causal_iqa.data.part import Part
+from causal_iqa.data.part import DerivedSource, Part
 from causal_iqa.data.procedural import procedural_image, procedural_images
 from causal_iqa.data.scenes import SIZE as SCENE_SIZE
 from causal_iqa.data.scenes import SceneSource
@@ -46,6 +46,7 @@ __all__ = [
     "ArraySource",
     "Batch",
     "Boxes",
+    "DerivedSource",
     "Example",
     "Facts",
     "FolderSource",

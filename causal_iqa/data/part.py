@@ -1,4 +1,4 @@
-"""Some of the images of a source, as a source."""
+"""Sources made of another one: some of its images, or its images with something beside them."""
 
 import dataclasses
 
@@ -7,17 +7,10 @@ import numpy as np
 from causal_iqa.data.sources import Example, Source
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class Part:
-    """Images of a source by their positions, for instance those that are held out of training.
-
-    Attributes:
-      source: where they are.
-      indices: int [n], their positions there.
-    """
+class DerivedSource:
+    """A source that has the name, split, classes and shape of the one that it is made of, `source`."""
 
     source: Source
-    indices: np.ndarray
 
     @property
     def name(self) -> str:
@@ -38,6 +31,19 @@ class Part:
     def image_shape(self) -> tuple[int, int] | None:
         """(height, width) shared by all images."""
         return self.source.image_shape
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Part(DerivedSource):
+    """Images of a source by their positions, for instance those that are held out of training.
+
+    Attributes:
+      source: where they are.
+      indices: int [n], their positions there.
+    """
+
+    source: Source
+    indices: np.ndarray
 
     def __len__(self) -> int:
         return len(self.indices)

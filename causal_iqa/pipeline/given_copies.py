@@ -168,7 +168,7 @@ def _load(path: pathlib.Path) -> np.ndarray:
         raise _checks.InputError(f"images: {path} cannot be read: {_reading.reason_of(error)}") from error
 
 
-class WithCopies:
+class WithCopies(data.DerivedSource):
     """A source of clean images that reads their degraded copies along: images are [C, S, S, 3], clean first.
 
     Everything else of the clean source is passed through.
@@ -192,26 +192,6 @@ class WithCopies:
         if name in ("source", "batch"):
             raise AttributeError(name)
         return getattr(self.source, name)
-
-    @property
-    def name(self) -> str:
-        """Where the clean images come from."""
-        return self.source.name
-
-    @property
-    def split(self) -> str | None:
-        """The part of the dataset."""
-        return self.source.split
-
-    @property
-    def class_names(self) -> tuple[str, ...]:
-        """The classes in label order."""
-        return self.source.class_names
-
-    @property
-    def image_shape(self) -> tuple[int, int] | None:
-        """(height, width) that all clean images share, else None."""
-        return self.source.image_shape
 
     def __len__(self) -> int:
         return len(self.source)

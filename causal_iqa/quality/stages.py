@@ -30,7 +30,7 @@ from causal_iqa.quality.witness import StageFeatures
 
 # Share of the average variance added to every direction of the covariance.
 _SHRINKAGE = 0.05
-# Weight of the log distance beside the log evidence; chosen on CIFAR-10 training images (docs/study.md).
+# Weight of the log distance beside the log evidence; chosen on CIFAR-10 training images (docs/record/choices.md).
 _FAMILIARITY_WEIGHT = 0.5
 # Evidence below counts as this in the logarithm: a fifth of chance among ten classes.
 _SMALLEST_EVIDENCE = 0.02

@@ -92,3 +92,19 @@ def test_bad_graphs_are_named(key):
         causal.attribute_change(key, one, one, {"dark": ("noise",), "noise": ()})
     with pytest.raises(InputError, match="num_resamples: expected at least 2, got 1"):
         causal.attribute_change(key, one, one, _PARENTS, num_resamples=1)
+
+
+def test_a_factor_that_one_set_lacks_is_refused_or_known_from_the_other(key):
+    """A performance fitted without a factor knows nothing of it, and half of its harm would pass for a change of it."""
+    rng = np.random.default_rng(6)
+    first, second = _draw(rng, 4000, noise=-60.0, dark=-1.0), _draw(rng, 4000, noise=1.0)
+    first = first._replace(factors=np.stack([first.factors[0], np.zeros(4000)]))
+    with pytest.raises(InputError, match="first: 'noise' is present in 0 and absent in 4000 images"):
+        causal.attribute_change(key, first, second, _PARENTS, num_resamples=2)
+    found = causal.attribute_change(key, first, second, _PARENTS, same_performance=True, num_resamples=2)
+    np.testing.assert_allclose(found.values.value[[0, 1, 3]], 0.0, atol=0.03)
+    np.testing.assert_allclose(found.values.value[2], found.change, atol=0.04)
+    assert found.change < -0.1
+    nobody = second._replace(factors=np.stack([second.factors[0], np.zeros(4000)]))
+    with pytest.raises(InputError, match="both sets: 'noise' is present in 0"):
+        causal.attribute_change(key, first, nobody, _PARENTS, same_performance=True, num_resamples=2)
