@@ -181,9 +181,9 @@ def measure(arguments: argparse.Namespace) -> dict:
     sets = {"fit": fit_pixels, "fit_d1": copies, "held": held_pixels, "test": test.pixels}
     sets |= {f"held_d{i}": pixels for i, pixels in enumerate(rounds)}
     features = {n: {} for n in sets}
-    for backbone in study.BACKBONES:
+    for backbone, side in study.BACKBONES.items():
         for n, pixels in sets.items():
-            of_set = study.kept(cache, f"{backbone}_{n}", lambda p=pixels, b=backbone: study.features(p, b))
+            of_set = study.kept(cache, f"{backbone}_{side}_{n}", lambda p=pixels, b=backbone: study.features(p, b))
             features[n] |= of_set
     first, second = study.BACKBONES
     middle = {b: [f"{b}/{stage}" for stage in _MIDDLE] for b in study.BACKBONES}
