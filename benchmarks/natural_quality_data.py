@@ -1,7 +1,7 @@
 """Data of the natural-quality study: traffic signs, two networks trained on them, features of a backbone that was not.
 
-Everything is kept in a cache folder, a file a step, so that a run that was stopped goes on. Files are named by step, not
-by all settings: give a changed study an empty folder.
+Everything is kept in a cache folder, a file a step, so that a run that was stopped goes on. Files are named by step,
+not by all settings: give a changed study an empty folder.
 """
 
 import functools
