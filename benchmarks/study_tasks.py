@@ -9,7 +9,6 @@ scored once, and each performance is then put beside it (`pipeline.attach`). Nee
 """
 
 import csv
-import io
 import pathlib
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -182,13 +181,11 @@ def write_tables(folder: pathlib.Path, rows: Sequence[tuple], conditions: Sequen
     paths = {}
     for run, (network, _) in RUNS.items():
         paths[run] = folder / f"{run}.csv"
-        text = io.StringIO()
-        table = csv.writer(text)
-        table.writerow(("image_id", "condition", "network", "performance"))
+        cells: list[tuple[str | float, ...]] = [("image_id", "condition", "network", "performance")]
         for image_id, found, *_ in rows:
             for condition, value in zip(conditions, found.get(run, ()), strict=run in found):
-                table.writerow((image_id, condition, network, f"{value:.7g}" if np.isfinite(value) else ""))
-        _files.write_text(paths[run], text.getvalue())
+                cells.append((image_id, condition, network, float(f"{value:.7g}")))
+        _files.write_text(paths[run], _files.csv_text(cells))
     return paths
 
 

@@ -123,6 +123,14 @@ def test_files_are_written_whole():
     assert not found
 
 
+def test_csv_files_have_one_writer():
+    """`_files.csv_text` writes no cell that a spreadsheet takes for a formula; other writers would."""
+    root = pathlib.Path(__file__).parent.parent
+    paths = [path for folder in ("causal_iqa", "benchmarks") for path in (root / folder).rglob("*.py")]
+    written = {path.name for path in paths if re.search(r"csv\.(Dict)?[wW]riter\(", path.read_text())}
+    assert written == {"_files.py"}
+
+
 # What a room takes from modules of another past its face (`__init__.py`), and why. A name that others may need is
 # exported by its room; a line here is for what is of use to these two alone.
 _PAST_THE_FACE = {

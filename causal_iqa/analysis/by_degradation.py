@@ -1,14 +1,12 @@
 """Where each metric is blind: its agreement with performance degradation by degradation."""
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import scipy.stats
 
-from causal_iqa import alignment, pipeline
+from causal_iqa import _files, alignment, pipeline
 
 # Fewer severities, or degradations at one severity, cannot be ranked.
 _LEAST_RANKED = 3
@@ -91,14 +89,12 @@ def _spearman(left: np.ndarray, right: np.ndarray) -> float:
 
 def as_csv(found: ByDegradation) -> str:
     """Returns a line for each metric and degradation: metric, degradation, along, bias; undefined cells are empty."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(("metric", "degradation", "spearman_over_severities", "predicted_less_true"))
+    rows: list[tuple[str | float, ...]] = [("metric", "degradation", "spearman_over_severities", "predicted_less_true")]
     for k, metric in enumerate(found.metrics):
         for d, degradation in enumerate(found.degradations):
-            cells = (found.along[k, d], found.bias[k, d])
-            writer.writerow((metric, degradation, *("" if np.isnan(v) else f"{v:.4f}" for v in cells)))
-    return out.getvalue()
+            cells = (round(float(value), 4) for value in (found.along[k, d], found.bias[k, d]))
+            rows.append((metric, degradation, *cells))
+    return _files.csv_text(rows)
 
 
 def of_findings(

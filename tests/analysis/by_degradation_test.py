@@ -58,9 +58,11 @@ def test_the_file_has_a_line_for_each_cell(split):
     assert lines[4] == {
         "metric": "blind to noise",
         "degradation": "gaussian_noise",
-        "spearman_over_severities": "-1.0000",
-        "predicted_less_true": "0.3000",
+        "spearman_over_severities": "-1.0",
+        "predicted_less_true": "0.3",
     }
+    formula = by_degradation.as_csv(split._replace(metrics=("=1+1", *split.metrics[1:])))
+    assert formula.splitlines()[1].startswith("'=1+1,") and formula.endswith("\r\n")
 
 
 def test_the_picture_shows_points_with_sign(split):
