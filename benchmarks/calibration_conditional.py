@@ -191,7 +191,7 @@ def rejections(
 def study(
     draws: int, sizes: list[int], tests: list[str], scenarios: list[str], *, batch: int, power: bool = False
 ) -> list[dict]:
-    """Returns one row a test, scenario and size: the share rejected at .05, and whether a level is within the bounds."""
+    """Returns one row a test, scenario and size: the share rejected at .05, and whether a level is in bounds."""
     rows = []
     for test in tests:
         for scenario in scenarios:
@@ -201,7 +201,7 @@ def study(
             for n in sizes:
                 start = time.perf_counter()
                 share = rejections(test, scenario, n, draws, batch=batch, power=power)
-                held = power or share <= 0.065 and (share >= 0.035 or not continuous)
+                held = power or (share <= 0.065 and (share >= 0.035 or not continuous))
                 seconds = time.perf_counter() - start
                 rows.append({"test": test, "scenario": scenario, "n": n, "rejected": share, "held": held})
                 print(f"{test:<26} {scenario:<16} n={n:<4} {share:.4f} {'' if held else 'OUT':<3} {seconds:6.1f} s")
@@ -214,8 +214,8 @@ def markdown(rows: list[dict], draws: int, *, power: bool = False) -> str:
     title = (
         f"Share of {draws} draws with a further common cause rejected at .05."
         if power
-        else f"Share of {draws} null draws rejected at .05 (standard error {math.sqrt(0.05 * 0.95 / draws):.4f}); bold: "
-        "above .065, or on continuous data below .035."
+        else f"Share of {draws} null draws rejected at .05 (standard error {math.sqrt(0.05 * 0.95 / draws):.4f}); "
+        "bold: above .065, or on continuous data below .035."
     )
     lines = [
         title,
