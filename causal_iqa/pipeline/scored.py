@@ -23,7 +23,16 @@ NETWORK_FIELDS = ("correct", "confidence")
 FEATURES = "features"
 # Features of at most so many images of a set are read back, to compare sets.
 MOST_FEATURES = 1000
-FACTS = ("width", "height", "format", "one_colour", "look_across", "look_down")
+# Field of `data.Facts` -> the type of its column in memory and in the table. Small numbers alone would not tell it.
+_FACT_TYPES = {
+    "width": (np.int32, pa.int32()),
+    "height": (np.int32, pa.int32()),
+    "format": (np.object_, pa.string()),
+    "one_colour": (np.bool_, pa.bool_()),
+    "look_across": (np.uint64, pa.uint64()),
+    "look_down": (np.uint64, pa.uint64()),
+}
+FACTS = tuple(_FACT_TYPES)
 _CAUSES = ("cause", "cause_severity", "cause_probability")
 # Before the name of a cause: the column of its probability. No network or score has an equals sign in its name.
 CAUSE_IS = "cause="
@@ -243,13 +252,17 @@ def _piece(work, batch: data.Batch, chunk: Sequence[int], step, diagnose) -> _Pi
     columns: dict[str, np.ndarray | list] = {
         name: np.asarray(computed[name])[0][batch.valid] for name in _kept(work, computed)
     }
-    for field in FACTS:
-        columns[field] = [getattr(one, field) for one in batch.looks]
+    columns |= facts_columns(batch.looks)
     if diagnose is not None:
         columns |= {name: values[batch.valid] for name, values in diagnose(batch.images).items()}
     columns["label"] = np.asarray(batch.labels[batch.valid], np.int32)
     columns["image_id"] = [name for name, ok in zip(batch.ids, batch.valid, strict=True) if ok]
     return _Piece(positions, columns, skipped)
+
+
+def facts_columns(looks: Sequence[data.Facts]) -> dict[str, np.ndarray]:
+    """Returns a column [N] for each of FACTS; hashes stay whole numbers of 64 bits, however small those of N images."""
+    return {field: np.array([getattr(one, field) for one in looks], dtype) for field, (dtype, _) in _FACT_TYPES.items()}
 
 
 def _kept(work: scoring.Scoring, computed: Iterable[str]) -> list[str]:
@@ -294,8 +307,7 @@ def _table(work: scoring.Scoring, joined: dict[str, np.ndarray], groups: Sequenc
         "label": pa.array(joined["label"]),
         "position": pa.array(joined["position"]),
     }
-    kinds = (pa.int32(), pa.int32(), pa.string(), pa.bool_(), pa.uint64(), pa.uint64())
-    found |= {field: pa.array(joined[field].tolist(), kind) for field, kind in zip(FACTS, kinds, strict=True)}
+    found |= {field: pa.array(joined[field].tolist(), kind) for field, (_, kind) in _FACT_TYPES.items()}
     scores = {name: np.asarray(joined[name], np.float32) for name in records}
     for name, values in scores.items():
         found[name] = pa.array(values, mask=~np.isfinite(values))
