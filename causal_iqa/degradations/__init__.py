@@ -6,7 +6,7 @@
 """
 
 from causal_iqa.degradations._atmosphere import haze, rain
-from causal_iqa.degradations._blur import defocus_blur, gaussian_blur, motion_blur, zoom_blur
+from causal_iqa.degradations._blur import defocus_blur, gaussian_blur, motion_blur
 from causal_iqa.degradations._colour import colour_quantization, greyscale, hue_shift, white_balance
 from causal_iqa.degradations._compression import jpeg_444
 from causal_iqa.degradations._digital import contrast, pixelate, saturate
@@ -27,6 +27,7 @@ from causal_iqa.degradations._snow import snow
 from causal_iqa.degradations._spatter import spatter
 from causal_iqa.degradations._weather import brightness, fog
 from causal_iqa.degradations._webp import webp_compression
+from causal_iqa.degradations._zoom import zoom_blur
 from causal_iqa.degradations.condition import (
     CLEAN,
     IMAGENET_C_QUALITY,

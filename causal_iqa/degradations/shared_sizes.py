@@ -36,6 +36,7 @@ from causal_iqa.degradations import (
     _noise,
     _snow,
     _weather,
+    _zoom,
 )
 
 Within = Callable[..., jax.Array]
@@ -76,7 +77,7 @@ def _displacement(key: jax.Array, noise: jax.Array, severity: jax.Array, *, fami
 
 def _zooms(height: int, width: int, canvas: tuple[int, int], severities: np.ndarray, family: str) -> Any:
     del severities
-    return _blur.zoom_places(height, width, canvas, family)
+    return _zoom.zoom_places(height, width, canvas, family)
 
 
 ON_STRIP: Mapping[str, Within] = types.MappingProxyType(
@@ -102,7 +103,7 @@ ON_CANVAS: Mapping[str, Within] = types.MappingProxyType(
         "jpeg_compression": _jpeg.jpeg_on_canvas,
         "frost": _frost.frost_on_canvas,
         "elastic_transform": _elastic.elastic_on_canvas,
-        "zoom_blur": _blur.zoom_blur_on_canvas,
+        "zoom_blur": _zoom.zoom_blur_on_canvas,
         "pixelate": _digital.pixelate_on_canvas,
     }
 )

@@ -13,12 +13,14 @@ from causal_iqa.degradations import (
     _snow,
     _spatter,
     _weather,
+    _zoom,
 )
 
 TABLE = _tables.Table(
     "degradation",
     _noise.SPECS
     + _blur.SPECS
+    + _zoom.SPECS
     + _glass.SPECS
     + _weather.SPECS
     + _snow.SPECS

@@ -13,20 +13,17 @@ from causal_iqa.quality.readings import (
     spread,
 )
 from causal_iqa.quality.regions import region_cosine, region_psnr, region_weights
+from causal_iqa.quality.stage_features import inner_stages, joined, stage_features, with_inner_of
 from causal_iqa.quality.stages import (
     StageFeatures,
     StagesWitness,
     clean_cosine,
     familiarity,
     fit_stages_witness,
-    inner_stages,
-    joined,
-    stage_features,
     stages_evidence,
     stages_expectation,
     stages_peak,
     stages_share,
-    with_inner_of,
 )
 from causal_iqa.quality.success import Success, SuccessFit, fit_success, success_chance, success_rank
 from causal_iqa.quality.table import TABLE, WITNESSES, QualitySpec, evaluate
