@@ -2,13 +2,11 @@
 
 from causal_iqa.pipeline.columns import Column, Output, ProgramState, Scorer, Seen
 from causal_iqa.pipeline.config import (
-    ALL_NETWORKS,
     ANCHOR_KINDS,
     CLEAN,
     DIRECTIONS,
     SCORE_AT,
     Condition,
-    NetworkChoice,
     StudyConfig,
 )
 from causal_iqa.pipeline.degraded import degraded_images, sample_images
@@ -18,6 +16,7 @@ from causal_iqa.pipeline.like_run import prepare_like
 from causal_iqa.pipeline.locking import lock
 from causal_iqa.pipeline.means import mean_over_images, mean_over_networks
 from causal_iqa.pipeline.measured import ACCURACY, Measure, clusters, measure_of, performance_rows
+from causal_iqa.pipeline.network_choice import ALL_NETWORKS, NetworkChoice
 from causal_iqa.pipeline.parts import ScoreTable
 from causal_iqa.pipeline.performance import PerformanceTable, attach, join, read_table
 from causal_iqa.pipeline.program import make_program

@@ -1,69 +1,24 @@
 """What a study is: one frozen value, checked, that fixes every number it will give."""
 
-import collections
 import dataclasses
 import functools
 import json
-import math
-import numbers
 import types
-import typing
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from causal_iqa import _checks, backbones, data, degradations, metrics, tasks
-from causal_iqa.backbones.user import is_reference
 from causal_iqa.degradations import CLEAN, Condition
+from causal_iqa.pipeline import field_checks, network_choice
+from causal_iqa.pipeline.network_choice import NetworkChoice
 
 ANCHOR_KINDS = ("auto", "images", "head", "text")
 SCORE_AT = ("task", "image")
-ALL_NETWORKS = "all"
 DIRECTIONS = ("higher", "lower")
 # The architecture of a network that is known by its row in a table of performance alone.
 PERFORMANCE_TABLE = "performance_table"
 # More of these would fill the memory or never end.
 _MOST = {"num_resamples": 100_000, "stability_views": 1000}
-
-
-@dataclasses.dataclass(frozen=True)
-class NetworkChoice:
-    """A network of a study: the name it has there, its architecture and its weight file (None: the packaged one)."""
-
-    name: str
-    architecture: str
-    path: str | None = None
-
-    @classmethod
-    def parse(cls, text: str) -> "NetworkChoice":
-        """Reads ARCHITECTURE=PATH, NAME=ARCHITECTURE=PATH, ARCHITECTURE alone for packaged weights, or NAME=FUNCTION.
-
-        PATH may be an address on the Hugging Face hub, FUNCTION is a user's "package.module:function" or
-        "path/to/file.py:function".
-
-        Raises:
-          InputError: on anything else.
-        """
-        parts = text.split("=", 2)
-        if not all(parts):
-            raise _checks.InputError(f"{text!r}: expected ARCHITECTURE=PATH, NAME=ARCHITECTURE=PATH or NAME=FUNCTION")
-        if len(parts) == 1:
-            name = parts[0].rsplit(":", 1)[-1] if is_reference(parts[0]) else parts[0]
-            return cls(name, parts[0], None)
-        if len(parts) == 2 and is_reference(parts[1]):
-            return cls(parts[0], parts[1], None)
-        if len(parts) == 2:
-            return cls(parts[0], parts[0], parts[1])
-        return cls(*parts)
-
-    @classmethod
-    def from_json(cls, kind: str, values: Mapping[str, Any]) -> "NetworkChoice":
-        """Makes the choice of its fields; InputError names the kind of network where they are others."""
-        fields = _type_hints(cls)
-        if not {"name", "architecture"} <= set(values) <= set(fields):
-            raise _checks.InputError(f"{kind}: expected {', '.join(fields)}, got {dict(values)!r}")
-        found = cls(**values)
-        check_types(found)
-        return found
 
 
 @dataclasses.dataclass(frozen=True)
@@ -167,10 +122,10 @@ class StudyConfig:
     level: float = 0.95
 
     def __post_init__(self) -> None:
-        check_types(self)
+        field_checks.check_types(self)
         self._check_performance()
         for kind, choices in (("networks", self.networks), ("backbones", self.backbones)):
-            check_network_names(kind, choices)
+            network_choice.check_network_names(kind, choices)
         for name in self.metrics:
             metrics.check_name(name)
         labels = [degradations.parse_label(label).label for label in self.degradations]
@@ -181,9 +136,9 @@ class StudyConfig:
         for kind, values in (("degradations", labels), ("severities", self.severities)):
             if not values and not self.extra_conditions:
                 raise _checks.InputError(f"{kind}: expected at least one")
-            check_unique(kind, values)
+            field_checks.check_unique(kind, values)
         self._check_conditions()
-        check_unique("metrics", self.metrics)
+        field_checks.check_unique("metrics", self.metrics)
         if not self.metrics and not self.backbones:
             raise _checks.InputError("metrics: expected at least one metric or backbone")
         _checks.check_choice(self.anchors, ANCHOR_KINDS, "anchors")
@@ -204,7 +159,7 @@ class StudyConfig:
             raise _checks.InputError(f"degraded_anchors: expected at least 0, got {self.degraded_anchors}")
         if self.stability_views < 0 or self.stability_views == 1:
             raise _checks.InputError(f"stability_views: expected 0, or at least 2, got {self.stability_views}")
-        check_unique("anchor_counts", self.anchor_counts)
+        field_checks.check_unique("anchor_counts", self.anchor_counts)
         if any(count < 2 for count in self.anchor_counts):
             raise _checks.InputError(f"anchor_counts: expected at least 2 each, got {list(self.anchor_counts)}")
         for name in ("level", "crop_fraction"):
@@ -220,7 +175,7 @@ class StudyConfig:
             if any(choice.architecture == PERFORMANCE_TABLE for choice in self.networks):
                 raise _checks.InputError(f"networks: {PERFORMANCE_TABLE} needs --performance=FILE")
             for name in ("performance_name", "performance_direction", "performance_range", "input_size"):
-                if getattr(self, name) != _default(StudyConfig, name):
+                if getattr(self, name) != field_checks.default(StudyConfig, name):
                     raise _checks.InputError(f"{name}: expected only together with --performance=FILE")
             if self.task is not None:
                 _checks.lookup(tasks.TABLE, self.task, "task")
@@ -250,7 +205,7 @@ class StudyConfig:
             _checks.check_choice(self.family, degradations.FAMILIES, "family")
         _checks.check_choice(self.quantise, degradations.QUANTISE, "quantise")
         degradations.check_stored(self.stored)
-        check_unique("conditions", [condition.name for condition in self.conditions[1:]])
+        field_checks.check_unique("conditions", [condition.name for condition in self.conditions[1:]])
         for condition in self.conditions[1:]:
             if condition.severity == 0:
                 raise _checks.InputError(
@@ -302,7 +257,7 @@ class StudyConfig:
         Raises:
           InputError: when a field is unknown or of another type.
         """
-        hints = _type_hints(cls)
+        hints = field_checks.type_hints(cls)
         fields = {}
         for name, value in values.items():
             if name not in hints:
@@ -320,89 +275,3 @@ def family_of(image_size: int, family: str | None = None) -> str | None:
     near = degradations.nearest_family(image_size, image_size)
     far = max(degradations.FAMILIES[near] / image_size, image_size / degradations.FAMILIES[near])
     return family or (near if far > degradations.MAX_SIZE_RATIO else None)
-
-
-def degradation_details(config: StudyConfig, image_size: int) -> dict[str, Any]:
-    """Says what defines the conditions of a study.
-
-    Args:
-      config: the study.
-      image_size: side in pixels of the images that are degraded.
-
-    Returns:
-      {"family", "quantise", "stored", "conditions": what is done, "passports": of the degradations, "remarks": lines
-      that a user should read}, JSON values.
-
-    Raises:
-      InputError: when texture files are missing.
-    """
-    interventions = config.interventions_at(image_size)
-    for condition in interventions:
-        degradations.do_graded(condition)  # Refuses missing texture files now, not after minutes.
-    specs = {step.name: degradations.TABLE[step.name] for condition in config.conditions for step in condition.steps}
-    by_size = any(set(spec.parameters) & set(degradations.FAMILIES) for spec in specs.values())
-    near = degradations.nearest_family(image_size, image_size)
-    families = {condition.family or near for condition in interventions[1:]} if by_size else set()
-    remarks = []
-    if by_size and any(
-        one.family != other.family for one, other in zip(interventions, config.interventions, strict=True)
-    ):
-        remarks.append(
-            f"degradations: no parameters are published for images of about {image_size} pixels; those of {near} are "
-            f"taken, published for {degradations.FAMILIES[near]} pixels (--family chooses others)"
-        )
-    return {
-        "family": ", ".join(sorted(families)) or None,
-        "quantise": config.quantise,
-        "stored": config.stored,
-        "conditions": [condition.to_json() for condition in interventions],
-        "passports": {name: spec.passport() for name, spec in specs.items()},
-        "remarks": remarks,
-    }
-
-
-def check_types(config: Any) -> None:
-    """Raises InputError unless every field of a dataclass has the type that it is declared with.
-
-    A whole number serves as a float, True and False as no number, and floats are finite.
-    """
-    for name, hint in _type_hints(type(config)).items():
-        value = getattr(config, name)
-        if not _is_of(value, hint):
-            expected = hint.__name__ if isinstance(hint, type) and not typing.get_args(hint) else hint
-            raise _checks.InputError(f"{name}: expected {expected}, got {value!r}")
-
-
-_type_hints = functools.cache(typing.get_type_hints)
-
-
-def _default(config: type, name: str) -> Any:
-    return next(field.default for field in dataclasses.fields(config) if field.name == name)
-
-
-def _is_of(value: Any, hint: Any) -> bool:
-    if isinstance(hint, types.UnionType):
-        return any(_is_of(value, one) for one in typing.get_args(hint))
-    if typing.get_origin(hint) is tuple:
-        return isinstance(value, tuple) and all(_is_of(one, typing.get_args(hint)[0]) for one in value)
-    if hint in (int, float):
-        is_whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
-        return is_whole or (hint is float and isinstance(value, float) and math.isfinite(value))
-    return isinstance(value, hint)
-
-
-def check_unique(kind: str, names: Iterable[Any], mend: str = "give each once") -> None:
-    """Raises InputError when a name is given twice."""
-    twice = sorted(str(name) for name, count in collections.Counter(names).items() if count > 1)
-    if twice:
-        raise _checks.InputError(f"{kind}: {', '.join(twice)} given twice; {mend}")
-
-
-def check_network_names(kind: str, choices: Sequence[NetworkChoice]) -> None:
-    """Raises InputError unless the networks have different names that can stand in the name of a column."""
-    check_unique(kind, [choice.name for choice in choices], "NAME=ARCHITECTURE=PATH names two of one kind")
-    for choice in choices:
-        if choice.name == ALL_NETWORKS or set(choice.name) & set("/@+") or not choice.name.isprintable():
-            raise _checks.InputError(
-                f"{kind}: {choice.name!r} cannot be a name; choose one of characters that print, without /, @ and +"
-            )

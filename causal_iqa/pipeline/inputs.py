@@ -17,7 +17,8 @@ from causal_iqa.backbones import user
 from causal_iqa.backbones.text import tokenizers
 from causal_iqa.metrics import FileMetricSpec
 from causal_iqa.pipeline import user_code
-from causal_iqa.pipeline.config import NetworkChoice, StudyConfig
+from causal_iqa.pipeline.config import StudyConfig
+from causal_iqa.pipeline.network_choice import NetworkChoice
 from causal_iqa.pipeline.provenance import Listing, Provenance, digest, digest_json
 
 UNREADABLE = "unreadable"

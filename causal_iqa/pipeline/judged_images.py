@@ -7,7 +7,8 @@ import numpy as np
 
 from causal_iqa import _checks, backbones, data
 from causal_iqa.pipeline import performance as tables
-from causal_iqa.pipeline.config import PERFORMANCE_TABLE, NetworkChoice, StudyConfig
+from causal_iqa.pipeline.config import PERFORMANCE_TABLE, StudyConfig
+from causal_iqa.pipeline.network_choice import NetworkChoice
 
 
 def open_source(config: StudyConfig, download: bool) -> data.Source:

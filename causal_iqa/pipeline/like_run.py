@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 
 from causal_iqa import _checks, backbones, data
-from causal_iqa.pipeline import anchors, degraded_anchors, loading, scorers, scoring
+from causal_iqa.pipeline import anchors, degraded_anchors, fitting, loading, scorers, scoring
 from causal_iqa.pipeline.columns import Column, Scorer, metric_scorer
-from causal_iqa.pipeline.config import NetworkChoice
 from causal_iqa.pipeline.execution import DEFAULT_EXECUTION, Execution, check_execution
 from causal_iqa.pipeline.finished import Run
+from causal_iqa.pipeline.network_choice import NetworkChoice
 from causal_iqa.pipeline.views import View
 
 # What must be the same for a score to mean the same.
@@ -153,7 +153,7 @@ def _witnesses(
     kind = run.details["anchors"]["kind"]
     num_classes = int(run.details["dataset"]["num_classes"])
     if kind == "head":
-        return anchors.fit_on_heads(num_classes, views, loaded), []
+        return fitting.fit_on_heads(num_classes, views, loaded), []
     if kind != "images":
         raise _checks.InputError(f"map: {run.folder} has anchors of {kind}, which score cannot make again")
     config = run.config
@@ -176,8 +176,8 @@ def _witnesses(
     read = anchors.read_anchors(source, chosen, int(run.details["image_size"]), config.crop_fraction)
     recorded = run.details["anchors"].get("degraded")
     degraded = degraded_anchors.DegradedAnchors.from_record(recorded) if recorded else degraded_anchors.NONE
-    witnesses, notes = anchors.fit_on_images(read, num_classes, views, loaded, degraded=degraded, seed=config.seed)
-    remarks = anchors.not_finite_remarks(notes, len(read.ids))
+    witnesses, notes = fitting.fit_on_images(read, num_classes, views, loaded, degraded=degraded, seed=config.seed)
+    remarks = fitting.not_finite_remarks(notes, len(read.ids))
     for one in sets:
         shared = data.shared_ids(one.source, source, chosen)
         if shared:

@@ -1,7 +1,7 @@
 """Networks and backbones of a study, loaded and tried in its precision."""
 
 from causal_iqa import backbones
-from causal_iqa.pipeline.config import NetworkChoice
+from causal_iqa.pipeline.network_choice import NetworkChoice
 
 
 def load_network(choice: NetworkChoice) -> backbones.Network:

@@ -19,7 +19,8 @@ import pyarrow.parquet as pq
 
 from causal_iqa import _checks, _reading
 from causal_iqa.pipeline import measured, parts
-from causal_iqa.pipeline.config import PERFORMANCE_TABLE, Condition, NetworkChoice, StudyConfig, check_network_names
+from causal_iqa.pipeline.config import PERFORMANCE_TABLE, Condition, StudyConfig
+from causal_iqa.pipeline.network_choice import NetworkChoice, check_network_names
 
 COLUMNS = ("image_id", "condition", "network", "performance")
 GROUP = "group"

@@ -13,7 +13,7 @@ from causal_iqa.pipeline.columns import (
     quality_scorer,
     witness_key,
 )
-from causal_iqa.pipeline.config import check_unique
+from causal_iqa.pipeline.field_checks import check_unique
 from causal_iqa.pipeline.regions import region_scorers
 from causal_iqa.pipeline.views import View
 

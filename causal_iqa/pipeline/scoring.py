@@ -8,10 +8,12 @@ import numpy as np
 
 from causal_iqa import _checks, backbones, data, metrics
 from causal_iqa.backbones.weights import installed
-from causal_iqa.pipeline import anchors, degraded_anchors, loading, rows, scorers
+from causal_iqa.pipeline import anchors, degraded_anchors, fitting, loading, rows, scorers
 from causal_iqa.pipeline.columns import Scorer, metric_scorer
-from causal_iqa.pipeline.config import CLEAN, Condition, NetworkChoice, check_network_names, check_unique
+from causal_iqa.pipeline.config import CLEAN, Condition
 from causal_iqa.pipeline.execution import DEFAULT_EXECUTION, Execution, check_execution
+from causal_iqa.pipeline.field_checks import check_unique
+from causal_iqa.pipeline.network_choice import NetworkChoice, check_network_names
 from causal_iqa.pipeline.views import View, backbone_side, enlarged_for
 
 NO_REFERENCE = tuple(name for name, spec in metrics.TABLE.items() if not spec.needs_reference)
@@ -200,14 +202,14 @@ def _witnesses(config, sets, view, feature_backbones) -> tuple[dict[str, Any], d
         degraded = degraded_anchors.choose(config.degraded_anchors, (), view.side)
         if degraded.num:
             details["degraded"] = degraded.record()
-        witnesses, notes = anchors.fit_on_images(
+        witnesses, notes = fitting.fit_on_images(
             read, num_classes, [view], feature_backbones, degraded=degraded, seed=config.seed
         )
-        remarks = anchors.not_finite_remarks(notes, len(read.ids))
+        remarks = fitting.not_finite_remarks(notes, len(read.ids))
         return witnesses, dict.fromkeys(feature_backbones, details), remarks
     witnesses, details = {}, {}
     for name, backbone in feature_backbones.items():
-        witnesses |= anchors.fit_on_heads(backbone.num_classes, [view], {name: backbone})
+        witnesses |= fitting.fit_on_heads(backbone.num_classes, [view], {name: backbone})
         details[name] = {"anchors": "head", "num_anchors": backbone.num_classes}
     return witnesses, details, []
 

@@ -23,20 +23,19 @@ from causal_iqa.pipeline import (
     store,
 )
 from causal_iqa.pipeline import performance as tables
-from causal_iqa.pipeline.anchors import (
-    anchor_kind,
-    choose_anchors,
+from causal_iqa.pipeline.anchors import anchor_kind, choose_anchors, read_anchors
+from causal_iqa.pipeline.columns import Column
+from causal_iqa.pipeline.conditions import degradation_details
+from causal_iqa.pipeline.config import PERFORMANCE_TABLE, StudyConfig
+from causal_iqa.pipeline.execution import DEFAULT_EXECUTION, Execution, check_execution, choose_block, local_devices
+from causal_iqa.pipeline.fitting import (
     fit_on_heads,
     fit_on_images,
     fit_without_classes,
     has_head,
     not_finite_remarks,
-    read_anchors,
     with_text_anchors,
 )
-from causal_iqa.pipeline.columns import Column
-from causal_iqa.pipeline.config import PERFORMANCE_TABLE, StudyConfig, degradation_details
-from causal_iqa.pipeline.execution import DEFAULT_EXECUTION, Execution, check_execution, choose_block, local_devices
 from causal_iqa.pipeline.means import mean_over_networks
 from causal_iqa.pipeline.views import views_of
 

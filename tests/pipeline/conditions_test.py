@@ -12,7 +12,7 @@ import pytest
 import causal_iqa
 from causal_iqa import data, degradations, images, metrics, pipeline
 from causal_iqa.pipeline import program, store
-from causal_iqa.pipeline.config import degradation_details
+from causal_iqa.pipeline.conditions import degradation_details
 
 _CONFIG = pipeline.StudyConfig(
     num_images=8,

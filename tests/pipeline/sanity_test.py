@@ -9,7 +9,7 @@ import pytest
 
 from causal_iqa import InputError, backbones, pipeline
 from causal_iqa.analysis import networks
-from causal_iqa.pipeline import anchors, outputs
+from causal_iqa.pipeline import anchors, fitting, outputs
 from causal_iqa.pipeline.views import View
 from causal_iqa.report import networks as networks_text
 
@@ -118,15 +118,15 @@ def test_anchors_without_finite_features_are_left_out_and_counted():
 
         return {"net": dataclasses.replace(base, apply=apply)}
 
-    witnesses, notes = anchors.fit_on_images(read, 3, [view], broken_if(white=True))
-    assert anchors.not_finite_remarks(notes, 12) == [
+    witnesses, notes = fitting.fit_on_images(read, 3, [view], broken_if(white=True))
+    assert fitting.not_finite_remarks(notes, 12) == [
         "anchors: the features of net are not finite for 4 of 12, which are left out"
     ]
     fewer = anchors.AnchorImages(read.pixels[4:], read.labels[4:], read.ids[4:])
-    expected, _ = anchors.fit_on_images(fewer, 3, [view], broken_if(white=True))
+    expected, _ = fitting.fit_on_images(fewer, 3, [view], broken_if(white=True))
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5), witnesses, expected)
     with pytest.raises(InputError, match="backbone net: its features are not finite for 12 of 12 anchors"):
-        anchors.fit_on_images(read, 3, [view], broken_if(white=False))
+        fitting.fit_on_images(read, 3, [view], broken_if(white=False))
 
 
 def test_the_record_of_a_study_counts_rows_without_outputs():
