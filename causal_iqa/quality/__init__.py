@@ -1,6 +1,7 @@
 """The new metrics: how much of the task a frozen backbone still finds in an image, measured against clean anchors."""
 
 from causal_iqa.quality.dataset import DATASET_TABLE, DatasetSpec, contributions, evaluate_dataset
+from causal_iqa.quality.features import inner_stages, joined, stage_features, with_inner_of
 from causal_iqa.quality.readings import (
     evidence,
     largest_mean_share,
@@ -13,7 +14,6 @@ from causal_iqa.quality.readings import (
     spread,
 )
 from causal_iqa.quality.regions import region_cosine, region_psnr, region_weights
-from causal_iqa.quality.stage_features import inner_stages, joined, stage_features, with_inner_of
 from causal_iqa.quality.stages import (
     StageFeatures,
     StagesWitness,

@@ -24,8 +24,9 @@ import numpy as np
 
 from causal_iqa import _checks, dependence
 from causal_iqa._arrays import Array, total, triple
-from causal_iqa.quality import _compiled, low_rank, stage_features
+from causal_iqa.quality import _compiled, low_rank
 from causal_iqa.quality import witness as single
+from causal_iqa.quality.features import statistics
 from causal_iqa.quality.witness import StageFeatures
 
 # Share of the average variance added to every direction of the covariance.
@@ -102,7 +103,7 @@ def fit_stages_witness(
         raise ValueError("bandwidths, ridges: expected at least one value each")
     features = jax.tree.map(lambda x: np.asarray(x, np.float32), features)
     single.check_anchors(single.Anchors(features.final, labels, num_classes))
-    arrays = stage_features.statistics(features)
+    arrays = statistics(features)
     many = len(labels) > low_rank.MOST_EXACT
     some = [x[: max(low_rank.RANKS)] for x in arrays] if many else arrays
     medians = np.asarray([_compiled.median_distance(x) for x in some])
@@ -182,7 +183,7 @@ def _fit_familiarity(early: Array) -> tuple[jax.Array, jax.Array, jax.Array]:
 
 def kernel_row(witness: StagesWitness, features: StageFeatures) -> jax.Array:
     """Returns the kernel of one image with the anchors, [m]."""
-    return _mean_kernel([x[None] for x in stage_features.statistics(features)], witness.anchors, witness.bandwidths)[0]
+    return _mean_kernel([x[None] for x in statistics(features)], witness.anchors, witness.bandwidths)[0]
 
 
 def _mean_kernel(x: Sequence[jax.Array], y: Sequence[jax.Array], bandwidths: jax.Array) -> jax.Array:

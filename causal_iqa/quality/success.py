@@ -21,8 +21,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from causal_iqa import _checks
-from causal_iqa.quality import boosting, low_rank, stage_features, stages
+from causal_iqa.quality import boosting, low_rank, stages
 from causal_iqa.quality import witness as single
+from causal_iqa.quality.features import statistics
 
 # Principal components of every statistic that the model reads.
 _COMPONENTS = 6
@@ -87,7 +88,7 @@ def _inputs(
     shares = jnp.where(witness.present, jnp.maximum(evidence, _SMALLEST_SHARE), 0.0)
     entropy = jax.scipy.special.entr(shares / shares.sum()).sum()
     said = [jnp.log(jnp.maximum(best, _SMALLEST_EVIDENCE)), best - second, second, -entropy, jnp.sum(clipped**2)]
-    of_stages = [_place(one, value) for one, value in zip(axes, stage_features.statistics(features), strict=True)]
+    of_stages = [_place(one, value) for one, value in zip(axes, statistics(features), strict=True)]
     return jnp.concatenate([jnp.stack([*said, stages.familiarity(witness, features)]), *of_stages])
 
 
@@ -161,7 +162,7 @@ def fit_success(
     if not finite.any():
         raise _checks.InputError("anchors: no degraded anchor has finite features; check the weights of the backbone")
     copies, origins = jax.tree.map(lambda x: np.asarray(x)[finite], copies), origins[finite]
-    axes = tuple(_axes(np.asarray(x)) for x in stage_features.statistics(anchors))
+    axes = tuple(_axes(np.asarray(x)) for x in statistics(anchors))
     inputs, evidence, peaks = read_copies(witness, choice, axes, anchors, labels, copies, origins)
     right = evidence.argmax(axis=1) == labels[origins]
     trees = boosting.fit_trees(inputs, right, seed=seed)
@@ -213,18 +214,18 @@ def read_copies(
 
 def _left_out(witness, choice, anchors, labels, own) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """What the anchors `own` weigh, coefficients [m, P] and offset [P], and their residuals [P, C] when left out."""
-    statistics = [np.asarray(x, np.float32) for x in stage_features.statistics(anchors)]
+    arrays = [np.asarray(x, np.float32) for x in statistics(anchors)]
     widths = np.asarray(witness.bandwidths)
     num_classes = len(witness.offset)
     if choice.landmarks is None:
-        kernel = np.asarray(stages.own_kernel(statistics, widths), np.float64)
+        kernel = np.asarray(stages.own_kernel(arrays, widths), np.float64)
         unit = np.zeros((len(labels), len(own)))
         unit[own, np.arange(len(own))] = 1.0
         coefficients, offset = single.ridge_coefficients(kernel, unit, choice.ridge)
         rows = kernel[own]
     else:
-        landmarks = low_rank.Landmarks(statistics, labels, num_classes, choice.landmarks, widths[None])
-        rows = landmarks.kernel([x[own] for x in statistics])[0].astype(np.float64)
+        landmarks = low_rank.Landmarks(arrays, labels, num_classes, choice.landmarks, widths[None])
+        rows = landmarks.kernel([x[own] for x in arrays])[0].astype(np.float64)
         coefficients, offset = landmarks.smoothers(0, choice.landmarks, choice.ridge, rows)
     leverage = np.einsum("pm,mp->p", rows, coefficients) + offset
     fitted = rows @ np.asarray(witness.coefficients, np.float64) + np.asarray(witness.offset, np.float64)

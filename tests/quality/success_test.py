@@ -7,7 +7,8 @@ import pytest
 
 from causal_iqa import quality
 from causal_iqa._checks import InputError
-from causal_iqa.quality import low_rank, stage_features, stages, success
+from causal_iqa.quality import low_rank, stages, success
+from causal_iqa.quality.features import statistics
 from causal_iqa.quality.witness import ridge_coefficients
 
 _LABELS = np.arange(60) % 3
@@ -29,13 +30,13 @@ _COPIES = _features(1, _LABELS[_ORIGINS], np.repeat(np.linspace(0.2, 3.0, 30), 2
 
 def _evidence(labels):
     witness, choice = quality.fit_stages_witness(_ANCHORS, labels, 3, **_GRIDS)
-    axes = tuple(success._axes(x) for x in stage_features.statistics(_ANCHORS))
+    axes = tuple(success._axes(x) for x in statistics(_ANCHORS))
     return success.read_copies(witness, choice, axes, _ANCHORS, labels, _COPIES, _ORIGINS)[1], witness, choice
 
 
 def test_a_copy_is_read_by_the_witness_that_is_fitted_without_its_anchor():
     found, witness, _ = _evidence(_LABELS)
-    kernel = np.asarray(stages.own_kernel(stage_features.statistics(_ANCHORS), witness.bandwidths), np.float64)
+    kernel = np.asarray(stages.own_kernel(statistics(_ANCHORS), witness.bandwidths), np.float64)
     bare = _COPIES._replace(glances=())
     rows = _each(stages.kernel_row, witness, bare).astype(np.float64)
     for copy in (0, 7, 333):
