@@ -8,9 +8,11 @@ from causal_iqa.copies.annotations import FOLDER as ANNOTATIONS
 from causal_iqa.copies.annotations import Moved, write_annotations
 from causal_iqa.copies.config import FORMATS, PARAMETERS, SIDE_FILES, CopyConfig
 from causal_iqa.copies.geometry import GEOMETRIC
-from causal_iqa.copies.manifest import Copy, Part
+from causal_iqa.copies.manifest import Copy, Part, Shard
 from causal_iqa.copies.moving import move_boxes, move_mask
 from causal_iqa.copies.names import degradation_of, folder_of
+from causal_iqa.copies.records import Reader as RecordReader
+from causal_iqa.copies.records import is_dataset
 from causal_iqa.copies.single import degrade, image_key
 from causal_iqa.copies.writing import Job, prepare, write
 
@@ -25,10 +27,13 @@ __all__ = [
     "Job",
     "Moved",
     "Part",
+    "RecordReader",
+    "Shard",
     "degradation_of",
     "degrade",
     "folder_of",
     "image_key",
+    "is_dataset",
     "move_boxes",
     "move_mask",
     "prepare",

@@ -10,7 +10,7 @@ from typing import Any
 from causal_iqa import _checks, data, degradations
 from causal_iqa.degradations import CLEAN, Condition
 
-FORMATS = ("png", "webp", "jpeg")
+FORMATS = ("png", "webp", "jpeg", "array_record")
 SIDE_FILES = ("link", "none")
 # What the releases call their parameters -> the family of `degradations` that has them.
 PARAMETERS: Mapping[str, str] = types.MappingProxyType(
@@ -39,8 +39,8 @@ class CopyConfig:
       quantise: what becomes of fractions of 1/255 before they are rounded, one of `degradations.QUANTISE`.
       stored: quality of a JPEG coding before the copy is stored; None: none.
       clean: whether the clean images are written, too, as condition "clean", severity 0.
-      format: format of the copies, one of FORMATS.
-      quality: 1 to 100, of JPEG (None: 95) and WebP (None: without loss).
+      format: format of the copies, one of FORMATS; "array_record": a dataset of TFDS for each condition.
+      quality: 1 to 100, of JPEG (None: 95), WebP (None: without loss) and records (None: PNG, else JPEG).
       side_files: what becomes of files that are no images, one of SIDE_FILES.
       seed: seed of the degradations.
       max_pixels: the most pixels of an image that is decoded; larger ones count as unreadable.
@@ -101,6 +101,11 @@ class CopyConfig:
     def stored_quality(self) -> int | None:
         """Quality with which a copy is stored; None: without loss."""
         return self.quality or (_JPEG_QUALITY if self.format == "jpeg" else None)
+
+    @property
+    def image_format(self) -> str:
+        """Format in which the images themselves are stored."""
+        return self.format if self.format != "array_record" else "png" if self.quality is None else "jpeg"
 
     @functools.cached_property
     def conditions(self) -> tuple[Condition, ...]:

@@ -32,13 +32,24 @@ class Copy(NamedTuple):
     width: int
     bytes: int
     sha256: str
+    record: int | None = None  # place in the file, where it holds several
+
+
+class Shard(NamedTuple):
+    """A file of records: path relative to the tree, number of records, size and digest."""
+
+    path: str
+    records: int
+    bytes: int
+    sha256: str
 
 
 class Part(NamedTuple):
-    """What one task wrote, and the images it could not read, (id, reason) each."""
+    """What one task wrote, and the images it could not read, (id, reason) each; its files of records, if any."""
 
     copies: tuple[Copy, ...]
     unreadable: tuple[tuple[str, str], ...]
+    shards: tuple[Shard, ...] = ()
 
 
 def begin(folder: pathlib.Path, origin: Mapping[str, Any]) -> None:
@@ -90,7 +101,7 @@ def part_path(folder: pathlib.Path, number: int) -> pathlib.Path:
 
 def write_part(folder: pathlib.Path, number: int, part: Part) -> None:
     """Records a task as done; its files are there."""
-    value = {"copies": [list(copy) for copy in part.copies], "unreadable": [list(one) for one in part.unreadable]}
+    value = {name: [list(one) for one in getattr(part, name)] for name in Part._fields}
     _files.write_json(part_path(folder, number), value, sealed=True)
 
 
@@ -98,15 +109,19 @@ def read_part(folder: pathlib.Path, number: int) -> Part | None:
     """Returns what a task recorded; None where it is to be done (again): no whole record, or a file is gone or cut."""
     try:
         value = _files.read_json(part_path(folder, number))
-        part = Part(tuple(Copy(*row) for row in value["copies"]), tuple((i, why) for i, why in value["unreadable"]))
-        whole = all(os.stat(folder / copy.path).st_size == copy.bytes for copy in part.copies)
+        part = Part(
+            tuple(Copy(*row) for row in value["copies"]),
+            tuple((i, why) for i, why in value["unreadable"]),
+            tuple(Shard(*row) for row in value["shards"]),
+        )
+        whole = all(os.stat(folder / file.path).st_size == file.bytes for file in part.shards or part.copies)
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return part if whole else None
 
 
 def write(folder: pathlib.Path, origin: Mapping[str, Any], parts: Sequence[Part], details: Mapping[str, Any]) -> None:
-    """Writes manifest.parquet and manifest.json.
+    """Writes manifest.parquet, a row for each copy, and manifest.json, with the digest of each file.
 
     Args:
       folder: folder of the tree.
@@ -114,15 +129,19 @@ def write(folder: pathlib.Path, origin: Mapping[str, Any], parts: Sequence[Part]
       parts: parts of all tasks.
       details: passports of the conditions and what else a reader needs, JSON values.
     """
-    copies = sorted((copy for part in parts for copy in part.copies), key=lambda copy: copy.path)
+    copies = sorted((copy for part in parts for copy in part.copies), key=lambda copy: (copy.path, copy.record or 0))
+    shards = sorted(shard for part in parts for shard in part.shards)
     unreadable = sorted({one for part in parts for one in part.unreadable})
     head = {**origin, **details, "unreadable": [list(one) for one in unreadable]}
-    columns = {name: [getattr(copy, name) for copy in copies] for name in Copy._fields}
-    table = pa.table(columns, schema=_SCHEMA).replace_schema_metadata({_METADATA_KEY: json.dumps(head).encode()})
+    schema = _SCHEMA.append(pa.field("record", pa.int32())) if shards else _SCHEMA
+    columns = {name: [getattr(copy, name) for copy in copies] for name in schema.names}
+    table = pa.table(columns, schema=schema).replace_schema_metadata({_METADATA_KEY: json.dumps(head).encode()})
     sink = pa.BufferOutputStream()
     pq.write_table(table, sink, compression="zstd")
     _files.write_atomically(folder / PARQUET, sink.getvalue().to_pybytes())
-    _files.write_json(folder / JSON, {**head, "sha256": {copy.path: copy.sha256 for copy in copies}}, sealed=True)
+    _files.write_json(
+        folder / JSON, {**head, "sha256": {file.path: file.sha256 for file in shards or copies}}, sealed=True
+    )
 
 
 _SCHEMA = pa.schema(

@@ -51,13 +51,15 @@ def output_names(source: data.Source, indices: Sequence[int], format: str) -> li
     Args:
       source: source of the images.
       indices: positions in it.
-      format: a key of ENDINGS.
+      format: a key of ENDINGS, or another: nothing is a file of its own, and the names are those of the images.
 
     Returns:
       Paths relative to the folder of a condition. Where two images differ in nothing but their ending, both keep it
       before the new one: "a.bmp.png".
     """
     own = [_safe(names.name_of(source.id(i))) for i in indices]
+    if format not in ENDINGS:
+        return own
     stems = [os.path.splitext(name)[0] for name in own]
     counts = collections.Counter(stems)
     return [(name if counts[stem] > 1 else stem) + ENDINGS[format] for name, stem in zip(own, stems, strict=True)]

@@ -22,7 +22,7 @@ import PIL
 import PIL.features
 
 from causal_iqa import __version__, _checks, _files, _reading, data, degradations
-from causal_iqa.copies import geometry, manifest, names, programs, sources
+from causal_iqa.copies import geometry, manifest, names, programs, records, sources
 from causal_iqa.copies.config import CopyConfig
 from causal_iqa.copies.single import image_key
 from causal_iqa.data import decoding
@@ -50,6 +50,7 @@ class Task(NamedTuple):
     conditions: tuple[Condition, ...]
     indices: tuple[int, ...]
     canvas: tuple[int, int] | None
+    shard: tuple[int, int]  # number of these images among so many parts of all
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,7 +123,11 @@ def prepare(config: CopyConfig, output_dir: str | os.PathLike[str]) -> Job:
         places.setdefault(condition.structure, []).append(condition)
     for structure in places:
         degradations.do_graded(structure)  # Refuses missing texture files now.
-    pairs = [(structure, tuple(own), *chunk) for structure, own in places.items() for chunk in chunks]
+    pairs = [
+        (structure, tuple(own), *chunk, (shard, len(chunks)))
+        for structure, own in places.items()
+        for shard, chunk in enumerate(chunks)
+    ]
     return Job(
         config=config,
         source=source,
@@ -221,8 +226,11 @@ def write(
         found[task.number] = part
         done += len(task.indices) * len(task.conditions)
         tell(done, job.num_copies)
-    _link_side_files(job, folder)
     parts = [part for part in found.values() if part is not None]
+    if job.config.format == "array_record":
+        _describe_records(job, folder, parts)
+    else:
+        _link_side_files(job, folder)
     manifest.write(folder, job.origin, parts, _details(job))
     return parts
 
@@ -318,6 +326,19 @@ class Worker:
         Raises:
           InputError: when a file cannot be written.
         """
+        if self._config.format != "array_record":
+            part = self._written(task, self._store_file, stopped)
+        else:
+            shards = records.Shards(self._folder, task.conditions, task.shard, self._source.class_names)
+            try:
+                part = self._written(task, functools.partial(self._store_record, shards), stopped)
+                part = part._replace(shards=shards.close())
+            finally:
+                shards.discard()
+        manifest.write_part(self._folder, task.number, part)
+        return part
+
+    def _written(self, task: Task, store: Callable[..., manifest.Copy], stopped: Callable[[], bool]) -> manifest.Part:
         copies, unreadable = [], []
         for index in task.indices:
             if stopped():
@@ -328,10 +349,8 @@ class Worker:
                 unreadable.append((error.id, error.reason))
                 continue
             for condition, pixels in zip(task.conditions, self._degraded(task, example), strict=True):
-                copies.append(self._store(condition, self._outputs[index], example.id, pixels))
-        part = manifest.Part(tuple(copies), tuple(unreadable))
-        manifest.write_part(self._folder, task.number, part)
-        return part
+                copies.append(store(condition, self._outputs[index], example, pixels))
+        return manifest.Part(tuple(copies), tuple(unreadable))
 
     def _degraded(self, task: Task, example: data.Example) -> np.ndarray:
         if not task.structure.steps:
@@ -342,22 +361,18 @@ class Worker:
         fits = task.canvas is not None and all(map(operator.le, example.image.shape[:2], task.canvas))
         return self._programs.run(task.structure, key, example.image, severities, task.canvas if fits else None)
 
-    def _store(self, condition: Condition, name: str, image_id: str, pixels: np.ndarray) -> manifest.Copy:
+    def _store_file(self, condition: Condition, name: str, example: data.Example, pixels: np.ndarray) -> manifest.Copy:
         path = f"{names.folder_of(condition)}/{name}"
-        content = names.encode(pixels, self._config.format, self._config.stored_quality)
+        content = names.encode(pixels, self._config.image_format, self._config.stored_quality)
         self._write(self._folder / path, content)
-        height, width, _ = pixels.shape
-        return manifest.Copy(
-            _files.readable(path),
-            str(condition),
-            condition.degradation if condition.steps else CLEAN,
-            condition.severity,
-            image_id,
-            height,
-            width,
-            len(content),
-            hashlib.sha256(content).hexdigest(),
-        )
+        return _row(path, condition, example, pixels, content)
+
+    def _store_record(
+        self, shards: records.Shards, condition: Condition, name: str, example: data.Example, pixels: np.ndarray
+    ) -> manifest.Copy:
+        content = names.encode(pixels, self._config.image_format, self._config.stored_quality)
+        path, place = shards.add(condition, content, example.id, example.label)
+        return _row(path, condition, example, pixels, content)._replace(record=place)
 
     def _write(self, path: pathlib.Path, content: bytes) -> None:
         """Whole or not at all, without waiting for the disk: a part that is recorded but was lost is done again."""
@@ -374,6 +389,33 @@ class Worker:
                 f"output_dir: {path} cannot be written ({_reading.reason_of(error)}); what is written stays, and the "
                 "same command goes on"
             ) from error
+
+
+def _row(path: str, condition: Condition, example: data.Example, pixels: np.ndarray, content: bytes) -> manifest.Copy:
+    height, width, _ = pixels.shape
+    return manifest.Copy(
+        _files.readable(path),
+        str(condition),
+        condition.degradation if condition.steps else CLEAN,
+        condition.severity,
+        example.id,
+        height,
+        width,
+        len(content),
+        hashlib.sha256(content).hexdigest(),
+    )
+
+
+def _describe_records(job: Job, folder: pathlib.Path, parts: Sequence[manifest.Part]) -> None:
+    """Writes the description of every condition's dataset, whose shards are all there."""
+    by_path = {shard.path: shard for part in parts for shard in part.shards}
+    num_shards = job.tasks[0].shard[1]
+    own = {
+        condition: [by_path[_files.readable(records.shard_path(condition, i, num_shards))] for i in range(num_shards)]
+        for condition in job.config.conditions
+    }
+    descriptions = {condition: f"{job.source.name} under {condition}, by causal_iqa {__version__}" for condition in own}
+    records.describe(folder, own, job.source.class_names, job.config.image_format, descriptions)
 
 
 def _link_side_files(job: Job, folder: pathlib.Path) -> None:

@@ -17,7 +17,7 @@ import numpy as np
 
 from causal_iqa import _checks
 from causal_iqa.data import budget, decoding, names
-from causal_iqa.data.sources import Example, UnreadableImage
+from causal_iqa.data.sources import UNLABELLED, Example, UnreadableImage
 
 _ID_FEATURES = ("id", "file_name")
 _DEFAULT_SPLITS = ("test", "validation")
@@ -34,7 +34,7 @@ class TfdsSource:
       image_shape: (height, width) of all images, None when sizes vary.
       records: the tfds data source with images left encoded.
       image_key: feature that holds the image.
-      label_key: feature that holds the class label.
+      label_key: feature that holds the class label, None when images have none.
       id_key: feature that holds the id, None when the position is the id.
       spans: (first row, split name, position in that split) of each stretch of consecutive rows.
       full_name: what was opened, e.g. "cifar10/3.0.2".
@@ -47,7 +47,7 @@ class TfdsSource:
     image_shape: tuple[int, int] | None
     records: Any
     image_key: str
-    label_key: str
+    label_key: str | None
     id_key: str | None
     spans: tuple[tuple[int, str, int], ...]
     full_name: str
@@ -61,7 +61,7 @@ class TfdsSource:
         id = self._id(index, record)
         # tfds and TensorFlow ignore EXIF, and a fixed image shape would break if it were applied.
         image = decoding.decode(record[self.image_key], id, orient=False, max_pixels=self.max_pixels)
-        return Example(image, int(record[self.label_key]), id)
+        return Example(image, UNLABELLED if self.label_key is None else int(record[self.label_key]), id)
 
     def id(self, index: int) -> str:
         """Returns the dataset's own id or file name, else "<split>/<position in the whole split>"."""
@@ -69,7 +69,7 @@ class TfdsSource:
 
     def label(self, index: int) -> int:
         """Returns the class label; reads the record, decodes no image."""
-        return int(self._record(index)[self.label_key])
+        return UNLABELLED if self.label_key is None else int(self._record(index)[self.label_key])
 
     def place(self, index: int) -> tuple:
         """Returns the dataset with its version, the split and the position in it; reads nothing."""
@@ -189,13 +189,16 @@ def _choose_split(split: str | None, available: list[str], name: str) -> str:
     raise _checks.InputError(f"split: {name!r} has {', '.join(available)}; choose one")
 
 
-def _keys(tfds: Any, info: Any, name: str) -> tuple[str, str, str | None]:
+def _keys(tfds: Any, info: Any, name: str) -> tuple[str, str | None, str | None]:
     features = info.features
+    unlabelled = not any(isinstance(feature, tfds.features.ClassLabel) for feature in features.values())
     pair = info.supervised_keys if info.supervised_keys and len(info.supervised_keys) == 2 else ("image", "label")
     wanted = (tfds.features.Image, "image"), (tfds.features.ClassLabel, "label")
     found = []
     for (kind, default), key in zip(wanted, pair, strict=True):
         match = [k for k in (key, default) if isinstance(k, str) and k in features and isinstance(features[k], kind)]
+        if not match and default == "label" and unlabelled:
+            match = [None]
         if not match:
             have = ", ".join(f"{k} ({type(v).__name__})" for k, v in features.items())
             raise _checks.InputError(f"tfds: {name!r} has no {default} feature ({kind.__name__}); it has {have}")
@@ -266,11 +269,12 @@ def open_tfds(
       max_pixels: the most pixels of an image that is decoded; all threads together decode no more at a time.
 
     Returns:
-      The source. Ids are the dataset's feature `id`, else `file_name`, else "<split>/<position>".
+      The source. Ids are the dataset's feature `id`, else `file_name`, else "<split>/<position>". Images of a dataset
+      without any class are unlabelled.
 
     Raises:
       InputError: when the dataset is unknown, not prepared, prepared in another format, incomplete, has no such split,
-        or has no image or no class label.
+        or has no image, or classes of which none is the label.
 
     Examples:
       >>> source = data.open_tfds("cifar10", data_dir="tensorflow_datasets", split="test")  # doctest: +SKIP
@@ -297,7 +301,7 @@ def open_tfds(
     return TfdsSource(
         name=f"tfds:{name}",
         split=split,
-        class_names=tuple(info.features[label_key].names),
+        class_names=() if label_key is None else tuple(info.features[label_key].names),
         image_shape=None if None in shape else tuple(shape),
         records=records,
         image_key=image_key,

@@ -1,7 +1,7 @@
 """Degraded images that are there already: the tree of `causal-iqa degrade`, ImageNet-C's, or the arrays of CIFAR-10-C.
 
-Folders: <condition>/<severity>/<path of the image>, any ending. Arrays: <condition>.npy, uint8 [5 n, H, W, 3], severity
-after severity, beside labels.npy; the row of an image is the number that ends its id.
+Folders: <condition>/<severity>/<path of the image>, any ending, or the records of `degrade`. Arrays: <condition>.npy,
+uint8 [5 n, H, W, 3], severity after severity, beside labels.npy; the row of an image is the number that ends its id.
 """
 
 import dataclasses
@@ -38,6 +38,7 @@ class Tree:
       labels: labels of the rows of one severity; None for folders.
       has_clean: whether the clean images are there, too.
       details: what its manifest says of the conditions, JSON values.
+      records: reader of its copies where they are records; None for files.
     """
 
     root: pathlib.Path
@@ -46,6 +47,7 @@ class Tree:
     labels: np.ndarray | None
     has_clean: bool
     details: Mapping[str, Any]
+    records: copies.RecordReader | None = None
 
     @property
     def conditions(self) -> tuple[Condition, ...]:
@@ -58,6 +60,11 @@ class Tree:
         if not self.has_clean:
             raise _checks.InputError(
                 f"images: {self.root} holds no clean images ({CLEAN}/0); say by --dataset which images were degraded"
+            )
+        if self.records is not None:
+            raise _checks.InputError(
+                f"images: {self.root} holds records; say by --dataset which images were degraded, e.g. "
+                f"--dataset=tfds:{CLEAN}/0 --data_dir={self.root}"
             )
         clean = self.root / CLEAN / "0"
         # Without class folders the images have no labels, which a table of performance does not need.
@@ -116,7 +123,12 @@ def _folder_tree(root: pathlib.Path, found: Sequence[str]) -> Tree:
             folders[_condition(name, severity, root)] = f"{name}/{severity}"
     if not folders:
         raise _checks.InputError(f"images: no <condition>/<severity> below {root}; expected e.g. {found[0]}/1")
-    return Tree(root, folders, {}, None, has_clean, _manifest(root))
+    of_records = {condition: copies.is_dataset(root / folder) for condition, folder in folders.items()}
+    if any(of_records.values()) and not all(of_records.values()):
+        odd = next(folders[condition] for condition, found in of_records.items() if not found)
+        raise _checks.InputError(f"images: {root} holds records, but {odd} has none; expected one of the two layouts")
+    reader = copies.RecordReader(root) if any(of_records.values()) else None
+    return Tree(root, folders, {}, None, has_clean, _manifest(root), reader)
 
 
 def _manifest(root: pathlib.Path) -> dict[str, Any]:
@@ -243,16 +255,23 @@ class WithCopies(data.DerivedSource):
         if condition in self.tree.arrays:
             name, block = self.tree.arrays[condition]
             return np.asarray(self._arrays[name][block * num_rows(self.tree) + row_of(id, self.tree)])
+        max_pixels = getattr(self.source, "max_pixels", data.MAX_PIXELS)
         path = self.path(id, condition)
         if path is None:
             raise data.UnreadableImage(id, f"no copy under {condition}")
         try:
-            return decoding.read(path, path.name, max_pixels=getattr(self.source, "max_pixels", data.MAX_PIXELS))
+            if self.tree.records is not None:
+                content = self.tree.records.content(self.tree.folders[condition], id)
+                return decoding.decode(content, id, orient=False, max_pixels=max_pixels)
+            return decoding.read(path, path.name, max_pixels=max_pixels)
         except data.UnreadableImage as error:
             raise data.UnreadableImage(id, f"its copy under {condition}: {error.reason}") from error
 
     def path(self, id: str, condition: Condition) -> pathlib.Path | None:
-        """Returns the file of a copy, None where there is none."""
+        """Returns the file that holds a copy, None where there is none."""
+        if self.tree.records is not None:
+            place = self.tree.records.place(self.tree.folders[condition], id)
+            return None if place is None else self.tree.root / place[0]
         name = names.name_of(id)
         stem, ending = os.path.splitext(name)
         folder = self.tree.root / self.tree.folders[condition]
@@ -317,7 +336,7 @@ def join(source: data.Source, tree: Tree, conditions: Sequence[Condition], indic
 def _side_of_squares(joined: WithCopies, indices: np.ndarray) -> int | None:
     """Side of the copies where the first one that is there is square, and smaller than its clean image."""
     file: Callable[[int], pathlib.Path] | None = getattr(joined.source, "file", None)
-    if file is None or getattr(joined.source, "framing", None) == "whole":
+    if file is None or joined.tree.records is not None or getattr(joined.source, "framing", None) == "whole":
         return None
     for i in indices[:8]:
         path = joined.path(joined.source.id(int(i)), joined.conditions[1])
@@ -343,7 +362,8 @@ def stamp(joined: WithCopies, indices: np.ndarray) -> str:
         paths = [joined.tree.root / name for name in sorted(joined._arrays)]
     else:
         found = (joined.path(joined.source.id(int(i)), c) for c in joined.conditions[1:] for i in indices)
-        paths = [path for path in found if path is not None]
+        # Records share their files.
+        paths = list(dict.fromkeys(path for path in found if path is not None))
     for path in paths:
         status = os.stat(path)
         place = os.fsencode(path.relative_to(joined.tree.root))
@@ -362,7 +382,7 @@ def details(joined: WithCopies) -> dict[str, Any]:
     """
     told = json.loads(json.dumps(joined.tree.details))
     family = {one["family"] for one in told.get("conditions", {}).values()}
-    layout = "arrays" if joined.tree.arrays else "folders"
+    layout = "arrays" if joined.tree.arrays else "folders" if joined.tree.records is None else "records"
     remarks = (
         [] if told else [f"images: {joined.tree.root} has no manifest; how its {layout} were made is not recorded"]
     )

@@ -46,7 +46,13 @@ class TinyGrey(tfds.core.GeneratorBasedBuilder):
 
     def _generate_examples(self, split):
         for i in range(_ROWS[split]):
-            row = {"image": _png(_image(split, i)), "label": i % 2, "id": f"{split}-{i}", "file_name": f"{i}.png"}
+            row = {
+                "image": _png(_image(split, i)),
+                "label": i % 2,
+                "weather": 0,
+                "id": f"{split}-{i}",
+                "file_name": f"{i}.png",
+            }
             yield i, {key: row[key] for key in self.FEATURES}
 
 
@@ -88,11 +94,17 @@ class TinyUnlabelled(TinyGrey):
     FEATURES: ClassVar = {"image": tfds.features.Image(shape=(4, 5, 1))}
 
 
+class TinyOdd(TinyGrey):
+    """Has a class under another name than that of the label."""
+
+    FEATURES: ClassVar = {**TinyUnlabelled.FEATURES, "weather": tfds.features.ClassLabel(num_classes=2)}
+
+
 @pytest.fixture(scope="module")
 def data_dir(tmp_path_factory):
     folder = tmp_path_factory.mktemp("tfds")
     shards = tfds.download.DownloadConfig(num_shards=3)
-    for builder in (TinyGrey, TinyIds, TinyFiles, TinyHalf, TinyUnlabelled):
+    for builder in (TinyGrey, TinyIds, TinyFiles, TinyHalf, TinyUnlabelled, TinyOdd):
         builder(data_dir=folder, file_format="array_record").download_and_prepare(download_config=shards)
     return folder
 
@@ -106,6 +118,12 @@ def test_reads_what_was_written(data_dir):
         example = source[i]
         np.testing.assert_array_equal(example.image, np.repeat(_image("train", i)[..., None], 3, axis=2))
         assert (example.label, example.id) == (source.label(i), source.id(i)) == (i % 2, f"train/{i}")
+
+
+def test_a_dataset_without_classes_is_unlabelled(data_dir):
+    source = data.open_tfds("tiny_unlabelled", data_dir=data_dir, split="test")
+    assert source.class_names == () and source[3].label == source.label(3) == data.UNLABELLED
+    np.testing.assert_array_equal(source[3].image[..., 0], _image("test", 3))
 
 
 def test_ids_name_the_image_not_the_slice(data_dir):
@@ -173,7 +191,7 @@ def test_index_out_of_range(data_dir):
         ("tiny_grey", "tests", "has no 'tests'; it has train, test"),
         ("tiny_grey", "test[:3", "has no .*; it has train, test"),
         ("tiny_grey", "test[2:2]", "holds no image"),
-        ("tiny_unlabelled", "test", r"no label feature \(ClassLabel\); it has image"),
+        ("tiny_odd", "test", r"no label feature \(ClassLabel\); it has .*image"),
         ("not a name", "test", "cannot open 'not a name'"),
     ],
 )
