@@ -54,6 +54,7 @@ def align_doses(
     severities: Sequence[float] | np.ndarray,
     *,
     clean: tuple[np.ndarray, np.ndarray] | None = None,
+    clusters: np.ndarray | None = None,
     num_resamples: int = 500,
     level: float = 0.95,
 ) -> tuple[Mapping[str, DoseAlignment], DoseAlignment]:
@@ -67,6 +68,7 @@ def align_doses(
       severities: severity of each condition, C of them.
       clean: scores [N] and performance [N] of the clean images, severity 0 of every degradation; left out where no
         clean image has a score.
+      clusters: int [N] of images that are drawn together; None treats each image as its own cluster.
       num_resamples: B.
       level: confidence level of the intervals.
 
@@ -98,7 +100,7 @@ def align_doses(
     if clean is not None and np.isfinite(clean[0]).any():
         scores, performance = np.vstack([clean[0], scores]), np.vstack([clean[1], performance])
         degradations, severities = ["", *degradations], [0.0, *severities]
-    counts = resample_rows(key, scores.shape[1], num_resamples)
+    counts = resample_rows(key, scores.shape[1], num_resamples, clusters)
     q, m = weighted_means(counts, scores), weighted_means(counts, performance)
     q_all, m_all = _to_unit(q), _to_unit(m)
     names = np.asarray(degradations)

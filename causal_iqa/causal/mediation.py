@@ -78,6 +78,7 @@ def mediate(
     severities: Sequence[float] | np.ndarray,
     *,
     clean: tuple[np.ndarray, np.ndarray],
+    clusters: np.ndarray | None = None,
     num_resamples: int = 100,
     level: float = 0.95,
 ) -> Mediation:
@@ -100,6 +101,8 @@ def mediate(
       degradations: degradations of each condition, C of them.
       severities: severities of each condition, C of them.
       clean: scores [N] and performance [N] of the clean images.
+      clusters: int [N] of images that are drawn together, and averaged by the same curve; None treats each image as its
+        own cluster.
       num_resamples: B, of images.
       level: confidence level of the intervals.
 
@@ -140,9 +143,11 @@ def mediate(
     q, m = np.vstack([scores, clean_scores]), np.vstack([performance, clean[1]])
     known = np.isfinite(q) & np.isfinite(m)
     known[c] &= has_clean
-    counts = resample_rows(key, n, num_resamples)
-    folds = np.empty(n, int)
-    folds[np.asarray(jax.random.permutation(jax.random.fold_in(key, 1), n))] = np.arange(n) % _FOLDS
+    counts = resample_rows(key, n, num_resamples, clusters)
+    own = np.arange(n) if clusters is None else np.unique(clusters, return_inverse=True)[1]
+    folds = np.empty(own.max() + 1, int)
+    folds[np.asarray(jax.random.permutation(jax.random.fold_in(key, 1), len(folds)))] = np.arange(len(folds)) % _FOLDS
+    folds = folds[own]
     curves = _fit_curves(q, np.where(known, m, 0.0), known, counts, folds)
     means = weighted_means(counts, np.where(known, m, np.nan))
     rows = np.full((4, len(counts), c), np.nan)

@@ -22,6 +22,7 @@ class AuditData(NamedTuple):
     images: column of things that are fixed for an image -> [N]: label, clean scores.
     rows: column of the table under degraded conditions -> [C, N].
     measure: what performance is.
+    clusters: int [N] of images that are not independent of each other; None where each stands alone.
     """
 
     config: pipeline.StudyConfig
@@ -34,6 +35,7 @@ class AuditData(NamedTuple):
     clean: Mapping[str, np.ndarray]
     rows: Mapping[str, np.ndarray]
     measure: pipeline.Measure = pipeline.ACCURACY
+    clusters: np.ndarray | None = None
 
     @property
     def metrics(self) -> tuple[str, ...]:
@@ -49,7 +51,8 @@ class AuditData(NamedTuple):
         """Returns the same of some images."""
         tables = {name: getattr(self, name) for name in ("outcomes", "clean", "rows")}
         taken = {name: {k: values[..., images] for k, values in by.items()} for name, by in tables.items()}
-        return self._replace(labels=self.labels[images], **taken)
+        clusters = None if self.clusters is None else self.clusters[images]
+        return self._replace(labels=self.labels[images], clusters=clusters, **taken)
 
 
 Progress = Callable[[int, int], None]
@@ -85,6 +88,7 @@ def gather(run: pipeline.Run, found: findings.Findings) -> AuditData:
         },
         rows={name: values[degraded] for name, values in table.columns.items()},
         measure=found.measure,
+        clusters=pipeline.clusters(table.columns),
     )
 
 

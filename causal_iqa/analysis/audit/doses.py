@@ -25,6 +25,7 @@ def dose_alignment(data: AuditData, *, progress: Progress | None = None) -> dict
             data.degradations,
             data.severities,
             clean=(data.clean[metric], data.clean[data.measure.key]),
+            clusters=data.clusters,
             num_resamples=data.num_resamples,
             level=data.config.level,
         )
@@ -54,6 +55,7 @@ def mediation(data: AuditData, *, progress: Progress | None = None) -> dict[str,
             data.degradations,
             data.severities,
             clean=(data.clean[metric], data.clean[data.measure.key]),
+            clusters=data.clusters,
             num_resamples=data.num_resamples // 2,
             level=data.config.level,
         )

@@ -46,10 +46,12 @@ def graph_tests(
     own = {family: effects.family_graph(data.config, family) for family in dict.fromkeys(data.families.values())}
     graphs = {**own, **causal.ALTERNATIVES, **user_graphs}
     key = _keys.named(data.config.seed, "audit, graph tests")
-    conditions, images = causal.one_row_per_image(
-        key, len(data.labels), len(data.names), per_condition=_PER_CONDITION, most=_MOST_IMAGES
+    alone = _independent_images(data)
+    conditions, places = causal.one_row_per_image(
+        key, len(alone), len(data.names), per_condition=_PER_CONDITION, most=_MOST_IMAGES
     )
-    some = _whole_images(data)
+    images = alone[places]
+    some = _whole_images(data, alone)
     columns = _columns(data, conditions, images)
     observed = {*columns, "Q"}
     implied = {name: causal.implications(graph, observed & set(graph.nodes)) for name, graph in graphs.items()}
@@ -70,7 +72,8 @@ def graph_tests(
     return GraphTests(
         design=(
             f"one row per image, {len(images)} images, each under one of {len(set(conditions.tolist()))} conditions "
-            f"dealt out at random; given C alone, all rows of {_counted(some, data)}, with images permuted whole"
+            f"dealt out at random; given C alone, all rows of {_counted(some, alone)}, with images permuted whole"
+            f"{_of_groups(alone, data)}"
         ),
         alpha=ALPHA,
         graphs={name: TestedGraph(str(graph), tuple(implied[name])) for name, graph in graphs.items()},
@@ -89,7 +92,8 @@ def evidence(tested: GraphTests, data: AuditData) -> dict[str, causal.Evidence]:
     """
     place = {(test.metric, test.independence): test for test in tested.tests}
     key = _keys.named(data.config.seed, "audit, common sign")
-    some = _whole_images(data)
+    alone = _independent_images(data)
+    some = _whole_images(data, alone)
     num_permutations = max(1000, math.ceil(1.5 * len(data.metrics) / ALPHA))
     falling, page, signs = {}, {}, {}
     for metric in data.metrics:
@@ -98,7 +102,7 @@ def evidence(tested: GraphTests, data: AuditData) -> dict[str, causal.Evidence]:
         for name in dict.fromkeys(data.degradations):
             at = np.flatnonzero(np.array(data.degradations) == name)
             at = at[np.argsort(data.severities[at], kind="stable")]
-            page[metric, name] = causal.falling_trend(data.outcomes[metric][at]).p_value
+            page[metric, name] = causal.falling_trend(data.outcomes[metric][at][:, alone]).p_value
         signs[metric] = causal.common_sign_test(
             key,
             data.outcomes[metric][:, some],
@@ -127,6 +131,7 @@ def falls(data: AuditData, metric: str) -> Mapping[str, causal.StepFalls]:
         data.degradations,
         data.severities,
         clean=data.clean[metric],
+        clusters=data.clusters,
         level=data.config.level,
     )
 
@@ -143,17 +148,35 @@ def _corrected_test(test: GraphTest | None) -> causal.CorrectedTest:
     return causal.CorrectedTest(test.p_value, test.holm)
 
 
-def _whole_images(data: AuditData) -> np.ndarray:
-    """Places of the images that a test given the condition takes with all their rows."""
-    num_images, most = len(data.labels), max(1, _MOST_ROWS // len(data.names))
-    if num_images <= most:
-        return np.arange(num_images)
+def _independent_images(data: AuditData) -> np.ndarray:
+    """Places of images that are independent draws: one of each group at random, all where there are no groups.
+
+    Images of one group share more than the condition, so neither is each of them a draw of its own, nor may they change
+    places with images of other groups one by one.
+    """
+    if data.clusters is None:
+        return np.arange(len(data.labels))
+    order = np.asarray(jax.random.permutation(_keys.named(data.config.seed, "audit, groups"), len(data.labels)))
+    return np.sort(order[np.unique(data.clusters[order], return_index=True)[1]])
+
+
+def _whole_images(data: AuditData, alone: np.ndarray) -> np.ndarray:
+    """Those of some places that a test given the condition takes with all their rows."""
+    most = max(1, _MOST_ROWS // len(data.names))
+    if len(alone) <= most:
+        return alone
     key = _keys.named(data.config.seed, "audit, whole images")
-    return np.sort(np.asarray(jax.random.permutation(key, num_images))[:most])
+    return np.sort(alone[np.asarray(jax.random.permutation(key, len(alone)))[:most]])
 
 
-def _counted(some: np.ndarray, data: AuditData) -> str:
-    return "all images" if len(some) == len(data.labels) else f"{len(some)} images drawn at random"
+def _counted(some: np.ndarray, alone: np.ndarray) -> str:
+    return "all images" if len(some) == len(alone) else f"{len(some)} images drawn at random"
+
+
+def _of_groups(alone: np.ndarray, data: AuditData) -> str:
+    if data.clusters is None:
+        return ""
+    return f"; one image of each of {len(alone)} groups, drawn at random, since images of a group are not independent"
 
 
 def _columns(data: AuditData, conditions: np.ndarray, images: np.ndarray) -> dict[str, causal.Column]:
