@@ -37,7 +37,10 @@ FLAGS.group("Images")
 _DATA_DIR = FLAGS.string("data_dir", None, "Folder of the prepared TFDS datasets.")
 _SPLIT = FLAGS.string("split", None, "Split of a TFDS dataset (default: its test split).")
 _BOXES = FLAGS.string(
-    "boxes", None, "COCO JSON file of the images' boxes: written for every condition, moved where the picture is."
+    "boxes",
+    None,
+    "The images' boxes, a COCO JSON file or a folder of YOLO text or VOC XML: written likewise for every condition, "
+    "moved where the picture is.",
 )
 _MASKS = FLAGS.string(
     "masks",
@@ -106,6 +109,8 @@ def main(_: list[str]) -> None:
     common.check_writable(f"{_OUTPUT_DIR.value}/degrade.json", "output_dir")
     with progress.stage("looking at the images"):
         job = copies.prepare(config, _OUTPUT_DIR.value)
+    if _BOXES.value or _MASKS.value:
+        copies.check_annotations(job, boxes=_BOXES.value, masks=_MASKS.value)
     for line in job.remarks:
         print(line)
     with progress.stage(f"{len(config.conditions)} conditions of {len(job.source)} images", "copies") as tell:

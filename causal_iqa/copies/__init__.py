@@ -5,7 +5,7 @@ store are the pixels of `degrade`, bit for bit.
 """
 
 from causal_iqa.copies.annotations import FOLDER as ANNOTATIONS
-from causal_iqa.copies.annotations import Moved, write_annotations
+from causal_iqa.copies.annotations import Moved, check_annotations, write_annotations
 from causal_iqa.copies.config import FORMATS, PARAMETERS, SIDE_FILES, CopyConfig
 from causal_iqa.copies.geometry import GEOMETRIC
 from causal_iqa.copies.manifest import Copy, Part, Shard
@@ -29,6 +29,7 @@ __all__ = [
     "Part",
     "RecordReader",
     "Shard",
+    "check_annotations",
     "degradation_of",
     "degrade",
     "folder_of",

@@ -109,14 +109,46 @@ def move_boxes(
     fields = np.stack(
         [_covered(width, one[0], one[2])[None] * _covered(height, one[1], one[3])[:, None] for one in boxes]
     )
-    condition = Condition([_with_grey_border(step) for step in condition.steps], family=condition.family)
-    moved, inside = _moved(fields, condition, image_key(seed, image_id))
     found = np.full(boxes.shape, np.nan)
-    for row, own in zip(found, (moved >= _GREY) & inside, strict=True):
+    for row, own in zip(found, _regions(fields, condition, image_key(seed, image_id)), strict=True):
         if own.any():
             (rows,), (columns,) = np.nonzero(own.any(axis=1)), np.nonzero(own.any(axis=0))
             row[:] = columns[0], rows[0], columns[-1] + 1, rows[-1] + 1
     return found
+
+
+def move_regions(
+    fields: np.ndarray,
+    condition: Condition | str,
+    *,
+    seed: int = 0,
+    image_id: str = "",
+    parameters: str | None = None,
+) -> np.ndarray:
+    """Moves regions, of which several may hold a place, as `degrade` moves the picture under the same arguments.
+
+    Args:
+      fields: float [N, H, W], the share of each pixel that belongs to a region.
+      condition: what is done, or its written form.
+      seed: seed of the degradation.
+      image_id: id of the picture.
+      parameters: published set of parameters, as for `degrade`.
+
+    Returns:
+      bool [N, H, W], the pixels that are a region's by half or more; what a border repeats does not count, as for
+      `move_boxes`.
+    """
+    condition = programs.with_parameters(condition, parameters)
+    fields = np.asarray(fields, np.float32)
+    if not geometry.moves(condition) or not len(fields):
+        return fields >= _GREY
+    return _regions(fields, condition, image_key(seed, image_id))
+
+
+def _regions(fields: np.ndarray, condition: Condition, key: jax.Array) -> np.ndarray:
+    condition = Condition([_with_grey_border(step) for step in condition.steps], family=condition.family)
+    moved, inside = _moved(fields, condition, key)
+    return (moved >= _GREY) & inside
 
 
 def _covered(side: int, first: float, last: float) -> np.ndarray:
