@@ -8,6 +8,7 @@ all its shards are there. Nothing here needs TensorFlow.
 import contextlib
 import functools
 import hashlib
+import importlib
 import json
 import os
 import pathlib
@@ -77,8 +78,6 @@ class Shards:
         Raises:
           OutputError: when they cannot be written.
         """
-        from array_record.python import array_record_module
-
         self._root = root
         self._has_label = bool(class_names)
         self._paths = {condition: shard_path(condition, *place) for condition in conditions}
@@ -91,7 +90,7 @@ class Shards:
                 own.mkdir(parents=True, exist_ok=True)
                 self._temporary[condition] = own / f".{secrets.token_hex(8)}.tmp"
                 # A record is read by itself, whatever its place.
-                self._writers[condition] = array_record_module.ArrayRecordWriter(
+                self._writers[condition] = _module("array_record.python.array_record_module").ArrayRecordWriter(
                     os.fspath(self._temporary[condition]), "group_size:1"
                 )
             except (OSError, RuntimeError, ValueError) as error:
@@ -110,17 +109,17 @@ class Shards:
         Raises:
           OutputError: when it cannot be written.
         """
-        from tensorflow_datasets.proto import tf_example_pb2, tf_feature_pb2
+        feature = _module("tensorflow_datasets.proto").tf_feature_pb2
 
         def of_bytes(value: bytes) -> Any:
-            return tf_feature_pb2.Feature(bytes_list=tf_feature_pb2.BytesList(value=[value]))
+            return feature.Feature(bytes_list=feature.BytesList(value=[value]))
 
         values = {_IMAGE: of_bytes(content), _ID: of_bytes(text.name_of(image_id).encode("utf-8", "surrogateescape"))}
         if self._has_label:
-            values[_LABEL] = tf_feature_pb2.Feature(int64_list=tf_feature_pb2.Int64List(value=[label]))
+            values[_LABEL] = feature.Feature(int64_list=feature.Int64List(value=[label]))
         # What `features.serialize_example` gives has its parts in an order that changes from process to process.
-        record = tf_example_pb2.Example(features=tf_feature_pb2.Features(feature=values))
-        packed = record.SerializeToString(deterministic=True)
+        example = _module("tensorflow_datasets.proto").tf_example_pb2.Example
+        packed = example(features=feature.Features(feature=values)).SerializeToString(deterministic=True)
         try:
             self._writers[condition].write(packed)
         except (OSError, RuntimeError) as error:
@@ -295,10 +294,14 @@ class Reader:
 
 def _open_shard(path: pathlib.Path) -> tuple[Any, Any]:
     import tensorflow_datasets as tfds
-    from array_record.python import array_record_module
 
-    reader = array_record_module.ArrayRecordReader(os.fspath(path))
+    reader = _module("array_record.python.array_record_module").ArrayRecordReader(os.fspath(path))
     return reader, tfds.features.FeaturesDict.from_config(os.fspath(path.parent))
+
+
+def _module(name: str) -> Any:
+    """A module whose members no type checker sees: compiled, or made of messages when it is imported."""
+    return importlib.import_module(name)
 
 
 def _undecoded() -> Any:

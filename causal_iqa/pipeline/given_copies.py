@@ -262,6 +262,7 @@ class WithCopies(data.DerivedSource):
         try:
             if self.tree.records is not None:
                 content = self.tree.records.content(self.tree.folders[condition], id)
+                assert content is not None, "its place is known"
                 return decoding.decode(content, id, orient=False, max_pixels=max_pixels)
             return decoding.read(path, path.name, max_pixels=max_pixels)
         except data.UnreadableImage as error:
