@@ -137,8 +137,19 @@ def load_function(reference: str) -> networks.Network:
       InputError: when there is no such module or function, its code fails, or it returns something else.
 
     Examples:
-      >>> network = backbones.load_function("my_networks.py:small")  # doctest: +SKIP
-      >>> network.num_classes  # doctest: +SKIP
+      >>> import pathlib, tempfile
+      >>> code = '''
+      ... from causal_iqa import backbones
+      ...
+      ... def small():
+      ...     return backbones.load_packaged("scene_cnn_a")
+      ... '''
+      >>> with tempfile.TemporaryDirectory() as folder:
+      ...     file = pathlib.Path(folder, "my_networks.py")
+      ...     _ = file.write_text(code)
+      ...     network = backbones.load_function(f"{file}:small")
+      >>> network.num_classes
+      10
     """
     found = _REFERENCE.fullmatch(reference)
     if found is None:

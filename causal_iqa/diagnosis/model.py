@@ -136,9 +136,9 @@ def diagnose(model: DiagnosisModel, images_: jax.Array) -> Diagnoses:
       TypeError: for integers other than uint8.
 
     Examples:
-      >>> model = diagnosis.default_model()  # doctest: +SKIP
-      >>> photographs = np.zeros((1, model.side, model.side, 3), np.uint8)  # doctest: +SKIP
-      >>> jax.jit(diagnosis.diagnose)(model, photographs).probabilities.shape  # doctest: +SKIP
+      >>> model = diagnosis.default_model()
+      >>> photographs = jax.ShapeDtypeStruct((1, model.side, model.side, 3), jnp.uint8)
+      >>> jax.eval_shape(diagnosis.diagnose, model, photographs).probabilities.shape
       (1, 20)
     """
     shape = jnp.shape(images_)

@@ -218,8 +218,11 @@ def brisque(image: jax.Array, model: SupportVectors) -> jax.Array:
       [1] Mittal, Moorthy, Bovik, "No-reference image quality assessment in the spatial domain", IEEE TIP 2012.
 
     Examples:
-      >>> brisque = metrics.resolve("brisque@allmodel").fn  # doctest: +SKIP
-      >>> score = brisque(image)  # doctest: +SKIP
+      >>> import functools
+      >>> model = SupportVectors(np.zeros((1, 36)), np.ones(1), 0.05, 0.0, RANGES)
+      >>> image = jax.ShapeDtypeStruct((16, 16, 3), jnp.float32)  # metrics.resolve("brisque@FILE") reads a published model
+      >>> jax.eval_shape(functools.partial(brisque, model=model), image).shape
+      ()
     """
     values, defined = features(image)
     return jnp.where(defined, regress(model, scale_features(values, model.ranges)), jnp.nan)

@@ -303,8 +303,11 @@ def ilniqe(image: jax.Array, model: IntegratedModel) -> jax.Array:
       [1] Zhang, Zhang, Bovik, "A feature-enriched completely blind image quality evaluator", IEEE TIP 2015, eq. 17.
 
     Examples:
-      >>> ilniqe = metrics.resolve("ilniqe@templatemodel.mat").fn  # doctest: +SKIP
-      >>> score = ilniqe(image)  # doctest: +SKIP
+      >>> import functools
+      >>> model = IntegratedModel(np.zeros(2), np.eye(2), np.zeros(468), np.eye(468, 2))
+      >>> image = jax.ShapeDtypeStruct((48, 48, 3), jnp.float32)  # metrics.resolve("ilniqe@FILE") reads a published model
+      >>> jax.eval_shape(functools.partial(ilniqe, model=model), image).shape
+      ()
     """
     found, defined = features(image)
     whitening, offset = _whitening(model)

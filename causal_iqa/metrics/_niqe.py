@@ -158,8 +158,11 @@ def niqe(image: jax.Array, model: PristineModel, *, original: bool = False) -> j
       [1] Mittal, Soundararajan, Bovik, "Making a completely blind image quality analyzer", IEEE SPL 2013, eq. 10.
 
     Examples:
-      >>> niqe = metrics.resolve("niqe@model_prisparam.mat").fn  # doctest: +SKIP
-      >>> score = niqe(image)  # doctest: +SKIP
+      >>> import functools
+      >>> model = PristineModel(np.zeros(36), np.eye(36))  # metrics.resolve("niqe@FILE") reads a published one
+      >>> image = jax.ShapeDtypeStruct((96, 96, 3), jnp.float32)
+      >>> jax.eval_shape(functools.partial(niqe, model=model), image).shape
+      ()
     """
     values, vectors = np.linalg.eigh(model.covariance)
     whitening = jnp.asarray(vectors / np.sqrt(values), image.dtype)

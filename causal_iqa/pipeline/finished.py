@@ -39,8 +39,18 @@ def read_run(folder: str | os.PathLike[str]) -> Run:
         is damaged, of another run or of other images, by its name.
 
     Examples:
-      >>> run = pipeline.read_run("results/run")  # doctest: +SKIP
-      >>> run.table.columns["ssim"].shape  # doctest: +SKIP
+      >>> import tempfile
+      >>> network = pipeline.NetworkChoice("net", "scene_cnn_a")
+      >>> config = pipeline.StudyConfig(
+      ...     num_images=2, networks=(network,), metrics=("mse",), degradations=("contrast",), severities=(3.0,)
+      ... )
+      >>> study = pipeline.prepare(config)
+      >>> with tempfile.TemporaryDirectory() as folder:
+      ...     store = pipeline.Store(folder, config, study.provenance, study.details)
+      ...     table = pipeline.run(study, store, pipeline.Execution(num_devices=1))
+      ...     run = pipeline.read_run(folder)
+      >>> run.table.columns["mse"].shape
+      (2, 2)
     """
     folder = pathlib.Path(folder)
     path = folder / store.CONFIG_FILE

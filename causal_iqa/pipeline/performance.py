@@ -324,8 +324,21 @@ def attach(
       InputError: when a network has no row that joins.
 
     Examples:
-      >>> run = pipeline.read_run("results/run")  # doctest: +SKIP
-      >>> config, table = pipeline.attach(run.config, run.table, pipeline.read_table("iou.csv"))  # doctest: +SKIP
+      >>> import pathlib, tempfile
+      >>> network = pipeline.NetworkChoice("net", "scene_cnn_a")
+      >>> config = pipeline.StudyConfig(
+      ...     num_images=2, networks=(network,), metrics=("mse",), degradations=("contrast",), severities=(3.0,)
+      ... )
+      >>> study = pipeline.prepare(config)
+      >>> with tempfile.TemporaryDirectory() as folder:
+      ...     store = pipeline.Store(folder, config, study.provenance, study.details)
+      ...     table = pipeline.run(study, store, pipeline.Execution(num_devices=1))
+      ...     rows = [f"{image},{c.name},mine,0.5" for image in table.image_ids for c in table.conditions]
+      ...     file = pathlib.Path(folder, "iou.csv")
+      ...     _ = file.write_text("\\n".join(["image_id,condition,network,performance", *rows]))
+      ...     config, table = pipeline.attach(config, table, pipeline.read_table(file))
+      >>> table.columns["mine/performance"].tolist()
+      [[0.5, 0.5], [0.5, 0.5]]
     """
     listed = set(performance.image_ids)
     kept = np.array([name in listed for name in table.image_ids])

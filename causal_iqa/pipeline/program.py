@@ -79,8 +79,20 @@ def make_program(
       The first call traces, and programs are compiled meanwhile.
 
     Examples:
-      >>> study = pipeline.prepare(pipeline.StudyConfig())  # doctest: +SKIP
-      >>> program = pipeline.make_program(**study.program, devices=jax.local_devices())  # doctest: +SKIP
+      >>> network = pipeline.NetworkChoice("net", "scene_cnn_a")
+      >>> config = pipeline.StudyConfig(
+      ...     num_images=2, networks=(network,), metrics=("mse",), degradations=("contrast",), severities=(3.0,)
+      ... )
+      >>> study = pipeline.prepare(config)
+      >>> program = pipeline.make_program(
+      ...     seed=0,
+      ...     conditions=study.interventions,
+      ...     networks=study.networks,
+      ...     feature_backbones=study.feature_backbones,
+      ...     views=study.views,
+      ...     scorers=study.scorers,
+      ...     devices=jax.local_devices()[:1],
+      ... )
     """
     study = networks, feature_backbones, views, scorers
     return _Flow(seed, conditions, *study, devices, stability_views, given_copies).run

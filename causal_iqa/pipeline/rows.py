@@ -87,8 +87,13 @@ def choose_batch(work: Work, execution: Execution, devices: Sequence[Device]) ->
       InputError: when not even one image fits the memory.
 
     Examples:
-      >>> study = pipeline.prepare(pipeline.StudyConfig())  # doctest: +SKIP
-      >>> images, block = pipeline.choose_batch(study.work, pipeline.Execution(), jax.local_devices())  # doctest: +SKIP
+      >>> network = pipeline.NetworkChoice("net", "scene_cnn_a")
+      >>> config = pipeline.StudyConfig(
+      ...     num_images=2, networks=(network,), metrics=("mse",), degradations=("contrast",), severities=(3.0,)
+      ... )
+      >>> study = pipeline.prepare(config)
+      >>> pipeline.choose_batch(study, pipeline.Execution(), jax.local_devices()[:1])
+      (8, 8)
     """
     block = choose_block(work.image_size, work.views, len(work.interventions), execution, devices[0])
     slots = block * len(devices)

@@ -143,8 +143,13 @@ def first_look(study: Study, execution: Execution = DEFAULT_EXECUTION) -> tuple[
       InputError: when a network's outputs are finite for none of the images.
 
     Examples:
-      >>> study = pipeline.prepare(pipeline.StudyConfig())  # doctest: +SKIP
-      >>> [one.accuracy for one in pipeline.first_look(study)]  # doctest: +SKIP
+      >>> network = pipeline.NetworkChoice("net", "scene_cnn_a")
+      >>> config = pipeline.StudyConfig(
+      ...     num_images=2, networks=(network,), metrics=("mse",), degradations=("contrast",), severities=(3.0,)
+      ... )
+      >>> study = pipeline.prepare(config)
+      >>> [one.num_images for one in pipeline.first_look(study)]
+      [2]
     """
     batches = data.batches(
         study.source,

@@ -169,8 +169,15 @@ def score_sets(
       Part -> stamp of its images.
 
     Examples:
-      >>> keeper = pipeline.InMemory()  # doctest: +SKIP
-      >>> stamps = pipeline.score_sets(work, keeper)  # doctest: +SKIP
+      >>> import tempfile
+      >>> from PIL import Image
+      >>> with tempfile.TemporaryDirectory() as folder:
+      ...     for i in range(3):
+      ...         Image.fromarray(np.full((32, 32, 3), 60 * i, np.uint8)).save(f"{folder}/{i}.png")
+      ...     work = pipeline.prepare_scoring(pipeline.ScoringConfig(images=(folder,), metrics=("entropy",)))
+      ...     stamps = pipeline.score_sets(work, pipeline.InMemory(), pipeline.Execution(num_devices=1))
+      >>> [(part.first, part.last) for part in stamps]  # images of each part
+      [(0, 3)]
     """
     every = [(part, stamp_of(work.sets[part.place], part)) for part in parts_of(work.sets)]
     pending = [(part, stamp) for part, stamp in every if not keeper.has(part, stamp)]
@@ -342,8 +349,16 @@ def read_sets(work: scoring.Scoring, keeper: Keeper, stamps: Mapping[Part, str])
       InputError: when no image could be read.
 
     Examples:
-      >>> pipeline.read_sets(work, keeper, stamps).table.num_rows  # doctest: +SKIP
-      120
+      >>> import tempfile
+      >>> from PIL import Image
+      >>> with tempfile.TemporaryDirectory() as folder:
+      ...     for i in range(3):
+      ...         Image.fromarray(np.full((32, 32, 3), 60 * i, np.uint8)).save(f"{folder}/{i}.png")
+      ...     work = pipeline.prepare_scoring(pipeline.ScoringConfig(images=(folder,), metrics=("entropy",)))
+      ...     keeper = pipeline.InMemory()
+      ...     stamps = pipeline.score_sets(work, keeper, pipeline.Execution(num_devices=1))
+      >>> pipeline.read_sets(work, keeper, stamps).table.column("entropy").to_pylist()
+      [0.0, 0.0, 0.0]
     """
     tables, skipped, features = [], [], {}
     sampled = [_sampled(work, place, len(one.source)) for place, one in enumerate(work.sets)]

@@ -298,7 +298,14 @@ def prepare(
       InputError: for anything missing or contradictory.
 
     Examples:
-      >>> work = pipeline.prepare_scoring(pipeline.ScoringConfig(images=("photos",)))  # doctest: +SKIP
+      >>> import tempfile
+      >>> from PIL import Image
+      >>> with tempfile.TemporaryDirectory() as folder:
+      ...     for i in range(3):
+      ...         Image.fromarray(np.full((32, 32, 3), 60 * i, np.uint8)).save(f"{folder}/{i}.png")
+      ...     work = pipeline.prepare_scoring(pipeline.ScoringConfig(images=(folder,), metrics=("entropy",)))
+      >>> work.num_images, work.sets[0].name == folder
+      (3, True)
     """
     check_execution(execution)
     if not config.metrics and not config.backbones:

@@ -147,8 +147,12 @@ def prepare(
 
     Examples:
       >>> network = pipeline.NetworkChoice("net", "scene_cnn_a")
-      >>> config = pipeline.StudyConfig(num_images=20, networks=(network,), metrics=("mse",))
-      >>> study = pipeline.prepare(config)  # doctest: +SKIP
+      >>> config = pipeline.StudyConfig(
+      ...     num_images=2, networks=(network,), metrics=("mse",), degradations=("contrast",), severities=(3.0,)
+      ... )
+      >>> study = pipeline.prepare(config)
+      >>> len(study.indices), study.image_size, list(study.networks)
+      (2, 48, ['net'])
     """
     tell = progress or (lambda step, done, total: None)
     check_execution(execution)
@@ -259,8 +263,17 @@ def run(
       InputError: when no image can be read.
 
     Examples:
-      >>> study = pipeline.prepare(config)  # doctest: +SKIP
-      >>> table = pipeline.run(study, pipeline.InMemory())  # doctest: +SKIP
+      >>> import tempfile
+      >>> network = pipeline.NetworkChoice("net", "scene_cnn_a")
+      >>> config = pipeline.StudyConfig(
+      ...     num_images=2, networks=(network,), metrics=("mse",), degradations=("contrast",), severities=(3.0,)
+      ... )
+      >>> study = pipeline.prepare(config)
+      >>> with tempfile.TemporaryDirectory() as folder:
+      ...     store = pipeline.Store(folder, config, study.provenance, study.details)
+      ...     table = pipeline.run(study, store, pipeline.Execution(num_devices=1))
+      >>> table.columns["mse"].shape  # [conditions, images]; the first condition is clean
+      (2, 2)
     """
     with output.locked():
         _score_missing(study, output, execution, progress)

@@ -357,8 +357,15 @@ def save(path: str, config: TrainConfig, result: TrainResult, notes: dict[str, s
       notes: further metadata, e.g. the names of the sources.
 
     Examples:
-      >>> result = training.train(config, scenes, held_out)  # doctest: +SKIP
-      >>> training.save("network.safetensors", config, result, {"source": "scenes"})  # doctest: +SKIP
+      >>> import tempfile
+      >>> config = training.TrainConfig("scene_cnn_a", num_images=1000, steps=300)
+      >>> params = backbones.load_packaged("scene_cnn_a").params  # in the place of the parameters that `train` found
+      >>> result = training.TrainResult(params, np.zeros(300), {"accuracy": 0.9})
+      >>> with tempfile.TemporaryDirectory() as folder:
+      ...     training.save(f"{folder}/mine.safetensors", config, result, {"source": "scenes"})
+      ...     network = backbones.load("scene_cnn_a", f"{folder}/mine.safetensors")
+      >>> network.num_classes
+      10
     """
     metadata = {name: str(value) for name, value in dataclasses.asdict(config).items()}
     metadata |= {name: f"{value:.4f}" for name, value in result.evaluation.items()} | notes

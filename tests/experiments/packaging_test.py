@@ -6,6 +6,7 @@ import importlib.metadata
 import importlib.util
 import pathlib
 import re
+import subprocess
 import sys
 
 import pytest
@@ -128,3 +129,22 @@ def test_types_and_paths_are_there_for_editors():
     assert (_ROOT / "causal_iqa" / "py.typed").is_file()
     assert "py.typed" in _settings()["options.package_data"]["causal_iqa"]
     assert _settings()["editable_wheel"]["mode"] == "compat"
+
+
+def test_hooks_come_from_the_index_with_the_versions_of_the_test_extra():
+    hooks = (_ROOT / ".pre-commit-config.yaml").read_text("utf-8")
+    assert re.findall(r"- repo: (\S+)", hooks) == ["local"]
+    wanted = [line for line in _settings()["options.extras_require"]["test"].split() if line.startswith("ruff")]
+    assert set(re.findall(r"ruff[~=][^\]]+", hooks)) == set(wanted)
+
+
+def test_the_address_is_one_placeholder_in_the_files_that_contributors_are_told_of():
+    tracked = subprocess.run(["git", "ls-files"], cwd=_ROOT, capture_output=True, text=True, check=False)
+    if tracked.returncode:
+        pytest.skip("not a checkout")
+    texts = {name: (_ROOT / name).read_bytes() for name in tracked.stdout.splitlines() if (_ROOT / name).is_file()}
+    found = {name for name, text in texts.items() if b"OWNER/causal_iqa" in text}
+    notebooks = {name for name in texts if name.startswith("colabs/") and name.endswith(".ipynb")}
+    own = pathlib.Path(__file__).relative_to(_ROOT).as_posix()
+    assert found == {"setup.cfg", "docs/contributing.md", own} | notebooks
+    assert {name for name, text in texts.items() if b"example.org" in text} == {"setup.cfg", own}

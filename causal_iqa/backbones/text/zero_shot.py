@@ -92,8 +92,13 @@ def embed_prompts(
       InputError: without a text tower, or for a tokenizer of another kind or vocabulary.
 
     Examples:
-      >>> network = backbones.open_network("clip_vit_b_32=model.safetensors")  # doctest: +SKIP
-      >>> backbones.embed_prompts(network, tokenizer, ["a photo of a cat."]).shape  # doctest: +SKIP
+      >>> import dataclasses
+      >>> count_letters = lambda params, tokens: jax.nn.one_hot(tokens, 256).sum(axis=0)  # in the place of a transformer
+      >>> tower = backbones.TextTower(count_letters, 32, 256, "clip", lambda params: (1.0, 0.0))
+      >>> network = dataclasses.replace(backbones.load_packaged("scene_cnn_a"), text=tower)
+      >>> tokenizer = backbones.Tokenizer("clip", lambda text: list(text.encode()), end=0, padding=0)
+      >>> backbones.embed_prompts(network, tokenizer, ["a photo of a cat."]).shape
+      (1, 256)
     """
     tower = _with_text(network)
     if tokenizer.kind != tower.tokenizer:
@@ -142,9 +147,13 @@ def class_embeddings(
       InputError: without classes or templates, for a template without {}, or from `embed_prompts`.
 
     Examples:
-      >>> network = backbones.open_network("clip_vit_b_32=model.safetensors")  # doctest: +SKIP
-      >>> tokenizer = backbones.Tokenizer("tokenizer.json")  # doctest: +SKIP
-      >>> backbones.class_embeddings(network, tokenizer, ["cat", "dog"]).shape  # doctest: +SKIP
+      >>> import dataclasses
+      >>> count_letters = lambda params, tokens: jax.nn.one_hot(tokens, 256).sum(axis=0)  # in the place of a transformer
+      >>> tower = backbones.TextTower(count_letters, 32, 256, "clip", lambda params: (1.0, 0.0))
+      >>> network = dataclasses.replace(backbones.load_packaged("scene_cnn_a"), text=tower)
+      >>> tokenizer = backbones.Tokenizer("clip", lambda text: list(text.encode()), end=0, padding=0)
+      >>> backbones.class_embeddings(network, tokenizer, ["cat", "dog"]).shape
+      (2, 256)
     """
     if not class_names or not templates:
         raise _checks.InputError("class_names, templates: expected at least one of each")
@@ -173,8 +182,12 @@ def zero_shot_classifier(network: networks.Network, anchors: np.ndarray) -> netw
       InputError: without a text tower.
 
     Examples:
-      >>> anchors = backbones.class_embeddings(network, tokenizer, ["cat", "dog"])  # doctest: +SKIP
-      >>> backbones.zero_shot_classifier(network, anchors).num_classes  # doctest: +SKIP
+      >>> import dataclasses
+      >>> tower = backbones.TextTower(lambda params, tokens: jnp.zeros(64), 77, 49408, "clip", lambda params: (100.0, 0.0))
+      >>> network = dataclasses.replace(backbones.load_packaged("scene_cnn_a"), text=tower)
+      >>> embeddings = np.eye(2, 64, dtype=np.float32)  # in the place of those of `class_embeddings`
+      >>> backbones.zero_shot_classifier(network, embeddings).num_classes
+      2
     """
     tower = _with_text(network)
     penultimate = networks.PENULTIMATE

@@ -369,6 +369,13 @@ def check_name(text: str) -> None:
     """Raises InputError unless `resolve` knows the name; reads no file.
 
     Examples:
+      >>> import dataclasses
+      >>> count_letters = lambda params, tokens: jax.nn.one_hot(tokens, 256).sum(axis=0)  # in the place of a transformer
+      >>> tower = backbones.TextTower(count_letters, 32, 256, "clip", lambda params: (1.0, 0.0))
+      >>> network = dataclasses.replace(backbones.load_packaged("scene_cnn_a"), text=tower)
+      >>> tokenizer = backbones.Tokenizer("clip", lambda text: list(text.encode()), end=0, padding=0)
+      >>> metrics.clip_iqa_spec(network, tokenizer).name
+      'clip_iqa@scene_cnn_a'
       >>> metrics.check_name("ssim")
     """
     family, mark, _ = text.partition("@")
