@@ -128,19 +128,9 @@ def test_functions_say_what_they_do():
 
 # Exported functions whose examples are shown and not run, and why.
 _NOT_RUN = {
-    "files of others (weights, models, datasets, code)": (
-        *("backbones.class_embeddings", "backbones.embed_prompts", "backbones.zero_shot_classifier"),
-        *("backbones.load_function", "backbones.onnx_network", "backbones.onnx_runner", "backbones.tflite_runner"),
-        *("backbones.torch_network", "data.open_tfds", "metrics.brisque", "metrics.clip_iqa_spec", "metrics.dists"),
-        *("metrics.ilniqe", "metrics.lpips", "metrics.niqe"),
-    ),
-    "a run or a fit, with much to compile; blocks of the documentation and other tests run them": (
-        *("data.procedural_images", "diagnosis.diagnose", "diagnosis.fit", "diagnosis.fit_samples"),
-        *("diagnosis.make_samples", "pipeline.attach", "pipeline.choose_batch", "pipeline.first_look"),
-        *("pipeline.make_program", "pipeline.prepare", "pipeline.prepare_like", "pipeline.prepare_scoring"),
-        *("pipeline.read_run", "pipeline.read_sets", "pipeline.run", "pipeline.score_sets"),
-        *("training.save", "training.train"),
-    ),
+    "packages that the test extra does not install": ("backbones.tflite_runner", "backbones.torch_network"),
+    "published weights": ("metrics.dists", "metrics.lpips"),
+    "a dataset that TFDS prepared": ("data.open_tfds",),
 }
 
 

@@ -99,7 +99,7 @@ _LARGEST_PART = 4
 def _chosen(name: str, checkpoint: checkpoints.Checkpoint) -> checkpoints.Checkpoint:
     """The network of this architecture in a file, with the architecture's tensors alone.
 
-    Says in the log which was taken where there are several, and what was left out beside it.
+    Where there are several, the log names the one that was taken and those that were left out.
     """
     spec = TABLE[name]
     found = []
@@ -125,7 +125,7 @@ def _chosen(name: str, checkpoint: checkpoints.Checkpoint) -> checkpoints.Checkp
 
 
 def _refuse(name: str, checkpoint: checkpoints.Checkpoint) -> NoReturn:
-    """Raises MismatchError with what differs and what would fit."""
+    """Raises MismatchError with the differences and the architectures that would fit."""
     try:
         checkpoints.check_layout(checkpoint, TABLE[name].layout(checkpoint.tensors), name)
     except checkpoints.MismatchError as mismatch:
@@ -222,7 +222,7 @@ def load_packaged(name: str) -> networks.Network:
 
 
 def open_network(name: str, path: str | os.PathLike[str] | None = None) -> networks.Network:
-    """Makes a network of whatever names it: the one way for binaries and studies.
+    """Makes a network from any of its names; commands and studies all call this function.
 
     Args:
       name: a row of TABLE, or a user's function "package.module:function" or "path/to/file.py:function".

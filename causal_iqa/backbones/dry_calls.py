@@ -1,4 +1,4 @@
-"""One call of a network before a study: what it returns is checked while it costs nothing."""
+"""One call of a network before a study, so that a wrong result is found while it costs nothing."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -11,7 +11,7 @@ from causal_iqa.backbones import networks
 
 _IMAGES = 3
 _PARTS = ("logits", "features")
-# Networks that have been called: (name, weights, preprocessing, whether features are there).
+# Networks that have been called: (name, weights, preprocessing, whether they return features).
 _CALLED: set[tuple] = set()
 
 
@@ -103,14 +103,14 @@ def call_on_host(name: str, run: Callable[[np.ndarray], Any], side: int) -> Shap
       What it gives.
 
     Raises:
-      InputError: in one line, when it raises, or returns another form, shape or type, what is not finite, or what
-        depends on the other images of the batch.
+      InputError: when it raises, when it returns another form, shape or type, or numbers that are not finite, and when
+        its result depends on the other images of the batch. The message is one line.
     """
     batch = drawn_images(side)
 
     def outputs(images: np.ndarray) -> list[np.ndarray]:
         try:
-            found = run(images.copy())  # A copy, for `run` may keep or change what it is given.
+            found = run(images.copy())  # A copy, for `run` may keep or change its argument.
         except Exception as error:  # Whatever the user's model raises.
             raise _checks.InputError(
                 f"network {name}: run fails on images of shape {list(images.shape)} ({_one_line(error)})"

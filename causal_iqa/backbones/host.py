@@ -49,7 +49,7 @@ def host_network(
         [B, num_features]). Logits by themselves make a network that can be judged and give no features. It must not
         depend on the batch an image comes in, and be deterministic. Where a program runs on several devices, each calls
         it in a thread of its own.
-      preprocessing: what the study needs to prepare images.
+      preprocessing: how the study prepares images for the network.
       weights: nested arrays of its parameters, hashed to name the network in every record.
       num_classes: number of classes of `run`, checked; None takes the number that it returns.
       num_features: number of features of `run`, checked; None takes the number that it returns.
@@ -58,7 +58,8 @@ def host_network(
       The network. Not differentiable, and as fast as `run` and the way to the host allow.
 
     Raises:
-      InputError: in one line, when `run` raises, or gives another form, shape or type, or what is not finite.
+      InputError: when `run` raises, or returns another form, shape or type, or numbers that are not finite. The message
+        is one line.
 
     Examples:
       >>> preprocessing = networks.Preprocessing(8, 1.0, (0.0,) * 3, (1.0,) * 3, smallest=8, fixed_size=True)
@@ -84,7 +85,7 @@ def host_network(
         )
 
     def into(_: Any, out: tuple[Any, ...], image: Any) -> None:
-        # A copy, for `run` may keep or change what it is given.
+        # A copy, for `run` may keep or change its argument.
         for buffer, value in zip(out, on_host(np.asarray(image).copy()), strict=True):
             np.asarray(buffer)[...] = value
 
@@ -228,15 +229,25 @@ def onnx_network(
         gives only logits and can only be judged.
 
     Returns:
-      The network. Its weights' hash is that of the bytes of the file and of those it names.
+      The network. The hash of its weights covers the bytes of the file and of the files that it names.
 
     Raises:
       InputError: without the extra, for an unreadable file, an input or output that does not exist, and from
         `host_network`.
 
     Examples:
-      >>> preprocessing = backbones.Preprocessing(224, 0.875, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225), 32)
-      >>> network = backbones.onnx_network("mine", "model.onnx", preprocessing)  # doctest: +SKIP
+      >>> import base64, pathlib, tempfile
+      >>> content = base64.b64decode(  # a small model: images "x" [n, 3, 8, 8] to their mean colours "y" [n, 3]
+      ...     "CAc6awoyCgF4EgF5IgpSZWR1Y2VNZWFuKg0KBGF4ZXNAAkADoAEHKg8KCGtlZXBkaW1zGACgAQISAWdaHAoBeBIXChUI"
+      ...     "ARIRCgMSAW4KAggDCgIICAoCCAhiFAoBeRIPCg0IARIJCgMSAW4KAggDQgIQDQ=="
+      ... )
+      >>> preprocessing = backbones.Preprocessing(8, 1.0, (0.0,) * 3, (1.0,) * 3, 8, fixed_size=True)
+      >>> with tempfile.TemporaryDirectory() as folder:
+      ...     file = pathlib.Path(folder, "colours.onnx")
+      ...     _ = file.write_bytes(content)
+      ...     network = backbones.onnx_network("colours", file, preprocessing, logits="y")
+      >>> network.num_classes
+      3
     """
     _checks.check_choice(layout, LAYOUTS, "layout")
     session, place, files = open_onnx(path, layout, preprocessing.size)

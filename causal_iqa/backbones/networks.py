@@ -66,7 +66,8 @@ def as_stated(
 
     Args:
       preprocessing: preprocessing of the architecture.
-      stated: about the file; what differs is used, and said in the log.
+      stated: statements about the file. Where they differ from the architecture's preprocessing they are used, and the
+        log says so.
       input_size: side in pixels, None for the architecture's.
       path: path of the file, for the log.
 
@@ -269,12 +270,12 @@ def with_precision(network: Network, precision: str) -> Network:
     """Returns a network that computes its layers in another precision; its outputs are float32 all the same.
 
     Args:
-      network: with float32 parameters.
+      network: a network with float32 parameters.
       precision: one of `numerics.PRECISIONS`. A function of the user's in JAX takes "bfloat16" as parameters and images
         of that type, and has its own precision of products otherwise.
 
     Returns:
-      The network; as it is where it runs outside JAX.
+      The network; the unchanged one where it runs outside JAX.
 
     Raises:
       InputError: for another precision.

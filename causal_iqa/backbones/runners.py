@@ -57,8 +57,18 @@ def onnx_runner(
       InputError: without the extra, for an unreadable file, or an input or output that does not exist.
 
     Examples:
-      >>> preprocessing = backbones.Preprocessing(224, 0.875, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225), 32)
-      >>> runner = backbones.onnx_runner("detector.onnx", preprocessing, outputs=("boxes", "scores"))  # doctest: +SKIP
+      >>> import base64, pathlib, tempfile
+      >>> content = base64.b64decode(  # a small model: images "x" [n, 3, 8, 8] to their mean colours "y" [n, 3]
+      ...     "CAc6awoyCgF4EgF5IgpSZWR1Y2VNZWFuKg0KBGF4ZXNAAkADoAEHKg8KCGtlZXBkaW1zGACgAQISAWdaHAoBeBIXChUI"
+      ...     "ARIRCgMSAW4KAggDCgIICAoCCAhiFAoBeRIPCg0IARIJCgMSAW4KAggDQgIQDQ=="
+      ... )
+      >>> preprocessing = backbones.Preprocessing(8, 1.0, (0.0,) * 3, (1.0,) * 3, 8, fixed_size=True)
+      >>> with tempfile.TemporaryDirectory() as folder:
+      ...     file = pathlib.Path(folder, "colours.onnx")
+      ...     _ = file.write_bytes(content)
+      ...     runner = backbones.onnx_runner(file, preprocessing, outputs=("y",))
+      >>> runner.run(np.ones((2, 8, 8, 3), np.float32))[0].tolist()
+      [[1.0, 1.0, 1.0], [1.0, 1.0, 1.0]]
     """
     _checks.check_choice(layout, host.LAYOUTS, "layout")
     _checks.check_choice(channels, ("RGB", "BGR"), "channels")
@@ -83,11 +93,10 @@ def tflite_runner(path: str | os.PathLike[str], preprocessing: networks.Preproce
     Args:
       path: path of the .tflite file; its one input is NHWC.
       preprocessing: a model of floating point numbers reads (pixels - mean) / std; one of uint8 or int8 reads the
-        pixels as they are, 0 to 255 or -128 to 127, for its normalisation is part of its quantisation.
+        pixels without normalisation, 0 to 255 or -128 to 127, for its quantisation includes the normalisation.
 
-    Returns:
-      The runner. Outputs that are quantised are turned into the numbers they stand for. Images go through in one batch
-      where the model can be resized, else one by one.
+    Returns: The runner. It converts quantised outputs to the numbers that they represent. It runs images in one batch
+      where the model can be resized, else one after the other.
 
     Raises:
       InputError: without the extra, for an unreadable file, or another input.

@@ -19,7 +19,7 @@ _NOTHING: Mapping[str, Any] = types.MappingProxyType({})
 
 @dataclasses.dataclass(frozen=True)
 class Task:
-    """What a network predicts, and what its performance is.
+    """The kind of predictions of a network, and the measure of its performance.
 
     Attributes:
       performance: a row of `tasks.TABLE`.
@@ -43,8 +43,8 @@ def padded_detections(
     """Puts the boxes of several images into slots; the surest of each image where there are more.
 
     Args:
-      found: for every image its boxes [n, 4] (left, top, right, bottom as fractions of the sides), scores [n] and
-        classes [n].
+      found: the predictions for every image: boxes [n, 4] (left, top, right, bottom as fractions of the sides), scores
+        [n] and classes [n].
       most: slots of an image.
 
     Returns:
@@ -83,7 +83,7 @@ def task_network(
       run: float32 images [B, S, S, 3] in [0, 1] -> masks, int [B, H, H] of classes; or boxes (float32 [B, P, 4] left,
         top, right, bottom as fractions of the sides, scores [B, P], int classes [B, P], -1 in empty slots), see
         `padded_detections`. It must not depend on the batch an image comes in, and be deterministic.
-      preprocessing: what the study needs to prepare images; normalisation is the business of `run`.
+      preprocessing: how the study prepares images for the network; `run` must normalise them itself.
       performance: a row of `tasks.TABLE`.
       num_classes: number of classes of the truth.
       weights: nested arrays of its parameters, hashed to name the network in every record.

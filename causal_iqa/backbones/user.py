@@ -1,4 +1,4 @@
-"""A user's own network: a function in a module or a file that returns a Network, and what makes one easily."""
+"""A user's own network: a function in a module or a file that returns a Network, and a helper that makes one."""
 
 import hashlib
 import importlib
@@ -42,7 +42,7 @@ def make_network(
         [num_classes], {stage: features}), with "penultimate" [d] among the stages, or {} for a network that can be
         judged and gives no features; normalisation is its own affair. It is run here once.
       params: nested dictionaries of arrays; their hash names the network in every record.
-      preprocessing: what the study needs to prepare images.
+      preprocessing: how the study prepares images for the network.
       classifier: params -> (kernel [d, num_classes], bias) where the logits are linear in "penultimate".
 
     Returns:

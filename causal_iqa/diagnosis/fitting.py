@@ -144,9 +144,10 @@ def make_samples(
       The samples.
 
     Examples:
-      >>> causes = ("none", "gaussian_blur")  # fit_samples takes what this returns
-      >>> samples = diagnosis.make_samples(jax.random.key(0), anchors, causes)  # doctest: +SKIP
-      >>> samples.values.shape  # doctest: +SKIP
+      >>> clean = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3), np.uint8)
+      >>> samples = diagnosis.make_samples(jax.random.key(0), clean, ("none", "contrast"))
+      >>> samples.causes.tolist()
+      [0, 0, 1, 1]
     """
     parts, total = [], per_cause * (len(causes) + len(others))
     for number in range(per_cause):
@@ -233,8 +234,11 @@ def fit_samples(
       The model.
 
     Examples:
-      >>> samples = diagnosis.make_samples(jax.random.key(0), anchors, causes)  # doctest: +SKIP
-      >>> model = diagnosis.fit_samples(jax.random.key(1), samples, causes, side=224, steps=2000)  # doctest: +SKIP
+      >>> numbers, d = np.arange(20), diagnosis.default_model().centre.size
+      >>> values = np.random.default_rng(0).normal(size=(20, d)).astype(np.float32)  # `make_samples` measures them
+      >>> samples = diagnosis.Samples(values, numbers % 2, np.float32(numbers % 2), numbers // 2)
+      >>> diagnosis.fit_samples(jax.random.key(1), samples, ("none", "contrast"), side=64, steps=10).causes
+      ('none', 'contrast')
     """
     numbers = np.unique(samples.anchors)
     draw = np.random.default_rng(np.asarray(jax.random.key_data(_keys.named(key, "held-out anchors"))))
@@ -322,10 +326,9 @@ def fit(
       InputError: for unknown names, or numbers out of range.
 
     Examples:
-      >>> import jax, numpy as np
       >>> clean = np.random.default_rng(0).integers(0, 256, (10, 64, 64, 3), np.uint8)
-      >>> fit(jax.random.key(0), clean, causes=["fog"], others=[], steps=10).causes  # doctest: +SKIP
-      ('none', 'fog')
+      >>> diagnosis.fit(jax.random.key(0), clean, causes=["contrast"], others=[], steps=10).causes
+      ('none', 'contrast')
     """
     shape = np.shape(anchors)
     if len(shape) != 4 or shape[3] != 3 or shape[1] != shape[2]:

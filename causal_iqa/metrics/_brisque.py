@@ -56,7 +56,7 @@ def read_libsvm(content: bytes, ranges: np.ndarray = RANGES) -> SupportVectors:
 
     Args:
       content: the file's bytes, the text that svm-train writes.
-      ranges: float64 [36, 2] of its features; those of the original release by default.
+      ranges: float64 [36, 2], the ranges of its features; by default those of the original release.
 
     Returns:
       The model.
@@ -218,10 +218,10 @@ def brisque(image: jax.Array, model: SupportVectors) -> jax.Array:
       [1] Mittal, Moorthy, Bovik, "No-reference image quality assessment in the spatial domain", IEEE TIP 2012.
 
     Examples:
-      >>> import functools
+      >>> # metrics.resolve("brisque@FILE") reads a published model; this one is made up.
       >>> model = SupportVectors(np.zeros((1, 36)), np.ones(1), 0.05, 0.0, RANGES)
-      >>> image = jax.ShapeDtypeStruct((16, 16, 3), jnp.float32)  # metrics.resolve("brisque@FILE") reads a published model
-      >>> jax.eval_shape(functools.partial(brisque, model=model), image).shape
+      >>> image = jax.ShapeDtypeStruct((16, 16, 3), jnp.float32)
+      >>> jax.eval_shape(lambda image: brisque(image, model), image).shape
       ()
     """
     values, defined = features(image)

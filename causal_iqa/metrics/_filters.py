@@ -1,7 +1,8 @@
 """Filters, borders and local moments that several metrics share, on arrays whose last two axes are rows and columns.
 
 XLA's convolution is slow on the CPU. Here a separable window is a sum of shifted copies, which compiles to one loop,
-and a box is built by doubling. No function reduces over the batch, so a score cannot depend on what else is in it.
+and a box is built by doubling. No function reduces over the batch, so a score cannot depend on other images of the
+batch.
 """
 
 import functools
@@ -105,7 +106,7 @@ def _shifted_sum_forward(
 def _shifted_sum_backward(
     weights: tuple[float, ...], axis: int, step: int, stride: int, size: jax.Array, out: jax.Array
 ) -> tuple[jax.Array]:
-    """The transpose, again a sum of shifted copies; the one JAX derives takes XLA minutes to compile."""
+    """The transpose, again a sum of shifted copies; XLA takes minutes to compile the one that JAX derives."""
     reach = step * (len(weights) - 1)
     widths = [(0, 0, 0)] * out.ndim
     widths[axis] = (reach, size.shape[0] - stride * (out.shape[axis] - 1) - 1, stride - 1)

@@ -72,8 +72,8 @@ class Weibull(NamedTuple):
     """A Weibull distribution.
 
     Attributes:
-      scale: scale of the values' unit; without meaning where undefined.
-      shape: likewise.
+      scale: scale in the unit of the values; without meaning where undefined. shape: shape; without meaning where
+        undefined.
       defined: whether the values differ at all.
     """
 
@@ -303,10 +303,10 @@ def ilniqe(image: jax.Array, model: IntegratedModel) -> jax.Array:
       [1] Zhang, Zhang, Bovik, "A feature-enriched completely blind image quality evaluator", IEEE TIP 2015, eq. 17.
 
     Examples:
-      >>> import functools
+      >>> # metrics.resolve("ilniqe@FILE") reads a published model; this one is made up.
       >>> model = IntegratedModel(np.zeros(2), np.eye(2), np.zeros(468), np.eye(468, 2))
-      >>> image = jax.ShapeDtypeStruct((48, 48, 3), jnp.float32)  # metrics.resolve("ilniqe@FILE") reads a published model
-      >>> jax.eval_shape(functools.partial(ilniqe, model=model), image).shape
+      >>> image = jax.ShapeDtypeStruct((48, 48, 3), jnp.float32)
+      >>> jax.eval_shape(lambda image: ilniqe(image, model), image).shape
       ()
     """
     found, defined = features(image)

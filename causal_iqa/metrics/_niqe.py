@@ -145,8 +145,9 @@ def niqe(image: jax.Array, model: PristineModel, *, original: bool = False) -> j
     Args:
       image: float32 [H, W, 3] in [0, 1], sides of at least 96; a 224 x 224 image is read in its 192 x 192 corner.
       model: the pristine model, static: its arrays become constants of the compiled program.
-      original: what a flat neighbourhood gives, static. False: zeros, and a block without values of both signs is left
-        out. True: what rounding and NaN make of it in the original code (`natural_scene.flat_signs`), for parity.
+      original: the values in a flat neighbourhood, static. False: zeros, and a block without values of both signs is
+        left out. True: the values that rounding and NaN produce in the original code (`natural_scene.flat_signs`), for
+        parity.
 
     Returns:
       Scalar, not negative; lower is better. NaN when every block is flat.
@@ -158,10 +159,10 @@ def niqe(image: jax.Array, model: PristineModel, *, original: bool = False) -> j
       [1] Mittal, Soundararajan, Bovik, "Making a completely blind image quality analyzer", IEEE SPL 2013, eq. 10.
 
     Examples:
-      >>> import functools
-      >>> model = PristineModel(np.zeros(36), np.eye(36))  # metrics.resolve("niqe@FILE") reads a published one
+      >>> # metrics.resolve("niqe@FILE") reads a published model; this one is made up.
+      >>> model = PristineModel(np.zeros(36), np.eye(36))
       >>> image = jax.ShapeDtypeStruct((96, 96, 3), jnp.float32)
-      >>> jax.eval_shape(functools.partial(niqe, model=model), image).shape
+      >>> jax.eval_shape(lambda image: niqe(image, model), image).shape
       ()
     """
     values, vectors = np.linalg.eigh(model.covariance)

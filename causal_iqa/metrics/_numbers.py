@@ -12,7 +12,7 @@ def real(value: Any, name: str) -> np.ndarray:
 
     Args:
       value: value of the file.
-      name: for the message.
+      name: its name in the message.
 
     Returns:
       The numbers, exact.

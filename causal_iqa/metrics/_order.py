@@ -1,4 +1,4 @@
-"""Order statistics without sorting: on a CPU XLA sorts 50,000 numbers in ten milliseconds, selects in half of one."""
+"""Order statistics without sorting: on a CPU XLA sorts 50,000 numbers in 10 ms and selects in half a millisecond."""
 
 import functools
 

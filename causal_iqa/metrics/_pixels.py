@@ -52,5 +52,5 @@ def variance(x: jax.Array) -> jax.Array:
 
 
 def total(x: jax.Array) -> jax.Array:
-    """Sum of a map [H, ...], down the rows first: XLA on the CPU adds rows in vectors, but a whole map one by one."""
+    """Sum of a map [H, ...], first over rows: XLA on the CPU adds rows in vectors, but a whole map number by number."""
     return jnp.sum(jnp.sum(settle(x), axis=0))

@@ -93,7 +93,7 @@ def laplacian(
       levels: number of arrays returned, static.
       reduce_border: "symmetric" or "reflect".
       expand_border: "edge" or "reflect".
-      gain: gain of each low-pass step; every level is that much larger than the one before.
+      gain: gain of each low-pass step; every level is larger than the previous level by this factor.
 
     Returns:
       `levels` arrays; level k has sides of ceil(side / 2^k).

@@ -16,7 +16,7 @@ from causal_iqa.metrics import _filters
 
 # Zhang et al. (2011), section III: automatic downsampling brings the shorter side to about 256 pixels.
 _VIEWING_SIDE = 256
-# Zhang et al. (2011), eq. 17: YIQ as rounded there; luma is images.luma.
+# Zhang et al. (2011), eq. 17: YIQ with the rounding of the paper; luma is images.luma.
 _I_WEIGHTS = (0.596, -0.274, -0.322)
 _Q_WEIGHTS = (0.211, -0.523, 0.312)
 # Geusebroek et al. (2001), as in Zhang et al. (2014), eq. 6, and Nafchi et al. (2016), eq. 8: opponent channels.

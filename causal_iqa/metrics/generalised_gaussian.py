@@ -77,9 +77,9 @@ class Asymmetric(NamedTuple):
     """An asymmetric generalised Gaussian, fitted by moments.
 
     Attributes:
-      shape: on the grid; its first where undefined.
+      shape: a value of the grid; the first value where undefined.
       left: root mean square of the negative values, 1 where undefined.
-      right: parameter of the positive values, likewise.
+      right: root mean square of the positive values, 1 where undefined.
       defined: whether there were values of both signs.
     """
 

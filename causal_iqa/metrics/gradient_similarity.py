@@ -124,8 +124,8 @@ def _magnitude_loss(
 def _mdsi_loss(reference: jax.Array, image: jax.Array) -> jax.Array:
     """One minus the similarity of gradients and chroma, [h, w].
 
-    All differences come from the difference of the images: that of two maps computed alike need not be zero for equal
-    images once a compiler has rearranged them, and the quarter powers make 0.0002 of 1e-15.
+    All differences come from the difference of the images. The difference of two maps that are computed alike need not
+    be zero for equal images once a compiler has rearranged them, and the quarter powers turn 1e-15 into 0.0002.
     """
     change = reference - image
     x, y, delta = (

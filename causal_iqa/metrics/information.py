@@ -14,7 +14,7 @@ from causal_iqa.metrics import _filters, _information, _pixels, _pyramids, spec
 _WAVELET_NOISE = 0.4
 _BLOCK = 3
 _LEVELS = 4
-# vifp_mscale.m: variance of the visual noise in the pixel domain, and what counts as zero variance.
+# vifp_mscale.m: variance of the visual noise in the pixel domain, and the largest variance that counts as zero.
 _PIXEL_NOISE = 2.0
 _ZERO = 1e-10
 

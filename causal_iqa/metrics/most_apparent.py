@@ -74,7 +74,7 @@ def _log_gabor(height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
     radial[(slice(None), *centre)] = 0.0
     turned = [np.angle(np.exp(1j * (angle - k * np.pi / _ORIENTATIONS))) for k in range(_ORIENTATIONS)]
     angular = np.exp(-np.square(np.stack(turned)) / (2.0 * _ANGULAR_SIGMA**2))
-    # fftshift, not its inverse: on odd sides the two differ, and this is what the authors call.
+    # fftshift, not its inverse: on odd sides the two differ, and the authors call this one.
     return pair(np.fft.fftshift(part, axes=(1, 2)).astype(np.float32) for part in (radial, angular))
 
 

@@ -36,7 +36,7 @@ def ms_ssim_wang2003(reference: jax.Array, image: jax.Array) -> jax.Array:
     """Multi-scale SSIM as first published: rounded 8-bit luma, five scales, product of powers.
 
     MS-SSIM = l5^w5 prod_k cs_k^w_k, where cs_k is the mean contrast-structure term of scale k. A scale is the 2 x 2
-    mean of the one before, an odd last row or column repeated. A negative mean counts as 0.
+    mean of the previous scale, with an odd last row or column repeated. A negative mean counts as 0.
 
     Args:
       reference: float32 [H, W, 3] in [0, 1], sides of at least 161 (the authors' code also refuses 161 to 175).
@@ -118,7 +118,7 @@ def _halve(x: jax.Array) -> jax.Array:
 def ms_ssim(reference: jax.Array, image: jax.Array) -> jax.Array:
     """Multi-scale SSIM on RGB as in piq: per channel, then the mean of the channels.
 
-    A scale is the 2 x 2 mean of the one before; when a side is odd the first row and column are repeated first. A
+    A scale is the 2 x 2 mean of the previous scale; when a side is odd the first row and column are repeated first. A
     negative mean counts as 0.
 
     Args:
@@ -232,7 +232,7 @@ _WANG2003 = "Wang, Simoncelli, Bovik, Asilomar 2003"
 
 
 def _row(**fields: Any) -> spec.MetricSpec:
-    """Fills in what every row here has in common."""
+    """Fills in the fields that all rows of this file have in common."""
     common = {
         "family": "full_reference",
         "higher_is_better": True,

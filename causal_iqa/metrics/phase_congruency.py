@@ -50,7 +50,7 @@ def _frequencies(size: int) -> np.ndarray:
 
 
 def _noise_scale(filters: np.ndarray) -> float:
-    """The threshold T for a median of one, from the filters [S, H, W] of one orientation.
+    """The threshold T for a median of 1, from the filters [S, H, W] of one orientation.
 
     Kovesi: the squared amplitude of noise is exponential, so its mean is median / ln 2; the summed amplitude over
     scales is Rayleigh with a parameter that depends on the overlap of the filters.

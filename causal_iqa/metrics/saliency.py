@@ -17,7 +17,7 @@ _FREQUENCY = 0.021
 _FREQUENCY_SPREAD = 1.34
 _LOCATION_SPREAD = 145.0
 _COLOUR_SPREAD = 0.001
-# One grey level moves a or b by at least 0.005; what is below this is rounding on a flat image.
+# One grey level moves a or b by at least 0.005; smaller differences are rounding on a flat image.
 _FLAT_LAB = 1e-3
 # IEC 61966-2-1, sRGB to XYZ, rows X Y Z; the authors divide by the white of D50 without adapting to it.
 _XYZ = ((0.4124564, 0.3575761, 0.1804375), (0.2126729, 0.7151522, 0.0721750), (0.0193339, 0.1191920, 0.9503041))

@@ -1,4 +1,4 @@
-"""What a conventional quality metric says about itself, and the one way to call it."""
+"""The specification of a conventional quality metric, and the function that calls one by its name."""
 
 import dataclasses
 from collections.abc import Callable
@@ -22,12 +22,12 @@ class MetricSpec:
       fn: `fn(reference, image)` or `fn(image)`, by family; images float32 [H, W, 3] in [0, 1]; returns a scalar.
       family: "full_reference" or "no_reference".
       higher_is_better: whether a larger value means better quality. Fixed here, before any study.
-      colour: what the metric reads, one of COLOURS.
+      colour: the colour space that the metric reads, one of COLOURS.
       range: smallest and largest possible value, None where unbounded.
       smallest_side: shortest side in pixels on which the metric is defined; `fn` refuses smaller images.
       differentiable: whether the gradient with respect to the image says something (false after rounding, unless the
         gradient passes straight through it).
-      convention: everything that defines the number and has no field of its own, in words.
+      convention: in words, all choices that define the number and have no field of their own.
       reference: where the definition comes from.
       worse_with: degradations of a photograph under which the value moves against `higher_is_better`, of "blur" and
         "noise". A no-reference statistic may miss one, or read it as better.

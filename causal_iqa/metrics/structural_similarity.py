@@ -229,7 +229,7 @@ _CONSTANTS = "K1 0.01, K2 0.03, no clamp"
 
 
 def _row(**fields: Any) -> spec.MetricSpec:
-    """Fills in what every row here has in common."""
+    """Fills in the fields that all rows of this file have in common."""
     common = {
         "family": "full_reference",
         "higher_is_better": True,

@@ -62,8 +62,8 @@ def suite_names(*, suite: str = "classical", side: int | None = None, with_refer
 def evaluate_all(names: Iterable[str], reference: jax.Array | None, image: jax.Array) -> dict[str, jax.Array]:
     """Scores one image by several metrics.
 
-    Under `jax.jit` what the metrics share is computed once: luma, gradients, the phase congruency of fsim and fsimc,
-    the pyramids. That is XLA's doing, as equal maps come from equal calls; without jit nothing is shared.
+    Under `jax.jit` the parts that metrics share are computed once: luma, gradients, the phase congruency of fsim and
+    fsimc, the pyramids. XLA merges them, as equal maps come from equal calls; without jit nothing is shared.
 
     On a CPU, `jax.lax.map` this over a batch rather than `jax.vmap` it: the maps of one image stay in the cache, which
     more than halves the time of the FFT-based metrics. On a GPU, `jax.vmap`.

@@ -48,8 +48,26 @@ def prepare_like(
         hand or not the same, or the config asks for other ones.
 
     Examples:
-      >>> run = pipeline.read_run("results/run")  # doctest: +SKIP
-      >>> work = pipeline.prepare_like(run, pipeline.ScoringConfig(images=("photos",)))  # doctest: +SKIP
+      >>> import tempfile
+      >>> from PIL import Image
+      >>> config = pipeline.StudyConfig(
+      ...     num_images=2,
+      ...     networks=(pipeline.NetworkChoice("net", "scene_cnn_a"),),
+      ...     backbones=(pipeline.NetworkChoice("features", "scene_features"),),
+      ...     num_anchors=20,
+      ...     degradations=("contrast",),
+      ...     severities=(3.0,),
+      ...     metrics=("mse",),
+      ... )
+      >>> study = pipeline.prepare(config)
+      >>> with tempfile.TemporaryDirectory() as folder:
+      ...     store = pipeline.Store(folder, config, study.provenance, study.details)
+      ...     _ = pipeline.run(study, store, pipeline.Execution(num_devices=1))
+      ...     Image.new("RGB", (48, 48), "red").save(f"{folder}/red.png")
+      ...     scoring = pipeline.ScoringConfig(images=(f"{folder}/red.png",), metrics=())
+      ...     work = pipeline.prepare_like(pipeline.read_run(folder), scoring)
+      >>> work.num_images, list(work.work.feature_backbones)
+      (1, ['features'])
     """
     check_execution(execution)
     _check_asked(run, config)

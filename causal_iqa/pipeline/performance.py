@@ -333,12 +333,13 @@ def attach(
       >>> with tempfile.TemporaryDirectory() as folder:
       ...     store = pipeline.Store(folder, config, study.provenance, study.details)
       ...     table = pipeline.run(study, store, pipeline.Execution(num_devices=1))
-      ...     rows = [f"{image},{c.name},mine,0.5" for image in table.image_ids for c in table.conditions]
+      ...     rows = ["image_id,condition,network,performance"]
+      ...     rows += [f"{name},{c.name},mine,{c.severity}" for name in table.image_ids for c in table.conditions]
       ...     file = pathlib.Path(folder, "iou.csv")
-      ...     _ = file.write_text("\\n".join(["image_id,condition,network,performance", *rows]))
+      ...     _ = file.write_text("\\n".join(rows))
       ...     config, table = pipeline.attach(config, table, pipeline.read_table(file))
       >>> table.columns["mine/performance"].tolist()
-      [[0.5, 0.5], [0.5, 0.5]]
+      [[0.0, 0.0], [3.0, 3.0]]
     """
     listed = set(performance.image_ids)
     kept = np.array([name in listed for name in table.image_ids])

@@ -357,8 +357,8 @@ def read_sets(work: scoring.Scoring, keeper: Keeper, stamps: Mapping[Part, str])
       ...     work = pipeline.prepare_scoring(pipeline.ScoringConfig(images=(folder,), metrics=("entropy",)))
       ...     keeper = pipeline.InMemory()
       ...     stamps = pipeline.score_sets(work, keeper, pipeline.Execution(num_devices=1))
-      >>> pipeline.read_sets(work, keeper, stamps).table.column("entropy").to_pylist()
-      [0.0, 0.0, 0.0]
+      >>> pipeline.read_sets(work, keeper, stamps).table.column("image_id").to_pylist()
+      ['0.png', '1.png', '2.png']
     """
     tables, skipped, features = [], [], {}
     sampled = [_sampled(work, place, len(one.source)) for place, one in enumerate(work.sets)]

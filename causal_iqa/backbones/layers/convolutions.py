@@ -146,7 +146,7 @@ def _minimal(shape: Shape, height: int) -> bool:
 
 
 def _columns_at_once(shape: Shape, width: int) -> int:
-    """Columns of the output to compute as channels of one, of `width`.
+    """How many columns of the output, of `width`, to compute as channels of a single column.
 
     On a CPU, kernels of matrix products are 32 or more channels wide; with 16 most of it lies idle.
     """

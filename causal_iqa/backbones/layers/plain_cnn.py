@@ -228,7 +228,7 @@ def widths(chain: Chain, tensors: Mapping[str, np.ndarray]) -> tuple[int, ...]:
 
 
 def build(name: str, chain: Chain, checkpoint: checkpoints.Checkpoint, input_size: int | None) -> networks.Network:
-    """Makes a network of a file whose layout has been checked.
+    """Makes a network from a file with a checked layout.
 
     Args:
       name: name of the architecture.

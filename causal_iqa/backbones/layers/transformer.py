@@ -146,7 +146,7 @@ class Blocks(nn.Module):
     """A stack of blocks.
 
     Tokens [B, n, w] -> (tokens after the last, tokens after each [depth, B, n, w], the first token after the last
-    [B, 1, w]). The first token alone needs little of the last block, and what nobody reads is not computed.
+    [B, 1, w]). The first token alone needs little of the last block, and XLA leaves out the rest where nobody reads it.
     """
 
     size: Encoder

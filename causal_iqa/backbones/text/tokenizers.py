@@ -185,7 +185,7 @@ def find(kind: str, beside: str | os.PathLike[str] | None = None) -> pathlib.Pat
 
     Args:
       kind: "clip" or "siglip".
-      beside: a weight file in whose folder to look.
+      beside: a weight file; its folder is searched.
 
     Returns:
       A path for `load`.

@@ -80,7 +80,7 @@ def embed_prompts(
     """Embeds texts in a network's joint space.
 
     Args:
-      network: with a text tower.
+      network: a network with a text tower.
       tokenizer: tokenizer of the tower's kind.
       prompts: n texts.
       progress: called with (prompts done, n).
@@ -93,7 +93,7 @@ def embed_prompts(
 
     Examples:
       >>> import dataclasses
-      >>> count_letters = lambda params, tokens: jax.nn.one_hot(tokens, 256).sum(axis=0)  # in the place of a transformer
+      >>> count_letters = lambda params, tokens: jax.nn.one_hot(tokens, 256).sum(axis=0)  # no transformer
       >>> tower = backbones.TextTower(count_letters, 32, 256, "clip", lambda params: (1.0, 0.0))
       >>> network = dataclasses.replace(backbones.load_packaged("scene_cnn_a"), text=tower)
       >>> tokenizer = backbones.Tokenizer("clip", lambda text: list(text.encode()), end=0, padding=0)
@@ -134,7 +134,7 @@ def class_embeddings(
     """Text anchors: for each class the mean embedding of its prompts [1].
 
     Args:
-      network: with a text tower.
+      network: a network with a text tower.
       tokenizer: tokenizer of the tower's kind.
       class_names: c of them; underscores count as spaces.
       templates: prompts with {} where the class name stands.
@@ -148,7 +148,7 @@ def class_embeddings(
 
     Examples:
       >>> import dataclasses
-      >>> count_letters = lambda params, tokens: jax.nn.one_hot(tokens, 256).sum(axis=0)  # in the place of a transformer
+      >>> count_letters = lambda params, tokens: jax.nn.one_hot(tokens, 256).sum(axis=0)  # no transformer
       >>> tower = backbones.TextTower(count_letters, 32, 256, "clip", lambda params: (1.0, 0.0))
       >>> network = dataclasses.replace(backbones.load_packaged("scene_cnn_a"), text=tower)
       >>> tokenizer = backbones.Tokenizer("clip", lambda text: list(text.encode()), end=0, padding=0)
@@ -171,19 +171,20 @@ def zero_shot_classifier(network: networks.Network, anchors: np.ndarray) -> netw
     """Makes a classifier of text anchors: logits = scale * cosine(image, anchor) + bias.
 
     Args:
-      network: with a text tower.
+      network: a network with a text tower.
       anchors: float32 [c, d] of length 1, from `class_embeddings`.
 
-    Returns:
-      A network of c classes whose softmax is CLIP's zero-shot probability. Its "penultimate" stage is the image's
-      embedding scaled to length 1, which is what the linear head of the anchors reads; other stages are the network's.
+    Returns: A network of c classes; its softmax is CLIP's zero-shot probability. Its "penultimate" stage is the
+      embedding of the image scaled to length 1, which the linear head of the anchors reads. The other stages are those
+      of the given network.
 
     Raises:
       InputError: without a text tower.
 
     Examples:
       >>> import dataclasses
-      >>> tower = backbones.TextTower(lambda params, tokens: jnp.zeros(64), 77, 49408, "clip", lambda params: (100.0, 0.0))
+      >>> nothing, scale = lambda params, tokens: jnp.zeros(64), lambda params: (100.0, 0.0)
+      >>> tower = backbones.TextTower(nothing, 77, 49408, "clip", scale)
       >>> network = dataclasses.replace(backbones.load_packaged("scene_cnn_a"), text=tower)
       >>> embeddings = np.eye(2, 64, dtype=np.float32)  # in the place of those of `class_embeddings`
       >>> backbones.zero_shot_classifier(network, embeddings).num_classes

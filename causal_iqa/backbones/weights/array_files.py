@@ -1,6 +1,6 @@
 """Readers of safetensors (one file or shards with an index), NumPy's archives and Orbax's folders.
 
-Each takes a budget and gives arrays by dotted names. Nothing a file contains is executed.
+Each reader takes a budget and returns arrays by dotted names. No reader executes anything that a file contains.
 """
 
 import contextlib
@@ -50,7 +50,7 @@ _SCANNED = ".encoderblock."
 
 
 class Read(NamedTuple):
-    """Arrays by name, what the file says about itself, and the sha256 of its bytes."""
+    """Arrays by name, the metadata of the file, and the SHA-256 of its bytes."""
 
     tensors: dict[str, np.ndarray]
     metadata: Mapping[str, str]
@@ -82,7 +82,7 @@ def shards_of(path: pathlib.Path, budget: budgets.Budget | None = None) -> dict[
 
     Args:
       path: path of the index.
-      budget: for its text.
+      budget: bounds its text.
 
     Returns:
       Tensor -> file in the index's folder.
@@ -144,7 +144,7 @@ def load_npz(content: bytes, path: str, budget: budgets.Budget | None = None) ->
     Args:
       content: the archive's bytes.
       path: its name, for messages.
-      budget: for its members together.
+      budget: bounds its members together.
 
     Returns:
       Name -> read-only array.

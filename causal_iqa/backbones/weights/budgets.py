@@ -1,4 +1,4 @@
-"""What reading a file that somebody else made may cost, and bounded words about what it holds."""
+"""Limits of the cost of reading a file that somebody else made, and bounded descriptions of its contents."""
 
 import contextlib
 import contextvars
@@ -46,10 +46,10 @@ def current() -> Budget:
 
 @contextlib.contextmanager
 def limited(**limits: int) -> Iterator[Budget]:
-    """Sets the budget of everything that is read within: weights, parameters of metrics, vocabularies.
+    """Sets the budget of every file that is read within the block: weights, parameters of metrics, vocabularies.
 
     Args:
-      **limits: attributes of Budget; what is not named stays as it is.
+      **limits: attributes of Budget; those not named keep their values.
 
     Yields:
       The budget.
@@ -72,7 +72,7 @@ _REPR.maxlevel, _REPR.maxtuple, _REPR.maxlist, _REPR.maxdict, _REPR.maxstring, _
 
 
 def short(value: Any) -> str:
-    """Says what a value is in at most 80 characters, however deep or large it is.
+    """Describes a value in at most 80 characters, however deep or large it is.
 
     Examples:
       >>> short(("storage", "a" * 100))
@@ -91,7 +91,7 @@ def read_bytes(path: str | os.PathLike[str], budget: Budget | None = None, *, te
 
     Args:
       path: path of the file.
-      budget: for its bytes; None: the current one.
+      budget: bounds its bytes; None: the current budget.
       text: whether the budget's `text` bounds it instead of its `bytes`.
 
     Returns:

@@ -34,10 +34,10 @@ class Checkpoint:
     Attributes:
       path: where it came from.
       tensors: name -> array, as stored: the network that the file's names suggest, see `state_dicts.likely`.
-      metadata: what the file says about itself; empty for PyTorch files.
+      metadata: the metadata of the file; empty for PyTorch files.
       sha256: hash of the file's bytes.
-      stored: every tensor that can be a network's, by its full name; empty where `tensors` is all there is.
-      stated: what is said about the file besides.
+      stored: every tensor that can be a network's, by its full name; empty where `tensors` holds all of them.
+      stated: statements about the file from its metadata, its name and the files beside it.
     """
 
     path: str
@@ -60,7 +60,7 @@ class MismatchError(_checks.InputError):
 
 
 def read(path: str | os.PathLike[str], *, budget: budgets.Budget | None = None) -> Checkpoint:
-    """Reads a weight file. Nothing it contains is executed.
+    """Reads a weight file, and executes nothing that it contains.
 
     Args:
       path: a .safetensors file, or the .safetensors.index.json of one in shards; a PyTorch .pt, .pth, .th, .bin, .ckpt
@@ -194,7 +194,7 @@ def unflatten(tensors: Mapping[str, np.ndarray]) -> dict[str, Any]:
     """Turns `a.b.kernel` names into the nested float32 dictionary a Flax module takes.
 
     Raises:
-      InputError: when one name is that of an array and the start of others.
+      InputError: when the name of an array is also the start of other names.
     """
     tree: dict[str, Any] = {}
     for name, value in tensors.items():
@@ -211,7 +211,7 @@ def unflatten(tensors: Mapping[str, np.ndarray]) -> dict[str, Any]:
 
 
 def flatten(params: Params) -> dict[str, Any]:
-    """Inverse of `unflatten`; leaves stay as they are."""
+    """Inverse of `unflatten`; leaves are unchanged."""
     return {
         ".".join(entry.key for entry in path): leaf for path, leaf in jax.tree_util.tree_flatten_with_path(params)[0]
     }

@@ -13,8 +13,7 @@ class Entry(NamedTuple):
 
     Attributes:
       here: dotted path of the parameter; "" for tensors of the file that inference does not read.
-      there: names in the file.
-      shapes: theirs.
+      there: names of tensors in the file. shapes: shapes of these tensors.
       turn: makes the parameter of those tensors.
     """
 
@@ -25,7 +24,7 @@ class Entry(NamedTuple):
 
 
 def same(here: str, there: str, *shape: int) -> Entry:
-    """A tensor that is stored as it is used."""
+    """A tensor that is used in the form in which it is stored."""
     return Entry(here, (there,), (shape,), lambda value: value)
 
 

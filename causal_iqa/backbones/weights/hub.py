@@ -18,19 +18,19 @@ def is_address(text: str) -> bool:
 
 
 def fetch(address: str) -> pathlib.Path:
-    """Finds a file of the hub in the local cache, or downloads it there.
+    """Finds a file of the hub in the local cache, or downloads it into the cache.
 
     Args:
       address: "hf://OWNER/REPOSITORY@REVISION/FILE"; the revision, best a commit, is part of the address, so the file
-        does not change under a study. With an index of shards (.safetensors.index.json) the shards come too, and with
-        any weight file the repository's config.json where it has one, which says what the file is.
+        does not change under a study. With an index of shards (.safetensors.index.json) the shards are fetched too, and
+        with any weight file the repository's config.json where it has one, because it describes the file.
 
     Returns:
       The local path. The file's sha256 goes into every record of a network loaded from it.
 
     Raises:
-      InputError: for another form, without the extra, or when the file is neither cached nor to be had, with the
-        address to download and what to give instead.
+      InputError: for another form, without the extra, or when the file is neither cached nor can be downloaded; the
+        message names the address and what to give instead.
     """
     found = _ADDRESS.fullmatch(address)
     if found is None:

@@ -27,7 +27,7 @@ _STORAGE_DTYPES = types.MappingProxyType(
         "BoolStorage": np.dtype("?"),
         "ComplexFloatStorage": np.dtype("<c8"),
         "ComplexDoubleStorage": np.dtype("<c16"),
-        # Its elements are bytes; the tensor says what they are.
+        # Its elements are bytes; the tensor states their type.
         "UntypedStorage": np.dtype("u1"),
     }
 )
@@ -240,7 +240,7 @@ def extend(target: Any, values: list) -> None:
 
 
 def called(function: Any, arguments: Any) -> Any:
-    """Returns what a call gives."""
+    """Returns the result of a call."""
     if not isinstance(arguments, tuple):
         raise Damaged("a call without arguments")
     if isinstance(function, _Class) and function.make is Inert:
@@ -263,7 +263,7 @@ def made(kind: Any) -> Any:
 
 
 def built(target: Any, state: Any) -> None:
-    """What BUILD does: attributes of a module are kept, those of ordered dictionaries and settings are nothing here."""
+    """Executes BUILD: it keeps attributes of a module and ignores those of ordered dictionaries and settings."""
     if isinstance(target, Module):
         if type(state) not in (dict, Module):
             raise Refused(f"a module with the state {short(state)}")

@@ -1,10 +1,10 @@
 """Evaluates a pickle without Python's unpickler: only tensors and plain values come out, and nothing can run.
 
-A pickle is a program: its opcodes may import any function and call it. This evaluator imports nothing. A name that the
-program asks for is looked up in the table of pickle_names.py: what rebuilds a tensor is done here, plain configuration
-objects become one inert thing without attributes, the classes of a TorchScript archive become dictionaries, and any
-other name is refused before anything happens. Sets become lists and dictionaries take plain keys only, so that no
-method of an object of the file, its hash included, is ever called.
+A pickle is a program: its opcodes may import any function and call it. This evaluator imports nothing. It looks up each
+name that the program asks for in the table of pickle_names.py: the functions that rebuild a tensor are implemented
+here, plain configuration objects become one inert object without attributes, the classes of a TorchScript archive
+become dictionaries, and any other name is refused before anything happens. Sets become lists and dictionaries take
+plain keys only, so that no method of an object of the file, its hash included, is ever called.
 
 References:
   [1] Python `pickletools.py`: the opcodes.

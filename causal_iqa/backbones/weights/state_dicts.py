@@ -15,7 +15,7 @@ import numpy as np
 # Wrappers put these between names; they never tell networks apart.
 _INFIXES = ("_orig_mod.", "_fsdp_wrapped_module.", "_checkpoint_wrapped_module.")
 _COUNTER = "num_batches_tracked"
-# An entry of a name that says: the state of an optimiser, or the like.
+# A name of an entry that shows the state of training, such as that of an optimiser.
 _OF_TRAINING = re.compile(
     r"(.*_)?(optim(izer)?s?|optimizers?|sched(uler)?s?|lr_schedulers?|scaler|grad_scaler|amp|opt|rng|callbacks|loops"
     r"|exp_avg|exp_avg_sq|momentum_buffer|mu|nu)(_states?|_state_dicts?|_dicts?)?"
@@ -27,7 +27,7 @@ _CONTAINERS = frozenset(
 )
 _AVERAGED = re.compile(r"(.*_)?(ema|swa|averaged?|teacher|shadow)(_.*)?")
 _DEEPEST = 8
-# Fewer tensors than this share of the file are a part of a network, not a copy of one.
+# Fewer tensors than this share of the file are a part of a network, not a whole copy.
 _SMALLEST_SHARE = 0.05
 
 
@@ -70,8 +70,8 @@ def _is_averaged(prefix: str) -> bool:
 def likely(stored: Mapping[str, np.ndarray]) -> Choice:
     """Returns the network of a file by its names alone: what is left when every known container is opened.
 
-    Where a file holds a running average beside the network that was trained, the average is taken: it is what such
-    runs are judged by.
+    Where a file holds a running average beside the network that was trained, the average is taken, because published
+    results of such runs are those of the average.
 
     Args:
       stored: the file's tensors, cleaned.
@@ -92,14 +92,13 @@ def likely(stored: Mapping[str, np.ndarray]) -> Choice:
 
 
 def choices(stored: Mapping[str, np.ndarray]) -> Iterator[Choice]:
-    """Yields every network that a file may hold, the likeliest first, each once.
+    """Yields every network that a file may hold, without repetition, the likeliest first.
 
     Args:
       stored: the file's tensors, cleaned.
 
-    Yields:
-      `likely`, the whole file, and what lies under every prefix that enough of its tensors share; averages before what
-      they are of, and more tensors before fewer.
+    Yields: `likely`, the whole file, and the tensors under every prefix that enough tensors share; averages before the
+      networks that they average, and more tensors before fewer.
     """
     first = likely(stored)
     yield first

@@ -1,7 +1,7 @@
-"""What is said about a weight file besides its tensors: by a configuration beside it, its metadata, its name or hash.
+"""Statements about a weight file that its tensors do not make: of a configuration beside it, its metadata or name.
 
-Tensors do not tell everything that a network computes: padding, epsilons, activations, heads and the normalisation of
-pixels leave no trace in names and shapes.
+Tensors do not determine the whole computation of a network: padding, epsilons, activations, heads and the normalisation
+of pixels leave no trace in names and shapes.
 """
 
 import dataclasses
@@ -79,14 +79,15 @@ _FILTERS = types.MappingProxyType({"bilinear": "bilinear", "bicubic": "bicubic",
 
 @dataclasses.dataclass(frozen=True)
 class Statement:
-    """What is known about a file; None or empty where nothing is said.
+    """The facts that are stated about a file; None or empty where nothing is stated.
 
     Attributes:
-      names: (a published model's name, where it is said), lower case with underscores, the surest first.
+      names: (name of a published model, the place that states it), lower case with underscores, the surest first.
       pixels: mean and standard deviation that pixels are normalised by.
       interpolation: interpolation of the resize.
       crop_fraction: crop fraction of the central square.
-      activation: activation of a transformer's perceptrons, a row of `transformer.ACTIVATIONS` or what else is said.
+      activation: activation of a transformer's perceptrons, a row of `transformer.ACTIVATIONS` or any other name that
+        is stated.
       epsilon: epsilon of its layer norms.
       heads: heads of its attention.
     """
@@ -100,7 +101,7 @@ class Statement:
     heads: int | None = None
 
     def said(self, pattern: re.Pattern[str]) -> tuple[str, str] | None:
-        """The first (name, where it is said) that the pattern is found in."""
+        """The first (name, place that states it) in which the pattern is found."""
         return next(((name, where) for name, where in self.names if pattern.search(name)), None)
 
 
@@ -156,10 +157,10 @@ def of(path: str | os.PathLike[str], sha256: str, metadata: Mapping[str, str]) -
     """Gathers the statements about a weight file.
 
     Args:
-      path: path of the file; config.json, open_clip_config.json and preprocessor_config.json beside it are read where
-        they are there, as the hub has them.
+      path: path of the file; config.json, open_clip_config.json and preprocessor_config.json are read where they lie
+        beside it, as on the hub.
       sha256: SHA-256 of its content.
-      metadata: what the file says about itself.
+      metadata: the metadata of the file.
 
     Returns:
       The statement.

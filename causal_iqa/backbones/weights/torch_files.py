@@ -175,7 +175,7 @@ def read(content: bytes, path: str, budget: budgets.Budget | None = None) -> dic
     Args:
       content: the bytes of a .pt, .pth or .th file, zip archive or legacy stream.
       path: its name, for messages.
-      budget: for the pickle and for the tensors, which may be larger than the file where they are expanded.
+      budget: bounds the pickle and the tensors, which may be larger than the file where they are expanded.
 
     Returns:
       Every tensor by its dotted name in the file's dictionaries, lists and modules, e.g. "state_dict.conv1.weight", as

@@ -85,7 +85,7 @@ class CifarResNet(nn.Module):
 
 
 def _layers(blocks: int) -> list[tuple[str, str, str, int, int]]:
-    """(name here, convolution there, its batch norm there, input channels, output channels) of every convolution."""
+    """(own name, convolution and batch norm in the file, input channels, output channels) of every convolution."""
     rows = [("stem", "conv1", "bn1", 3, _WIDTHS[0])]
     channels = _WIDTHS[0]
     for stage, width in enumerate(_WIDTHS, start=1):
@@ -134,7 +134,7 @@ def convert(name: str, tensors: Mapping[str, np.ndarray]) -> dict[str, Any]:
 
 
 def build(name: str, checkpoint: checkpoints.Checkpoint, input_size: int | None) -> networks.Network:
-    """Makes a network of a file whose layout has been checked.
+    """Makes a network from a file with a checked layout.
 
     Args:
       name: a variant of BLOCKS.

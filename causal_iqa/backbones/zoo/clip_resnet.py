@@ -57,7 +57,7 @@ def _stem(variant: Variant) -> list[convolutions.Shape]:
 
 
 def _blocks(variant: Variant) -> list[tuple[str, str, int, int, int]]:
-    """(name here, name there, input channels, inner channels, stride) of every block."""
+    """(own name, name in the file, input channels, inner channels, stride) of every block."""
     sizes, before = [], variant.width
     for stage, count in enumerate(variant.blocks, start=1):
         inner = variant.width * 2 ** (stage - 1)
@@ -161,7 +161,7 @@ def layout(name: str, tensors: Mapping[str, np.ndarray]) -> dict[str, tuple[int,
 
 
 def build(name: str, checkpoint: checkpoints.Checkpoint, input_size: int | None) -> networks.Network:
-    """Makes a network of a file whose layout has been checked.
+    """Makes a network from a file with a checked layout.
 
     Args:
       name: a variant of VARIANTS.

@@ -133,7 +133,7 @@ def layout(name: str, tensors: Mapping[str, np.ndarray]) -> dict[str, tuple[int,
 
 
 def build(name: str, checkpoint: checkpoints.Checkpoint, input_size: int | None) -> networks.Network:
-    """Makes a network of a file whose layout has been checked; `input_size` is its input side when not 224."""
+    """Makes a network from a file with a checked layout; `input_size` is its input side when not 224."""
     return network_of(name, VARIANTS[name], checkpoint, input_size)
 
 

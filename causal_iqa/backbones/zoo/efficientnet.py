@@ -146,7 +146,7 @@ def layout(name: str, tensors: Mapping[str, np.ndarray]) -> dict[str, tuple[int,
 
 
 def build(name: str, checkpoint: checkpoints.Checkpoint, input_size: int | None) -> networks.Network:
-    """Makes a network of a file whose layout has been checked; `input_size`: its side if not the variant's."""
+    """Makes a network from a file with a checked layout; `input_size`: its side if not the variant's."""
     variant = VARIANTS[name]
     preprocessing = networks.Preprocessing(
         variant.size,

@@ -67,7 +67,7 @@ def layout(spec: Trainable, tensors: Mapping[str, np.ndarray]) -> dict[str, tupl
 
 
 def build(spec: Trainable, name: str, checkpoint: checkpoints.Checkpoint, input_size: int | None) -> networks.Network:
-    """Makes a network of a file whose layout has been checked.
+    """Makes a network from a file with a checked layout.
 
     Args:
       spec: the network.

@@ -274,7 +274,7 @@ def _input_size(checkpoint: checkpoints.Checkpoint) -> int:
 
 
 def build(name: str, checkpoint: checkpoints.Checkpoint, input_size: int | None) -> networks.Network:
-    """Makes a network of a file whose layout has been checked.
+    """Makes a network from a file with a checked layout.
 
     Args:
       name: a version of VARIANTS.

@@ -147,7 +147,7 @@ class _Factory:
 
 
 def trainable(name: str) -> flax_modules.Trainable:
-    """Returns what training needs to know of a variant.
+    """Returns the description of a variant that training needs.
 
     Args:
       name: a variant of VARIANTS.
@@ -207,7 +207,7 @@ def layout(name: str, tensors: Mapping[str, np.ndarray]) -> dict[str, tuple[int,
 
 
 def build(name: str, checkpoint: checkpoints.Checkpoint, input_size: int | None) -> networks.Network:
-    """Makes a network of a file whose layout has been checked.
+    """Makes a network from a file with a checked layout.
 
     Args:
       name: a variant of VARIANTS.

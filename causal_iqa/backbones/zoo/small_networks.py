@@ -228,7 +228,7 @@ _RESNET_STAGES = ("stem", "stage1", "stage2", "stage3", networks.PENULTIMATE)
 
 @dataclasses.dataclass(frozen=True)
 class _Factory:
-    """A network without the width of its head: hashable, so that what is compiled for it is kept."""
+    """A network without the width of its head; hashable, so that its compiled programs are kept."""
 
     kind: type[nn.Module]
     settings: tuple[tuple[str, object], ...]
@@ -287,7 +287,7 @@ def layout(name: str, tensors: Mapping[str, np.ndarray]) -> dict[str, tuple[int,
 
 
 def build(name: str, checkpoint: checkpoints.Checkpoint, input_size: int | None) -> networks.Network:
-    """Makes a network of a file whose layout has been checked.
+    """Makes a network from a file with a checked layout.
 
     Args:
       name: a variant of VARIANTS.

@@ -128,7 +128,7 @@ def convert(tensors: Mapping[str, np.ndarray], *, head: bool = True) -> dict[str
 
 
 def build(name: str, checkpoint: checkpoints.Checkpoint, input_size: int | None) -> networks.Network:
-    """Makes a network of a file whose layout has been checked; `input_size` is its input side when not 224."""
+    """Makes a network from a file with a checked layout; `input_size` is its input side when not 224."""
     preprocessing = networks.with_size(_PREPROCESSING, input_size)
     num_classes = checkpoint.tensors["classifier.1.bias"].shape[0]
     return networks.Network(

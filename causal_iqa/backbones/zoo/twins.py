@@ -111,11 +111,11 @@ def check(
       architecture: a row of the table, whose tensors the file has.
       path: path of the file, for messages.
       tensors: the file's.
-      stated: what is said about it.
+      stated: the statements about it.
       scripted: whether the file is an archive as OpenAI published CLIP.
 
     Raises:
-      InputError: when what is said names a twin, or nothing is said and the architecture's name is that of several.
+      InputError: when the statements name a twin, or when there are none and several architectures share the name.
     """
     for named, computes in _ABSENT.get(architecture, ()):
         found = stated.said(named)
@@ -131,7 +131,7 @@ def check(
 
 
 def _meant(group: _Group, stated: statements.Statement, scripted: bool) -> tuple[_Twin, str] | None:
-    """The twin that a file is said to be, and by what."""
+    """The twin that the statements about a file name, and the statement."""
     if group.telling:
         for name, where in stated.names:
             twin = next((twin for twin in group.twins if twin.named.search(name)), None)

@@ -26,7 +26,7 @@ _RAW_PIXELS = ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
 
 @dataclasses.dataclass(frozen=True)
 class Variant:
-    """A network of depth 6 `blocks` + 4, `width` times as wide, and what its pixels were normalised by."""
+    """A network of depth 6 `blocks` + 4, `width` times as wide, and the normalisation of its pixels."""
 
     blocks: int
     width: int
@@ -36,7 +36,7 @@ class Variant:
 VARIANTS: Mapping[str, Variant] = types.MappingProxyType(
     {
         "wide_resnet28_10": Variant(4, 10, _CIFAR_PIXELS),
-        # RobustBench's undefended model reads pixels as they are.
+        # RobustBench's undefended model reads pixels without normalisation.
         "wide_resnet28_10_raw": Variant(4, 10, _RAW_PIXELS),
     }
 )
@@ -72,7 +72,7 @@ class Block(nn.Module):
 
 
 def _sizes(variant: Variant) -> list[tuple[str, str, int, int, int]]:
-    """(name here, name there, input channels, output channels, stride) of every block."""
+    """(own name, name in the file, input channels, output channels, stride) of every block."""
     sizes, before = [], 16
     for stage in range(1, 4):
         after = 16 * 2 ** (stage - 1) * variant.width
@@ -152,7 +152,7 @@ def layout(name: str, tensors: Mapping[str, np.ndarray]) -> dict[str, tuple[int,
 
 
 def build(name: str, checkpoint: checkpoints.Checkpoint, input_size: int | None) -> networks.Network:
-    """Makes a network of a file whose layout has been checked; `input_size` is its input side when not 32."""
+    """Makes a network from a file with a checked layout; `input_size` is its input side when not 32."""
     return network_of(name, VARIANTS[name], checkpoint, input_size)
 
 

@@ -268,8 +268,13 @@ def clip_iqa_spec(network: backbones.Network, tokenizer: backbones.Tokenizer) ->
       InputError: without a text tower, or for a tokenizer of another kind.
 
     Examples:
-      >>> network = backbones.open_network("clip_vit_b_32=FOLDER")  # doctest: +SKIP
-      >>> spec = metrics.clip_iqa_spec(network, tokenizer)  # doctest: +SKIP
+      >>> import dataclasses
+      >>> count_letters = lambda params, tokens: jax.nn.one_hot(tokens, 256).sum(axis=0)  # no transformer
+      >>> tower = backbones.TextTower(count_letters, 32, 256, "clip", lambda params: (1.0, 0.0))
+      >>> network = dataclasses.replace(backbones.load_packaged("scene_cnn_a"), text=tower)
+      >>> tokenizer = backbones.Tokenizer("clip", lambda text: list(text.encode()), end=0, padding=0)
+      >>> metrics.clip_iqa_spec(network, tokenizer).name
+      'clip_iqa@scene_cnn_a'
     """
     encode_text = functools.partial(backbones.embed_prompts, network, tokenizer)
     params = jax.tree.map(jnp.asarray, network.params)
@@ -304,7 +309,7 @@ def clip_iqa_spec(network: backbones.Network, tokenizer: backbones.Tokenizer) ->
     )
 
 
-# family -> (what its files are, how it is made of their paths).
+# family -> (descriptions of its files, function that makes it from their paths).
 _FAMILIES: Mapping[str, tuple[tuple[str, ...], Callable[..., spec.MetricSpec]]] = types.MappingProxyType(
     {
         "niqe": (("MODEL.npz or MODEL.mat",), _pristine),
@@ -369,13 +374,6 @@ def check_name(text: str) -> None:
     """Raises InputError unless `resolve` knows the name; reads no file.
 
     Examples:
-      >>> import dataclasses
-      >>> count_letters = lambda params, tokens: jax.nn.one_hot(tokens, 256).sum(axis=0)  # in the place of a transformer
-      >>> tower = backbones.TextTower(count_letters, 32, 256, "clip", lambda params: (1.0, 0.0))
-      >>> network = dataclasses.replace(backbones.load_packaged("scene_cnn_a"), text=tower)
-      >>> tokenizer = backbones.Tokenizer("clip", lambda text: list(text.encode()), end=0, padding=0)
-      >>> metrics.clip_iqa_spec(network, tokenizer).name
-      'clip_iqa@scene_cnn_a'
       >>> metrics.check_name("ssim")
     """
     family, mark, _ = text.partition("@")
