@@ -2,36 +2,22 @@
 
 import dataclasses
 import functools
+import importlib
 import logging
 import os
 import pathlib
+import pkgutil
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import NoReturn
 
 import jax
 import numpy as np
 
 from causal_iqa import _checks, _tables
-from causal_iqa.backbones import dry_calls, networks, user
+from causal_iqa.backbones import dry_calls, networks, user, zoo
 from causal_iqa.backbones.weights import checkpoints, hub, installed, state_dicts
-from causal_iqa.backbones.zoo import (
-    alexnet,
-    cifar_resnet,
-    clip,
-    clip_resnet,
-    convnext,
-    efficientnet,
-    mobilenet,
-    resnet,
-    scene_cnn,
-    small_networks,
-    squeezenet,
-    twins,
-    vgg,
-    vit,
-    wide_resnet,
-)
+from causal_iqa.backbones.zoo import clip, twins
 
 _LOG = logging.getLogger(__name__)
 
@@ -42,7 +28,7 @@ class ArchitectureSpec:
 
     Attributes:
       name: its key in the table.
-      kind: its family, the name of a module of this room.
+      kind: its family, the name of a file of `zoo`.
       layout: tensors of a file -> the names and shapes such a file must hold; what the file may choose (number of
         classes, widths) is read from the tensors given.
       build: (checkpoint with that layout, input side in pixels or None) -> network.
@@ -56,43 +42,22 @@ class ArchitectureSpec:
     reference: str
 
 
-def _specs(family: types.ModuleType, names: Mapping[str, object], reference: str) -> dict[str, ArchitectureSpec]:
+def _families() -> Iterator[types.ModuleType]:
+    """The files of `zoo` that define architectures."""
+    for found in pkgutil.iter_modules(zoo.__path__, f"{zoo.__name__}."):
+        family = importlib.import_module(found.name)
+        if hasattr(family, "REFERENCE"):
+            yield family
+
+
+def _specs(family: types.ModuleType) -> Iterator[ArchitectureSpec]:
     kind = family.__name__.rsplit(".", 1)[-1]
-    return {
-        name: ArchitectureSpec(
-            name, kind, functools.partial(family.layout, name), functools.partial(family.build, name), reference
-        )
-        for name in names
-    }
+    for name in family.VARIANTS:
+        layout, build = functools.partial(family.layout, name), functools.partial(family.build, name)
+        yield ArchitectureSpec(name, kind, layout, build, family.REFERENCE)
 
 
-TABLE = _tables.Table(
-    "architecture",
-    {
-        **_specs(cifar_resnet, cifar_resnet.BLOCKS, "He et al. CVPR 2016, section 4.2"),
-        **_specs(mobilenet, mobilenet.VARIANTS, "Howard et al. 2017 (V1); Sandler et al. CVPR 2018 (V2)"),
-        **_specs(wide_resnet, wide_resnet.VARIANTS, "Zagoruyko, Komodakis. BMVC 2016"),
-        **_specs(resnet, resnet.VARIANTS, "He et al. CVPR 2016; Zagoruyko, Komodakis 2016; Xie et al. CVPR 2017"),
-        **_specs(
-            efficientnet, efficientnet.VARIANTS, "Tan, Le. ICML 2019; Howard et al. ICCV 2019; Sandler et al. CVPR 2018"
-        ),
-        **_specs(convnext, convnext.VARIANTS, "Liu et al. CVPR 2022"),
-        **_specs(vit, vit.VARIANTS, "Dosovitskiy et al. ICLR 2021; Touvron et al. ICML 2021; Oquab et al. TMLR 2024"),
-        **_specs(clip, clip.VARIANTS, "Radford et al. ICML 2021; Cherti et al. CVPR 2023; Zhai et al. ICCV 2023"),
-        **_specs(clip_resnet, clip_resnet.VARIANTS, "Radford et al. ICML 2021"),
-        **_specs(alexnet, alexnet.VARIANTS, "Krizhevsky 2014"),
-        **_specs(vgg, vgg.VARIANTS, "Simonyan, Zisserman ICLR 2015"),
-        **_specs(squeezenet, squeezenet.VARIANTS, "Iandola et al. 2016"),
-        **_specs(scene_cnn, scene_cnn.VARIANTS, "this library"),
-        **_specs(
-            small_networks,
-            small_networks.VARIANTS,
-            "this library, after He et al. ECCV 2016; Dosovitskiy et al. ICLR 2021; Liu et al. CVPR 2022",
-        ),
-    },
-)
-
-
+TABLE = _tables.Table("architecture", (spec for family in _families() for spec in _specs(family)))
 _LARGEST_PART = 4
 
 

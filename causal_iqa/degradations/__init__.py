@@ -5,29 +5,54 @@
 `do(Condition.parse("defocus_blur/2+gaussian_noise/3"))` is the function that applies a whole condition.
 """
 
-from causal_iqa.degradations._atmosphere import haze, rain
-from causal_iqa.degradations._blur import defocus_blur, gaussian_blur, motion_blur
-from causal_iqa.degradations._colour import colour_quantization, greyscale, hue_shift, white_balance
-from causal_iqa.degradations._compression import jpeg_444
-from causal_iqa.degradations._digital import contrast, pixelate, saturate
-from causal_iqa.degradations._elastic import elastic_transform
-from causal_iqa.degradations._exposure import exposure_error, low_light
-from causal_iqa.degradations._frost import FROST_TEXTURE_SCALE, frost, load_frost_textures
-from causal_iqa.degradations._geometry import rolling_shutter, rotation, scale, translation
-from causal_iqa.degradations._glass import glass_blur
-from causal_iqa.degradations._jpeg import jpeg_compression
-from causal_iqa.degradations._mosaic import demosaicing
-from causal_iqa.degradations._noise import gaussian_noise, impulse_noise, shot_noise, speckle_noise
-from causal_iqa.degradations._occlusion import occlusion
-from causal_iqa.degradations._optics import chromatic_aberration, lens_distortion, lens_flare, veiling_glare, vignetting
-from causal_iqa.degradations._point_spread import astigmatism, camera_shake
-from causal_iqa.degradations._resolution import low_resolution, over_sharpening
-from causal_iqa.degradations._sensor import dead_pixels, interlacing, iso_noise, row_noise
-from causal_iqa.degradations._snow import snow
-from causal_iqa.degradations._spatter import spatter
-from causal_iqa.degradations._weather import brightness, fog
-from causal_iqa.degradations._webp import webp_compression
-from causal_iqa.degradations._zoom import zoom_blur
+from causal_iqa.degradations import (
+    _atmosphere,
+    _blur,
+    _colour,
+    _compression,
+    _digital,
+    _elastic,
+    _exposure,
+    _frost,
+    _geometry,
+    _glass,
+    _jpeg,
+    _mosaic,
+    _noise,
+    _occlusion,
+    _optics,
+    _point_spread,
+    _resolution,
+    _sensor,
+    _snow,
+    _spatter,
+    _weather,
+    _webp,
+    _zoom,
+)
+from causal_iqa.degradations._atmosphere import *
+from causal_iqa.degradations._blur import *
+from causal_iqa.degradations._colour import *
+from causal_iqa.degradations._compression import *
+from causal_iqa.degradations._digital import *
+from causal_iqa.degradations._elastic import *
+from causal_iqa.degradations._exposure import *
+from causal_iqa.degradations._frost import *
+from causal_iqa.degradations._geometry import *
+from causal_iqa.degradations._glass import *
+from causal_iqa.degradations._jpeg import *
+from causal_iqa.degradations._mosaic import *
+from causal_iqa.degradations._noise import *
+from causal_iqa.degradations._occlusion import *
+from causal_iqa.degradations._optics import *
+from causal_iqa.degradations._point_spread import *
+from causal_iqa.degradations._resolution import *
+from causal_iqa.degradations._sensor import *
+from causal_iqa.degradations._snow import *
+from causal_iqa.degradations._spatter import *
+from causal_iqa.degradations._weather import *
+from causal_iqa.degradations._webp import *
+from causal_iqa.degradations._zoom import *
 from causal_iqa.degradations.condition import (
     CLEAN,
     IMAGENET_C_QUALITY,
@@ -52,7 +77,6 @@ from causal_iqa.degradations.table import TABLE
 __all__ = [
     "CLEAN",
     "FAMILIES",
-    "FROST_TEXTURE_SCALE",
     "IMAGENET_C_QUALITY",
     "MAX_SEVERITY",
     "MAX_SIZE_RATIO",
@@ -63,65 +87,39 @@ __all__ = [
     "Condition",
     "DegradationSpec",
     "Step",
-    "astigmatism",
-    "brightness",
-    "camera_shake",
     "check_severity",
     "check_stored",
-    "chromatic_aberration",
-    "colour_quantization",
     "compose",
-    "contrast",
-    "dead_pixels",
-    "defocus_blur",
-    "demosaicing",
     "do",
     "do_graded",
-    "elastic_transform",
-    "exposure_error",
     "family_for",
-    "fog",
-    "frost",
-    "gaussian_blur",
-    "gaussian_noise",
-    "glass_blur",
-    "greyscale",
-    "haze",
-    "hue_shift",
-    "impulse_noise",
-    "interlacing",
-    "iso_noise",
-    "jpeg_444",
-    "jpeg_compression",
     "keep",
-    "lens_distortion",
-    "lens_flare",
-    "load_frost_textures",
-    "low_light",
-    "low_resolution",
-    "motion_blur",
     "named_set",
     "nearest_family",
-    "occlusion",
-    "over_sharpening",
     "parse_label",
-    "pixelate",
-    "rain",
-    "rolling_shutter",
-    "rotation",
-    "row_noise",
-    "saturate",
-    "scale",
-    "shot_noise",
-    "snow",
-    "spatter",
-    "speckle_noise",
     "stage",
     "step_key",
-    "translation",
-    "veiling_glare",
-    "vignetting",
-    "webp_compression",
-    "white_balance",
-    "zoom_blur",
 ]
+__all__ += _atmosphere.__all__
+__all__ += _blur.__all__
+__all__ += _colour.__all__
+__all__ += _compression.__all__
+__all__ += _digital.__all__
+__all__ += _elastic.__all__
+__all__ += _exposure.__all__
+__all__ += _frost.__all__
+__all__ += _geometry.__all__
+__all__ += _glass.__all__
+__all__ += _jpeg.__all__
+__all__ += _mosaic.__all__
+__all__ += _noise.__all__
+__all__ += _occlusion.__all__
+__all__ += _optics.__all__
+__all__ += _point_spread.__all__
+__all__ += _resolution.__all__
+__all__ += _sensor.__all__
+__all__ += _snow.__all__
+__all__ += _spatter.__all__
+__all__ += _weather.__all__
+__all__ += _webp.__all__
+__all__ += _zoom.__all__

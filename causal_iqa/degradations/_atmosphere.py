@@ -7,6 +7,8 @@ import numpy as np
 from causal_iqa import _checks, colour
 from causal_iqa.degradations import _light, ladder, spec
 
+__all__ = ["haze", "rain"]
+
 # Optical thickness at the largest depth.
 HAZE_THICKNESS = {spec.ANY_SIZE: (0.4, 0.8, 1.3, 2.0, 3.0)}
 # Share of the places that have a drop, opacity of its streak, transmission of the distant rain.

@@ -10,6 +10,8 @@ import numpy as np
 from causal_iqa._arrays import total
 from causal_iqa.degradations import _filters, _point_spread, ladder, spec
 
+__all__ = ["defocus_blur", "gaussian_blur", "motion_blur"]
+
 # Hendrycks and Dietterich (2019), released scripts for 224, 299, 64 and 32 pixels; severities 1..5.
 GAUSSIAN_BLUR_SIGMA = {
     "imagenet224": (1.0, 2.0, 3.0, 4.0, 6.0),

@@ -7,6 +7,8 @@ from causal_iqa import _checks, colour, images
 from causal_iqa._arrays import total
 from causal_iqa.degradations import _light, ladder, spec
 
+__all__ = ["colour_quantization", "greyscale", "hue_shift", "white_balance"]
+
 # Reciprocal megakelvin (mired) between the light and the white the camera assumed: towards warm, towards cool.
 WHITE_BALANCE_MIRED = {spec.ANY_SIZE: ((20.0, -20.0), (45.0, -40.0), (75.0, -60.0), (110.0, -80.0), (150.0, -100.0))}
 HUE_SHIFT_DEGREES = {spec.ANY_SIZE: (15.0, 30.0, 60.0, 100.0, 160.0)}

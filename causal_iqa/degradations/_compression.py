@@ -5,6 +5,8 @@ import jax.numpy as jnp
 
 from causal_iqa.degradations import _jpeg, _light, ladder, spec
 
+__all__ = ["jpeg_444"]
+
 JPEG_444_QUALITY = {spec.ANY_SIZE: (60.0, 40.0, 25.0, 15.0, 8.0)}
 
 

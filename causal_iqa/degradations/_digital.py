@@ -10,6 +10,8 @@ import numpy as np
 from causal_iqa._xla import settle
 from causal_iqa.degradations import _filters, ladder, spec
 
+__all__ = ["contrast", "pixelate", "saturate"]
+
 # Hendrycks and Dietterich (2019), released scripts for 224, 299, 64 and 32 pixels; severities 1..5.
 _CONTRAST_LARGE = (0.4, 0.3, 0.2, 0.1, 0.05)
 CONTRAST_GAIN = {

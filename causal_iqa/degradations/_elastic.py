@@ -8,6 +8,8 @@ from causal_iqa import _checks
 from causal_iqa._arrays import pair, triple
 from causal_iqa.degradations import _filters, ladder, spec
 
+__all__ = ["elastic_transform"]
+
 
 def _scaled(side: float, rows: tuple[tuple[float, float, float], ...]) -> tuple[tuple[float, float, float], ...]:
     return tuple(triple(side * value for value in row) for row in rows)

@@ -6,6 +6,8 @@ import jax.numpy as jnp
 from causal_iqa import _checks, colour
 from causal_iqa.degradations import _light, _noise, ladder, spec
 
+__all__ = ["exposure_error", "low_light"]
+
 # Stops (factors of 2 of light): over, under.
 EXPOSURE_STOPS = {spec.ANY_SIZE: ((0.5, -1.0), (1.0, -2.0), (1.5, -3.0), (2.0, -4.0), (3.0, -5.0))}
 # Photo-electrons a white pixel collects, read noise in electrons, stops by which the stored image stays dark.

@@ -15,6 +15,8 @@ from causal_iqa import _checks, _reading
 from causal_iqa._xla import settle
 from causal_iqa.degradations import ladder, spec
 
+__all__ = ["FROST_TEXTURE_SCALE", "frost", "load_frost_textures"]
+
 # Hendrycks and Dietterich (2019), released scripts for 224, 299, 64 and 32 pixels; severities 1..5.
 # Weight of the image and of the frost.
 _FROST_LARGE = ((1.0, 0.4), (0.8, 0.6), (0.7, 0.7), (0.65, 0.7), (0.6, 0.75))

@@ -7,6 +7,8 @@ import numpy as np
 from causal_iqa import _checks
 from causal_iqa.degradations import _light, _resampling, ladder, spec
 
+__all__ = ["rolling_shutter", "rotation", "scale", "translation"]
+
 ROTATION_DEGREES = {spec.ANY_SIZE: (3.0, 7.0, 15.0, 30.0, 45.0)}
 # Share of the shorter side.
 TRANSLATION_SHARE = {spec.ANY_SIZE: (0.02, 0.05, 0.1, 0.15, 0.25)}

@@ -9,6 +9,8 @@ import numpy as np
 from causal_iqa import _checks
 from causal_iqa.degradations import _canvas, _filters, ladder, spec
 
+__all__ = ["glass_blur"]
+
 # Hendrycks and Dietterich (2019), released scripts for 224, 299, 64 and 32 pixels; severities 1..5.
 # Sigma of both blurs in pixels, reach of an exchange in pixels, passes over the image.
 GLASS_BLUR_EXCHANGE = {

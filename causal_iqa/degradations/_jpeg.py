@@ -15,6 +15,8 @@ from causal_iqa._arrays import total
 from causal_iqa._xla import settle
 from causal_iqa.degradations import _canvas, ladder, spec
 
+__all__ = ["jpeg_compression"]
+
 # Hendrycks and Dietterich (2019), released scripts for 224, 299, 64 and 32 pixels; severities 1..5.
 JPEG_QUALITY = {
     "imagenet224": (25.0, 18.0, 15.0, 10.0, 7.0),

@@ -7,6 +7,8 @@ import numpy as np
 from causal_iqa import _checks, colour
 from causal_iqa.degradations import _light, ladder, spec
 
+__all__ = ["demosaicing"]
+
 # Share of the error of demosaicing that is left.
 DEMOSAICING_SHARE = {spec.ANY_SIZE: (0.2, 0.4, 0.6, 0.8, 1.0)}
 

@@ -11,6 +11,8 @@ import jax.numpy as jnp
 
 from causal_iqa.degradations import ladder, spec
 
+__all__ = ["gaussian_noise", "impulse_noise", "shot_noise", "speckle_noise"]
+
 # Hendrycks and Dietterich (2019), released scripts for 224, 299, 64 and 32 pixels; severities 1..5.
 GAUSSIAN_NOISE_SIGMA = {
     "imagenet224": (0.08, 0.12, 0.18, 0.26, 0.38),

@@ -7,6 +7,8 @@ import numpy as np
 from causal_iqa import _checks
 from causal_iqa.degradations import _light, ladder, spec
 
+__all__ = ["occlusion"]
+
 # Share of the image that the patches cover together where they do not overlap.
 OCCLUSION_SHARE = {spec.ANY_SIZE: (0.04, 0.1, 0.2, 0.3, 0.45)}
 

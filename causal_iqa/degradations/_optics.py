@@ -7,6 +7,8 @@ import numpy as np
 from causal_iqa import _checks, colour
 from causal_iqa.degradations import _light, _resampling, ladder, spec
 
+__all__ = ["chromatic_aberration", "lens_distortion", "lens_flare", "veiling_glare", "vignetting"]
+
 # Angle between the optical axis and the corner of the image, in degrees.
 VIGNETTING_DEGREES = {spec.ANY_SIZE: (25.0, 35.0, 43.0, 50.0, 57.0)}
 # Magnification of red over green minus 1; blue the other way.

@@ -11,6 +11,8 @@ from causal_iqa import _checks, colour
 from causal_iqa._arrays import pair
 from causal_iqa.degradations import _light, ladder, spec
 
+__all__ = ["astigmatism", "camera_shake"]
+
 # Largest distance of the trajectory from its mean, as a share of the shorter side.
 CAMERA_SHAKE_RADIUS = {spec.ANY_SIZE: (0.01, 0.02, 0.03, 0.045, 0.065)}
 # Half axes of the blur ellipse, as shares of the shorter side.

@@ -8,6 +8,8 @@ from causal_iqa import images
 from causal_iqa._arrays import total
 from causal_iqa.degradations import _light, ladder, spec
 
+__all__ = ["low_resolution", "over_sharpening"]
+
 # Share of the side that is left.
 LOW_RESOLUTION_SHARE = {spec.ANY_SIZE: (0.7, 0.5, 0.35, 0.25, 0.16)}
 # Share of the detail that is added once more.

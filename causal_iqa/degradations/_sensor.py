@@ -7,6 +7,8 @@ import numpy as np
 from causal_iqa import _checks, colour
 from causal_iqa.degradations import _light, _mosaic, _resampling, ladder, spec
 
+__all__ = ["dead_pixels", "interlacing", "iso_noise", "row_noise"]
+
 ISO_NOISE_ISO = {spec.ANY_SIZE: (800.0, 1600.0, 3200.0, 6400.0, 12800.0)}
 # Standard deviation of a row's offset in linear light.
 ROW_NOISE_SIGMA = {spec.ANY_SIZE: (0.002, 0.005, 0.01, 0.02, 0.04)}

@@ -9,6 +9,8 @@ import numpy as np
 from causal_iqa._xla import settle
 from causal_iqa.degradations import _blur, _canvas, ladder, spec
 
+__all__ = ["snow"]
+
 # Hendrycks and Dietterich (2019), released scripts for 224, 299, 64 and 32 pixels; severities 1..5. Mean and standard
 # deviation of the noise that flakes are cut from, its enlargement, the level above which there is a flake, radius and
 # sigma of the flakes' motion blur in pixels, share of the image that is not whitened.

@@ -10,6 +10,8 @@ import numpy as np
 
 from causal_iqa.degradations import _filters, ladder, spec
 
+__all__ = ["spatter"]
+
 # Hendrycks and Dietterich (2019), released scripts for 224, 299, 64 and 32 pixels; severities 1..5. Mean and standard
 # deviation of the noise, sigma of its blur in pixels, level above which there is liquid, strength of water or sigma of
 # the blur of mud, and whether it is mud.

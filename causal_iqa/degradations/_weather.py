@@ -6,6 +6,8 @@ import jax.numpy as jnp
 from causal_iqa._xla import settle
 from causal_iqa.degradations import ladder, spec
 
+__all__ = ["brightness", "fog"]
+
 # Hendrycks and Dietterich (2019), released scripts for 224, 299, 64 and 32 pixels; severities 1..5.
 # Thickness of the fog and decay of the fractal's amplitude per level.
 FOG_DENSITY = {

@@ -16,6 +16,8 @@ import numpy as np
 from causal_iqa import _checks
 from causal_iqa.degradations import _jpeg, _light, ladder, spec
 
+__all__ = ["webp_compression"]
+
 WEBP_QUALITY = {spec.ANY_SIZE: (60.0, 35.0, 18.0, 8.0, 1.0)}
 
 # RFC 6386, section 14.1: quantiser steps of DC and AC by index 0..127.

@@ -10,6 +10,8 @@ import numpy as np
 from causal_iqa._arrays import pair
 from causal_iqa.degradations import ladder, spec
 
+__all__ = ["zoom_blur"]
+
 # End and step of the range of zoom factors, which starts at 1.
 _ZOOM_LARGE = ((1.11, 0.01), (1.16, 0.01), (1.21, 0.02), (1.26, 0.02), (1.31, 0.03))
 _ZOOM_SMALL = ((1.06, 0.01), (1.11, 0.01), (1.16, 0.01), (1.21, 0.01), (1.26, 0.01))

@@ -1,42 +1,46 @@
 """Conventional quality metrics: `TABLE[name].fn(reference, image)` or `.fn(image)`, one scalar per image."""
 
+from causal_iqa.metrics import (
+    _piqe,
+    complex_wavelet,
+    dct,
+    feature_similarity,
+    full_reference,
+    gradient_similarity,
+    haar,
+    information,
+    laplacian_pyramid,
+    most_apparent,
+    multiscale,
+    no_reference,
+    photographic,
+    saliency_similarity,
+    structural_similarity,
+)
 from causal_iqa.metrics._brisque import brisque
 from causal_iqa.metrics._ilniqe import ilniqe
 from causal_iqa.metrics._niqe import niqe
-from causal_iqa.metrics._piqe import piqe
-from causal_iqa.metrics.complex_wavelet import cw_ssim
-from causal_iqa.metrics.dct import dss
-from causal_iqa.metrics.feature_similarity import fsim, fsimc
-from causal_iqa.metrics.full_reference import mse, psnr, psnr_y
-from causal_iqa.metrics.gradient_similarity import gmsd, mdsi, ms_gmsd
-from causal_iqa.metrics.haar import haarpsi
-from causal_iqa.metrics.information import vif, vifp
-from causal_iqa.metrics.laplacian_pyramid import nlpd
+from causal_iqa.metrics._piqe import *
+from causal_iqa.metrics.complex_wavelet import *
+from causal_iqa.metrics.dct import *
+from causal_iqa.metrics.feature_similarity import *
+from causal_iqa.metrics.full_reference import *
+from causal_iqa.metrics.gradient_similarity import *
+from causal_iqa.metrics.haar import *
+from causal_iqa.metrics.information import *
+from causal_iqa.metrics.laplacian_pyramid import *
 from causal_iqa.metrics.learned._clip_iqa import clip_iqa
 from causal_iqa.metrics.learned._dists import dists
 from causal_iqa.metrics.learned._lpips import lpips
 from causal_iqa.metrics.learned.files import FileMetricSpec, check_name, clip_iqa_spec, resolve, usage
 from causal_iqa.metrics.learned.packaged import niqe_imagenet_sample
-from causal_iqa.metrics.most_apparent import mad
-from causal_iqa.metrics.multiscale import iw_ssim, ms_ssim, ms_ssim_wang2003, ms_ssim_wang2003_sum
-from causal_iqa.metrics.no_reference import entropy, noise_sigma, rms_contrast, total_variation, variance_of_laplacian
-from causal_iqa.metrics.photographic import (
-    clipped_highlights,
-    clipped_shadows,
-    colourfulness,
-    jpeg_quality,
-    spectral_slope,
-    tenengrad,
-)
-from causal_iqa.metrics.saliency_similarity import sr_sim, vsi, vsi_256
+from causal_iqa.metrics.most_apparent import *
+from causal_iqa.metrics.multiscale import *
+from causal_iqa.metrics.no_reference import *
+from causal_iqa.metrics.photographic import *
+from causal_iqa.metrics.saliency_similarity import *
 from causal_iqa.metrics.spec import MetricSpec, evaluate
-from causal_iqa.metrics.structural_similarity import (
-    ssim,
-    ssim_scikit_image,
-    ssim_wang2004,
-    ssim_wang2004_downsampled,
-    uqi,
-)
+from causal_iqa.metrics.structural_similarity import *
 from causal_iqa.metrics.suite import STANDARD, evaluate_all, suite_names
 from causal_iqa.metrics.table import TABLE
 
@@ -49,53 +53,29 @@ __all__ = [
     "check_name",
     "clip_iqa",
     "clip_iqa_spec",
-    "clipped_highlights",
-    "clipped_shadows",
-    "colourfulness",
-    "cw_ssim",
     "dists",
-    "dss",
-    "entropy",
     "evaluate",
     "evaluate_all",
-    "fsim",
-    "fsimc",
-    "gmsd",
-    "haarpsi",
     "ilniqe",
-    "iw_ssim",
-    "jpeg_quality",
     "lpips",
-    "mad",
-    "mdsi",
-    "ms_gmsd",
-    "ms_ssim",
-    "ms_ssim_wang2003",
-    "ms_ssim_wang2003_sum",
-    "mse",
     "niqe",
     "niqe_imagenet_sample",
-    "nlpd",
-    "noise_sigma",
-    "piqe",
-    "psnr",
-    "psnr_y",
     "resolve",
-    "rms_contrast",
-    "spectral_slope",
-    "sr_sim",
-    "ssim",
-    "ssim_scikit_image",
-    "ssim_wang2004",
-    "ssim_wang2004_downsampled",
     "suite_names",
-    "tenengrad",
-    "total_variation",
-    "uqi",
     "usage",
-    "variance_of_laplacian",
-    "vif",
-    "vifp",
-    "vsi",
-    "vsi_256",
 ]
+__all__ += _piqe.__all__
+__all__ += complex_wavelet.__all__
+__all__ += dct.__all__
+__all__ += feature_similarity.__all__
+__all__ += full_reference.__all__
+__all__ += gradient_similarity.__all__
+__all__ += haar.__all__
+__all__ += information.__all__
+__all__ += laplacian_pyramid.__all__
+__all__ += most_apparent.__all__
+__all__ += multiscale.__all__
+__all__ += no_reference.__all__
+__all__ += photographic.__all__
+__all__ += saliency_similarity.__all__
+__all__ += structural_similarity.__all__

@@ -6,6 +6,8 @@ import jax.numpy as jnp
 from causal_iqa._roots import safe_sqrt
 from causal_iqa.metrics import _filters, _pixels, natural_scene, spec
 
+__all__ = ["piqe"]
+
 _BLOCK = 16
 _ACTIVITY = 0.1
 _IMPAIRED = 0.1

@@ -13,6 +13,8 @@ import numpy as np
 from causal_iqa._roots import safe_sqrt
 from causal_iqa.metrics import _filters, _pixels, spec
 
+__all__ = ["cw_ssim"]
+
 # cwssim_index.m as its authors call it: level 4 of a pyramid of 8 orientations, 7 x 7 boxes, K = 0, no guard band.
 _LEVEL = 4
 _ORIENTATIONS = 8

@@ -12,6 +12,8 @@ import numpy as np
 from causal_iqa._roots import safe_sqrt
 from causal_iqa.metrics import _filters, _order, _pixels, _similarity, spec
 
+__all__ = ["dss"]
+
 # Balanov et al. (2015), section 3, and the authors' dss_index.m.
 _BLOCK = 8
 _WEIGHT_SIGMA = 1.55

@@ -8,6 +8,8 @@ import jax.numpy as jnp
 
 from causal_iqa.metrics import _pixels, _similarity, phase_congruency, spec
 
+__all__ = ["fsim", "fsimc"]
+
 # Zhang et al. (2011), section IV-B.
 _T_PHASE = 0.85
 _T_GRADIENT = 160.0

@@ -10,6 +10,8 @@ from causal_iqa import images
 from causal_iqa._xla import settle
 from causal_iqa.metrics import _pixels, spec
 
+__all__ = ["mse", "psnr", "psnr_y"]
+
 
 def mse(reference: jax.Array, image: jax.Array) -> jax.Array:
     """Mean squared error over pixels and channels.

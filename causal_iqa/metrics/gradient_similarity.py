@@ -11,6 +11,8 @@ from causal_iqa._arrays import pair, total
 from causal_iqa._roots import safe_sqrt
 from causal_iqa.metrics import _filters, _pixels, _similarity, spec
 
+__all__ = ["gmsd", "mdsi", "ms_gmsd"]
+
 # Xue et al. (2014), section II-B: T = 170 for 8-bit images.
 _GMSD_T = 170.0
 _GMSD_SIDE = 4

@@ -8,6 +8,8 @@ import jax.numpy as jnp
 
 from causal_iqa.metrics import _filters, _pixels, _similarity, spec
 
+__all__ = ["haarpsi"]
+
 # Reisenhofer et al. (2018), section 3.
 _C = 30.0
 _ALPHA = 4.2

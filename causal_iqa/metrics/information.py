@@ -10,6 +10,8 @@ from causal_iqa import images
 from causal_iqa._xla import settle
 from causal_iqa.metrics import _filters, _information, _pixels, _pyramids, spec
 
+__all__ = ["vif", "vifp"]
+
 # Sheikh and Bovik (2006), section IV-A: variance of the visual noise in the wavelet domain; vifvec.m: blocks of 3 x 3.
 _WAVELET_NOISE = 0.4
 _BLOCK = 3

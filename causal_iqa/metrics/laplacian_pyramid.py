@@ -11,6 +11,8 @@ from causal_iqa._roots import safe_sqrt
 from causal_iqa._xla import settle
 from causal_iqa.metrics import _filters, _pixels, _pyramids, spec
 
+__all__ = ["nlpd"]
+
 _TAPS = (0.05, 0.25, 0.4, 0.25, 0.05)
 # Laparra et al. (2016): constants fitted to the McGill images, as printed in the authors' NLP_dist.m.
 _SIGMAS = (0.0248, 0.0185, 0.0179, 0.0191, 0.0220, 0.2782)

@@ -17,6 +17,8 @@ from causal_iqa._roots import safe_sqrt
 from causal_iqa._xla import settle
 from causal_iqa.metrics import _filters, _pixels, spec
 
+__all__ = ["mad"]
+
 # Larson and Chandler (2010), sections 3.1 to 3.3, as in the authors' code of 2011.
 _LUMINANCE_GAIN, _LUMINANCE_POWER = 0.02874, 2.2 / 3.0
 _DISPLAY_FREQUENCY = 32.0  # cycles per degree at the edge of the spectrum

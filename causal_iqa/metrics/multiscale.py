@@ -15,6 +15,8 @@ from causal_iqa._xla import settle
 from causal_iqa.metrics import _filters, _information, _pixels, _pyramids, spec
 from causal_iqa.metrics import structural_similarity as ss
 
+__all__ = ["iw_ssim", "ms_ssim", "ms_ssim_wang2003", "ms_ssim_wang2003_sum"]
+
 # Wang, Simoncelli, Bovik (2003), section 3.2; the sum is 1.0001.
 _SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 # The window of 11 must fit the coarsest of five scales, ceil(side / 16).

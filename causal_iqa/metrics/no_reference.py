@@ -14,6 +14,8 @@ from causal_iqa._roots import safe_sqrt
 from causal_iqa._xla import settle
 from causal_iqa.metrics import _pixels, spec
 
+__all__ = ["entropy", "noise_sigma", "rms_contrast", "total_variation", "variance_of_laplacian"]
+
 
 def variance_of_laplacian(image: jax.Array) -> jax.Array:
     """Variance of the 4-neighbour Laplacian of the luma in grey levels, a focus measure.

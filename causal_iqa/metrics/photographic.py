@@ -13,6 +13,8 @@ from causal_iqa import images
 from causal_iqa._roots import safe_sqrt
 from causal_iqa.metrics import _filters, _pixels, spec
 
+__all__ = ["clipped_highlights", "clipped_shadows", "colourfulness", "jpeg_quality", "spectral_slope", "tenengrad"]
+
 _SOBEL = (1.0, 2.0, 1.0)
 _JPEG_BLOCK = 8
 # Wang, Sheikh, Bovik (2002), section 3: alpha, beta, gamma 1 to 3, fitted on JPEG images of LIVE.

@@ -9,6 +9,8 @@ import jax.numpy as jnp
 from causal_iqa._roots import safe_sqrt
 from causal_iqa.metrics import _pixels, _similarity, saliency, spec
 
+__all__ = ["sr_sim", "vsi", "vsi_256"]
+
 # Zhang, Shen, Li (2014), section IV-B.
 _VSI_SALIENCY = 1.27
 _VSI_GRADIENT = 386.0

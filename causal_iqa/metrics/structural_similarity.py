@@ -11,6 +11,8 @@ import jax.numpy as jnp
 
 from causal_iqa.metrics import _filters, _pixels, spec
 
+__all__ = ["ssim", "ssim_scikit_image", "ssim_wang2004", "ssim_wang2004_downsampled", "uqi"]
+
 # Wang et al. (2004), section III-C: 11 x 11 Gaussian of 1.5 pixels, K1 = 0.01, K2 = 0.03, dynamic range 1.
 WINDOW_SIZE = 11
 WINDOW_SIGMA = 1.5

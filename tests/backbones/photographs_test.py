@@ -123,7 +123,7 @@ def test_published_weights(name, file):
     photographs = np.stack(_photographs(network.preprocessing.size, network.preprocessing.size))
     with peer.torch.no_grad():
         outputs = (
-            peer.resnet_outputs(cifar_resnet.BLOCKS[name], tensors, photographs)
+            peer.resnet_outputs(cifar_resnet.VARIANTS[name], tensors, photographs)
             if cifar
             else peer.mobilenet_outputs(name, tensors, photographs)
         )

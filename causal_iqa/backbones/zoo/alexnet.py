@@ -14,6 +14,8 @@ from causal_iqa.backbones import networks
 from causal_iqa.backbones.layers import plain_cnn
 from causal_iqa.backbones.weights import checkpoints
 
+REFERENCE = "Krizhevsky 2014"
+
 _POOL = plain_cnn.Pool(3, 2)
 VARIANTS = types.MappingProxyType(
     {

@@ -23,8 +23,10 @@ from causal_iqa.backbones import networks, numerics
 from causal_iqa.backbones.layers import convolutions
 from causal_iqa.backbones.weights import checkpoints
 
+REFERENCE = "He et al. CVPR 2016, section 4.2"
+
 # Blocks per stage, n of [1].
-BLOCKS = types.MappingProxyType(
+VARIANTS = types.MappingProxyType(
     {"cifar_resnet20": 3, "cifar_resnet32": 5, "cifar_resnet44": 7, "cifar_resnet56": 9, "cifar_resnet110": 18}
 )
 STAGES = ("stem", "stage1", "stage2", "stage3", networks.PENULTIMATE)
@@ -101,7 +103,7 @@ def layout(name: str, tensors: Mapping[str, np.ndarray]) -> dict[str, tuple[int,
     """Returns the tensors a file of this variant holds; the number of classes is the file's own.
 
     Args:
-      name: a variant of BLOCKS.
+      name: a variant of VARIANTS.
       tensors: the file's, for the number of classes.
 
     Returns:
@@ -110,7 +112,7 @@ def layout(name: str, tensors: Mapping[str, np.ndarray]) -> dict[str, tuple[int,
     head = tensors.get("linear.weight")
     num_classes = head.shape[0] if head is not None and head.ndim == 2 else 10
     shapes: dict[str, tuple[int, ...]] = {}
-    for _, conv, norm, before, after in _layers(BLOCKS[name]):
+    for _, conv, norm, before, after in _layers(VARIANTS[name]):
         shapes[f"{conv}.weight"] = (after, before, 3, 3)
         shapes.update({f"{norm}.{part}": (after,) for part in _BATCH_NORM})
     return {**shapes, "linear.weight": (num_classes, _WIDTHS[-1]), "linear.bias": (num_classes,)}
@@ -126,7 +128,7 @@ def _folded(tensors: Mapping[str, np.ndarray], conv: str, norm: str) -> dict[str
 def convert(name: str, tensors: Mapping[str, np.ndarray]) -> dict[str, Any]:
     """Turns PyTorch tensors of the right layout into parameters of CifarResNet, batch norm folded in."""
     flat: dict[str, np.ndarray] = {}
-    for here, conv, norm, _, _ in _layers(BLOCKS[name]):
+    for here, conv, norm, _, _ in _layers(VARIANTS[name]):
         flat.update({f"{here}.{k}": v for k, v in _folded(tensors, conv, norm).items()})
     flat["head.kernel"] = tensors["linear.weight"].T
     flat["head.bias"] = tensors["linear.bias"]
@@ -137,7 +139,7 @@ def build(name: str, checkpoint: checkpoints.Checkpoint, input_size: int | None)
     """Makes a network from a file with a checked layout.
 
     Args:
-      name: a variant of BLOCKS.
+      name: a variant of VARIANTS.
       checkpoint: the file.
       input_size: side of the input in pixels when not 32.
 
@@ -147,5 +149,5 @@ def build(name: str, checkpoint: checkpoints.Checkpoint, input_size: int | None)
     preprocessing = networks.with_size(_PREPROCESSING, input_size)
     num_classes = checkpoint.tensors["linear.bias"].shape[0]
     params = convert(name, checkpoint.tensors)
-    module = CifarResNet(BLOCKS[name], num_classes)
+    module = CifarResNet(VARIANTS[name], num_classes)
     return networks.classifier_network(name, module, params, preprocessing, num_classes, STAGES, checkpoint.sha256)

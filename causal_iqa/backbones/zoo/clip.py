@@ -23,6 +23,8 @@ from causal_iqa.backbones.layers import transformer
 from causal_iqa.backbones.weights import checkpoints, formats
 from causal_iqa.backbones.zoo import vit
 
+REFERENCE = "Radford et al. ICML 2021; Cherti et al. CVPR 2023; Zhai et al. ICCV 2023"
+
 CLIP_PIXELS = ((0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711))
 _HALF_PIXELS = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 

@@ -20,6 +20,8 @@ from causal_iqa.backbones.layers import convolutions, transformer
 from causal_iqa.backbones.weights import checkpoints, formats
 from causal_iqa.backbones.zoo import clip
 
+REFERENCE = "Radford et al. ICML 2021"
+
 
 @dataclasses.dataclass(frozen=True)
 class Variant:

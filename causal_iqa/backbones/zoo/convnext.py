@@ -17,6 +17,8 @@ from causal_iqa.backbones import networks
 from causal_iqa.backbones.layers import convolutions, transformer
 from causal_iqa.backbones.weights import checkpoints, formats
 
+REFERENCE = "Liu et al. CVPR 2022"
+
 _EPSILON = 1e-6
 # Of the last stage: without padding, nothing is left of smaller images.
 _STRIDE = 32

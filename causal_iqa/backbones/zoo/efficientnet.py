@@ -15,6 +15,8 @@ from causal_iqa.backbones.weights import checkpoints, formats
 from causal_iqa.backbones.zoo.efficientnet_variants import EFFICIENTNET_PYTORCH, TIMM, TORCHVISION, VARIANTS, Variant
 from causal_iqa.backbones.zoo.inverted_residuals import EfficientNet, block_shapes
 
+REFERENCE = "Tan, Le. ICML 2019; Howard et al. ICCV 2019; Sandler et al. CVPR 2018"
+
 
 class _Names(NamedTuple):
     """Where the parts of a block are in a file: (convolution, batch norm) each, and the two layers of the squeeze."""

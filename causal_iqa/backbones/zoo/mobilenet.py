@@ -26,6 +26,8 @@ from causal_iqa.backbones import networks, numerics
 from causal_iqa.backbones.layers import convolutions
 from causal_iqa.backbones.weights import checkpoints
 
+REFERENCE = "Howard et al. 2017 (V1); Sandler et al. CVPR 2018 (V2)"
+
 _CLASSES = 1001
 _STEM = 32
 

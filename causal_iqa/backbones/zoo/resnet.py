@@ -21,6 +21,8 @@ from causal_iqa.backbones import networks, numerics
 from causal_iqa.backbones.layers import convolutions
 from causal_iqa.backbones.weights import checkpoints, formats
 
+REFERENCE = "He et al. CVPR 2016; Zagoruyko, Komodakis 2016; Xie et al. CVPR 2017"
+
 _WIDTHS = (64, 128, 256, 512)
 
 

@@ -22,6 +22,8 @@ from causal_iqa.backbones import networks, numerics
 from causal_iqa.backbones.weights import checkpoints
 from causal_iqa.backbones.zoo import flax_modules
 
+REFERENCE = "this library"
+
 _PREPROCESSING = networks.Preprocessing(
     size=48, crop_fraction=1.0, mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25), smallest=16
 )

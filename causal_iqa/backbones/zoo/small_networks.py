@@ -31,6 +31,8 @@ from causal_iqa.backbones.layers import transformer
 from causal_iqa.backbones.weights import checkpoints
 from causal_iqa.backbones.zoo import flax_modules
 
+REFERENCE = "this library, after He et al. ECCV 2016; Dosovitskiy et al. ICLR 2021; Liu et al. CVPR 2022"
+
 PREPROCESSING = networks.Preprocessing(
     size=32, crop_fraction=1.0, mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25), smallest=16
 )

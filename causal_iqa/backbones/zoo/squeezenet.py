@@ -19,6 +19,8 @@ from causal_iqa.backbones import networks, numerics
 from causal_iqa.backbones.layers import plain_cnn
 from causal_iqa.backbones.weights import checkpoints
 
+REFERENCE = "Iandola et al. 2016"
+
 _STEM = 64
 # torchvision's `features` number: (squeeze, expand) channels. The pools, 3 x 3 with stride 2, are at 2, 5 and 8.
 _FIRES = types.MappingProxyType(

@@ -13,6 +13,8 @@ from causal_iqa.backbones import networks
 from causal_iqa.backbones.layers import plain_cnn
 from causal_iqa.backbones.weights import checkpoints
 
+REFERENCE = "Simonyan, Zisserman ICLR 2015"
+
 _WIDTHS = (64, 128, 256, 512, 512)
 
 

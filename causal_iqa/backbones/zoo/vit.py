@@ -18,6 +18,8 @@ from causal_iqa.backbones import networks
 from causal_iqa.backbones.layers import transformer
 from causal_iqa.backbones.weights import checkpoints, formats
 
+REFERENCE = "Dosovitskiy et al. ICLR 2021; Touvron et al. ICML 2021; Oquab et al. TMLR 2024"
+
 # The default of ViT and DeiT in transformers, with which their configurations were published.
 _HUGGING_FACE_EPSILON = 1e-12
 _IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}

@@ -18,6 +18,8 @@ from causal_iqa.backbones import networks, numerics
 from causal_iqa.backbones.layers import convolutions
 from causal_iqa.backbones.weights import checkpoints, formats
 
+REFERENCE = "Zagoruyko, Komodakis. BMVC 2016"
+
 _EPSILON = 1e-5
 # Means and deviations of CIFAR-10's training pixels, as in the authors' code.
 _CIFAR_PIXELS = ((125.3 / 255, 123.0 / 255, 113.9 / 255), (63.0 / 255, 62.1 / 255, 66.7 / 255))
