@@ -2,7 +2,8 @@
 
 Named tuples and frozen dataclasses become objects, tuples lists, mappings objects, sets of text sorted lists. A number
 that is not known (NaN) is null, an infinite one the text "Infinity" or "-Infinity". Arrays of one dimension are lists
-of numbers; others hold their type, shape and bytes. A field that no type names, or that is missing, is refused.
+of numbers; others hold their type, shape and bytes. A field that no type names, or that is missing, is refused; only
+one marked `LeftOut` is not there where it is None.
 """
 
 import base64
@@ -16,9 +17,9 @@ import numpy as np
 
 from causal_iqa import _record_types
 from causal_iqa._errors import InputError
-from causal_iqa._record_types import As, Inline, Keys
+from causal_iqa._record_types import As, Inline, Keys, LeftOut, OrEmpty
 
-__all__ = ["As", "Inline", "Keys", "checked_schema", "decode", "encode", "equal"]
+__all__ = ["As", "Inline", "Keys", "LeftOut", "OrEmpty", "checked_schema", "decode", "encode", "equal"]
 
 T = TypeVar("T")
 _BYTES = ("dtype", "shape", "base64")
@@ -107,6 +108,8 @@ def _encode(value: Any, hint: Any, place: str) -> Any:
     hint, marks = _record_types.bare(hint)
     if own := _record_types.as_of(marks):
         return _encode(own.to_plain(value), own.plain, place)
+    if _record_types.is_none_as_empty(value, marks):
+        return {}
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if _record_types.is_union(origin):
         return _encode(value, _record_types.arm_of_value(value, arguments, place), place)
@@ -139,6 +142,8 @@ def _encode(value: Any, hint: Any, place: str) -> Any:
 def _encode_record(value: Any, hint: Any, marks: tuple[Any, ...], place: str) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for field in _record_types.fields_of(hint, marks):
+        if field.left_out and getattr(value, field.name) is None:
+            continue
         own = _encode(getattr(value, field.name), field.hint, f"{place}.{field.name}")
         if field.inline:
             found |= own
@@ -172,6 +177,8 @@ def _decode(value: Any, hint: Any, place: str, partial: bool) -> Any:
             return own.from_plain(plain)
         except ValueError as error:
             raise InputError(f"{place}: {error}") from error
+    if value == {} and _record_types.may_be_empty(marks):
+        return None
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if _record_types.is_union(origin):
         return _decode(value, _record_types.arm_of_json(value, arguments), place, partial)
@@ -207,7 +214,7 @@ def _decode(value: Any, hint: Any, place: str, partial: bool) -> Any:
 
 def _decode_record(value: dict[str, Any], hint: Any, marks: tuple[Any, ...], place: str, partial: bool) -> Any:
     unknown = set() if partial else value.keys() - _record_types.keys_of(hint, marks)
-    missing = _record_types.keys_of(hint, marks, needed=partial) - value.keys()
+    missing = _record_types.keys_of(hint, marks, always=not partial, needed=partial) - value.keys()
     for kind, names in (("unknown", unknown), ("missing", missing)):
         if names:
             raise InputError(

@@ -25,19 +25,35 @@ class _Inline:
 Inline = Annotated[T, _Inline()]
 
 
+class _LeftOut:
+    """Marks a field that is not written where it is None."""
+
+
+# A field that is left out where it is None; it has that as its default.
+LeftOut = Annotated[T | None, _LeftOut()]
+
+
+class _OrEmpty:
+    """Marks a record that is written as an empty object where it is None."""
+
+
+# A record, or an empty object for None.
+OrEmpty = Annotated[T | None, _OrEmpty()]
+
+
 @dataclasses.dataclass(frozen=True, init=False)
 class Keys:
     """Marks a record some of whose fields are called otherwise in JSON: Annotated[Estimate, Keys(value="rho")].
 
     Attributes:
-      names: field -> key.
+      names: pairs of a field and its key.
     """
 
-    names: Mapping[str, str]
+    names: tuple[tuple[str, str], ...]
 
     def __init__(self, **names: str):
         """Takes field=key."""
-        object.__setattr__(self, "names", types.MappingProxyType(names))
+        object.__setattr__(self, "names", tuple(names.items()))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,7 +77,8 @@ class Field(typing.NamedTuple):
     name, key: in Python and in JSON.
     hint: its type.
     inline: whether its own fields stand among those of its owner.
-    has_default: whether it may be left out.
+    has_default: whether it may be left out of a part that is read.
+    left_out: whether it is left out where it is None.
     """
 
     name: str
@@ -69,6 +86,7 @@ class Field(typing.NamedTuple):
     hint: Any
     inline: bool
     has_default: bool
+    left_out: bool
 
 
 @functools.cache
@@ -90,33 +108,50 @@ def fields_of(record: type, marks: tuple[Any, ...] = ()) -> tuple[Field, ...]:
         own, missing = dataclasses.fields(cast(Any, record)), dataclasses.MISSING
         names = [one.name for one in own]
         defaults = {one.name for one in own if not (one.default is missing and one.default_factory is missing)}
-    renamed = {name: key for mark in marks if isinstance(mark, Keys) for name, key in mark.names.items()}
+    renamed = {name: key for mark in marks if isinstance(mark, Keys) for name, key in mark.names}
     hints = _hints_of(record)
     return tuple(
         Field(
             name,
             renamed.get(name, name),
             hints[name],
-            any(isinstance(mark, _Inline) for mark in bare(hints[name])[1]),
+            is_marked(hints[name], _Inline),
             name in defaults,
+            is_marked(hints[name], _LeftOut),
         )
         for name in names
     )
 
 
-def keys_of(record: type, marks: tuple[Any, ...], *, needed: bool = False) -> set[str]:
+def is_marked(hint: Any, mark: type) -> bool:
+    """Whether a type is annotated with a mark of a kind."""
+    return any(isinstance(one, mark) for one in bare(hint)[1])
+
+
+def may_be_empty(marks: tuple[Any, ...]) -> bool:
+    """Whether an empty object stands for None."""
+    return any(isinstance(one, _OrEmpty) for one in marks)
+
+
+def is_none_as_empty(value: Any, marks: tuple[Any, ...]) -> bool:
+    """Whether a value is the None that an empty object stands for."""
+    return value is None and may_be_empty(marks)
+
+
+def keys_of(record: type, marks: tuple[Any, ...], *, always: bool = False, needed: bool = False) -> set[str]:
     """Returns the keys of a record in JSON, with those of the records that stand inline.
 
     Args:
       record: the class.
       marks: what annotates it.
+      always: whether only of fields that are written in any case.
       needed: whether only of fields without a default.
     """
     found: set[str] = set()
     for field in fields_of(record, marks):
         if field.inline:
-            found |= keys_of(*bare(field.hint), needed=needed)
-        elif not (needed and field.has_default):
+            found |= keys_of(*bare(field.hint), always=always, needed=needed)
+        elif not ((needed and field.has_default) or (always and field.left_out)):
             found.add(field.key)
     return found
 

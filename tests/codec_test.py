@@ -141,3 +141,21 @@ def test_a_view_of_a_part_passes_over_the_rest():
             _codec.decode({key: value for key, value in values.items() if key != name}, _View, "view", partial=True)
     with pytest.raises(InputError, match=r"view\.note: expected text, got 3"):
         _codec.decode({**values, "note": 3}, _View, "view", partial=True)
+
+
+class _Sparse(NamedTuple):
+    kept: _codec.OrEmpty[_Left]
+    bounds: _codec.LeftOut[Annotated[_Bounds, _codec.Keys(value="rho")]] = None
+    many: _codec.LeftOut[Mapping[str, float]] = None
+
+
+def test_what_is_none_is_left_out_or_an_empty_object():
+    full = _Sparse(_Left("r"), _Bounds(0.5, math.nan), {"a": 1.0})
+    written = {"kept": {"reason": "r"}, "bounds": {"rho": 0.5, "low": None}, "many": {"a": 1.0}}
+    assert _codec.encode(full) == written and _codec.equal(_codec.decode(written, _Sparse, "sparse"), full)
+    assert _codec.encode(_Sparse(None)) == {"kept": {}}
+    assert _codec.decode({"kept": {}}, _Sparse, "sparse") == _Sparse(None)
+    # None is said in one way only, and nothing else may be missing.
+    for wrong, message in (({"kept": {}, "odd": 1}, "unknown field 'odd'"), ({"many": {}}, "missing field 'kept'")):
+        with pytest.raises(InputError, match=message):
+            _codec.decode(wrong, _Sparse, "sparse")

@@ -58,8 +58,12 @@ class Measures(NamedTuple):
 
     def as_dict(self) -> dict[str, dict[str, float | None]]:
         """Returns {measure: {"rho", "low", "high"}} for JSON, None where undefined; an AUROC is its `rho`."""
-        estimates = (x if isinstance(x, Estimate) else Estimate(x, np.nan, np.nan) for x in self)
-        return {name: _codec.encode(one, Correlation) for name, one in zip(self._fields, estimates, strict=True)}
+        return {name: _codec.encode(one, Correlation) for name, one in self.estimates().items()}
+
+    def estimates(self) -> dict[str, Estimate]:
+        """Returns the measures by name; one without an interval has undefined bounds."""
+        found = (x if isinstance(x, Estimate) else Estimate(x, np.nan, np.nan) for x in self)
+        return dict(zip(self._fields, found, strict=True))
 
 
 def measures(q: np.ndarray, m: np.ndarray, severities: Sequence[float] | np.ndarray, *, folds: np.ndarray) -> Measures:

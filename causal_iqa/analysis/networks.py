@@ -1,11 +1,11 @@
 """The judged networks in a study: how each performs on the clean images, and under the conditions."""
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from causal_iqa import _codec, pipeline
+from causal_iqa import pipeline
 from causal_iqa.analysis import set_performance
 
 
@@ -34,18 +34,6 @@ class Judged(NamedTuple):
         why = "its outputs are not finite for" if self.measure.is_accuracy else "there is no performance of"
         said = f"network {self.clean.network}: {why} {rows}; they are left out"
         return (*self.clean.warnings, said)
-
-    def as_dict(self) -> dict[str, Any]:
-        """Returns JSON values, None where undefined."""
-        return {
-            f"clean_{self.measure.key}": _codec.encode(self.clean.mean, float),
-            "num_clean": self.clean.num_images,
-            f"mean_{self.measure.key}": _codec.encode(self.degraded, float),
-            self.measure.key: _codec.encode(self.by_condition, Mapping[str, float]),
-            "undefined_rows": self.undefined,
-            "warnings": list(self.warnings),
-            **({} if self.of_set is None else {"set": self.of_set.as_dict()}),
-        }
 
 
 def judged_networks(config: pipeline.StudyConfig, table: pipeline.ScoreTable, num_classes: int | None) -> list[Judged]:

@@ -2,7 +2,7 @@
 
 import traceback
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 T = TypeVar("T")
 K = TypeVar("K")
@@ -88,8 +88,3 @@ class Parts:
             reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
             self.failures.append(Failure(part, reason, traceback.format_exc()))
             return otherwise
-
-
-def failures_as_dicts(failures: tuple[Failure, ...]) -> list[dict[str, Any]]:
-    """Returns what failed as JSON values, without tracebacks."""
-    return [{"part": one.part, "reason": one.reason} for one in failures]

@@ -1,7 +1,7 @@
 """Performance predicted on degradations that were left out, by every score and by the rivals, against the truth."""
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
 
@@ -84,16 +84,3 @@ def predict(
             held = alignment.HeldOut(Estimate(predicted, unknown, unknown), truth[network])
             found[rival][network] = Predicted(held, errors, read)
     return found
-
-
-def as_dict(predicted: Predicted, names: Sequence[str]) -> dict[str, Any]:
-    """Returns errors and the prediction of every condition for JSON, None where undefined.
-
-    Args:
-      predicted: predictions of one score and network.
-      names: names of the conditions.
-    """
-    value, low, high = predicted.held_out.predicted
-    rows = zip(names, value, low, high, strict=True)
-    conditions = {name: _codec.encode(Estimate(*row), PREDICTED) for name, *row in rows}
-    return {**predicted.errors.as_dict(), "reads": list(predicted.reads), "conditions": conditions}

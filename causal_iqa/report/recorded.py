@@ -4,12 +4,13 @@ import math
 from collections.abc import Mapping
 from typing import Annotated, Any, NamedTuple
 
-from causal_iqa import InputError, _codec, pipeline
+from causal_iqa import _codec, pipeline
 from causal_iqa._arrays import pair
 from causal_iqa.alignment import UNDEFINED
 from causal_iqa.alignment.intervals import Correlation
 from causal_iqa.analysis.audit import Audit, Measure
 from causal_iqa.estimates import Estimate
+from causal_iqa.report import summary_records
 
 _ALL = pipeline.ALL_NETWORKS
 
@@ -111,16 +112,9 @@ class Recorded(NamedTuple):
         Raises:
           InputError: for a field that is missing or of another type, by its place.
         """
-        measure = summary.get("measure")
-        key = pipeline.Measure.from_dict(measure).key
-        said = {**summary, "measure": pipeline.ACCURACY.as_dict() if measure is None else measure}
-        try:
-            said["predicted_performance"] = said[f"predicted_{key}"]
-            said["networks"] = {
-                name: {"clean_performance": one[f"clean_{key}"]} for name, one in said["networks"].items()
-            }
-        except KeyError as error:
-            raise InputError(f"summary: missing field {error}") from error
+        said = summary_records.by_performance(summary)
+        if said.get("measure") is None:
+            said["measure"] = pipeline.ACCURACY.as_dict()
         return cls(
             _codec.decode(said, Summary, "summary", partial=True),
             _codec.decode(dict(config), Settings, "config", partial=True),

@@ -164,7 +164,9 @@ def write(
     sections = doing.attempt("tables of the page", lambda: _accuracy_sections(found, config.level), [])
     found = dataclasses.replace(found, failures=(*found.failures, *doing.failures))
     # First what nothing else can give again.
-    _files.write_json(folder / "summary.json", summary.summary(config, table, found, judged), root=folder, sealed=True)
+    _files.write_json(
+        folder / "summary.json", summary.summary(config, table, found, judged).to_json(), root=folder, sealed=True
+    )
     kept.write(folder, config, table, found)
     for name, png in pictures.items():
         _files.write_atomically(folder / "figures" / f"{name}.png", png, root=folder)

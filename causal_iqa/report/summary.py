@@ -1,18 +1,17 @@
 """What summary.json holds."""
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from causal_iqa import _codec, alignment, pipeline
-from causal_iqa.analysis import networks, parts, predictions
+from causal_iqa import alignment, pipeline
+from causal_iqa.analysis import networks, predictions
+from causal_iqa.estimates import Estimate
+from causal_iqa.report import summary_records as records
 
 if TYPE_CHECKING:
     from causal_iqa.analysis import Findings
-
-SCHEMA = 1
-_OF_LIKE_THESE = ("low", "high", "p_value")
 
 
 def summary(
@@ -20,8 +19,8 @@ def summary(
     table: pipeline.ScoreTable,
     found: "Findings",
     judged: Sequence[networks.Judged] | None = None,
-) -> dict[str, Any]:
-    """Returns what summary.json holds: JSON values, None where undefined.
+) -> records.Summary:
+    """Returns what summary.json holds.
 
     Args:
       config: configuration of the study.
@@ -30,39 +29,47 @@ def summary(
       judged: result of `networks.judged_networks`; by default with as many classes as the labels have.
 
     Returns:
-      {"schema": 1, "networks", "metrics", "measure", "predicted_accuracy" (of another measure "predicted_performance"),
-      "num_images", "conditions", "skipped", "undefined",
-      "notes", "failed"}; "clean/0" is among the conditions and accuracies, and is left out of the alignment numbers. A
-      metric has "family", "reads" (identifiers), "alignment", "alignment_like_these", "reliability", "desiderata",
-      "trend" and "warnings", and where they exist "measures", "null", "gains" and "against_best_conventional", all but
-      the first five for the mean over the networks. Intervals are for other images under these conditions; those of
-      "alignment_like_these", and of "like_these" in gains and comparisons, for other degradations as well.
+      The summary; "clean/0" is among the conditions and accuracies, and is left out of the alignment numbers. Intervals
+      are for other images under these conditions; those of `alignment_like_these`, and of `like_these` in gains and
+      comparisons, for other degradations as well.
     """
     judged = networks.judged_networks(config, table, None) if judged is None else judged
-    reasons = {}
+    names = [condition.name for condition in found.conditions]
+    return records.Summary(
+        networks={one.clean.network: network(one) for one in judged},
+        metrics={name: _metric(found, name) for name in found.alignments},
+        measure=found.measure,
+        predicted_performance={
+            name: {network: _predicted(one, names) for network, one in by.items()}
+            for name, by in found.predicted.items()
+        },
+        num_images=len(table.image_ids),
+        conditions=tuple(condition.name for condition in table.conditions),
+        skipped=tuple(records.Skipped(name, reason) for name, reason in table.skipped),
+        undefined=dict(_undefined(table)),
+        notes=tuple(notes(found)),
+        failed=tuple(records.Failed(one.part, one.reason) for one in found.failures),
+    )
+
+
+def _undefined(table: pipeline.ScoreTable) -> Iterable[tuple[str, records.UndefinedRows]]:
     for name, passport in table.metadata["columns"].items():
         rows = int((~np.isfinite(table.columns[name])).sum())
         if rows:
-            reasons[name] = {"reason": passport.get("undefined", "not a finite number"), "rows": rows}
-    return {
-        "schema": SCHEMA,
-        "networks": {one.clean.network: one.as_dict() for one in judged},
-        "metrics": {name: _metric(found, name) for name in found.alignments},
-        "measure": found.measure.as_dict(),
-        f"predicted_{found.measure.key}": {
-            name: {
-                network: predictions.as_dict(one, [condition.name for condition in found.conditions])
-                for network, one in by.items()
-            }
-            for name, by in found.predicted.items()
-        },
-        "num_images": len(table.image_ids),
-        "conditions": [condition.name for condition in table.conditions],
-        "skipped": [{"id": name, "reason": reason} for name, reason in table.skipped],
-        "undefined": reasons,
-        "notes": notes(found),
-        "failed": parts.failures_as_dicts(found.failures),
-    }
+            yield name, records.UndefinedRows(passport.get("undefined", "not a finite number"), rows)
+
+
+def network(judged: networks.Judged) -> records.Network:
+    """Returns what the summary says of one judged network."""
+    return records.Network(
+        judged.clean.mean,
+        judged.clean.num_images,
+        judged.degraded,
+        judged.by_condition,
+        judged.undefined,
+        judged.warnings,
+        judged.of_set,
+    )
 
 
 def warnings(found: "Findings") -> dict[str, tuple[alignment.SignConflict, ...]]:
@@ -119,47 +126,71 @@ def _some(names: list[str], most: int = 6) -> str:
     return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
 
 
-def _metric(found: "Findings", metric: str) -> dict[str, Any]:
+def _metric(found: "Findings", metric: str) -> records.Metric:
     moved = found.like_these
-    entry: dict[str, Any] = {
-        "family": found.families[metric],
-        "reads": list(found.reads.get(metric, ())),
-        "alignment": {name: value.as_dict() for name, value in found.alignments[metric].items()},
-        "alignment_like_these": {name: value.as_dict() for name, value in moved.alignments.get(metric, {}).items()},
-        "reliability": {name: _codec.encode(one.reliability) for name, one in found.alignments[metric].items()},
-        "desiderata": {},
-        "trend": {},
-        "warnings": [
-            {"between": [one.first, one.second], "certain": one.certain, "message": one.message}
+    measures = found.measures.get(metric)
+    return records.Metric(
+        family=found.families[metric],
+        reads=tuple(found.reads.get(metric, ())),
+        alignment=_numbers(found.alignments[metric]),
+        alignment_like_these=_numbers(moved.alignments.get(metric, {})),
+        reliability={name: one.reliability for name, one in found.alignments[metric].items()},
+        desiderata=found.desiderata.get(metric),
+        trend={name: dose.trend for name, dose in found.doses[metric].items()} if metric in found.desiderata else {},
+        warnings=tuple(
+            records.Warned((one.first, one.second), one.certain, one.message)
             for one in alignment.sign_conflicts(found.alignments[metric][pipeline.ALL_NETWORKS])
-        ],
+        ),
+        measures=None if measures is None else measures.estimates(),
+        null=found.nulls.get(metric),
+        gains=_gains(found, metric) if metric in found.gains else None,
+        against_best_conventional=_against(found, metric),
+    )
+
+
+def _numbers(aligned: Mapping[str, alignment.Alignment]) -> dict[str, dict[str, Estimate]]:
+    return {name: {number: getattr(one, number) for number in alignment.NUMBERS} for name, one in aligned.items()}
+
+
+def _bounds(difference: alignment.Difference) -> records.Bounds:
+    return records.Bounds(difference.estimate.low, difference.estimate.high, difference.p_value)
+
+
+def _gains(found: "Findings", metric: str) -> dict[str, dict[str, records.Gain]]:
+    moved = found.like_these.gains.get(metric, {})
+    return {
+        yardstick: {
+            number: records.Gain(
+                difference,
+                gain.best.get(number),
+                _bounds(getattr(moved[yardstick].differences, number)) if yardstick in moved else None,
+            )
+            for number, difference in gain.differences._asdict().items()
+        }
+        for yardstick, gain in found.gains[metric].items()
     }
-    if metric in found.desiderata:
-        entry["desiderata"] = _codec.encode(found.desiderata[metric])
-        entry["trend"] = {name: _codec.encode(dose.trend, float) for name, dose in found.doses[metric].items()}
-    if metric in found.measures:
-        entry["measures"] = found.measures[metric].as_dict()
-    if metric in found.nulls:
-        entry["null"] = _codec.encode(found.nulls[metric])
-    if metric in found.gains:
-        gains: dict[str, Any] = {name: gain.as_dict() for name, gain in found.gains[metric].items()}
-        entry["gains"] = gains
-        for name, gain in moved.gains.get(metric, {}).items():
-            for number, one in gain.as_dict().items():
-                gains[name][number]["like_these"] = {field: one[field] for field in _OF_LIKE_THESE}
+
+
+def _against(found: "Findings", metric: str) -> records.Against | None:
     compared = [one for one in found.comparisons if one.first == metric]
-    if compared:
-        against: dict[str, Any] = {"baseline": compared[0].second}
-        against |= {one.number: _compared(one) for one in compared}
-        entry["against_best_conventional"] = against
-        for one in moved.comparisons:
-            if one.first == metric and one.second == compared[0].second:
-                other = _compared(one)
-                del other["difference"]
-                against[one.number]["like_these"] = other
-    return entry
+    if not compared:
+        return None
+    baseline = compared[0].second
+    moved = {one.number: one for one in found.like_these.comparisons if (one.first, one.second) == (metric, baseline)}
+    return records.Against(
+        baseline,
+        **{
+            one.number: records.Compared(one.difference, one.p_normal, one.p_adjusted, _moved(moved.get(one.number)))
+            for one in compared
+        },
+    )
 
 
-def _compared(one: alignment.Comparison) -> dict[str, float | None]:
-    p_values = {"p_normal": one.p_normal, "p_holm": one.p_adjusted}
-    return {**_codec.encode(one.difference), **_codec.encode(p_values, Mapping[str, float])}
+def _moved(one: alignment.Comparison | None) -> records.ComparedBounds | None:
+    return None if one is None else records.ComparedBounds(_bounds(one.difference), one.p_normal, one.p_adjusted)
+
+
+def _predicted(one: predictions.Predicted, names: Sequence[str]) -> records.Predicted:
+    value, low, high = one.held_out.predicted
+    conditions = {name: Estimate(*row) for name, *row in zip(names, value, low, high, strict=True)}
+    return records.Predicted(one.errors, one.reads, conditions)

@@ -12,6 +12,7 @@ from causal_iqa.analysis import networks
 from causal_iqa.pipeline import anchors, fitting, outputs
 from causal_iqa.pipeline.views import View
 from causal_iqa.report import networks as networks_text
+from causal_iqa.report import summary, summary_records
 
 _LABELS = np.arange(40) % 10
 
@@ -146,15 +147,15 @@ def test_the_record_of_a_study_counts_rows_without_outputs():
     )
     config = pipeline.StudyConfig(networks=(pipeline.NetworkChoice("net", "scene_cnn_b"),))
     (judged,) = networks.judged_networks(config, table, 10)
-    assert judged.as_dict() == {
-        "clean_accuracy": 1.0,
-        "num_clean": 37,
-        "mean_accuracy": pytest.approx(20 / 35),
-        "accuracy": {"clean/0": 1.0, "fog/3": pytest.approx(20 / 35)},
-        "undefined_rows": 8,
-        "warnings": [
+    assert summary.network(judged) == summary_records.Network(
+        clean_performance=1.0,
+        num_clean=37,
+        mean_performance=pytest.approx(20 / 35),
+        performance={"clean/0": 1.0, "fog/3": pytest.approx(20 / 35)},
+        undefined_rows=8,
+        warnings=(
             "network net: its outputs are not finite for 3 of 40 clean images; they are left out",
             "network net: its outputs are not finite for 5 degraded images; they are left out",
-        ],
-    }
+        ),
+    )
     assert networks_text.networks_table([judged]).splitlines()[-1].split() == ["net", "100.0", "%", "37", "57.1", "%"]
