@@ -8,7 +8,7 @@ import numpy as np
 
 T = TypeVar("T")
 S = TypeVar("S", bound="jax.Array | np.ndarray")
-# JAX arrays or NumPy arrays: what goes in says what comes out.
+# JAX arrays or NumPy arrays: the kind of the argument is the kind of the result.
 OneKind = TypeVar("OneKind", jax.Array, np.ndarray)
 
 # An array that a function reads: of JAX, traced or not, or of NumPy. What it returns says which of the two it is.

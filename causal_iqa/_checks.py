@@ -1,6 +1,6 @@
 """Checks of arguments, shared by every room.
 
-Each raises with the argument's name, what was expected and what came. Inside a jitted function they see shapes, dtypes
+Each error names the argument, the expected value and the given one. Inside a jitted function they see shapes, dtypes
 and names only and cost nothing; values are looked at where they are concrete.
 """
 
@@ -47,7 +47,7 @@ def lookup(table: Mapping[str, T], name: str, kind: str) -> T:
     Args:
       table: a room's table.
       name: the wanted row.
-      kind: what a row is called in the message, e.g. "metric".
+      kind: the name for a row in the message, e.g. "metric".
 
     Returns:
       The row.
@@ -126,8 +126,8 @@ def as_floats(values: Any, name: str) -> Array: ...
 def as_floats(values: Any, name: str) -> Array:
     """Real numbers whose differences neither wrap around nor round to a few digits.
 
-    Integers, booleans and floats of fewer than 32 bits are converted; wider floats are returned as they are. Integers
-    that stand in JAX arrays become its default float, those of NumPy float64.
+    Integers, booleans and floats of fewer than 32 bits are converted; wider floats are returned unchanged. Integers in
+    JAX arrays become its default float, those in NumPy arrays float64.
 
     Raises:
       TypeError: for complex numbers, text, objects and keys.

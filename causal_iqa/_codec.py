@@ -1,4 +1,4 @@
-"""Typed records as JSON values and back, exactly: what a record's types say is what is written and what is read.
+"""Typed records as JSON values and back, exactly: the types of a record determine the values that are written and read.
 
 Named tuples and frozen dataclasses become objects, tuples lists, mappings objects, sets of text sorted lists. A number
 that is not known (NaN) is null, an infinite one the text "Infinity" or "-Infinity". Arrays of one dimension are lists

@@ -1,4 +1,4 @@
-"""Keys' cubic convolution: the one definition under every bicubic resize and every reading between pixels.
+"""Keys' cubic convolution, which every bicubic resize and every reading between pixels shares.
 
 References:
   [1] Keys (1981). Cubic convolution interpolation for digital image processing, eq. 15.

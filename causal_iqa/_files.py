@@ -28,7 +28,7 @@ _SURROGATES = re.compile("[\ud800-\udfff]")
 
 
 class OutputError(_checks.InputError):
-    """A file cannot be written: nothing of it is left, and what was there before is kept."""
+    """A file cannot be written. No part of it is left, and the earlier file is kept."""
 
 
 @contextlib.contextmanager
@@ -53,7 +53,7 @@ def _opened(folder: pathlib.Path, root: pathlib.Path | None) -> Iterator[int]:
 
 
 def write_atomically(path: str | os.PathLike[str], content: bytes, *, root: pathlib.Path | None = None) -> None:
-    """Writes a file so that it is there whole or not at all, even after a crash.
+    """Writes a file so that it exists whole or not at all, even after a crash.
 
     A link that has the file's name is replaced, never followed.
 
@@ -196,10 +196,10 @@ def _csv_cell(cell: str | float | None) -> str:
 
 
 def readable(text: str) -> str:
-    r"""Returns text that UTF-8 can say: bytes of a file name that are not UTF-8 become `\xe9` and the like.
+    r"""Returns text that UTF-8 can express: bytes of a file name that are not UTF-8 become escapes such as `\xe9`.
 
     Args:
-      text: as Python gives the names of files.
+      text: a name of a file, as Python returns it.
 
     Examples:
       >>> readable(b"caf\xe9.png".decode("utf-8", "surrogateescape"))

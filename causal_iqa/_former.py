@@ -11,7 +11,7 @@ def getter(module: str, moved: Mapping[str, str]) -> Callable[[str], Any]:
 
     Args:
       module: its `__name__`.
-      moved: former name -> what it is now, a module or an attribute of one, as "causal_iqa.estimates.Estimate".
+      moved: former name -> present name of a module or an attribute of one, e.g. "causal_iqa.estimates.Estimate".
     """
 
     def attribute(name: str) -> Any:

@@ -1,6 +1,6 @@
 """Identifiers of what a score or an accuracy estimate reads in addition to the judged image, and their words.
 
-Specs hold the identifiers; reports print the words. Nothing takes the words apart.
+Specs hold the identifiers; reports print the words. No code parses the words.
 """
 
 import types

@@ -96,7 +96,7 @@ def _hints_of(record: type) -> Mapping[str, Any]:
 
 
 def fields_of(record: type, marks: tuple[Any, ...] = ()) -> tuple[Field, ...]:
-    """Returns the fields of a record as they stand in JSON.
+    """Returns the fields of a record in the order and with the names of its JSON form.
 
     Args:
       record: a class of named tuples, or a frozen dataclass.
@@ -157,7 +157,7 @@ def keys_of(record: type, marks: tuple[Any, ...], *, always: bool = False, neede
 
 
 def bare(hint: Any) -> tuple[Any, tuple[Any, ...]]:
-    """Returns a type without what annotates it and what its parameters stand for, and the annotations."""
+    """Returns a type without its annotations and with its parameters replaced, and the annotations."""
     marks: tuple[Any, ...] = ()
     while typing.get_origin(hint) is Annotated:
         hint, marks = hint.__origin__, (*marks, *hint.__metadata__)
@@ -195,7 +195,7 @@ def arm_of_value(value: Any, arms: tuple[Any, ...], place: str) -> Any:
 
 
 def arm_of_json(value: Any, arms: tuple[Any, ...]) -> Any:
-    """Returns the arm of a union that a JSON value is of; of records the one with these fields, or else the nearest."""
+    """Returns the arm of a union to which a JSON value belongs; of records the one with its fields or the nearest."""
     plain = [(arm, *bare(arm)) for arm in arms]
     if value is None and type(None) in arms:
         return type(None)
@@ -217,7 +217,7 @@ def arm_of_json(value: Any, arms: tuple[Any, ...]) -> Any:
 
 
 def called(hint: Any) -> str:
-    """Returns what a type is called in messages."""
+    """Returns the name of a type in messages."""
     hint = bare(hint)[0]
     return {str: "text", type(None): "null", bool: "true or false", int: "a whole number", float: "a number"}.get(
         hint, getattr(hint, "__name__", str(hint))

@@ -53,7 +53,7 @@ class ScoredImages:
         return "\n".join([*self.remarks, dataset_words.terminal(self.findings, None, ())])
 
     def _repr_html_(self) -> str:
-        """Returns the remarks and what is found of every set as a table, for notebooks."""
+        """Returns the remarks and the findings of every set as a table, for notebooks."""
         return "".join([*(f"<p>{html.escape(one)}</p>" for one in self.remarks), self.findings._repr_html_()])
 
     def write(self, folder: Path) -> None:
@@ -140,7 +140,7 @@ def open_images(images: Images | Mapping[str, Images], **options) -> tuple[data.
 
     Args:
       images: a path, a source, arrays, a list of paths to images; or name -> any of these.
-      **options: of `data.open_sets`.
+      **options: options of `data.open_sets`.
 
     Returns:
       The sets.
@@ -204,7 +204,7 @@ def score(
       map: folder of a finished run of `align`; images are scored as the run scored its own, and accuracy is expected.
       backbones: ARCHITECTURE, ARCHITECTURE=PATH or NAME=ARCHITECTURE=PATH each; None: the installed one, or the run's;
         empty: none.
-      networks: written likewise, judged where images have labels.
+      networks: networks in the same form, judged where images have labels.
       metrics: no-reference metrics; None: all.
       anchor_dataset: clean labelled images to compare with; None: the backbone's own class vectors.
       quality: the score that stands for quality; None: a label-free one where there is one.

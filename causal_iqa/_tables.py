@@ -48,8 +48,8 @@ class Table(Mapping[str, T]):
         """Builds the table.
 
         Args:
-          kind: what a row is, in one word or two, e.g. "metric".
-          rows: in order; each has a `name`. Or name -> row.
+          kind: the name for a row, in one word or two, e.g. "metric".
+          rows: the rows in order, each with a `name`; or name -> row.
 
         Raises:
           ValueError: when a name occurs twice.

@@ -12,8 +12,8 @@ def settle(x: T) -> T:
     """Has a value computed once and kept, instead of again wherever it is read.
 
     XLA fuses what it can into the loop that reads it: on a CPU a filter's first pass would be computed at every tap of
-    the second, and a border or a coordinate at every shift. `jax.lax.optimization_barrier` does not hinder that there:
-    it is gone before fusion. A call that may not be inlined does, and costs nothing itself.
+    the second, and a border or a coordinate at every shift. `jax.lax.optimization_barrier` does not prevent this on a
+    CPU, because XLA removes it before fusion. A call that may not be inlined prevents it, and costs nothing itself.
 
     Args:
       x: any tree of arrays.

@@ -1,4 +1,4 @@
-"""sRGB and linear light: the one place of the transfer function."""
+"""sRGB and linear light; only this module defines the transfer function."""
 
 import jax
 import jax.numpy as jnp

@@ -1,4 +1,4 @@
-"""A number with its interval, and the one check of an interval's level."""
+"""A number with its interval, and the check of an interval's level."""
 
 import math
 import warnings

@@ -1,9 +1,9 @@
 """How far the correlation of expected ranks lies above that of the ranks themselves.
 
-Image noise blurs the order of conditions that lie close together. The correlation of expected ranks, which is what
-disattenuation estimates, does not count how score and performance disagree about such neighbours; Spearman's does. The
-difference is of the order of 3 (rho - tau) / (C + 1) for C conditions: .005 at most for 95 of them, .02 for 20. It is
-computed here for normal scores with the given reliabilities, once for every number of conditions.
+Image noise blurs the order of conditions that lie close together. Disattenuation estimates the correlation of expected
+ranks, which does not count how score and performance disagree about such neighbours; Spearman's does. The difference is
+of the order of 3 (rho - tau) / (C + 1) for C conditions: .005 at most for 95 of them, .02 for 20. It is computed here
+for normal scores with the given reliabilities, once for every number of conditions.
 """
 
 import functools

@@ -137,7 +137,7 @@ def sort_rows(q: np.ndarray, defined: np.ndarray, levels: Sequence[Levels], num_
 
 
 def _changes(x: np.ndarray) -> np.ndarray:
-    """Whether each entry differs from the one before; the first one does."""
+    """Whether each entry differs from the previous one; True for the first."""
     new = np.ones(len(x), bool)
     new[1:] = x[1:] != x[:-1]
     return new

@@ -33,7 +33,7 @@ LEAST_IMAGES, LEAST_CONDITIONS, LEAST_FOR_INTERVAL, LEAST_RELIABILITY = 20, 8, 2
 
 
 class Reliability(NamedTuple):
-    """How well N images order the conditions, and what *between* could not be corrected for.
+    """How well N images order the conditions, and the noise for which *between* could not be corrected.
 
     Attributes:
       score: share of the variance of the ranks of mean scores that is not image noise, in [0, 1]; NaN where undefined.
@@ -261,7 +261,7 @@ class HalfMeans:
 
     @classmethod
     def of(cls, first: np.ndarray, second: np.ndarray) -> "HalfMeans":
-        """Takes values of both halves of every split, [S, C] each, as they are."""
+        """Takes given values of both halves of every split, [S, C] each."""
         found = cls.__new__(cls)
         found.first, found.second = (np.where(np.isfinite(x), x, np.nan) for x in (first, second))
         found.usable = np.isfinite(found.first).all(axis=0) & np.isfinite(found.second).all(axis=0)

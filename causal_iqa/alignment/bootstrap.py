@@ -24,14 +24,14 @@ NUMBERS = ("between", "corrected", "within", "pooled")
 
 
 class Resamples(NamedTuple):
-    """The numbers on the images as they are (entry 0) and on every resample, float64 [1 + num_resamples] each.
+    """The numbers on the original images (entry 0) and on every resample, float64 [1 + num_resamples] each.
 
     between, within, pooled: on images drawn with replacement; NaN but for entry 0 with too few images or conditions.
     corrected: *between* corrected for attenuation, and draws around it with the covariance of its jackknife; may
       exceed 1. NaN where `reliability.reason` says why, None where it was not computed.
     reliability: reliability of the condition means that *between* compares.
-    fisher: whether the resamples are alike in spread on Fisher's scale, as those of degradations are, and standard
-      errors are taken there.
+    fisher: whether the resamples have similar spreads on Fisher's scale, as those of degradations have, and standard
+      errors are taken on that scale.
     """
 
     between: np.ndarray
@@ -124,7 +124,7 @@ def bootstrap(
       progress: called with the work done so far and all of it.
 
     Returns:
-      metric -> network -> Resamples. A number that is undefined on a resample is NaN there. With fewer than 10 images
+      metric -> network -> Resamples. A number is NaN for a resample on which it is undefined. With fewer than 10 images
       no number has resamples, with fewer than 5 conditions *between* has none.
 
     Raises:

@@ -117,7 +117,7 @@ def within_ceiling(chance: np.ndarray, performance: np.ndarray) -> np.ndarray:
     so the Spearman correlation with a binary M obeys the same bound.
 
     Args:
-      chance: E[M | what the score reads] for every image [C, N]; it must be calibrated, or the result is not a bound.
+      chance: E[M | inputs of the score] for every image [C, N]; it must be calibrated, or the result is not a bound.
       performance: M [C, N].
 
     Returns:
@@ -174,7 +174,7 @@ def contradicted_pairs(scores: np.ndarray, performance: np.ndarray, *, level: fl
     Of each pair the images give paired differences of Q and of M. A pair is a contradiction when the mean differences
     have opposite signs and both differ from zero in one-sided t-tests at (1 - level) / (number of tests): Bonferroni
     over all pairs, both variables and both directions. With the probability given none of the pairs counted is wrong,
-    so more images can only add to them: this is what makes a metric's *between* stay below one however many images.
+    so more images can only add to them: this keeps a metric's *between* below one however many images there are.
 
     Args:
       scores: Q [C, N], higher is better, finite; at least 8 images, the same under every condition.

@@ -25,7 +25,7 @@ LEAST_DEGRADATIONS = 5
 # Quantile bins of score and performance in what pooled moves by when a degradation is left out; splits of the images,
 # and the fewest conditions that are ranked, in what the corrected number moves by.
 _BINS, _LEVELS, _SPLITS, _LEAST_RANKED = 256, 256, 16, 3
-# Correlations are kept this far from 1 on Fisher's scale, and the slope of the scale below what it has at _STEEPEST.
+# Correlations are kept this far from 1 on Fisher's scale, and the slope of the scale below its value at _STEEPEST.
 _NEAREST, _STEEPEST = 1e-4, 0.99
 
 
@@ -186,7 +186,7 @@ def move_between(key: jax.Array, resamples: Resamples, deviations: np.ndarray) -
     """Adds the variation over degradations to resamples that have only *between*.
 
     Args:
-      key: the one `resample_conditions` was given.
+      key: the key that `resample_conditions` received.
       resamples: resamples of images.
       deviations: result of `between_deviations`.
 

@@ -147,7 +147,7 @@ def masked_ranks(x: np.ndarray, defined: np.ndarray) -> np.ndarray:
 
 
 def _midranks(x: np.ndarray) -> np.ndarray:
-    """Mid-ranks of every row [B, n], those of scipy's rankdata in a third of its time."""
+    """Mid-ranks of every row [B, n], equal to those of scipy's rankdata and three times as fast."""
     order = np.argsort(x, axis=1)
     values = np.take_along_axis(x, order, axis=1)
     place = np.broadcast_to(np.arange(1.0, x.shape[1] + 1), x.shape)

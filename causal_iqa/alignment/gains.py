@@ -20,7 +20,7 @@ YARDSTICKS = tuple(f"{how}_{name}" for name in _FAMILIES for how in _WAYS)
 
 
 class Gains(NamedTuple):
-    """Gains over one yardstick. best: number -> the metric that is best on the images as they are, else empty."""
+    """Gains over one yardstick. best: number -> the metric that is best on the original images, else empty."""
 
     differences: Differences
     best: Mapping[str, str]

@@ -50,8 +50,9 @@ def half_sample_interval(
     tanh(z + t s), t the quantile of Student's law with as many degrees of freedom as pairs.
 
     Args:
-      rho: on all images.
-      halves: [2 P], in the order of `half_samples`; pairs with an undefined value are left out.
+      rho: the correlation on all images.
+      halves: [2 P], the correlations on halves, in the order of `half_samples`; pairs with an undefined value are left
+        out.
       deviations: [G] by degradation on Fisher's scale, from `between_deviations`; with them the interval is for
         other degradations as well. The two reaches, each with its own quantile, add as squares.
       level: confidence level of the interval, in (0, 1).

@@ -210,7 +210,7 @@ def difference_of(values: np.ndarray, level: float) -> Difference:
 
 
 def centred(resamples: Resamples, number: str) -> np.ndarray:
-    """Returns a number (entry 0) and its resamples, those of `between` shifted so that their median is the number.
+    """Returns a number (entry 0) and its resamples; for `between` they are shifted so that their median is the number.
 
     The shift is one of arccos(rho), whose standard deviation over draws of images hardly depends on rho.
     """

@@ -67,7 +67,7 @@ class Measures(NamedTuple):
 
 
 def measures(q: np.ndarray, m: np.ndarray, severities: Sequence[float] | np.ndarray, *, folds: np.ndarray) -> Measures:
-    """Computes all measures of one score on the images as they are.
+    """Computes all measures of one score on the original images.
 
     Args:
       q: scores [C, N], higher is better; NaN or infinite where undefined.

@@ -25,8 +25,8 @@ _LEAST_ARRANGEMENTS = 20
 class Null(NamedTuple):
     """One-sided p-values (1 + #{permuted >= observed}) / (1 + permutations), and the permuted means of each number.
 
-    NaN where the number is undefined. The mean permuted within is about 0; the mean permuted pooled is what the
-    conditions contribute without any link between score and performance of an image.
+    NaN where the number is undefined. The mean permuted within is about 0; the mean permuted pooled is the contribution
+    of the conditions without any link between score and performance of an image.
     """
 
     p_within: float

@@ -136,8 +136,8 @@ def held_out_accuracy(
     """Predicts the mean performance of every condition from the other degradations and, fold by fold, other images.
 
     The interval holds the error that the same procedure makes on the other degradations, each predicted without itself
-    and without the one in question: the predicted accuracy plus and minus the quantile of the absolute errors with the
-    correction for their finite number.
+    and without the degradation of this condition: the predicted accuracy plus and minus the quantile of the absolute
+    errors with the correction for their finite number.
 
     Args:
       q: scores [C, N], higher is better; NaN or infinite where undefined.

@@ -1,4 +1,4 @@
-"""What the graph of a metric says must hold, and what interventions on the imaging condition did."""
+"""The independences that the graph of a metric implies, and the effects of interventions on the imaging condition."""
 
 from causal_iqa import _former
 from causal_iqa.causal.adjustment import DEFAULT_METHOD, METHODS, ArmMeans, Assignment, arm_means, assign, estimate_arms

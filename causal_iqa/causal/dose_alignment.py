@@ -21,7 +21,8 @@ class DoseAlignment(NamedTuple):
     Attributes:
       correlation: Pearson correlation of the two curves over the severities, clean included where it has a score; NaN
         for fewer than four points, which agree by chance too often.
-      order: Kendall's tau-b of the two curves: 1 when both put the severities in the same order; NaN likewise.
+      order: Kendall's tau-b of the two curves: 1 when both put the severities in the same order; NaN for fewer than
+        four points.
       area: mean distance of the curves in [0, 1], each mapped to [0, 1] by its range over all degradations: 0 when a
         common scale serves both, so that one degradation costs the score as much as it costs performance.
       shape_area: the area when each curve is mapped by its range within this degradation: 0 when both fall at the same
@@ -39,7 +40,7 @@ class Trend(NamedTuple):
 
     Attributes:
       p_value: small when it falls; NaN for fewer than three severities or two images.
-      num_images: with a value at every severity.
+      num_images: number of images with a value at every severity.
     """
 
     p_value: float

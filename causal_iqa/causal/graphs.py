@@ -1,4 +1,4 @@
-"""Causal graphs of the metric families, and what they say must hold.
+"""Causal graphs of the metric families, and the independences that they imply.
 
 Nodes: C imaging condition, S scene, Y label, X image, X_in the image after the task's preprocessing, R the clean
 reference, Q the quality score, M the network's performance, W its weights, T task knowledge (class names, anchors).
@@ -22,8 +22,8 @@ class Graph:
     """A directed acyclic graph; an edge (a, b) says that a is a direct cause of b.
 
     Attributes:
-      nodes: names, each once.
-      edges: pairs of nodes, each once.
+      nodes: names, without repetition.
+      edges: pairs of nodes, without repetition.
     """
 
     nodes: tuple[str, ...]
@@ -85,7 +85,7 @@ def at_task_input(graph: Graph) -> Graph:
     """Returns the graph of the same metric computed after the task's preprocessing: X_in -> Q in place of X -> Q.
 
     Args:
-      graph: with the nodes X, X_in and Q; one with X_in -> Q already stays as it is.
+      graph: a graph with the nodes X, X_in and Q; one that already has X_in -> Q is returned unchanged.
 
     Returns:
       The graph of scores with score_at=task.

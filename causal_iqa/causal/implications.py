@@ -117,7 +117,7 @@ def distinctions(graphs: Mapping[str, Graph], observed: Iterable[str], *, most_g
     return tuple(found.values())
 
 
-# What a metric might be in place of what its family says. Each implies something that a score table can reject.
+# Graphs that a metric might have instead of that of its family. Each implies something that a score table can reject.
 ALTERNATIVES: Mapping[str, Graph] = types.MappingProxyType(
     {
         # Reads the scene, sees nothing of the condition.

@@ -217,8 +217,8 @@ def attribute_change(
 ) -> ChangeAttribution:
     """Attributes the change of the mean performance between two sets to the mechanisms of their graph.
 
-    Mechanisms of the factors are logistic regressions on covariates and parents, that of performance one on covariates,
-    factors and their products; all are fitted on the set that they belong to, from observed draws alone.
+    Mechanisms of the factors are logistic regressions on covariates and parents; the mechanism of performance is one on
+    covariates, factors and their products. Each is fitted on its own set, from observed draws alone.
 
     Args:
       key: random key of the resamples.

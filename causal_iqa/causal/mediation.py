@@ -1,8 +1,9 @@
 """How much of the effect of the imaging condition on performance a score carries.
 
-The score Q is no cause of performance M: both are effects of the image. "Carried" asks whether Q stands for what the
-condition did: the natural effects treat Q as if it were a mediator, with no cause of both Q and M besides the condition
-and the score itself. Read them as a description of the pair, not as what would follow from changing a score.
+The score Q is no cause of performance M: both are effects of the image. "Carried" asks whether Q represents the effect
+of the condition: the natural effects treat Q as if it were a mediator, and assume no cause of both Q and M other than
+the condition and the score itself. Read them as a description of the pair, not as what would follow from changing a
+score.
 """
 
 import itertools
@@ -16,7 +17,7 @@ from causal_iqa.causal.resamples import from_resamples, resample_rows, weighted_
 from causal_iqa.estimates import Estimate, check_level
 
 _KNOTS = 12
-# Penalty on the curvature of M over Q, in units of one image: where no image is, the curve goes on straight.
+# Penalty on the curvature of M over Q, in units of one image: where there is no image, the curve is straight.
 _CURVATURE = 3.0
 _FOLDS = 2
 # The range of a severity's scores holds all but this share of them at either end.
@@ -115,7 +116,7 @@ def mediate(
     References:
       [1] J. Pearl (2001), Direct and indirect effects, UAI.
       [2] K. Imai, L. Keele, D. Tingley (2010), A general approach to causal mediation analysis, Psychological Methods
-        15: the imputation estimator, and what it assumes.
+        15: the imputation estimator and its assumptions.
       [3] R. Prentice (1989), Surrogate endpoints in clinical trials; L. Freedman, B. Graubard, A. Schatzkin (1992),
         Statistical validation of intermediate endpoints for chronic diseases: the proportion explained.
 

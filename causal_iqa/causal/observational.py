@@ -84,7 +84,7 @@ def severity_propensities(
 
 
 def observe(key: jax.Array, propensities: np.ndarray) -> np.ndarray:
-    """Draws the one condition that each image is seen under.
+    """Draws the condition under which each image is seen.
 
     Args:
       key: random key.
@@ -171,7 +171,7 @@ def covariates(labels: np.ndarray | None, factors: Sequence[np.ndarray] = ()) ->
       float64 [N, F], first column ones, the others of mean 0 and variance 1 where they vary.
 
     Raises:
-      ValueError: for values that are not finite, or nothing to say what N is.
+      ValueError: for values that are not finite, or when no argument determines N.
 
     Examples:
       >>> causal.covariates(np.array([0, 1, 1, 0]), [np.array([1.0, 2.0, 3.0, 4.0])]).shape
@@ -191,7 +191,7 @@ def design(labels: np.ndarray | None, factors: Mapping[str, np.ndarray]) -> Desi
       `Design`; columns that never vary are left out. The labels are called "Y".
 
     Raises:
-      ValueError: for values that are not finite, or nothing to say what N is.
+      ValueError: for values that are not finite, or when no argument determines N.
 
     Examples:
       >>> causal.design(np.array([0, 1, 1, 0]), {"light": np.array([1.0, 2.0, 3.0, 4.0])}).names

@@ -20,8 +20,8 @@ class StepFalls(NamedTuple):
       smallest: the smallest of the falls; the upper bound of its interval is corrected for the number of steps.
       p_value: p-value of the test that every step falls; small when all do. NaN for fewer than `LEAST_IMAGES` images,
         or clusters.
-      unit: mean standard deviation of the value over the images of a condition, in which falls can be compared.
-      num_images: with a value at every severity.
+      unit: mean standard deviation of the value over the images of a condition; a unit in which falls can be compared.
+      num_images: number of images with a value at every severity.
     """
 
     severity: np.ndarray
@@ -43,7 +43,7 @@ def step_falls(
 
     Each step is a paired t test on the images, one-sided, with Hall's correction for skewness; the intersection-union
     test rejects "some step does not fall" where all of them reject, so that its p-value is the largest. No spread that
-    grows with severity, and no trend of ranks, can stand in for a step that does not fall. Under a mean that never
+    grows with severity, and no trend of ranks, can hide a step that does not fall. Under a mean that never
     changes the test rejects far below its level, under one step that does not fall at its level.
 
     Args:

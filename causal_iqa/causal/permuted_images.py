@@ -90,7 +90,7 @@ def drawn_p_value(
     Args:
       key: random key.
       f: [F, C, N], or C of 1 where it is the same under all conditions.
-      g: [G, C, N], likewise; quick where it has one value for most images.
+      g: [G, C, N], or C of 1 where it is the same under all conditions; quick where it has one value for most images.
       num_permutations: B, the most that are drawn.
       signed: the statistic is |sum_c T_c| (of one feature each) instead of sum_c |T_c|^2.
 

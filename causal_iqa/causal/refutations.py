@@ -51,7 +51,7 @@ def refute(
 
     Args:
       key: random key of the repeats.
-      assignment: result of `assign`, the one from which the estimates in question were computed.
+      assignment: the result of `assign` from which the estimates were computed.
       outcome: [N], finite.
       arm: the arm, not 0.
       method: method of `adjustment.METHODS`.

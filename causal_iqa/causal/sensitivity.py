@@ -132,7 +132,7 @@ def e_value(risk_treated: float, risk_untreated: float) -> float:
 
 
 def e_value_of_resamples(risk_treated: np.ndarray, risk_untreated: np.ndarray, *, level: float = 0.95) -> Estimate:
-    """E-value with an interval: those of the bounds of the risk ratio.
+    """E-value with an interval, computed from the bounds of the risk ratio.
 
     Args:
       risk_treated: probability of the outcome under treatment [1 + B], the estimate and its resamples (a column of

@@ -81,7 +81,7 @@ def within_condition_independence_test(
     Args:
       key: random key of the permutations.
       x: [C, N], or [N] where it is the same under all conditions; not finite where undefined.
-      y: likewise.
+      y: the same for the second variable.
       num_permutations: most permutations that are drawn; drawing ends when 50 reach the statistic.
       x_is_label: whether x holds labels.
       y_is_label: whether y holds labels.
@@ -131,7 +131,7 @@ def common_sign_test(key: jax.Array, x: np.ndarray, y: np.ndarray, *, num_permut
     Args:
       key: random key of the permutations.
       x: numbers [C, N], or [N] where they are the same under all conditions; not finite where undefined.
-      y: likewise.
+      y: the same for the second variable.
       num_permutations: most permutations that are drawn.
 
     Returns:

@@ -17,7 +17,7 @@ COMMANDS = {
     "score": "score the quality of images, without labels and without references",
     "audit": "judge the metrics of a finished study by their causal graphs and effects",
     "degrade": "write degraded copies of a dataset: ImageNet-C or camera conditions of your own images",
-    "list": "show what there is: metrics, degradations, networks, estimators",
+    "list": "list the metrics, degradations, networks or estimators",
     "sheet": "show every degradation at every severity as pictures",
     "train": "train a small network, with labels or without",
     "fit-niqe": "fit NIQE's pristine model on photographs of your own",

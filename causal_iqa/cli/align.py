@@ -6,8 +6,8 @@
 
   causal-iqa align --dataset=images:photos --image_size=352 --performance=iou.csv --performance_name=IoU
 
-Without --dataset the study runs on scenes rendered here, with small networks that come with the library. A run that
-was interrupted goes on where it stopped when it is given the same flags.
+Without --dataset the study runs on scenes rendered here, with small networks that come with the library. An interrupted
+run continues where it stopped when the command is given again with the same flags.
 """
 
 import dataclasses
@@ -106,7 +106,7 @@ _PERFORMANCE_RANGE = FLAGS.several(
 _INPUT_SIZE = FLAGS.integer(
     "input_size",
     None,
-    "Side in pixels at which those networks see an image; quality is scored there (default: --image_size).",
+    "Side in pixels at which those networks see an image; quality is scored at this side (default: --image_size).",
 )
 
 FLAGS.group("Conditions")
@@ -221,7 +221,7 @@ FLAGS.group("Lists")
 _LIST_METRICS = FLAGS.switch("list_metrics", False, "Print the metrics, one line each, and stop.")
 _LIST_DEGRADATIONS = FLAGS.switch("list_degradations", False, "Print the degradations, one line each, and stop.")
 _FORMAT = FLAGS.choice(
-    "format", "table", list(listing.FORMATS), "Format of these lists; json shows everything that defines each entry."
+    "format", "table", list(listing.FORMATS), "Format of these lists; json shows the whole definition of each entry."
 )
 
 
@@ -272,7 +272,7 @@ def _given(images: str) -> dict[str, Any]:
 
 
 def config_from_flags(chosen: at_hand.AtHand) -> pipeline.StudyConfig:
-    """Turns the flags into the one config of the study, with the backbones that were chosen."""
+    """Turns the flags into the config of the study, with the backbones that were chosen."""
     config = pipeline.StudyConfig(
         dataset=_dataset(),
         data_dir=_DATA_DIR.value,

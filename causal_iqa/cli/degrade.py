@@ -4,8 +4,8 @@
   causal-iqa degrade --images=tfds:cifar10 --data_dir=DIR --split=test --parameters=cifar_c \\
     --degradations=imagenet_c15 --output_dir=cifar10_c
 
-A copy lies at OUT/<condition>/<severity>/<same relative path>; manifest.parquet and manifest.json say how each was
-made. Images keep their size. A run that was interrupted goes on with the same flags.
+A copy lies at OUT/<condition>/<severity>/<same relative path>; manifest.parquet and manifest.json record how each was
+made. Images keep their size. An interrupted run continues when the command is given again with the same flags.
 """
 
 from causal_iqa import InputError, backbones, copies, data, degradations
@@ -39,7 +39,7 @@ _SPLIT = FLAGS.string("split", None, "Split of a TFDS dataset (default: its test
 _BOXES = FLAGS.string(
     "boxes",
     None,
-    "The images' boxes, a COCO JSON file or a folder of YOLO text or VOC XML: written likewise for every condition, "
+    "The images' boxes, a COCO JSON file or a folder of YOLO text or VOC XML; written in that form for each condition, "
     "moved where the picture is.",
 )
 _MASKS = FLAGS.string(

@@ -1,6 +1,6 @@
 """Ctrl-C and SIGTERM end a binary with one line and the exit code that shells expect, whenever they come.
 
-Imports nothing slow: the package calls `quiet_until_main` before JAX and the like are imported, which takes seconds.
+This module imports nothing slow: the package calls `quiet_until_main` before it imports JAX, which takes seconds.
 """
 
 import contextlib
@@ -52,7 +52,7 @@ def interruptible() -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt as error:
-        notes = getattr(error, "__notes__", ["what was written is whole; give the same command again"])
+        notes = getattr(error, "__notes__", ["written files are whole; give the same command again"])
         print(f"{error or 'interrupted'}: {'; '.join(notes)}", file=sys.stderr)
         sys.exit(128 + getattr(error, "number", signal.SIGINT))
     finally:

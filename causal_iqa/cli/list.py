@@ -1,4 +1,4 @@
-"""Shows what there is: metrics, degradations, networks or estimators, one line each.
+"""Lists the metrics, degradations, networks or estimators, one line each.
 
   causal-iqa list metrics
   causal-iqa list degradations --format=json
@@ -16,7 +16,7 @@ TAKES_ARGUMENTS = True
 # Names of the release before -> names now.
 _FORMER = {"rivals": "estimators"}
 
-_FORMAT = FLAGS.choice("format", "table", list(listing.FORMATS), "One line each, or everything that defines each.")
+_FORMAT = FLAGS.choice("format", "table", list(listing.FORMATS), "One line each, or the whole definition of each.")
 
 
 def main(argv: list[str]) -> None:

@@ -18,7 +18,7 @@ _READS = {
     "task_guided": "image, label, anchors",
     "feature_reference": "image, pristine image",
 }
-# Metrics that read files: family, whether higher is better, what they are.
+# Metrics that read files: family, whether higher is better, description.
 _FROM_FILES = {
     "niqe": ("no_reference", False, "NIQE with a pristine model of your own (causal-iqa fit-niqe makes one)."),
     "ilniqe": ("no_reference", False, "Integrated local NIQE with a pristine model from a file."),
@@ -40,11 +40,11 @@ class Listing(NamedTuple):
 
 
 def text(kind: str, form: str = "table") -> str:
-    """Renders what there is of a kind.
+    """Renders the list of a kind.
 
     Args:
       kind: a key of KINDS.
-      form: "table", one line each, cut to the width of the terminal; or "json", everything that defines each.
+      form: "table", one line each, cut to the width of the terminal; or "json", the whole definition of each.
 
     Returns:
       The text, ending in a line break.

@@ -60,7 +60,7 @@ def default_folder() -> pathlib.Path:
 
 
 def _processor() -> str:
-    """Names the processor and what it can do: a home shared among machines must not mix their code."""
+    """Names the processor and its features: a home shared among machines must not mix their code."""
     said = platform.machine()
     with contextlib.suppress(OSError):
         lines = pathlib.Path("/proc/cpuinfo").read_text(errors="replace").splitlines()
@@ -72,9 +72,9 @@ def keep(given: str | None, *, most_bytes: int = MOST_BYTES) -> pathlib.Path | N
     """Has JAX keep compiled programs from here on. To be called before the first one is compiled.
 
     Args:
-      given: a folder, OFF, or None: what JAX_COMPILATION_CACHE_DIR says, else `default_folder`.
-      most_bytes: older programs are removed from a folder that is larger; one that JAX_COMPILATION_CACHE_DIR names is
-        left as it is.
+      given: a folder, OFF, or None: the folder that JAX_COMPILATION_CACHE_DIR names, else `default_folder`.
+      most_bytes: older programs are removed from a folder that is larger; the folder that JAX_COMPILATION_CACHE_DIR
+        names is left unchanged.
 
     Returns:
       The folder; None where nothing is kept.
@@ -99,7 +99,7 @@ def keep(given: str | None, *, most_bytes: int = MOST_BYTES) -> pathlib.Path | N
             return None
         raise InputError(f"compilation_cache: {folder}: {reason}")
     tidy(folder, most_bytes)
-    # Another process may be writing the entry that this one reads: then it is compiled again, without a word.
+    # Another process may be writing the entry that this one reads: then it is compiled again, without a warning.
     warnings.filterwarnings("ignore", message="Error (reading|writing) persistent compilation cache entry")
     jax.config.update("jax_compilation_cache_dir", str(folder))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", _LEAST_SECONDS)
@@ -109,8 +109,8 @@ def keep(given: str | None, *, most_bytes: int = MOST_BYTES) -> pathlib.Path | N
 def tidy(folder: pathlib.Path, most_bytes: int) -> None:
     """Removes damaged entries, and those used longest ago while the folder is too large.
 
-    An entry that a process was killed over would never be replaced, for JAX takes what is there. Any number of
-    processes may read and write meanwhile; one at a time tidies, the others go on.
+    JAX would never replace an entry that a killed process left incomplete, because it reads every existing entry. Any
+    number of processes may read and write meanwhile; one process at a time tidies, and the others do not wait for it.
 
     Args:
       folder: folder of the entries.
@@ -143,7 +143,7 @@ def tidy(folder: pathlib.Path, most_bytes: int) -> None:
 
 
 def _is_whole(path: pathlib.Path) -> bool:
-    """Whether an entry can be unpacked; True where what it was packed with is not available."""
+    """Whether an entry can be unpacked; True where the library that packed it is not available."""
     content = path.read_bytes()
     if content[:2] in _ZLIB:
         unpack = zlib.decompressobj()

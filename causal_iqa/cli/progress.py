@@ -54,7 +54,7 @@ class Line:
         self._lock = threading.Lock()
 
     def update(self, done: int, total: int) -> None:
-        """Says how much is done; the first call says what there was before.
+        """Reports how much is done; the first call reports the part that was done before.
 
         Args:
           done: number of steps done.
@@ -103,7 +103,7 @@ class Line:
         """Ends the line.
 
         Args:
-          keep: whether what it says last is to stay, with the time that it took.
+          keep: whether its last message stays, with the time that it took.
         """
         last = self.text() if self._total else f"{self._description}: {_seconds(self._clock() - self._start)}"
         elapsed = self._clock() - self._start

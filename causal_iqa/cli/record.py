@@ -3,10 +3,10 @@
   causal-iqa record --page=docs/study.md --page=docs/record/cifar10.md \\
     --study=cifar10=results/cifar10 --study=imagenet=results/imagenet
 
-Pages hold, for every run and table, a place `<!-- cifar10/alignment -->` ... `<!-- end -->`; what stands between
-the two lines is replaced. Tables: settings, headline, best, alignment, gains, anchors, accuracy; and of a run
-with an audit desiderata, implications, carried, observational, transfer. Computes no score; run causal-iqa align
-first, and causal-iqa audit for the latter.
+Pages hold, for every run and table, a place `<!-- cifar10/alignment -->` ... `<!-- end -->`; what stands between the
+two lines is replaced. Tables: settings, headline, best, alignment, gains, anchors, accuracy; and of a run with an audit
+desiderata, implications, carried, observational, transfer. It computes no score; run causal-iqa align first, and
+causal-iqa audit for the tables of an audit.
 """
 
 import pathlib

@@ -24,7 +24,7 @@ _MISSING = re.compile(r"flag --(?P<name>\w+)=None: Flag --\w+ must have a value 
 class Command(Protocol):
     """A module that is a command: its documentation and its flags make the help.
 
-    A command that takes words besides its flags says `TAKES_ARGUMENTS = True`.
+    A command that takes further words in addition to its flags sets `TAKES_ARGUMENTS = True`.
     """
 
     FLAGS: flagset.FlagSet
@@ -91,7 +91,7 @@ def _check_working_directory() -> None:
     try:
         os.getcwd()
     except OSError as error:
-        raise InputError("the working directory was deleted; change to one that is there") from error
+        raise InputError("the working directory was deleted; change to one that exists") from error
 
 
 def _parse(command: Command, argv: list[str]) -> list[str]:

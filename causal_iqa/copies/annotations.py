@@ -42,12 +42,12 @@ def write_annotations(
 
     COCO JSON: OUT/annotations/<condition>/<severity>.json; all others: OUT/annotations/<condition>/<severity>/<image>
     with the ending of the format. Boxes are written for every condition, under the names of the copies; those of
-    geometric conditions are moved as `move_boxes` does, and what nothing is left of is dropped. Segmentations of COCO
-    move with them and become run lengths. Masks are written for geometric conditions alone, moved as `move_mask` does:
-    under all others those of the clean images fit.
+    geometric conditions are moved by `move_boxes`, and boxes that have left the image are dropped. Segmentations of
+    COCO move with them and become run lengths. Masks are written for geometric conditions alone, moved as `move_mask`
+    does: under all others those of the clean images fit.
 
     Args:
-      job: as `write` was given.
+      job: the job that `write` received.
       output_dir: the tree.
       boxes: COCO JSON file of the clean images, or folder of YOLO text or VOC XML files with their names.
       masks: folder of PNG files with the names of the images, whole numbers.
@@ -109,9 +109,9 @@ def check_annotations(
     """Checks, before the copies are made, that their boxes and masks can be written.
 
     Args:
-      job: as `prepare` made it.
-      boxes: as for `write_annotations`.
-      masks: as for `write_annotations`.
+      job: result of `prepare`.
+      boxes: see `write_annotations`.
+      masks: see `write_annotations`.
 
     Raises:
       InputError: as `write_annotations`.
@@ -147,7 +147,7 @@ def _opened(
     ]  # fmt: skip
     if len(without) == len(ids):
         raise _checks.InputError(
-            f"{'boxes' if boxed is not None else 'masks'}: none of the {len(ids)} images is named there, e.g. {ids[0]}"
+            f"{'boxes' if boxed is not None else 'masks'}: none of the {len(ids)} images is named in it, e.g. {ids[0]}"
         )
     if boxed is not None:
         for condition in job.config.conditions:

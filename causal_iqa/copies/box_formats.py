@@ -27,7 +27,7 @@ class Copies(NamedTuple):
 
     Attributes:
       condition: the condition.
-      seed: of the degradations.
+      seed: seed of the degradations.
       ids: ids of the images.
       names: name of each copy, or of its record.
       stems: name of a file beside each copy, without ending.
@@ -56,7 +56,7 @@ class Boxes(Protocol):
     known: frozenset[str]
 
     def check(self, condition: Condition) -> None:
-        """Refuses what the condition would have to move and this library does not, by an InputError."""
+        """Raises an InputError for annotations that the condition would have to move and this library cannot move."""
         ...
 
     def moved(self, copies: Copies) -> Iterator[File]:
@@ -69,7 +69,7 @@ def open_boxes(path: str | os.PathLike[str], ids: Sequence[str]) -> Boxes:
 
     Args:
       path: COCO JSON file, or a folder of YOLO text or VOC XML files with the names of the images.
-      ids: of the images.
+      ids: ids of the images.
 
     Returns:
       The boxes; `known` holds the ids that they speak of.
@@ -197,7 +197,7 @@ class _Voc:
         self._files = dict(files)
 
     def _read(self, id: str) -> tuple[ElementTree.Element, list[tuple[ElementTree.Element, ElementTree.Element]]]:
-        """The annotation; everything in it that has a box, with what it is a part of."""
+        """The annotation, and every element in it that has a box, with its parent."""
         file = self._files[id]
         try:
             root = ElementTree.fromstring(_text(file))
@@ -324,7 +324,7 @@ class _Coco:
         yield File(".json", json.dumps({**rest, "images": images, "annotations": annotations}).encode(), gone)
 
     def _moved(self, own: Sequence[dict[str, Any]], copies: Copies, place: int) -> list[dict[str, Any]]:
-        """Annotations of one image whose boxes are still there."""
+        """Annotations of one image, with moved boxes, as far as these are still in the image."""
         given = np.asarray([one["bbox"] for one in own], np.float64).reshape(-1, 4)
         corners = np.concatenate([given[:, :2], given[:, :2] + given[:, 2:]], axis=1)
         _refuse_empty(corners, self._path)

@@ -41,7 +41,7 @@ class CopyConfig:
       clean: whether the clean images are written, too, as condition "clean", severity 0.
       format: format of the copies, one of FORMATS; "array_record": a dataset of TFDS for each condition.
       quality: 1 to 100, of JPEG (None: 95), WebP (None: without loss) and records (None: PNG, else JPEG).
-      side_files: what becomes of files that are no images, one of SIDE_FILES.
+      side_files: the treatment of files that are no images, one of SIDE_FILES.
       seed: seed of the degradations.
       max_pixels: the most pixels of an image that is decoded; larger ones count as unreadable.
     """
@@ -94,7 +94,7 @@ class CopyConfig:
                 if sized and condition.family is None:
                     raise _checks.InputError(
                         f"parameters: {step.name} was published with parameters for several sizes of images; choose "
-                        f"by --parameters={'|'.join(PARAMETERS)} (imagenet_c is what imagecorruptions applies)"
+                        f"by --parameters={'|'.join(PARAMETERS)} (imagecorruptions applies imagenet_c)"
                     )
 
     @property

@@ -1,7 +1,7 @@
 """The record of a tree of copies: what was asked for, and every file that was written, with its digest.
 
-`degrade.json` is written before the first copy: a later run goes on only with the same. A part of the record is written
-whenever some images are done; the manifest joins them at the end.
+`degrade.json` is written before the first copy: a later run continues only if its own would be the same. A part of the
+record is written whenever some images are done; the manifest joins the parts at the end.
 """
 
 import json
@@ -100,7 +100,7 @@ def part_path(folder: pathlib.Path, number: int) -> pathlib.Path:
 
 
 def write_part(folder: pathlib.Path, number: int, part: Part) -> None:
-    """Records a task as done; its files are there."""
+    """Records a task as done, after its files were written."""
     value = {name: [list(one) for one in getattr(part, name)] for name in Part._fields}
     _files.write_json(part_path(folder, number), value, sealed=True)
 
@@ -127,7 +127,7 @@ def write(folder: pathlib.Path, origin: Mapping[str, Any], parts: Sequence[Part]
       folder: folder of the tree.
       origin: what it depends on.
       parts: parts of all tasks.
-      details: passports of the conditions and what else a reader needs, JSON values.
+      details: passports of the conditions and other facts that a reader needs, JSON values.
     """
     copies = sorted((copy for part in parts for copy in part.copies), key=lambda copy: (copy.path, copy.record or 0))
     shards = sorted(shard for part in parts for shard in part.shards)

@@ -1,7 +1,7 @@
 """Masks and boxes that go along with a picture that a geometric degradation moves.
 
 The indicator of a region is an image: it is moved by the very function, key and options that move the picture, so a
-region ends where its object does. Degradations that are not geometric leave masks and boxes as they are.
+region ends where its object does. Degradations that are not geometric do not change masks and boxes.
 """
 
 import functools

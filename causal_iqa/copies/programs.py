@@ -29,7 +29,7 @@ _LEAST_STEP = 32
 _ROW = 256
 # A program takes about as long to compile as it takes to degrade so many pixels (at five severities).
 _COMPILATION_PIXELS = 5_000_000
-# Programs kept; those of sizes that come no more are dropped.
+# Programs kept; the ones used longest ago are dropped.
 _KEPT = 48
 
 

@@ -1,8 +1,8 @@
 """Copies as records: a dataset of TensorFlow Datasets in the array_record format for every condition and severity.
 
-OUT/<condition>/<severity>/1.0.0 is what tfds calls "<condition>/<severity>" in the data folder OUT. Every task writes
-one shard of each of its conditions, so nothing is shared between processes; what describes a dataset is written when
-all its shards are there. Nothing here needs TensorFlow.
+OUT/<condition>/<severity>/1.0.0 is the dataset "<condition>/<severity>" of tfds in the data folder OUT. Every task
+writes one shard of each of its conditions, so processes share nothing; the description of a dataset is written after
+all its shards. Nothing here needs TensorFlow.
 """
 
 import contextlib
@@ -42,7 +42,7 @@ def shard_path(condition: Condition, shard: int, num_shards: int) -> str:
 
 
 def _name_of(condition: Condition) -> str:
-    """Name of the dataset: of several steps, or with options, what tfds takes for a name."""
+    """Name of the dataset; for several steps, or with options, in a form that tfds accepts."""
     name = re.sub(r"\W+", "_", names.folder_of(condition).split("/")[0]).strip("_")
     return name if name[:1].isalpha() else f"_{name}"
 
@@ -156,7 +156,7 @@ class Shards:
 def _refused(path: pathlib.Path, error: Exception) -> _files.OutputError:
     reason = _reading.reason_of(error) if isinstance(error, OSError) else _first_line(error).split(";")[0]
     return _files.OutputError(
-        f"output_dir: {path} cannot be written ({reason}); what is written stays, and the same command goes on"
+        f"output_dir: {path} cannot be written ({reason}); written files are kept, and the same command continues"
     )
 
 
@@ -167,12 +167,12 @@ def describe(
     format: str,
     descriptions: Mapping[Condition, str],
 ) -> None:
-    """Writes what tfds reads of each dataset before its records.
+    """Writes the description of each dataset, which tfds reads before the records.
 
     Args:
       root: the tree.
       conditions: condition -> its shards, in their order.
-      class_names: as the shards had them.
+      class_names: the class names of the shards.
       format: "png" or "jpeg", how the images are stored.
       descriptions: condition -> a sentence on it.
 
@@ -268,8 +268,8 @@ class Reader:
         """Returns the path of the shard, relative to the tree, and the place in it; None where there is no copy.
 
         Args:
-          folder: of the condition, e.g. "fog/3".
-          image_id: of the image.
+          folder: folder of the condition, e.g. "fog/3".
+          image_id: id of the image.
         """
         begin, places = self._places.get(folder, ("", {}))
         found = places.get(image_id)

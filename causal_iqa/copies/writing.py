@@ -34,7 +34,7 @@ _TASK_IMAGES = 24
 # them for each.
 _LEAST_BUNDLES = 8
 _POLL_SECONDS = 1.0
-# Of JAX, that the processes have from the one that starts them: where compiled programs are kept.
+# Settings of JAX that processes take over from the process that starts them: where compiled programs are kept.
 _SETTINGS = (
     "jax_enable_compilation_cache",
     "jax_compilation_cache_dir",
@@ -75,7 +75,7 @@ class Job:
 
     @property
     def num_copies(self) -> int:
-        """Copies in all, those of unreadable images among them."""
+        """Number of all copies, including those of unreadable images."""
         return sum(len(task.indices) * len(task.conditions) for task in self.tasks)
 
 
@@ -182,7 +182,7 @@ def write(
     num_processes: int = 1,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[manifest.Part]:
-    """Writes what of a job is not there yet, and its manifest.
+    """Writes the copies of a job that are still missing, and its manifest.
 
     Args:
       job: what to write.
@@ -266,8 +266,8 @@ def _all_done(
             yield tasks[number], part
     except concurrent.futures.process.BrokenProcessPool as error:
         raise _checks.InputError(
-            "num_processes: a process ended without a word, most often for want of memory; what is written stays, and "
-            "the same command goes on (with fewer processes)"
+            "num_processes: a process ended without a message, most often for lack of memory; written files stay, and "
+            "the same command continues (with fewer processes)"
         ) from error
     finally:
         stop.set()
@@ -308,7 +308,7 @@ class Worker:
     """Does tasks: decodes, degrades, stores. Keeps its compiled programs from one to the next."""
 
     def __init__(self, config: CopyConfig, source: data.Source, outputs: Sequence[str], folder: pathlib.Path):
-        """Keeps what all tasks have in common."""
+        """Keeps the values that all tasks share."""
         self._config, self._source, self._outputs, self._folder = config, source, outputs, folder
         self._programs = programs.Programs()
         self._made: set[str] = set()
@@ -386,8 +386,8 @@ class Worker:
         except OSError as error:
             temporary.unlink(missing_ok=True)
             raise _files.OutputError(
-                f"output_dir: {path} cannot be written ({_reading.reason_of(error)}); what is written stays, and the "
-                "same command goes on"
+                f"output_dir: {path} cannot be written ({_reading.reason_of(error)}); written files are kept, and the "
+                "same command continues"
             ) from error
 
 
@@ -407,7 +407,7 @@ def _row(path: str, condition: Condition, example: data.Example, pixels: np.ndar
 
 
 def _describe_records(job: Job, folder: pathlib.Path, parts: Sequence[manifest.Part]) -> None:
-    """Writes the description of every condition's dataset, whose shards are all there."""
+    """Writes the description of every condition's dataset, after all its shards."""
     by_path = {shard.path: shard for part in parts for shard in part.shards}
     num_shards = job.tasks[0].shard[1]
     own = {

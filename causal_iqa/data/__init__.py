@@ -1,4 +1,4 @@
-"""Images in: TFDS data sources, class folders, the embedded scenes, and the one batcher."""
+"""Images in: TFDS data sources, class folders, the embedded scenes, and the batcher."""
 
 from causal_iqa.data.annotated import (
     AnnotatedSource,

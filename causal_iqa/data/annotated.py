@@ -316,7 +316,7 @@ def open_boxes(
     Args:
       images: folder of images, of any depth.
       annotations: see `box_files.read_boxes`; an image joins by the name of its file.
-      classes: file with one class a line in label order, or the classes; None: those of the COCO file.
+      classes: file with one class a line in label order, or the classes; None: the classes of the COCO file.
       max_pixels: the most pixels of an image that is decoded.
 
     Returns:
@@ -357,7 +357,7 @@ def open_boxes(
 
 
 def _joined(source: folder.FolderSource, truths: Mapping, there, what: str):
-    """The images that have a truth, and what to say of the others."""
+    """The images that have a truth, and remarks about the others."""
     kept = tuple(id for id in source.paths if there(truths[id]))
     lost = [id for id in source.paths if not there(truths[id])]
     if not kept:

@@ -55,7 +55,7 @@ def choose(
 
     Args:
       source: the images.
-      num: how many; None: all that are not excluded.
+      num: how many; None: all images that are not excluded.
       seed: seed of the choice.
       exclude_ids: ids never chosen, e.g. those being judged when anchors are chosen.
       balanced: whether classes take turns, as long as each has images left. Reads every label; unlabelled images
@@ -125,8 +125,8 @@ def choose_labelled(source: Source, num: int | None, *, seed: int) -> LabelledIm
     """Chooses labelled images as `choose` does; where all are labelled the choice is the same.
 
     Args:
-      source: the images. Labels are read of no more than it takes.
-      num: how many; None: all that are labelled.
+      source: the images. The function reads no more labels than it needs.
+      num: how many; None: all labelled images.
       seed: seed of the choice.
 
     Returns:
@@ -230,7 +230,7 @@ def batches(
       size: side of the images in pixels, by the policy of this module.
       crop_fraction: fraction of the shorter side, where sizes vary.
       workers: decoding threads.
-      prefetch: batches prepared beyond the one being used.
+      prefetch: number of batches that are prepared ahead of the current one.
       target_size: side of masks, where the source has them; None: targets are left out.
       look: called in the decoding thread with an image's position and the image at its full size; what it returns
         comes in `Batch.looks`.
@@ -261,7 +261,7 @@ def batches(
 
 
 class _Read(NamedTuple):
-    """An image that was read, or why not, and what `look` said of it."""
+    """An image, or the reason why it could not be read, and the result of `look`."""
 
     example: Example | UnreadableImage
     looked: Any = None

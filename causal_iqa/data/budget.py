@@ -68,7 +68,7 @@ def spend(num_pixels: int, max_pixels: int) -> Iterator[None]:
 
 @contextlib.contextmanager
 def held_until_used() -> Iterator[None]:
-    """Within, what this thread spends is given back at the end, when the decoded image is no longer needed."""
+    """Returns the spending of this thread within the block at its end, when the decoded image is no longer needed."""
     with contextlib.ExitStack() as stack:
         _HELD_UNTIL.stack = stack
         try:

@@ -1,4 +1,4 @@
-"""Which files are images: endings, the format each stands for, and what reads it.
+"""Which files are images: endings, the format of each, and the library that reads it.
 
 Every format is listed that Pillow decodes by itself. Left out are those it only recognises (BUFR, GRIB, HDF5, MPEG,
 WMF) and PostScript, which it hands to another program. HEIC and HEIF are read with the extra `formats`.
@@ -71,7 +71,7 @@ _FEATURES = {"AVIF": "avif", "JPEG2000": "jpg_2000", "WEBP": "webp"}
 
 
 def ending_of(name: str) -> str:
-    """Returns the ending of a file's name in small letters, with its dot; "" without one."""
+    """Returns the ending of a file's name in lower case, with its dot; "" for a name without an ending."""
     stem, dot, ending = name.rpartition(".")
     return f".{ending.lower()}" if dot and stem and "/" not in ending else ""
 
@@ -83,14 +83,14 @@ def is_image(name: str) -> bool:
 
 
 def mend(ending: str) -> str | None:
-    """Says what it takes to read files of an ending; None when nothing is missing, or nothing would help."""
+    """Names the package that files of an ending need; None when none is missing, or none would help."""
     format = ENDINGS.get(ending)
     return None if format is None or is_readable(format) else _MENDS.get(format, "needs another Pillow")
 
 
 @functools.cache
 def is_readable(format: str) -> bool:
-    """Whether what is installed reads a format of Pillow."""
+    """Whether the installed packages read a format of Pillow."""
     if format == "HEIF":
         return importlib.util.find_spec("pillow_heif") is not None
     load_plugins()
@@ -114,8 +114,8 @@ def load_plugins() -> None:
 def tried(name: str) -> tuple[str, ...]:
     """The formats that a file may have: its ending's first, then the common ones.
 
-    Formats without a mark of their own (TGA and others) are only tried on files that say so: a damaged photo could be
-    taken for one.
+    Formats without a mark of their own (TGA and others) are only tried on files with their ending, because a damaged
+    photo could be mistaken for such a file.
 
     Args:
       name: name of the file, or an id that ends like one.

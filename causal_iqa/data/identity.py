@@ -11,8 +11,8 @@ def place(source: Source, index: int) -> Hashable:
     """Says which stored image is read, the same for two sources that read the same one.
 
     Args:
-      source: any; those of this room know the file, the dataset's full name and the position in its split, or the
-        seed of a scene. Others are taken at their name and the image's id.
+      source: any source. Those of this room know the file, the dataset's full name and the position in its split, or
+        the seed of a scene. Other sources are identified by their name and the image's id.
       index: position in the source.
 
     Returns:

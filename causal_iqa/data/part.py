@@ -8,7 +8,7 @@ from causal_iqa.data.sources import Example, Source
 
 
 class DerivedSource:
-    """A source that has the name, split, classes and shape of the one that it is made of, `source`."""
+    """A source with the name, split, classes and shape of the source from which it is derived, `source`."""
 
     source: Source
 
@@ -38,8 +38,8 @@ class Part(DerivedSource):
     """Images of a source by their positions, for instance those that are held out of training.
 
     Attributes:
-      source: where they are.
-      indices: int [n], their positions there.
+      source: the source that holds them.
+      indices: int [n], their positions in it.
     """
 
     source: Source

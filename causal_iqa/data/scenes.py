@@ -2,7 +2,7 @@
 
 A scene is one of ten shapes with a position, size, rotation, colour and texture, before a textured background with
 distractors, under a directional light. Every factor is drawn from an explicit key and returned, so the truth behind an
-image is known: what the causal room needs, and what no photograph offers.
+image is known. The causal room needs this, and no photograph offers it.
 """
 
 import functools
@@ -218,9 +218,9 @@ def render(factors: SceneFactors, *, size: int = SIZE) -> jax.Array:
 
 
 def same_object(factors: SceneFactors, key: jax.Array) -> SceneFactors:
-    """Intervenes on everything but the object itself: what remains is its shape, radius and texture.
+    """Intervenes on everything but the object itself, which keeps its shape, radius and texture.
 
-    Two scenes of one object under independent interventions are what a backbone can learn from without labels.
+    From two scenes of one object under independent interventions a backbone can learn without labels.
 
     Args:
       factors: one scene's factors.

@@ -42,7 +42,7 @@ class ImageSet:
 
 
 def split_name(text: str) -> tuple[str | None, str]:
-    """Splits NAME=SOURCE; what exists as a path is a source as a whole.
+    """Splits NAME=SOURCE; a text that exists as a path is a source as a whole.
 
     Args:
       text: SOURCE or NAME=SOURCE.
@@ -156,7 +156,7 @@ def open_listing(path: str | os.PathLike[str], *, max_pixels: int = budget.MAX_P
       max_pixels: see `open_folder`.
 
     Returns:
-      The source; ids are the paths as listed, in the order of the list, each once.
+      The source; ids are the paths as listed, in the order of the list, without repetition.
 
     Raises:
       InputError: when the list cannot be read or names no image.

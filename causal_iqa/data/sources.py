@@ -22,7 +22,7 @@ class UnreadableImage(ValueError):
     """An image that cannot be decoded: skipped and reported by the batcher, never fatal to a run."""
 
     def __init__(self, id: str, reason: str):
-        """Keeps what a report needs.
+        """Keeps the values for the report.
 
         Args:
           id: the image's id or path.
@@ -40,12 +40,12 @@ class UnreadableImage(ValueError):
 class Source(Protocol):
     """Random access to images; every source of this room has this shape.
 
-    A source may have more, used where it is there: `batch(indices) -> list[Example]` when it makes many images faster
-    together than one by one; `place(index)`, a value that tells a stored image from all others (`identity.place`);
-    `encoded_size(index)` and `content(index)`, size and digest of the encoded image (`identity.copies`); `remarks`,
-    lines that a user should read before the images are used; `framing`, "whole" where images are stretched to a square
-    as they are (`batches`), and `target_kind` where examples have targets; `stacked = (C,)` and `framed(index, frame)`
-    where it gives C pictures of each image, brought to one size by `frame(image)`.
+    A source may have further members, which are used where they exist: `batch(indices) -> list[Example]` when it makes
+    many images faster together than one after the other; `place(index)`, a value that tells a stored image from all
+    others (`identity.place`); `encoded_size(index)` and `content(index)`, size and digest of the encoded image
+    (`identity.copies`); `remarks`, lines that a user should read before the images are used; `framing`, "whole" where
+    whole images are stretched to a square (`batches`), and `target_kind` where examples have targets; `stacked = (C,)`
+    and `framed(index, frame)` where it gives C pictures of each image, brought to one size by `frame(image)`.
 
     Attributes:
       name: where the images come from, e.g. "tfds:cifar10".

@@ -1,7 +1,8 @@
 """TensorFlow Datasets prepared as array_record, read without TensorFlow.
 
 A dataset is opened from its files alone, so neither its generating code nor the network is touched and any prepared
-version serves. Images are decoded by this package, not by tfds, whose decoder depends on what else is installed.
+version serves. Images are decoded by this package, not by tfds, because the decoder of tfds depends on other installed
+packages.
 """
 
 import bisect

@@ -1,7 +1,7 @@
-"""What lies below a folder: the image files, and a record of everything that is passed over.
+"""The image files below a folder, and a record of all files that are skipped.
 
-Links to folders are followed. Below one start every folder is read once, by its own path where it has one there, so
-that link loops end and no file is listed twice. Names are given as `names.text_of` writes them.
+Links to folders are followed. Below one start every folder is read once, by its own path where this lies below the
+start, so that loops of links end and no file is listed twice. Names are given as `names.text_of` writes them.
 """
 
 import collections
@@ -97,7 +97,7 @@ def look(root: str, below: str, tally: Tally) -> Folder | None:
       tally: notes what is no regular file and no folder, or hidden.
 
     Returns:
-      What is there; None, and a note, when the folder cannot be listed.
+      The contents; None, and a note, when the folder cannot be listed.
     """
     found = Folder([], [], [])
     try:
@@ -157,8 +157,8 @@ def image_files(root: str, starts: Iterable[str], tally: Tally) -> list[str]:
     """Lists the image files at any depth.
 
     Args:
-      root: what paths are relative to.
-      starts: folders in it to begin with, "" for itself. They share the memory of what was read.
+      root: the folder to which paths are relative.
+      starts: folders in it to begin with, "" for itself. They share the memory of the folders that were read.
       tally: notes everything else.
 
     Returns:
@@ -169,7 +169,7 @@ def image_files(root: str, starts: Iterable[str], tally: Tally) -> list[str]:
     read = _ancestors(root, "" in pending)
     while pending or links:
         if not pending:
-            # After all that is there by itself, so that a path through a link is only taken where there is no other.
+            # After everything that is no link, so that a path through a link is only taken where there is no other.
             links.sort(reverse=True)
             pending.append(links.pop())
         path = pending.pop()

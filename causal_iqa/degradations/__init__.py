@@ -1,6 +1,6 @@
 """Imaging conditions as interventions: `fog(key, image, severity, *, family=None) -> image`, and so 48 of them.
 
-`TABLE[name]` has each function with what it does, its parameters and what to expect of it.
+`TABLE[name]` has each function with its description, its parameters and its properties.
 
 `do(Condition.parse("defocus_blur/2+gaussian_noise/3"))` is the function that applies a whole condition.
 """

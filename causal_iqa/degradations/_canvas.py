@@ -14,7 +14,7 @@ def continued(plane: jax.Array, size: jax.Array) -> jax.Array:
     """Continues [H, W, ...] beyond the image by the image's outer pixels.
 
     Args:
-      plane: plane of any type; what lies beyond the image is not read.
+      plane: plane of any type; values beyond the image are not read.
       size: int32 [2], height and width of the image, traced.
 
     Returns:

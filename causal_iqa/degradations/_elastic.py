@@ -154,7 +154,7 @@ def _stacked(places: list[tuple[jax.Array, jax.Array]]) -> tuple[jax.Array, jax.
 
 
 def draw(key: jax.Array, height: int, width: int) -> tuple[jax.Array, jax.Array]:
-    """Draws what an elastic deformation is made of.
+    """Draws the random fields of an elastic deformation.
 
     Args:
       key: random key.
@@ -211,7 +211,7 @@ def affine_back(shifts: jax.Array, height: int | jax.Array, width: int | jax.Arr
     # As released, height and width are taken for x and y: it matters when they differ.
     middle_x, middle_y = height // 2, width // 2
     size = (min(height, width) if isinstance(height, int) else jnp.minimum(height, width)) // 3
-    # A reciprocal, which is what XLA makes of a division by a constant: the same bits where the size is traced.
+    # A reciprocal, as XLA compiles a division by a constant: the same bits where the size is traced.
     per_pixel = 1.0 / (2.0 * size) if isinstance(size, jax.Array) or size else np.inf
     along_x = (shifts[1] - shifts[2]) * per_pixel
     along_y = (shifts[0] - shifts[1]) * per_pixel

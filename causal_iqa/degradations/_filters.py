@@ -26,7 +26,7 @@ def gaussian_taps(sigma: jax.Array, reach: int, truncate: float = TRUNCATE) -> j
 
     Args:
       sigma: scalar >= 0 in pixels, traced; 0 gives the identity.
-      reach: static, at least what the widest sigma needs.
+      reach: static, at least the reach of the widest sigma.
       truncate: where the Gaussian is cut, in sigmas, static.
 
     Returns:
@@ -78,7 +78,7 @@ def short_gaussian(image: jax.Array, sigma: jax.Array, reach: int, mode: str = "
 
 
 def edge_gaussian(side: int, sigma: jax.Array, reach: int) -> jax.Array:
-    """The Gaussian blur of one axis as a matrix [side, side]; what falls outside is folded onto the edge pixels."""
+    """The Gaussian blur of one axis as a matrix [side, side]; weights outside are folded onto the edge pixels."""
     half = gaussian_taps(sigma, reach)
     taps = jnp.concatenate([half[:0:-1], half])
     distance = np.arange(-reach, side + reach)[None, :] - np.arange(side)[:, None]
@@ -94,7 +94,7 @@ def reflecting_gaussian(side: int, sigma: float | jax.Array, reach: int, truncat
     Args:
       side: length of the axis, static.
       sigma: scalar >= 0 in pixels, traced; may be many times the side.
-      reach: static, at least what the widest sigma needs.
+      reach: static, at least the reach of the widest sigma.
       truncate: where the Gaussian is cut, in sigmas, static.
 
     Returns:

@@ -209,7 +209,7 @@ def _ferns(key: jax.Array, shape: tuple[int, ...], size: jax.Array | None) -> ja
         which = (low.astype(jnp.int32) + step) % _NEEDLES
         return jnp.take(table, fern * _NEEDLES + which, mode="clip")
 
-    # Halfway between two independent needles the variance is half of theirs: the mean along the way is 2 / 3.
+    # Halfway between two independent needles the variance is half of that of each: the mean along the way is 2 / 3.
     return (needle(0) * (1.0 - part) + needle(1) * part) * np.float32(1.5**0.5)
 
 

@@ -146,7 +146,7 @@ def source_map(
 def _per_pixel(
     key: jax.Array, shape: tuple[int, int], severity: jax.Array, table: tuple, size: jax.Array | None = None
 ) -> tuple[jax.Array, jax.Array]:
-    """Reach and passes of every pixel, int32 [H, W]: those of one row of the ladder or of the next."""
+    """Reach and passes of every pixel, int32 [H, W], from one row of the ladder or from the next."""
     rows = np.asarray([(0, 0), *(row[1:] for row in table), table[-1][1:]], np.int32)
     severity = jnp.clip(jnp.asarray(severity, jnp.float32), 0.0, ladder.MAX_SEVERITY)
     lower = jnp.floor(severity).astype(jnp.int32)
@@ -167,8 +167,8 @@ def _offset(half: jax.Array, reach: jax.Array) -> jax.Array:
 def _resolve_copies(neighbour: jax.Array, place: jax.Array, widest: int) -> jax.Array:
     """What stands where after every pixel, last one first, has copied its neighbour; int32 [n].
 
-    A neighbour further on in reading order has been overwritten already: then what it copied counts. Such chains only
-    run forwards, so following all of them at once, twice as far each time, gives what the loop over pixels gives. A
+    A neighbour further on in reading order has been overwritten already: then its copied value counts. Such chains only
+    run forwards, so following all of them at once, twice as far each time, gives the result of the loop over pixels. A
     chain longer than the rounds reach (less than once in a million images) ends early.
     """
     # Ends of chains are stored as their complement, which is negative.
@@ -202,7 +202,8 @@ def _resolve_swaps(dy: jax.Array, dx: jax.Array, active: jax.Array, widest: int)
     height, width = dy.shape
     n = height * width
     place = jnp.arange(n, dtype=jnp.int32).reshape(height, width)
-    # An exchange leaves two things: node p is what it leaves at its own place, n + p at the neighbour's.
+    # An exchange leaves two values: node p is the one that it leaves at its own place, n + p the one at the
+    # neighbour's.
     steps = [(a, b) for a in range(-widest, widest) for b in range(-widest, widest)]
     # No exchange at offset 0 does anything.
     active = active & ((dy != 0) | (dx != 0))

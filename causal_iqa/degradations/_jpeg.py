@@ -285,7 +285,7 @@ def _code(planes: jax.Array, steps: jax.Array) -> jax.Array:
 
 
 def _kept(x: jax.Array) -> jax.Array:
-    """Computes it once, and keeps it in 16 bits: no plane between two steps needs more, and memory is what costs."""
+    """Computes it once, and keeps it in 16 bits: no plane between two steps needs more, and memory is slow."""
     return settle(x.astype(jnp.int16)).astype(jnp.int32)
 
 

@@ -1,4 +1,4 @@
-"""The colour mosaic of a sensor and what its interpolation leaves behind."""
+"""The colour mosaic of a sensor and the errors of its interpolation."""
 
 import jax
 import jax.numpy as jnp
@@ -28,7 +28,7 @@ def demosaicing(
 ) -> jax.Array:
     """Samples one channel per pixel in linear light and interpolates the others; a share s of the error is kept.
 
-    Photos are usually shrunk after demosaicing, which leaves less of its error: hence the share.
+    Photos are usually shrunk after demosaicing, which reduces its error; the share accounts for this.
 
     Args:
       key: ignored.
@@ -64,7 +64,7 @@ def demosaicing(
 
 
 def mosaic(image: jax.Array, pattern: str = "rggb") -> jax.Array:
-    """Keeps at each pixel the one channel that a Bayer mosaic records at that pixel.
+    """Keeps at each pixel only the channel that a Bayer mosaic records at that pixel.
 
     Args:
       image: float32 [H, W, 3].

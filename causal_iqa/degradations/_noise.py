@@ -144,7 +144,7 @@ def _impulse_noise(key, image, samples, severity, family) -> jax.Array:
 
 
 def _uniform_16(key: jax.Array, size: int, first: jax.Array | None) -> jax.Array:
-    """Uniform multiples of 2^-16 in [0, 1), two from each random word: the words are what noise costs on a CPU.
+    """Uniform multiples of 2^-16 in [0, 1), two from each random word: drawing words is slow on a CPU.
 
     Where only the `first` so many are wanted, they are those that `size` = first would give.
     """
@@ -184,7 +184,7 @@ def shot_noise(key: jax.Array, image: jax.Array, severity: jax.Array, *, family:
     family = ladder.family_of(image, family)
     inverse = ladder.mix(0.0, tuple(1.0 / c for c in SHOT_NOISE_PHOTONS[family]), severity)
     photons = 1.0 / jnp.maximum(inverse, 1e-6)
-    # Three parts, one after the other: a loop is what keeps XLA from running the formula along the image's short axis.
+    # Three parts, one after the other: a loop keeps XLA from running the formula along the image's short axis.
     level = jax.random.uniform(key, (image.size,), jnp.float32, 2.0**-24).reshape(3, -1)
     counts = jax.lax.map(lambda part: poisson_quantile(*part), (level, photons * image.reshape(3, -1)))
     return ladder.finish(image, counts.reshape(image.shape) / photons, severity)

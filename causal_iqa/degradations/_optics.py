@@ -11,7 +11,7 @@ __all__ = ["chromatic_aberration", "lens_distortion", "lens_flare", "veiling_gla
 
 # Angle between the optical axis and the corner of the image, in degrees.
 VIGNETTING_DEGREES = {spec.ANY_SIZE: (25.0, 35.0, 43.0, 50.0, 57.0)}
-# Magnification of red over green minus 1; blue the other way.
+# Magnification of red over green minus 1; blue has the opposite sign.
 CHROMATIC_ABERRATION_SCALE = {spec.ANY_SIZE: (0.002, 0.005, 0.01, 0.016, 0.025)}
 # Coefficient of r^2, r = 1 at the corner.
 LENS_DISTORTION_K = {spec.ANY_SIZE: (0.04, 0.08, 0.15, 0.25, 0.4)}

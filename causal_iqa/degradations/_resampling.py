@@ -1,4 +1,4 @@
-"""Reading an image between its pixels: the one gather under every geometric condition."""
+"""Reading an image between its pixels, by the gather that all geometric conditions share."""
 
 import jax
 import jax.numpy as jnp

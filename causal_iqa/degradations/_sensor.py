@@ -113,7 +113,7 @@ def dead_pixels(
       image: float32 [H, W, 3] in [0, 1].
       severity: scalar in [0, 5], traced.
       family: static; checked, but the parameters hold at every size.
-      channels: static, "site" (the one channel that an RGGB mosaic records at each pixel) or "all".
+      channels: static, "site" (only the channel that an RGGB mosaic records at each pixel) or "all".
 
     Returns:
       float32 [H, W, 3] in [0, 1].

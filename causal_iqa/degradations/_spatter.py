@@ -1,6 +1,6 @@
 """Water drops and mud on the lens, after Hendrycks and Dietterich (2019).
 
-The water's relief is what the original makes of it with OpenCV: Canny edges, chamfer distances to them, equalised,
+The water's relief follows the original's operations of OpenCV: Canny edges, chamfer distances to them, equalised,
 embossed. All of it is arithmetic on whole numbers, so no result depends on the batch.
 """
 
@@ -175,7 +175,8 @@ def _chamfer(edge: jax.Array) -> jax.Array:
     slopes = ((_ONE, _KNIGHT - 2 * _ONE), (_KNIGHT - _DIAGONAL, 2 * _DIAGONAL - _KNIGHT))
 
     def nearer(apart: jax.Array, least: jax.Array) -> jax.Array:
-        # Of two columns equally far the one with the nearer edge. All numbers are whole and below 2^24, so exact.
+        # Of two equally distant columns, take the column with the nearer edge. All numbers are whole and below 2^24, so
+        # exact.
         left, right = (jax.lax.dynamic_slice(padded, (0, _FARTHEST + by), (height, width)) for by in (-apart, apart))
         down, across = jnp.minimum(left, right), apart.astype(jnp.float32)
         ways = [jnp.maximum(a * down + b * across, b * down + a * across) for a, b in slopes]
@@ -201,7 +202,7 @@ def _embossed(distance: jax.Array) -> jax.Array:
     up_to = above_lowest - jnp.append(least[1:], 0)
     scale = 255.0 / jnp.maximum(above_lowest, 1).astype(jnp.float32)
     table = jnp.where(least < total, jnp.clip(jnp.round(up_to.astype(jnp.float32) * scale), 0, 255), 0.0)
-    # One level everywhere stays what it is.
+    # An image with one level everywhere stays unchanged.
     table = jnp.where(above_lowest > 0, table, jnp.cumsum(jnp.ones_like(table)))
     rises = table - jnp.append(0.0, table[:-1])
     # A loop for the same reason.

@@ -86,7 +86,7 @@ def plasma_fractal(key: jax.Array, levels: int, decay: jax.Array) -> jax.Array:
     for n in (2**level for level in range(levels)):
         shakes.append(wibble * wibble * draws[n * n : 4 * n * n].reshape(3, n, n))
         wibble = wibble / decay
-    # Products by themselves, for which of two is joined with their sum is up to the compiler and what it fuses.
+    # Products by themselves, because the compiler decides which of two it joins with their sum.
     for shake in settle(shakes):
         grid = _subdivide(grid, shake)
     low = jnp.min(grid)

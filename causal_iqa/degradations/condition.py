@@ -132,7 +132,7 @@ class Condition:
 
     @property
     def structure(self) -> "Condition":
-        """Returns the condition with all severities 0: what one compiled program has in common."""
+        """Returns the condition with all severities 0; conditions with one structure share a compiled program."""
         return dataclasses.replace(self, steps=tuple(dataclasses.replace(step, severity=0.0) for step in self.steps))
 
     @property

@@ -47,8 +47,8 @@ def compose(
 
     Args:
       *parts: conditions, steps, or written conditions.
-      ordered: whether steps happen in the order of STAGES, those of one stage in the given order; False keeps the given
-        order throughout.
+      ordered: whether steps happen in the order of STAGES, with steps of one stage in the given order; False keeps the
+        given order throughout.
       family: family of the whole; None: what the parts say.
       quantise: quantisation of the whole, after the last step; None: what the parts say.
       stored: stored of the whole, after the last step; None: what the parts say.

@@ -92,7 +92,7 @@ def check_severity(severity: float | str | Array) -> None:
 
 
 def family_of(image: jax.Array, family: str | None) -> str:
-    """Returns `family`, checked, or the one that fits the image's size when it is None."""
+    """Returns `family` after a check, or the family that fits the image's size when it is None."""
     _checks.check_image(image)
     if family is None:
         return family_for(image.shape[0], image.shape[1])

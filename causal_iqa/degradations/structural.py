@@ -2,8 +2,8 @@
 
 A model says how an image's condition comes about: which degradation and how severe, from scene factors that are given
 (`data.SceneFactors`, or any arrays), from variables of its own and from chance. Where a factor drives both the
-condition and what the network finds hard, data drawn from the model are confounded. The truth is known nevertheless:
-the same images run under `do(model, severity=3.0)`.
+condition and the difficulty for the network, data drawn from the model are confounded. The truth is still known: the
+same images can run under `do(model, severity=3.0)`.
 
     model = Model(
         (
@@ -62,9 +62,10 @@ class Model:
     """A structural causal model of imaging conditions.
 
     Attributes:
-      variables: each once, in any order. Parents that are no variables are scene factors, given when it is sampled.
-      conditions: what `which` chooses from: conditions, their written forms, or names of degradations. At a drawn
-        severity s the most severe step of a condition has s, the others their share of it.
+      variables: the variables, without repetition, in any order. Parents that are no variables are scene factors, given
+        when it is sampled.
+      conditions: the choices of `which`: conditions, their written forms, or names of degradations. At a drawn severity
+        s the most severe step of a condition has s, the others their share of it.
       which: name of the variable that is the place in `conditions`; None when there is only one.
       severity: name of the variable that is the severity; it is clipped to [0, 5].
     """
@@ -191,11 +192,11 @@ def sample(key: jax.Array, model: Model, factors: Any = None, *, salts: jax.Arra
       model: says how conditions come about.
       factors: mapping or NamedTuple, factor -> [N, ...], e.g. `SceneFactors`; only those the model names are read. None
         when it names none.
-      salts: uint32 [N], what tells the images apart, e.g. hashes of their ids; None: their places. One of the two says
-        what N is.
+      salts: uint32 [N], numbers that tell the images apart, e.g. hashes of their ids; None: their places. One of the
+        two arguments must determine N.
 
     Returns:
-      The draws; those of an image do not depend on the other images.
+      The draws; the draws for an image do not depend on the other images.
 
     Raises:
       InputError: when a factor is missing, lengths differ, or a severity is not a number.
@@ -219,7 +220,7 @@ def sample(key: jax.Array, model: Model, factors: Any = None, *, salts: jax.Arra
         return Draws(jnp.clip(which, 0, len(model.conditions) - 1), severity, values)
 
     draws = jax.vmap(one)(_salts(salts, lengths.pop()), used)
-    _check_severities(draws.severity)  # Clipped: only what is not a number is left.
+    _check_severities(draws.severity)  # They are clipped, so only NaN can fail.
     return draws
 
 

@@ -1,4 +1,4 @@
-"""The table of degradations: every imaging condition, its parameters and what to expect of it."""
+"""The table of degradations: every imaging condition, its parameters and its properties."""
 
 from causal_iqa import _tables
 from causal_iqa.degradations import (

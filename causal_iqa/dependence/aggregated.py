@@ -67,7 +67,7 @@ def _ranks(values: jax.Array) -> jax.Array:
 def hsic_aggregated_test(
     key: jax.Array, Ks: Sequence[jax.Array], Ls: Sequence[jax.Array], *, num_permutations: int, level: float
 ) -> HSICAggregatedTest:
-    """Tests independence with every pair of kernels, and corrects the level for their number by what it is.
+    """Tests independence with every pair of kernels, and corrects the level for the number of pairs.
 
     HSICAgg: with the quantile q_k(1 - u) of each pair's statistic over the permutations, it rejects when any statistic
     exceeds its q_k(1 - u / number of pairs), at the largest u that keeps the level over the permutations; far above the

@@ -148,9 +148,9 @@ def kci_test(K_x: jax.Array, K_y: jax.Array, K_z: jax.Array, *, ridge: jax.Array
       through the regression, so under independent errors the expectation is a sum of P_st^2 over all pairs, of which
       the published mean keeps s = t.
     - Variance 2 sum_{s != t} g_s g_t (K^x_st K^y_st)^2, K^_st = K~_st - P_st (K~_ss K~_tt / (P_ss P_tt))^(1/2): without
-      what those correlations put there, and without s = t, where a fourth power would stand for a squared covariance.
-    - Third cumulant likewise over triples (above 512 samples by `permutation_moments.trace_of_cube`), at least that of
-      the gamma law, and a shifted gamma law of all three.
+      the part that those correlations add, and without s = t, where a fourth power would replace a squared covariance.
+    - Third cumulant in the same way over triples (above 512 samples by `permutation_moments.trace_of_cube`), at least
+      that of the gamma law, and a shifted gamma law of all three.
 
     Still assumed: the regression fits E[f(X, Z) | Z] and E[f(Y) | Z] to within the noise. Where its bandwidth and ridge
     cannot follow them every test on residuals rejects too often; half of the median distance times the root of the

@@ -12,7 +12,7 @@ _KCI_WIDTHS = (1.2, 0.7, 0.4)
 _UNCONDITIONAL_WIDTHS = (0.8, 0.5, 0.3)
 # Weight of Z beside X in the joint kernel, of the same code.
 _Z_SHARE = 0.5
-# Normal scores spread by one; ties alone bring a median distance below this.
+# Normal scores have a standard deviation of 1; only ties bring a median distance below this.
 _LEAST_MEDIAN = 0.5
 
 
@@ -47,8 +47,8 @@ def standardise(x: jax.Array) -> jax.Array:
 def normal_scores(x: jax.Array) -> jax.Array:
     """Replaces every column by the normal quantiles of its mid-ranks, Phi^-1((r - 1/2) / n).
 
-    One to one on distinct values, so it changes no (conditional) independence; it tames heavy tails, on which
-    distances and standard deviations fail. Not differentiable.
+    One to one on distinct values, so it changes no (conditional) independence; it tames heavy tails, on which distances
+    and standard deviations fail. It is not differentiable.
 
     Args:
       x: samples [n, d]; ties share their mid-rank.

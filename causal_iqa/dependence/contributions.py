@@ -206,7 +206,7 @@ def hsic_witness(K_xa: jax.Array, K_aa: jax.Array, L_yb: jax.Array, L_bb: jax.Ar
     References:
       [1] Gretton et al., "A kernel two-sample test", JMLR 2012, section 2.3: the witness of a difference.
       [2] Gretton, Bousquet, Smola, Schoelkopf, "Measuring statistical dependence with Hilbert-Schmidt norms", ALT 2005,
-          eq. 8: the difference being that of the joint and the product of the margins.
+          eq. 8, with the difference of the joint and the product of the margins.
 
     Examples:
       >>> x = np.linspace(-1, 1, 20, dtype=np.float32)[:, None]

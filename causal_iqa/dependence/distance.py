@@ -1,7 +1,7 @@
 """Distance covariance and correlation: HSIC with the kernels that distances induce.
 
 For the kernel `distance_induced` of exponent a and both variables, 4 HSIC is the squared distance covariance of
-exponent a, in the biased form as in the unbiased. Centring removes what the kernel has beyond -distance^a / 2.
+exponent a, in the biased form as in the unbiased. Centring removes every term of the kernel other than -distance^a / 2.
 """
 
 import jax

@@ -191,8 +191,8 @@ def correlation(K: jax.Array, A: jax.Array, L: jax.Array, B: jax.Array) -> jax.A
     Args:
       K: the matrix before centring [n, n], for its scale.
       A: the matrix after centring [n, n].
-      L: likewise, the second.
-      B: likewise, the second.
+      L: Gram matrix of the second variable, in the same form.
+      B: the second matrix after centring.
 
     Returns:
       Scalar in [-1, 1], up to rounding; its gradient is zero where it is NaN.
@@ -218,8 +218,8 @@ def unit_norm(original: jax.Array, centred: jax.Array) -> tuple[jax.Array, jax.A
 def hsic_normalised(K: jax.Array, L: jax.Array) -> jax.Array:
     """Biased HSIC divided by its value for each variable with itself.
 
-    HSIC_b(K, L) / sqrt(HSIC_b(K, K) HSIC_b(L, L)), the same number as `cka`. Not the NOCCO of Fukumizu et al. (2008),
-    which whitens.
+    HSIC_b(K, L) / sqrt(HSIC_b(K, K) HSIC_b(L, L)), the same number as `cka`. This is not the NOCCO of Fukumizu et al.
+    (2008), which whitens.
 
     Args:
       K: Gram matrix of the first variable [n, n], n at least 2.
@@ -258,7 +258,7 @@ def hsic_block(kernel_x: Kernel, kernel_y: Kernel, x: jax.Array, y: jax.Array, *
 
     Args:
       kernel_x: `kernel_x(a, a)` of [block_size, d], its Gram matrix; e.g. `rbf` with its bandwidth bound. Static.
-      kernel_y: likewise for the second variable.
+      kernel_y: the same for the second variable.
       x: samples [n, d] in random order.
       y: samples [n, e], or labels [n] where the kernel takes them.
       block_size: static int, 4 to n / 2; samples beyond whole blocks are left out.

@@ -12,7 +12,7 @@ from causal_iqa._arrays import total
 
 # Samples whose neighbours are sought at once: columns of distance matrices, which a fold over rows takes abreast.
 _COLUMNS = 256
-# Dimensions written out one by one.
+# Number of dimensions that are written out instead of looped over.
 _UNROLLED_DIMENSIONS = 8
 # Neighbours up to which a fold keeps the nearest in order; beyond, distances are sorted.
 _FOLDED_NEIGHBOURS = 16
@@ -83,7 +83,7 @@ def mutual_information_ksg(x: jax.Array, y: jax.Array, *, num_neighbours: int) -
       num_neighbours: k, static int, 1 to n - 1; 3 to 5 is usual, larger is smoother and more biased.
 
     Returns:
-      Scalar in nats; near 0 for independent variables, for which it is often negative. Not differentiable.
+      Scalar in nats; near 0 for independent variables, for which it is often negative. It is not differentiable.
 
     Raises:
       ValueError: when an argument is not [n, d], the numbers of samples differ, or k is out of range.

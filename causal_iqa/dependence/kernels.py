@@ -33,9 +33,9 @@ def is_direct(x: jax.Array) -> bool:
 def squared_distances(x: jax.Array, y: jax.Array) -> jax.Array:
     """Squared Euclidean distances |x_i - y_j|^2.
 
-    Up to 8 dimensions by their differences, exact to rounding. Above by one matrix product about the mean of y: taking
-    the mean away first keeps a common offset from cancelling; what remains is an absolute error of a few rounding units
-    of the squared spread, and results below zero are set to zero. Row i depends only on x_i and y.
+    Up to 8 dimensions it sums the squared differences, exact to rounding. Above, it uses one matrix product about the
+    mean of y: subtracting the mean first keeps a common offset from cancelling. An absolute error of a few rounding
+    units of the squared spread remains, and results below zero are set to zero. Row i depends only on x_i and y.
 
     Args:
       x: samples [n, d].

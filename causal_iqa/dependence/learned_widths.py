@@ -1,7 +1,7 @@
 """The width of Z and the ridge of a conditional test, learned from the samples by leave-one-out error.
 
 A test on residuals holds its level only where the regression on Z follows X and Y. `conditional_kernels` takes one
-width by rule; here the regression that predicts best is taken from a grid, which is what steep curves ask for.
+width by rule; this module takes the regression of a grid that predicts best, because steep curves need other widths.
 """
 
 from typing import NamedTuple

@@ -1,8 +1,8 @@
 """Exact moments, over all n! permutations, of the inner product of a centred matrix with a permuted one.
 
-What depends on the permutation in <A, P B P'> is left when both matrices give up their trace: A - tr(A) / (n - 1) H and
-B likewise, H the centring matrix, which no permutation moves. Of these rows, columns and diagonal sum to zero, so that
-the mean is zero and nothing cancels in the higher moments.
+The part of <A, P B P'> that depends on the permutation is unchanged when the trace of both matrices is removed: A -
+tr(A) / (n - 1) H and B - tr(B) / (n - 1) H, where H is the centring matrix, which no permutation changes. Their rows,
+columns and diagonals sum to zero, so that the mean is zero and nothing cancels in the higher moments.
 """
 
 import functools
@@ -297,7 +297,7 @@ def permutation_std(M: Traceless, N: Traceless) -> jax.Array:
 
     Args:
       M: `traceless` of n samples, n at least 4.
-      N: likewise.
+      N: the same for the second variable.
 
     Returns:
       Scalar.
@@ -325,7 +325,7 @@ def permutation_skewness(M: Traceless, N: Traceless) -> jax.Array:
 
     Args:
       M: `traceless` of n samples, n at least 4.
-      N: likewise.
+      N: the same for the second variable.
 
     Returns:
       Scalar; NaN where the deviation is zero.

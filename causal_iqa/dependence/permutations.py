@@ -1,13 +1,14 @@
-"""Inner products of a centred matrix with permuted copies of another, many at the price of one.
+"""Inner products of a centred matrix with permuted copies of another, many at the cost of a single one.
 
 For a cyclic shift c of the samples, the inner products <A, B permuted by c^k> of all k are one circular correlation
 along the diagonals of A and B: n permutations for O(n^2 log n) operations instead of O(n^3), exactly.
 
 Why a test may use them: relabel the samples by a uniformly random order s. The shifts conjugated by s are a subgroup G
-of the permutations, and G h for uniformly random h are cosets. Under exchangeability the cosets, that of the observed
-data among them, are exchangeable, and the data is in a uniformly random place of its own; so the rank of the observed
-statistic among those of all cosets, or of a random part of them that holds it, is uniform, as among as many independent
-permutations. Each permutation on its own is uniformly distributed over all, but for the group of the data itself.
+of the permutations, and G h for uniformly random h are cosets. Under exchangeability the cosets, among them the coset
+of the observed data, are exchangeable, and the data are at a uniformly random place of their coset; so the rank of the
+observed statistic among those of all cosets, or of a random part of them that holds it, is uniform, as among as many
+independent permutations. Each permutation on its own is uniformly distributed over all, but for the group of the data
+itself.
 """
 
 import jax
@@ -57,9 +58,8 @@ def permuted_products(
       B: symmetric matrices [v, n, n], permuted together.
       num_permutations: static int, at least 1.
 
-    Returns:
-      The products in place [u, v], and of the permutations [num_permutations, u, v]; the former are computed like the
-      latter, so equal ones differ by the rounding of a Fourier transform, some 4 units of |A| |B| / n at most.
+    Returns: The products in place [u, v], and of the permutations [num_permutations, u, v]. Both are computed in the
+      same way, so equal ones differ by the rounding of a Fourier transform, some 4 units of |A| |B| / n at most.
 
     References:
       [1] Hemerik, Goeman, "Exact testing with random permutations", TEST 2018, theorems 1 and 2: subgroups, and random

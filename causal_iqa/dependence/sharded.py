@@ -130,7 +130,7 @@ def gram_sums_sharded(
       x: first variable, n samples.
       y: second variable, n samples.
       kernel_x: `k(a, b)`, as in `streaming.gram_sums`.
-      kernel_y: likewise for the second variable.
+      kernel_y: the same for the second variable.
       mask: [n] bool, False for samples that are padding; all count when None.
       mesh: mesh of devices.
       axis: name of the mesh axis to split over.

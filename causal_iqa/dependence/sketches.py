@@ -33,8 +33,8 @@ class Moments(NamedTuple):
       mean_x: [D_x + 1].
       mean_y: [D_y + 1].
       cross: sum of products of centred features [D_x + 1, D_y + 1].
-      within_x: likewise of x with itself [D_x + 1, D_x + 1], or None.
-      within_y: likewise of y with itself [D_y + 1, D_y + 1], or None.
+      within_x: the same sum for x with itself [D_x + 1, D_x + 1], or None.
+      within_y: the same sum for y with itself [D_y + 1, D_y + 1], or None.
     """
 
     count: Pair
@@ -68,8 +68,8 @@ class SketchEstimate(NamedTuple):
       hsic_unbiased: unbiased HSIC of the features' kernels.
       cka: normalised biased HSIC, None unless the sketch holds the terms within.
       cka_debiased: ratio of the unbiased estimates, None unless the sketch holds the terms within.
-      residual_x: 1 - mean |phi(x)|^2, what the map leaves out of a kernel with k(x, x) = 1.
-      residual_y: likewise for y.
+      residual_x: 1 - mean |phi(x)|^2, the part of a kernel with k(x, x) = 1 that the map leaves out.
+      residual_y: the same for y.
     """
 
     count: jax.Array
@@ -127,7 +127,7 @@ def init(map_x: Partial, map_y: Partial, x: jax.ShapeDtypeStruct, y: jax.ShapeDt
       map_x: feature map of the first variable.
       map_y: feature map of the second variable.
       x: shape and dtype of a chunk of the first variable, or such a chunk; its number of rows does not matter.
-      y: likewise of the second variable.
+      y: the same for the second variable.
       within: whether to keep the terms CKA needs, which triples the largest product, static bool.
 
     Returns:
@@ -341,7 +341,7 @@ def frequency_error(sketch: Sketch) -> jax.Array:
     the means over one map's frequencies divided by their number, plus the same term for the other map.
 
     Args:
-      sketch: with a Fourier map for either variable, 2 frequencies or more.
+      sketch: a sketch with a Fourier map for either variable, 2 frequencies or more.
 
     Returns:
       Scalar, in the unit of HSIC. It leaves out the sampling error of the n samples.

@@ -15,7 +15,7 @@ class Strata(NamedTuple):
     """Samples gathered by stratum.
 
     Attributes:
-      indices: [s, m] rows of the sample set, those of a stratum first; arbitrary where `mask` is False.
+      indices: [s, m] rows of the sample set, with the rows of the stratum first; arbitrary where `mask` is False.
       mask: [s, m], True where there is a sample.
       num_dropped: scalar int, samples that found no place: a label outside 0..s-1 or a stratum larger than m.
     """

@@ -34,7 +34,7 @@ class GramSums(NamedTuple):
       within_x: sum of K^2 over pairs off the diagonal.
       within_y: sum of L^2 over pairs off the diagonal.
       scale_x: largest kernel value among the anchors, the unit of rounding.
-      scale_y: likewise for the second variable.
+      scale_y: the same for the second variable.
     """
 
     count: jax.Array
@@ -248,7 +248,7 @@ def gram_sums(
       x: first variable, n samples: [n, d], or [n] labels.
       y: second variable, n samples.
       kernel_x: `k(a, b)`, cross-Gram matrix of two sample sets, symmetric; parameters bound, static callable.
-      kernel_y: likewise for the second variable.
+      kernel_y: the same for the second variable.
       mask: [n] bool, False for samples that are padding; all count when None. Padding must be finite.
       block: samples a block, static int; 1024 to 2048 are fastest. block^2 entries of each matrix exist at a time.
       num_anchors: samples to centre on, static int, 1 to n; some hundred do.

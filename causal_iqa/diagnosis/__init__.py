@@ -1,4 +1,4 @@
-"""Why an image is as it is: the most likely imaging condition, how severe it is, and what a whole set suffers from."""
+"""Likely causes of poor quality: the most likely imaging condition of an image, its severity, the causes of a set."""
 
 from causal_iqa.diagnosis.features import statistics
 from causal_iqa.diagnosis.fitting import (

@@ -33,7 +33,7 @@ def coding(luma: jax.Array, image: jax.Array) -> _maps.Named:
             following = jax.lax.dynamic_slice(beyond, (0, length), run.shape)
             return run * following, _maps.sum_of(run)
 
-        # Past the edge no run goes on, so that the sums are those of the runs that fit.
+        # No run continues past the edge, so that the sums are those of the runs that fit.
         sums = jax.lax.scan(longer, x, jnp.arange(1, _LONGEST_RUN + 1))[1]
         runs.append(sums / np.asarray([x.shape[0] * (x.shape[1] - k) for k in range(_LONGEST_RUN)], np.float32))
     phases = jnp.log(sum(zero) + 0.05 * _maps.STEP)

@@ -1,4 +1,4 @@
-"""Means over the pixels of maps, and what the statistics of the diagnosis make of them.
+"""Means over the pixels of maps, and the statistics of the diagnosis that are made of them.
 
 Many means are taken of the same map. On a CPU XLA computes a map anew for every reduction that reads it, whatever
 barrier lies between; the operands of a loop and of a matrix product are computed once. So maps of one shape are stacked
@@ -20,7 +20,7 @@ Named = dict[str, jax.Array]
 
 
 def sum_of(x: jax.Array) -> jax.Array:
-    """The sum of a map [h, w], column by column first: a CPU adds columns side by side, and rows one by one."""
+    """The sum of a map [h, w], column by column first: a CPU adds columns in vectors, but rows number by number."""
     return x.astype(jnp.float32).sum(axis=0).sum()
 
 

@@ -27,7 +27,7 @@ def noise(image: jax.Array) -> _maps.Named:
     whole_log, whole_low = logs.mean(), inverses.mean()
     values = jnp.stack([jnp.ones_like(logs), logs, inverses])
     weight, by_log, by_inverse = jnp.matmul(values, nearness, precision="highest")
-    # Harmonic means look at the smooth places, where what remains is noise.
+    # Harmonic means weigh the smooth places most, where the residual is noise.
     middle = (by_log + prior * whole_log) / (weight + prior)
     low = (by_inverse + prior * whole_low) / (weight + prior)
     low = -2.0 * jnp.log(low)

@@ -87,8 +87,7 @@ def composition(
 
     Args:
       key: random key of the resamples.
-      probabilities: float [n, causes] of `diagnose`, at least 20 images; what is missing from 1 is the share of
-        "other".
+      probabilities: float [n, causes] of `diagnose`, at least 20 images; the share of "other" is 1 minus the sum.
       causes: names, `model.causes`.
       resamples: resamples of the images, for the intervals; of more than 4000 images 4000 are resampled, and deviations
         shrink by the square root of the ratio.

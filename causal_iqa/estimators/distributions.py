@@ -90,15 +90,15 @@ def optimal_transport(probabilities: np.ndarray, marginal: np.ndarray) -> Transp
 
     The cost of giving an image of predictions p the label y is |p - e_y|_inf = 1 - p_y. The dual problem has one price
     v_y per label: the accuracy is the least value of sum_y marginal_y v_y + mean_i max_y (p_iy - v_y). It is solved by
-    quasi-Newton steps with the largest smoothed ever less; what is returned is the value itself without smoothing, an
-    upper bound of the least one by some 10^-6.
+    quasi-Newton steps with a smoothed maximum and ever less smoothing. The result is the value without smoothing, which
+    exceeds the least value by some 10^-6 at most.
 
     Args:
       probabilities: [N, K], rows sum to 1 at most.
       marginal: [K] shares of the labels in the clean data, sum 1.
 
     Returns:
-      The predicted accuracy, and what every image adds to it.
+      The predicted accuracy, and the contribution of every image to it.
 
     Raises:
       ValueError: when shapes do not fit or the marginal does not sum to 1.

@@ -32,7 +32,7 @@ def alignment_temperature(own: KeptOutputs, second: KeptOutputs) -> float:
       >>> classes = np.tile(np.arange(3), (4, 1))
       >>> log_p = np.log(np.array([[0.8, 0.1, 0.1], [0.1, 0.8, 0.1], [0.1, 0.1, 0.8], [0.6, 0.3, 0.1]]))
       >>> own = estimators.KeptOutputs(log_p, classes, 3, None)
-      >>> round(estimators.alignment_temperature(own, own), 1)  # a network agrees with itself as it is
+      >>> round(estimators.alignment_temperature(own, own), 1)  # a network agrees with itself without scaling
       1.0
     """
     places = _places(own, second)
@@ -55,9 +55,9 @@ def fused_reference(own: KeptOutputs, second: KeptOutputs, temperature: float) -
     """Probability that a fused reference gives to the class the judged network predicts.
 
     The reference is c q + (1 - c) p with p the outputs of the judged network, q those of the second at the given
-    temperature and c = max q / (max p + max q): each counts as it is confident. It stands in for the label, so that the
-    mean over images is the expected accuracy. This follows the description of FRAP [1]: alignment by
-    `alignment_temperature`, fusion weighted by confidence, agreement with the fused reference.
+    temperature and c = max q / (max p + max q): each network counts in proportion to its confidence. The reference
+    takes the place of the label, so that the mean over images is the expected accuracy. This follows the description of
+    FRAP [1]: alignment by `alignment_temperature`, fusion weighted by confidence, agreement with the fused reference.
 
     Args:
       own: outputs of the judged network for N images.
@@ -109,13 +109,13 @@ def _places(own: KeptOutputs, second: KeptOutputs) -> tuple[np.ndarray, np.ndarr
 def _on_common_classes(
     p: np.ndarray, second: KeptOutputs, temperature: float, places: tuple[np.ndarray, np.ndarray]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Both networks' probabilities [N, U]: classes of the kept p [N, T], those that second keeps besides, the rest."""
+    """Both networks' probabilities [N, U]: classes of the kept p [N, T], further ones of the second, the rest."""
     place, there = places
     q = np.exp(tempered(second, temperature))
     shared = np.where(there, np.take_along_axis(q, place, axis=1), 0.0)
     p_rest = np.maximum(1 - p.sum(axis=1, keepdims=True), 0.0)
     q_rest = np.maximum(1 - q.sum(axis=1, keepdims=True), 0.0)
-    if there.all() and q.shape[1] == p.shape[1]:  # The second keeps nothing besides.
+    if there.all() and q.shape[1] == p.shape[1]:  # The second keeps no further class.
         return np.concatenate([p, p_rest], axis=1), np.concatenate([shared, q_rest], axis=1)
     besides = q.copy()
     rows, columns = np.nonzero(there)

@@ -1,6 +1,6 @@
 """Per-image scores that a task network gives of its own outputs: it must be run, and its label is never read.
 
-Written for one image, logits [K]; leading axes are kept, so whole tables [C, N, K] go through as they are.
+Written for one image, logits [K]; leading axes are kept, so the functions take whole tables [C, N, K], too.
 """
 
 import jax

@@ -21,7 +21,7 @@ class EstimatorSpec:
       level: "image": a score per image; "dataset": one number, or rows whose mean over a condition is the number.
       needs: arguments of fn in order.
       predicts_accuracy: whether the number is an accuracy, in the same units.
-      reads: what the study reads for it in addition to the judged image, identifiers.
+      reads: identifiers of the inputs that the study reads for it in addition to the judged image.
       convention: the formula in words.
       reference: where it comes from.
       family: always FAMILY.
@@ -67,7 +67,7 @@ def _both(
     convention: str,
     reference: str,
 ) -> tuple[EstimatorSpec, EstimatorSpec]:
-    """An estimate of accuracy from the outputs as they are and after temperature scaling."""
+    """An estimate of accuracy from the outputs without and after temperature scaling."""
     scaled_reads = (*reads, "clean_labels") if "clean_labels" not in reads else reads
     return (
         EstimatorSpec(name, fn, "dataset", needs, True, reads, convention, reference),

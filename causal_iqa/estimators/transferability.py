@@ -7,7 +7,7 @@ import numpy as np
 
 # Iterations and relative change at which the evidence counts as maximised.
 _STEPS, _TOLERANCE = 200, 1e-10
-# Share of the largest eigenvalue below which the features have no direction, and what keeps a ratio finite.
+# Share of the largest eigenvalue below which a direction counts as absent, and the term that keeps a ratio finite.
 _RANK, _SMALLEST = 1e-12, 1e-12
 
 
@@ -166,7 +166,7 @@ def h_score(features: np.ndarray, labels: np.ndarray, *, shrinkage: float = 0.0)
     total = f.swapaxes(-1, -2) @ f / n
     average = np.trace(total, axis1=-2, axis2=-1)[..., None, None] / d
     total = (1 - shrinkage) * total + shrinkage * average * np.eye(d)
-    # The trace of total^-1 sums' means / n, by as many solutions as there are classes.
+    # The trace of total^-1 sums' means / n, by one solution per class.
     if shrinkage and (average > 0).all():
         solved = np.linalg.solve(total, sums.swapaxes(-1, -2))
     else:

@@ -72,8 +72,8 @@ class Weibull(NamedTuple):
     """A Weibull distribution.
 
     Attributes:
-      scale: scale in the unit of the values; without meaning where undefined. shape: shape; without meaning where
-        undefined.
+      scale: scale in the unit of the values; without meaning where undefined.
+      shape: shape; without meaning where undefined.
       defined: whether the values differ at all.
     """
 

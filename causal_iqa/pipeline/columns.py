@@ -1,4 +1,4 @@
-"""Score columns: what each one is, what it reads, and the function that computes it."""
+"""Score columns: the definition of each, the inputs that it reads, and the function that computes it."""
 
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping
@@ -25,8 +25,8 @@ class Column:
       higher_is_better: direction of quality.
       side: side in pixels at which it is scored.
       networks: the networks it is meant for.
-      passport: everything that defines the numbers, JSON values; "reads" says which image it reads, and how,
-        "reads_beside" what else.
+      passport: all facts that define the numbers, JSON values; "reads" says which image it reads, and how,
+        "reads_beside" names its other inputs.
       formula: what is computed: a row of `metrics.TABLE` or `quality.TABLE`, or a metric of files.
       backbones: through whose features, read as one; none for a conventional metric.
       anchors: the number of anchors where the witness is fitted on the first of them only; None: all.
@@ -71,9 +71,9 @@ class Column:
           formula: what is computed.
           family: family of the metric.
           higher_is_better: direction of quality.
-          view: on which it is scored.
-          passport: everything that defines the numbers, JSON values.
-          backbones: through whose features.
+          view: the view on which it is scored.
+          passport: all facts that define the numbers, JSON values.
+          backbones: the backbones with the features that it reads.
           anchors: the number of the first anchors that the witness is fitted on; None: all.
           is_one_of_several: whether the study has further views, so that the name says which.
 
@@ -99,12 +99,11 @@ class Column:
 
     @property
     def reads_beside(self) -> tuple[str, ...]:
-        """Identifiers of what it reads in addition to the judged image; by the family where nothing more exact is
-        recorded."""
+        """Identifiers of its inputs in addition to the judged image; by the family where none is recorded."""
         return _reads.ordered(self.passport.get("reads_beside", _reads.OF_FAMILY[self.family]))
 
     def record(self) -> dict[str, Any]:
-        """Returns the passport with the column's own fields in it: all that `from_record` needs, JSON values."""
+        """Returns the passport with the column's own fields, from which `from_record` makes the column; JSON."""
         own = {"metric": self.metric, "family": self.family, "higher_is_better": self.higher_is_better}
         meant = {"formula": self.formula, "backbones": list(self.backbones), "first_anchors": self.anchors}
         return {**self.passport, **own, **meant, "view": self.view, "side": self.side, "networks": list(self.networks)}
@@ -147,7 +146,7 @@ class Seen(NamedTuple):
     reference: jax.Array | None  # the same of the clean image
     features: Mapping[str, quality.StageFeatures]  # backbone, or several read as one -> its features of `image`
     clean_features: Mapping[str, quality.StageFeatures]  # the same of `reference`; empty where no scorer reads them
-    clean_maps: Mapping[str, jax.Array]  # backbone -> deepest inner stage of `reference`; empty likewise
+    clean_maps: Mapping[str, jax.Array]  # backbone -> deepest inner stage of `reference`; or empty
     label: jax.Array | None  # int scalar; negative: unlabelled
     target: Any  # mask or boxes; () where there are none
 
@@ -162,8 +161,8 @@ class Scorer:
       view: name of the view it reads.
       reads_clean_features: whether it reads the backbones' features of the clean image.
       reads_target: whether it reads the image's target and the maps of the clean image.
-      backbone: whose features it reads, `joined_name` of several; None: it reads the images.
-      witness: `witness_key` of the one it reads; None: none.
+      backbone: the backbone with the features that it reads, `joined_name` of several; None: it reads the images.
+      witness: `witness_key` of the witness that it reads; None: none.
     """
 
     column: Column
@@ -180,8 +179,8 @@ def metric_scorer(spec: metrics.MetricSpec, view: View, *, is_one_of_several: bo
 
     Args:
       spec: specification of the metric.
-      view: on which it is scored.
-      is_one_of_several: whether the column's name says which view it reads.
+      view: the view on which it is scored.
+      is_one_of_several: whether the column's name contains the view that it reads.
 
     Returns:
       The scorer; NaN throughout, with the reason in its passport, when the side is below the metric's smallest.
@@ -222,7 +221,7 @@ def quality_scorer(
 
     Args:
       name: a row of `quality.TABLE`.
-      view: on which it is scored.
+      view: the view on which it is scored.
       parts: the backbones whose features it reads, by name, several as one.
       details: details of the anchors and weights, JSON values for the passport.
       anchors: the number of the first anchors that its witness is fitted on; None: all.
@@ -293,8 +292,8 @@ class Output(NamedTuple):
 
     Attributes:
       owner: the network or backbone.
-      field: what it is, e.g. "correct" or "features".
-      view: what tells the view from another of the same study, see `Column`.
+      field: its kind, e.g. "correct" or "features".
+      view: the mark that tells the view from others of the same study, see `Column`.
     """
 
     owner: str

@@ -18,7 +18,7 @@ def sample_images(study: rows.Work, *, most: int = 8) -> tuple[tuple[str, np.nda
     """Shows one image of a study, clean and at the heaviest severity of some degradations.
 
     Args:
-      study: as from `prepare`.
+      study: result of `prepare`.
       most: number of degradations, spread over those of the study.
 
     Returns:

@@ -55,8 +55,8 @@ def choose(
 ) -> DegradedAnchors:
     """Chooses the conditions by rule: none of the study's degradations is among them.
 
-    The set `camera`, where the study has none of it; else `imagenet_c` likewise; else all degradations that the study
-    does not have. With fewer than four of these no anchor is degraded.
+    The set `camera` if the study has none of its degradations; else the set `imagenet_c` under the same rule; else all
+    degradations that the study does not have. With fewer than four of these no anchor is degraded.
 
     Args:
       num: anchors that are degraded, at most.

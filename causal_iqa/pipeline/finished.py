@@ -106,7 +106,7 @@ def _table(
 ) -> parts.ScoreTable:
     images = origin.images if origin.records_images else provenance.Listing()
     num_parts = -(-num_images // images_per_part)
-    # As many as there are and one more: a damaged number asks for no more work than that.
+    # At most one more than the parts that exist, so that a damaged number cannot ask for more work.
     written = sum(1 for _ in (folder / "scores").glob("part-*.parquet"))
     paths = [store.part_path(folder, number) for number in range(min(num_parts, written + 1))]
     missing = [path.name for path in paths if not path.exists()]

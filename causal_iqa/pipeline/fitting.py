@@ -218,9 +218,8 @@ def fit_without_classes(
       views: resolutions at which quality is scored.
       feature_backbones: name -> network that gives features.
 
-    Returns:
-      What the anchors are as JSON values, {`witness_key`: witness}, and an empty listing. A backbone without a head has
-      no witness, which is said among the remarks.
+    Returns: The description of the anchors as JSON values, {`witness_key`: witness}, and an empty listing. A backbone
+      without a head has no witness; a remark says so.
 
     Raises:
       InputError: when images were asked for as anchors, and no data set with classes is named.

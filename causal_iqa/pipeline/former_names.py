@@ -1,4 +1,4 @@
-"""Names of columns of runs that recorded no fields: the one place where a name is taken apart."""
+"""Names of columns of runs that recorded no fields. Only this module parses such names."""
 
 import re
 from typing import Any

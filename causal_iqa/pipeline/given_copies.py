@@ -1,4 +1,4 @@
-"""Degraded images that are there already: the tree of `causal-iqa degrade`, ImageNet-C's, or the arrays of CIFAR-10-C.
+"""Existing degraded images: the tree of `causal-iqa degrade`, ImageNet-C's, or the arrays of CIFAR-10-C.
 
 Folders: <condition>/<severity>/<path of the image>, any ending, or the records of `degrade`. Arrays: <condition>.npy,
 uint8 [5 n, H, W, 3], severity after severity, beside labels.npy; the row of an image is the number that ends its id.
@@ -36,8 +36,8 @@ class Tree:
       folders: condition -> its folder relative to the root; empty for arrays.
       arrays: condition -> (name of the file, which fifth of it); empty for folders.
       labels: labels of the rows of one severity; None for folders.
-      has_clean: whether the clean images are there, too.
-      details: what its manifest says of the conditions, JSON values.
+      has_clean: whether it also holds the clean images.
+      details: the conditions in its manifest, JSON values.
       records: reader of its copies where they are records; None for files.
     """
 
@@ -236,7 +236,7 @@ class WithCopies(data.DerivedSource):
         example = self.source[index]
         whole, side = example.image, self.side_of_squares
         if side is not None and whole.shape[:2] != (side, side):
-            # The copy is the whole of what a network is given, and is not cropped again.
+            # A network receives the whole copy, which is not cropped again.
             whole = data.fit(whole, side, crop_fraction=data.CROP_FRACTION)
             size = len(frame(whole))
             frame = functools.partial(data.fit, size=size, crop_fraction=1.0)
@@ -289,7 +289,7 @@ def num_rows(tree: Tree) -> int:
 
 
 def row_of(id: str, tree: Tree) -> int:
-    """Returns the row of an image among those of one severity: the number that ends its id; InputError without one."""
+    """Returns the row of an image within one severity: the number at the end of its id; else InputError."""
     found = _NUMBER.search(id)
     if found is None or int(found[1]) >= num_rows(tree):
         raise _checks.InputError(
@@ -335,7 +335,7 @@ def join(source: data.Source, tree: Tree, conditions: Sequence[Condition], indic
 
 
 def _side_of_squares(joined: WithCopies, indices: np.ndarray) -> int | None:
-    """Side of the copies where the first one that is there is square, and smaller than its clean image."""
+    """Side of the copies where the first existing copy is square, and smaller than its clean image."""
     file: Callable[[int], pathlib.Path] | None = getattr(joined.source, "file", None)
     if file is None or joined.tree.records is not None or getattr(joined.source, "framing", None) == "whole":
         return None
@@ -378,8 +378,8 @@ def details(joined: WithCopies) -> dict[str, Any]:
     Args:
       joined: images and copies.
 
-    Returns:
-      As `config.degradation_details`, with "images": where the copies are, and "manifest": what theirs says.
+    Returns: The result of `config.degradation_details`, with "images", the place of the copies, and "manifest", the
+      content of theirs.
     """
     told = json.loads(json.dumps(joined.tree.details))
     family = {one["family"] for one in told.get("conditions", {}).values()}

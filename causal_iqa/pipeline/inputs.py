@@ -40,7 +40,7 @@ def list_images(source: data.Source, indices: Sequence[int] | np.ndarray, *, mos
         times of change are taken.
 
     Returns:
-      The listing; the stamp of what cannot be read is UNREADABLE.
+      The listing; the stamp of a file that cannot be read is UNREADABLE.
     """
     chosen = [int(i) for i in indices]
     by_content = True
@@ -109,7 +109,7 @@ def _digest_file(path: pathlib.Path) -> str:
 
 @functools.cache
 def of_library() -> dict[str, str]:
-    """Returns what stands for the code that makes scores: this library's own, and what it computes and decodes with."""
+    """Returns the versions that stand for the code of the scores: of this library, of JAX, NumPy and the decoders."""
     root = pathlib.Path(__file__).parents[1]
     files = (
         file
@@ -158,7 +158,7 @@ def of_study(
       image_size: side in pixels of the images that are degraded.
       images: the judged images.
       anchors: the anchor images.
-      others: what else there is, name -> digest.
+      others: digests of further inputs, name -> digest.
 
     Returns:
       The provenance.

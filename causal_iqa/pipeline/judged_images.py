@@ -1,4 +1,4 @@
-"""The judged images of a study: their source, their classes and size, which are chosen, and what to say of them."""
+"""The judged images of a study: their source, their classes and size, their choice, and remarks about them."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -40,7 +40,7 @@ def image_size(config: StudyConfig, source: data.Source, networks: Mapping[str, 
 
 
 def check_classes(source: data.Source, networks: Mapping[str, backbones.Network]) -> None:
-    """Raises InputError unless every network predicts what the source has as its truth, for as many classes."""
+    """Raises InputError unless every network predicts the kind of truth that the source has, for as many classes."""
     for name, network in networks.items():
         kind = None if network.task is None else network.task.spec.kind
         have = getattr(source, "target_kind", None)
@@ -72,7 +72,7 @@ def with_task(config: StudyConfig, networks: Mapping[str, backbones.Network]) ->
 
 
 def target_size(source: data.Source, networks: Mapping[str, backbones.Network], image_size: int) -> int | None:
-    """Side of the masks that are read: that of the predictions, or the images' where only regions are."""
+    """Side at which masks are read: the side of the predictions, or of the images where only regions need masks."""
     if not hasattr(source, "target_kind"):
         return None
     sides = [network.task.mask_side for network in networks.values() if network.task is not None]

@@ -43,7 +43,7 @@ def degrading(structure: Condition, conditions: Sequence[Condition]) -> Callable
 
     def one(key: jax.Array, image: jax.Array) -> jax.Array:
         # One key for all severities: the same photons and the same fog, only more of it. The ladder is then a set of
-        # counterfactuals of one image, and what does not depend on severity is computed once.
+        # counterfactuals of one image, and all parts that do not depend on severity are computed once.
         return jax.vmap(functools.partial(graded, jax.random.wrap_key_data(key), image))(severities)
 
     return lambda keys, clean: jnp.moveaxis(jax.vmap(one)(keys, clean), 1, 0)

@@ -31,12 +31,12 @@ def prepare_like(
     *,
     sets: Sequence[data.ImageSet] | None = None,
 ) -> scoring.Scoring:
-    """Opens and checks everything that scoring as in a run needs.
+    """Opens and checks all inputs for scoring in the same way as a run.
 
     Args:
       run: result of `read_run`. Its backbones, anchors, resolution and crop are taken.
-      config: the images; metrics besides the run's; networks to judge; backbones only to say where the run's weights
-        lie now.
+      config: the images; metrics in addition to those of the run; networks to judge; backbones only to give the present
+        place of the run's weights.
       execution: how it runs.
       sets: already opened; None: those that the config names.
 
@@ -126,7 +126,7 @@ def _load(choice: NetworkChoice, config: scoring.ScoringConfig, precision: str) 
 
 
 def _views(run: Run, columns: Sequence[Column], loaded: Mapping[str, backbones.Network]) -> tuple[View, ...]:
-    """The views of the run's columns, from what their passports say is read; one view without any."""
+    """The views of the run's columns, from the inputs in their passports; one view where there is no column."""
     by_image: dict[tuple[int, str], list[Column]] = {}
     conventional = [column for column in run.columns if column.family == "no_reference"]
     for column in columns or conventional:

@@ -10,14 +10,14 @@ def load_network(choice: NetworkChoice) -> backbones.Network:
 
 
 def load_backbone(choice: NetworkChoice, precision: str = "highest") -> backbones.Network:
-    """Loads a backbone of the study likewise; InputError also when it gives no features."""
+    """Loads a backbone of the study in the same way; raises InputError also when it has no features."""
     backbone = in_precision(load_network(choice), precision)
     backbones.check_features(backbone, choice.name)
     return backbone
 
 
 def in_precision(network: backbones.Network, precision: str) -> backbones.Network:
-    """Returns the network in a precision of `backbones.PRECISIONS`; InputError when it fails or is not finite there."""
+    """Returns the network in a precision of `backbones.PRECISIONS`; InputError when it then fails or is not finite."""
     network = backbones.with_precision(network, precision)
     backbones.check_network(network)
     return network

@@ -74,7 +74,7 @@ ACCURACY = Measure("accuracy", True, 1.0, (0.0, 1.0))
 
 
 def measure_of(config: StudyConfig) -> Measure:
-    """Returns what performance is in a study.
+    """Returns the definition of performance in a study.
 
     Args:
       config: configuration of the study.
@@ -100,7 +100,7 @@ def performance_rows(table: ScoreTable, networks: Sequence[str], measure: Measur
     Args:
       table: table of scores; the performance of a network that was judged here is whether it is right.
       networks: their names.
-      measure: what performance is.
+      measure: the definition of performance.
 
     Returns:
       network -> [C, N], NaN where undefined.

@@ -13,7 +13,7 @@ ALL_NETWORKS = "all"
 
 @dataclasses.dataclass(frozen=True)
 class NetworkChoice:
-    """A network of a study: the name it has there, its architecture and its weight file (None: the packaged one)."""
+    """A network of a study: its name in the study, its architecture and its weight file (None: the packaged one)."""
 
     name: str
     architecture: str

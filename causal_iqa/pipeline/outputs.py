@@ -140,7 +140,7 @@ def changed_view(key: jax.Array, image: jax.Array, number: jax.Array) -> jax.Arr
       number: number of the view; odd ones are mirrored.
 
     Returns:
-      [S, S, 3] in [0, 1]; what a shift uncovers is the image reflected at its border.
+      [S, S, 3] in [0, 1]; pixels that a shift uncovers show the image reflected at its border.
     """
     key_shift, key_noise = jax.random.split(key)
     reach = max(1, round(_SHIFT * min(image.shape[:2])))
@@ -173,7 +173,7 @@ def stability(
         logits, features = network.apply(params, changed_view(jax.random.fold_in(key, number), seen, number))
         return logits, features.get(backbones.PENULTIMATE)
 
-    # One view at a time: a block's activations stay what they are without this.
+    # One view at a time, so that the activations of a block need no more memory than without this.
     logits, embeddings = jax.lax.map(one, jnp.arange(num_views))
     return {
         "prediction_agreement": estimators.prediction_agreement(logits),
@@ -193,7 +193,7 @@ def keeping_projections(feature_backbones: Mapping[str, backbones.Network]) -> d
       feature_backbones: name -> network that gives features.
 
     Returns:
-      name -> float32 [d, KEPT_FEATURES], None where d is at most KEPT_FEATURES and features are kept as they are.
+      name -> float32 [d, KEPT_FEATURES], None where d is at most KEPT_FEATURES and features are kept unchanged.
     """
     projections = {}
     for name, backbone in feature_backbones.items():

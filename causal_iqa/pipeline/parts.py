@@ -1,4 +1,4 @@
-"""Parts of a score table as Parquet: what is written, sealed, and what is checked before a row of it is believed."""
+"""Parts of a score table as Parquet: how they are written and sealed, and checked before a row of them is used."""
 
 import collections
 import itertools
@@ -157,8 +157,8 @@ def encode(
         name -> [C, N, K].
       skipped: (id, reason) of unreadable images of this part.
       passports: what defines each column, JSON values.
-      degradations: what defines the conditions, JSON values.
-      outputs: what the columns are that are no scores; those that it leaves out are known by their former names.
+      degradations: the definition of the conditions, JSON values.
+      outputs: the definition of columns that are no scores; columns that it leaves out are known by their former names.
     """
     n, c = len(image_ids), len(conditions)
     explained = {name: passport for name, passport in passports.items() if name in columns}
@@ -223,7 +223,7 @@ def read_whole(path: pathlib.Path, *, must_be_sealed: bool = True) -> bytes:
 
 
 def open_part(path: pathlib.Path, expected: Expected, *, must_be_sealed: bool = True) -> pq.ParquetFile:
-    """Opens a part that is whole and the one that is expected; its rows are not read yet.
+    """Opens a part after checking that it is whole and the expected one; reads no rows yet.
 
     Args:
       path: path of the part.

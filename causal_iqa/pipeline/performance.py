@@ -1,7 +1,7 @@
 """Performance that a user measured elsewhere: a table of image, condition, network and number, joined with the scores.
 
-Any task has such a table: correct or not, IoU, F1, reciprocal rank, an error. Nothing is guessed: what does not join is
-counted and the first of it named.
+Any task has such a table: correct or not, IoU, F1, reciprocal rank, an error. Nothing is guessed: rows that do not join
+are counted, and the first of them is named.
 """
 
 import collections
@@ -61,7 +61,7 @@ class Joined(NamedTuple):
     Attributes:
       values: network -> image id -> float64 [C], NaN where the table has no row.
       cluster: image id -> number of its cluster; empty without groups.
-      remarks: lines that a user should read: what is missing and what is surplus.
+      remarks: lines that a user should read, about missing and surplus rows.
     """
 
     values: Mapping[str, Mapping[str, np.ndarray]]
@@ -130,7 +130,7 @@ def _read_file(path: pathlib.Path) -> pa.Table:
         with _reading.open_regular(path) as file:
             if path.suffix == ".parquet":
                 return pq.read_table(file)
-            # Texts as they stand: an id 007 is no number.
+            # Read as text: an id 007 is no number.
             kinds = dict.fromkeys((*COLUMNS, GROUP), pa.string())
             options = pyarrow.csv.ConvertOptions(column_types=kinds, strings_can_be_null=True, null_values=[""])
             return pyarrow.csv.read_csv(file, convert_options=options)
@@ -190,7 +190,7 @@ def _numbers(table, texts, path, bounds) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _canonical(conditions: Iterable[str]) -> list[str]:
-    """Conditions as `Condition` writes them; what is none stays as it is and joins nothing."""
+    """Conditions as `Condition` writes them; a text that is no condition is unchanged and joins nothing."""
     names: dict[str, str] = {}
     for text in conditions:
         if text not in names:
@@ -313,7 +313,7 @@ def attach(
     """Puts another performance next to the scores of a finished study, of the images that have any.
 
     Args:
-      config: configuration of the study, whose `performance_*` fields say what the numbers are.
+      config: configuration of the study; its `performance_*` fields define the numbers.
       table: its score table; scores of networks that were judged are left out.
       performance: performance of the same images and conditions.
 

@@ -1,7 +1,7 @@
-"""Programs that are compiled apart, side by side, and chained on the devices: what each computes is all it depends on.
+"""Programs that are compiled separately, side by side, and chained on the devices; each depends on its own code alone.
 
 A piece is a function of one device's share, mapped over the devices. Pieces are traced one after the other, while
-those before are compiled in threads; the first images run through a piece as soon as it is there.
+earlier ones are compiled in threads; the first images run through a piece as soon as it is compiled.
 """
 
 import concurrent.futures
@@ -18,7 +18,7 @@ _AXIS = "images"
 Spec = jax.sharding.PartitionSpec
 # The same on every device; split along the first axis, images; along the second, behind the conditions of a run.
 SHARED, IMAGES, RUNS = Spec(), Spec(_AXIS), Spec(None, _AXIS)
-# Compilations at a time: each has threads of its own besides.
+# Compilations at a time; each also has threads of its own.
 _MOST_THREADS = 8
 
 
@@ -100,8 +100,8 @@ class Found:
         """Takes the results.
 
         Args:
-          num_conditions: C; what comes after them is left out.
-          parts: for every piece, the names of its scalars and a result for every run of conditions.
+          num_conditions: C; entries after them are left out.
+          parts: the names of the scalars of every piece, and a result for every run of conditions.
         """
         self._num_conditions, self._parts = num_conditions, parts
 

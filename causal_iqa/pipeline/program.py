@@ -38,7 +38,7 @@ _SHARED, _IMAGES, _RUNS = pieces.SHARED, pieces.IMAGES, pieces.RUNS
 
 
 def stable_hash(text: str) -> int:
-    """A 32-bit hash of a name that never changes: what keys are derived from."""
+    """A 32-bit hash of a name that never changes, from which keys are derived."""
     return zlib.crc32(text.encode())
 
 
@@ -67,16 +67,15 @@ def make_program(
       stability_views: passes of every network over changed views of every image; 0: none.
       given_copies: whether the pixels are those of all conditions, [B, C, S, S, 3], clean first; nothing is degraded.
 
-    Returns:
-      `program(state, pixels uint8 [B, S, S, 3], labels int32 [B], salts uint32 [B]) -> Found`, whose columns [C, B] are
-      `<network>/correct` and what else `outputs.performance` and `outputs.stability` give beside the score columns,
-      and the vectors [C, B, K] that `outputs.performance` gives, `<backbone>/features`, under
-      `outputs.keeping_projections`, and what `outputs.second_opinion` and `outputs.witness_opinion` give, the last of
-      several backbones read as one, too; with several views
-      `<backbone><view.suffix>/features` and so on. B is the same at every call, a multiple of the number of devices.
-      Where images have targets, `labels` is (labels, targets); a network of another task gives what
-      `task_outputs.performance` does in place of the above. `state` holds the parameters.
-      The first call traces, and programs are compiled meanwhile.
+    Returns: `program(state, pixels uint8 [B, S, S, 3], labels int32 [B], salts uint32 [B]) -> Found`, with these
+      columns [C, B]: the scores, `<network>/correct`, and the further scalars of `outputs.performance` and
+      `outputs.stability`. The vectors [C, B, K] are those of `outputs.performance`, `<backbone>/features` under
+      `outputs.keeping_projections`, and those of `outputs.second_opinion` and `outputs.witness_opinion`; the last also
+      exist for several backbones read as one. With several views the names contain the view, as in
+      `<backbone><view.suffix>/features`. B is the same at every call, a multiple of the number of devices. Where images
+      have targets, `labels` is (labels, targets); for a network of another task the columns of
+      `task_outputs.performance` replace those of `outputs`. `state` holds the parameters. The first call traces, while
+      the programs are compiled.
 
     Examples:
       >>> network = pipeline.NetworkChoice("net", "scene_cnn_a")
@@ -229,7 +228,7 @@ class _Flow:
     def _clean_features(
         self, step: Callable, state: ProgramState, view: View, features: Mapping[str, Sequence[Any]], reference: Any
     ) -> dict:
-        """Features [B, ...] of the clean images: those of the condition without a degradation, where there is one."""
+        """Features [B, ...] of the clean images, taken from the condition without a degradation where there is one."""
         places = [i for i, condition in enumerate(self._conditions) if condition.structure == Condition()]
         places = [0] if self._given_copies else places
         found = {}
@@ -323,7 +322,7 @@ class _Flow:
                 self._backbones[owner], state.backbones[owner], features[owner].glances, self._num_classes
             )
             row |= {str(Output(owner, field, suffix)): value for field, value in opinion.items()}
-        if owner not in features:  # Several as one, in their order: what a dictionary has is sorted on the way here.
+        if owner not in features:  # Several as one, in their order: the entries of a dictionary are sorted on the way.
             features = {owner: quality.joined([features[name] for name in read])}
             clean = {owner: quality.joined([clean[name] for name in read])} if clean else {}
         seen = _NOT_SEEN._replace(features=features, clean_features=clean, label=label)

@@ -1,4 +1,4 @@
-"""What the numbers of a study depend on, as digests, and what differs between two of them in words."""
+"""The inputs on which the numbers of a study depend, as digests, and the differences of two such lists in words."""
 
 import dataclasses
 import hashlib
@@ -33,7 +33,7 @@ class Provenance:
 
     Attributes:
       fingerprint: a name for all of it; equal names, equal numbers.
-      parts: name -> digest or version: "flags", "library", "network NAME" and so on.
+      parts: name -> digest or version, e.g. "flags", "library", "network NAME".
       images: the judged images; empty when they were not recorded.
       anchors: the anchor images.
     """
@@ -77,7 +77,7 @@ def digest(*pieces: bytes | str) -> str:
 
 
 def digest_json(value: Any) -> str:
-    """Returns a digest of JSON values; what is none is taken at its `str`."""
+    """Returns a digest of JSON values; other values count by their `str`."""
     return digest(json.dumps(value, sort_keys=True, default=str))
 
 
@@ -87,7 +87,7 @@ def differences(
     """Says what differs between two studies, each in a few words.
 
     Args:
-      there: provenance of the study that came first.
+      there: provenance of the earlier study.
       config_there: its config, JSON values.
       now: provenance of the other.
       config_now: its config.

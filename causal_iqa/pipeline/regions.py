@@ -70,7 +70,7 @@ def region_scorers(
     """The scores of objects and of background.
 
     Args:
-      view: on which they are scored.
+      view: the view on which they are scored.
       feature_backbones: name -> network that gives features; the deepest inner stage of each is compared.
       is_one_of_several: whether the columns' names say which view they read.
 

@@ -22,7 +22,7 @@ _BATCH = 16
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Work:
-    """Images, what is done to them and what is computed of each; everything opened and checked.
+    """Images, their interventions and the computations on each, with all inputs opened and checked.
 
     Attributes:
       source: source of the images.
@@ -36,7 +36,7 @@ class Work:
       scorers: scorers of the score columns.
       witnesses: `columns.witness_key` -> fitted witness.
       seed: seed of the degradations.
-      stability_views: changed views of every image on which judged networks run besides.
+      stability_views: number of changed views of every image on which judged networks also run.
       remarks: lines that a user should read before the work begins.
       target_size: side of the masks that predictions are compared with; None: targets are not read.
       copies: copies of the images under the conditions, where they were degraded before; None: they are degraded here.
@@ -157,7 +157,7 @@ def outputs_of(work: Work, networks: Iterable[str], names: Iterable[str]) -> dic
       names: names of all columns.
 
     Returns:
-      Column -> what it is.
+      Column -> its definition.
     """
     owners = [(name, "") for name in networks]
     owners += [

@@ -14,7 +14,7 @@ from causal_iqa.pipeline.execution import DEFAULT_EXECUTION, Execution
 from causal_iqa.pipeline.outputs import are_finite
 from causal_iqa.pipeline.study import Study
 
-# Images of a first look, and of one step of it; it ends early, with what it has, after so many seconds.
+# Images of a first look, images per step, and the seconds after which it ends with the images judged so far.
 _IMAGES, _STEP, _SECONDS = 64, 16, 20.0
 # Fewer images say nothing about chance.
 _LEAST_IMAGES = 10
@@ -56,7 +56,7 @@ class CleanPerformance(NamedTuple):
       network: its name.
       mean: over the images that have a performance; NaN without any.
       num_images: how many these are.
-      num_undefined: clean images without one.
+      num_undefined: clean images without a number.
       warnings: what is wrong, each in one line.
     """
 

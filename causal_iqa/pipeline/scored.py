@@ -55,7 +55,7 @@ class Keeper(Protocol):
     """Where finished parts go."""
 
     def has(self, part: Part, stamp: str) -> bool:
-        """Whether the part is there, of the same images."""
+        """Whether the part exists, with the same images."""
         ...
 
     def write(self, part: Part, stamp: str, table: pa.Table, skipped: Sequence[tuple[str, str]]) -> None:
@@ -74,7 +74,7 @@ class InMemory:
         self._kept: dict[Part, tuple[pa.Table, list[tuple[str, str]]]] = {}
 
     def has(self, part: Part, stamp: str) -> bool:
-        """Whether the part is there."""
+        """Whether the part exists."""
         return part in self._kept
 
     def write(self, part: Part, stamp: str, table: pa.Table, skipped: Sequence[tuple[str, str]]) -> None:

@@ -96,7 +96,7 @@ def of_backbone(
     """The new metrics through one backbone, or several read as one, for which there is a witness.
 
     Args:
-      view: on which quality is scored.
+      view: the view on which quality is scored.
       backbone: its name, `joined_name` of several.
       parts: name -> network of each.
       details: details of the passports, JSON values.

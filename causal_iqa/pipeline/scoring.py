@@ -30,9 +30,9 @@ class ScoringConfig:
       data_dir: folder of the prepared TFDS datasets.
       split: split of a TFDS dataset that is scored.
       labels: file with one class per line in label order: folders are then class folders, and images have labels.
-      metrics: names of NO_REFERENCE, or what `metrics.resolve` makes of files.
-      backbones: whose features score quality, too.
-      networks: judged besides: where images have labels, their accuracy is known.
+      metrics: names of NO_REFERENCE, or specifications of files for `metrics.resolve`.
+      backbones: backbones with features that also score quality.
+      networks: networks to be judged; where images have labels, their accuracy is measured.
       anchors: "images": the witness compares with the images of anchor_dataset; "head": with the class vectors of the
         backbone's own classifier; "auto": images where there is an anchor_dataset, else head
         for the networks that the extra imagenet installs.
@@ -42,7 +42,7 @@ class ScoringConfig:
       classes: file with one class per line, for an anchor folder.
       class_order: order of class folders without such a file, one of `data.CLASS_ORDERS`; None: "text".
       max_pixels: the most pixels of an image that is decoded; larger ones count as unreadable.
-      num_anchors: at most so many, classes in turn.
+      num_anchors: the largest number of anchors, taken from the classes in turn.
       degraded_anchors: anchor images that are degraded to learn when the witness is right; 0: none.
       image_size: side in pixels at which images are scored; None: their own where all are square and equal, else 224.
       crop_fraction: central square cut from photos of varying size, fraction of the shorter side.
@@ -194,7 +194,7 @@ def _kind(config: ScoringConfig) -> str:
 
 
 def _witnesses(config, sets, view, feature_backbones) -> tuple[dict[str, Any], dict[str, dict[str, Any]], list[str]]:
-    """Witnesses, for each backbone what its passport says of the anchors, and what to say of these."""
+    """Witnesses, the passport entry about the anchors for each backbone, and remarks about the anchors."""
     if not feature_backbones:
         return {}, {}, []
     if _kind(config) == "images":
@@ -284,7 +284,7 @@ def prepare(
     *,
     sets: Sequence[data.ImageSet] | None = None,
 ) -> Scoring:
-    """Opens and checks everything that scoring needs.
+    """Opens and checks all inputs of scoring.
 
     Args:
       config: what to score, and how.

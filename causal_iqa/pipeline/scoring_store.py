@@ -72,7 +72,7 @@ class ScoringStore:
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Holds the folder for this process: begins the scoring, or goes on with it.
+        """Holds the folder for this process: begins the scoring, or continues it.
 
         Raises:
           InputError: when the folder cannot be written, another process works in it, or it holds another scoring.
@@ -91,7 +91,7 @@ class ScoringStore:
 
     def _kept(self) -> str:
         written = len(list((self.folder / "scores").glob("*.parquet")))
-        return f"parts of the scores kept in {self.folder}: {written}; the same command goes on from there"
+        return f"parts of the scores kept in {self.folder}: {written}; the same command continues from there"
 
     def _begin(self) -> None:
         path = self.folder / CONFIG_FILE
@@ -150,7 +150,7 @@ class ScoringStore:
         return table.replace_schema_metadata(None), skipped
 
     def has(self, part: Part, stamp: str) -> bool:
-        """Whether a part is there, whole, of this scoring and these images."""
+        """Whether a whole part of this scoring and these images exists."""
         try:
             self._open(part, stamp)
         except _checks.InputError:

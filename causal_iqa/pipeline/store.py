@@ -60,7 +60,7 @@ class Store:
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Holds the folder for this process, and only then looks at it: begins the run, or goes on with it.
+        """Holds the folder for this process, and only then looks at it: begins the run, or continues it.
 
         Within itself it does nothing. What ends the work early, a signal or a full disk, leaves with a note of what is
         kept.
@@ -88,7 +88,7 @@ class Store:
 
     def _kept(self) -> str:
         written = len(list((self.folder / "scores").glob("part-*.parquet")))
-        return f"parts of the scores kept in {self.folder}: {written}; the same command goes on from there"
+        return f"parts of the scores kept in {self.folder}: {written}; the same command continues from there"
 
     def _begin(self) -> None:
         """Checks that the folder holds this study, or writes down what it will hold."""
@@ -98,7 +98,7 @@ class Store:
             if not self._lists_the_images():
                 self._write_images()
             return
-        # A config that cannot be read may be anybody's, unless what lies beside it is of this study.
+        # A config that cannot be read may belong to another study, unless the parts beside it are of this one.
         states = [self._whose(path) for path in sorted((self.folder / "scores").glob("*.parquet"))]
         is_own = "own" in states or (self.provenance.records_images and self._lists_the_images())
         if "another's" in states or (not is_own and (found is not None or states)):
@@ -135,7 +135,7 @@ class Store:
             if "provenance" not in found:
                 raise _checks.InputError(
                     f"output_dir: {self.folder} holds a run of an older version, which did not record what its numbers "
-                    "depend on, so it cannot go on; start a new --output_dir"
+                    "depend on, so it cannot be continued; start a new --output_dir"
                 )
             there = provenance.Provenance(found["fingerprint"], found["provenance"], *read_listings(self.folder))
             changed = provenance.differences(there, found["config"], self.provenance, self.config.to_json())
@@ -163,7 +163,7 @@ class Store:
         return expected_part(self.fingerprint, self.provenance.images, number, PART_IMAGES)
 
     def has_part(self, number: int) -> bool:
-        """Whether a part is there, whole, of this study and in its place."""
+        """Whether a whole part of this study exists in its place."""
         try:
             parts.open_part(self.part(number), self._expected(number))
         except _checks.InputError:
@@ -192,8 +192,8 @@ class Store:
           columns: name -> [C, N]; numbers that are not finite become null, with the reason in `undefined`; or vectors,
             name -> [C, N, K].
           skipped: (id, reason) of unreadable images of this part.
-          passports: what defines each column, JSON values.
-          outputs: what the columns are that are no scores.
+          passports: the definition of each column, JSON values.
+          outputs: the definition of columns that are no scores.
         """
         content = parts.encode(
             self._expected(number),

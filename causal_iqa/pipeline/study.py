@@ -1,4 +1,4 @@
-"""The main job: from a config to the score table, the alignment numbers and what to expect of them."""
+"""The main job: from a config to a prepared study and its score table."""
 
 import collections
 import dataclasses
@@ -63,7 +63,7 @@ class Study(rows.Work):
 
     @property
     def fingerprint(self) -> str:
-        """Names everything that the numbers depend on."""
+        """A name for all inputs on which the numbers depend."""
         return self.provenance.fingerprint
 
     @property
@@ -326,7 +326,7 @@ def quality_and_performance(
       study_columns: the score columns.
       table: the finished table.
       networks: names of the judged networks.
-      measure: what performance is.
+      measure: the definition of performance.
 
     Returns:
       (metric -> network -> [C, N], network -> [C, N]); networks include "all": mean performance, and where a metric

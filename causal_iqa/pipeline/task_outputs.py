@@ -1,4 +1,4 @@
-"""What a network of masks or boxes is judged by for one image, and what is kept for the whole set."""
+"""The performance of a network of masks or boxes on one image, and the values kept for the whole set."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ def performance(network: backbones.Network, params: Params, image: jax.Array, ta
     """Judges one image.
 
     Args:
-      network: with a task.
+      network: a network with a task.
       params: its parameters.
       image: [S, S, 3] in [0, 1], of any side.
       target: (mask int32 [T, T],) or (boxes float32 [M, 4], classes int32 [M]).

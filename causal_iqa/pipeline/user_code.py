@@ -70,7 +70,7 @@ def _gather(path: pathlib.Path | None, module: types.ModuleType | None, pieces: 
 
 
 def _imported(tree: ast.AST, module: types.ModuleType | None) -> set[str]:
-    """Names of modules that a text imports anywhere, and of what it takes from them, for that may be a module too."""
+    """Names of modules that a text imports anywhere, and of the members that it imports, which may be modules."""
     package = getattr(module, "__package__", None) or ""
     found = set()
     for node in ast.walk(tree):

@@ -21,7 +21,7 @@ class View:
       networks: names.
       backbone_sides: backbone name -> side of its input.
       glances: backbone name -> further sides at which it looks at the same view, for its own class vectors.
-      enlarged_for: the backbones that look at the view enlarged and whose inner stages read it as it is, too.
+      enlarged_for: the backbones that look at the enlarged view, and with their inner stages also at the view itself.
       interpolation: interpolation of the resize to `side`, one of `images.INTERPOLATIONS`; None: images have this side
         already.
     """
@@ -73,9 +73,8 @@ class View:
           params: its parameters.
           view: float32 [side, side, 3], from `see`.
 
-        Returns:
-          The features: of the view at the backbone's side; inner stages of the view as it is, too, where the backbone
-          is in `enlarged_for`.
+        Returns: The features of the view at the backbone's side; where the backbone is in `enlarged_for`, also inner
+          stages of the view itself.
         """
 
         def stages_at(side: int) -> dict[str, jax.Array]:
@@ -90,7 +89,7 @@ class View:
         return quality.with_inner_of(found, read(stages_at(self.side))) if name in self.enlarged_for else found
 
     def reads(self, name: str, backbone: backbones.Network, fields: Sequence[str]) -> dict[str, Any]:
-        """Says what a metric reads through one of the view's backbones, from the shapes of its stages.
+        """Describes the inputs of a metric through one of the view's backbones, from the shapes of its stages.
 
         Args:
           name: name of the backbone.
@@ -138,7 +137,7 @@ def backbone_side(preprocessing: backbones.Preprocessing, side: int, at_task: bo
     """Side of a backbone's input when quality is scored at `side` pixels.
 
     At the task's resolution a fully convolutional backbone reads what the task network reads, enlarged only when that
-    is smaller than it can use; otherwise, and for networks of one fixed size, it takes its own input size.
+    is too small for the backbone; otherwise, and for networks of one fixed size, it takes its own input size.
 
     Args:
       preprocessing: preprocessing of the backbone.
@@ -154,7 +153,7 @@ def backbone_side(preprocessing: backbones.Preprocessing, side: int, at_task: bo
 
 
 def enlarged_for(feature_backbones: Mapping[str, backbones.Network], side: int, at_task: bool) -> tuple[str, ...]:
-    """The backbones that are given images of `side` pixels enlarged, and whose inner stages can read them as they are.
+    """The backbones that receive enlarged images of `side` pixels, and can read the images themselves by inner stages.
 
     Args:
       feature_backbones: name -> network that gives features.

@@ -199,7 +199,7 @@ def set_average_precision(
     """Average precision of every class over a set of images.
 
     Args:
-      scores: [R] of the predicted boxes of all images, those of an image from the surest on.
+      scores: [R], scores of the predicted boxes of all images, for each image in descending order.
       classes: int [R], NO_BOX of an empty slot.
       found: bool [R], from `match_boxes`.
       num_true: int [K], objects of every class in the set.

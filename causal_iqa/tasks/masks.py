@@ -1,7 +1,7 @@
 """Performance of a predicted mask: pixel accuracy, mean IoU and Dice, of one image or of the sums over a set.
 
-All three are functions of how many pixels of every class are right, predicted and there. The mean of an IoU over images
-is not the IoU of their summed pixels: the first gives every image one voice, the second every pixel.
+All three are functions of three counts per class: pixels that are right, predicted, and in the truth. The mean of an
+IoU over images is not the IoU of their summed pixels: the first weighs every image equally, the second every pixel.
 """
 
 from typing import NamedTuple

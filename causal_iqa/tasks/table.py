@@ -22,7 +22,7 @@ class TaskSpec:
       kind: kind of its predictions and of its truth, one of KINDS.
       score: `score(prediction, truth, num_classes) -> scalar`, of one image, higher is better. A prediction of masks is
         int [H, W], their truth the same; of boxes `Detections`, their truth (boxes [T, 4], classes [T]).
-      convention: what it is in words.
+      convention: its definition in words.
       reference: where it comes from.
     """
 

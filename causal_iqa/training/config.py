@@ -20,7 +20,7 @@ class TrainConfig:
       objective: a row of `objectives.OBJECTIVES`: "label"; or without labels "views" (VICReg on two renderings of an
         object, only scenes make them), "vicreg" or "simclr" (two augmentations of any image), "rotation".
       num_images: training images, drawn from the training source with `seed`.
-      num_evaluation: evaluation images, drawn likewise.
+      num_evaluation: evaluation images, drawn from the evaluation source with `seed`.
       image_size: side in pixels that images are resized to; None: the source's own.
       steps: optimiser steps.
       batch_size: images per step.

@@ -224,12 +224,12 @@ class _Checkpoints:
             _files.write_json(note, settings)
         self.saving = ocp.args.StandardSave
         self.restoring = ocp.args.StandardRestore
-        # Written before training goes on, so that a kill can cost no more than the steps since.
+        # Written before training continues, so that a kill can cost no more than the steps since.
         options = ocp.CheckpointManagerOptions(max_to_keep=2, enable_async_checkpointing=False)
         self.manager, self.path = ocp.CheckpointManager(path, options=options), path
 
     def latest(self, params: Params, state: Any, losses: np.ndarray) -> tuple[int, Any, Any, np.ndarray]:
-        """The step to go on from, with what was there; what was given, at step 0, when there is nothing."""
+        """The step to continue from, with its stored values; step 0 with the given ones without a checkpoint."""
         number = None if self.manager is None else self.manager.latest_step()
         if self.manager is None or number is None:
             return 0, params, state, losses
@@ -275,7 +275,7 @@ def train(
       config: the run.
       source: training images.
       evaluation_source: held-out images of the same classes.
-      checkpoint_dir: folder of checkpoints; a run that was stopped goes on from the last one and ends with the same
+      checkpoint_dir: folder of checkpoints; a stopped run continues from the last one and ends with the same
         parameters. None: none are kept.
       checkpoint_every: steps between checkpoints.
       progress: whether to show a progress bar.

@@ -121,7 +121,7 @@ OBJECTIVES: Mapping[str, Objective] = types.MappingProxyType(
 def random_crop(key: jax.Array, image: jax.Array, padding: int) -> jax.Array:
     """A random crop of the image reflected by `padding`, and a small change of gain.
 
-    No damage, so that robustness stays what the data gave.
+    No damage is added, so that robustness comes from the data alone.
     """
     crop_key, gain_key = jax.random.split(key)
     padded = jnp.pad(image, ((padding, padding), (padding, padding), (0, 0)), mode="reflect")

@@ -64,7 +64,7 @@ def test_annotations_that_do_not_join_are_refused(images):
     config = copies.CopyConfig(images=str(images / "images"), degradations=("rotation",), severities=(1.0,))
     job = copies.prepare(config, images / "out")
     (images / "boxes.json").write_text(json.dumps({"images": [{"id": 1, "file_name": "y.png"}], "annotations": []}))
-    with pytest.raises(InputError, match=r"boxes: none of the 1 images is named there, e.g. a/x.png"):
+    with pytest.raises(InputError, match=r"boxes: none of the 1 images is named in it, e.g. a/x.png"):
         copies.write_annotations(job, images / "out", boxes=images / "boxes.json")
     (images / "boxes.json").write_text("[]")
     with pytest.raises(InputError, match="is no COCO JSON file"):

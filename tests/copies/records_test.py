@@ -139,7 +139,7 @@ def test_disk_errors_end_in_one_line(config, tmp_path, monkeypatch):
             raise RuntimeError("write() failed: No space left on device; writing x")
 
     monkeypatch.setattr(array_record_module, "ArrayRecordWriter", Full)
-    with pytest.raises(InputError, match=r"cannot be written \(.*No space left on device\); what is written stays"):
+    with pytest.raises(InputError, match=r"cannot be written \(.*No space left on device\); written files are kept"):
         copies.write(copies.prepare(config, tmp_path / "tree"), tmp_path / "tree")
 
 

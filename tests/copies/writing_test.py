@@ -145,7 +145,7 @@ def test_disk_errors_end_in_one_line(config, tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(pathlib.Path, "write_bytes", full)
-    with pytest.raises(InputError, match=r"cannot be written \(No space left on device\); what is written stays"):
+    with pytest.raises(InputError, match=r"cannot be written \(No space left on device\); written files are kept"):
         copies.write(job, tmp_path / "tree")
     assert not list((tmp_path / "tree").rglob(".*.tmp"))
     (tmp_path / "file").touch()

@@ -90,7 +90,7 @@ def test_a_killed_run_goes_on_to_the_same_summary(whole):
     code, line = _end(cut, "part-00001.parquet", signal.SIGTERM)
     assert code == 128 + signal.SIGTERM
     assert re.fullmatch(
-        rf"terminated: parts of the scores kept in {cut}: [2-4]; the same command goes on from there", line
+        rf"terminated: parts of the scores kept in {cut}: [2-4]; the same command continues from there", line
     )
     assert not (cut / "summary.json").exists()
     process = _start(cut, stdout=subprocess.PIPE, stderr=subprocess.PIPE)

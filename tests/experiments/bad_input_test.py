@@ -248,7 +248,7 @@ def test_a_full_disk_ends_in_one_line_and_keeps_what_is_there(align_flags, finis
     monkeypatch.undo()
     last = capsys.readouterr().err.splitlines()[-1]
     assert last.startswith("error: ") and "cannot be written (No space left on device)" in last
-    assert last.endswith(f"parts of the scores kept in {finished}: 1; the same command goes on from there")
+    assert last.endswith(f"parts of the scores kept in {finished}: 1; the same command continues from there")
     assert before == {path: path.read_bytes() for path in finished.rglob("*") if path.is_file()}
 
 

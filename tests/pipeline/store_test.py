@@ -70,7 +70,7 @@ def test_a_full_disk_ends_in_a_line_that_says_what_is_kept(finished, tmp_path, m
     name = ["images.parquet", "config.json", *(f"part-0000{i}.parquet" for i in range(3))][number]
     expected = rf"{re.escape(name)}: cannot be written \(No space left on device\)"
     if number >= 2:
-        expected += rf".*parts of the scores kept in .*full: {number - 2}; the same command goes on from there"
+        expected += rf".*parts of the scores kept in .*full: {number - 2}; the same command continues from there"
     with pytest.raises(InputError, match=expected):
         folders.score(folders.make_store(folder))
     monkeypatch.setattr(os, "write", write)
@@ -84,7 +84,7 @@ def test_a_signal_leaves_with_a_note_of_what_is_kept(tmp_path):
     folders.score(output, most=2)
     with pytest.raises(KeyboardInterrupt) as end, output.locked():
         raise KeyboardInterrupt
-    assert end.value.__notes__ == [f"parts of the scores kept in {tmp_path}: 2; the same command goes on from there"]
+    assert end.value.__notes__ == [f"parts of the scores kept in {tmp_path}: 2; the same command continues from there"]
 
 
 def test_a_config_of_something_else_is_left_alone(tmp_path):

@@ -13,7 +13,8 @@ class Entry(NamedTuple):
 
     Attributes:
       here: dotted path of the parameter; "" for tensors of the file that inference does not read.
-      there: names of tensors in the file. shapes: shapes of these tensors.
+      there: names of tensors in the file.
+      shapes: shapes of these tensors.
       turn: makes the parameter of those tensors.
     """
 
