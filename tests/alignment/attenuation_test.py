@@ -6,7 +6,6 @@ import pytest
 from scipy import stats
 
 from causal_iqa import alignment
-from causal_iqa.alignment import _smoothing
 
 _CONDITIONS, _IMAGES, _DRAWS = 50, 150, 60
 
@@ -145,27 +144,6 @@ def test_undefined_entries_are_left_out_of_the_means(key):
     q[4] = np.nan
     found = alignment.correct(key, {"q": {"net": q}}, {"net": m})["q"]["net"]
     assert found.value == pytest.approx(truth, abs=0.05)
-
-
-def test_smoothing_is_the_difference_of_expected_ranks_and_ranks():
-    """Against noise simulated draw by draw."""
-    rng = np.random.default_rng(10)
-    x, e = rng.normal(size=(2, 300, 20))
-    y = 0.9 * x + np.sqrt(0.19) * e
-    noise = np.sqrt(1 / 0.9 - 1)
-
-    def expected(z):
-        return np.mean([stats.rankdata(z + noise * rng.normal(size=z.shape), axis=1) for _ in range(200)], axis=0)
-
-    def mean_correlation(a, b):
-        return np.mean([np.corrcoef(*pair)[0, 1] for pair in zip(a, b, strict=True)])
-
-    gap = mean_correlation(expected(x), expected(y)) - mean_correlation(*(stats.rankdata(z, axis=1) for z in (x, y)))
-    of_ranks = 6 / np.pi * np.arcsin(0.9 / 2)
-    rho = 6 / np.pi * np.arcsin(0.9 / 2)
-    assert _smoothing.smoothing_bias(rho, of_ranks, of_ranks, 20) == pytest.approx(gap, rel=0.25)
-    assert _smoothing.smoothing_bias(-rho, of_ranks, of_ranks, 20) < 0
-    assert _smoothing.smoothing_bias(rho, 1.0, 1.0, 20) == 0
 
 
 def test_a_mean_as_one_number_per_condition_is_corrected_as_by_its_images(key):

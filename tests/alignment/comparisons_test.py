@@ -1,7 +1,5 @@
 """Adjusted p-values, gains over yardsticks, and the signs that contradict each other."""
 
-import json
-
 import numpy as np
 import pytest
 from scipy import stats
@@ -76,77 +74,3 @@ def test_normal_p_values_hold_their_level(key):
     p = np.array([[one.p_normal for one in own if one.number in ("within", "pooled")] for own in pairs])
     # Level 0.1: 15 expected of 150, standard deviation 3.7.
     assert ((p <= 0.1).sum(axis=0) >= 4).all() and ((p <= 0.1).sum(axis=0) <= 27).all()
-
-
-def test_gains_over_mean_and_best():
-    rho = {"ours": 0.9, "psnr": 0.3, "ssim": 0.7, "entropy": 0.1, "blur": -0.1}
-    resamples = {name: _resamples(seed, value) for seed, (name, value) in enumerate(rho.items())}
-    resamples["broken"] = alignment.Resamples(*np.full((3, 401), np.nan))
-    families = {"ours": "label_free", "psnr": "full_reference", "ssim": "full_reference"}
-    families |= dict.fromkeys(("entropy", "blur", "broken"), "no_reference")
-    found = alignment.gains(resamples, families, "ours")
-    assert set(found) == set(alignment.YARDSTICKS)
-    value = {name: gain.differences.pooled.estimate.value for name, gain in found.items()}
-    assert value == pytest.approx(
-        {
-            "mean_no_reference": 0.9,
-            "mean_absolute_no_reference": 0.8,
-            "best_no_reference": 0.8,
-            "mean_full_reference": 0.4,
-            "mean_absolute_full_reference": 0.4,
-            "best_full_reference": 0.2,
-            "mean_conventional": 0.65,
-            "mean_absolute_conventional": 0.6,
-            "best_conventional": 0.2,
-        }
-    )
-    assert found["best_conventional"].best == dict.fromkeys(alignment.NUMBERS, "ssim")
-    # Chosen anew in every resample: the interval is that of the largest, and of its mirror image about the gain.
-    best = np.maximum(resamples["entropy"].within, resamples["blur"].within)
-    drawn = (resamples["ours"].within - best)[1:]
-    low, high = np.quantile(drawn, [0.025, 0.975])
-    interval = found["best_no_reference"].differences.within.estimate
-    assert (interval.low, interval.high) == pytest.approx((min(low, 1.6 - high), max(high, 1.6 - low)))
-    assert interval.low <= interval.value <= interval.high
-    json.dumps(found["mean_conventional"].as_dict(), allow_nan=False)
-    # A metric is no yardstick of itself, and a family without metrics none at all.
-    assert set(alignment.gains({n: resamples[n] for n in ("ssim", "psnr")}, families, "ssim")) == {
-        f"{how}_{family}" for how in ("mean", "mean_absolute", "best") for family in ("full_reference", "conventional")
-    }
-
-
-def test_the_order_of_yardsticks_is_from_the_hardest_to_the_easiest(key):
-    """|rho| counts what points the wrong way, the signed mean lets it lower the yardstick."""
-    rho = {"ours": 0.9, "psnr": 0.3, "entropy": -0.5}
-    resamples = {name: _resamples(seed, value) for seed, (name, value) in enumerate(rho.items())}
-    found = alignment.gains(
-        resamples, dict(zip(rho, ("label_free", "full_reference", "no_reference"), strict=True)), "ours"
-    )
-    order = [name for name in found if name.endswith("conventional")]
-    gained = [found[name].differences.corrected.estimate.value for name in order]
-    assert order == ["best_conventional", "mean_absolute_conventional", "mean_conventional"]
-    assert gained == pytest.approx([0.6, 0.5, 1.0])
-
-
-def _aligned(between, within, pooled):
-    return alignment.Alignment(*(alignment.Estimate(x, x - 0.1, x + 0.1) for x in (between, within, pooled)))
-
-
-def test_signs_that_contradict_are_found():
-    assert alignment.sign_conflicts(_aligned(0.5, 0.2, 0.4)) == ()
-    (certain,) = alignment.sign_conflicts(_aligned(-0.5, 0.2, 0.4))
-    assert (certain.first, certain.second, certain.certain) == ("between", "within", True)
-    both = alignment.sign_conflicts(_aligned(0.5, -0.05, 0.4))
-    assert [(one.first, one.certain) for one in both] == [("pooled", False), ("between", False)]
-    assert "holds 0" in both[0].message and "pooled 0.40" in both[0].message
-    assert alignment.sign_conflicts(_aligned(np.nan, 0.2, 0.4)) == ()
-
-
-def test_a_paradox_is_seen_in_the_data(key):
-    """Inside every condition the score orders images backwards; over conditions it is right."""
-    rng = np.random.default_rng(1)
-    ease, scene = np.linspace(-2, 2, 8)[:, None], rng.normal(size=(1, 200))
-    m = (ease + scene + 0.5 * rng.normal(size=(8, 200)) > 0).astype(float)
-    q = 3 * ease - scene
-    aligned = alignment.align(key, {"q": {"m": q}}, {"m": m}, num_resamples=99)["q"]["m"]
-    assert [one.certain for one in alignment.sign_conflicts(aligned)] == [True, True]

@@ -1,16 +1,12 @@
 """Tests within conditions against brute force and against simulations in which nothing, or something, depends."""
 
-import importlib
-
 import jax
 import numpy as np
 import pytest
 from scipy import stats
 
 from causal_iqa import causal
-from causal_iqa.causal import permuted_images, quadratic_forms
-
-within_conditions = importlib.import_module("causal_iqa.causal.within_conditions")
+from causal_iqa.causal import permuted_images
 
 
 def _tables(seed, related, n=60, accuracy=None):
@@ -111,33 +107,6 @@ def test_a_label_is_tested_by_its_kernel(key):
     assert stats.kstest(p_values, "uniform").pvalue > 0.01
 
 
-def test_statistic_counts_as_a_loop_does(key):
-    scores, correct, _ = _tables(3, related=True, n=40)
-    pair = within_conditions._pair(scores, correct, False, False)
-    # Numbers: Legendre polynomials of places in (-1, 1); a binary column has one.
-    places = (2 * (scores.argsort(axis=1).argsort(axis=1) + 1) - 1) / 40 - 1
-    f = np.array(
-        [np.sqrt(3) * places, np.sqrt(5) * (3 * places**2 - 1) / 2, np.sqrt(7) * (5 * places**3 - 3 * places) / 2]
-    )
-    np.testing.assert_allclose(pair.f, f - f.mean(axis=2, keepdims=True), atol=1e-12)
-    assert pair.g.shape == (1, 6, 40)
-
-    def statistic(order):
-        return sum((one @ other[order]) ** 2 for c in range(6) for one in pair.f[:, c] for other in pair.g[:, c])
-
-    rng = np.random.default_rng(0)
-    observed = statistic(np.arange(40))
-    null = [statistic(rng.permutation(40)) for _ in range(400)]
-    brute = (1 + (np.array(null) >= observed).sum()) / 401
-    drawn = permuted_images.drawn_p_value(key, pair.f, pair.g, num_permutations=999)
-    assert abs(drawn - brute) < 0.02
-    # The mean of the law is the exact mean over permutations.
-    mean = (
-        sum((one**2).sum() * (other**2).sum() for c in range(6) for one in pair.f[:, c] for other in pair.g[:, c]) / 39
-    )
-    assert mean == pytest.approx(np.mean(null), rel=0.15)
-
-
 def test_two_of_a_hundred_are_no_law_of_large_numbers(key):
     """Both rare rows in one of ten conditions happens by chance in 9 %; the gamma law says 2 %."""
     labels, condition = (np.arange(100) % 50 == 0).astype(int), np.arange(100) % 10
@@ -152,32 +121,6 @@ def test_two_of_a_hundred_are_no_law_of_large_numbers(key):
     L = H @ (labels == labels[:, None]) @ H
     null = [(K * L[order][:, order]).sum() for order in (rng.permutation(100) for _ in range(1000))]
     assert exact == pytest.approx((np.array(null) >= (K * L).sum() - 1e-9).mean(), abs=0.03)
-
-
-def test_effective_count_is_that_of_the_rarer_outcome():
-    rare = np.zeros((4, 200))
-    rare[:, :10] = 1
-    other = np.zeros((4, 200))
-    for c in range(4):
-        other[c, 10 * c : 10 * c + 10] = 1
-    for values in (rare, other):
-        g = (values - values.mean(axis=1, keepdims=True))[None]
-        assert permuted_images.effective_count(g) == pytest.approx(10, rel=0.12)
-
-
-def test_tail_of_weighted_squares():
-    for freedom in (1, 4, 30):
-        for tail in (0.9, 0.05, 1e-6, 1e-30):
-            found = quadratic_forms.survival(np.full(freedom, 2.0), 2 * stats.chi2.isf(tail, freedom))
-            assert found == pytest.approx(tail, rel=0.15 if freedom == 1 else 0.06)
-    rng = np.random.default_rng(0)
-    weights = np.array([5, 3, 1, 0.5, 0.1, 0.0])
-    drawn = (rng.normal(size=(200_000, 6)) ** 2) @ weights
-    for value in (weights.sum(), 20.0, 40.0):
-        assert quadratic_forms.survival(weights, value) == pytest.approx((drawn > value).mean(), rel=0.06)
-    assert quadratic_forms.survival(weights, 0.0) == 1
-    with pytest.raises(ValueError, match="weights"):
-        quadratic_forms.survival(np.zeros(3), 1.0)
 
 
 def test_what_cannot_be_tested_says_why(key):

@@ -9,7 +9,6 @@ import PIL.Image
 import pytest
 
 from causal_iqa import InputError, data
-from causal_iqa.data.classes import natural_order
 
 
 def _write(path: pathlib.Path, value: int = 0, shape: tuple[int, int] = (6, 8)) -> None:
@@ -340,11 +339,6 @@ def test_numeric_folders_are_remarked_and_can_be_counted(tmp_path):
         assert data.remarks(data.open_folder(tmp_path, **quiet)) == ()
     with pytest.raises(InputError, match="class_order"):
         data.open_folder(tmp_path, class_order="nature")
-
-
-def test_natural_order():
-    mixed = ["class10", "9", "class9", "08", "class1", "b", "007", "a"]
-    assert sorted(mixed, key=natural_order) == ["007", "08", "9", "a", "b", "class1", "class9", "class10"]
 
 
 def test_imagenet_labels_are_the_lines_of_the_list(shared_data):

@@ -1,6 +1,8 @@
 """HSIC estimators and the permutation test against naive sums, closed forms, and their own calibration."""
 
 import itertools
+import json
+import pathlib
 
 import jax
 import jax.numpy as jnp
@@ -218,3 +220,38 @@ def test_bad_input_is_named():
         hsic_permutation_test(jax.random.key(0), K, K, num_permutations=0)
     with pytest.raises(TypeError, match="num_permutations"):
         hsic_permutation_test(jax.random.key(0), K, K)
+
+
+GOLDEN = json.loads((pathlib.Path(__file__).parents[1] / "golden" / "dependence.json").read_text())
+X, Y = (np.asarray(GOLDEN[name]) for name in "xy")
+X32, Y32 = np.asarray(X, np.float32), np.asarray(Y, np.float32)
+LABELS = np.asarray(GOLDEN["labels"])
+
+
+def _rbf(bandwidth):
+    return lambda a, b: dependence.rbf(a, b, bandwidth=bandwidth)
+
+
+def _grams():
+    return _rbf(1.5)(X32, X32), _rbf(1.2)(Y32, Y32)
+
+
+def test_normalised_hsic_is_hyppos_given_its_kernel_matrices():
+    K, L = _grams()
+    np.testing.assert_allclose(dependence.cka_debiased(K, L), GOLDEN["hyppo"]["cka_debiased"], rtol=1e-5)
+    np.testing.assert_allclose(
+        dependence.hsic_normalised(K, L) ** 0.5, GOLDEN["hyppo"]["hsic_normalised_root"], rtol=1e-5
+    )
+
+
+def test_block_hsic_is_the_mean_over_blocks():
+    result = compiled(lambda x, y: dependence.hsic_block(_rbf(1.5), _rbf(1.2), x, y, block_size=7))(X32, Y32)
+    K, L = _grams()
+    blocks = [slice(i, i + 7) for i in (0, 7, 14)]
+    values = [dependence.hsic_unbiased(K[b, b], L[b, b]) for b in blocks]
+    np.testing.assert_allclose(result, (np.mean(values), np.var(values, ddof=1) / 3), rtol=1e-4)
+    labelled = dependence.hsic_block(_rbf(1.5), dependence.delta, X32, LABELS, block_size=12)
+    assert np.isfinite(labelled.estimate)
+    for size in (3, 13):
+        with pytest.raises(ValueError, match=f"block_size: expected 4 to n / 2 = 12, got {size}"):
+            dependence.hsic_block(_rbf(1.5), _rbf(1.2), X32, Y32, block_size=size)

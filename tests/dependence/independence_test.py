@@ -1,17 +1,14 @@
 """Tests of independence: their machinery against all permutations, their promises, levels and power."""
 
-import itertools
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.stats
 
-from causal_iqa.dependence import aggregated, independence, permutation_moments, permutations
+from causal_iqa.dependence import permutations
 from tests.dependence.compiled import compiled, dependence
 
-cyclic_diagonals = compiled(permutations.cyclic_diagonals)
 permuted_products = compiled(permutations.permuted_products)
 SETTINGS = {"num_permutations": 199, "num_samples": 500, "level": 0.05}
 NAMES = tuple(dependence.TESTS)
@@ -47,121 +44,6 @@ def _symmetric(seed, n, rank=None):
 @pytest.fixture(scope="module")
 def jitted():
     return {name: compiled(lambda key, K, L, name=name: _test(name, key, K, L)) for name in NAMES}
-
-
-@pytest.mark.parametrize("n", [2, 3, 8, 9])
-def test_diagonals_and_shifts_are_those_of_a_loop(n):
-    A, B = _symmetric(0, n), _symmetric(1, n)
-    expected = [[A[j, (j + d) % n] for d in range(n // 2 + 1)] for j in range(n)]
-    np.testing.assert_allclose(cyclic_diagonals(np.asarray(A, np.float32)), expected, rtol=1e-6)
-    observed, null = permuted_products(
-        jax.random.key(0), *(np.asarray(m, np.float32)[None] for m in (A, B)), num_permutations=n - 1
-    )
-    # The coset of the data is that of the shifts under one unknown relabelling: search it among all, up to rotations.
-    products = np.sort(np.array([observed[0, 0], *null[:, 0, 0]]))
-    orders = np.array([(0, *rest) for rest in itertools.permutations(range(1, n))])
-    a, b = (m[orders[:, :, None], orders[:, None, :]] for m in (A, B))
-    shifted = np.stack([np.einsum("pij,pij->p", a, np.roll(b, k, axis=(1, 2))) for k in range(n)], axis=1)
-    off = np.abs(np.sort(shifted, axis=1) - products).max(axis=1)
-    assert off.min() < 1e-6
-    # Another order than these shifts of a random cycle would hardly be found: some are a hundred times as far off.
-    assert off.max() > 1e-4 or n < 4
-    np.testing.assert_allclose(observed[0, 0], np.sum(A * B), atol=1e-6)
-
-
-def test_products_of_several_matrices_share_their_permutations():
-    A, B = (np.stack([_symmetric(s, 11), _symmetric(s + 1, 11, 2)]) for s in (2, 4))
-    A, B = np.asarray(A, np.float32), np.asarray(B, np.float32)
-    key = jax.random.key(1)
-    observed, null = permuted_products(key, A, B, num_permutations=30)
-    assert observed.shape == (2, 2) and null.shape == (30, 2, 2)
-    for u, v in itertools.product(range(2), range(2)):
-        one, alone = permuted_products(key, A[u : u + 1], B[v : v + 1], num_permutations=30)
-        np.testing.assert_allclose(null[:, u, v], alone[:, 0, 0], atol=1e-6)
-        np.testing.assert_allclose(one[0, 0], np.sum(A[u] * B[v]), atol=1e-6)
-
-
-@pytest.mark.parametrize("num_permutations", [6, 9])
-def test_permutation_p_values_are_uniform_over_the_orbit_of_the_data(num_permutations):
-    # Whole cosets (9) and a part of them (6): every order of the second variable, many keys.
-    A, B = _symmetric(6, 5), _symmetric(7, 5)
-    orders = np.array(list(itertools.permutations(range(5))))
-    K, Ls = np.asarray(A, np.float32), np.asarray([B[np.ix_(o, o)] for o in orders], np.float32)
-
-    def p_value(key, L):
-        return dependence.hsic_permutation_test(key, K, L, num_permutations=num_permutations).p_value
-
-    keys = jax.random.split(jax.random.key(2), (60, 120))
-    p = np.asarray(compiled(jax.vmap(jax.vmap(p_value), (0, None)))(keys, Ls)).ravel()
-    counts = np.bincount(np.round(p * (1 + num_permutations)).astype(int), minlength=num_permutations + 2)[1:]
-    share = 1 / (1 + num_permutations)
-    np.testing.assert_allclose(counts / p.size, share, atol=4.5 * np.sqrt(share * (1 - share) / p.size))
-
-
-@compiled
-def _moments(A, B):
-    both = independence.pair(A, B, 4)
-    std = permutation_moments.permutation_std(both.M, both.N)
-    unit = both.M.unit * both.N.unit
-    skewness = permutation_moments.permutation_skewness(both.M, both.N)
-    return unit * (both.product + both.shift), unit * both.shift, unit * std, skewness
-
-
-@pytest.mark.parametrize(("n", "rank"), [(4, 4), (5, 2), (7, 1)])
-def test_moments_are_those_of_all_permutations(n, rank):
-    A, B = _symmetric(n, n, rank), _symmetric(n + 1, n)
-    orders = (np.ix_(o, o) for o in itertools.permutations(range(n)))
-    null = np.array([np.sum(A * B[o]) for o in orders])
-    product, mean, std, skewness = _moments(*(np.asarray(m, np.float32) for m in (A, B)))
-    np.testing.assert_allclose(product, np.sum(A * B), atol=1e-6)
-    np.testing.assert_allclose(mean, null.mean(), atol=1e-6)
-    np.testing.assert_allclose(std, null.std(), rtol=1e-5)
-    np.testing.assert_allclose(skewness, scipy.stats.skew(null), rtol=1e-4, atol=1e-4)
-
-
-def test_traceless_matrices_are_the_projection():
-    x = np.random.default_rng(9).standard_normal((12, 2))
-    K = np.exp(-np.sum((x[:, None] - x[None]) ** 2, axis=-1) / 2)
-    H = np.eye(12) - 1 / 12
-    centred = H @ K @ H
-
-    @compiled
-    def run(K):
-        matrix = permutation_moments.traceless(K)
-        return matrix, matrix.matrix(), matrix.apply(np.eye(12)), matrix.apply_with_trace(np.eye(12))
-
-    matrix, whole, applied, with_trace = run(np.asarray(5 * K + 2, np.float32))
-    assert matrix.unit == 8  # The power of two above 5 + 2.
-    expected = 5 / 8 * (centred - np.trace(centred) / 11 * H)
-    np.testing.assert_allclose(whole, expected, atol=1e-6)
-    np.testing.assert_allclose(matrix.norm, np.linalg.norm(expected), rtol=1e-5)
-    np.testing.assert_allclose(matrix.squares, np.sum(expected**2, axis=1), rtol=1e-4)
-    np.testing.assert_allclose(matrix.cubes, np.sum(expected**3), rtol=1e-4)
-    np.testing.assert_allclose(applied, expected, atol=1e-6)
-    np.testing.assert_allclose(with_trace, 5 / 8 * centred, atol=1e-6)
-
-
-def test_estimated_cube_traces_are_near_the_exact_ones():
-    n = 96
-
-    @compiled
-    def run(K):
-        matrix = permutation_moments.traceless(K)
-        estimate, image = permutation_moments.estimated_trace_of_cube(matrix.apply, n, matrix.diagonal)
-        return estimate, image, permutation_moments.trace_of_cube(matrix.matrix()), matrix.matrix(), matrix.diagonal
-
-    for d, tolerance in ((1, 1e-4), (3, 2e-3), (40, 0.05)):
-        x = np.random.default_rng(d).standard_normal((n, d))
-        K = np.exp(-np.sum((x[:, None] - x[None]) ** 2, axis=-1) / (4 * d))
-        estimate, image, exact, *parts = run(np.asarray(K, np.float32))
-        A, diagonal = (np.asarray(part, np.float64) for part in parts)
-        np.testing.assert_allclose(estimate, np.trace(A @ A @ A), rtol=tolerance)
-        np.testing.assert_allclose(exact, np.trace(A @ A @ A), rtol=1e-5)
-        np.testing.assert_allclose(image, A @ diagonal, atol=1e-5)
-    signs = np.asarray(permutation_moments.probes(400, 96))
-    assert set(np.unique(signs)) == {-1.0, 1.0}
-    off_diagonal = signs.T @ signs / 400 - np.eye(96)
-    assert abs(signs.mean()) < 4 / np.sqrt(signs.size) and np.abs(off_diagonal).max() < 5 / np.sqrt(400)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -259,14 +141,6 @@ def test_aggregated_test_is_the_rank_of_the_smallest_p_value():
     assert bool(np.any(result.kernel_rejected)) == bool(result.p_value <= 0.1)
     # Not as strict as Bonferroni's level for four pairs, not above the level of one.
     assert 0.1 / 4 - 1e-2 < result.corrected_level <= 0.1
-
-
-def test_bandwidth_collection_is_dyadic():
-    np.testing.assert_allclose(aggregated.bandwidth_collection(3.0, num_each_side=2), [0.75, 1.5, 3, 6, 12])
-    with pytest.raises(ValueError, match="num_each_side: expected 0 or more, got -1"):
-        aggregated.bandwidth_collection(1.0, num_each_side=-1)
-    with pytest.raises(ValueError, match="at least one Gram matrix"):
-        dependence.hsic_aggregated_test(jax.random.key(0), [], [], num_permutations=9, level=0.05)
 
 
 def _cauchy(key, n):

@@ -1,13 +1,12 @@
 """Scores of a network's own outputs against closed forms and loops."""
 
-import itertools
 import math
 
 import numpy as np
 import pytest
 from scipy import special, stats
 
-from causal_iqa import _reads, estimators
+from causal_iqa import estimators
 
 
 @pytest.fixture(scope="module")
@@ -48,61 +47,9 @@ def test_agreement_counts_equal_predictions():
         estimators.agreement(np.zeros(3), np.zeros(4))
 
 
-def test_agreement_of_passes_is_that_of_pairs(logits):
-    passes = logits.reshape(10, 4)
-    votes = passes.argmax(axis=1)
-    pairs = [votes[i] == votes[j] for i, j in itertools.combinations(range(10), 2)]
-    assert 0 < np.mean(pairs) < 1
-    assert float(estimators.prediction_agreement(passes)) == pytest.approx(np.mean(pairs), rel=1e-6)
-
-
-def test_information_of_passes_is_the_mean_divergence_from_their_mean(logits):
-    passes = logits.reshape(10, 4)
-    p = special.softmax(passes.astype(np.float64), axis=1)
-    expected = -np.mean([stats.entropy(row, p.mean(axis=0)) for row in p])
-    assert float(estimators.prediction_information(passes)) == pytest.approx(expected, rel=1e-5)
-    assert float(estimators.prediction_information(np.tile(passes[:1], (10, 1)))) == pytest.approx(0, abs=1e-6)
-
-
-def test_ser_fiq_is_the_formula_over_pairs():
-    x = np.random.default_rng(1).normal(size=(6, 8)).astype(np.float32)
-    unit = x / np.linalg.norm(x, axis=1, keepdims=True)
-    distance = sum(np.linalg.norm(unit[i] - unit[j]) for i, j in itertools.combinations(range(6), 2))
-    assert float(estimators.ser_fiq(x)) == pytest.approx(2 * special.expit(-2 / 36 * distance), rel=1e-6)
-    assert float(estimators.ser_fiq(np.tile(x[:1], (6, 1)))) == pytest.approx(1.0)
-    # The length of an embedding says nothing of its stability.
-    assert float(estimators.ser_fiq(7 * x)) == pytest.approx(float(estimators.ser_fiq(x)), rel=1e-6)
-
-
-def test_table_says_what_each_estimator_needs():
-    for name, spec in estimators.TABLE.items():
-        assert spec.name == name
-        assert spec.family == estimators.FAMILY == spec.passport()["family"]
-        assert spec.level in estimators.LEVELS
-        assert spec.needs and set(spec.reads) <= set(_reads.READS) and len(spec.reads) == len(set(spec.reads))
-        assert spec.convention
-        assert spec.reference
-    assert {name for name, spec in estimators.TABLE.items() if "image_label" in spec.reads} == {
-        "leep",
-        "log_me",
-        "h_score",
-    }
-    scaled = {name for name in estimators.TABLE if name.endswith("_scaled")}
-    thresholds = {"difference_of_confidences", "atc_confidence", "atc_entropy", "doc_regression"}
-    assert {name for name, spec in estimators.TABLE.items() if "clean_labels" in spec.reads} == scaled | thresholds
-    others = {name for name, spec in estimators.TABLE.items() if "other_performance" in spec.reads}
-    assert others == {"doc_regression", "doc_regression_scaled"}
-
-
 @pytest.mark.parametrize("name", ["confidence", "margin", "energy", "negative_entropy"])
 def test_refuses_what_are_no_logits(name):
     with pytest.raises(ValueError, match="two classes"):
         estimators.TABLE[name].fn(np.zeros((3, 1), np.float32))
     with pytest.raises(TypeError, match="floating"):
         estimators.TABLE[name].fn(np.zeros((3, 4), np.int32))
-
-
-@pytest.mark.parametrize("name", ["prediction_agreement", "prediction_information", "ser_fiq"])
-def test_one_pass_says_nothing_of_stability(name):
-    with pytest.raises(ValueError, match="A >= 2"):
-        estimators.TABLE[name].fn(np.zeros((1, 4), np.float32))

@@ -4,7 +4,6 @@ One program per metric, at the smallest comfortable size, scores every case of t
 """
 
 import functools
-import json
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +12,7 @@ import PIL.Image
 import pytest
 import scipy.ndimage
 
-from causal_iqa import _tables, images, metrics
+from causal_iqa import images, metrics
 from causal_iqa.metrics import spec as specs
 from tests import shared
 from tests.golden import photographs
@@ -82,28 +81,6 @@ def _results(name):
 
 def _score(name, case):
     return _results(name)[case][0]
-
-
-def test_the_table_is_read_only_and_named_by_its_rows():
-    assert all(name == spec.name for name, spec in metrics.TABLE.items())
-    with pytest.raises(TypeError):
-        metrics.TABLE["ssim"] = metrics.TABLE["mse"]
-
-
-def test_the_table_refuses_a_name_twice():
-    with pytest.raises(ValueError, match="'mse' is in the table twice"):
-        _tables.Table("metric", [metrics.TABLE["mse"], metrics.TABLE["mse"]])
-
-
-@pytest.mark.parametrize("name", tuple(metrics.TABLE))
-def test_passport_is_json_and_complete(name):
-    spec = metrics.TABLE[name]
-    passport = spec.passport()
-    assert json.loads(json.dumps(passport)) == passport
-    assert passport["needs_reference"] == (spec.family == "full_reference")
-    told = ("convention", "reference", "colour", "data_range", "window", "border", "downsampling", "undefined")
-    assert all(passport[field] for field in told) and "fn" not in passport
-    assert spec.worse_with, "every row claims some degradation"
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -16,7 +16,7 @@ import scipy.ndimage
 import scipy.stats
 
 from causal_iqa import _checks, images, metrics
-from causal_iqa.metrics import _brisque, _filters, _niqe, generalised_gaussian, natural_scene
+from causal_iqa.metrics import _brisque, _filters, _niqe, natural_scene
 from causal_iqa.metrics.learned import packaged as learned_packaged
 from tests.golden import photographs
 from tests.metrics import nss_float64
@@ -110,34 +110,6 @@ def test_unguarded_variance_would_cancel():
     assert np.abs(naive - expected).max() > 1e-3
 
 
-def test_shapes_are_found():
-    """Samples of known shape; the grid's shape is within sampling error of it."""
-    rng = np.random.default_rng(0)
-    for shape in (0.8, 2.0, 3.5):
-        sample = scipy.stats.gennorm.rvs(shape, size=(256, 256), random_state=rng).astype(np.float32)
-        found, variance, defined = generalised_gaussian.fit_symmetric(jnp.asarray(sample))
-        np.testing.assert_allclose(found.read("shape"), shape, rtol=0.05)
-        np.testing.assert_allclose(variance, np.mean(sample.astype(np.float64) ** 2), rtol=1e-5)
-        # Each side's share of the mass is that of its scale.
-        skewed = np.where(rng.random(sample.shape) < 0.2, -0.5, 2.0) * np.abs(sample)
-        fit = generalised_gaussian.fit_asymmetric([jnp.asarray(skewed, jnp.float32)])
-        assert bool(defined) and bool(fit.defined[0])
-        np.testing.assert_allclose(fit.right / fit.left, 4.0, rtol=0.03)
-        np.testing.assert_allclose(fit.shape.read("shape"), shape, rtol=0.1)
-
-
-def test_gradient_of_a_shape_is_that_of_interpolation():
-    """On the grid the value is a staircase; its gradient is the slope between steps."""
-    sample = np.random.default_rng(1).normal(size=(64, 64)).astype(np.float32)
-    bent = jnp.asarray(np.sign(sample) * np.abs(sample) ** 1.2)
-
-    def shape(t):
-        return generalised_gaussian.fit_symmetric((1 - t) * jnp.asarray(sample) + t * bent)[0].read("shape")
-
-    slope = (shape(0.2) - shape(-0.2)) / 0.4
-    np.testing.assert_allclose(jax.grad(shape)(0.0), slope, rtol=0.1)
-
-
 def test_regression_has_the_digits_of_float64():
     """Sums of about 1e4 that cancel; plain float32 is several times worse."""
     _, vectors = model(1, 774)
@@ -172,57 +144,6 @@ def test_brisque_of_a_file(tmp_path, computed):
     ours = _brisque.regress(read, _brisque.scale_features(computed["brisque"], read.ranges))
     # Six digits of features whose smallest range is 0.37 in a sum of weights of 1024.
     np.testing.assert_allclose(ours, expected, atol=0.02)
-
-
-def test_niqe_reads_both_kinds_of_file(tmp_path):
-    packaged = learned_packaged.packaged_model()
-    arrays = {"mu_prisparam": packaged.mean[None], "cov_prisparam": packaged.covariance}
-    scipy.io.savemat(tmp_path / "mine.mat", arrays)
-    np.savez(tmp_path / "mine.npz", **arrays)
-    found = [metrics.resolve(f"niqe@{tmp_path}/mine.{kind}") for kind in ("mat", "npz")]
-    assert [spec.name for spec in found] == ["niqe@mine"] * 2 and found[0].files != found[1].files
-    for spec in found:
-        stored = spec.fn.keywords["model"]
-        np.testing.assert_array_equal(stored.mean, packaged.mean)
-        np.testing.assert_array_equal(stored.covariance, packaged.covariance)
-
-
-@pytest.mark.parametrize("text", ["niqe@{}/absent.npz", "brisque@{}/absent", "niqe@{}/text.npz", "niqe@{}/text.mat"])
-def test_unreadable_files_are_named(tmp_path, text):
-    for kind in ("npz", "mat"):
-        (tmp_path / f"text.{kind}").write_text("no model")
-    with pytest.raises(_checks.InputError, match=r"absent|text"):
-        metrics.resolve(text.format(tmp_path))
-
-
-@pytest.mark.parametrize(
-    ("arrays", "message"),
-    [
-        ({"mean": np.zeros(36)}, "expected one array named cov"),
-        ({"mean": np.zeros(35), "covariance": np.eye(36)}, r"expected mean \[36\]"),
-        ({"mean": np.zeros(36), "covariance": np.ones((36, 36))}, "positive definite"),
-        ({"mean": np.full(36, np.nan), "covariance": np.eye(36)}, "finite"),
-    ],
-)
-def test_unfit_pristine_models_are_refused(tmp_path, arrays, message):
-    np.savez(tmp_path / "model.npz", **arrays)
-    with pytest.raises(_checks.InputError, match=message):
-        metrics.resolve(f"niqe@{tmp_path}/model.npz")
-
-
-@pytest.mark.parametrize(
-    ("damage", "message"),
-    [
-        (lambda text: text.replace("rbf", "linear"), "kernel_type rbf"),
-        (lambda text: text.rstrip().rpartition("\n")[0], "39 support vectors, total_sv says 40"),
-        (lambda text: text.replace("36:", "37:", 1), "feature 37"),
-        (lambda text: text.replace(" 1:", " 1:nan", 1).replace("nan", "nan ", 1), "damaged|finite"),
-        (lambda text: "hello", "svm_type"),
-    ],
-)
-def test_unfit_regressions_are_refused(damage, message):
-    with pytest.raises(_checks.InputError, match=message):
-        _brisque.read_libsvm(damage(model()[0].decode()).encode())
 
 
 @pytest.mark.parametrize(
@@ -263,15 +184,6 @@ def test_the_registrys_package(tmp_path, monkeypatch):
     (folder / "normalize.pickle").write_bytes(pickle.dumps({"min_": np.zeros(36)}))
     with pytest.raises(_checks.InputError, match="no model known here"):
         metrics.resolve("brisque")
-
-
-def test_fit_is_mean_and_covariance_and_needs_blocks():
-    rows = np.random.default_rng(0).normal(size=(80, 36))
-    fitted = _niqe.fit(rows)
-    np.testing.assert_allclose(fitted.mean, rows.mean(axis=0))
-    np.testing.assert_allclose(fitted.covariance, np.cov(rows, rowvar=False))
-    with pytest.raises(_checks.InputError, match="more than 36 sharp blocks, got 20"):
-        _niqe.fit(rows[:20])
 
 
 def test_flat_windows():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from causal_iqa import pipeline
-from causal_iqa.pipeline import columns, former_names, parts
+from causal_iqa.pipeline import columns, parts
 from tests.pipeline import folders
 
 _VIEW = pipeline.View(24, ("n",), {"A": 48, "B": 48}, interpolation="bicubic")
@@ -40,19 +40,6 @@ def test_columns_of_old_runs_are_read_by_their_names(text):
         del record[name]
     found = columns.Column.from_record(text, record)
     assert all(getattr(found, name) == getattr(column, name) for name in _FIELDS)
-
-
-def test_names_that_no_run_gave_are_refused():
-    with pytest.raises(KeyError, match="the fields of column 'free'"):
-        former_names.column("free", "free", "A")
-    assert former_names.output("entropy@24px") is None
-
-
-@pytest.mark.parametrize(
-    "output", [pipeline.Output("net", "correct"), pipeline.Output("A", "features", "@24px_bicubic")]
-)
-def test_outputs_are_known_by_their_fields(output):
-    assert pipeline.Output(**output.record()) == pipeline.Output(**former_names.output(str(output))) == output
 
 
 @pytest.mark.parametrize("recorded", [True, False])

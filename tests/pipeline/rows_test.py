@@ -4,9 +4,7 @@ import dataclasses
 
 import jax
 import numpy as np
-import pytest
 
-import causal_iqa
 from causal_iqa import data, pipeline
 from causal_iqa.pipeline import rows
 
@@ -22,15 +20,6 @@ _WORK = rows.Work(
     scorers=(),
     witnesses={},
 )
-
-
-def test_blocks_shrink_to_fit_the_memory():
-    devices = jax.local_devices()[:2]
-    assert rows.choose_batch(_WORK, pipeline.Execution(batch_size=1), devices) == (16, 8)
-    size, block = rows.choose_batch(_WORK, pipeline.Execution(memory_gb=0.01), devices)
-    assert block < 8 and size % (2 * block) == 0
-    with pytest.raises(causal_iqa.InputError, match="memory_gb"):
-        rows.choose_batch(_WORK, pipeline.Execution(memory_gb=1e-4), devices)
 
 
 def test_batches_are_no_larger_than_the_work():

@@ -12,10 +12,10 @@ import re
 import numpy as np
 import pytest
 
-from causal_iqa import InputError, causal, pipeline
+from causal_iqa import InputError, pipeline
 from causal_iqa.analysis.audit import Audit, NotDone
 from causal_iqa.report import audit as audit_report
-from causal_iqa.report import audit_figures, audit_markdown, record
+from causal_iqa.report import audit_markdown, record
 
 _GOLDEN = pathlib.Path(__file__).parents[1] / "golden"
 _PLACES = ("desiderata", "implications", "carried", "observational", "transfer")
@@ -123,17 +123,6 @@ def test_what_was_not_done_is_said(audited):
     assert "No sensitivity bound: 9 images for 8 covariates." in _rendered(
         dataclasses.replace(audited, observational=unbound)
     )
-
-
-def test_figures_need_no_run(audited):
-    drawn = audit_figures.render(dataclasses.replace(audited, dose_alignment={}), {"accuracy": _curve()})
-    assert set(drawn) == {"audit_dose_response", "audit_effects", "audit_mediation", "audit_observational"}
-    without = dataclasses.replace(audited, dose_alignment={}, observational=NotDone("x"))
-    assert "audit_observational" not in audit_figures.render(without, {"accuracy": _curve()})
-
-
-def _curve():
-    return causal.dose_response(np.array([[0.9], [0.5]]), ["fog", "fog"], [1, 5])
 
 
 @pytest.mark.parametrize("name", ["<script>alert(1)</script>", "![x](http://y)", "a|b`c", "# heading", "__init__"])

@@ -14,7 +14,7 @@ import pytest
 from causal_iqa import InputError, _files, data
 from causal_iqa.analysis import datasets
 from causal_iqa.report import dataset_files, dataset_words, html
-from tests.analysis.datasets.findings_test import scored_sets
+from tests.analysis.datasets.scored import scored_sets
 
 _NAMES = (
     "=HYPERLINK(1).png",

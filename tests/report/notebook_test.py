@@ -17,7 +17,7 @@ from causal_iqa.alignment import Alignment, Estimate
 from causal_iqa.analysis import datasets, findings, parts
 from causal_iqa.analysis.audit import Audit
 from causal_iqa.report import notebook
-from tests.analysis.datasets.findings_test import scored_sets
+from tests.analysis.datasets.scored import scored_sets
 
 _GOLDEN = pathlib.Path(__file__).parents[1] / "golden" / "audit.json"
 _ALL = pipeline.ALL_NETWORKS

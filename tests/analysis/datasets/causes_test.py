@@ -9,7 +9,7 @@ from causal_iqa import pipeline
 from causal_iqa.analysis import datasets
 from causal_iqa.analysis.datasets import causes
 from causal_iqa.report import dataset_words
-from tests.analysis.datasets.findings_test import scored_sets
+from tests.analysis.datasets.scored import scored_sets
 
 N = 400
 NAMES = ("none", "fog", "motion_blur", "other")

@@ -102,13 +102,6 @@ def test_leaving_out_the_worst_raises_what_is_expected_as_it_raises_the_truth(le
     assert np.isnan(never.score) and "the best is 50.0 %" in never.reason
 
 
-def test_equal_scores_stay_together():
-    q = np.repeat([0.0, 1.0], 50)
-    steps = rejection.curve(q, (q > 0).astype(float), None, None, level=0.95)
-    assert [(step.left_out, step.kept) for step in steps] == [(0.0, 100), (0.5, 50)]
-    assert rejection.curve(np.full(5, np.nan), None, None, None, level=0.95) == ()
-
-
 def test_difference_of_two_sets(learned):
     rng = np.random.default_rng(5)
     first, second = rng.normal(1, 1, 500), rng.normal(-1, 1, 500)

@@ -1,0 +1,75 @@
+"""How strong an omitted confounder would have to be."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from causal_iqa import causal
+
+
+def test_robustness_against_the_regression_with_the_confounder():
+    """The effect vanishes when a confounder with the two shares of the robustness value is put in."""
+    rng = np.random.default_rng(6)
+    n = 4000
+    z, treated = rng.normal(size=n), rng.random(n) < 0.5
+    x = np.column_stack([np.ones(n), z])
+    y = 0.3 * treated + z + rng.normal(size=n)
+    found = causal.robustness(treated, x, y)
+    whole = np.column_stack([treated, x])
+    b, left = np.linalg.lstsq(whole, y, rcond=None)[:2]
+    error = np.sqrt(left[0] / (n - 3) * np.linalg.inv(whole.T @ whole)[0, 0])
+    assert found.effect == pytest.approx(b[0])
+    assert found.standard_error == pytest.approx(error)
+    # Defining equation of the value: its share of both brings the t statistic to 0.
+    f = abs(b[0] / error) / np.sqrt(n - 3)
+    assert found.value**2 / (1 - found.value) == pytest.approx(f**2)
+    assert 0 < found.value_significance < found.value
+    share = stats.pearsonr(treated, z)[0] ** 2
+    assert found.benchmark[0] == pytest.approx(share / (1 - share))
+
+
+@pytest.mark.parametrize("strength", [0.3, 0.6, 0.9])
+def test_an_omitted_twin_of_the_strongest_covariate_biases_by_the_bound(strength):
+    """Columns at right angles: the twin's bias is exactly the bound of Cinelli and Hazlett in a fit without it."""
+    rng = np.random.default_rng(7)
+    basis = np.linalg.qr(np.column_stack([np.ones(300), rng.normal(size=(300, 5))]))[0] * np.sqrt(300)
+    observed, weak, twin, noise, more = basis[:, 1:].T
+    treatment = strength * (observed + twin) + 0.2 * weak + noise
+    outcome = treatment + strength * (observed + twin) + 0.1 * weak + more
+    x = np.column_stack([np.ones(300), weak, observed])
+    short = causal.robustness(treatment, x, outcome)
+    assert short.strongest == 1
+    assert short.effect - 1 == pytest.approx(short.benchmark_bias, rel=1e-9)
+    # Today's shares of the observed covariate itself are those of a weaker one.
+    assert short.benchmark[0] == pytest.approx(strength**2 / (1 + strength**2))
+
+
+def test_a_covariate_that_says_nearly_all_of_the_treatment_has_no_bound():
+    rng = np.random.default_rng(9)
+    z = rng.normal(size=100)
+    found = causal.robustness(z + 0.1 * rng.normal(size=100), np.column_stack([np.ones(100), z]), rng.normal(size=100))
+    assert found.benchmark_bias == np.inf
+    with pytest.raises(ValueError, match="groups"):
+        causal.robustness(z > 0, np.column_stack([np.ones(100), z]), z, groups=np.zeros(1))
+
+
+def test_e_values():
+    assert causal.e_value(0.2, 0.1) == pytest.approx(2 + np.sqrt(2))
+    assert causal.e_value(0.1, 0.2) == causal.e_value(0.2, 0.1)
+    assert causal.e_value(0.3, 0.3) == 1
+    assert np.isnan(causal.e_value(0.0, 0.3))
+
+
+def test_e_value_has_the_interval_of_its_risk_ratio():
+    ratios = np.r_[2.0, np.linspace(1.2, 3.2, 101)]
+    found = causal.e_value_of_resamples(0.1 * ratios, np.full(102, 0.1))
+    low, high = np.quantile(ratios[1:], [0.025, 0.975])
+    assert found == pytest.approx([r + np.sqrt(r * (r - 1)) for r in (2.0, low, high)], rel=0.03)
+    turned = causal.e_value_of_resamples(np.full(102, 0.1), 0.1 * ratios)
+    assert turned == pytest.approx(found)
+    # A ratio of 1 within the interval needs no confounder; a risk of 0 in a resample would need any.
+    unsure = causal.e_value_of_resamples(
+        0.1 * np.r_[1.1, np.linspace(0.5, 2, 99), 0.0, 0.0, 0.0, 0.0], np.full(104, 0.1)
+    )
+    assert unsure.low == 1 and unsure.high == np.inf
+    assert np.isnan(causal.e_value_of_resamples(np.zeros(3), np.ones(3)).value)
