@@ -1,4 +1,4 @@
-"""Which modules have a test file of their own name, as `degradations/_blur.py` has `tests/degradations/blur_test.py`."""
+"""Modules have test files of their own name: `degradations/_blur.py` has `tests/degradations/blur_test.py`."""
 
 import collections
 import pathlib

@@ -232,12 +232,12 @@ def _rbf(bandwidth):
     return lambda a, b: dependence.rbf(a, b, bandwidth=bandwidth)
 
 
-def _grams():
+def _golden_grams():
     return _rbf(1.5)(X32, X32), _rbf(1.2)(Y32, Y32)
 
 
 def test_normalised_hsic_is_hyppos_given_its_kernel_matrices():
-    K, L = _grams()
+    K, L = _golden_grams()
     np.testing.assert_allclose(dependence.cka_debiased(K, L), GOLDEN["hyppo"]["cka_debiased"], rtol=1e-5)
     np.testing.assert_allclose(
         dependence.hsic_normalised(K, L) ** 0.5, GOLDEN["hyppo"]["hsic_normalised_root"], rtol=1e-5
@@ -246,7 +246,7 @@ def test_normalised_hsic_is_hyppos_given_its_kernel_matrices():
 
 def test_block_hsic_is_the_mean_over_blocks():
     result = compiled(lambda x, y: dependence.hsic_block(_rbf(1.5), _rbf(1.2), x, y, block_size=7))(X32, Y32)
-    K, L = _grams()
+    K, L = _golden_grams()
     blocks = [slice(i, i + 7) for i in (0, 7, 14)]
     values = [dependence.hsic_unbiased(K[b, b], L[b, b]) for b in blocks]
     np.testing.assert_allclose(result, (np.mean(values), np.var(values, ddof=1) / 3), rtol=1e-4)
