@@ -122,12 +122,17 @@ def gather(
                     progress(done + 1, len(scores) + 1)
         accuracy |= _transport_rows(networks, kept, labels, temperatures, folds)
         accuracy |= _fused_rows(networks, kept, heads)
+        of_witnesses = _witness_transport_rows(networks, table, order, labels, num_classes)
+        accuracy |= of_witnesses
+        formulas |= dict.fromkeys(of_witnesses, "cot")
+        families |= dict.fromkeys(of_witnesses, "label_free")
+        reads |= dict.fromkeys(of_witnesses, ("anchor_labels",))
         formulas |= {f"{_FUSED}@{backbone}": _FUSED for backbone in heads}
     for by_network in (*rows.values(), *accuracy.values(), *values.values()):
         if set(by_network) == set(networks):
             by_network[pipeline.ALL_NETWORKS] = pipeline.mean_over_networks(by_network)
     performance = {**correct, pipeline.ALL_NETWORKS: pipeline.mean_over_networks(correct)}
-    families |= dict.fromkeys((*rows, *accuracy), estimators.FAMILY)
+    families = dict.fromkeys((*rows, *accuracy), estimators.FAMILY) | families
     formulas = {name: formulas.get(name, name) for name in (*rows, *accuracy, *values)}
     return RivalTables(
         rows,
@@ -266,6 +271,27 @@ def _transport_rows(
                     dense = estimators.dense(np.exp(values[c, there]), own.classes[c, there], own.num_classes)
                     rows[c, there] = estimators.optimal_transport(dense, shares).rows
             out.setdefault(rival, {})[name] = rows
+    return out
+
+
+def _witness_transport_rows(
+    networks: Sequence[str],
+    table: pipeline.ScoreTable,
+    order: Sequence[int],
+    labels: np.ndarray,
+    num_classes: int | None,
+) -> dict[str, dict[str, np.ndarray]]:
+    """Transport of the witness's shares onto equal shares of the classes, which the anchors have: no label is read."""
+    out: dict[str, dict[str, np.ndarray]] = {}
+    for backbone, own in set_scores.witness_shares(table, order).items():
+        size = num_classes or max(int(labels.max()) + 1, own.num_classes)
+        rows = np.full(own.classes.shape[:2], np.nan)
+        for c in range(len(rows)):
+            there = np.isfinite(own.log_probabilities[c]).any(axis=1)
+            if there.any():
+                dense = estimators.dense(np.exp(own.log_probabilities[c, there]), own.classes[c, there], size)
+                rows[c, there] = estimators.optimal_transport(dense, np.full(size, 1 / size)).rows
+        out[f"cot@{backbone}"] = dict.fromkeys(networks, rows)
     return out
 
 

@@ -14,6 +14,8 @@ _SHRINKAGE = 0.1
 # Seed of the random labels that GdScore gives to uncertain images.
 _LABEL_SEED = 0
 _WITNESS = "witness_log_probabilities"
+# Kept where the detectors on the witness were asked for.
+EARLY = "witness_early"
 
 
 class SetScore(NamedTuple):
@@ -145,20 +147,58 @@ def _of_witnesses(networks: Sequence[str], table: pipeline.ScoreTable, order: Se
     for backbone, fields in table.outputs.items():
         if _WITNESS not in fields:
             continue
-        classes = np.asarray(fields["witness_classes"])[order]
-        log_p = np.asarray(fields[_WITNESS], np.float64)[order]
-        shares = estimators.KeptOutputs(log_p, classes, max(int(classes.max()) + 1, log_p.shape[-1]))
-        defined = np.any(np.isfinite(log_p), axis=2)
+        shares = _kept_shares(fields, order)
+        defined = np.any(np.isfinite(shares.log_probabilities), axis=2)
         scores = {"nuclear_norm": _of_outputs(shares, None).get("nuclear_norm")}
         features = fields.get("features")
         if features is not None:
             scores["dispersion"] = _of_embedding(np.asarray(features)[order], shares)["dispersion"]
+        if EARLY in fields:  # Where the detectors were asked for.
+            early = np.asarray(fields[EARLY])[order]
+            scores["mano"] = functools.partial(_mano_of_shares, shares)
+            scores["frechet_early"] = functools.partial(_of_vectors, estimators.frechet_distance, early)
+            if features is not None:
+                kept = np.asarray(features)[order]
+                scores["uniformity"] = functools.partial(_of_vectors, estimators.uniformity, kept)
         found += [
             SetScore(rival, meant, "label_free", defined, score, ("anchor_labels",), backbone)
             for rival, score in scores.items()
             if score is not None
         ]
     return found
+
+
+def witness_shares(table: pipeline.ScoreTable, order: Sequence[int]) -> dict[str, estimators.KeptOutputs]:
+    """The class shares that the witnesses over stages give, where the detectors were asked for.
+
+    Args:
+      table: table of the study.
+      order: order of its conditions wanted.
+
+    Returns:
+      Backbone, or several read as one -> shares [C, N].
+    """
+    found = {}
+    for backbone, fields in table.outputs.items():
+        if EARLY in fields:
+            found[backbone] = _kept_shares(fields, order)
+    return found
+
+
+def _kept_shares(fields: Mapping[str, np.ndarray], order: Sequence[int]) -> estimators.KeptOutputs:
+    classes = np.asarray(fields["witness_classes"])[order]
+    log_p = np.asarray(fields[_WITNESS], np.float64)[order]
+    return estimators.KeptOutputs(log_p, classes, max(int(classes.max()) + 1, log_p.shape[-1]))
+
+
+def _mano_of_shares(own: estimators.KeptOutputs, c: int, images: np.ndarray) -> Any:
+    """MaNo with the witness's shares in place of the normalised logits; what is not kept has no weight."""
+    power = np.exp(4 * own.log_probabilities[c, images]).sum(axis=-1).mean(axis=-1)
+    return (power / own.num_classes) ** 0.25
+
+
+def _of_vectors(fn: Callable[[np.ndarray], Any], vectors: np.ndarray, c: int, images: np.ndarray) -> Any:
+    return fn(vectors[c, images].astype(np.float64))
 
 
 def _of_outputs(own: estimators.KeptOutputs, labels: np.ndarray | None) -> dict[str, Callable[[int, np.ndarray], Any]]:

@@ -187,6 +187,12 @@ _DEGRADED_ANCHORS = FLAGS.integer(
     "Anchors that are degraded by conditions which are not the study's, to learn when the witness is right "
     "(success_free, rank_free), 250 for instance; 0: none.",
 )
+_DETECTORS = FLAGS.switch(
+    "detectors",
+    _D.detectors,
+    "Score with out-of-distribution detectors on the witness over stages as well (gen_free, nnguide_free, fdbd_free, "
+    "dknn_free, mahalanobis_*_free), of whole conditions too.",
+)
 _TEMPLATES = FLAGS.choice(
     "templates", _D.templates, list(backbones.TEMPLATES), "Prompts around the class names, for --anchors=text."
 )
@@ -302,6 +308,7 @@ def config_from_flags(chosen: at_hand.AtHand) -> pipeline.StudyConfig:
         num_anchors=_NUM_ANCHORS.value,
         anchor_counts=common.integers(_ANCHOR_COUNTS.value, "anchor_counts"),
         degraded_anchors=_DEGRADED_ANCHORS.value,
+        detectors=_DETECTORS.value,
         templates=_TEMPLATES.value,
         class_names=_CLASS_NAMES.value,
         tokenizer=_TOKENIZER.value,

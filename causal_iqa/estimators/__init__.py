@@ -13,10 +13,12 @@ from causal_iqa.estimators.distributions import (
     Transport,
     dense,
     dispersion,
+    frechet_distance,
     negative_gradient_norm,
     nuclear_norm,
     optimal_transport,
     pseudo_labels,
+    uniformity,
 )
 from causal_iqa.estimators.fusion import alignment_temperature, fused_reference
 from causal_iqa.estimators.logits import agreement, confidence, energy, margin, negative_entropy
@@ -59,6 +61,7 @@ __all__ = [
     "dispersion",
     "energy",
     "fit_temperature",
+    "frechet_distance",
     "fused_reference",
     "h_score",
     "leep",
@@ -80,4 +83,5 @@ __all__ = [
     "ser_fiq",
     "tempered",
     "tempered_negative_entropy",
+    "uniformity",
 ]

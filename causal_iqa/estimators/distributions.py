@@ -176,6 +176,76 @@ def dispersion(features: np.ndarray, predictions: np.ndarray) -> float | np.ndar
         return _shaped(np.where(predicted < 2, np.nan, np.log(scatter / np.maximum(predicted - 1, 1))))
 
 
+def uniformity(features: np.ndarray) -> float | np.ndarray:
+    """Uniformity of embeddings on the sphere: -log of the mean of exp(-2 |x - y|^2) over the pairs of a set.
+
+    Args:
+      features: [..., N, D], which are brought to length one.
+
+    Returns:
+      [...], in [0, 8], higher for embeddings that are spread out; NaN for fewer than two images.
+
+    Raises:
+      ValueError: for another rank.
+
+    References:
+      [1] T. Wang, P. Isola (2020), Understanding contrastive representation learning through alignment and uniformity
+        on the hypersphere, equation 2 with t = 2, with its sign turned.
+
+    Examples:
+      >>> spread, alike = np.eye(4), np.ones((4, 4))
+      >>> round(float(estimators.uniformity(spread)), 3), float(estimators.uniformity(alike)) == 0
+      (4.0, True)
+    """
+    f = np.asarray(features, np.float64)
+    if f.ndim < 2 or not f.size:
+        raise ValueError(f"features: expected [..., N, D], got shape {f.shape}")
+    n = f.shape[-2]
+    if n < 2:
+        return _shaped(np.full(f.shape[:-2], np.nan))
+    f = f / np.maximum(np.linalg.norm(f, axis=-1, keepdims=True), 1e-12)
+    # |x - y|^2 = 2 - 2 x'y on the sphere; the pairs of an image with itself are taken away.
+    kernel = np.exp(np.minimum(4 * (f @ f.swapaxes(-1, -2)) - 4, 0.0))
+    own = np.trace(kernel, axis1=-2, axis2=-1)
+    return _shaped(0.0 - np.log((kernel.sum(axis=(-1, -2)) - own) / (n * (n - 1))))
+
+
+def frechet_distance(coordinates: np.ndarray) -> float | np.ndarray:
+    """Minus the Frechet distance of a set to the standard normal distribution, both taken as Gaussian.
+
+    In coordinates that whiten the anchors this is the distance to the anchors: |mean|^2 + tr(S + I - 2 S^(1/2)).
+
+    Args:
+      coordinates: [..., N, E].
+
+    Returns:
+      [...], at most 0, higher is better; NaN for fewer than two images.
+
+    Raises:
+      ValueError: for another rank.
+
+    References:
+      [1] M. Heusel et al. (2017), GANs trained by a two time-scale update rule converge to a local Nash equilibrium; W.
+        Deng, L. Zheng (2021), Are labels always necessary for classifier accuracy evaluation? (as a score of accuracy)
+
+    Examples:
+      >>> rng = np.random.default_rng(0)
+      >>> anchors = rng.normal(size=(500, 3))
+      >>> bool(estimators.frechet_distance(anchors) > estimators.frechet_distance(anchors + 1))
+      True
+    """
+    x = np.asarray(coordinates, np.float64)
+    if x.ndim < 2 or not x.size:
+        raise ValueError(f"coordinates: expected [..., N, E], got shape {x.shape}")
+    if x.shape[-2] < 2:
+        return _shaped(np.full(x.shape[:-2], np.nan))
+    mean = x.mean(axis=-2)
+    centred = x - mean[..., None, :]
+    values = np.linalg.eigvalsh(centred.swapaxes(-1, -2) @ centred / x.shape[-2])
+    deviations = np.sqrt(np.maximum(values, 0.0))
+    return _shaped(-np.square(mean).sum(axis=-1) - np.square(deviations - 1).sum(axis=-1))
+
+
 def pseudo_labels(seed: int, probabilities: np.ndarray, *, threshold: float = 0.5) -> np.ndarray:
     """Labels for `negative_gradient_norm`: the predicted class where its probability reaches the threshold, else any.
 

@@ -59,6 +59,7 @@ class StudyConfig:
       anchor_counts: smaller numbers of anchors with which the witness over stages is scored as well.
       degraded_anchors: anchors that are degraded, by conditions that are not the study's, to learn when the witness is
         right; 0: none.
+      detectors: whether the out-of-distribution detectors on the witness over stages score as well.
       templates: prompts of text anchors, a row of `backbones.TEMPLATES`.
       class_names: file with a name in words per class, in label order, for text anchors; None: the dataset's own.
       tokenizer: vocabulary of the text towers; None: looked for next to the weight files.
@@ -106,6 +107,7 @@ class StudyConfig:
     num_anchors: int = 1000
     anchor_counts: tuple[int, ...] = ()
     degraded_anchors: int = 0
+    detectors: bool = False
     templates: str = "short"
     class_names: str | None = None
     tokenizer: str | None = None

@@ -93,6 +93,7 @@ def fit_on_images(
     counts: Sequence[int] = (),
     *,
     degraded: degraded_anchors.DegradedAnchors = degraded_anchors.NONE,
+    detectors: bool = False,
     seed: int = 0,
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Fits every witness on anchor images.
@@ -104,6 +105,7 @@ def fit_on_images(
       feature_backbones: name -> network that gives features.
       counts: sizes of the first anchors on which the witness over stages is fitted as well.
       degraded: which anchors are degraded and how, to learn when the witness over stages is right.
+      detectors: whether the detectors on the witness over stages are fitted.
       seed: seed of those degradations.
 
     Returns:
@@ -116,10 +118,10 @@ def fit_on_images(
     """
     few = len(anchors.labels) <= _ON_ONE_THREAD
     fit = _blas.one_thread(_fit_on_images) if few else _fit_on_images
-    return fit(anchors, num_classes, views, feature_backbones, counts, degraded, seed)
+    return fit(anchors, num_classes, views, feature_backbones, counts, degraded, detectors, seed)
 
 
-def _fit_on_images(anchors, num_classes, views, feature_backbones, counts, degraded, seed):
+def _fit_on_images(anchors, num_classes, views, feature_backbones, counts, degraded, detectors, seed):
     witnesses, notes = {}, {}
     copies, origins = degraded_anchors.features_of(
         degraded, anchors.pixels, anchors.ids, seed, views, feature_backbones
@@ -158,6 +160,11 @@ def _fit_on_images(anchors, num_classes, views, feature_backbones, counts, degra
                         witness, choice, found, labels, of_copies[name], own, seed=_tree_seed(seed)
                     )
                     notes[f"success@{name}@{view.name}"] = seen._asdict()
+                if count is None and detectors:
+                    witness = quality.fit_detectors(witness, found)
+                    if of_copies:
+                        witness, seen = quality.fit_ranks(witness, choice, found, labels, of_copies[name], own)
+                        notes[f"ranks@{name}@{view.name}"] = seen._asdict()
                 witnesses[witness_key("stages", name, view.name, variant)] = witness
                 notes[f"stages@{name}@{view.name}{variant}"] = choice._asdict()
     return witnesses, notes

@@ -194,7 +194,9 @@ def _witnesses(
     read = anchors.read_anchors(source, chosen, int(run.details["image_size"]), config.crop_fraction)
     recorded = run.details["anchors"].get("degraded")
     degraded = degraded_anchors.DegradedAnchors.from_record(recorded) if recorded else degraded_anchors.NONE
-    witnesses, notes = fitting.fit_on_images(read, num_classes, views, loaded, degraded=degraded, seed=config.seed)
+    witnesses, notes = fitting.fit_on_images(
+        read, num_classes, views, loaded, degraded=degraded, detectors=config.detectors, seed=config.seed
+    )
     remarks = fitting.not_finite_remarks(notes, len(read.ids))
     for one in sets:
         shared = data.shared_ids(one.source, source, chosen)

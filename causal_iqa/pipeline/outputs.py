@@ -131,6 +131,19 @@ def witness_opinion(shares: jax.Array) -> dict[str, jax.Array]:
     return {f"witness_{field}": found[field] for field in ("log_probabilities", "classes")}
 
 
+def kept_coordinates(coordinates: jax.Array) -> jax.Array:
+    """Keeps KEPT_FEATURES whitened coordinates of the earliest inner stage, all where there are no more.
+
+    Args:
+      coordinates: [e], the directions of the largest variance of the anchors last.
+
+    Returns:
+      float16 [min(e, KEPT_FEATURES)], those of the largest variance; numbers beyond float16 are cut off.
+    """
+    largest = jnp.finfo(jnp.float16).max
+    return jnp.clip(coordinates[-KEPT_FEATURES:], -largest, largest).astype(jnp.float16)
+
+
 def changed_view(key: jax.Array, image: jax.Array, number: jax.Array) -> jax.Array:
     """One slightly changed view: every second one mirrored, shifted by up to a sixteenth of the side, slight noise.
 

@@ -333,6 +333,9 @@ class _Flow:
             suffix = view.suffix if len(self._views) > 1 else ""
             opinion = outputs.witness_opinion(quality.shares(witness, features[owner]))
             row |= {str(Output(owner, field, suffix)): value for field, value in opinion.items()}
+            if getattr(witness, "detectors", None) is not None:
+                coordinates = quality.early_coordinates(witness, features[owner])
+                row[str(Output(owner, "witness_early", suffix))] = outputs.kept_coordinates(coordinates)
         return row
 
 

@@ -116,12 +116,10 @@ def of_backbone(
                 there = backbone in view.backbone_sides
             else:
                 key = witness_key(spec.fitted, backbone, view.name, variant)
-                there = key in witnesses
-                if spec.witness == "success":
-                    there = there and getattr(witnesses[key], "success", None) is not None
+                there = key in witnesses and spec.is_fitted(witnesses[key])
             if there and (count is None or not spec.needs_reference):
                 own = details if count is None else {**details, "num_anchors": count}
-                if spec.witness == "success":
+                if spec.witness in ("success", "ranks"):
                     own = {**own, "degraded_anchors": degraded}
                 found.append(quality_scorer(name, view, parts, own, anchors=count, is_one_of_several=is_one_of_several))
     return found

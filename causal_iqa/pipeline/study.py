@@ -96,7 +96,14 @@ def _fit_witnesses(config, source, indices, image_size, views, feature_backbones
             raise _checks.InputError(f"anchor_counts: expected fewer than the {len(read.ids)} anchors, got {count}")
     degraded = _degraded_anchors(config, image_size)
     witnesses, notes = fit_on_images(
-        read, num_classes, views, feature_backbones, config.anchor_counts, degraded=degraded, seed=config.seed
+        read,
+        num_classes,
+        views,
+        feature_backbones,
+        config.anchor_counts,
+        degraded=degraded,
+        detectors=config.detectors,
+        seed=config.seed,
     )
     copies = data.copies(anchor_source, chosen, source, indices)
     found = {

@@ -57,7 +57,8 @@ class SuccessFit(NamedTuple):
     right: float  # share of copies of which the witness, fitted without their anchor, is right
 
 
-def _axes(values: np.ndarray) -> Axes:
+def axes_of(values: np.ndarray) -> Axes:
+    """Returns the principal axes of one statistic [m, d] of the clean anchors."""
     values = values.astype(np.float64)
     centre, scale = values.mean(axis=0), values.std(axis=0)
     scale = np.maximum(scale, 1e-3 * scale.mean() + 1e-9)
@@ -162,7 +163,7 @@ def fit_success(
     if not finite.any():
         raise _checks.InputError("anchors: no degraded anchor has finite features; check the weights of the backbone")
     copies, origins = jax.tree.map(lambda x: np.asarray(x)[finite], copies), origins[finite]
-    axes = tuple(_axes(np.asarray(x)) for x in statistics(anchors))
+    axes = tuple(axes_of(np.asarray(x)) for x in statistics(anchors))
     inputs, evidence, peaks = read_copies(witness, choice, axes, anchors, labels, copies, origins)
     right = evidence.argmax(axis=1) == labels[origins]
     trees = boosting.fit_trees(inputs, right, seed=seed)

@@ -8,10 +8,11 @@ import jax
 import jax.numpy as jnp
 
 from causal_iqa import _reads, _tables
-from causal_iqa.quality import readings, stages, success
+from causal_iqa.quality import detectors, readings, stages, success
 from causal_iqa.quality.witness import FittedWitness
 
-WITNESSES = ("plain", "regularised", "stages", "success", "head")
+WITNESSES = ("plain", "regularised", "stages", "success", "detectors", "ranks", "head")
+_OVER_STAGES = ("stages", "success", "detectors", "ranks")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,10 +23,11 @@ class QualitySpec:
       name: its key in the table; a score column adds `@BACKBONE`.
       witness: which fit it reads, one of WITNESSES: plain, regularised on the penultimate features (with class vectors
         as anchors both are the same softmax), stages on several stages, success the same where anchors were degraded,
-        head on the class vectors of the backbone; none: no fit.
+        detectors the same where they were asked for, ranks the same where both is so, head on the class vectors of the
+        backbone; none: no fit.
       score: `score(witness, features)`, for a task-guided metric `score(witness, features, label)`, for one that reads
         the clean image `score(witness, features, clean_features)`; without a witness, without the first. Features are
-        StageFeatures for stages, success and none, glances for head, else the penultimate ones [d]; scalar out.
+        StageFeatures for those over stages and none, glances for head, else the penultimate ones [d]; scalar out.
       family: "label_free", "task_guided" (reads the image's label) or "feature_reference" (reads the clean image).
       convention: the formula in words.
       reference: where it comes from.
@@ -42,15 +44,23 @@ class QualitySpec:
     @property
     def reads(self) -> tuple[str, ...]:
         """Fields of StageFeatures that it reads."""
-        inner = ("final", "inner", "early")
-        return {"stages": inner, "success": inner, "head": ("glances",), "none": ("glances",)}.get(
-            self.witness, ("final",)
-        )
+        if self.witness in _OVER_STAGES:
+            return ("final", "inner", "early")
+        return ("glances",) if self.witness in ("head", "none") else ("final",)
 
     @property
     def fitted(self) -> str:
-        """Which fit it reads: that over stages also gives the chance of success."""
-        return "stages" if self.witness == "success" else self.witness
+        """Which fit it reads: that over stages also gives the chance of success and the detectors."""
+        return "stages" if self.witness in _OVER_STAGES else self.witness
+
+    def is_fitted(self, witness: Any) -> bool:
+        """Whether a witness has what this metric reads beside its evidence."""
+        if self.witness == "success":
+            return getattr(witness, "success", None) is not None
+        own = getattr(witness, "detectors", None)
+        if self.witness == "detectors":
+            return own is not None
+        return self.witness != "ranks" or (own is not None and own.ranks is not None)
 
     @property
     def needs_reference(self) -> bool:
@@ -116,7 +126,9 @@ def evaluate(
     """
 
     def seen(found):
-        return {"stages": found, "success": found, "head": found.glances, "none": found}.get(spec.witness, found.final)
+        if spec.witness in _OVER_STAGES or spec.witness == "none":
+            return found
+        return found.glances if spec.witness == "head" else found.final
 
     arguments = () if spec.witness == "none" else (fitted,)
     arguments += (seen(features),)
@@ -129,6 +141,12 @@ def evaluate(
 
 
 _PAPER = "Drenkow, Unberath 2025 (arXiv 2503.02797)"
+
+
+def _detector(name: str, convention: str, reference: str) -> QualitySpec:
+    return QualitySpec(name, "detectors", detectors.SCORES[name], "label_free", convention, f"{_PAPER}; {reference}")
+
+
 _SPECS = (
     QualitySpec(
         "witness_free",
@@ -202,6 +220,46 @@ _SPECS = (
         success.success_rank,
         "label_free",
         "mean of the ranks of stages_free and success_free among the degraded anchors",
+        _PAPER,
+    ),
+    _detector("gen_free", "GEN of the shares of the witness over stages: -sum of (p (1 - p))^.1", "Liu et al. 2023"),
+    _detector(
+        "nnguide_free",
+        "NNGuide: largest share times the mean of cosine x confidence over the ten best anchors",
+        "Park et al. 2023",
+    ),
+    _detector(
+        "fdbd_free",
+        "fDBD in the witness's function space: mean distance to the boundaries of the best class over that to the mean",
+        "Liu, Qin 2024",
+    ),
+    _detector(
+        "dknn_free",
+        "D-KNN: minus the distance to the tenth nearest anchor in principal and residual subspace, standardised, mean",
+        "Peng et al. 2026; Sun et al. 2022",
+    ),
+    _detector(
+        "mahalanobis_early_free",
+        "minus log Mahalanobis distance of the earliest inner stage, length one, Ledoit-Wolf shrinkage",
+        "Lee et al. 2018; Mueller, Hein 2025; Ledoit, Wolf 2004",
+    ),
+    _detector(
+        "mahalanobis_middle_free",
+        "minus log Mahalanobis distances of all inner statistics, length one, Ledoit-Wolf shrinkage, mean",
+        "Lee et al. 2018; Mueller, Hein 2025; Ledoit, Wolf 2004",
+    ),
+    _detector(
+        "mahalanobis_late_free",
+        "minus log Mahalanobis distance of the penultimate features, length one, Ledoit-Wolf shrinkage",
+        "Lee et al. 2018; Mueller, Hein 2025; Ledoit, Wolf 2004",
+    ),
+    QualitySpec(
+        "rank_detectors_free",
+        "ranks",
+        detectors.mean_rank,
+        "label_free",
+        "mean of the ranks of stages_free and of the detectors among the degraded anchors, of those that correlate "
+        "positively there with the success of the witness",
         _PAPER,
     ),
     QualitySpec(

@@ -105,3 +105,27 @@ def test_undefined_and_unfit_input():
         estimators.negative_gradient_norm(np.ones((4, 2)), np.full((4, 2), 0.5), np.zeros(4, int), order=0)
     with pytest.raises(ValueError, match="shrinkage"):
         estimators.h_score(np.ones((4, 2)), np.zeros(4, int), shrinkage=1.0)
+
+
+def test_uniformity_is_its_loop_and_falls_when_embeddings_collapse():
+    x = np.random.default_rng(0).normal(size=(2, 12, 5))
+    unit = x[1] / np.linalg.norm(x[1], axis=1, keepdims=True)
+    pairs = [np.exp(-2 * np.square(unit[i] - unit[j]).sum()) for i in range(12) for j in range(12) if i != j]
+    assert estimators.uniformity(x)[1] == pytest.approx(-np.log(np.mean(pairs)))
+    assert estimators.uniformity(x[1] + 5) < estimators.uniformity(x[1])
+    assert np.isnan(estimators.uniformity(x[0, :1]))
+    with pytest.raises(ValueError, match="features: expected"):
+        estimators.uniformity(np.ones(4))
+
+
+def test_frechet_distance_is_that_of_gaussians_and_zero_at_the_anchors():
+    x = np.random.default_rng(0).normal(size=(40, 3)) @ np.diag([1.0, 2.0, 3.0]) + 1
+    covariance = np.cov(x.T, bias=True)
+    expected = np.square(x.mean(axis=0)).sum() + np.trace(covariance + np.eye(3) - 2 * linalg.sqrtm(covariance).real)
+    assert estimators.frechet_distance(np.stack([x, x]))[1] == pytest.approx(-expected)
+    centred = x - x.mean(axis=0)
+    white = centred @ linalg.inv(linalg.sqrtm(covariance).real)
+    assert estimators.frechet_distance(white) == pytest.approx(0, abs=1e-10)
+    assert np.isnan(estimators.frechet_distance(x[:1]))
+    with pytest.raises(ValueError, match="coordinates: expected"):
+        estimators.frechet_distance(np.ones(4))

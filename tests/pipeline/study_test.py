@@ -14,6 +14,7 @@ from causal_iqa import backbones, data, degradations, images, metrics, pipeline,
 from causal_iqa.pipeline import anchors, degraded_anchors, loading, pieces, program, provenance, store
 from causal_iqa.pipeline.columns import ProgramState, metric_scorer
 from causal_iqa.pipeline.degraded_anchors import DegradedAnchors
+from causal_iqa.quality import detectors
 
 _CONFIG = pipeline.StudyConfig(
     num_images=33,
@@ -25,6 +26,7 @@ _CONFIG = pipeline.StudyConfig(
     num_anchors=40,
     anchor_counts=(20,),
     degraded_anchors=30,
+    detectors=True,
     num_resamples=10,
 )
 _NAMES = ("scene_features",)
@@ -123,11 +125,22 @@ def test_rows_are_what_the_rooms_give_one_by_one(study, table):
             expected = float(quality.stages_peak(witness, both[0]))
             assert columns[f"stages_free@scene_features{variant}"] == pytest.approx(expected, abs=1e-4)
         witness = study.witnesses["stages@scene_features@48"]
-        for formula, score in (("success_free", quality.success_chance), ("rank_free", quality.success_rank)):
+        learned = {"success_free": quality.success_chance, "rank_free": quality.success_rank}
+        for formula, score in {**learned, **detectors.SCORES, "rank_detectors_free": quality.mean_rank}.items():
             expected = float(jax.jit(score)(witness, both[0]))
-            assert columns[f"{formula}@scene_features"] == pytest.approx(expected, abs=1e-4)
+            assert columns[f"{formula}@scene_features"] == pytest.approx(expected, rel=1e-3, abs=1e-3), formula
+        early = np.asarray(quality.early_coordinates(witness, both[0]))[-128:]
+        np.testing.assert_allclose(table.vectors["scene_features/witness_early"][c, n], early, rtol=1e-2, atol=1e-2)
         expected = float(quality.clean_cosine(*both))
         assert columns["clean_cosine@scene_features"] == pytest.approx(expected, abs=1e-5)
+
+
+def test_the_detectors_say_what_they_rest_on(study):
+    seen = study.anchors["chosen_by_leave_one_out"]["ranks@scene_features@48"]
+    assert seen["copies"] == 60 and set(seen["correlations"]) == {"stages_free", *detectors.SCORES}
+    column = next(x.column for x in study.scorers if x.column.formula == "rank_detectors_free")
+    assert column.passport["degraded_anchors"]["num"] == 30 and column.family == "label_free"
+    assert not any("[m=20]" in x.column.name and x.column.formula in detectors.SCORES for x in study.scorers)
 
 
 def test_the_chance_of_success_says_what_it_rests_on(study, table):

@@ -30,7 +30,7 @@ _COPIES = _features(1, _LABELS[_ORIGINS], np.repeat(np.linspace(0.2, 3.0, 30), 2
 
 def _evidence(labels):
     witness, choice = quality.fit_stages_witness(_ANCHORS, labels, 3, **_GRIDS)
-    axes = tuple(success._axes(x) for x in statistics(_ANCHORS))
+    axes = tuple(success.axes_of(x) for x in statistics(_ANCHORS))
     return success.read_copies(witness, choice, axes, _ANCHORS, labels, _COPIES, _ORIGINS)[1], witness, choice
 
 

@@ -64,6 +64,8 @@ def _table(seed=0):
     vectors["net/head_log_probabilities"] = -np.sort(-opinion, axis=2).astype(np.float16)
     vectors["net/witness_classes"] = vectors["net/head_classes"]
     vectors["net/witness_log_probabilities"] = vectors["net/head_log_probabilities"]
+    early = rng.normal(size=(len(_CONDITIONS), _IMAGES, 3)) * ease[..., None]
+    vectors["net/witness_early"] = early.astype(np.float16)
     vectors["net/features"] = rng.normal(size=(len(_CONDITIONS), _IMAGES, 4)).astype(np.float16)
     noise = rng.normal(size=(3, len(_CONDITIONS), _IMAGES))
     columns |= {"ours": ease + 0.3 * noise[0], "psnr": ease + noise[1], "blur": -noise[2] * ease}
@@ -117,7 +119,8 @@ def test_estimators_stand_in_the_table_of_the_metrics(found):
     per_image = {"confidence", "negative_entropy", "margin", "energy", "agreement"}
     of_sets = {"atc_confidence", "atc_entropy", "cot", "cot_scaled", "fused_reference", "fused_reference@net"}
     numbers = {"nuclear_norm", "mano", "dispersion", "gd_score", "leep", "log_me@net", "h_score@net"}
-    of_witness = {"nuclear_norm@net", "dispersion@net"}
+    set_level = ("nuclear_norm", "dispersion", "mano", "uniformity", "frechet_early", "cot")
+    of_witness = {f"{name}@net" for name in set_level}
     shares = {f"hsic_share_{target}@net" for target in ("labels", "clean")}
     whole = {f"{name}_{target}@net" for name in ("hsic", "cka") for target in ("labels", "clean")}
     assert (
