@@ -24,12 +24,25 @@ _BEST_OF_FAMILY = {
     "full_reference": 3,
     "no_reference": 2,
 }
+# Scores of the table by network, and the families of architectures by what their names hold.
+_BY_NETWORK = ("stages_free", "stages_guided", "rank_free", "rank_detectors_free", "nuclear_norm")
+_OWN_OUTPUTS = "confidence"
+_FAMILIES = {
+    "resnet": "ResNet",
+    "vgg": "VGG",
+    "vit": "ViT",
+    "deit": "ViT",
+    "convnext": "ConvNeXt",
+    "mobilenet": "MobileNet",
+    "efficientnet": "EfficientNet",
+}
 _SIZE = re.compile(r"\[m=(\d+)\]$")
 
 
-def _numbers(entry: Metric) -> list[str]:
+def _numbers(entry: Metric, network: str = _ALL) -> list[str]:
     """The numbers of the mean over networks with their intervals, and those for conditions like these."""
-    return [format.estimate(one, format.CORRELATION, other) for one, other in map(entry.number, _NUMBERS)]
+    numbers = (entry.number(name, network) for name in _NUMBERS)
+    return [format.estimate(one, format.CORRELATION, other) for one, other in numbers]
 
 
 def _table(head: list[str], rows: list[list[str]]) -> str:
@@ -70,6 +83,29 @@ def _table_of_alignment(chosen: list[tuple[str, Metric]]) -> str:
 
 def _notes(summary: Summary) -> list[str]:
     return ["\n".join(f"- {markdown.escaped(note)}" for note in summary.notes)] if summary.notes else []
+
+
+def _family(architecture: str) -> str:
+    """The family of an architecture; its own name where no family is known."""
+    return next((family for part, family in _FAMILIES.items() if part in architecture), architecture)
+
+
+def _by_network(run: Recorded) -> str:
+    """Every network by itself, judged only by backbones of other families than its own."""
+    backbones = {choice.name: _family(choice.architecture) for choice in run.settings.backbones}
+    networks = {choice.name: _family(choice.architecture) for choice in run.settings.networks}
+    rows = []
+    for metric, entry in run.summary.metrics.items():
+        formula, _, through = metric.partition("@")
+        if _SIZE.search(metric) or formula not in (*_BY_NETWORK, _OWN_OUTPUTS):
+            continue
+        families = {backbones.get(name, name) for name in through.split("+")} if through else set()
+        for network, family in networks.items():
+            if family not in families:
+                rows.append((metric, network, family, _numbers(entry, network)))
+    cells = [[markdown.name(m), markdown.name(n), family, *numbers] for m, n, family, numbers in sorted(rows)]
+    words = "No score is shown for networks of a family that one of its backbones belongs to."
+    return f"{tables.BOTH} {words}\n\n" + _table(["score", "judged network", "its family", *_NUMBERS], cells)
 
 
 def _label_free(run: Recorded) -> list[tuple[str, Metric]]:
@@ -153,6 +189,7 @@ _TABLES: Mapping[str, Callable[[Recorded], str]] = {
     "headline": _headline,
     "gains": _gains,
     "anchors": _anchors,
+    "by_network": _by_network,
     "accuracy": _accuracy,
 }
 

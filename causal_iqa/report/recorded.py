@@ -42,9 +42,14 @@ class Metric(NamedTuple):
     alignment_like_these: Mapping[str, Mapping[str, Correlation]] = {}
     gains: Mapping[str, Mapping[str, Gain]] = {}
 
-    def number(self, name: str) -> tuple[Estimate, Estimate]:
-        """Returns a number of the mean over networks, with its interval and with that for conditions like these."""
-        return pair(by.get(_ALL, {}).get(name, UNDEFINED) for by in (self.alignment, self.alignment_like_these))
+    def number(self, name: str, network: str = _ALL) -> tuple[Estimate, Estimate]:
+        """Returns a number of the mean over networks, with its interval and with that for conditions like these.
+
+        Args:
+          name: name of the number.
+          network: that of one network instead.
+        """
+        return pair(by.get(network, {}).get(name, UNDEFINED) for by in (self.alignment, self.alignment_like_these))
 
     def gain(self, yardstick: str, number: str) -> Gain | None:
         """Returns a gain, None where there is none."""
@@ -76,21 +81,23 @@ class Summary(NamedTuple):
     measure: Measure = pipeline.ACCURACY
 
 
-class Backbone(NamedTuple):
-    """A backbone of a run, by its name."""
+class Choice(NamedTuple):
+    """A network or backbone of a run: its name and its architecture."""
 
     name: str
+    architecture: str = ""
 
 
 class Settings(NamedTuple):
     """Of config.json."""
 
     dataset: str
-    backbones: tuple[Backbone, ...]
+    backbones: tuple[Choice, ...]
     anchors: str
     num_anchors: int
     seed: int
     num_resamples: int
+    networks: tuple[Choice, ...] = ()
 
 
 class Recorded(NamedTuple):

@@ -64,6 +64,28 @@ def _page(*names):
     return "before\n" + "".join(f"<!-- run/{name} -->\nold\n<!-- end -->\nkept {name}\n" for name in names) + "after"
 
 
+def test_no_network_is_judged_by_a_backbone_of_its_family():
+    def entry(family, *networks):
+        found = {name: {"between": _interval(0.5 + 0.1 * i, 0.4, 0.9)} for i, name in enumerate(networks)}
+        return {"family": family, "alignment": found, "alignment_like_these": found}
+
+    every = ("one", "two", "all")
+    metrics = {"stages_free@b": entry("label_free", *every), "stages_free@b+c": entry("label_free", *every)}
+    metrics |= {"confidence": entry("network_output", *every), "gen_free@b": entry("label_free", *every)}
+    networks = [{"name": "one", "architecture": "small_vit"}, {"name": "two", "architecture": "cifar_resnet20"}]
+    backbones = [{"name": "b", "architecture": "small_resnet8"}, {"name": "c", "architecture": "mobilenet_v2"}]
+    summary = {**_SUMMARY, "metrics": metrics, "networks": {name: {"clean_accuracy": 0.9} for name in ("one", "two")}}
+    run = record.Recorded.of(summary, {**_CONFIG, "networks": networks, "backbones": backbones})
+    rows = [line for line in record.fill(_page("by_network"), {"run": run}).splitlines() if line.startswith("| `")]
+    assert [row.split(" | ")[:3] for row in rows] == [
+        ["| `confidence`", "`one`", "ViT"],
+        ["| `confidence`", "`two`", "ResNet"],
+        ["| `stages_free@b`", "`one`", "ViT"],
+        ["| `stages_free@b+c`", "`one`", "ViT"],
+    ]
+    assert "0.500 [0.40, 0.90] [0.40, 0.90]" in rows[2]
+
+
 def test_tables_hold_the_numbers_and_the_rest_stays():
     page = record.fill(
         _page("headline", "alignment", "gains", "anchors", "accuracy", "settings"),
