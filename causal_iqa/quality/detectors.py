@@ -56,6 +56,7 @@ class Detectors(NamedTuple):
     separations: jax.Array  # [C, C], distances of the classes' functions in the witness's function space
     mean_kernel: jax.Array  # scalar, mean of the kernel over all pairs of anchors
     directions: jax.Array  # [d, q], principal directions of the bank
+    along: jax.Array  # [m, q], the bank along them
     distances: jax.Array  # [2, 2], mean and deviation of the anchors' own neighbour distances in both subspaces
     early: Gaussian
     middle: tuple[Gaussian, ...]
@@ -97,6 +98,7 @@ def fit_detectors(witness: StagesWitness, anchors: StageFeatures) -> StagesWitne
         jnp.asarray(_separations(gram, np.asarray(witness.coefficients, np.float64)), jnp.float32),
         jnp.float32(gram.mean()),
         jnp.asarray(directions, jnp.float32),
+        jnp.asarray(bank @ directions, jnp.float32),
         jnp.asarray(_neighbour_distances(bank, directions), jnp.float32),
         _fit_gaussian(anchors.early),
         tuple(_fit_gaussian(x) for x in anchors.inner or (anchors.final,)),
@@ -328,10 +330,12 @@ def neighbour_closeness(witness: StagesWitness, features: StageFeatures) -> jax.
       True
     """
     own = witness.detectors
-    difference = own.bank - _unit(features.final)[None]
-    along = jnp.matmul(difference, own.directions, precision="highest")
+    unit = _unit(features.final)
+    along = own.along - jnp.matmul(unit, own.directions, precision="highest")[None]
     principal = (along * along).sum(axis=1)
-    residual = jnp.maximum((difference * difference).sum(axis=1) - principal, 0.0)
+    # All lengths are one.
+    squares = 2.0 - 2.0 * jnp.matmul(own.bank, unit, precision="highest")
+    residual = jnp.maximum(squares - principal, 0.0)
     found = []
     for squares, (mean, deviation) in zip((principal, residual), own.distances, strict=True):
         nearest = -jax.lax.top_k(-squares, min(_NEIGHBOURS, len(own.bank)))[0][-1]
