@@ -16,6 +16,7 @@ if TYPE_CHECKING:  # What `__getattr__` finds; `as` says to a type checker that 
     from causal_iqa import alignment as alignment
     from causal_iqa import analysis as analysis
     from causal_iqa import backbones as backbones
+    from causal_iqa import beam as beam
     from causal_iqa import causal as causal
     from causal_iqa import cli as cli
     from causal_iqa import colour as colour

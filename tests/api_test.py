@@ -131,6 +131,7 @@ _NOT_RUN = {
     "packages that the test extra does not install": ("backbones.tflite_runner", "backbones.torch_network"),
     "published weights": ("metrics.dists", "metrics.lpips"),
     "a dataset that TFDS prepared": ("data.open_tfds",),
+    "Apache Beam, which has an environment of its own": ("beam.options", "beam.score_sets", "beam.write_copies"),
 }
 
 

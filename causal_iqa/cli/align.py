@@ -17,12 +17,14 @@ from typing import Any
 
 from causal_iqa import InputError, backbones, data, degradations, pipeline
 from causal_iqa.analysis import findings
-from causal_iqa.cli import at_hand, common, flagset, listing, program_cache, progress
+from causal_iqa.cli import at_hand, common, flagset, hosts, listing, program_cache, progress
 from causal_iqa.degradations import Condition
 from causal_iqa.pipeline import given_copies
 from causal_iqa.report import study as study_report
 
 _D = pipeline.StudyConfig(networks=(pipeline.NetworkChoice("default", "default"),))
+# Where the processes of one run wait for each other.
+_BEGUN, _SCORED, _REPORTED = "begun", "scored", "reported"
 _SCENE_NETWORKS = ("scene_cnn_a", "scene_cnn_b", "scene_cnn_c")
 
 FLAGS = flagset.FlagSet()
@@ -223,6 +225,18 @@ _MAX_PIXELS = FLAGS.integer(
 _COMPILATION_CACHE = FLAGS.string("compilation_cache", None, program_cache.WORDS)
 _DOWNLOAD = FLAGS.switch("download", False, "Let TFDS download and prepare the dataset.")
 
+FLAGS.group("Several processes, on one machine or many (docs/scale.md)")
+_COORDINATOR = FLAGS.string(
+    "coordinator",
+    None,
+    "HOST:PORT of the first process, or auto where Slurm, Open MPI, Kubernetes or a TPU pod says it; every process is "
+    "given the same flags but for --process_id, and an --output_dir that all of them see.",
+)
+_NUM_PROCESSES = FLAGS.integer("num_processes", None, "Number of processes that share the run.", lower_bound=1)
+_PROCESS_ID = FLAGS.integer(
+    "process_id", None, "Which of them this one is, from 0; the first writes the report.", lower_bound=0
+)
+
 FLAGS.group("Lists")
 _LIST_METRICS = FLAGS.switch("list_metrics", False, "Print the metrics, one line each, and stop.")
 _LIST_DEGRADATIONS = FLAGS.switch("list_degradations", False, "Print the degradations, one line each, and stop.")
@@ -361,6 +375,24 @@ def _print_first_look(study: pipeline.Study, output: pipeline.Store, execution: 
             print(f"warning: {warning}", file=sys.stderr)
 
 
+def _score_own(study: pipeline.Study, output: pipeline.Store, execution: pipeline.Execution, team: hosts.Team) -> None:
+    share = f"{len(study.config.conditions)} conditions, process {team.index} of 0 to {team.count - 1}"
+    with progress.stage(share, "images", compiles=True) as tell:
+        pipeline.run_share(study, output, execution, index=team.index, count=team.count, progress=tell)
+
+
+def _score_share(
+    study: pipeline.Study, output: pipeline.Store, execution: pipeline.Execution, team: hosts.Team
+) -> None:
+    """What every process but the first does."""
+    team.wait(_BEGUN)
+    with output.joined():
+        _score_own(study, output, execution, team)
+    with progress.stage("waiting for the report of the first process"):
+        team.wait(_SCORED)
+        team.wait(_REPORTED)
+
+
 def main(_: list[str]) -> None:
     """Flags -> config -> study -> table, figures and page."""
     wanted = {"metrics": _LIST_METRICS.value, "degradations": _LIST_DEGRADATIONS.value}
@@ -368,6 +400,7 @@ def main(_: list[str]) -> None:
         print("\n".join(listing.text(kind, _FORMAT.value) for kind, said in wanted.items() if said), end="")
         return
     common.one_device_per_core()
+    team = hosts.join(_COORDINATOR.value, _NUM_PROCESSES.value, _PROCESS_ID.value)
     program_cache.keep(_COMPILATION_CACHE.value)
     for flag in (_DATASET, _ANCHOR_DATASET):
         if flag.value is not None:
@@ -382,10 +415,19 @@ def main(_: list[str]) -> None:
     study, remark = _prepare(config, execution, chosen.remark)
     config = study.config
     output = pipeline.Store(_output_dir(study), config, study.provenance, study.details)
+    if team.index > 0:
+        _score_share(study, output, execution, team)
+        return
     with output.locked():
         for line in (*([remark] if remark else []), *study.remarks):
             print(line)
         _print_first_look(study, output, execution)
+        if team.count > 1:
+            team.wait(_BEGUN)
+            _score_own(study, output, execution, team)
+            with progress.stage("waiting for the other processes"):
+                team.wait(_SCORED)
+        # What other processes should have left but did not is scored here.
         with progress.stage(f"{len(config.conditions)} conditions", "images", compiles=True) as tell:
             table = pipeline.run(study, output, execution, progress=tell)
         columns = [scorer.column for scorer in study.scorers]
@@ -394,6 +436,7 @@ def main(_: list[str]) -> None:
         with progress.stage("writing the report"):
             samples = pipeline.sample_images(study)
             text = study_report.write(output.folder, config, table, found, study.details, samples=samples)
+    team.wait(_REPORTED)
     common.print_skipped(table.skipped, len(table.image_ids), "judged")
     print(text)
     print(f"results: {output.folder}")

@@ -11,6 +11,11 @@ import jax
 from causal_iqa import InputError, backbones, metrics
 
 _MOST_CPU_DEVICES = 8
+# Of the flag --runner.
+RUNNER_WORDS = (
+    "Runner of Apache Beam (extra beam) whose workers do the work, e.g. DirectRunner on this machine, FlinkRunner; "
+    'Beam\'s own flags follow after "--" (default: none, this process does it).'
+)
 
 
 def one_device_per_core() -> None:
@@ -77,3 +82,22 @@ def integer_or_all(value: str, flag: str) -> int | None:
     if not (value.isascii() and value.isdecimal() and len(value) < 19) or int(value) == 0:
         raise InputError(f"--{flag}: expected a positive whole number or all, got {value!r}")
     return int(value)
+
+
+def runner_arguments(argv: Sequence[str], runner: str | None) -> list[str]:
+    """Returns Beam's own flags: what a command line has after "--".
+
+    Args:
+      argv: what is left of the command line, the program's name first.
+      runner: value of --runner.
+
+    Raises:
+      InputError: for words that are no flags, or without a runner.
+    """
+    words = list(argv[1:])
+    if words and (runner is None or not words[0].startswith("--")):
+        raise InputError(
+            f"unexpected argument {words[0]!r}: flags are written --name=value (see --help)"
+            + ("; those of Beam need --runner=NAME before them" if words[0].startswith("--") else "")
+        )
+    return words

@@ -5,7 +5,8 @@
     --degradations=imagenet_c15 --output_dir=cifar10_c
 
 A copy lies at OUT/<condition>/<severity>/<same relative path>; manifest.parquet and manifest.json record how each was
-made. Images keep their size. An interrupted run continues when the command is given again with the same flags.
+made. Images keep their size. An interrupted run continues when the command is given again with the same flags. With
+--runner=NAME a pipeline of Apache Beam (extra beam) writes the copies; Beam's own flags follow after "--".
 """
 
 from causal_iqa import InputError, backbones, copies, data, degradations
@@ -14,6 +15,8 @@ from causal_iqa.cli import common, flagset, program_cache, progress
 _D = copies.CopyConfig(images="", parameters="imagenet_c")
 
 FLAGS = flagset.FlagSet()
+# Beam's own, after "--".
+TAKES_ARGUMENTS = True
 
 _IMAGES = FLAGS.string(
     "images", None, "Folder with images at any depth, an image, a .txt file of paths, or tfds:NAME.", required=True
@@ -75,6 +78,7 @@ _SEED = FLAGS.integer("seed", _D.seed, "Seed of the degradations.")
 FLAGS.group("Machine")
 _COMPILATION_CACHE = FLAGS.string("compilation_cache", None, program_cache.WORDS)
 _NUM_PROCESSES = FLAGS.integer("num_processes", None, "Processes (default: one per core).", lower_bound=1)
+_RUNNER = FLAGS.string("runner", None, common.RUNNER_WORDS)
 
 
 def config_from_flags() -> copies.CopyConfig:
@@ -102,8 +106,15 @@ def config_from_flags() -> copies.CopyConfig:
     )
 
 
-def main(_: list[str]) -> None:
+def main(argv: list[str]) -> None:
     """Flags -> config -> copies and their manifest."""
+    arguments = common.runner_arguments(argv, _RUNNER.value)
+    if _RUNNER.value is not None and _NUM_PROCESSES.value is not None:
+        raise InputError("num_processes: with --runner the runner says how many workers there are; leave one out")
+    if _RUNNER.value is not None:
+        from causal_iqa import beam  # It imports all that `score` needs.
+
+        beam.options(_RUNNER.value, arguments)  # Refuses what Beam would before anything takes time.
     config = config_from_flags()
     program_cache.keep(_COMPILATION_CACHE.value)
     common.check_writable(f"{_OUTPUT_DIR.value}/degrade.json", "output_dir")
@@ -113,10 +124,17 @@ def main(_: list[str]) -> None:
         copies.check_annotations(job, boxes=_BOXES.value, masks=_MASKS.value)
     for line in job.remarks:
         print(line)
-    with progress.stage(f"{len(config.conditions)} conditions of {len(job.source)} images", "copies") as tell:
-        parts = copies.write(
-            job, _OUTPUT_DIR.value, num_processes=_NUM_PROCESSES.value or backbones.cores(), progress=tell
-        )
+    stage = f"{len(config.conditions)} conditions of {len(job.source)} images"
+    if _RUNNER.value is not None:
+        from causal_iqa import beam
+
+        with progress.stage(f"{stage} by {_RUNNER.value}"):
+            parts = beam.write_copies(job, _OUTPUT_DIR.value, runner=_RUNNER.value, arguments=arguments)
+    else:
+        with progress.stage(stage, "copies") as tell:
+            parts = copies.write(
+                job, _OUTPUT_DIR.value, num_processes=_NUM_PROCESSES.value or backbones.cores(), progress=tell
+            )
     unreadable = sorted({one for part in parts for one in part.unreadable})
     common.print_skipped(unreadable, len(job.source) - len(unreadable), "copied")
     if len(unreadable) == len(job.source):

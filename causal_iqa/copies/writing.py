@@ -209,14 +209,7 @@ def write(
       >>> written
       ['a.png']
     """
-    folder = pathlib.Path(output_dir)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        manifest.begin(folder, job.origin)
-    except OSError as error:
-        raise _checks.InputError(
-            f"output_dir: {folder} cannot be made or written: {_reading.reason_of(error)}"
-        ) from error
+    folder = begin(job, output_dir)
     found = {task.number: manifest.read_part(folder, task.number) for task in job.tasks}
     pending = [task for task in job.tasks if found[task.number] is None]
     done = job.num_copies - sum(len(task.indices) * len(task.conditions) for task in pending)
@@ -226,7 +219,84 @@ def write(
         found[task.number] = part
         done += len(task.indices) * len(task.conditions)
         tell(done, job.num_copies)
-    parts = [part for part in found.values() if part is not None]
+    return _record(job, folder, [part for part in found.values() if part is not None])
+
+
+def begin(job: Job, output_dir: str | os.PathLike[str]) -> pathlib.Path:
+    """Opens the tree of a job, for whoever does its tasks elsewhere than in `write`.
+
+    Args:
+      job: what is to be written.
+      output_dir: the tree; made when missing.
+
+    Returns:
+      The folder of the tree.
+
+    Raises:
+      InputError: when it cannot be written, or was begun otherwise.
+
+    Examples:
+      >>> import pathlib, tempfile
+      >>> from PIL import Image
+      >>> with tempfile.TemporaryDirectory() as folder:
+      ...     pathlib.Path(folder, "photos").mkdir()
+      ...     Image.new("RGB", (32, 32)).save(f"{folder}/photos/a.png")
+      ...     options = {"severities": (3.0,), "parameters": "cifar_c"}
+      ...     config = copies.CopyConfig(f"{folder}/photos", degradations=("contrast",), **options)
+      ...     job = copies.prepare(config, f"{folder}/copies")
+      ...     names = [path.name for path in copies.begin(job, f"{folder}/copies").iterdir()]
+      >>> sorted(names)
+      ['.parts', 'degrade.json']
+    """
+    folder = pathlib.Path(output_dir)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        manifest.begin(folder, job.origin)
+    except OSError as error:
+        raise _checks.InputError(
+            f"output_dir: {folder} cannot be made or written: {_reading.reason_of(error)}"
+        ) from error
+    return folder
+
+
+def finish(job: Job, output_dir: str | os.PathLike[str]) -> list[manifest.Part]:
+    """Writes the manifest of a tree whose tasks are all done.
+
+    Args:
+      job: what was to be written.
+      output_dir: the tree, opened by `begin`.
+
+    Returns:
+      The parts of the record, one for each task.
+
+    Raises:
+      InputError: when a task is not done.
+
+    Examples:
+      >>> import pathlib, tempfile
+      >>> from PIL import Image
+      >>> with tempfile.TemporaryDirectory() as folder:
+      ...     pathlib.Path(folder, "photos").mkdir()
+      ...     Image.new("RGB", (32, 32)).save(f"{folder}/photos/a.png")
+      ...     options = {"severities": (3.0,), "parameters": "cifar_c"}
+      ...     config = copies.CopyConfig(f"{folder}/photos", degradations=("contrast",), **options)
+      ...     job = copies.prepare(config, f"{folder}/copies")
+      ...     worker = copies.Worker.opening(config, copies.begin(job, f"{folder}/copies"))
+      ...     done = [worker.do(task) for task in job.tasks]
+      ...     copies.finish(job, f"{folder}/copies") == done
+      True
+    """
+    folder = pathlib.Path(output_dir)
+    found = [manifest.read_part(folder, task.number) for task in job.tasks]
+    missing = sum(part is None for part in found)
+    if missing:
+        raise _checks.InputError(
+            f"output_dir: {missing} of {len(found)} parts of {folder} are missing or damaged; the same command goes on"
+        )
+    return _record(job, folder, [part for part in found if part is not None])
+
+
+def _record(job: Job, folder: pathlib.Path, parts: list[manifest.Part]) -> list[manifest.Part]:
     if job.config.format == "array_record":
         _describe_records(job, folder, parts)
     else:
@@ -312,6 +382,23 @@ class Worker:
         self._config, self._source, self._outputs, self._folder = config, source, outputs, folder
         self._programs = programs.Programs()
         self._made: set[str] = set()
+
+    @classmethod
+    def opening(cls, config: CopyConfig, output_dir: str | os.PathLike[str]) -> "Worker":
+        """Makes a worker that opens the images itself; for the arguments see `prepare`."""
+        source = sources.open_source(config)
+        outputs = names.output_names(source, range(len(source)), config.format)
+        return cls(config, source, tuple(outputs), pathlib.Path(output_dir))
+
+    def ids(self, task: Task) -> list[str] | None:
+        """Returns the ids of a task's images here; None where there are fewer images."""
+        if max(task.indices) >= len(self._source):
+            return None
+        return [self._source.id(index) for index in task.indices]
+
+    def has_done(self, task: Task) -> bool:
+        """Whether a task is recorded as done, and its files are there."""
+        return manifest.read_part(self._folder, task.number) is not None
 
     def do(self, task: Task, stopped: Callable[[], bool] = lambda: False) -> manifest.Part:
         """Writes the copies of a task and records them.

@@ -23,12 +23,26 @@ from causal_iqa.pipeline.program import make_program
 from causal_iqa.pipeline.provenance import Provenance
 from causal_iqa.pipeline.rows import choose_batch
 from causal_iqa.pipeline.sanity import CleanAccuracy, CleanPerformance, clean_accuracy, clean_performance, first_look
-from causal_iqa.pipeline.scored import CAUSE_IS, Diagnose, InMemory, Sample, Scored, read_sets, score_sets
+from causal_iqa.pipeline.scored import (
+    CAUSE_IS,
+    Diagnose,
+    InMemory,
+    Part,
+    PartScorer,
+    Sample,
+    Scored,
+    parts_of,
+    read_sets,
+    score_sets,
+    stamp_of,
+)
 from causal_iqa.pipeline.scoring import NO_REFERENCE, Scoring, ScoringConfig
 from causal_iqa.pipeline.scoring import prepare as prepare_scoring
 from causal_iqa.pipeline.scoring_store import ScoringStore
 from causal_iqa.pipeline.store import PART_IMAGES, Store
-from causal_iqa.pipeline.study import PREPARATION, Study, prepare, quality_and_performance, run
+from causal_iqa.pipeline.study import PREPARATION, Study, prepare, quality_and_performance, run, run_share
+from causal_iqa.pipeline.totals import FILE as TOTALS_FILE
+from causal_iqa.pipeline.totals import SetTotals, Spread, Totals, merge_totals, part_totals, total_parts
 from causal_iqa.pipeline.views import View
 
 __all__ = [
@@ -42,6 +56,7 @@ __all__ = [
     "PART_IMAGES",
     "PREPARATION",
     "SCORE_AT",
+    "TOTALS_FILE",
     "CleanAccuracy",
     "CleanPerformance",
     "Column",
@@ -52,6 +67,8 @@ __all__ = [
     "Measure",
     "NetworkChoice",
     "Output",
+    "Part",
+    "PartScorer",
     "PerformanceTable",
     "ProgramState",
     "Provenance",
@@ -64,9 +81,12 @@ __all__ = [
     "ScoringConfig",
     "ScoringStore",
     "Seen",
+    "SetTotals",
+    "Spread",
     "Store",
     "Study",
     "StudyConfig",
+    "Totals",
     "View",
     "attach",
     "choose_batch",
@@ -81,6 +101,9 @@ __all__ = [
     "mean_over_images",
     "mean_over_networks",
     "measure_of",
+    "merge_totals",
+    "part_totals",
+    "parts_of",
     "performance_rows",
     "prepare",
     "prepare_like",
@@ -90,6 +113,9 @@ __all__ = [
     "read_sets",
     "read_table",
     "run",
+    "run_share",
     "sample_images",
     "score_sets",
+    "stamp_of",
+    "total_parts",
 ]

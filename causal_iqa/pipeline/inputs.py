@@ -26,8 +26,8 @@ UNREADABLE = "unreadable"
 MOST_BYTES = 2**31
 _LARGEST_FILE = 2**30
 _DIGITS = 16
-# Rooms that read a finished score table: what they do changes no score.
-_READERS = ("alignment", "analysis", "causal", "cli", "report")
+# Rooms that read a finished score table or have others do the work: what they do changes no score.
+_READERS = ("alignment", "analysis", "beam", "causal", "cli", "report")
 
 
 def list_images(source: data.Source, indices: Sequence[int] | np.ndarray, *, most_bytes: int = MOST_BYTES) -> Listing:

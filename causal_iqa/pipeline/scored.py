@@ -123,14 +123,40 @@ class Scored(NamedTuple):
 
 
 def parts_of(sets: Sequence[data.ImageSet]) -> Iterator[Part]:
-    """Deals the images of sets into parts."""
+    """Deals the images of sets into parts.
+
+    Args:
+      sets: sets of images.
+
+    Yields:
+      The parts, set by set, in order: PART_IMAGES images each, the last of a set with fewer.
+
+    Examples:
+      >>> photos = np.zeros((300, 8, 8, 3), np.uint8)
+      >>> [part.last - part.first for part in pipeline.parts_of([data.ImageSet("photos", data.open_arrays(photos))])]
+      [256, 44]
+    """
     for place, one in enumerate(sets):
         for number, first in enumerate(range(0, len(one.source), PART_IMAGES)):
             yield Part(place, number, first, min(first + PART_IMAGES, len(one.source)))
 
 
 def stamp_of(image_set: data.ImageSet, part: Part) -> str:
-    """Returns a digest of which images a part holds: names, sizes and times of change; reads no image."""
+    """Returns a digest of which images a part holds: names, sizes and times of change; reads no image.
+
+    Args:
+      image_set: the set.
+      part: a part of it.
+
+    Returns:
+      16 hexadecimal digits.
+
+    Examples:
+      >>> photos = data.ImageSet("photos", data.open_arrays(np.zeros((3, 8, 8, 3), np.uint8)))
+      >>> stamps = [pipeline.stamp_of(photos, part) for part in pipeline.parts_of([photos])]
+      >>> len(stamps), len(stamps[0])
+      (1, 16)
+    """
     source = image_set.source
     file: Callable[[int], pathlib.Path] | None = getattr(source, "file", None)
     place: Callable[[int], tuple] | None = getattr(source, "place", None)
@@ -187,16 +213,55 @@ def score_sets(
         progress(done, total)
     if not pending:
         return dict(every)
-    step, batch_size = rows.make_step(work.work, execution)
+    scorer = PartScorer(work, execution, diagnose)
     for go in _goes(pending):
-        source = work.sets[go[0][0].place].source
-        found = _read(work, source, go, step, batch_size, execution, diagnose)
-        for (part, stamp), (table, skipped) in zip(go, found, strict=True):
+        for (part, stamp), (table, skipped) in zip(go, scorer.score([part for part, _ in go]), strict=True):
             keeper.write(part, stamp, table, skipped)
             done += part.last - part.first
             if progress:
                 progress(done, total)
     return dict(every)
+
+
+class PartScorer:
+    """Scores parts; keeps its compiled programs from one to the next."""
+
+    def __init__(self, work: scoring.Scoring, execution: Execution, diagnose: Diagnose | None):
+        """Builds the programs; for the arguments see `score_sets`."""
+        self._work, self._execution, self._diagnose = work, execution, diagnose
+        self._step, self._batch_size = rows.make_step(work.work, execution)
+
+    def score(self, some: Sequence[Part]) -> Iterator[tuple[pa.Table, list[tuple[str, str]]]]:
+        """Reads and scores the images of some parts of one set, in order.
+
+        Args:
+          some: parts of one set.
+
+        Yields:
+          The rows of each part, as soon as it is whole, and its unreadable images.
+        """
+        work, source = self._work, self._work.sets[some[0].place].source
+        indices = [index for part in some for index in range(part.first, part.last)]
+        batches = data.batches(
+            source,
+            indices,
+            batch_size=self._batch_size,
+            size=work.work.image_size,
+            crop_fraction=work.work.crop_fraction,
+            workers=self._execution.workers,
+            look=data.Looker(source),
+        )
+        pieces: list[_Piece] = []
+        waiting = list(some)
+        reached = 0
+        for batch in batches:
+            chunk = indices[reached : reached + self._batch_size]
+            reached += len(chunk)
+            pieces.append(_piece(work, batch, chunk, self._step, self._diagnose))
+            while waiting and reached >= sum(p.last - p.first for p in some[: len(some) - len(waiting) + 1]):
+                part = waiting.pop(0)
+                yield _cut(work, pieces, part)
+                pieces = [one for one in pieces if _reaches_beyond(one, part)]
 
 
 def _goes(pending: Sequence[tuple[Part, str]]) -> Iterator[list[tuple[Part, str]]]:
@@ -216,31 +281,6 @@ class _Piece(NamedTuple):
     positions: list[int]
     columns: dict[str, np.ndarray | list]
     skipped: list[tuple[int, str, str]]
-
-
-def _read(work, source, go, step, batch_size, execution, diagnose) -> Iterator[tuple[pa.Table, list[tuple[str, str]]]]:
-    """Reads and scores the images of some parts; yields the tables in order, as soon as each is whole."""
-    indices = [index for part, _ in go for index in range(part.first, part.last)]
-    batches = data.batches(
-        source,
-        indices,
-        batch_size=batch_size,
-        size=work.work.image_size,
-        crop_fraction=work.work.crop_fraction,
-        workers=execution.workers,
-        look=data.Looker(source),
-    )
-    pieces: list[_Piece] = []
-    waiting = list(go)
-    reached = 0
-    for batch in batches:
-        chunk = indices[reached : reached + batch_size]
-        reached += len(chunk)
-        pieces.append(_piece(work, batch, chunk, step, diagnose))
-        while waiting and reached >= sum(p.last - p.first for p, _ in go[: len(go) - len(waiting) + 1]):
-            part, _ = waiting.pop(0)
-            yield _cut(work, pieces, part)
-            pieces = [one for one in pieces if _reaches_beyond(one, part)]
 
 
 def _reaches_beyond(piece: _Piece, part: Part) -> bool:

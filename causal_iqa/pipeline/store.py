@@ -75,16 +75,38 @@ class Store:
             locking.check_subfolders(self.folder, descriptor)
             locking.remove_leftovers(self.folder)
             self._begin()
-            self._is_locked = True
-            try:
+            with self._held():
                 yield
-            except KeyboardInterrupt as error:
-                error.add_note(self._kept())
-                raise
-            except _files.OutputError as error:
-                raise _files.OutputError(f"{error}; {self._kept()}") from error
-            finally:
-                self._is_locked = False
+
+    @contextlib.contextmanager
+    def joined(self) -> Iterator[None]:
+        """Works in a folder that another process of the same run holds by `locked`, and has begun.
+
+        Raises:
+          InputError: when the folder holds no run yet, or another study.
+        """
+        found = _look(self.folder / CONFIG_FILE)
+        if not isinstance(found, dict):
+            raise _checks.InputError(
+                f"output_dir: {self.folder} holds no run that the first process has begun; every process needs the "
+                "same folder, on a file system that all of them see"
+            )
+        self._check_same(found)
+        with self._held():
+            yield
+
+    @contextlib.contextmanager
+    def _held(self) -> Iterator[None]:
+        self._is_locked = True
+        try:
+            yield
+        except KeyboardInterrupt as error:
+            error.add_note(self._kept())
+            raise
+        except _files.OutputError as error:
+            raise _files.OutputError(f"{error}; {self._kept()}") from error
+        finally:
+            self._is_locked = False
 
     def _kept(self) -> str:
         written = len(list((self.folder / "scores").glob("part-*.parquet")))

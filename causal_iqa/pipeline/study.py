@@ -3,7 +3,7 @@
 import collections
 import dataclasses
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -283,16 +283,65 @@ def run(
       (2, 2)
     """
     with output.locked():
-        _score_missing(study, output, execution, progress)
+        _score_missing(study, output, execution, range(study.num_parts), progress)
         return output.read(study.num_parts, study.config.conditions)
 
 
-def _score_missing(
-    study: Study, output: store.Store, execution: Execution, progress: Callable[[int, int], None] | None
+def run_share(
+    study: Study,
+    output: store.Store,
+    execution: Execution = DEFAULT_EXECUTION,
+    *,
+    index: int,
+    count: int,
+    progress: Callable[[int, int], None] | None = None,
 ) -> None:
-    pending = [number for number in range(study.num_parts) if not output.has_part(number)]
-    total = len(study.indices)
-    done = total - sum(min(store.PART_IMAGES, total - number * store.PART_IMAGES) for number in pending)
+    """Scores what one of several processes has to score: every `count`-th part from part `index` on.
+
+    Args:
+      study: what to run, prepared by every process from the same config.
+      output: folder that all processes see, held by `locked` or `joined`.
+      execution: how to run.
+      index: which process this is, from 0.
+      count: how many processes there are.
+      progress: called with (images done, images of the share), first with what an earlier run left.
+
+    Raises:
+      ValueError: unless 0 <= index < count.
+
+    Examples:
+      >>> import pathlib, tempfile
+      >>> network = pipeline.NetworkChoice("net", "scene_cnn_a")
+      >>> config = pipeline.StudyConfig(
+      ...     num_images=2, networks=(network,), metrics=("mse",), degradations=("contrast",), severities=(3.0,)
+      ... )
+      >>> study = pipeline.prepare(config)
+      >>> with tempfile.TemporaryDirectory() as folder:
+      ...     store = pipeline.Store(folder, config, study.provenance, study.details)
+      ...     with store.locked():  # The other processes use `joined`.
+      ...         pipeline.run_share(study, store, pipeline.Execution(num_devices=1), index=0, count=2)
+      ...     names = [path.name for path in pathlib.Path(folder, "scores").iterdir()]
+      >>> names
+      ['part-00000.parquet']
+    """
+    if not 0 <= index < count:
+        raise ValueError(f"index: expected 0 to {count - 1} of {count} processes, got {index}")
+    _score_missing(study, output, execution, range(index, study.num_parts, count), progress)
+
+
+def _score_missing(
+    study: Study,
+    output: store.Store,
+    execution: Execution,
+    numbers: range,
+    progress: Callable[[int, int], None] | None,
+) -> None:
+    def images(numbers: Iterable[int]) -> int:
+        return sum(min(store.PART_IMAGES, len(study.indices) - number * store.PART_IMAGES) for number in numbers)
+
+    pending = [number for number in numbers if not output.has_part(number)]
+    total = images(numbers)
+    done = total - images(pending)
     if progress:
         progress(done, total)
     if not pending:
