@@ -4,6 +4,7 @@ import collections
 import inspect
 import json
 import pathlib
+import pkgutil
 import re
 import tokenize
 import types
@@ -73,6 +74,12 @@ def _hints(public: object) -> dict[str, object]:
 def test_no_export_is_a_module():
     assert len(_EXPORTS) > 500
     assert [one for one in _EXPORTS if inspect.ismodule(getattr(_ROOMS[one[0]], one[1]))] == []
+
+
+def test_no_export_has_the_name_of_a_module_of_its_room():
+    """The function would stand in the way of the module: `from causal_iqa.room import name` gives one or the other."""
+    modules = {room: {found.name for found in pkgutil.iter_modules(module.__path__)} for room, module in _ROOMS.items()}
+    assert [one for one in _EXPORTS if one[1] in modules[one[0]]] == []
 
 
 @pytest.mark.parametrize("room", _ROOMS)

@@ -2,14 +2,6 @@
 
 from causal_iqa import _former
 from causal_iqa.alignment.attenuation import Corrected, Reliability, correct, correct_halves, pairs_of_halves
-from causal_iqa.alignment.bootstrap import (
-    NUMBERS,
-    Resamples,
-    bootstrap,
-    normal_draws,
-    resample_counts,
-    too_few_for_one_number,
-)
 from causal_iqa.alignment.bounds import (
     ContradictedPairs,
     Decomposition,
@@ -23,7 +15,7 @@ from causal_iqa.alignment.comparisons import ADJUSTMENTS, Comparison, adjust, co
 from causal_iqa.alignment.conditions import between_deviations, move_between, resample_conditions
 from causal_iqa.alignment.correlation import Within, between, condition_means, masked_spearman, pooled, within
 from causal_iqa.alignment.errors import Errors, accuracy_errors
-from causal_iqa.alignment.gains import YARDSTICKS, Gains, gains
+from causal_iqa.alignment.further_measures import Measures, measure_intervals, measures
 from causal_iqa.alignment.halves import half_sample_interval, half_samples
 from causal_iqa.alignment.intervals import (
     Alignment,
@@ -33,7 +25,6 @@ from causal_iqa.alignment.intervals import (
     paired_difference,
     summarise,
 )
-from causal_iqa.alignment.measures import Measures, measure_intervals, measures
 from causal_iqa.alignment.opposite_signs import SignConflict, sign_conflicts
 from causal_iqa.alignment.permutation import Null, permutation_null
 from causal_iqa.alignment.predicted_accuracy import (
@@ -44,7 +35,16 @@ from causal_iqa.alignment.predicted_accuracy import (
     image_folds,
     predict_accuracy,
 )
+from causal_iqa.alignment.resampling import (
+    NUMBERS,
+    Resamples,
+    bootstrap,
+    normal_draws,
+    resample_counts,
+    too_few_for_one_number,
+)
 from causal_iqa.alignment.transfer import relative_to_clean, transferred_accuracy
+from causal_iqa.alignment.yardsticks import YARDSTICKS, Gains, gains
 from causal_iqa.estimates import UNDEFINED, Estimate
 
 __getattr__ = _former.getter(__name__, {"Interval": "causal_iqa.estimates.Estimate"})

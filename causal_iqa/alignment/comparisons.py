@@ -8,8 +8,8 @@ import numpy as np
 from scipy import stats
 
 from causal_iqa import _checks
-from causal_iqa.alignment.bootstrap import NUMBERS, Resamples
 from causal_iqa.alignment.intervals import Difference, centred, paired_difference
+from causal_iqa.alignment.resampling import NUMBERS, Resamples
 
 ADJUSTMENTS = ("holm", "bh")
 _NEAREST = 1 - 1e-4

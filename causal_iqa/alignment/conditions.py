@@ -18,8 +18,8 @@ from scipy import stats
 from causal_iqa import _keys
 from causal_iqa._arrays import pair
 from causal_iqa.alignment import attenuation, correlation
-from causal_iqa.alignment.bootstrap import NUMBERS, Resamples, normal_draws
 from causal_iqa.alignment.intervals import centred
+from causal_iqa.alignment.resampling import NUMBERS, Resamples, normal_draws
 
 LEAST_DEGRADATIONS = 5
 # Quantile bins of score and performance in what pooled moves by when a degradation is left out; splits of the images,

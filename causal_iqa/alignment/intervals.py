@@ -17,7 +17,7 @@ import numpy as np
 
 from causal_iqa import _codec
 from causal_iqa.alignment import attenuation
-from causal_iqa.alignment.bootstrap import NUMBERS, Resamples, bootstrap
+from causal_iqa.alignment.resampling import NUMBERS, Resamples, bootstrap
 from causal_iqa.estimates import UNDEFINED, Estimate, check_level
 
 # In JSON a correlation is called rho.

@@ -22,7 +22,7 @@ from causal_iqa.backbones.runners import Runner, onnx_runner, tflite_runner
 from causal_iqa.backbones.task_networks import Task, padded_detections, task_network
 from causal_iqa.backbones.text.tokenizers import Tokenizer
 from causal_iqa.backbones.text.zero_shot import TEMPLATES, class_embeddings, embed_prompts, zero_shot_classifier
-from causal_iqa.backbones.trainable import trainable, trainable_names
+from causal_iqa.backbones.trainable_networks import trainable, trainable_names
 from causal_iqa.backbones.user import load_function, make_network
 from causal_iqa.backbones.weights.budgets import Budget, limited
 from causal_iqa.backbones.weights.checkpoints import Checkpoint, MismatchError, read, save_safetensors

@@ -29,7 +29,6 @@ from causal_iqa.causal.graphs import (
     implied_independences,
     parse,
 )
-from causal_iqa.causal.implications import ALTERNATIVES, Distinction, Implication, distinctions, implications
 from causal_iqa.causal.independence import (
     Column,
     IndependenceTest,
@@ -55,6 +54,7 @@ from causal_iqa.causal.ordered_means import StepFalls, falls_by_degradation, ste
 from causal_iqa.causal.refutations import Refutation, refute
 from causal_iqa.causal.resamples import LEAST_IMAGES
 from causal_iqa.causal.sensitivity import Robustness, e_value, e_value_of_resamples, robustness
+from causal_iqa.causal.testable_implications import ALTERNATIVES, Distinction, Implication, distinctions, implications
 from causal_iqa.causal.within_conditions import (
     CommonSignTest,
     common_sign_test,

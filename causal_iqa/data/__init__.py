@@ -10,7 +10,7 @@ from causal_iqa.data.annotated import (
     read_mask_table,
 )
 from causal_iqa.data.arrays import ArraySource, open_arrays
-from causal_iqa.data.batches import (
+from causal_iqa.data.batching import (
     CROP_FRACTION,
     Batch,
     LabelledImages,

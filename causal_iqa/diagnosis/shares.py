@@ -18,6 +18,7 @@ import numpy as np
 
 from causal_iqa import _checks, _keys
 from causal_iqa._arrays import Array
+from causal_iqa.estimates import check_level
 
 _ITERATIONS = 200
 _MOST_RESAMPLED = 4000
@@ -98,8 +99,8 @@ def composition(
       The shares with intervals.
 
     Raises:
-      ValueError: when shapes disagree or rows are no probabilities.
-      InputError: for fewer than 20 images, or a level that is none.
+      ValueError: when shapes disagree, rows are no probabilities, or for a level that is none.
+      InputError: for fewer than 20 images.
 
     Examples:
       >>> import jax, numpy as np
@@ -113,8 +114,9 @@ def composition(
     n = len(full)
     if n < FEWEST_IMAGES:
         raise _checks.InputError(f"probabilities: expected at least {FEWEST_IMAGES} images, got {n}")
-    if not 0 < level < 1 or resamples < 2:
-        raise _checks.InputError("level, resamples: expected a number between 0 and 1, and at least 2")
+    check_level(level)
+    if resamples < 2:
+        raise ValueError(f"resamples: expected at least 2, got {resamples}")
     shares = np.asarray(_one(jnp.asarray(full), jnp.ones(n)), np.float64)
     kept, centre = full, shares
     if n > _MOST_RESAMPLED:

@@ -17,8 +17,8 @@ from scipy import sparse, stats
 
 from causal_iqa import _codec
 from causal_iqa.alignment import correlation, predicted_accuracy
-from causal_iqa.alignment.bootstrap import resample_counts, too_few
 from causal_iqa.alignment.intervals import Correlation
+from causal_iqa.alignment.resampling import resample_counts, too_few
 from causal_iqa.estimates import Estimate, check_level
 
 # Distinct performances up to which pairs are counted by level; the mean of 30 networks has 31. More are taken by as

@@ -6,8 +6,8 @@ from typing import NamedTuple
 import numpy as np
 
 from causal_iqa import _checks, _codec
-from causal_iqa.alignment.bootstrap import NUMBERS, Resamples
 from causal_iqa.alignment.intervals import Difference, Differences, centred, difference_of, differences_of
+from causal_iqa.alignment.resampling import NUMBERS, Resamples
 from causal_iqa.estimates import Estimate, check_level
 
 _FAMILIES = {
