@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 
 from causal_iqa.analysis.datasets import CauseShare, Comparison, DatasetFindings, ReasonedEstimate, SetFindings
+from causal_iqa.report import format
 
 HARDLY = (
     "No-reference statistics hardly predict whether a network gets an image right: take their order as a hint where to "
@@ -20,22 +21,22 @@ _LEAST_SHARE = 0.005
 
 def percent(value: float, digits: int = 1) -> str:
     """Returns a share as "12.3 %", "-" where undefined."""
-    return "-" if not math.isfinite(value) else f"{100 * value:.{digits}f} %"
+    return format.percent(value, _share(digits))
+
+
+def _share(digits: int) -> format.Style:
+    return format.Style(f".{digits}f", scale=100)
 
 
 def number(value: float) -> str:
     """Returns a score with four digits, "-" where undefined."""
-    return "-" if not math.isfinite(value) else f"{value:.4g}"
+    return format.number(value, format.Style(".4g"))
 
 
 def interval(estimate: ReasonedEstimate, digits: int = 1) -> str:
     """Returns "76.1 % [70.2, 82.0]"; "-" where undefined."""
-    if not math.isfinite(estimate.value):
-        return "-"
-    if not math.isfinite(estimate.low):
-        return percent(estimate.value, digits)
-    low, high = (f"{100 * bound:.{digits}f}" for bound in (estimate.low, estimate.high))
-    return f"{percent(estimate.value, digits)} [{low}, {high}]"
+    known = format.bounds(estimate.low, estimate.high, _share(digits)) if math.isfinite(estimate.value) else ""
+    return " ".join(filter(None, [percent(estimate.value, digits), known]))
 
 
 def count(num: int, one: str, several: str | None = None) -> str:
@@ -121,7 +122,7 @@ def comparison(found: DatasetFindings, one: Comparison) -> list[str]:
             said.append(f"{test.of}: not tested, {test.reason}")
         else:
             verdict = "differ" if test.p_value < 0.05 else "are not shown to differ"
-            said.append(f"{test.of} {verdict} (p = {test.p_value:.3g})")
+            said.append(f"{test.of} {verdict} (p = {format.p_value(test.p_value)})")
     sentences = [f"{one.second} against {one.first}: {'; '.join(said)}."]
     if math.isfinite(one.superiority.value):
         sentences[0] = sentences[0][:-1] + (

@@ -8,7 +8,7 @@ import numpy as np
 
 from causal_iqa.analysis import datasets
 from causal_iqa.analysis.datasets import DatasetFindings, Gallery, ReasonedEstimate, SetFindings
-from causal_iqa.report import dataset_figures, dataset_words, figures, html
+from causal_iqa.report import dataset_figures, dataset_words, figures, format, html
 from causal_iqa.report.dataset_words import interval, number, percent
 
 _ODD_SHOWN = 12
@@ -133,7 +133,8 @@ def _distribution(found: DatasetFindings) -> list[html.Part]:
         if modes.places:
             parts.append(
                 html.Text(
-                    f"{one.name} has more than one mode (Silverman's test, p = {modes.p_value:.3g}): around "
+                    f"{one.name} has more than one mode (Silverman's test, "
+                    f"p = {format.p_value(modes.p_value)}): around "
                     f"{number(modes.places[0])} and {number(modes.places[1])}, divided at {number(modes.valley)}. "
                     "It may hold images of two kinds."
                 )
@@ -228,7 +229,7 @@ def _comparisons(found: DatasetFindings) -> list[html.Section]:
     for one in found.comparisons:
         for test in (one.features, one.quality):
             if test is not None:
-                said = test.reason or f"{test.p_value:.3g}"
+                said = test.reason or format.p_value(test.p_value)
                 rows.append(
                     [
                         one.second,
