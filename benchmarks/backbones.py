@@ -28,9 +28,10 @@ import numpy as np
 import safetensors.numpy
 from absl import app, flags
 
-from benchmarks import harness, peers
+from benchmarks import harness
 from causal_iqa import backbones, data
 from causal_iqa.backbones import compilation
+from tests import peers
 
 _JSON = flags.DEFINE_string("json", None, "Where to write the rows.")
 _NETWORKS = flags.DEFINE_list("networks", ["all"], "Rows to run, or all.")

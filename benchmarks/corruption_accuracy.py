@@ -21,9 +21,9 @@ import jax
 import numpy as np
 from absl import app, flags
 
-from benchmarks import hendrycks, peers
+from benchmarks import hendrycks
 from causal_iqa import _files, backbones, data, degradations, images
-from tests import shared
+from tests import peers, shared
 
 _TASK = flags.DEFINE_enum("task", "cifar", ["cifar", "imagenet"], "Which networks and images.")
 _NUM_IMAGES = flags.DEFINE_integer("num_images", 2000, "Images, at most.")

@@ -25,10 +25,11 @@ import jax
 import numpy as np
 from absl import app, flags
 
-from benchmarks import harness, peers
+from benchmarks import harness
 from causal_iqa import _files, data, degradations, images
 from causal_iqa.data import scenes
 from causal_iqa.degradations import TABLE, Condition
+from tests import peers
 
 _JSON = flags.DEFINE_string("json", None, "Where the figures go.")
 _SIDES = flags.DEFINE_list("sides", ["224", "32"], "Sides of the images in pixels.")

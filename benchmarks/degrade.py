@@ -34,8 +34,8 @@ import numpy as np
 import PIL.Image
 from absl import app, flags
 
-from benchmarks import peers
 from causal_iqa import _files, degradations
+from tests import peers
 
 _PHOTOS = flags.DEFINE_string("photos", None, "Folder of photographs.", required=True)
 _JSON = flags.DEFINE_string("json", None, "Where the figures go.")

@@ -17,9 +17,9 @@ import jax.numpy as jnp
 import numpy as np
 from absl import app, flags, logging
 
-from benchmarks import harness, peers
+from benchmarks import harness
 from causal_iqa import images, metrics
-from tests import shared
+from tests import peers, shared
 from tests.golden import photographs
 
 _JSON = flags.DEFINE_string("json", None, "Where the figures go.")

@@ -26,10 +26,10 @@ import scipy.ndimage
 from absl import app, flags, logging
 
 from benchmarks import flat_windows
-from benchmarks.peers import torch_peer
 from causal_iqa import _files, images, metrics
 from tests import shared
 from tests.metrics import ilniqe_cases
+from tests.peers import torch_peer
 
 _OUTPUT = flags.DEFINE_string("output", "docs/metrics.md", "Where the page goes.")
 _PEERS = flags.DEFINE_bool("peers", False, "Whether to score the twenty pairs with the peers too.")

@@ -124,7 +124,7 @@ def _cleanvision(folder: str) -> Callable[[], int]:
 
 
 def _pyiqa(folder: str, name: str) -> Callable[[], int]:
-    from benchmarks import peers
+    from tests import peers
 
     torch = peers.torch_peer("torch")
     pyiqa = peers.torch_peer("pyiqa")

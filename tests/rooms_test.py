@@ -251,3 +251,11 @@ def test_imports_past_a_face_are_found(tmp_path):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
     assert set(_past_faces(tmp_path)) == {("near", "far.inner"), ("near", "far.other")}
+
+
+def test_tests_import_no_benchmark():
+    """Benchmarks use the oracles of the tests; the tests stand by themselves."""
+    pattern = re.compile(r"^\s*(from benchmarks\b|import benchmarks\b)", re.MULTILINE)
+    files = list(pathlib.Path(__file__).parent.rglob("*.py"))
+    assert len(files) > 200
+    assert [path.name for path in files if pattern.search(path.read_text())] == []

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from causal_iqa import copies
+from tests.copies.displacement import displacement
 
 _SIZE = (40, 56)
 
@@ -59,6 +60,4 @@ def test_bad_masks_and_boxes_are_refused():
 
 
 def test_what_moves_and_what_does_not_is_measured():
-    from benchmarks import displacement
-
-    assert displacement.displacement("translation")[0] > 3 > 0.5 > displacement.displacement("contrast")[1]
+    assert displacement("translation")[0] > 3 > 0.5 > displacement("contrast")[1]

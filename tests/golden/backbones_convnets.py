@@ -12,7 +12,7 @@ import pathlib
 
 import numpy as np
 
-from benchmarks import peers
+from tests import peers
 from tests.backbones import convnet_cases
 
 torch = __import__("torch")

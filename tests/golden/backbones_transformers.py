@@ -13,8 +13,8 @@ import tempfile
 
 import numpy as np
 
-from benchmarks import peers
 from causal_iqa.backbones.text import tokenizers
+from tests import peers
 from tests.backbones import tokenizer_cases, transformer_cases
 
 torch = __import__("torch")

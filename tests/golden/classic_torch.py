@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from benchmarks import peers
+from tests import peers
 from tests.backbones import classic_cases, synthetic
 from tests.metrics import learned_cases
 

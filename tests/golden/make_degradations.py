@@ -16,7 +16,7 @@ import scipy
 import skimage
 from PIL import Image
 
-from benchmarks import peers
+from tests import peers
 from tests.golden import photographs
 
 IMAGE = (11, 34, 41)

@@ -29,7 +29,7 @@ def main() -> None:
     import skimage
     import skimage.metrics
 
-    from benchmarks.peers import torch_peer
+    from tests.peers import torch_peer
 
     torch, piq, pyiqa = (torch_peer(name) for name in ("torch", "piq", "pyiqa"))
 

@@ -62,7 +62,7 @@ def main() -> None:
     """Writes the file beside this script."""
     import torch
 
-    from benchmarks import peers
+    from tests import peers
 
     piq, pyiqa = peers.torch_peer("piq"), peers.torch_peer("pyiqa")
     theirs = {

@@ -52,7 +52,7 @@ def main() -> None:
     import importlib.metadata
     import tempfile
 
-    from benchmarks.peers import torch_peer
+    from tests.peers import torch_peer
 
     torch, pyiqa = torch_peer("torch"), torch_peer("pyiqa")
     with tempfile.TemporaryDirectory() as folder:
