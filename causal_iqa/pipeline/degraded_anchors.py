@@ -87,6 +87,8 @@ def features_of(
     seed: int,
     views: Sequence[View],
     feature_backbones: Mapping[str, backbones.Network],
+    *,
+    batch: int = _BATCH,
 ) -> tuple[dict[str, dict[str, quality.StageFeatures]], np.ndarray]:
     """Degrades anchors and looks at them.
 
@@ -97,6 +99,7 @@ def features_of(
       seed: seed of the study.
       views: resolutions at which quality is scored.
       feature_backbones: name -> network that gives features.
+      batch: anchors that one program takes, which changes nothing.
 
     Returns:
       ({view: {backbone: features, leading axis n}}, int [n], the anchor that each is a copy of).
@@ -118,13 +121,13 @@ def features_of(
     origins = []
     for structure, ladder in ladders.items():
         degrade = _degrading(structure)
-        for start in range(0, m, _BATCH):
+        for start in range(0, m, batch):
             # Filled up with the last: one shape is one program.
-            chosen = np.minimum(np.arange(start, start + _BATCH), m - 1)
+            chosen = np.minimum(np.arange(start, start + batch), m - 1)
             drawn = [stable_hash(f"{structure} {ids[i]}") % len(ladder) for i in chosen]
             severities = np.asarray([ladder[i].severities for i in drawn], np.float32)
             copies = degrade(keys[chosen], pixels[chosen], severities)
-            count = min(_BATCH, m - start)
+            count = min(batch, m - start)
             origins.append(chosen[:count])
             for (view, name), look in looks.items():
                 seen = jax.device_get(look(feature_backbones[name].params, copies))

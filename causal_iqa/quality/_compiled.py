@@ -16,14 +16,15 @@ _ON_HOST = 500_000_000
 _median_on_device = jax.jit(dependence.median_heuristic)
 
 
-def median_distance(samples: Array) -> float:
+def median_distance(samples: Array, *, on_host: int = _ON_HOST) -> float:
     """Median of the Euclidean distances of all pairs, like `dependence.median_heuristic` but for rounding.
 
     Args:
       samples: float32 [m, d], finite, m at least 2.
+      on_host: numbers subtracted up to which the host does it.
     """
     m, d = samples.shape
-    if m * (m - 1) // 2 * d > _ON_HOST:
+    if m * (m - 1) // 2 * d > on_host:
         return float(_median_on_device(samples))
     return float(np.sqrt(np.median(distance.pdist(np.asarray(samples, np.float64), "sqeuclidean"))))
 

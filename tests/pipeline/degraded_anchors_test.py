@@ -42,7 +42,7 @@ def test_no_anchor_is_degraded_unless_asked_for():
         pipeline.StudyConfig(networks=(own,), degraded_anchors=-1)
 
 
-def test_what_becomes_of_an_anchor_does_not_depend_on_the_others(monkeypatch):
+def test_what_becomes_of_an_anchor_does_not_depend_on_the_others():
     network = backbones.load_packaged("scene_features")
     source = data.open_source("scenes", split="train")
     read = anchors.read_anchors(source, np.arange(7), 48)
@@ -50,8 +50,7 @@ def test_what_becomes_of_an_anchor_does_not_depend_on_the_others(monkeypatch):
     names = ("iso_noise/2", "iso_noise/4")
     degraded = DegradedAnchors(7, tuple(map(degradations.Condition.parse, names)))
     seen, origins = degraded_anchors.features_of(degraded, read.pixels, read.ids, 0, [view], {"own": network})
-    monkeypatch.setattr(degraded_anchors, "_BATCH", 4)
-    same, _ = degraded_anchors.features_of(degraded, read.pixels, read.ids, 0, [view], {"own": network})
+    same, _ = degraded_anchors.features_of(degraded, read.pixels, read.ids, 0, [view], {"own": network}, batch=4)
     few, of_few = degraded_anchors.features_of(
         degraded._replace(num=3), read.pixels, read.ids, 0, [view], {"own": network}
     )
