@@ -21,10 +21,10 @@ _LEAST_SHARE = 0.005
 
 def percent(value: float, digits: int = 1) -> str:
     """Returns a share as "12.3 %", "-" where undefined."""
-    return format.percent(value, _share(digits))
+    return format.percent(value, _in_hundredths(digits))
 
 
-def _share(digits: int) -> format.Style:
+def _in_hundredths(digits: int) -> format.Style:
     return format.Style(f".{digits}f", scale=100)
 
 
@@ -35,7 +35,7 @@ def number(value: float) -> str:
 
 def interval(estimate: ReasonedEstimate, digits: int = 1) -> str:
     """Returns "76.1 % [70.2, 82.0]"; "-" where undefined."""
-    known = format.bounds(estimate.low, estimate.high, _share(digits)) if math.isfinite(estimate.value) else ""
+    known = format.bounds(estimate.low, estimate.high, _in_hundredths(digits)) if math.isfinite(estimate.value) else ""
     return " ".join(filter(None, [percent(estimate.value, digits), known]))
 
 
