@@ -32,7 +32,7 @@ def _rooms() -> list[str]:
 def _modules(room: str) -> dict[str, list[str]]:
     """The public names of a room, by the module to be read for them: its own, and those of its public modules."""
     module = importlib.import_module(f"causal_iqa.{room}")
-    names = {module.__name__: list(getattr(module, "__all__", []))}
+    names = {module.__name__: sorted(getattr(module, "__all__", []))}
     if not names[module.__name__]:
         own = [n for n, v in vars(module).items() if not n.startswith("_") and _is_of(v, module.__name__)]
         names[module.__name__] = own
@@ -51,17 +51,37 @@ def _place(module: str, member: str) -> str:
     return f"{getattr(found, member).__module__}.{member}"
 
 
+_HEADING = "show_root_heading: true, show_root_toc_entry: true, show_root_full_path: false"
+
+
 def _entries(room: str) -> str:
     module = importlib.import_module(f"causal_iqa.{room}")
     lines = [f"# `causal_iqa.{room}`", "", (inspect.getdoc(module) or "").strip(), ""]
     for name, members in _modules(room).items():
         for member in members:
+            value = getattr(importlib.import_module(name), member)
+            is_table = isinstance(value, importlib.import_module("causal_iqa._tables").Table)
+            shown = "show_attribute_values: false, " if is_table else ""
             lines += [
                 f"::: {_place(name, member)}",
-                "    options: {show_root_heading: true, show_root_toc_entry: true, show_root_full_path: false}",
+                f"    options: {{{shown}{_HEADING}}}",
                 "",
             ]
+            if not (inspect.isroutine(value) or inspect.isclass(value)):
+                lines += [_comment(module, member), ""]
+            if is_table:
+                lines += ["Rows: " + ", ".join(f"`{row}`" for row in value) + ".", ""]
     return "\n".join(lines)
+
+
+def _comment(room: Any, member: str) -> str:
+    """The comment above the definition of a constant, which has no docstring."""
+    place = pathlib.Path(room.__file__)
+    for path in sorted(place.parent.rglob("*.py")) if place.name == "__init__.py" else [place]:
+        found = re.search(rf"^((?:#[^\n]*\n)*){member}\b[^=\n]*=", path.read_text("utf-8"), re.MULTILINE)
+        if found:
+            return " ".join(line.lstrip("# ") for line in found[1].splitlines())
+    return ""
 
 
 def _overview() -> str:

@@ -80,7 +80,7 @@ def default_backbones() -> tuple[tuple[pipeline.NetworkChoice, ...], str]:
             "are left out (pip install 'causal-iqa[imagenet]', or --backbone=ARCHITECTURE=FILE)"
         )
     chosen = (pipeline.NetworkChoice.parse(PHOTOGRAPHS),)
-    return chosen, f"no --backbone given: quality is read by {PHOTOGRAPHS} and its own classes (--backbone=none: none)"
+    return chosen, f"no --backbone given: {PHOTOGRAPHS} and its own classes score quality (--backbone=none uses none)"
 
 
 @functools.cache

@@ -26,7 +26,7 @@ NUMBERS = ("between", "corrected", "within", "pooled")
 class Resamples(NamedTuple):
     """The numbers on the original images (entry 0) and on every resample, float64 [1 + num_resamples] each.
 
-    between, within, pooled: on images drawn with replacement; NaN but for entry 0 with too few images or conditions.
+    between, within, pooled: on images drawn with replacement; NaN except in entry 0 with too few images or conditions.
     corrected: *between* corrected for attenuation, and draws around it with the covariance of its jackknife; may
       exceed 1. NaN where `reliability.reason` says why, None where it was not computed.
     reliability: reliability of the condition means that *between* compares.

@@ -33,15 +33,15 @@ def align(
 
     Args:
       config: the study; by default the embedded one, on rendered scenes with three small networks.
-      output_dir: folder of the scores and findings, which `audit` reads; a run that was interrupted goes on there. By
-        default nothing is kept.
+      output_dir: folder of the scores and findings, which `audit` reads; an interrupted run continues in it. By default
+        nothing is kept.
       execution: how it runs; by default on all local devices, with a quarter of the memory.
       progress: called with the name of the part in work, its steps done and all of them.
       **settings: fields of `pipeline.StudyConfig` that are to be otherwise; networks and backbones also as the texts
         that the flags take, such as "cifar_resnet32=resnet32.th".
 
     Returns:
-      The findings; what could not be done is missing, and `failures` says why.
+      The findings; parts that failed are missing, and `failures` gives the reasons.
 
     Raises:
       InputError: for anything missing, unreadable or contradictory, by its name.

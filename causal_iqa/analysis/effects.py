@@ -1,4 +1,4 @@
-"""What the conditions did to every score and to performance, and what follows for the desiderata."""
+"""The effects of the conditions on every score and on performance, and the verdicts on the desiderata."""
 
 from collections.abc import Mapping, Sequence
 
@@ -39,7 +39,7 @@ def judge_effects(
 
     def judge(values, start):
         dose = causal.dose_response(values, names, severities)
-        # Where the clean image has no score (PSNR against itself) the mildest conditions stand in for it.
+        # Where the clean image has no score (PSNR against itself) the mildest conditions replace it.
         base = start if np.isfinite(start).any() else _mildest(values, severities)
         return dose, causal.average_effects(key, values, base, **options)
 

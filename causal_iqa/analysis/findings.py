@@ -62,8 +62,8 @@ class Findings:
       like_these: alignments, gains and comparisons with intervals for other degradations as well.
       predicted: metric or rival -> network -> predicted performance.
       reads: metric or rival -> identifiers of what it reads.
-      failures: what could not be done.
-      measure: what performance is.
+      failures: parts that failed, with the reasons.
+      measure: the definition of performance.
     """
 
     conditions: tuple[Condition, ...]
@@ -86,7 +86,7 @@ class Findings:
     measure: pipeline.Measure = pipeline.ACCURACY
 
     def __repr__(self) -> str:
-        """Returns what it is about in one line."""
+        """Returns its subject in one line."""
         networks = [name for name in self.performance if name != _ALL]
         about = {"metrics": self.alignments, "networks": networks, "conditions": self.conditions}
         missing = f", {len(self.failures)} parts missing" if self.failures else ""
@@ -255,7 +255,7 @@ def _predicted(config, rows: ImageRows, scores, doing: parts.Parts) -> dict[str,
 def analyse_images(
     config: pipeline.StudyConfig, rows: ImageRows, *, progress: Callable[[int, int], None] | None = None
 ) -> Findings:
-    """Finds what an audit reads: alignment with the mean over the networks, curves, effects and desiderata.
+    """Computes what an audit reads: alignment with the mean over the networks, curves, effects and desiderata.
 
     Args:
       config: configuration of the study.
@@ -263,7 +263,7 @@ def analyse_images(
       progress: called with the bootstrap work done so far and all of it.
 
     Returns:
-      The same numbers as `analyse`; what is left out is empty.
+      The same numbers as `analyse`; the other fields are empty.
     """
     rows = rows._replace(
         scores={metric: {_ALL: by[_ALL]} for metric, by in rows.scores.items()},

@@ -89,7 +89,7 @@ def of_images(found: Findings, rows: ImageRows) -> Findings | None:
 
 
 def made_of(config: pipeline.StudyConfig, table: pipeline.ScoreTable) -> str:
-    """Returns a digest of all that findings are made of: settings, score table and code.
+    """Returns a digest of all inputs of findings: settings, score table and code.
 
     Args:
       config: configuration of the study.

@@ -212,7 +212,7 @@ def _predicted_rows(
     degradations: Sequence[str],
     suffix: str,
 ) -> dict[str, dict[str, np.ndarray]]:
-    """Accuracies from confidence and entropy, as they are or after temperature scaling."""
+    """Accuracies from confidence and entropy, without or after temperature scaling."""
     out: dict[str, dict[str, np.ndarray]] = {}
     methods = {
         "difference_of_confidences": "confidence",
@@ -250,7 +250,7 @@ def _transport_rows(
     temperatures: Mapping[str, Mapping[int, float]],
     folds: np.ndarray,
 ) -> dict[str, dict[str, np.ndarray]]:
-    """Transport of all images at once onto the class shares of the clean ones, as they are and temperature-scaled."""
+    """Transport of all images at once onto the class shares of the clean ones, without and with temperature scaling."""
     out: dict[str, dict[str, np.ndarray]] = {}
     if not all(name in kept for name in networks):
         return out

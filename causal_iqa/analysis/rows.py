@@ -28,7 +28,7 @@ class ImageRows(NamedTuple):
       of_sets: the rivals among the scores that stand for one number per condition.
       folds: int [N], fold of every image.
       formulas: metric or rival -> what is computed, without the backbones that it reads.
-      measure: what performance is.
+      measure: the definition of performance.
       clusters: int [N] of images that are resampled together, None where each stands alone.
     """
 
@@ -108,7 +108,7 @@ def image_rows(
 
 
 def _gather(config, table, folds, networks, whole, doing):
-    """The rivals, and what the kept features say of each image; what fails is left out where `doing` keeps it."""
+    """The estimators, and the scores from kept features; failures are left out where `doing` keeps them."""
     if doing is None:
         return network_outputs.gather(config, table, folds, whole=whole), *sets.image_shares(table, networks)
     own = doing.attempt(

@@ -28,7 +28,7 @@ class SetScore(NamedTuple):
       defined: bool [C, N], whether the outputs it reads are finite.
       score: (condition, images int [S, n] of S sets) -> float [S], higher is better.
       reads: identifiers of what it reads in addition to the judged images; None: as its estimator.
-      backbone: through whose features; empty where it reads none.
+      backbone: the backbone with the features that it reads; empty where it reads none.
     """
 
     formula: str

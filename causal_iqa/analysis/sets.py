@@ -34,7 +34,7 @@ def _targets(labels: np.ndarray) -> tuple[str, ...]:
 
 
 class Meaning(NamedTuple):
-    """What a score of sets is: formula, family, and identifiers of what it reads in addition to the judged images."""
+    """The definition of a score of sets: formula, family, and identifiers of its inputs besides the judged images."""
 
     formula: str
     family: str

@@ -30,7 +30,7 @@ class Preprocessing:
         a fraction of the shorter side. The study cuts it once, when it loads the photo.
       mean: per channel, subtracted from [0, 1] pixels.
       std: per channel, divides.
-      smallest: smallest input side in pixels at which the network means something.
+      smallest: smallest input side in pixels at which the outputs of the network are meaningful.
       fixed_size: whether `size` is the only side it takes; fully convolutional networks take any side >= smallest.
       interpolation: interpolation of the original's resize, "bilinear" or "bicubic", both antialiased.
     """

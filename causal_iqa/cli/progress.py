@@ -86,7 +86,9 @@ class Line:
         if self._done >= self._total:
             return f"{counted}, {_seconds(now - self._start)}"
         if self._first is None or self._done == self._first[1]:
-            return counted
+            # What is compiled before the first result has words of its own.
+            quiet = self._compiles or now - self._start < _LEAST_COMPILATION
+            return counted if quiet else f"{counted}, {_seconds(now - self._start)}"
         rate = (self._done - self._first[1]) / max(now - self._first[0], 1e-9)
         return f"{counted}, {rate:.3g} a second, {_seconds((self._total - self._done) / rate)} left"
 

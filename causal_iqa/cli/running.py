@@ -1,5 +1,6 @@
 """How a command starts and ends: grouped help, one line for whatever the user gave wrong, quiet libraries."""
 
+import difflib
 import functools
 import io
 import logging
@@ -17,7 +18,7 @@ from causal_iqa.cli import flagset, interrupts
 from causal_iqa.cli import help as command_help
 
 HELP = ("--help", "-help", "-h", "-?", "--helpshort", "-helpshort")
-_UNKNOWN = re.compile(r"Unknown command line flag '(?P<name>[^']*)'\.(?: Did you mean: (?P<near>.*?) ?\?)?")
+_UNKNOWN = re.compile(r"Unknown command line flag '(?P<name>[^']*)'")
 _MISSING = re.compile(r"flag --(?P<name>\w+)=None: Flag --\w+ must have a value other than None\.")
 
 
@@ -108,15 +109,16 @@ def _parse(command: Command, argv: list[str]) -> list[str]:
     try:
         rest = flags.FLAGS(argv)
     except flags.Error as error:
-        print(f"error: {_in_one_line(str(error))} (see --help)", file=sys.stderr)
+        print(f"error: {_in_one_line(str(error), list(own.values))} (see --help)", file=sys.stderr)
         sys.exit(1)
     own.values.mark_as_parsed()
     return rest
 
 
-def _in_one_line(message: str) -> str:
+def _in_one_line(message: str, own: Sequence[str]) -> str:
+    """What absl says of the command line; near an unknown flag it would also name its own flags."""
     if found := _UNKNOWN.search(message):
-        near = [f"--{name.strip()}" for name in (found["near"] or "").split(",") if name.strip()]
+        near = [f"--{name}" for name in difflib.get_close_matches(found["name"], own)]
         return f"unknown flag --{found['name']}" + (f": did you mean {' or '.join(near)}?" if near else "")
     if found := _MISSING.search(message):
         return f"--{found['name']} must be given"

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from causal_iqa import InputError, backbones, data, report, training
 from causal_iqa.backbones.weights import checkpoints
-from causal_iqa.cli import common, flagset, program_cache
+from causal_iqa.cli import common, flagset, program_cache, progress
 
 _DEFAULTS = training.TrainConfig(network="scene_cnn_a")
 
@@ -174,13 +174,14 @@ def main(_: list[str]) -> None:
     checkpoints.check_name(_OUTPUT.value)
     common.check_writable(_OUTPUT.value, "output")
     config, source, evaluation = _sources(config)
-    with _summaries(_TENSORBOARD_DIR.value) as summary:
+    with _summaries(_TENSORBOARD_DIR.value) as summary, progress.steps(f"training {config.network}", 3) as tell:
         result = training.train(
             config,
             source,
             evaluation,
             checkpoint_dir=_CHECKPOINT_DIR.value,
             checkpoint_every=_CHECKPOINT_EVERY.value,
+            progress=tell,
             summary=summary,
         )
     split, evaluation_split = _splits()[:2]

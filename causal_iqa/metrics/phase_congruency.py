@@ -107,7 +107,8 @@ def phase_congruency(plane: jax.Array) -> jax.Array:
     projected on the mean phase minus its deviation from it, and T the energy that pure noise would have.
 
     Args:
-      plane: float32 [H, W] in 0..255 (the measure is free of scale but for the guard 1e-4 in E). H and W are static.
+      plane: float32 [H, W] in 0..255 (only the guard 1e-4 in E makes the measure depend on the scale). H and W are
+        static.
 
     Returns:
       float32 [H, W] in [0, 1]; 0 where no filter responds at all, as on a flat image.

@@ -44,8 +44,8 @@ def prepare_like(
       The scoring.
 
     Raises:
-      InputError: when the run has no score that needs no label and no reference, its backbones or anchors are not at
-        hand or not the same, or the config asks for other ones.
+      InputError: when the run has no score that needs no label and no reference, its backbones or anchors are missing
+        or differ, or the config asks for other ones.
 
     Examples:
       >>> import tempfile

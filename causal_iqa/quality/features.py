@@ -82,7 +82,7 @@ def with_inner_of(features: StageFeatures, smaller: StageFeatures) -> StageFeatu
 def joined(parts: Sequence[StageFeatures]) -> StageFeatures:
     """Returns the features of several backbones as those of one.
 
-    Every statistic keeps a kernel of its own, and the final features side by side have one besides.
+    Every statistic keeps a kernel of its own, and the final features side by side have one, too.
 
     Examples:
       >>> rng = np.random.default_rng(0)

@@ -1,4 +1,4 @@
-"""Scores of one image from a fitted witness: its evidence at every class, and what that says in one number."""
+"""Scores of one image from a fitted witness: its evidence at every class, and one number read from it."""
 
 from collections.abc import Sequence
 

@@ -2,7 +2,7 @@
 
 Clean anchors say how certain a witness is, not how far its certainty can be trusted on degraded images. The labels of
 the anchors are known, though, and anchors can be degraded: their copies show where the witness fails. A small model
-learns from what the witness says of a copy, and from statistics of the stages, whether it is right. The witness must
+learns from readings of the witness on a copy, and from statistics of the stages, whether it is right. The witness must
 not have seen the copy's own anchor: its evidence is that of the witness fitted without this anchor, in closed form. No
 judged network and no judged image takes part.
 
@@ -135,7 +135,7 @@ def fit_success(
       seed: seed of the samples and inputs that each tree sees.
 
     Returns:
-      The witness with its `success`, and what the copies showed.
+      The witness with its `success`, and a record of the copies.
 
     Raises:
       ValueError: when lengths disagree.
@@ -238,7 +238,7 @@ def success_odds(witness: stages.StagesWitness, features: stages.StageFeatures) 
     """Log odds that the witness is right. Higher is better; needs no label.
 
     Args:
-      witness: with its `success`, from `fit_success`.
+      witness: a witness with its `success`, from `fit_success`.
       features: features of one image.
 
     Returns:
@@ -252,7 +252,7 @@ def success_chance(witness: stages.StagesWitness, features: stages.StageFeatures
     """Probability that the witness is right about the class of the image. Higher is better; needs no label.
 
     Args:
-      witness: with its `success`, from `fit_success`.
+      witness: a witness with its `success`, from `fit_success`.
       features: features of one image.
 
     Returns:
@@ -278,7 +278,7 @@ def success_rank(witness: stages.StagesWitness, features: stages.StageFeatures) 
     """Mean rank of `stages_peak` and of `success_chance` among the degraded anchors. Higher is better; needs no label.
 
     Args:
-      witness: with its `success`, from `fit_success`.
+      witness: a witness with its `success`, from `fit_success`.
       features: features of one image.
 
     Returns:

@@ -76,7 +76,7 @@ class QualitySpec:
         """What it reads in addition to the judged image, identifiers.
 
         Args:
-          anchors: what the anchors are, "images", "head" or "text".
+          anchors: the kind of the anchors, "images", "head" or "text".
 
         Returns:
           Among "clean_image", "image_label", "anchor_labels", "class_vectors" and "class_names".
@@ -84,7 +84,7 @@ class QualitySpec:
         found = ["clean_image"] if self.needs_reference else []
         found += ["image_label"] if self.needs_label else []
         if self.witness != "none":
-            # The witness of a head is there beside anchor images, too.
+            # The witness of a head exists beside anchor images, too.
             own_head = self.witness == "head" and anchors == "images"
             found.append("class_vectors" if own_head else _reads.OF_ANCHORS[anchors])
         return _reads.ordered(found)

@@ -28,7 +28,7 @@ RIDGES = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
 
 
 class Anchors(NamedTuple):
-    """Clean labelled images as features: what a witness is fitted on. Never the images it judges."""
+    """Clean labelled images as features, on which a witness is fitted. They are never the images that it judges."""
 
     features: Array  # float32 [m, d]
     labels: np.ndarray  # int [m], in [0, num_classes)

@@ -23,7 +23,7 @@ def accuracy_table(
       found: result of `predict`.
       families: families of the metrics and rivals.
       network: whose performance.
-      measure: what performance is.
+      measure: the definition of performance.
       level: confidence level of the intervals, for the heading.
     """
     rows = [(name, by[network]) for name, by in found.items() if network in by and by[network].errors.num_conditions]

@@ -36,8 +36,8 @@ def render(audited: Audit, curves: Mapping[str, Mapping[str, causal.DoseResponse
         "audit_dose_response": figures.dose_response(
             {name: curves[name] for name in (key, *best)},
             normalise=True,
-            ylabel="from worst to best",
-            title=f"{format.capital(what)}, and the metrics whose curves lie nearest to it",
+            ylabel="0: worst, 1: best",
+            title=f"{format.capital(what)}, and the metrics with the nearest curves",
         ),
         "audit_effects": _effects(audited.effects[key], what),
         "audit_mediation": _mediation(audited.mediation, what),
@@ -83,7 +83,7 @@ def _effects(effects: Mapping[str, causal.Estimate], what: str) -> Figure:
             own = [row for _, row in rows]
             _draw(axes, y, own, shade, "o", linewidth=1.0, markersize=3.5, label=f"severity {dose}")
     axes.axvline(0, color="#555555", linewidth=0.8)
-    axes.set_yticks(range(len(names)), [format.words(name) for name in names])
+    axes.set_yticks(range(len(names)), names)
     axes.invert_yaxis()
     axes.set_xlabel(f"average causal effect on {what}, against clean", fontsize=9)
     if len(doses) <= 8:

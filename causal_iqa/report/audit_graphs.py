@@ -20,7 +20,7 @@ def statement(one: causal.Independence) -> str:
 
 
 def tested(found: GraphTests) -> list[str]:
-    """Returns the lines on what the graphs imply, and what became of it.
+    """Returns the lines on the independences that the graphs imply, and the results of their tests.
 
     Args:
       found: findings of an audit.

@@ -17,7 +17,7 @@ def study(found: ObservationalStudy | NotDone, measure: pipeline.Measure) -> lis
 
     Args:
       found: findings of an audit.
-      measure: what performance is.
+      measure: the definition of performance.
     """
     title = ["## Effects from observational data, against the known truth", ""]
     if isinstance(found, NotDone):
@@ -35,7 +35,7 @@ def effects(found: ObservationalStudy, measure: pipeline.Measure) -> list[str]:
 
     Args:
       found: findings of an audit.
-      measure: what performance is.
+      measure: the definition of performance.
     """
     adjusted = "no set" if found.adjustment_set is None else names(found.adjustment_set) or "nothing"
     overlap, arms = found.overlap, found.arms[1:]
@@ -78,7 +78,7 @@ def doubts(found: ObservationalStudy, measure: pipeline.Measure) -> list[str]:
 
     Args:
       found: findings of an audit.
-      measure: what performance is.
+      measure: the definition of performance.
     """
     method = format.words(found.method)
     rows = [

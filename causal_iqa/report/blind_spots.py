@@ -20,7 +20,7 @@ def blind_spots(
       found: result of `by_degradation`; the metrics from the top in the order given, at most 24.
       title: over the picture.
       unit: unit of the numbers shown.
-      scale: what the bias is multiplied by for that unit.
+      scale: the factor that converts the bias to that unit.
 
     Returns:
       The figure. Orange: the metric misses harm that the networks feel. Violet: it is alarmed by what they do not mind.
@@ -41,7 +41,7 @@ def blind_spots(
             strong = abs(value) > _LIGHT * limit
             axes.text(column, row, f"{round(value):+d}", ha="center", va="center", fontsize=6.5,
                       color="white" if strong else "#222222")  # fmt: skip
-    axes.set_xticks(range(len(found.degradations)), [d.replace("_", " ") for d in found.degradations],
+    axes.set_xticks(range(len(found.degradations)), found.degradations,
                     rotation=50, ha="right", rotation_mode="anchor", fontsize=8)  # fmt: skip
     axes.set_yticks(range(len(some)), [found.metrics[k] for k in some], fontsize=8)
     axes.tick_params(length=0)

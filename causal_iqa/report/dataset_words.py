@@ -148,7 +148,7 @@ def terminal(found: DatasetFindings, folder: str | None, written: Sequence[str])
     Args:
       found: the findings.
       folder: folder of the results; None: nothing was written.
-      written: names of files in it, each with what it holds.
+      written: names of files in it, each with a description.
     """
     lines = headline(found)
     lines += [f"note: {line}" for line in found.remarks]

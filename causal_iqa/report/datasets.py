@@ -200,7 +200,7 @@ def _accuracy(found: DatasetFindings) -> list[html.Section]:
         ]
         if rows:
             parts.append(html.Table(f"{one.name}: tenths of its images by quality", head, rows))
-    return [html.Section("Accuracy, and what leaving out gives", parts)] if parts else []
+    return [html.Section("Accuracy, and the effect of leaving out", parts)] if parts else []
 
 
 def _causes(found: DatasetFindings) -> list[html.Section]:

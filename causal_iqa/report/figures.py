@@ -1,7 +1,7 @@
 """Figures of a study, drawn on Figure objects with the Agg canvas: no display, no global state of pyplot.
 
-Colours are those of Okabe and Ito, told apart under the common colour deficiencies; markers and line styles repeat
-what colour says.
+Colours are those of Okabe and Ito, which the common colour deficiencies leave distinct. Markers, line styles and
+hatches repeat the distinction, for prints without colour.
 """
 
 import io
@@ -27,7 +27,7 @@ from causal_iqa.report.tables import Row, sort_rows
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "<", ">")
 _STYLES = ("-", "--", ":", "-.")
-_BARS = (("between", "#0072B2"), ("within", "#E69F00"), ("pooled", "#009E73"))
+_BARS = (("between", "#0072B2", ""), ("within", "#E69F00", "///"), ("pooled", "#009E73", "xxx"))
 _GREY = "#555555"
 _DPI = 120
 _SMALL, _BODY, _LARGE = 8, 9, 11
@@ -59,7 +59,7 @@ def accuracy_against_quality(
       rho: metric -> between rho for the panel's title.
       title: over all panels.
       columns: panels in a row.
-      measure: what performance is.
+      measure: the definition of performance.
 
     Returns:
       The figure, panels in the order of `quality`.
@@ -137,18 +137,19 @@ def alignment_bars(rows: Iterable[Row], *, title: str = "", level: float = 0.95)
     figure = empty(7.5, 1.3 + 0.46 * len(rows))
     axes = figure.add_subplot()
     height = 0.26
-    for place, (name, colour) in enumerate(_BARS):
+    for place, (name, colour, hatch) in enumerate(_BARS):
         intervals = np.array([getattr(row.alignment, name) for row in rows], np.float64)
         middle = np.arange(len(rows)) + (place - 1) * height
         rho, low, high = np.where(np.isfinite(intervals), intervals, np.nan).T
-        axes.barh(middle, np.nan_to_num(rho), height * 0.92, color=colour, label=name)
+        look: dict[str, Any] = {"color": colour, "hatch": hatch, "edgecolor": "white", "linewidth": 0}
+        axes.barh(middle, np.nan_to_num(rho), height * 0.92, label=name, **look)
         drawn = np.isfinite(low)
         axes.hlines(middle[drawn], low[drawn], high[drawn], color="#222222", linewidth=1.1)
         for y in middle[np.isnan(rho)]:
             axes.text(0.01, y, f"{name} undefined", fontsize=_SMALL - 1, color=_GREY, va="center")
     axes.set_yticks(np.arange(len(rows)), [f"{row.metric}\n{format.words(row.family)}" for row in rows])
     axes.set_ylim(len(rows) - 0.5, -0.5)
-    bounds = np.array([getattr(row.alignment, name) for row in rows for name, _ in _BARS], np.float64)
+    bounds = np.array([getattr(row.alignment, name) for row in rows for name, _, _ in _BARS], np.float64)
     lowest = np.nanmin(bounds) if np.isfinite(bounds).any() else 0.0
     axes.set_xlim(max(-1.0, min(0.0, lowest - 0.03)), 1.0)
     axes.axvline(0, color=_GREY, linewidth=0.8)
@@ -196,18 +197,17 @@ def dose_response(
     figure, panels = _grid(len(names), columns, (1.9, 1.7), share=True)
     handles = []
     for place, (label, by) in enumerate(curves.items()):
-        colour, style = PALETTE[place % len(PALETTE)], _STYLES[place // len(PALETTE) % len(_STYLES)]
+        look: dict[str, Any] = {"color": PALETTE[place % len(PALETTE)], "linestyle": _STYLES[place % len(_STYLES)]}
+        look |= {"marker": _MARKERS[place % len(_MARKERS)], "markersize": 4}
         low, scale = _range([dose.mean for dose in by.values()]) if normalise else (0.0, 1.0)
         for name, dose in by.items():
-            panels[names.index(name)].plot(
-                dose.severity, (dose.mean - low) / scale, style, color=colour, linewidth=1.4, marker="o", markersize=3
-            )
+            panels[names.index(name)].plot(dose.severity, (dose.mean - low) / scale, linewidth=1.4, **look)
         # Matplotlib leaves labels that begin with an underscore out of its legends.
         shown = f" {label}" if label.startswith("_") else label
-        handles.append(lines.Line2D([], [], color=colour, linestyle=style, marker="o", markersize=3, label=shown))
+        handles.append(lines.Line2D([], [], label=shown, **look))
     severities = np.unique(np.concatenate([dose.severity for by in curves.values() for dose in by.values()]))
     for panel, name in zip(panels, names, strict=True):
-        panel.set_title(format.words(name), fontsize=_BODY)
+        panel.set_title(name, fontsize=_BODY)
         if len(severities) <= 7:
             panel.set_xticks(severities)
     _outer_labels(figure, panels, columns, "severity", ylabel)
@@ -354,7 +354,7 @@ def _looks(names: np.ndarray, groups: Mapping[str, str] | None) -> dict[str, tup
 
 def _handle(label: str, colour: str, marker: str, size: float = 6.0) -> lines.Line2D:
     look: dict[str, Any] = {"color": colour, "marker": marker, "markersize": size, "mew": 0}
-    return lines.Line2D([], [], linestyle="", label=format.words(label), **look)
+    return lines.Line2D([], [], linestyle="", label=label, **look)
 
 
 def _with_rho(metric: str, rho: float | Estimate | None) -> str:
@@ -366,7 +366,7 @@ def _with_rho(metric: str, rho: float | Estimate | None) -> str:
 
 
 def _range(means: list[np.ndarray]) -> tuple[float, float]:
-    """Smallest mean and range; what never changes is put in the middle."""
+    """Smallest mean and range; a constant curve is put in the middle."""
     values = np.concatenate(means)
     values = values[np.isfinite(values)]
     if not values.size or np.ptp(values) == 0:

@@ -71,7 +71,7 @@ def of_measure(measure: pipeline.Measure, sign: str = "") -> Style:
     """Returns how performances and their errors are written: in points of what lies in [0, 1], else three digits.
 
     Args:
-      measure: what performance is.
+      measure: the definition of performance.
       sign: "+" for a sign before every number.
     """
     return Style(f"{sign}.1f", scale=100) if measure.is_share else Style(f"{sign}.3g")
@@ -82,7 +82,7 @@ def mean(value: float, measure: pipeline.Measure, *, unknown: str = UNKNOWN) -> 
 
     Args:
       value: the mean.
-      measure: what performance is.
+      measure: the definition of performance.
       unknown: where it is undefined.
     """
     return measure.shown(value) if math.isfinite(value) else unknown
@@ -155,7 +155,7 @@ def words(identifier: str) -> str:
     """Returns an identifier as words: "full reference".
 
     Args:
-      identifier: with underscores.
+      identifier: a name with underscores.
     """
     return identifier.replace("_", " ")
 

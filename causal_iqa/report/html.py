@@ -72,7 +72,7 @@ class Headline(NamedTuple):
 
 
 class Definitions(NamedTuple):
-    """Words and what they mean, a line each."""
+    """Words and their meanings, a line each."""
 
     items: Sequence[tuple[str, str]]
 
@@ -85,7 +85,7 @@ class Figure(NamedTuple):
 
 
 class Cell(NamedTuple):
-    """A number in a table: what it says, and what it is sorted by; NaN or None comes last."""
+    """A number in a table: its text, and its key of sorting; NaN or None comes last."""
 
     text: str
     value: float | None
@@ -138,7 +138,7 @@ Part: TypeAlias = Text | Headline | Definitions | Figure | Table | Gallery | Gri
 
 
 class Section(NamedTuple):
-    """A heading and what stands under it."""
+    """A heading and the parts under it."""
 
     title: str
     parts: Sequence[Part]

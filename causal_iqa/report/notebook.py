@@ -1,4 +1,4 @@
-"""Findings as they show themselves in a notebook: a line of what they are about and a compact table, in HTML."""
+"""Findings in a notebook: a line that states their subject and a compact table, in HTML."""
 
 import functools
 import html

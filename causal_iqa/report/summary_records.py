@@ -165,7 +165,7 @@ class Summary:
     Attributes:
       networks: the judged ones.
       metrics: every metric and estimator.
-      measure: what performance is.
+      measure: the definition of performance.
       predicted_performance: score -> network.
       num_images: judged images.
       conditions: names, "clean/0" among them.

@@ -68,7 +68,7 @@ def match_boxes(
       truth: float32 [T, 4].
       truth_classes: int [T], NO_BOX of an empty slot.
       iou: overlap that a match needs.
-      most: so many of the surest of each class count, as in COCO; static int.
+      most: the number of detections per class that count, those with the highest scores, as in COCO; static int.
 
     Returns:
       The matches.

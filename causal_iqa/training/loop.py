@@ -266,7 +266,7 @@ def train(
     *,
     checkpoint_dir: str | None = None,
     checkpoint_every: int = 500,
-    progress: bool = True,
+    progress: bool | Callable[[str, int, int], None] = True,
     summary: Callable[[int, Mapping[str, float]], None] | None = None,
 ) -> TrainResult:
     """Trains one network.
@@ -278,7 +278,8 @@ def train(
       checkpoint_dir: folder of checkpoints; a stopped run continues from the last one and ends with the same
         parameters. None: none are kept.
       checkpoint_every: steps between checkpoints.
-      progress: whether to show a progress bar.
+      progress: whether to show a progress bar; or a function that is called with (name of the part of the work, done,
+        all) in its place. The parts are "images", "steps" and "evaluation".
       summary: called every 100 steps with the number of steps done and the mean loss since the last call, and at the
         end with the evaluation.
 
@@ -299,6 +300,8 @@ def train(
       ((1,), ['accuracy'])
     """
     check(config, (source, evaluation_source))
+    tell = progress if callable(progress) else lambda part, done, total: None
+    tell("images", 0, 1)
     size = config.image_size or (source.image_shape[0] if source.image_shape else SCENE_SIZE)
     pixels, labels = _load(source, config.num_images, size, config)
     if len(pixels) < config.batch_size:
@@ -308,6 +311,7 @@ def train(
     held_pixels, held_labels = _load(evaluation_source, config.num_evaluation, size, config)
     num_outputs = objectives.OBJECTIVES[config.objective].num_outputs or len(source.class_names)
 
+    tell("steps", 0, config.steps)
     network = backbones.trainable(config.network)
     module = network.module(num_outputs)
     params = flax_modules.init(network, jax.random.key(config.seed), num_outputs=num_outputs)
@@ -319,7 +323,7 @@ def train(
 
     per_epoch = len(pixels) // config.batch_size
     generator, epoch = np.random.default_rng(config.seed), -1
-    bar = tqdm.trange(first, config.steps, desc=config.network, disable=not progress, mininterval=1.0,
+    bar = tqdm.trange(first, config.steps, desc=config.network, disable=progress is not True, mininterval=1.0,
                       initial=first, total=config.steps)  # fmt: skip
     waiting: list[tuple[int, jax.Array]] = []
     for number in bar:
@@ -328,6 +332,7 @@ def train(
         params, state, loss = step(params, state, pixels, labels, order, number)
         waiting.append((number, loss))
         done = number + 1
+        tell("steps", done, config.steps)
         if done % 100 == 0 or done % checkpoint_every == 0 or done == config.steps:
             for at, value in waiting:
                 losses[at] = value
@@ -343,6 +348,7 @@ def train(
         if done % checkpoint_every == 0 and done < config.steps:
             kept.save(done, params, state, losses)
     kept.close()
+    tell("evaluation", 0, 1)
     stored = jax.tree.map(lambda leaf: np.asarray(leaf, np.float16).astype(np.float32), params)
     evaluation = evaluate(module, stored, held_pixels, held_labels, config)
     if summary is not None:

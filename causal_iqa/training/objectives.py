@@ -76,7 +76,7 @@ def nt_xent(first: jax.Array, second: jax.Array, temperature: float = _TEMPERATU
 
 
 def turn(image: jax.Array, quarters: jax.Array) -> jax.Array:
-    """Turns a square image [S, S, 3] by so many quarters, traced."""
+    """Turns a square image [S, S, 3] by a traced number of quarter turns."""
     return jax.lax.switch(quarters, [lambda x, k=k: jnp.rot90(x, k) for k in range(_QUARTER_TURNS)], image)
 
 

@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from causal_iqa import cli, degradations, metrics, quality
-from causal_iqa.cli import completion, help, listing
+from causal_iqa.cli import completion, help, listing, running
 from tests.experiments import binaries
 
 _ROOT = pathlib.Path(__file__).parents[2]
@@ -95,3 +95,12 @@ def test_completion_is_a_script_that_bash_reads():
     asked = f'{script}\nCOMP_WORDS=(causal-iqa align --sev); COMP_CWORD=2; _causal_iqa; echo "${{COMPREPLY[@]}}"'
     ended = subprocess.run(["bash", "-c", asked], capture_output=True, text=True, check=True)
     assert ended.stdout.split() == ["--severities="]
+
+
+def test_an_unknown_flag_is_compared_with_the_flags_of_the_command_alone(capsys):
+    with pytest.raises(SystemExit):
+        cli.run("record", ["causal-iqa record", "--run=results"])
+    assert capsys.readouterr().err == "error: unknown flag --run (see --help)\n"
+    assert running._in_one_line("Unknown command line flag 'pages'. Did you mean: pdb ?", ["page", "study"]) == (
+        "unknown flag --pages: did you mean --page?"
+    )

@@ -33,8 +33,9 @@ def test_a_stage_says_what_is_done_and_how_long_the_rest_takes():
     line.update(64, 300)  # Of an earlier run.
     assert line.text() == "95 conditions: 64 of 300 images"
     clock.now = 10.0
+    assert line.text() == "95 conditions: 64 of 300 images, 10 s"
     line.update(80, 300)  # The first batch tells no rate, for compilation is in it.
-    assert line.text() == "95 conditions: 80 of 300 images"
+    assert line.text() == "95 conditions: 80 of 300 images, 10 s"
     clock.now = 14.0
     line.update(100, 300)
     assert line.text() == "95 conditions: 100 of 300 images, 5 a second, 40 s left"

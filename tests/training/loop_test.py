@@ -41,8 +41,10 @@ def _sources():
 def test_training_learns_and_repeats(photographs, whole):
     assert whole.losses.shape == (10,)
     assert whole.losses[-3:].mean() < whole.losses[:3].mean()
-    again = loop.train(_LABELS, photographs, photographs, progress=False)
+    told = []
+    again = loop.train(_LABELS, photographs, photographs, progress=lambda *one: told.append(one))
     np.testing.assert_array_equal(again.losses, whole.losses)
+    assert told == [("images", 0, 1), *(("steps", done, 10) for done in range(11)), ("evaluation", 0, 1)]
     other = loop.train(dataclasses.replace(_LABELS, seed=1, steps=1), photographs, photographs, progress=False)
     assert other.losses[0] != whole.losses[0]
 

@@ -21,7 +21,7 @@ class AuditData(NamedTuple):
     clean: values of the clean images, [N]; NaN where there is no score.
     images: column of things that are fixed for an image -> [N]: label, clean scores.
     rows: column of the table under degraded conditions -> [C, N].
-    measure: what performance is.
+    measure: the definition of performance.
     clusters: int [N] of images that are not independent of each other; None where each stands alone.
     """
 

@@ -41,7 +41,7 @@ def graph_tests(
       progress: called with the metrics done and their number.
 
     Returns:
-      Every test, what tells the graphs apart, and what became of each graph.
+      Every test, the tests that tell the graphs apart, and the verdict on each graph.
     """
     own = {family: effects.family_graph(data.config, family) for family in dict.fromkeys(data.families.values())}
     graphs = {**own, **causal.ALTERNATIVES, **user_graphs}
@@ -151,8 +151,8 @@ def _corrected_test(test: GraphTest | None) -> causal.CorrectedTest:
 def _independent_images(data: AuditData) -> np.ndarray:
     """Places of images that are independent draws: one of each group at random, all where there are no groups.
 
-    Images of one group share more than the condition, so neither is each of them a draw of its own, nor may they change
-    places with images of other groups one by one.
+    Images of one group share more than the condition, so neither is each of them a draw of its own, nor may single
+    images change places with images of other groups.
     """
     if data.clusters is None:
         return np.arange(len(data.labels))
@@ -229,7 +229,7 @@ def _relative(table: np.ndarray) -> np.ndarray:
 
 
 def _statements(data, graphs, implied, own) -> dict[str | None, list[causal.Independence]]:
-    """What to test of each metric, and (None) of no metric; a family speaks for its own metrics only."""
+    """The statements to test for each metric, and (None) for no metric; a family covers its own metrics only."""
     every = {name: [one.independence for one in implied[name] if not one.reason] for name in graphs}
     wanted: dict[str | None, list[causal.Independence]] = {None: []}
     for statements in every.values():

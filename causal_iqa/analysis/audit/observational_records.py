@@ -27,7 +27,7 @@ class MethodEstimates(NamedTuple):
 
 
 class ArmEstimates(NamedTuple):
-    """The true mean of an outcome in every arm, and what every method makes of confounded data."""
+    """The true mean of an outcome in every arm, and the estimate of every method from confounded data."""
 
     truth: tuple[float, ...]
     methods: Mapping[str, MethodEstimates]
@@ -78,7 +78,7 @@ class ObservationalStudy(NamedTuple):
     factors: what images are confounded by. graph: behind the draw, as text.
     adjustment_set: what it asks to adjust for; None where no observed set will do.
     method: the one whose effect is refuted and has the E-value.
-    performance, metrics: what every method makes of each outcome; skipped: metric -> why not.
+    performance, metrics: the estimates of every method for each outcome; skipped: metric -> reason.
     """
 
     num_images: int

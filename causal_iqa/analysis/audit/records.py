@@ -68,7 +68,7 @@ class Family(NamedTuple):
 
 
 class TestedGraph(NamedTuple):
-    """A graph as text, and what it implies."""
+    """A graph as text, and the independences that it implies."""
 
     graph: str
     implications: tuple[causal.Implication, ...]
@@ -146,7 +146,7 @@ class Audit:
 
     Attributes:
       networks: judged.
-      measure: what performance is.
+      measure: the definition of performance.
       clean_performance: network -> mean over the clean images.
       warnings: a line each.
       level: confidence level of the intervals.

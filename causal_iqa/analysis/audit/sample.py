@@ -1,4 +1,4 @@
-"""So many images of a large run that its audit ends: drawn at random, and said."""
+"""A random sample of the images of a large run, small enough that its audit ends; the audit states it."""
 
 import jax
 import numpy as np

@@ -8,7 +8,7 @@ from causal_iqa.analysis.predictions import PREDICTED
 
 
 class SaidMeasure(NamedTuple):
-    """What performance is, as it stands in JSON; None where there is no bound."""
+    """The definition of performance in its JSON form; None where there is no bound."""
 
     name: str
     is_accuracy: bool

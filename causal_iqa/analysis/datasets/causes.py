@@ -33,7 +33,7 @@ def diagnosed(key: jax.Array, table: pa.Table, *, level: float) -> Diagnosed | N
 
     Args:
       key: key of the choice of at most 100,000 images, and of the resamples.
-      table: of the set, with a column `cause=NAME` for every cause, "none" first and "other" last.
+      table: table of the set, with a column `cause=NAME` for every cause, "none" first and "other" last.
       level: confidence level of the intervals.
 
     Returns:

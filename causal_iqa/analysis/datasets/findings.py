@@ -253,7 +253,7 @@ def _remarks(scored, sides, kinds, learned: Maps | None) -> tuple[str, ...]:
     for side in sides:
         count = int(np.isfinite(side.quality).sum())
         if count < LEAST_OF_GROUP:
-            found.append(f"{side.name} has {count} scored images: too few for what is said about its distribution")
+            found.append(f"{side.name} has {count} scored images: too few to describe its distribution")
         elif np.ptp(finite(side.quality)) == 0:
             found.append(f"every image of {side.name} has the same score: nothing can be ranked")
         if side.applied is None:
@@ -262,7 +262,8 @@ def _remarks(scored, sides, kinds, learned: Maps | None) -> tuple[str, ...]:
             found.append(f"{side.name}: no accuracy is expected: {side.applied.refused}")
         elif side.applied.outside > maps.WARN_OUTSIDE:
             found.append(
-                f"{side.name}: {100 * side.applied.outside:.1f} % of the scores lie outside what the map was learned on"
+                f"{side.name}: {100 * side.applied.outside:.1f} % of the scores lie outside the range on which the map "
+                "was learned"
             )
     if learned is not None and not math.isfinite(learned.all.transfer_half(0.95)):
         found.append("the map's run has fewer than three degradations: expected accuracies have no interval")

@@ -22,7 +22,7 @@ from causal_iqa import _checks, _keys, alignment, pipeline
 from causal_iqa.analysis.datasets.values import ReasonedEstimate, undefined
 
 NUM_RESAMPLES = 100
-# Of the scores may lie outside what the map was learned on: more is said, much more is refused.
+# Shares of scores outside the range on which the map was learned: above the first the report warns, above the second
 WARN_OUTSIDE, MOST_OUTSIDE = 0.01, 0.2
 _POINTS = 2048
 _LEAST_DEGRADATIONS = 3
@@ -43,7 +43,7 @@ class ScoreMap(NamedTuple):
       errors: predicted less true accuracy of every condition, left out with its degradation and its images.
       num_images: number of images of the run.
       num_conditions: number of conditions of the run, the clean one included.
-      clean_accuracy: on its clean images.
+      clean_accuracy: accuracy on its clean images.
     """
 
     run: str
@@ -232,7 +232,7 @@ def of_group(learned: ScoreMap, quality: np.ndarray, *, level: float) -> Reasone
     slack = 1e-6 * (learned.high - learned.low)
     outside = ((defined < learned.low - slack) | (defined > learned.high + slack)).mean()
     if outside > MOST_OUTSIDE:
-        return undefined(f"{100 * outside:.0f} % of the scores lie outside what the map was learned on")
+        return undefined(f"{100 * outside:.0f} % of the scores lie outside the range on which the map was learned")
     points, weights = compress(defined)
     value, *each = (_accuracy(one, points, weights) for one in (learned.fitted, *learned.resampled))
     return _estimate(learned, value, each, np.full(len(defined), value), level)

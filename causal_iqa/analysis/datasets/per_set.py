@@ -1,4 +1,4 @@
-"""What the scores of one set say: its distribution, accuracy by tenths and groups, what leaving out gives."""
+"""Findings from the scores of one set: its distribution, accuracy by tenths and groups, the effect of leaving out."""
 
 import math
 

@@ -17,7 +17,7 @@ _OF_FILE = ("skipped", "num_below_threshold")
 
 
 class Cut(NamedTuple):
-    """The score below which an image is listed, and why there.
+    """The score below which an image is listed, and the reason for this score.
 
     Attributes:
       score: NaN where there is none.
@@ -65,8 +65,8 @@ class CauseShare(NamedTuple):
     """How common one cause is in a set.
 
     Attributes:
-      name: of the cause; "none": no condition is seen, "other": one that the model does not know.
-      share: of the set's images, corrected for how the diagnosis confuses causes; undefined for few images.
+      name: name of the cause; "none": no condition is seen, "other": one that the model does not know.
+      share: share of the set's images, corrected for how the diagnosis confuses causes; undefined for few images.
       likeliest: share of the images of which it is the likeliest cause.
     """
 
@@ -114,7 +114,7 @@ class MapFacts(NamedTuple):
 
 
 class CountedCopies(NamedTuple):
-    """Copies without the rows of the images, as they are written."""
+    """Copies without the rows of the images, in the form in which they are written."""
 
     count: int
     groups_across_sets: int
@@ -140,7 +140,7 @@ class DatasetFindings(NamedTuple):
     """Everything that is found of scored sets.
 
     Attributes:
-      metric: the score that stands for quality; quality: what it is called, "minus" before it where lower is better.
+      metric: the score that stands for quality; quality: its name, with "minus" before it where lower is better.
     """
 
     metric: str

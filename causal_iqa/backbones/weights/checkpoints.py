@@ -125,7 +125,7 @@ def fits(tensors: Mapping[str, np.ndarray], layout: Mapping[str, tuple[int, ...]
 
 
 def check_layout(checkpoint: Checkpoint, layout: Mapping[str, tuple[int, ...]], architecture: str) -> None:
-    """Raises unless the file holds exactly the tensors of an architecture; scalars beside them are nobody's.
+    """Raises unless the file holds exactly the tensors of an architecture; it ignores scalars beside them.
 
     Args:
       checkpoint: the file.

@@ -19,7 +19,7 @@ _WIDTHS = (64, 128, 256, 512, 512)
 
 
 def _chain(depths: tuple[int, ...]) -> plain_cnn.Chain:
-    """[1]'s configuration with so many 3x3 convolutions per block; stages are named after each block's last ReLU."""
+    """[1]'s configuration with the given numbers of 3x3 convolutions; stages are named after each block's last ReLU."""
     blocks, index = [], 0
     for number, (depth, width) in enumerate(zip(depths, _WIDTHS, strict=True), start=1):
         stages = [""] * (depth - 1) + [f"relu{number}_{depth}"]
