@@ -108,7 +108,7 @@ def of_findings(
     Args:
       scores: metric -> network -> [C, N], with the network "all".
       performance: network -> [C, N], with "all".
-      predicted: metric -> network -> held-out prediction; those of "all" are used.
+      predicted: metric -> network -> held-out prediction; only "all" is used.
       conditions: the C degraded conditions.
     """
     everyone = pipeline.ALL_NETWORKS

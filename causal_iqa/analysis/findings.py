@@ -50,7 +50,7 @@ class Findings:
       scores: metric -> network -> [C, N], higher is better.
       clean: metric -> network -> [N] of the clean images.
       performance: network -> [C, N].
-      alignments: metric -> network; intervals are for other images under these conditions.
+      alignments: metric -> network -> alignment; intervals are for other images under these conditions.
       desiderata: by metric, as all below of the mean over the networks; rivals that give one number per condition have
         an alignment alone.
       doses: metric, and `measure.key` -> degradation -> curve.

@@ -72,8 +72,8 @@ def gather(
       config: configuration of the study.
       table: its finished table; older ones hold fewer outputs.
       folds: int [N], fold of every image.
-      num_classes: number of classes of the dataset; by default what is kept says, or the largest label or predicted
-        class.
+      num_classes: number of classes of the dataset; by default that of the kept outputs, or the largest label or
+        predicted class.
       whole: False leaves out what takes long: transport, fusion with a second network and `values`.
       progress: called with the estimates of whole sets done so far and all of them.
 

@@ -78,7 +78,7 @@ def judged_networks(config: pipeline.StudyConfig, table: pipeline.ScoreTable, nu
 def _on_clean(name, table, values, clean, num_classes, judged_here):
     if not judged_here:
         return pipeline.clean_performance(name, values)
-    # Older tables lack the predictions; what counts is whether they are the labels.
+    # Older tables lack the predictions; only whether they equal the labels counts.
     wrong = np.where(np.isfinite(values), np.where(values == 1, table.labels, -1), np.nan)
     predictions = table.columns.get(f"{name}/prediction", {clean: wrong})[clean]
     predictions = np.where(np.isfinite(values), predictions, np.nan)

@@ -17,7 +17,7 @@ class Predicted(NamedTuple):
     """Predicted performance of the C degraded conditions by one score or rival for one network.
 
     Attributes:
-      reads: identifiers of all that is read for it in addition to the judged images.
+      reads: identifiers of its inputs in addition to the judged images.
     """
 
     held_out: alignment.HeldOut
@@ -48,7 +48,7 @@ def predict(
       degradations: degradations of the C conditions.
       folds: int [N], fold of every image.
       own: the rivals, whose accuracies stand beside.
-      reads: metric -> identifiers of what it reads.
+      reads: metric -> identifiers of its inputs.
       bounds: bounds of the performance.
       level: confidence level of the intervals.
 

@@ -27,7 +27,7 @@ class SetScore(NamedTuple):
       family: family of the rival.
       defined: bool [C, N], whether the outputs it reads are finite.
       score: (condition, images int [S, n] of S sets) -> float [S], higher is better.
-      reads: identifiers of what it reads in addition to the judged images; None: as its estimator.
+      reads: identifiers of its inputs in addition to the judged images; None: those of its estimator.
       backbone: the backbone with the features that it reads; empty where it reads none.
     """
 
@@ -64,7 +64,7 @@ def kept_outputs(
       outputs: outputs of the table.
       order: order of the conditions wanted.
       labels: int [N].
-      num_classes: number of classes of the task; None: what is kept says, or the largest class seen.
+      num_classes: number of classes of the task; None: that of the kept outputs, or the largest class seen.
 
     Returns:
       network -> outputs [C, N], and backbone -> those of its own classifier.

@@ -90,7 +90,7 @@ def align_sets(
 
     Returns:
       (metric -> network -> Alignment with intervals for other images, the same for other degradations as well,
-      metric -> what it is).
+      metric -> its definition).
     """
     backbones = _of_backbones(table)
     if not backbones:

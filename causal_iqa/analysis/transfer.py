@@ -79,11 +79,10 @@ def transfer(source: Side, target: Side, *, level: float = 0.95) -> Transfer:
         clean images for the clean mean where scores are taken relative to clean.
       level: confidence level of the intervals.
 
-    Returns:
-      For every score the errors of each of `WAYS`: `as_is` applies the map to the score itself, so that of the target
-      nothing is read but what the score reads; `relative_to_clean` takes scores in units of the clean images' spread,
-      and performance in proportion to the clean one. Beside them the errors of average confidence and its kin, which
-      read the outputs of the target's networks.
+    Returns: For every score the errors of each of `WAYS`: `as_is` applies the map to the score itself, so that it reads
+      nothing of the target except the inputs of the score; `relative_to_clean` takes scores in units of the clean
+      images' spread, and performance in proportion to the clean one. Beside them the errors of average confidence and
+      its kin, which read the outputs of the target's networks.
 
     Raises:
       InputError: when performance is another measure in the two runs.

@@ -339,7 +339,7 @@ def _outer_labels(figure: Figure, panels: list[Axes], columns: int, xlabel: str,
 
 
 def _looks(names: np.ndarray, groups: Mapping[str, str] | None) -> dict[str, tuple[str, str]]:
-    """Colour and marker of every degradation, those of a group together."""
+    """Colour and marker of every degradation; a group shares its colour."""
     order = list(dict.fromkeys(names.tolist()))
     if groups is None:
         return {n: (PALETTE[i % len(PALETTE)], _MARKERS[i % len(_MARKERS)]) for i, n in enumerate(order)}

@@ -15,8 +15,8 @@ class Style(NamedTuple):
     """How a number is written.
 
     Attributes:
-      form: as of `format`. bounds: form of the bounds of its interval, the same by default.
-      scale: what numbers are multiplied with before.
+      form: a form of `format`. bounds: form of the bounds of its interval, the same by default.
+      scale: the factor of the numbers.
       bare: without the zero before the point: .91, -.08, 1.00.
     """
 
@@ -220,7 +220,7 @@ class Table(NamedTuple):
         return "".join(parts).rstrip()
 
     def markdown(self) -> str:
-        """Returns the table in Markdown; cells are Markdown, so that what a user gave is escaped before."""
+        """Returns the table in Markdown; cells are Markdown, so names of users must be escaped before."""
         return "\n".join(markdown.table([column.head for column in self.columns], self.rows))
 
     def html(self) -> str:

@@ -4,7 +4,7 @@ import html
 import re
 from collections.abc import Iterable, Sequence
 
-# What a code span shows as it is, in a table too.
+# Characters that a code span shows unchanged, in a table, too.
 _PLAIN = re.compile(r"[\w@.,:;+\-/=\[\]()>% ]*")
 # Everything that CommonMark or GitHub's tables give a meaning to; an underscore within a word has none.
 _SPECIAL = re.compile(r"([\\`*{}\[\]()#+\-.!|~$^:@]|(?<!\w)_|_(?!\w))")

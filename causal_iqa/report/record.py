@@ -204,7 +204,7 @@ _AUDIT_TABLES: Mapping[str, Callable[[Audit], str]] = {
 
 
 def read(folder: pathlib.Path) -> Recorded:
-    """Reads summary.json, config.json and, where it is there, audit.json of a finished run.
+    """Reads summary.json, config.json and, where it exists, audit.json of a finished run.
 
     Args:
       folder: folder of the run.

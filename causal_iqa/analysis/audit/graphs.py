@@ -207,7 +207,7 @@ def _test(key, one, columns, tables, rows, some, num_permutations) -> causal.Ind
     """Given only C, every row of some images counts; other tests take one row per image.
 
     Against C itself that row is taken relative to the image's own mean over the conditions: where C has no effect the
-    conditions of an image are exchangeable, and what the scene adds to all of them is noise to this test.
+    conditions of an image are exchangeable, and the contribution of the scene to all of them is noise to this test.
     """
     if one.given == {"C"} and {one.x, one.y} <= set(tables):
         x, y = (tables[name][..., some] for name in (one.x, one.y))

@@ -25,7 +25,7 @@ _LEAST_PER_ARM = 20
 _LEAST_PER_COVARIATE = 4
 # Images drawn for the study, whose models are fitted again in every resample.
 _MOST_IMAGES = 2000
-# With fewer images of a class its label names the image, and no other image can stand in for it.
+# With fewer images of a class its label identifies the image, and no other image can replace it.
 _LEAST_PER_CLASS = 5
 
 

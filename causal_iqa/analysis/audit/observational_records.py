@@ -75,9 +75,9 @@ class ObservationalStudy(NamedTuple):
     num_images: number of images of the study; `drawn`: they are some of the run's.
     arms: clean and the severities, with so many images each.
     strength: strength of the confounding.
-    factors: what images are confounded by. graph: behind the draw, as text.
-    adjustment_set: what it asks to adjust for; None where no observed set will do.
-    method: the one whose effect is refuted and has the E-value.
+    factors: the confounders of the images. graph: the graph behind the draw, as text.
+    adjustment_set: the variables to adjust for; None where no observed set suffices.
+    method: the method with the refuted effect, which has the E-value.
     performance, metrics: the estimates of every method for each outcome; skipped: metric -> reason.
     """
 

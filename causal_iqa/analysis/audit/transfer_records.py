@@ -42,7 +42,7 @@ class TransferredScore(NamedTuple):
     """One score whose map to performance was learned on another run.
 
     Attributes:
-      learned_with: the source's score. reads: identifiers of what the score reads.
+      learned_with: the source's score. reads: identifiers of the inputs of the score.
       as_is: errors of the map applied to the score itself. relative_to_clean: applied to scores in units of the clean
         images' spread. None where undefined.
     """
