@@ -134,6 +134,7 @@ def _measure(into: str, arguments: list[str]) -> None:
     from causal_iqa.cli import align, running
     from causal_iqa.report import study as study_report
 
+    running.collect_less()
     clock.phases["imports"] = clock.since(clock.begun)
     clock.listen()
     for module, name, phase in (

@@ -15,6 +15,8 @@ from scipy import sparse
 
 # Runs whose cumulative sums are taken together, and that are weighted together: what fits the caches.
 _CHUNK, _PIECE = 128, 4096
+# Rows whose cumulative sums are taken at once, block beside block; _CHUNK is a multiple.
+_BLOCK = 8
 # Levels up to which sums are taken by level first.
 _FEW_LEVELS = 32
 # Integers and halves below it are exact in float32.
@@ -182,7 +184,8 @@ def rank_sums(
     of_products = np.float32 if 2 * most**2 < _EXACT else np.float64
     few = [p for p, rank in enumerate(ranks) if rank.table.shape[1] <= _FEW_LEVELS]
     others = [p for p in range(len(ranks)) if p not in few]
-    sizes = [ranks[p].table.shape[1] for p in few]
+    # The ranks of all levels sum to zero: what the last adds is known from the others.
+    sizes = [ranks[p].table.shape[1] - 1 for p in few]
     which = [rows.levels[p] == np.arange(size)[:, None] for p, size in zip(few, sizes, strict=True)]
     which = np.concatenate(which).astype(of_products) if which else np.zeros((0, rows.levels.shape[1]), of_products)
     by_level = np.zeros((len(total), len(which), weights.shape[1]))
@@ -195,7 +198,8 @@ def rank_sums(
             products[p, group] += np.einsum("kb,kb->b", product, ranks[p].table[group, rows.levels[p, parts]])
     ends = list(itertools.accumulate(sizes, initial=0))
     for p, start, end in zip(few, ends, ends[1:], strict=False):
-        products[p] = np.einsum("glb,glb->gb", by_level[:, start:end], ranks[p].table)
+        table = ranks[p].table
+        products[p] = np.einsum("glb,glb->gb", by_level[:, start:end], table[:, :-1] - table[:, -1:])
     return products, _squares(rows, weights, total)
 
 
@@ -206,7 +210,7 @@ def _num_rows(matrix: sparse.csr_array) -> int:
 
 def _ranked(rows: Rows, weights: np.ndarray, half: np.ndarray) -> Iterator[tuple[int, slice, np.ndarray, np.ndarray]]:
     """Yields some parts of a group at a time: (group, parts, their weight [k, B], the rank of their runs [k, B])."""
-    scratch = np.empty((2, _CHUNK, weights.shape[1]), weights.dtype)
+    scratch = np.empty((_CHUNK, weights.shape[1]), weights.dtype)
     below = None
     num_runs = _num_rows(rows.runs)
     for piece in range(0, num_runs, _PIECE):
@@ -233,16 +237,16 @@ def _ranked(rows: Rows, weights: np.ndarray, half: np.ndarray) -> Iterator[tuple
 
 
 def _cumulative(x: np.ndarray, scratch: np.ndarray) -> np.ndarray:
-    """Cumulative sums over the first axis [k, B], k at most _CHUNK, by doubling: NumPy's own goes row by row."""
-    one, other = scratch[0, : len(x)], scratch[1, : len(x)]
-    np.copyto(one, x)
-    shift = 1
-    while shift < len(x):
-        other[:shift] = one[:shift]
-        np.add(one[shift:], one[:-shift], out=other[shift:])
-        one, other = other, one
-        shift *= 2
-    return one
+    """Cumulative sums over the first axis [k, B], k at most _CHUNK: NumPy's own goes through every column by itself."""
+    num_blocks = -(-len(x) // _BLOCK)
+    sums = scratch[: num_blocks * _BLOCK]
+    sums[: len(x)], sums[len(x) :] = x, 0
+    blocks = sums.reshape(num_blocks, _BLOCK, -1)
+    for i in range(1, _BLOCK):
+        blocks[:, i] += blocks[:, i - 1]
+    for i in range(1, num_blocks):
+        blocks[i] += blocks[i - 1, -1]
+    return sums[: len(x)]
 
 
 def _squares(rows: Rows, weights: np.ndarray, total: np.ndarray) -> np.ndarray:

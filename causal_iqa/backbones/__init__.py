@@ -3,7 +3,7 @@
 from causal_iqa import _former
 from causal_iqa._arrays import Params
 from causal_iqa.backbones.architectures import TABLE, ArchitectureSpec, bundled, load, load_packaged, open_network
-from causal_iqa.backbones.compilation import compiler_options, cores
+from causal_iqa.backbones.compilation import compiler_options, cores, quick_options
 from causal_iqa.backbones.dry_calls import check_network
 from causal_iqa.backbones.host import host_network, onnx_network, torch_network
 from causal_iqa.backbones.layers.transformer import EMBEDDING
@@ -62,6 +62,7 @@ __all__ = [
     "onnx_runner",
     "open_network",
     "padded_detections",
+    "quick_options",
     "read",
     "save_safetensors",
     "task_network",

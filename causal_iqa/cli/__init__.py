@@ -69,6 +69,7 @@ def run(command: str, argv: Sequence[str] | None = None) -> None:
     """
     interrupts.quiet_until_main()
     running.quiet_xla()
+    running.collect_less()
     module: Any = importlib.import_module(module_name(command))
     running.run(module, argv)
 

@@ -28,8 +28,6 @@ WORDS = (
     f"Folder that keeps compiled programs for the next command, or {OFF} (default: JAX_COMPILATION_CACHE_DIR, or a "
     f"folder of the user's cache directory of at most {MOST_BYTES / 1e9:g} GB)."
 )
-# Shorter compilations take about as long as a look into the folder.
-_LEAST_SECONDS = 0.02
 _SUFFIX = "-cache"
 _CHECKED, _LOCK = ".checked", ".lock"
 _ZLIB = (b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda")
@@ -102,7 +100,11 @@ def keep(given: str | None, *, most_bytes: int = MOST_BYTES) -> pathlib.Path | N
     # Another process may be writing the entry that this one reads: then it is compiled again, without a warning.
     warnings.filterwarnings("ignore", message="Error (reading|writing) persistent compilation cache entry")
     jax.config.update("jax_compilation_cache_dir", str(folder))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", _LEAST_SECONDS)
+    # Of small programs, too: one that is read takes half as long as one that is compiled.
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+    # XLA's own caches beside would put the folder's path into every key, and a folder that is moved would count as
+    # empty.
+    jax.config.update("jax_persistent_cache_enable_xla_caches", "none")
     return folder
 
 

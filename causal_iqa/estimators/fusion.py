@@ -2,9 +2,8 @@
 
 import numpy as np
 from scipy import optimize
-from scipy.special import xlogy
 
-from causal_iqa.estimators.temperature import KeptOutputs, tempered
+from causal_iqa.estimators.temperature import KeptOutputs, log_normaliser
 
 _COLDEST, _HOTTEST = 0.5, 8.0
 
@@ -35,17 +34,14 @@ def alignment_temperature(own: KeptOutputs, second: KeptOutputs) -> float:
       >>> round(estimators.alignment_temperature(own, own), 1)  # a network agrees with itself without scaling
       1.0
     """
-    places = _places(own, second)
-    kept = np.exp(np.asarray(own.log_probabilities, np.float64))
-    of_own = None
+    p, log_q = _on_common_classes(own, second)
+    of_own = _negative_entropy(p) / 2  # The same at every temperature.
 
     def divergence(log_t: float) -> float:
-        nonlocal of_own
-        p, q = _on_common_classes(kept, second, float(np.exp(log_t)), places)
-        if of_own is None:  # The same at every temperature.
-            of_own = xlogy(p, p) / 2
-        middle = (p + q) / 2
-        return float((of_own + xlogy(q, q) / 2 - xlogy(middle, middle)).sum(axis=1).mean())
+        scaled, q = _tempered(log_q, second, float(np.exp(log_t)))
+        kept = np.einsum("nu,nu->n", q[:, :-1], np.where(q[:, :-1] > 0, scaled, 0.0))
+        of_second = (kept + _negative_entropy(q[:, -1:])) / 2
+        return float((of_own + of_second - _negative_entropy((p + q) / 2)).mean())
 
     found = optimize.minimize_scalar(divergence, bounds=(np.log(_COLDEST), np.log(_HOTTEST)), method="bounded")
     return float(np.exp(found.x))
@@ -80,8 +76,8 @@ def fused_reference(own: KeptOutputs, second: KeptOutputs, temperature: float) -
       >>> np.round(estimators.fused_reference(own, second, 1.0), 2).tolist()
       [0.3]
     """
-    kept = np.exp(np.asarray(own.log_probabilities, np.float64))
-    p, q = _on_common_classes(kept, second, temperature, _places(own, second))
+    p, log_q = _on_common_classes(own, second)
+    q = _tempered(log_q, second, temperature)[1]
     size = own.log_probabilities.shape[1]
     prediction = p[:, :size].argmax(axis=1)
     sure, other = p[:, :-1].max(axis=1), q[:, :-1].max(axis=1)
@@ -90,8 +86,18 @@ def fused_reference(own: KeptOutputs, second: KeptOutputs, temperature: float) -
     return weight * q[rows, prediction] + (1 - weight) * p[rows, prediction]
 
 
-def _places(own: KeptOutputs, second: KeptOutputs) -> tuple[np.ndarray, np.ndarray]:
-    """Where each class that the judged network keeps stands in the second's [N, T], and whether the second keeps it."""
+def _negative_entropy(p: np.ndarray) -> np.ndarray:
+    """Sum of p log p over the last axis; 0 log 0 is 0."""
+    return np.einsum("nu,nu->n", p, np.log(np.maximum(p, np.finfo(np.float64).tiny)))
+
+
+def _on_common_classes(own: KeptOutputs, second: KeptOutputs) -> tuple[np.ndarray, np.ndarray]:
+    """Both networks' outputs on the classes that the judged one keeps, then on further ones of second.
+
+    Returns:
+      Probabilities [N, U + 1] of the judged network, the last of all other classes, and log probabilities [N, U] of
+      second; -inf of a class that it does not keep.
+    """
     if (
         own.log_probabilities.ndim != 2
         or own.num_classes != second.num_classes
@@ -102,22 +108,24 @@ def _places(own: KeptOutputs, second: KeptOutputs) -> tuple[np.ndarray, np.ndarr
             f"{own.log_probabilities.shape} of {own.num_classes} and {second.log_probabilities.shape} of "
             f"{second.num_classes}"
         )
+    p = np.exp(np.asarray(own.log_probabilities, np.float64))
+    log_q = np.asarray(second.log_probabilities, np.float64)
     same = np.asarray(own.classes)[:, :, None] == np.asarray(second.classes)[:, None, :]
-    return same.argmax(axis=2), same.any(axis=2)
-
-
-def _on_common_classes(
-    p: np.ndarray, second: KeptOutputs, temperature: float, places: tuple[np.ndarray, np.ndarray]
-) -> tuple[np.ndarray, np.ndarray]:
-    """Both networks' probabilities [N, U]: classes of the kept p [N, T], further ones of the second, the rest."""
-    place, there = places
-    q = np.exp(tempered(second, temperature))
-    shared = np.where(there, np.take_along_axis(q, place, axis=1), 0.0)
-    p_rest = np.maximum(1 - p.sum(axis=1, keepdims=True), 0.0)
-    q_rest = np.maximum(1 - q.sum(axis=1, keepdims=True), 0.0)
-    if there.all() and q.shape[1] == p.shape[1]:  # The second keeps no further class.
-        return np.concatenate([p, p_rest], axis=1), np.concatenate([shared, q_rest], axis=1)
-    besides = q.copy()
+    place, there = same.argmax(axis=2), same.any(axis=2)
+    rest = np.maximum(1 - p.sum(axis=1, keepdims=True), 0.0)
+    shared = np.where(there, np.take_along_axis(log_q, place, axis=1), -np.inf)
+    if there.all() and log_q.shape[1] == p.shape[1]:  # The second keeps no further class.
+        return np.concatenate([p, rest], axis=1), shared
+    further = log_q.copy()
     rows, columns = np.nonzero(there)
-    besides[rows, place[rows, columns]] = 0.0
-    return np.concatenate([p, np.zeros_like(q), p_rest], axis=1), np.concatenate([shared, besides, q_rest], axis=1)
+    further[rows, place[rows, columns]] = -np.inf
+    return np.concatenate([p, np.zeros_like(further), rest], axis=1), np.concatenate([shared, further], axis=1)
+
+
+def _tempered(log_q: np.ndarray, second: KeptOutputs, temperature: float) -> tuple[np.ndarray, np.ndarray]:
+    """Log probabilities [N, U] of second at a temperature, and probabilities [N, U + 1], the last of other classes."""
+    scaled = log_q / temperature - log_normaliser(second, temperature)[:, None]
+    q = np.empty((len(scaled), scaled.shape[1] + 1))
+    np.exp(scaled, out=q[:, :-1])
+    q[:, -1] = np.maximum(1 - q[:, :-1].sum(axis=1), 0.0)
+    return scaled, q

@@ -72,7 +72,7 @@ def tempered(outputs: KeptOutputs, temperature: float) -> np.ndarray:
       >>> np.round(np.exp(estimators.tempered(outputs, 2.0)), 3).tolist()
       [[0.667, 0.333]]
     """
-    normaliser = _log_normaliser(outputs, temperature)[..., None]
+    normaliser = log_normaliser(outputs, temperature)[..., None]
     return np.asarray(outputs.log_probabilities, np.float64) / temperature - normaliser
 
 
@@ -99,7 +99,7 @@ def tempered_negative_entropy(outputs: KeptOutputs, temperature: float) -> np.nd
         return xlogy(p, p).sum(axis=-1)
     # With S(b) = log sum_k p_k^b, the mean of b log p under the tempered distribution is the slope of S over log b.
     slope = np.asarray(outputs.power_sums, np.float64) @ _spline_weights(temperature, 1)
-    return slope - _log_normaliser(outputs, temperature)
+    return slope - log_normaliser(outputs, temperature)
 
 
 def fit_temperature(outputs: KeptOutputs, label_probability: np.ndarray) -> float:
@@ -135,13 +135,14 @@ def fit_temperature(outputs: KeptOutputs, label_probability: np.ndarray) -> floa
 
     def loss(log_t: float) -> float:
         t = float(np.exp(log_t))
-        return float((_log_normaliser(outputs, t) - own / t).mean())
+        return float((log_normaliser(outputs, t) - own / t).mean())
 
     found = optimize.minimize_scalar(loss, bounds=(np.log(_COLDEST), np.log(_HOTTEST)), method="bounded")
     return float(np.exp(found.x))
 
 
-def _log_normaliser(outputs: KeptOutputs, temperature: float) -> np.ndarray:
+def log_normaliser(outputs: KeptOutputs, temperature: float) -> np.ndarray:
+    """Logarithm of the sum over all classes of the probabilities to the power 1 / temperature, [...]."""
     if not temperature > 0:
         raise ValueError(f"temperature: expected a number above 0, got {temperature!r}")
     log_p = np.asarray(outputs.log_probabilities, np.float64)

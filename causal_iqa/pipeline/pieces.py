@@ -58,7 +58,9 @@ class Devices:
         self.pool = concurrent.futures.ThreadPoolExecutor(
             min(backbones.cores(), _MOST_THREADS), thread_name_prefix="causal_iqa-compile"
         )
-        self._options = backbones.compiler_options(devices[0].platform, num_devices=len(devices))
+        kind = devices[0].platform
+        self._options = backbones.compiler_options(kind, num_devices=len(devices))
+        self._quick = backbones.quick_options(kind, num_devices=len(devices))
 
     def put(self, values: Any, spec: Spec) -> Any:
         """Puts arrays on the devices, split as `spec` says."""
@@ -69,7 +71,9 @@ class Devices:
         sharding = jax.sharding.NamedSharding(self.mesh, spec)
         return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding), values)
 
-    def piece(self, function: Callable, specs: Sequence[Spec], out: Spec, *arguments: Any) -> Piece:
+    def piece(
+        self, function: Callable, specs: Sequence[Spec], out: Spec, *arguments: Any, has_network: bool = False
+    ) -> Piece:
         """Traces a function of one device's share, and has it compiled.
 
         Args:
@@ -77,12 +81,14 @@ class Devices:
           specs: how each of its arguments is split.
           out: how its results are.
           *arguments: arrays or shapes on the devices.
+          has_network: whether a network is in it, which decides on how it is best compiled.
 
         Returns:
           The piece.
         """
         mapped = jax.shard_map(function, mesh=self.mesh, in_specs=tuple(specs), out_specs=out, check_vma=False)
-        lowered = jax.jit(mapped, compiler_options=self._options).lower(*arguments)
+        options = self._options if has_network else self._quick
+        lowered = jax.jit(mapped, compiler_options=options).lower(*arguments)
         return Piece(self, lowered, self.shapes(lowered.out_info, out))
 
 

@@ -31,6 +31,8 @@ _CONDITIONS_AT_ONCE = {"cpu": 1}
 _CONDITIONS_AT_ONCE_ACCELERATOR = 16
 # Conditions that go through a program together: another number of conditions is another number of runs.
 _MOST_CONDITIONS = 16
+# Pieces in which networks run, by the first word of their key.
+_WITH_NETWORKS = ("judge", "look", "look alone", "maps", "regions")
 # A piece is given what its scorers read, and nothing else.
 _NO_STATE = ProgramState({}, {}, {}, {})
 _NOT_SEEN = Seen(None, None, {}, {}, {}, None, ())
@@ -131,7 +133,8 @@ class _Flow:
 
     def _build(self, key: Any, function: Callable, specs: Sequence[pieces.Spec], out: pieces.Spec, *arguments: Any):
         if key not in self._pieces:
-            self._pieces[key] = self._devices.piece(function, specs, out, *arguments)
+            has_network = key[0] in _WITH_NETWORKS
+            self._pieces[key] = self._devices.piece(function, specs, out, *arguments, has_network=has_network)
         return self._pieces[key].outputs
 
     def _call(self, key: Any, function: Callable, specs: Any, out: Any, *arguments: Any) -> Any:

@@ -17,7 +17,6 @@ _PROGRAM = """
 import sys
 from causal_iqa.cli import program_cache
 program_cache.keep(sys.argv[1])
-program_cache.jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 import jax
 hits = []
 jax.monitoring.register_event_listener(lambda event, **_: hits.append(event))
@@ -28,7 +27,12 @@ print(jax.jit(lambda x: x * x + 1)(2.0), sum(event.endswith("cache_hits") for ev
 @pytest.fixture
 def settings():
     """The settings of JAX as they were, afterwards."""
-    names = ("jax_enable_compilation_cache", "jax_compilation_cache_dir", "jax_persistent_cache_min_compile_time_secs")
+    names = [
+        "jax_enable_compilation_cache",
+        "jax_compilation_cache_dir",
+        "jax_persistent_cache_min_compile_time_secs",
+        "jax_persistent_cache_enable_xla_caches",
+    ]
     before = {name: getattr(jax.config, name) for name in names}
     yield
     for name, value in before.items():
@@ -113,12 +117,17 @@ def test_processes_share_the_folder(tmp_path):
     environment = {name: value for name, value in os.environ.items() if not name.startswith("JAX_")}
     environment["JAX_PLATFORMS"] = "cpu"
 
+    folder = tmp_path / "programs"
+
     def start() -> subprocess.Popen:
-        command = [sys.executable, "-c", _PROGRAM, str(tmp_path)]
+        command = [sys.executable, "-c", _PROGRAM, str(folder)]
         return subprocess.Popen(command, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
     together = [start(), start()]
     assert [process.communicate()[0].split()[0] for process in together] == ["5.0", "5.0"]
     assert [process.returncode for process in together] == [0, 0]
+    out, err = start().communicate()
+    assert out.split() == ["5.0", "1"], err
+    folder = folder.rename(tmp_path / "moved")
     out, err = start().communicate()
     assert out.split() == ["5.0", "1"], err
