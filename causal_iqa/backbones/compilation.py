@@ -18,14 +18,12 @@ _CANDIDATES: Mapping[str, tuple[Options, ...]] = {
 }
 # Where every core is a device of its own, sharing out the work of one among all cores only costs.
 _ONE_THREAD: Options = {"xla_cpu_multi_thread_eigen": False}
-# Degradations and metrics compile with these in two fifths of the time and run as fast (docs/performance.md): LLVM's
-# first level of optimisation, XLA's older code for loops, and one part for LLVM instead of many. A transformer runs a
-# sixth slower with them.
-_QUICK: Options = {
-    "xla_backend_optimization_level": 1,
-    "xla_cpu_use_fusion_emitters": False,
-    "xla_cpu_parallel_codegen_split_count": 1,
-}
+# LLVM's first level of optimisation, and one part for LLVM instead of many, take a third off the compilation of
+# degradations and metrics, which run as fast (docs/performance.md).
+_QUICK: Options = {"xla_backend_optimization_level": 1, "xla_cpu_parallel_codegen_split_count": 1}
+# XLA's older code for loops takes another half off. Transformers run a sixth slower with it, and what gathers pixels of
+# large images, as motion blur does, three times slower.
+_OLD_LOOPS: Options = {"xla_cpu_use_fusion_emitters": False}
 
 
 def _compiles(options: Options, platform: str) -> bool:
@@ -51,9 +49,10 @@ def _one_thread() -> tuple[tuple[str, str | bool | int], ...]:
 
 
 @functools.cache
-def _quick() -> tuple[tuple[str, str | bool | int], ...]:
+def _quick(old_loops: bool) -> tuple[tuple[str, str | bool | int], ...]:
     said = os.environ.get("XLA_FLAGS", "")
-    return tuple(one for one in _QUICK.items() if one[0] not in said and _compiles(dict([one]), "cpu"))
+    wanted = {**_QUICK, **(_OLD_LOOPS if old_loops else {})}
+    return tuple(one for one in wanted.items() if one[0] not in said and _compiles(dict([one]), "cpu"))
 
 
 def cores() -> int:
@@ -92,12 +91,13 @@ def compiler_options(platform: str, *, num_devices: int = 1) -> Options:
     return dict(_chosen(platform) + (_one_thread() if own_core else ()))
 
 
-def quick_options(platform: str, *, num_devices: int = 1) -> Options:
+def quick_options(platform: str, *, num_devices: int = 1, gathers: bool = False) -> Options:
     """Returns the options under which programs without networks compile fastest, and run as fast as with others.
 
     Args:
       platform: platform of the devices.
       num_devices: over which the program spreads its images.
+      gathers: whether the program reads pixels of large images from computed places, as warps do.
 
     Returns:
       `compiler_options`, and on CPUs those that the installed XLA takes and the environment variable XLA_FLAGS does not
@@ -110,4 +110,4 @@ def quick_options(platform: str, *, num_devices: int = 1) -> Options:
       0.0
     """
     options = compiler_options(platform, num_devices=num_devices)
-    return {**options, **dict(_quick() if platform == "cpu" else ())}
+    return {**options, **dict(_quick(not gathers) if platform == "cpu" else ())}

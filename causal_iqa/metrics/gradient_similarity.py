@@ -9,6 +9,7 @@ import jax.numpy as jnp
 
 from causal_iqa._arrays import pair, total
 from causal_iqa._roots import safe_sqrt
+from causal_iqa._xla import settle
 from causal_iqa.metrics import _filters, _pixels, _similarity, spec
 
 __all__ = ["gmsd", "mdsi", "ms_gmsd"]
@@ -134,6 +135,8 @@ def _mdsi_loss(reference: jax.Array, image: jax.Array) -> jax.Array:
         _similarity.prewitt_vector(_similarity.to_viewing_size(_similarity.combine(part, _RGB2GRAY)))
         for part in (reference, image, change)
     )
+    # Computed twice and rounded differently, a flat region would have a gradient in one place and none in another.
+    x, y, delta = settle((x, y, delta))
     half = pair(0.5 * d for d in delta)
     mean = pair(0.5 * (u + v) for u, v in zip(x, y, strict=True))
     gradients = _magnitude_loss(x, y, delta, _MDSI_C1)

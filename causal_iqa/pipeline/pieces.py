@@ -5,6 +5,7 @@ earlier ones are compiled in threads; the first images run through a piece as so
 """
 
 import concurrent.futures
+import enum
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -20,6 +21,14 @@ Spec = jax.sharding.PartitionSpec
 SHARED, IMAGES, RUNS = Spec(), Spec(_AXIS), Spec(None, _AXIS)
 # Compilations at a time; each also has threads of its own.
 _MOST_THREADS = 8
+
+
+class Content(enum.Enum):
+    """What a piece is made of: networks, sums over pixels near each other, or pixels gathered from large images."""
+
+    NETWORK = enum.auto()
+    PIXELS = enum.auto()
+    GATHERS = enum.auto()
 
 
 class Piece:
@@ -58,9 +67,11 @@ class Devices:
         self.pool = concurrent.futures.ThreadPoolExecutor(
             min(backbones.cores(), _MOST_THREADS), thread_name_prefix="causal_iqa-compile"
         )
-        kind = devices[0].platform
-        self._options = backbones.compiler_options(kind, num_devices=len(devices))
-        self._quick = backbones.quick_options(kind, num_devices=len(devices))
+        self._options = {
+            Content.NETWORK: backbones.compiler_options(devices[0].platform, num_devices=len(devices)),
+            Content.PIXELS: backbones.quick_options(devices[0].platform, num_devices=len(devices)),
+            Content.GATHERS: backbones.quick_options(devices[0].platform, num_devices=len(devices), gathers=True),
+        }
 
     def put(self, values: Any, spec: Spec) -> Any:
         """Puts arrays on the devices, split as `spec` says."""
@@ -72,7 +83,7 @@ class Devices:
         return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding), values)
 
     def piece(
-        self, function: Callable, specs: Sequence[Spec], out: Spec, *arguments: Any, has_network: bool = False
+        self, function: Callable, specs: Sequence[Spec], out: Spec, *arguments: Any, content: Content = Content.PIXELS
     ) -> Piece:
         """Traces a function of one device's share, and has it compiled.
 
@@ -81,14 +92,13 @@ class Devices:
           specs: how each of its arguments is split.
           out: how its results are.
           *arguments: arrays or shapes on the devices.
-          has_network: whether a network is in it, which decides on how it is best compiled.
+          content: what it is made of, which decides on how it is best compiled.
 
         Returns:
           The piece.
         """
         mapped = jax.shard_map(function, mesh=self.mesh, in_specs=tuple(specs), out_specs=out, check_vma=False)
-        options = self._options if has_network else self._quick
-        lowered = jax.jit(mapped, compiler_options=options).lower(*arguments)
+        lowered = jax.jit(mapped, compiler_options=self._options[content]).lower(*arguments)
         return Piece(self, lowered, self.shapes(lowered.out_info, out))
 
 

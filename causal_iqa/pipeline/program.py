@@ -31,8 +31,13 @@ _CONDITIONS_AT_ONCE = {"cpu": 1}
 _CONDITIONS_AT_ONCE_ACCELERATOR = 16
 # Conditions that go through a program together: another number of conditions is another number of runs.
 _MOST_CONDITIONS = 16
-# Pieces in which networks run, by the first word of their key.
-_WITH_NETWORKS = ("judge", "look", "look alone", "maps", "regions")
+# What pieces are made of, by the first word of their key, and the side in pixels up to which it does not matter that
+# one gathers them.
+_CONTENT = {
+    **dict.fromkeys(("judge", "look", "look alone", "maps", "regions"), pieces.Content.NETWORK),
+    **dict.fromkeys(("degrade", "reference", "see"), pieces.Content.GATHERS),
+}
+_SMALL_SIDE = 64
 # A piece is given what its scorers read, and nothing else.
 _NO_STATE = ProgramState({}, {}, {}, {})
 _NOT_SEEN = Seen(None, None, {}, {}, {}, None, ())
@@ -118,10 +123,12 @@ class _Flow:
         self._num_classes = next((network.num_classes for network in networks.values()), 0)
         self._pieces: dict[Any, pieces.Piece] = {}
         self._names: dict[Any, tuple[str, ...]] = {}
+        self._side = 0
 
     def run(self, state: ProgramState, pixels: np.ndarray, labels: Any, salts: np.ndarray) -> pieces.Found:
         """Dispatches everything for one batch."""
         label, target = labels if isinstance(labels, tuple) else (labels, ())
+        self._side = pixels.shape[-2]
         given = tuple(self._devices.put(x, pieces.IMAGES) for x in (pixels, label, target, salts))
         try:
             if not self._pieces:
@@ -133,8 +140,10 @@ class _Flow:
 
     def _build(self, key: Any, function: Callable, specs: Sequence[pieces.Spec], out: pieces.Spec, *arguments: Any):
         if key not in self._pieces:
-            has_network = key[0] in _WITH_NETWORKS
-            self._pieces[key] = self._devices.piece(function, specs, out, *arguments, has_network=has_network)
+            content = _CONTENT.get(key[0], pieces.Content.PIXELS)
+            if content is pieces.Content.GATHERS and self._side <= _SMALL_SIDE:
+                content = pieces.Content.PIXELS
+            self._pieces[key] = self._devices.piece(function, specs, out, *arguments, content=content)
         return self._pieces[key].outputs
 
     def _call(self, key: Any, function: Callable, specs: Any, out: Any, *arguments: Any) -> Any:

@@ -1,6 +1,7 @@
 """Views: the image that quality is scored on, and at which sides the backbones read it."""
 
 import dataclasses
+import weakref
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,6 +11,9 @@ import jax.numpy as jnp
 from causal_iqa import backbones, images, quality
 from causal_iqa._arrays import Params
 from causal_iqa.pipeline.config import StudyConfig
+
+# What `inner_stages_at` found, by the backbone's function: every metric of a study asks, and each answer is a trace.
+_INNER_STAGES: weakref.WeakKeyDictionary[Any, dict[Any, tuple[str, ...]]] = weakref.WeakKeyDictionary()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -127,10 +131,19 @@ def _unless_bilinear(interpolation: str | None) -> str:
 
 def inner_stages_at(backbone: backbones.Network, side: int) -> tuple[str, ...]:
     """Returns the inner stages that a backbone gives of an image of `side` pixels, of those that have any places."""
-    image = jax.ShapeDtypeStruct((side, side, 3), jnp.float32)
-    shapes = {name: value.shape for name, value in jax.eval_shape(backbone.stages_of, backbone.params, image).items()}
-    inner = quality.inner_stages(shapes, backbone.stages)
-    return inner if all(0 not in shapes[name] for name in inner) else ()
+    try:
+        known = _INNER_STAGES.setdefault(backbone.apply, {})
+    except TypeError:  # A function of the user's of which no weak reference is possible.
+        known = {}
+    shapes_of_params = tuple((jnp.shape(leaf), str(jnp.result_type(leaf))) for leaf in jax.tree.leaves(backbone.params))
+    key = (side, backbone.stages, backbone.preprocessing, shapes_of_params)
+    if key not in known:
+        image = jax.ShapeDtypeStruct((side, side, 3), jnp.float32)
+        found = jax.eval_shape(backbone.stages_of, backbone.params, image)
+        shapes = {name: value.shape for name, value in found.items()}
+        inner = quality.inner_stages(shapes, backbone.stages)
+        known[key] = inner if all(0 not in shapes[name] for name in inner) else ()
+    return known[key]
 
 
 def backbone_side(preprocessing: backbones.Preprocessing, side: int, at_task: bool) -> int:

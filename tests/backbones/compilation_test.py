@@ -25,6 +25,22 @@ def test_compiler_options_are_those_this_xla_takes(monkeypatch):
     compilation._chosen.cache_clear()  # Of the patched table.
 
 
+def test_quick_options_are_those_this_xla_takes_and_nobody_named(monkeypatch):
+    assert backbones.quick_options("tpu") == {}
+    compilation._quick.cache_clear()
+    monkeypatch.setenv("XLA_FLAGS", "--xla_cpu_use_fusion_emitters=true")
+    monkeypatch.setattr(compilation, "_QUICK", {"xla_no_such_option": 1, **compilation._QUICK})
+    options, gathers = backbones.quick_options("cpu"), backbones.quick_options("cpu", gathers=True)
+    quick = {"xla_backend_optimization_level": 1, "xla_cpu_parallel_codegen_split_count": 1}
+    assert options == gathers == {**backbones.compiler_options("cpu"), **quick}
+    compilation._quick.cache_clear()
+    monkeypatch.delenv("XLA_FLAGS")
+    assert backbones.quick_options("cpu") == {**options, "xla_cpu_use_fusion_emitters": False}
+    assert backbones.quick_options("cpu", gathers=True) == gathers
+    assert jax.jit(lambda x: x + 3, compiler_options=options)(1) == 4
+    compilation._quick.cache_clear()  # Of the patched table.
+
+
 def test_only_a_refused_option_counts_as_refused(monkeypatch):
     def broken(*_, **__):
         raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: out of memory")
