@@ -29,6 +29,8 @@ _CONFIG = pipeline.StudyConfig(
     detectors=True,
     num_resamples=10,
 )
+# Without what `test_the_chance_of_success_says_what_it_rests_on` and the rows read.
+_PLAIN = dataclasses.replace(_CONFIG, anchor_counts=(), degraded_anchors=0)
 _NAMES = ("scene_features",)
 _DEGRADED = ("vignetting/2", "vignetting/4", "iso_noise/2", "iso_noise/5")
 
@@ -72,7 +74,7 @@ def test_scores_do_not_depend_on_batch_size_nor_beyond_rounding_on_devices(
 
 
 def test_scores_do_not_depend_on_what_else_runs(study, table, tmp_path):
-    config = dataclasses.replace(_CONFIG, degradations=("jpeg_compression", "gaussian_noise"), num_images=9)
+    config = dataclasses.replace(_PLAIN, degradations=("jpeg_compression", "gaussian_noise"), num_images=9)
     few = pipeline.prepare(config)
     other = _run(few, tmp_path, num_devices=1)
     assert other.image_ids == table.image_ids[:9]
@@ -85,7 +87,10 @@ def test_scores_do_not_depend_on_what_else_runs(study, table, tmp_path):
 
 
 def test_rows_are_what_the_rooms_give_one_by_one(study, table):
-    network = backbones.load_packaged("scene_cnn_a")
+    network, features = backbones.load_packaged("scene_cnn_a"), study.feature_backbones["scene_features"]
+    # Compiled, each by itself: step by step every primitive would be compiled alone.
+    judge, look, ssim = jax.jit(network.apply), jax.jit(features.apply), jax.jit(metrics.TABLE["ssim"].fn)
+    degrade = {name: jax.jit(degradations.TABLE[name].fn) for name in _CONFIG.degradations}
     source = data.open_source("scenes")
     for n, c in itertools.product((0, 32), (0, 2, 5)):
         condition = table.conditions[c]
@@ -96,8 +101,8 @@ def test_rows_are_what_the_rooms_give_one_by_one(study, table):
         if condition.severity:
             key = jax.random.fold_in(jax.random.key(0), program.stable_hash(example.id))
             key = jax.random.fold_in(key, program.stable_hash(condition.degradation))
-            seen = degradations.TABLE[condition.degradation].fn(key, clean, condition.severity)
-        logits = np.asarray(network.apply(network.params, seen)[0], np.float64)
+            seen = degrade[condition.degradation](key, clean, condition.severity)
+        logits = np.asarray(judge(network.params, seen)[0], np.float64)
         probabilities = np.exp(logits - logits.max()) / np.exp(logits - logits.max()).sum()
         columns = {name: values[c, n] for name, values in table.columns.items()}
         assert columns["scene_cnn_a/correct"] == (logits.argmax() == example.label)
@@ -109,9 +114,8 @@ def test_rows_are_what_the_rooms_give_one_by_one(study, table):
         assert columns["scene_cnn_a/energy"] == pytest.approx(np.log(np.exp(logits).sum()), abs=1e-4)
         likely, classes = (table.vectors[f"scene_cnn_a/{name}"][c, n] for name in ("log_probabilities", "classes"))
         np.testing.assert_allclose(likely, np.log(probabilities[classes]), rtol=2e-3, atol=1e-4)
-        assert columns["ssim"] == pytest.approx(float(metrics.TABLE["ssim"].fn(clean, seen)), abs=1e-5)
-        features = study.feature_backbones["scene_features"]
-        stages, clean_stages = (features.apply(features.params, image)[1] for image in (seen, clean))
+        assert columns["ssim"] == pytest.approx(float(ssim(clean, seen)), abs=1e-5)
+        stages, clean_stages = (look(features.params, image)[1] for image in (seen, clean))
         witness = study.witnesses["regularised@scene_features@48"]
         expected = quality.share_of_label(witness, stages["penultimate"], example.label)
         assert columns["ridge_guided@scene_features"] == pytest.approx(float(expected), abs=1e-5)
@@ -159,7 +163,7 @@ def test_the_chance_of_success_says_what_it_rests_on(study, table):
 def test_backbones_are_joined_and_bring_their_heads():
     names = ("scene_features", "scene_cnn_b")
     config = dataclasses.replace(
-        _CONFIG, backbones=tuple(pipeline.NetworkChoice.parse(name) for name in names), num_anchors=30, anchor_counts=()
+        _PLAIN, backbones=tuple(pipeline.NetworkChoice.parse(name) for name in names), num_anchors=30
     )
     study = pipeline.prepare(config)
     joined = study.witnesses["stages@scene_features+scene_cnn_b@48"]
@@ -179,11 +183,10 @@ def test_a_classifier_glances_at_its_own_side_too(monkeypatch):
     load = loading.load_network
     monkeypatch.setattr(loading, "load_network", lambda choice: small if choice.name == "small" else load(choice))
     config = dataclasses.replace(
-        _CONFIG,
+        _PLAIN,
         networks=(pipeline.NetworkChoice("small", "scene_cnn_b"),),
         backbones=(pipeline.NetworkChoice.parse("scene_cnn_a"),),
         anchors="head",
-        anchor_counts=(),
     )
     study = pipeline.prepare(config)
     assert [(view.side, view.backbone_sides, view.glances) for view in study.views] == [
@@ -276,13 +279,13 @@ def test_judged_images_are_never_anchors():
 
 def test_heads_serve_as_anchors_and_give_the_classifier_itself(tmp_path):
     twin = pipeline.NetworkChoice("twin", "scene_cnn_a")
-    config = dataclasses.replace(_CONFIG, backbones=(twin,), anchors="head", num_images=8)
+    config = dataclasses.replace(_PLAIN, backbones=(twin,), anchors="head", num_images=8)
     table = _run(pipeline.prepare(config), tmp_path, num_devices=1)
     np.testing.assert_allclose(
         table.columns["ridge_guided@twin"], table.columns["scene_cnn_a/p_true"], atol=1e-5, rtol=1e-5
     )
     with pytest.raises(causal_iqa.InputError, match="no head for these 10 classes"):
-        pipeline.prepare(dataclasses.replace(_CONFIG, anchors="head"))
+        pipeline.prepare(dataclasses.replace(_PLAIN, anchors="head"))
 
 
 def test_networks_of_two_input_sizes_have_their_own_scores(tmp_path, monkeypatch):
@@ -296,7 +299,7 @@ def test_networks_of_two_input_sizes_have_their_own_scores(tmp_path, monkeypatch
     monkeypatch.setattr(loading, "load_network", load)
     names = ("scene_cnn_a", "scene_cnn_c")
     config = dataclasses.replace(
-        _CONFIG, networks=tuple(pipeline.NetworkChoice.parse(name) for name in names), num_images=8, metrics=("mse",)
+        _PLAIN, networks=tuple(pipeline.NetworkChoice.parse(name) for name in names), num_images=8, metrics=("mse",)
     )
     study = pipeline.prepare(config)
     assert [(view.side, view.networks) for view in study.views] == [(24, ("scene_cnn_c",)), (48, ("scene_cnn_a",))]
