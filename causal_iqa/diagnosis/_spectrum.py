@@ -12,6 +12,7 @@ _BANDS = 32
 _FINE = 43  # Bands of one width up to the corners of the spectrum.
 _WIDE_BANDS = 6
 _ORIENTATIONS = 8
+_COUNTS = {"fine": _FINE, "coarse": _WIDE_BANDS + 1, "oriented": 6 * _ORIENTATIONS}
 
 
 @functools.lru_cache(maxsize=8)
@@ -31,12 +32,27 @@ def _bands(side: int) -> dict[str, np.ndarray]:
 def _band_matrix(side: int, names: tuple[str, ...]) -> np.ndarray:
     """Averages over some kinds of bands, float32 [coefficients, bands]."""
     bands = _bands(side)
-    counts = {"fine": _FINE, "coarse": _WIDE_BANDS + 1, "oriented": 6 * _ORIENTATIONS}
     parts = []
     for name in names:
-        member = np.eye(counts[name], dtype=np.float32)[bands[name].reshape(-1)]
+        member = np.eye(_COUNTS[name], dtype=np.float32)[bands[name].reshape(-1)]
         parts.append(member / np.maximum(member.sum(axis=0), 1.0))
     return np.concatenate(parts, axis=1)
+
+
+def _band_means(power: jax.Array, side: int, names: tuple[str, ...]) -> jax.Array:
+    """Means of coefficients [n] over the bands of some kinds."""
+
+    def by_scattering(power: jax.Array) -> jax.Array:
+        # A CPU would read the matrix, which no cache holds, for every image.
+        places = [_bands(side)[name].reshape(-1) for name in names]
+        sizes = [np.maximum(np.bincount(x, minlength=_COUNTS[n]), 1) for n, x in zip(names, places, strict=True)]
+        sums = [jax.ops.segment_sum(power, x, _COUNTS[n]) for n, x in zip(names, places, strict=True)]
+        return jnp.concatenate(sums) / np.concatenate(sizes).astype(np.float32)
+
+    def by_product(power: jax.Array) -> jax.Array:
+        return power @ _band_matrix(side, names)
+
+    return jax.lax.platform_dependent(power, cpu=by_scattering, default=by_product)
 
 
 def spectrum(image: jax.Array, luma: jax.Array) -> _maps.Named:
@@ -58,7 +74,7 @@ def spectrum(image: jax.Array, luma: jax.Array) -> _maps.Named:
     stack += [r.real * g.real + r.imag * g.imag, b.real * g.real + b.imag * g.imag]
     stack = jnp.stack(stack).reshape(len(stack), -1)
     coarse = stack @ _band_matrix(side, ("coarse",))
-    of_luma = stack[0] @ _band_matrix(side, ("fine", "oriented"))
+    of_luma = _band_means(stack[0], side, ("fine", "oriented"))
     floor = _maps.STEP**2 / 12.0
     fine = _maps.log(of_luma[:_FINE], floor)
     powers = coarse[2:5] + floor

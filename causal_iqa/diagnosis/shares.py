@@ -10,10 +10,10 @@ References:
   [2] Garg, Wu, Balakrishnan, Lipton. A unified view of label shift estimation. NeurIPS 2020.
 """
 
+import functools
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from causal_iqa import _checks, _keys
@@ -22,6 +22,7 @@ from causal_iqa.estimates import check_level
 
 _ITERATIONS = 200
 _MOST_RESAMPLED = 4000
+_LEAST_DRAWN = 1024
 _SUM_SLACK = 1e-3
 FEWEST_IMAGES = 20
 
@@ -39,30 +40,38 @@ class Composition(NamedTuple):
 OTHER = "other"
 
 
-def _shares(full: jax.Array, weights: jax.Array) -> jax.Array:
-    """Shares of the causes by expectation-maximisation, [k], from rows [n, k] under even shares."""
+def _shares(full: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Shares of the causes by expectation-maximisation, one row for each row of weights.
 
-    def step(_, shares):
-        joint = full * shares[None]
-        posterior = joint / jnp.maximum(joint.sum(axis=1, keepdims=True), 1e-30)
-        return (weights[:, None] * posterior).sum(axis=0) / jnp.maximum(weights.sum(), 1e-12)
+    Args:
+      full: rows [n, k] under even shares.
+      weights: [m, n], how often each row counts.
 
-    k = full.shape[1]
-    return jax.lax.fori_loop(0, _ITERATIONS, step, jnp.full(k, 1.0 / k, full.dtype))
+    Returns:
+      float64 [m, k]; every row sums to 1.
+    """
+    full = full.astype(np.float64)
+    shares = np.full((len(weights), full.shape[1]), 1.0 / full.shape[1])
+    weights = weights / weights.sum(axis=1, keepdims=True)
+    for _ in range(_ITERATIONS):
+        # The posterior of a row is proportional to itself times the shares: all rows are summed by one product.
+        shares = shares * ((weights / np.maximum(shares @ full.T, 1e-30)) @ full)
+    return shares
 
 
-_one = jax.jit(_shares)
+@functools.partial(jax.jit, static_argnums=1)
+def _drawn(keys: jax.Array, size: int, n: jax.Array) -> jax.Array:
+    return jax.vmap(lambda key: jax.random.randint(key, (size,), 0, n))(keys)
 
 
-@jax.jit
-def _resampled(keys: jax.Array, full: jax.Array) -> jax.Array:
-    n = len(full)
+def _resamples(keys: jax.Array, n: int) -> np.ndarray:
+    """How often each of n rows is drawn under each key, [keys, n].
 
-    def draw(key):
-        rows = jax.random.randint(key, (n,), 0, n)
-        return _shares(full, jnp.zeros(n).at[rows].add(1.0))
-
-    return jax.lax.map(draw, keys)
+    More are drawn than are used, for a program is compiled for each number; the first draws do not depend on it.
+    """
+    size = max(_LEAST_DRAWN, 1 << (n - 1).bit_length())
+    rows = np.asarray(_drawn(keys, size, n))[:, :n]
+    return np.stack([np.bincount(one, minlength=n) for one in rows]).astype(np.float64)
 
 
 def _checked(probabilities: Array) -> np.ndarray:
@@ -117,14 +126,14 @@ def composition(
     check_level(level)
     if resamples < 2:
         raise ValueError(f"resamples: expected at least 2, got {resamples}")
-    shares = np.asarray(_one(jnp.asarray(full), jnp.ones(n)), np.float64)
+    shares = _shares(full, np.ones((1, n)))[0]
     kept, centre = full, shares
     if n > _MOST_RESAMPLED:
         draw = np.random.default_rng(np.asarray(jax.random.key_data(_keys.named(key, "images of the resamples"))))
         kept = full[np.sort(draw.permutation(n)[:_MOST_RESAMPLED])]
-        centre = np.asarray(_one(jnp.asarray(kept), jnp.ones(len(kept))), np.float64)
+        centre = _shares(kept, np.ones((1, len(kept))))[0]
     keys = jax.random.split(_keys.named(key, "resamples of a composition"), resamples)
-    found = np.asarray(_resampled(keys, jnp.asarray(kept)), np.float64)
+    found = _shares(kept, _resamples(keys, len(kept)))
     away = np.quantile(found - centre, ((1 - level) / 2, (1 + level) / 2), axis=0) * np.sqrt(len(kept) / n)
     low, high = (np.clip(shares + one, 0.0, 1.0) for one in away)
     return Composition((*causes, OTHER), shares, low, high, n)

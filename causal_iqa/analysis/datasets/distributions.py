@@ -14,6 +14,7 @@ _CURVE = 101
 LEAST, _LEAST_FOR_MODES = 2, 50
 _MOST_FOR_MODES = 5000
 _RESAMPLES = 199
+_LEAST_DRAWN = 2**18
 
 
 class Modes(NamedTuple):
@@ -101,6 +102,18 @@ def bin_edges(values: np.ndarray) -> np.ndarray:
     return np.linspace(defined.min(), defined.max(), _BINS + 1)
 
 
+def _drawn(keys: jax.Array, n: int) -> tuple[np.ndarray, np.ndarray]:
+    """Rows among n and normal numbers, for the resamples and more.
+
+    A program is compiled for each number of draws, so that few numbers are used; the first draws do not depend on it.
+    """
+    size = max(_LEAST_DRAWN, 1 << (_RESAMPLES * n - 1).bit_length())
+    return (
+        np.asarray(jax.random.randint(keys[0], (size,), 0, n)),
+        np.asarray(jax.random.normal(keys[1], (size,))),
+    )
+
+
 def modes(key: jax.Array, values: np.ndarray) -> Modes:
     """Tests whether values have one mode, by the smallest bandwidth at which a normal kernel density has one.
 
@@ -129,8 +142,8 @@ def modes(key: jax.Array, values: np.ndarray) -> Modes:
         return Modes(1.0, (), math.nan)
     keys = jax.random.split(smooth, 2)
     n = len(values)
-    chosen = values[np.asarray(jax.random.randint(keys[0], (_RESAMPLES, n), 0, n))]
-    noise = np.asarray(jax.random.normal(keys[1], (_RESAMPLES, n))) * bandwidth * step
+    rows, normal = (one[: _RESAMPLES * n].reshape(_RESAMPLES, n) for one in _drawn(keys, n))
+    chosen, noise = values[rows], normal * bandwidth * step
     # Shrunk so that the smoothed data keep their variance.
     shrink = 1 / math.sqrt(1 + (bandwidth * step / std) ** 2)
     resampled = values.mean() + shrink * (chosen - values.mean() + noise)
