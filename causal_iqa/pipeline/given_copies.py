@@ -1,7 +1,8 @@
 """Existing degraded images: the tree of `causal-iqa degrade`, ImageNet-C's, or the arrays of CIFAR-10-C.
 
 Folders: <condition>/<severity>/<path of the image>, any ending, or the records of `degrade`. Arrays: <condition>.npy,
-uint8 [5 n, H, W, 3], severity after severity, beside labels.npy; the row of an image is the number that ends its id.
+uint8 [5 n, H, W, 3], severity after severity, beside labels.npy; the row of an image is the number that ends its id, or
+its position in the dataset where ids do not name all rows.
 """
 
 import dataclasses
@@ -199,6 +200,8 @@ class WithCopies(data.DerivedSource):
         self._arrays = {name: _load(tree.root / name) for name in {name for name, _ in tree.arrays.values()}}
         # Side of copies that are central squares of larger clean images, as those of ImageNet-C are.
         self.side_of_squares: int | None = None
+        # Whether rows of arrays are positions in the source, whose ids do not say them.
+        self.rows_are_positions = tree.labels is not None and _rows_are_positions(source, tree)
 
     def __getattr__(self, name: str) -> Any:
         if name in ("source", "batch"):
@@ -242,7 +245,7 @@ class WithCopies(data.DerivedSource):
             frame = functools.partial(data.fit, size=size, crop_fraction=1.0)
         found = [frame(whole)]
         for condition in self.conditions[1:]:
-            pixels = self._copy(example.id, condition)
+            pixels = self._copy(index, example.id, condition)
             if pixels.shape != whole.shape:
                 raise _checks.InputError(
                     f"images: {example.id!r} has {pixels.shape[0]} x {pixels.shape[1]} pixels under {condition} and "
@@ -251,10 +254,14 @@ class WithCopies(data.DerivedSource):
             found.append(frame(pixels))
         return example._replace(image=np.stack(found))
 
-    def _copy(self, id: str, condition: Condition) -> np.ndarray:
+    def row(self, index: int) -> int:
+        """Returns the row of an image among those of one severity of the arrays."""
+        return int(index) if self.rows_are_positions else row_of(self.source.id(int(index)), self.tree)
+
+    def _copy(self, index: int, id: str, condition: Condition) -> np.ndarray:
         if condition in self.tree.arrays:
             name, block = self.tree.arrays[condition]
-            return np.asarray(self._arrays[name][block * num_rows(self.tree) + row_of(id, self.tree)])
+            return np.asarray(self._arrays[name][block * num_rows(self.tree) + self.row(index)])
         max_pixels = getattr(self.source, "max_pixels", data.MAX_PIXELS)
         path = self.path(id, condition)
         if path is None:
@@ -298,6 +305,14 @@ def row_of(id: str, tree: Tree) -> int:
     return int(found[1])
 
 
+def _rows_are_positions(source: data.Source, tree: Tree) -> bool:
+    """Whether the images are as many as the rows and their ids do not end in the numbers of all rows, each once."""
+    if len(source) != num_rows(tree):
+        return False
+    found = [_NUMBER.search(source.id(index)) for index in range(len(source))]
+    return {int(one[1]) for one in found if one is not None} != set(range(len(source)))
+
+
 def join(source: data.Source, tree: Tree, conditions: Sequence[Condition], indices: np.ndarray) -> WithCopies:
     """Joins a study's images with their copies, and checks what can be checked before they are read.
 
@@ -315,14 +330,18 @@ def join(source: data.Source, tree: Tree, conditions: Sequence[Condition], indic
     """
     joined = WithCopies(source, tree, conditions)
     if tree.labels is not None:
-        ours = data.labels_of(source, indices)
-        theirs = np.asarray([tree.labels[row_of(source.id(int(i)), tree)] for i in indices])
-        wrong = np.flatnonzero(ours != theirs)
+        rows = np.asarray([joined.row(int(i)) for i in indices])
+        ours, theirs = data.labels_of(source, indices), tree.labels[rows]
+        # Images without classes have performance from a table, and nothing that could contradict.
+        wrong = np.flatnonzero(ours != theirs) if source.class_names else np.zeros(0, int)
         if wrong.size:
             first = source.id(int(indices[wrong[0]]))
+            how = "position among the images" if joined.rows_are_positions else "number that ends its id"
             raise _checks.InputError(
                 f"images: {wrong.size} of {len(indices)} labels are not those of {tree.root / _LABELS}, first that of "
-                f"{first!r}: {ours[wrong[0]]} here, {theirs[wrong[0]]} there; are these the images that were degraded?"
+                f"{first!r}: {ours[wrong[0]]} here, {theirs[wrong[0]]} in row {rows[wrong[0]]}, the {how}; expected "
+                "the images that were degraded: ids that end in the number of the row, or all "
+                f"{num_rows(tree)} in the order of the rows"
             )
     elif all(joined.path(source.id(int(i)), condition) is None for condition in conditions[1:] for i in indices[:8]):
         raise _checks.InputError(
@@ -387,6 +406,11 @@ def details(joined: WithCopies) -> dict[str, Any]:
     remarks = (
         [] if told else [f"images: {joined.tree.root} has no manifest; how its {layout} were made is not recorded"]
     )
+    if joined.rows_are_positions:
+        remarks.append(
+            f"images: the row of an image in {joined.tree.root} is its position in the dataset, as the ids of the "
+            "images do not end in the numbers of the rows"
+        )
     if (side := joined.side_of_squares) is not None:
         remarks.append(
             f"images: copies are squares of {side} pixels, the clean images are larger: of these the central square of "

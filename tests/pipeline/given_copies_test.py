@@ -140,6 +140,33 @@ def test_arrays_of_cifar_10_c(arrays):
         given_copies.join(_Numbered(), given_copies.open_tree(arrays), conditions, np.arange(2))
 
 
+class _NumberedByClass(_Numbered):
+    """Four images in the order of the rows, whose ids number the images of each class by themselves."""
+
+    def __len__(self):
+        return 4
+
+    def id(self, index):
+        return f"test_{'ab'[index // 2]}_{index % 2:04d}"
+
+    def label(self, index):
+        return index // 2
+
+    def __getitem__(self, index):
+        return data.Example(np.full((32, 32, 3), index, np.uint8), index // 2, self.id(index))
+
+
+def test_rows_are_positions_where_ids_do_not_name_them(arrays):
+    conditions, chosen = (Condition(), Condition("fog", 2.0), Condition("contrast", 5.0)), np.array([1, 2, 3])
+    joined = given_copies.join(_NumberedByClass(), given_copies.open_tree(arrays), conditions, chosen)
+    batch = next(data.batches(joined, chosen, batch_size=3, size=32))
+    np.testing.assert_array_equal(batch.images[..., 0, 0, 0], [[1, 5, 117], [2, 6, 118], [3, 7, 119]])
+    assert any("is its position in the dataset" in one for one in given_copies.details(joined)["remarks"])
+    np.save(arrays / "labels.npy", np.tile([0, 1, 1, 1], 5))
+    with pytest.raises(InputError, match=r"'test_a_0001': 0 here, 1 in row 1, the position among the images; expected"):
+        given_copies.join(_NumberedByClass(), given_copies.open_tree(arrays), conditions, chosen)
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
