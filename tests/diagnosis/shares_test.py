@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from causal_iqa import InputError, diagnosis
+from causal_iqa.diagnosis import shares
 
 
 def test_composition_is_corrected_for_confusion():
@@ -33,3 +34,9 @@ def test_large_sets_have_narrow_intervals():
     found = diagnosis.composition(jax.random.key(0), said, ("none", "fog"), resamples=20)
     assert found.num_images == 20_000 and found.shares[1] == pytest.approx(0.5, abs=1e-3)
     assert found.low[1] < 0.5 < found.high[1] and found.high[1] - found.low[1] < 0.04
+
+
+def test_resamples_do_not_depend_on_how_many_are_drawn_besides():
+    keys = jax.random.split(jax.random.key(0), 3)
+    expected = [np.bincount(np.asarray(jax.random.randint(key, (37,), 0, 37)), minlength=37) for key in keys]
+    np.testing.assert_array_equal(shares._resamples(keys, 37), expected)

@@ -24,3 +24,11 @@ def test_power_does_not_depend_on_the_mean_level():
     first, second = (_spectrum.spectrum(jnp.asarray(one), jnp.asarray(one.mean(-1))) for one in (image, image + 0.2))
     for name in first:
         np.testing.assert_allclose(first[name], second[name], atol=1e-3, err_msg=name)
+
+
+def test_means_over_bands_are_those_of_their_coefficients():
+    side = 64
+    power = np.random.default_rng(0).random(side * (side // 2 + 1)).astype(np.float32)
+    found = _spectrum._band_means(jnp.asarray(power), side, ("fine", "oriented"))
+    expected = power.astype(np.float64) @ _spectrum._band_matrix(side, ("fine", "oriented"))
+    np.testing.assert_allclose(found, expected, rtol=1e-5)

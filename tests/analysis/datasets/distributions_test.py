@@ -22,3 +22,10 @@ def test_one_mode_is_kept_at_the_level():
     keys = jax.random.split(jax.random.key(1), 40)
     refused = sum(distributions.modes(key, rng.normal(size=300)).p_value < 0.05 for key in keys)
     assert refused <= 5
+
+
+def test_draws_do_not_depend_on_how_many_are_drawn_besides():
+    keys = jax.random.split(jax.random.key(0))
+    rows, normal = distributions._drawn(keys, 53)
+    np.testing.assert_array_equal(rows[:530], jax.random.randint(keys[0], (530,), 0, 53))
+    np.testing.assert_array_equal(normal[:530], jax.random.normal(keys[1], (530,)))
