@@ -1,13 +1,14 @@
 """Images a second of `score`, beside cleanvision and three fast no-reference metrics of pyiqa; and a large report.
 
-  python -m benchmarks.score --images=DIR --pyiqa_every=4 --json=score.json
+  python -m benchmarks.score --images=DIR --json=score.json
   python -m benchmarks.score --rows=1000000 --json=report.json
 
 The first scores a folder end to end, decoding and report included, with all statistics, EfficientNet-Lite0 at 224
 pixels where it is installed, and the diagnosis; then stage by stage, each alone. Peers that are not installed, or whose
 parameters are not at hand, are left out. pyiqa works image by image, on one thread (two wait for each other more than
-they help at this size) and, where it is asked for, on every n-th photograph only. Beside the seconds stand those that the processor worked, for a machine that others use, too. The second makes a
-table of so many scored images in two sets, with causes and a map to accuracy, and times the findings and the report.
+they help at this size) and, where it is asked for, on every n-th photograph only. Beside the seconds stand those that
+the processor worked, for a machine that others use, too. The second makes a table of so many scored images in two sets,
+with causes and a map to accuracy, and times the findings and the report.
 """
 
 import json
