@@ -20,7 +20,7 @@ import PIL.Image
 from absl import app, flags, logging
 
 from benchmarks import coco_networks, harness
-from causal_iqa import _files, backbones, data, images, pipeline, tasks
+from causal_iqa import _files, alignment, backbones, data, images, pipeline, tasks
 from causal_iqa.analysis import findings
 from causal_iqa.report import record
 from causal_iqa.report import study as study_report
@@ -35,6 +35,8 @@ _NUM_MASKS = flags.DEFINE_integer("num_masks", None, "So many of them are segmen
 SIDE = 224
 _MOST_BOXES = 64
 _SLOTS = 100
+# Boxes of this score and more count as detected where a detector's own confidence is averaged.
+SURE = 0.3
 # Name of the run -> network, what reports call its performance.
 RUNS = {
     "segmentation": ("deeplab", "mean IoU"),
@@ -210,6 +212,46 @@ def report(
         logging.info("%s\n%s", run, study_report.write(place, own, table, found, details))
 
 
+def ceilings(folder: pathlib.Path, rows: Sequence[tuple], clean: int) -> str:
+    """What the networks' own outputs say of their performance: how far a score could come that knew them.
+
+    The detector's surest box, and the mean score of its boxes of .3 and more; the mean IoU of the masks with those that
+    the network predicts for the clean photograph, which reads that photograph, too.
+
+    Args:
+      folder: predictions.
+      rows: as `performances` yields them.
+      clean: place of the clean condition.
+
+    Returns:
+      A table: between, within and pooled of each.
+    """
+    judge, said = Judge(), {}
+    for image_id, found, *_ in rows:
+        with np.load(folder / f"{image_id}.npz") as kept:
+            scores = [coco_networks.decode(one)[1] for one in kept["det"]]
+            sure = [one[one >= SURE] for one in scores]
+            own = {
+                ("detection", "surest box"): np.array([one.max(initial=0.0) for one in scores]),
+                ("detection", f"mean score of boxes of {SURE} and more"): np.array(
+                    [one.mean() if one.size else 0.0 for one in sure]
+                ),
+            }
+            if "segmentation" in found:
+                masks = kept["seg"]
+                agreed = tasks.mean_iou(judge.masks(masks, np.asarray(masks[clean], np.int32)))
+                own["segmentation", "mean IoU with the masks of the clean photograph"] = np.asarray(agreed)
+        for (run, name), values in own.items():
+            said.setdefault((run, name), []).append((values, found[run]))
+    lines = ["| performance | the network's own | between | within | pooled |", "|---|---|---|---|---|"]
+    for (run, name), pairs in said.items():
+        q, m = (np.delete(np.array(values).T, clean, axis=0) for values in zip(*pairs, strict=True))
+        numbers = alignment.between(q, m), alignment.within(q, m).rho, alignment.pooled(q, m)
+        cells = " | ".join(f"{float(value):.3f}" for value in numbers)
+        lines.append(f"| {RUNS[run][1]} | {name} | {cells} |")
+    return "\n".join(lines)
+
+
 def set_table(numbers: Mapping[str, np.ndarray], rows: Sequence[tuple], conditions: Sequence[str]) -> str:
     """Means over images beside the numbers of the set, clean and in the mean of the degraded conditions."""
     lines = ["| performance | clean | mean of the conditions |", "|---|---|---|"]
@@ -241,11 +283,11 @@ def pooled_rows(runs: Mapping[str, record.Recorded]) -> str:
     return "\n".join(rows)
 
 
-def fill(page: pathlib.Path, folder: pathlib.Path, sets: str) -> None:
+def fill(page: pathlib.Path, folder: pathlib.Path, sets: str, own: str) -> None:
     """Puts the tables of the runs into the page."""
     runs = {run: record.read(folder / run) for run in RUNS}
     text = record.fill(page.read_text("utf-8"), runs)
-    for name, content in (("sets", sets), ("miqd", pooled_rows(runs))):
+    for name, content in (("sets", sets), ("ceilings", own), ("miqd", pooled_rows(runs))):
         start, end = f"<!-- {name} -->\n", f"<!-- {name} end -->"
         first, last = text.index(start) + len(start), text.index(end)
         text = f"{text[:first]}{content}\n{text[last:]}"
@@ -266,7 +308,8 @@ def main(_: Sequence[str]) -> None:
     output = pipeline.Store(folder / "quality", study.config, study.provenance, study.details)
     scores = pipeline.run(study, output, progress=lambda done, total: logging.info("quality: %d of %d", done, total))
     report(folder, paths, study.config, [scorer.column for scorer in study.scorers], scores, study.details)
-    fill(pathlib.Path(_PAGE.value), folder, set_table(set_numbers(rows, len(conditions)), rows, conditions))
+    own = ceilings(folder / "predictions", rows, conditions.index("clean/0"))
+    fill(pathlib.Path(_PAGE.value), folder, set_table(set_numbers(rows, len(conditions)), rows, conditions), own)
 
 
 if __name__ == "__main__":
