@@ -224,7 +224,7 @@ def ceilings(folder: pathlib.Path, rows: Sequence[tuple], clean: int) -> str:
       clean: place of the clean condition.
 
     Returns:
-      A table: between, within and pooled of each.
+      A sentence and a table: between, within and pooled of each.
     """
     judge, said = Judge(), {}
     for image_id, found, *_ in rows:
@@ -243,7 +243,8 @@ def ceilings(folder: pathlib.Path, rows: Sequence[tuple], clean: int) -> str:
                 own["segmentation", "mean IoU with the masks of the clean photograph"] = np.asarray(agreed)
         for (run, name), values in own.items():
             said.setdefault((run, name), []).append((values, found[run]))
-    lines = ["| performance | the network's own | between | within | pooled |", "|---|---|---|---|---|"]
+    lines = ["What a score could reach that knew the networks' own outputs:", ""]
+    lines += ["| performance | the network's own | between | within | pooled |", "|---|---|---|---|---|"]
     for (run, name), pairs in said.items():
         q, m = (np.delete(np.array(values).T, clean, axis=0) for values in zip(*pairs, strict=True))
         numbers = alignment.between(q, m), alignment.within(q, m).rho, alignment.pooled(q, m)
