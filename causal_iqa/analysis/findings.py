@@ -51,7 +51,7 @@ class Findings:
       clean: metric -> network -> [N] of the clean images.
       performance: network -> [C, N].
       alignments: metric -> network -> alignment; intervals are for other images under these conditions.
-      desiderata: by metric, as all below of the mean over the networks; rivals that give one number per condition have
+      desiderata: by metric, as all below of the mean over the networks; estimators with one number per condition have
         an alignment alone.
       doses: metric, and `measure.key` -> degradation -> curve.
       effects: metric, and `measure.key` -> effect of every condition.
@@ -60,8 +60,8 @@ class Findings:
       gains: new metric -> yardstick.
       comparisons: comparisons of every metric with the best conventional one.
       like_these: alignments, gains and comparisons with intervals for other degradations as well.
-      predicted: metric or rival -> network -> predicted performance.
-      reads: metric or rival -> identifiers of what it reads.
+      predicted: metric or estimator -> network -> predicted performance.
+      reads: metric or estimator -> identifiers of what it reads.
       failures: parts that failed, with the reasons.
       measure: the definition of performance.
     """
@@ -126,7 +126,7 @@ def analyse(
     *,
     progress: parts.Progress | None = None,
 ) -> Findings:
-    """Aligns every metric and every rival with every network, judges them and predicts accuracy.
+    """Aligns every metric and every estimator with every network, judges them and predicts accuracy.
 
     Args:
       config: configuration of the study.
@@ -228,7 +228,7 @@ def analyse(
 
 
 def _predicted(config, rows: ImageRows, scores, doing: parts.Parts) -> dict[str, dict[str, predictions.Predicted]]:
-    """Performance predicted by every score, and by the rivals."""
+    """Performance predicted by every score, and by the estimators."""
     nothing = rows.own._replace(accuracy={}, regressed={})
 
     def predict(some, own):

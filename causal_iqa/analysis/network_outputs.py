@@ -1,4 +1,4 @@
-"""The rivals of a study, from the networks' own outputs in its score table: image by image, and as accuracies."""
+"""The estimators of a study, from the networks' own outputs in its score table: image by image, and as accuracies."""
 
 import itertools
 import os
@@ -13,35 +13,24 @@ from causal_iqa.analysis import set_scores
 
 # Pairs of halves of the images behind the intervals of what is one number per condition.
 _PAIRS, _LEAST_HALVED = 20, 20
-# Columns of the score table: rival -> (column, sign).
-_COLUMNS = {
-    "confidence": ("confidence", 1.0),
-    "negative_entropy": ("entropy", -1.0),
-    "margin": ("margin", 1.0),
-    "energy": ("energy", 1.0),
-    "prediction_agreement": ("prediction_agreement", 1.0),
-    "neighbourhood_invariance": ("neighbourhood_invariance", 1.0),
-    "prediction_information": ("prediction_information", 1.0),
-    "ser_fiq": ("ser_fiq", 1.0),
-}
 # Accuracies whose order of the conditions is not that of a score in `rows`.
 _FUSED = "fused_reference"
 _RANKED = ("atc_confidence", "atc_entropy", "cot", "cot_scaled", _FUSED)
 
 
-class RivalTables(NamedTuple):
-    """What the rivals say, higher is better; networks include "all", the mean over them.
+class EstimatorTables(NamedTuple):
+    """What the estimators say, higher is better; networks include "all", the mean over them.
 
     Attributes:
-      rows: rival -> network -> [C + 1, N] with the clean images last: image by image.
-      accuracy: rival -> network -> [C + 1, N] rows whose mean over a condition is the predicted accuracy.
-      values: rival -> network -> [1 + H, C], one number per condition: of all images, then of each half.
+      rows: estimator -> network -> [C + 1, N] with the clean images last: image by image.
+      accuracy: estimator -> network -> [C + 1, N] rows whose mean over a condition is the predicted accuracy.
+      values: estimator -> network -> [1 + H, C], one number per condition: of all images, then of each half.
       halves: int [H, N // 2], the images of every half.
-      families: rival -> family.
-      regressed: rival -> network -> [C], the accuracy that `values` predict by a line through the other degradations.
-      ranked: the rivals of `accuracy` that order conditions otherwise than any of `rows`.
-      reads: rival -> identifiers of what is read in addition to the judged images, `regressed` apart.
-      formulas: rival -> its row of `estimators.TABLE`.
+      families: estimator -> family.
+      regressed: estimator -> network -> [C], the accuracy that `values` predict by a line through the other degradations.
+      ranked: the estimators of `accuracy` that order conditions otherwise than any of `rows`.
+      reads: estimator -> identifiers of what is read in addition to the judged images, `regressed` apart.
+      formulas: estimator -> its row of `estimators.TABLE`.
     """
 
     rows: Mapping[str, Mapping[str, np.ndarray]]
@@ -63,8 +52,8 @@ def gather(
     *,
     whole: bool = True,
     progress: Callable[[int, int], None] | None = None,
-) -> RivalTables:
-    """Computes every rival that the score table has the outputs for.
+) -> EstimatorTables:
+    """Computes every estimator that the score table has the outputs for.
 
     Thresholds, offsets, lines and temperatures come from images of other folds; class shares from all clean images.
 
@@ -78,7 +67,7 @@ def gather(
       progress: called with the estimates of whole sets done so far and all of them.
 
     Returns:
-      The rivals; methods without their columns are left out.
+      The estimators; methods without their columns are left out.
     """
     networks = [choice.name for choice in config.networks]
     clean = next(i for i, condition in enumerate(table.conditions) if condition.severity == 0)
@@ -86,9 +75,9 @@ def gather(
     degradations = [table.conditions[i].degradation for i in order[:-1]]
     columns = {name: np.asarray(values, np.float64)[order] for name, values in table.columns.items() if "/" in name}
     rows: dict[str, dict[str, np.ndarray]] = {}
-    for rival, (column, sign) in _COLUMNS.items():
-        if all(f"{name}/{column}" in columns for name in networks):
-            rows[rival] = {name: sign * columns[f"{name}/{column}"] for name in networks}
+    for spec in estimators.TABLE.values():
+        if spec.column and all(f"{name}/{spec.column}" in columns for name in networks):
+            rows[spec.name] = {name: spec.sign * columns[f"{name}/{spec.column}"] for name in networks}
     if len(networks) > 1 and all(f"{name}/prediction" in columns for name in networks):
         rows["agreement"] = _agreement({name: columns[f"{name}/prediction"] for name in networks})
     labels = np.asarray(table.labels)
@@ -134,7 +123,7 @@ def gather(
     performance = {**correct, pipeline.ALL_NETWORKS: pipeline.mean_over_networks(correct)}
     families = dict.fromkeys((*rows, *accuracy), estimators.FAMILY) | families
     formulas = {name: formulas.get(name, name) for name in (*rows, *accuracy, *values)}
-    return RivalTables(
+    return EstimatorTables(
         rows,
         accuracy,
         values,
@@ -214,11 +203,7 @@ def _predicted_rows(
 ) -> dict[str, dict[str, np.ndarray]]:
     """Accuracies from confidence and entropy, without or after temperature scaling."""
     out: dict[str, dict[str, np.ndarray]] = {}
-    methods = {
-        "difference_of_confidences": "confidence",
-        "atc_confidence": "confidence",
-        "atc_entropy": "negative_entropy",
-    }
+    methods = {name: spec.of for name, spec in estimators.TABLE.items() if spec.of and not name.endswith("_scaled")}
     if "confidence" in rows:
         average = estimators.TABLE["average_confidence"].fn
         out[f"average_confidence{suffix}"] = {name: average(values) for name, values in rows["confidence"].items()}
@@ -263,14 +248,14 @@ def _transport_rows(
             for fold, temperature in temperatures[name].items():
                 part = set_scores.part_of(own, slice(None), folds == fold)
                 log_p["cot_scaled"][:, folds == fold] = estimators.tempered(part, temperature)
-        for rival, values in log_p.items():
+        for estimator, values in log_p.items():
             rows = np.full(values.shape[:2], np.nan)
             for c in range(len(values)):
                 there = np.isfinite(values[c]).any(axis=1)
                 if there.any():
                     dense = estimators.dense(np.exp(values[c, there]), own.classes[c, there], own.num_classes)
                     rows[c, there] = estimators.optimal_transport(dense, shares).rows
-            out.setdefault(rival, {})[name] = rows
+            out.setdefault(estimator, {})[name] = rows
     return out
 
 
@@ -327,23 +312,23 @@ def _fused(own: estimators.KeptOutputs, second: estimators.KeptOutputs) -> np.nd
 
 def add_alignments(
     found: Mapping[str, Mapping[str, alignment.Alignment]],
-    own: RivalTables,
+    own: EstimatorTables,
     performance: Mapping[str, np.ndarray],
     *,
     degradations: Sequence[str] | None = None,
     level: float = 0.95,
 ) -> dict[str, dict[str, alignment.Alignment]]:
-    """Aligns the rivals that give one number per condition: only between, its interval from halves of the images.
+    """Aligns the estimators that give one number per condition: only between, its interval from halves of the images.
 
     Args:
       found: the alignments so far.
-      own: the rivals.
+      own: the estimators.
       performance: network -> [C, N].
       degradations: degradations of the C conditions; with them the intervals are for other degradations as well.
       level: confidence level of the intervals.
 
     Returns:
-      The alignments with those rivals added.
+      The alignments with those estimators added.
     """
     nothing = alignment.UNDEFINED
     out = {metric: dict(by) for metric, by in found.items()}
@@ -351,8 +336,8 @@ def add_alignments(
         network: np.stack([pipeline.mean_over_images(m[:, part]) for part in (slice(None), *own.halves)])
         for network, m in performance.items()
     }
-    for rival, by_network in own.values.items():
-        out[rival] = {}
+    for estimator, by_network in own.values.items():
+        out[estimator] = {}
         for network, values in by_network.items():
             rho = [alignment.between(q[:, None], m[:, None]) for q, m in zip(values, accuracy[network], strict=True)]
             deviations = None
@@ -361,10 +346,10 @@ def add_alignments(
             interval = alignment.half_sample_interval(rho[0], np.array(rho[1:]), deviations=deviations, level=level)
             if alignment.too_few_for_one_number(values[0], performance[network]):
                 interval = interval._replace(low=np.nan, high=np.nan)
-            out[rival][network] = alignment.Alignment(interval, nothing, nothing)
+            out[estimator][network] = alignment.Alignment(interval, nothing, nothing)
             if len(own.halves):
                 corrected = alignment.correct_halves(values[1:], accuracy[network][1:])
-                out[rival][network] = out[rival][network]._replace(
+                out[estimator][network] = out[estimator][network]._replace(
                     corrected=corrected.alone, reliability=corrected.reliability
                 )
     return out

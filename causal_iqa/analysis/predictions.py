@@ -1,4 +1,4 @@
-"""Performance predicted on degradations that were left out, by every score and by the rivals, against the truth."""
+"""Performance predicted on degradations that were left out, by every score and by the estimators, against the truth."""
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated, NamedTuple
@@ -14,7 +14,7 @@ PREDICTED = Annotated[Estimate, _codec.Keys(value="predicted")]
 
 
 class Predicted(NamedTuple):
-    """Predicted performance of the C degraded conditions by one score or rival for one network.
+    """Predicted performance of the C degraded conditions by one score or estimator for one network.
 
     Attributes:
       reads: identifiers of its inputs in addition to the judged images.
@@ -32,7 +32,7 @@ def predict(
     clean_performance: Mapping[str, np.ndarray],
     degradations: Sequence[str],
     folds: np.ndarray,
-    own: network_outputs.RivalTables,
+    own: network_outputs.EstimatorTables,
     reads: Mapping[str, Sequence[str]],
     *,
     bounds: tuple[float, float] = (0.0, 1.0),
@@ -47,13 +47,13 @@ def predict(
       clean_performance: network -> [N].
       degradations: degradations of the C conditions.
       folds: int [N], fold of every image.
-      own: the rivals, whose accuracies stand beside.
+      own: the estimators, whose accuracies stand beside.
       reads: metric -> identifiers of its inputs.
       bounds: bounds of the performance.
       level: confidence level of the intervals.
 
     Returns:
-      metric or rival -> network -> Predicted; nothing with fewer than two degradations or folds.
+      metric or estimator -> network -> Predicted; nothing with fewer than two degradations or folds.
     """
     names = [*degradations, None]
     if len(set(degradations)) < 2 or len(np.unique(folds)) < 2:
@@ -73,14 +73,20 @@ def predict(
             errors = alignment.accuracy_errors(value, held.truth, degradations, low=low, high=high, level=level)
             found[metric][network] = Predicted(held, errors, _reads.ordered((*reads[metric], "other_performance")))
     estimates = {
-        rival: ({network: pipeline.mean_over_images(rows[:-1]) for network, rows in by.items()}, own.reads[rival])
-        for rival, by in own.accuracy.items()
-    } | {rival: (by, _reads.ordered((*own.reads[rival], "other_performance"))) for rival, by in own.regressed.items()}
-    for rival, (by_network, read) in estimates.items():
-        found[rival] = {}
+        estimator: (
+            {network: pipeline.mean_over_images(rows[:-1]) for network, rows in by.items()},
+            own.reads[estimator],
+        )
+        for estimator, by in own.accuracy.items()
+    } | {
+        estimator: (by, _reads.ordered((*own.reads[estimator], "other_performance")))
+        for estimator, by in own.regressed.items()
+    }
+    for estimator, (by_network, read) in estimates.items():
+        found[estimator] = {}
         for network, predicted in by_network.items():
             unknown = np.full(len(predicted), np.nan)
             errors = alignment.accuracy_errors(predicted, truth[network], degradations, level=level)
             held = alignment.HeldOut(Estimate(predicted, unknown, unknown), truth[network])
-            found[rival][network] = Predicted(held, errors, read)
+            found[estimator][network] = Predicted(held, errors, read)
     return found

@@ -18,16 +18,16 @@ class ImageRows(NamedTuple):
 
     Attributes:
       conditions: the degraded ones.
-      families: metric or rival -> family.
-      reads: metric or rival -> identifiers of what it reads in addition to the judged images.
-      scores: metric or rival -> network -> [C, N].
-      clean: metric or rival -> network -> [N] of the clean images; NaN where undefined.
+      families: metric or estimator -> family.
+      reads: metric or estimator -> identifiers of what it reads in addition to the judged images.
+      scores: metric or estimator -> network -> [C, N].
+      clean: metric or estimator -> network -> [N] of the clean images; NaN where undefined.
       performance: network -> [C, N].
       clean_performance: network -> [N].
-      own: the rivals.
-      of_sets: the rivals among the scores that stand for one number per condition.
+      own: the estimators.
+      of_sets: the estimators among the scores that stand for one number per condition.
       folds: int [N], fold of every image.
-      formulas: metric or rival -> what is computed, without the backbones that it reads.
+      formulas: metric or estimator -> what is computed, without the backbones that it reads.
       measure: the definition of performance.
       clusters: int [N] of images that are resampled together, None where each stands alone.
     """
@@ -39,7 +39,7 @@ class ImageRows(NamedTuple):
     clean: Mapping[str, Mapping[str, np.ndarray]]
     performance: Mapping[str, np.ndarray]
     clean_performance: Mapping[str, np.ndarray]
-    own: network_outputs.RivalTables
+    own: network_outputs.EstimatorTables
     of_sets: tuple[str, ...]
     folds: np.ndarray
     formulas: Mapping[str, str]
@@ -114,7 +114,7 @@ def _gather(config, table, folds, networks, whole, doing):
     own = doing.attempt(
         OUTPUTS_PART,
         lambda: network_outputs.gather(config, table, folds, whole=whole, progress=doing.progress_of(OUTPUTS_PART)),
-        network_outputs.RivalTables({}, {}, {}, np.zeros((0, len(table.image_ids) // 2), int), {}, {}, (), {}, {}),
+        network_outputs.EstimatorTables({}, {}, {}, np.zeros((0, len(table.image_ids) // 2), int), {}, {}, (), {}, {}),
     )
     return own, *doing.attempt(SHARES_PART, lambda: sets.image_shares(table, networks), ({}, {}, {}))
 

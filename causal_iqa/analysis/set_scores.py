@@ -1,4 +1,4 @@
-"""Rivals that give one number per condition, from the outputs and embeddings kept in a score table."""
+"""Estimators that give one number per condition, from the outputs and embeddings kept in a score table."""
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
@@ -14,6 +14,9 @@ _SHRINKAGE = 0.1
 # Seed of the random labels that GdScore gives to uncertain images.
 _LABEL_SEED = 0
 _WITNESS = "witness_log_probabilities"
+# What takes singular values, and what is read of the shares that a witness gives.
+_COSTLY = "nuclear_norm"
+_OF_WITNESSES = ("nuclear_norm", "dispersion")
 # Kept where the detectors on the witness were asked for.
 EARLY = "witness_early"
 
@@ -24,7 +27,7 @@ class SetScore(NamedTuple):
     Attributes:
       formula: its row of `estimators.TABLE`.
       networks: it is meant for.
-      family: family of the rival.
+      family: family of the estimator.
       defined: bool [C, N], whether the outputs it reads are finite.
       score: (condition, images int [S, n] of S sets) -> float [S], higher is better.
       reads: identifiers of its inputs in addition to the judged images; None: those of its estimator.
@@ -118,25 +121,28 @@ def set_scores(
     if all(name in kept for name in networks):
         for name in networks:
             embedding = table.vectors.get(f"{name}/embedding")
+            given = _arguments(kept[name], None if embedding is None else np.asarray(embedding)[order])
+            if labelled:
+                given["labels"] = lambda c, images: labels[images]
             terms = [table.columns.get(f"{name}/{field}") for field in estimators.MatrixNormTerms._fields]
-            scores = _of_outputs(kept[name], labels if labelled else None)
             if all(term is not None for term in terms):
-                scores["mano"] = functools.partial(_mano, [np.asarray(t)[order] for t in terms], kept[name].num_classes)
-            if embedding is not None:
-                scores |= _of_embedding(np.asarray(embedding)[order], kept[name])
+                given["terms"] = functools.partial(_terms, [np.asarray(term)[order] for term in terms])
+            scores = _own_scores(kept[name], given)
             defined = np.any(np.isfinite(kept[name].log_probabilities), axis=2)
-            found += [SetScore(rival, (name,), estimators.FAMILY, defined, score) for rival, score in scores.items()]
+            found += [
+                SetScore(estimator, (name,), estimators.FAMILY, defined, score) for estimator, score in scores.items()
+            ]
     for backbone, features in table.features.items() if labelled else ():
         of_condition = np.asarray(features)[order]
         defined = np.all(np.isfinite(of_condition), axis=2)
         # The same features whatever the network; they read labels, and no network that is judged.
         meant = (*networks, pipeline.ALL_NETWORKS)
-        for rival, fn in (
+        for estimator, fn in (
             ("log_me", estimators.log_me),
             ("h_score", functools.partial(estimators.h_score, shrinkage=_SHRINKAGE)),
         ):
             score = functools.partial(_of_features, fn, of_condition, labels)
-            found.append(SetScore(rival, meant, "task_guided", defined, score, None, backbone))
+            found.append(SetScore(estimator, meant, "task_guided", defined, score, None, backbone))
     return [*found, *_of_witnesses(networks, table, order)]
 
 
@@ -149,10 +155,10 @@ def _of_witnesses(networks: Sequence[str], table: pipeline.ScoreTable, order: Se
             continue
         shares = _kept_shares(fields, order)
         defined = np.any(np.isfinite(shares.log_probabilities), axis=2)
-        scores = {"nuclear_norm": _of_outputs(shares, None).get("nuclear_norm")}
         features = fields.get("features")
-        if features is not None:
-            scores["dispersion"] = _of_embedding(np.asarray(features)[order], shares)["dispersion"]
+        given = _arguments(shares, None if features is None else np.asarray(features)[order])
+        own = _own_scores(shares, given)
+        scores = {name: own[name] for name in _OF_WITNESSES if name in own}
         if EARLY in fields:  # Where the detectors were asked for.
             early = np.asarray(fields[EARLY])[order]
             scores["mano"] = functools.partial(_mano_of_shares, shares)
@@ -161,9 +167,8 @@ def _of_witnesses(networks: Sequence[str], table: pipeline.ScoreTable, order: Se
                 kept = np.asarray(features)[order]
                 scores["uniformity"] = functools.partial(_of_vectors, estimators.uniformity, kept)
         found += [
-            SetScore(rival, meant, "label_free", defined, score, ("anchor_labels",), backbone)
-            for rival, score in scores.items()
-            if score is not None
+            SetScore(estimator, meant, "label_free", defined, score, ("anchor_labels",), backbone)
+            for estimator, score in scores.items()
         ]
     return found
 
@@ -201,34 +206,45 @@ def _of_vectors(fn: Callable[[np.ndarray], Any], vectors: np.ndarray, c: int, im
     return fn(vectors[c, images].astype(np.float64))
 
 
-def _of_outputs(own: estimators.KeptOutputs, labels: np.ndarray | None) -> dict[str, Callable[[int, np.ndarray], Any]]:
+def _arguments(own: estimators.KeptOutputs, embedding: np.ndarray | None) -> dict[str, Callable[..., Any]]:
+    """What an estimator of sets may read of outputs and features: its name in `EstimatorSpec.needs` -> (c, images)."""
+
     def dense(c: int, images: np.ndarray) -> np.ndarray:
         return estimators.dense(np.exp(own.log_probabilities[c, images]), own.classes[c, images], own.num_classes)
 
-    scores: dict[str, Callable[[int, np.ndarray], Any]] = {}
-    if min(own.classes.shape[1], own.num_classes) <= _MOST_SINGULAR_VALUES:
-        scores["nuclear_norm"] = lambda c, images: estimators.nuclear_norm(dense(c, images))
-    if labels is not None:
-        scores["leep"] = lambda c, images: estimators.leep(dense(c, images), labels[images])
-    return scores
+    given: dict[str, Callable[..., Any]] = {
+        "probabilities": dense,
+        "predictions": lambda c, images: own.classes[c, images, 0],
+        "pseudo_labels": lambda c, images: estimators.pseudo_labels(_LABEL_SEED, dense(c, images)),
+        "num_classes": lambda c, images: own.num_classes,
+    }
+    if embedding is not None:
+        given["features"] = lambda c, images: embedding[c, images].astype(np.float64)
+    return given
 
 
-def _of_embedding(embedding: np.ndarray, own: estimators.KeptOutputs) -> dict[str, Callable[[int, np.ndarray], Any]]:
-    def features(c: int, images: np.ndarray) -> np.ndarray:
-        return embedding[c, images].astype(np.float64)
-
-    def gradient(c: int, images: np.ndarray) -> Any:
-        p = estimators.dense(np.exp(own.log_probabilities[c, images]), own.classes[c, images], own.num_classes)
-        return estimators.negative_gradient_norm(features(c, images), p, estimators.pseudo_labels(_LABEL_SEED, p))
-
+def _own_scores(
+    own: estimators.KeptOutputs, given: Mapping[str, Callable[..., Any]]
+) -> dict[str, Callable[[int, np.ndarray], Any]]:
+    """The estimators of sets that read a network's outputs, and nothing that is not given."""
+    large = min(own.classes.shape[1], own.num_classes) > _MOST_SINGULAR_VALUES
     return {
-        "dispersion": lambda c, images: estimators.dispersion(features(c, images), own.classes[c, images, 0]),
-        "gd_score": gradient,
+        spec.name: functools.partial(_called, spec, given)
+        for spec in estimators.TABLE.values()
+        if spec.level == "dataset"
+        and not spec.predicts_accuracy
+        and "own_outputs" in spec.reads
+        and given.keys() >= set(spec.needs)
+        and not (large and spec.name == _COSTLY)
     }
 
 
-def _mano(terms: Sequence[np.ndarray], num_classes: int, c: int, images: np.ndarray) -> Any:
-    return estimators.matrix_norm(estimators.MatrixNormTerms(*(term[c, images] for term in terms)), num_classes)
+def _called(spec: estimators.EstimatorSpec, given: Mapping[str, Callable[..., Any]], c: int, images: np.ndarray) -> Any:
+    return spec.fn(*(given[name](c, images) for name in spec.needs))
+
+
+def _terms(terms: Sequence[np.ndarray], c: int, images: np.ndarray) -> estimators.MatrixNormTerms:
+    return estimators.MatrixNormTerms(*(term[c, images] for term in terms))
 
 
 def _of_features(
@@ -275,13 +291,13 @@ def regressed(
     the prediction.
 
     Args:
-      values: rival -> network -> [1 + H, C].
+      values: estimator -> network -> [1 + H, C].
       halves: int [H, N // 2] in pairs.
       performance: network -> [C, N].
       degradations: degradations of the C conditions.
 
     Returns:
-      rival -> network -> [C]; nothing without halves or with one degradation only.
+      estimator -> network -> [C]; nothing without halves or with one degradation only.
     """
     if not len(halves) or len(set(degradations)) < 2:
         return {}
@@ -290,10 +306,10 @@ def regressed(
         name: np.stack([pipeline.mean_over_images(m[:, half]) for half in halves]) for name, m in performance.items()
     }
     out: dict[str, dict[str, np.ndarray]] = {}
-    for rival, by_network in values.items():
-        out[rival] = {}
+    for estimator, by_network in values.items():
+        out[estimator] = {}
         for network, found in by_network.items():
             of_halves = found[1:]
             slope, intercept = estimators.left_out_lines(of_halves[partner], accuracy[network][partner], degradations)
-            out[rival][network] = (slope * of_halves + intercept).mean(axis=0)
+            out[estimator][network] = (slope * of_halves + intercept).mean(axis=0)
     return out

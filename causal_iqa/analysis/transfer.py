@@ -154,9 +154,9 @@ def _beside(target: Side, level: float) -> tuple[BesideErrors, ...]:
     accuracy: Mapping[str, Mapping[str, np.ndarray]] = target.rows.own.accuracy
     return tuple(
         BesideErrors(
-            rival,
-            tuple(target.rows.own.reads[rival]),
+            estimator,
+            tuple(target.rows.own.reads[estimator]),
             alignment.accuracy_errors(pipeline.mean_over_images(by[_ALL][:-1]), truth, names, level=level),
         )
-        for rival, by in accuracy.items()
+        for estimator, by in accuracy.items()
     )

@@ -1,35 +1,15 @@
 """Accuracy estimators of the literature: label-free, they read the judged network's own outputs."""
 
-from causal_iqa.estimators.confidences import (
-    atc_threshold,
-    average_confidence,
-    average_thresholded_confidence,
-    cross_fitted,
-    difference_of_confidences,
-    left_out_lines,
-    regressed_difference_of_confidences,
-)
-from causal_iqa.estimators.distributions import (
-    Transport,
-    dense,
-    dispersion,
-    frechet_distance,
-    negative_gradient_norm,
-    nuclear_norm,
-    optimal_transport,
-    pseudo_labels,
-    uniformity,
-)
-from causal_iqa.estimators.fusion import alignment_temperature, fused_reference
-from causal_iqa.estimators.logits import agreement, confidence, energy, margin, negative_entropy
-from causal_iqa.estimators.norms import MatrixNormTerms, matrix_norm, matrix_norm_terms
-from causal_iqa.estimators.stability import (
-    neighbourhood_invariance,
-    prediction_agreement,
-    prediction_information,
-    ser_fiq,
-)
-from causal_iqa.estimators.table import FAMILY, LEVELS, TABLE, EstimatorSpec
+from causal_iqa.estimators import confidences, distributions, fusion, logits, norms, scatter, stability, transferability
+from causal_iqa.estimators.confidences import *
+from causal_iqa.estimators.distributions import *
+from causal_iqa.estimators.fusion import *
+from causal_iqa.estimators.logits import *
+from causal_iqa.estimators.norms import *
+from causal_iqa.estimators.scatter import *
+from causal_iqa.estimators.spec import FAMILY, LEVELS, EstimatorSpec
+from causal_iqa.estimators.stability import *
+from causal_iqa.estimators.table import TABLE
 from causal_iqa.estimators.temperature import (
     TEMPERATURES,
     KeptOutputs,
@@ -38,7 +18,7 @@ from causal_iqa.estimators.temperature import (
     tempered,
     tempered_negative_entropy,
 )
-from causal_iqa.estimators.transferability import h_score, leep, log_me
+from causal_iqa.estimators.transferability import *
 
 __all__ = [
     "FAMILY",
@@ -47,41 +27,16 @@ __all__ = [
     "TEMPERATURES",
     "EstimatorSpec",
     "KeptOutputs",
-    "MatrixNormTerms",
-    "Transport",
-    "agreement",
-    "alignment_temperature",
-    "atc_threshold",
-    "average_confidence",
-    "average_thresholded_confidence",
-    "confidence",
-    "cross_fitted",
-    "dense",
-    "difference_of_confidences",
-    "dispersion",
-    "energy",
     "fit_temperature",
-    "frechet_distance",
-    "fused_reference",
-    "h_score",
-    "leep",
-    "left_out_lines",
-    "log_me",
     "log_power_sums",
-    "margin",
-    "matrix_norm",
-    "matrix_norm_terms",
-    "negative_entropy",
-    "negative_gradient_norm",
-    "neighbourhood_invariance",
-    "nuclear_norm",
-    "optimal_transport",
-    "prediction_agreement",
-    "prediction_information",
-    "pseudo_labels",
-    "regressed_difference_of_confidences",
-    "ser_fiq",
     "tempered",
     "tempered_negative_entropy",
-    "uniformity",
 ]
+__all__ += confidences.__all__
+__all__ += distributions.__all__
+__all__ += fusion.__all__
+__all__ += logits.__all__
+__all__ += norms.__all__
+__all__ += scatter.__all__
+__all__ += stability.__all__
+__all__ += transferability.__all__

@@ -9,6 +9,18 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from causal_iqa.estimators import spec
+
+__all__ = [
+    "atc_threshold",
+    "average_confidence",
+    "average_thresholded_confidence",
+    "cross_fitted",
+    "difference_of_confidences",
+    "left_out_lines",
+    "regressed_difference_of_confidences",
+]
+
 
 def average_confidence(confidence: np.ndarray) -> np.ndarray:
     """Confidence itself: a calibrated network is right as often as it is confident.
@@ -297,3 +309,50 @@ def _validation(score: np.ndarray, correct: np.ndarray) -> tuple[np.ndarray, np.
     if score.ndim != 1 or score.shape != correct.shape or score.size == 0:
         raise ValueError(f"clean_score, clean_correct: expected [V] both, got {score.shape} and {correct.shape}")
     return score, correct
+
+
+SPECS = (
+    *spec.both(
+        "average_confidence",
+        average_confidence,
+        ("confidence",),
+        spec.OWN,
+        "mean of the largest softmax probability",
+        "Hendrycks, Gimpel 2017",
+    ),
+    *spec.both(
+        "difference_of_confidences",
+        difference_of_confidences,
+        spec.DIFFERENCE,
+        spec.WITH_CLEAN,
+        "clean accuracy less the drop in mean confidence",
+        "Guillory et al. 2021 as used by Garg et al. 2022",
+        of="confidence",
+    ),
+    *spec.both(
+        "doc_regression",
+        regressed_difference_of_confidences,
+        spec.REGRESSION,
+        spec.WITH_OTHERS,
+        "clean accuracy less a line of the drop in mean confidence, fitted on the other degradations",
+        "Guillory et al. 2021",
+    ),
+    *spec.both(
+        "atc_confidence",
+        average_thresholded_confidence,
+        ("score", *spec.CLEAN),
+        spec.WITH_CLEAN,
+        "share of images above the threshold of the largest probability that clean accuracy sets",
+        "Garg et al. 2022",
+        of="confidence",
+    ),
+    *spec.both(
+        "atc_entropy",
+        average_thresholded_confidence,
+        ("score", *spec.CLEAN),
+        spec.WITH_CLEAN,
+        "share of images above the threshold of the negative entropy that clean accuracy sets",
+        "Garg et al. 2022",
+        of="negative_entropy",
+    ),
+)

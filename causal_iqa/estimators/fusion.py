@@ -3,7 +3,10 @@
 import numpy as np
 from scipy import optimize
 
+from causal_iqa.estimators import spec
 from causal_iqa.estimators.temperature import KeptOutputs, log_normaliser
+
+__all__ = ["alignment_temperature", "fused_reference"]
 
 _COLDEST, _HOTTEST = 0.5, 8.0
 
@@ -129,3 +132,18 @@ def _tempered(log_q: np.ndarray, second: KeptOutputs, temperature: float) -> tup
     np.exp(scaled, out=q[:, :-1])
     q[:, -1] = np.maximum(1 - q[:, :-1].sum(axis=1), 0.0)
     return scaled, q
+
+
+SPECS = (
+    spec.EstimatorSpec(
+        "fused_reference",
+        fused_reference,
+        "dataset",
+        ("own", "second", "temperature"),
+        True,
+        spec.WITH_SECOND,
+        "probability of the predicted class under the outputs of two networks, aligned in temperature without labels "
+        "and fused by confidence",
+        "Li et al. 2026 (FRAP), from its description",
+    ),
+)

@@ -9,6 +9,9 @@ from jax.scipy import special
 
 from causal_iqa import _checks
 from causal_iqa._arrays import Array
+from causal_iqa.estimators import spec
+
+__all__ = ["agreement", "confidence", "energy", "margin", "negative_entropy"]
 
 
 def confidence(logits: jax.Array) -> jax.Array:
@@ -128,3 +131,41 @@ def _logits(logits: jax.Array) -> jax.Array:
     if not jnp.issubdtype(dtype, jnp.floating):
         raise TypeError(f"logits: expected a floating dtype, got {dtype}")
     return jnp.asarray(logits)
+
+
+SPECS = (
+    spec.per_image("confidence", confidence, "logits", "largest softmax probability", "Hendrycks, Gimpel 2017"),
+    spec.per_image(
+        "negative_entropy",
+        negative_entropy,
+        "logits",
+        "of the softmax, nats",
+        "Shannon 1948",
+        column="entropy",
+        sign=-1.0,
+    ),
+    spec.per_image(
+        "margin", margin, "logits", "largest less second largest softmax probability", "Scheffer et al. 2001"
+    ),
+    spec.per_image("energy", energy, "logits", "log sum of exponentials of the logits", "Liu et al. 2020"),
+    spec.EstimatorSpec(
+        "agreement",
+        agreement,
+        "image",
+        ("prediction", "other"),
+        False,
+        spec.WITH_SECOND,
+        "1 where two networks predict one class",
+        "Jiang et al. 2022",
+    ),
+    spec.EstimatorSpec(
+        "gde",
+        agreement,
+        "dataset",
+        ("prediction", "other"),
+        True,
+        spec.WITH_SECOND,
+        "generalisation disagreement equality: share of images for which two networks predict one class",
+        "Jiang et al. 2022",
+    ),
+)

@@ -8,6 +8,9 @@ import numpy as np
 from jax.scipy import special
 
 from causal_iqa._arrays import Array
+from causal_iqa.estimators import spec
+
+__all__ = ["MatrixNormTerms", "matrix_norm", "matrix_norm_terms"]
 
 # The norm's order and the criterion above which the softmax is trusted, as published.
 _ORDER, _CERTAIN = 4, 5.0
@@ -86,3 +89,17 @@ def matrix_norm(terms: MatrixNormTerms, num_classes: int) -> float | np.ndarray:
     power = np.where(divergence.mean(axis=-1) > _CERTAIN, softmax.mean(axis=-1), taylor.mean(axis=-1))
     found = (power / num_classes) ** (1 / _ORDER)
     return found if found.ndim else float(found)
+
+
+SPECS = (
+    spec.EstimatorSpec(
+        "mano",
+        matrix_norm,
+        "dataset",
+        ("terms", "num_classes"),
+        False,
+        spec.OWN,
+        "mean fourth power of the normalised logits, to the power 1/4",
+        "Xie et al. 2024 (MaNo)",
+    ),
+)

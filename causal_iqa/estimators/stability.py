@@ -5,6 +5,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax.scipy import special
 
+from causal_iqa.estimators import spec
+
+__all__ = ["neighbourhood_invariance", "prediction_agreement", "prediction_information", "ser_fiq"]
+
 
 def prediction_agreement(logits: jax.Array) -> jax.Array:
     """Share of the pairs of passes that predict the same class.
@@ -113,3 +117,29 @@ def _check_passes(stacked: jax.Array, name: str) -> tuple[int, int]:
     if len(shape) != 2 or shape[0] < 2:
         raise ValueError(f"{name}: expected [A, K] with A >= 2 passes of one image, got shape {shape}")
     return shape
+
+
+SPECS = (
+    spec.per_image(
+        "prediction_agreement",
+        prediction_agreement,
+        "passes",
+        "share of pairs of augmented or dropped-out passes with one prediction",
+        "Bahat, Shakhnarovich 2018",
+    ),
+    spec.per_image(
+        "neighbourhood_invariance",
+        neighbourhood_invariance,
+        "passes",
+        "share of augmented passes that predict the most frequent class",
+        "Ng et al. 2023",
+    ),
+    spec.per_image(
+        "prediction_information",
+        prediction_information,
+        "passes",
+        "negative mutual information of prediction and pass",
+        "Houlsby et al. 2011",
+    ),
+    spec.per_image("ser_fiq", ser_fiq, "embeddings", "stability of the embedding over passes", "Terhörst et al. 2020"),
+)

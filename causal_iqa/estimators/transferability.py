@@ -5,6 +5,10 @@ Leading axes run over sets of images of one size, which are scored together.
 
 import numpy as np
 
+from causal_iqa.estimators import spec
+
+__all__ = ["h_score", "leep", "log_me"]
+
 # Iterations and relative change at which the evidence counts as maximised.
 _STEPS, _TOLERANCE = 200, 1e-10
 # Share of the largest eigenvalue below which a direction counts as absent, and the term that keeps a ratio finite.
@@ -188,3 +192,37 @@ def _check(x: np.ndarray, labels: np.ndarray, name: str = "features") -> tuple[n
     if x.ndim < 2 or labels.shape != x.shape[:-1] or x.size == 0:
         raise ValueError(f"{name}, labels: expected [..., N, D] and [..., N], got {x.shape} and {labels.shape}")
     return x, labels
+
+
+SPECS = (
+    spec.EstimatorSpec(
+        "leep",
+        leep,
+        "dataset",
+        ("probabilities", "labels"),
+        False,
+        ("image_label", "own_outputs"),
+        "log expected empirical prediction of the labels",
+        "Nguyen et al. 2020",
+    ),
+    spec.EstimatorSpec(
+        "log_me",
+        log_me,
+        "dataset",
+        ("features", "labels"),
+        False,
+        ("image_label",),
+        "log evidence per image of a Bayesian linear model of the labels, given a backbone's features",
+        "You et al. 2021",
+    ),
+    spec.EstimatorSpec(
+        "h_score",
+        h_score,
+        "dataset",
+        ("features", "labels"),
+        False,
+        ("image_label",),
+        "trace of between-class over total covariance of a backbone's features",
+        "Bao et al. 2019",
+    ),
+)

@@ -48,6 +48,9 @@ def performance(network: backbones.Network, params: Params, image: jax.Array, la
         "energy": jax.nn.logsumexp(logits),
         **estimators.matrix_norm_terms(logits)._asdict(),
     }
+    for spec in estimators.TABLE.values():  # Those whose formulas share nothing with the above.
+        if spec.needs == ("logits",) and spec.column not in scalars:
+            scalars[spec.column] = spec.fn(logits)
     finite = are_finite(logits)
     found = {name: jnp.where(finite, value, jnp.nan) for name, value in scalars.items()}
     found |= _most_likely(log_probabilities)
@@ -177,8 +180,7 @@ def stability(
       num_views: passes, static int, at least 2.
 
     Returns:
-      "prediction_agreement", "neighbourhood_invariance", "prediction_information" and "ser_fiq" of `estimators.TABLE`,
-      scalars, higher is better.
+      The rows of `estimators.TABLE` that need "passes" or "embeddings", such as "ser_fiq": scalars, higher is better.
     """
     seen = backbones.to_input(network.preprocessing, image)
 
@@ -188,11 +190,11 @@ def stability(
 
     # One view at a time, so that the activations of a block need no more memory than without this.
     logits, embeddings = jax.lax.map(one, jnp.arange(num_views))
+    given = {("passes",): logits, ("embeddings",): embeddings}
     return {
-        "prediction_agreement": estimators.prediction_agreement(logits),
-        "neighbourhood_invariance": estimators.neighbourhood_invariance(logits),
-        "prediction_information": estimators.prediction_information(logits),
-        **({} if embeddings is None else {"ser_fiq": estimators.ser_fiq(embeddings)}),
+        spec.column: spec.fn(given[spec.needs])
+        for spec in estimators.TABLE.values()
+        if given.get(spec.needs) is not None
     }
 
 

@@ -21,7 +21,7 @@ def accuracy_table(
 
     Args:
       found: result of `predict`.
-      families: families of the metrics and rivals.
+      families: families of the metrics and estimators.
       network: whose performance.
       measure: the definition of performance.
       level: confidence level of the intervals, for the heading.

@@ -1,4 +1,4 @@
-"""The audit's tests of what graphs imply: families, their rivals, and graphs the user gives."""
+"""The audit's tests of what graphs imply: families, their alternatives, and graphs the user gives."""
 
 import math
 from collections.abc import Hashable, Iterable, Mapping
