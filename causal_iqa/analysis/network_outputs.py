@@ -27,7 +27,7 @@ class EstimatorTables(NamedTuple):
       values: estimator -> network -> [1 + H, C], one number per condition: of all images, then of each half.
       halves: int [H, N // 2], the images of every half.
       families: estimator -> family.
-      regressed: estimator -> network -> [C], the accuracy that `values` predict by a line through the other degradations.
+      regressed: estimator -> network -> [C], accuracy that `values` predict by a line through the other degradations.
       ranked: the estimators of `accuracy` that order conditions otherwise than any of `rows`.
       reads: estimator -> identifiers of what is read in addition to the judged images, `regressed` apart.
       formulas: estimator -> its row of `estimators.TABLE`.
