@@ -252,8 +252,8 @@ def _accuracy_sections(found: Findings, level: float) -> list[html.Section]:
         words = (
             f"{what} of each condition, mean over the networks, predicted without its degradation and "
             f"without its images; errors in {measure.unit}. Estimators of the family network output run the "
-            "networks that are judged. The letters say all that is read beside the judged images, for the score and for "
-            f"the map to {measure.name}."
+            "networks that are judged. The letters say all that is read beside the judged images, for the score and "
+            f"for the map to {measure.name}."
         )
         sections.append(html.Section(f"{what} predicted", [html.Text(words), html.Text(text, fixed=True)]))
     if found.gains:
