@@ -190,7 +190,7 @@ def stability(
 
     # One view at a time, so that the activations of a block need no more memory than without this.
     logits, embeddings = jax.lax.map(one, jnp.arange(num_views))
-    given = {("passes",): logits, ("embeddings",): embeddings}
+    given: dict[tuple[str, ...], jax.Array | None] = {("passes",): logits, ("embeddings",): embeddings}
     return {
         spec.column: spec.fn(given[spec.needs])
         for spec in estimators.TABLE.values()
