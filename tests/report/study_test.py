@@ -184,7 +184,8 @@ def test_a_perfect_network_is_predicted_to_be_perfect(config):
     assert len({np.bincount(labels[folds == fold]).tobytes() for fold in np.unique(folds)}) > 1
     assert {"cot", "cot_scaled", "fused_reference@net", "gde", "doc_regression_scaled"} <= set(own.accuracy)
     for name, by_network in own.accuracy.items():
-        np.testing.assert_allclose(by_network["all"].mean(axis=1), 1, atol=1e-6, err_msg=name)
+        if name != "cot@net":  # Of a witness, which knows nothing of the perfect network.
+            np.testing.assert_allclose(by_network["all"].mean(axis=1), 1, atol=1e-6, err_msg=name)
     for name in ("mano", "dispersion", "gd_score", "nuclear_norm"):
         np.testing.assert_allclose(own.regressed[name]["all"], 1, atol=1e-6, err_msg=name)
 
@@ -223,7 +224,7 @@ def test_accuracy_is_predicted_by_scores_and_by_estimators(found):
 
 
 def test_gains_and_comparisons(found):
-    assert set(found.gains) == {"ours", "hsic_share_labels@net", "hsic_share_clean@net"}
+    assert set(found.gains) == {"ours", "cot@net", "hsic_share_labels@net", "hsic_share_clean@net"}
     pooled = found.gains["ours"]["best_conventional"].differences.pooled.estimate.value
     alone = {name: found.alignments[name]["all"].pooled.value for name in ("ours", "psnr", "blur")}
     assert pooled == pytest.approx(alone["ours"] - max(alone["psnr"], alone["blur"]))
