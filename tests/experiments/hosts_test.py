@@ -61,7 +61,7 @@ def test_the_end_of_another_process_is_one_line_and_a_quick_end(monkeypatch):
     monkeypatch.setattr("orbax.checkpoint.multihost.get_barrier_sync_fn", lambda: barrier)
     ends = []
     monkeypatch.setattr(atexit, "register", ends.append)
-    with pytest.raises(InputError, match="another process of the 2 ended before it was scored; what is written stays"):
+    with pytest.raises(InputError, match="another of the 2 processes ended early; the written parts are kept"):
         hosts.Team(0, 2).wait("scored")
     assert ends == [hosts._leave]
 
