@@ -63,8 +63,8 @@ class Team(NamedTuple):
         if failures:
             atexit.register(_leave)
             raise InputError(
-                f"process_id: another of the {self.count} processes ended early; the written parts are kept, and the same "
-                "commands continue from there"
+                f"process_id: another of the {self.count} processes ended early; the written parts are kept, and the "
+                "same commands continue from there"
             ) from failures[0]
 
 
