@@ -30,7 +30,7 @@ _CONFIG = pipeline.StudyConfig(
     num_resamples=10,
 )
 # Without what `test_the_chance_of_success_says_what_it_rests_on` and the rows read.
-_PLAIN = dataclasses.replace(_CONFIG, anchor_counts=(), degraded_anchors=0)
+_PLAIN = dataclasses.replace(_CONFIG, anchor_counts=(), degraded_anchors=0, detectors=False)
 _NAMES = ("scene_features",)
 _DEGRADED = ("vignetting/2", "vignetting/4", "iso_noise/2", "iso_noise/5")
 
@@ -70,6 +70,9 @@ def test_scores_do_not_depend_on_batch_size_nor_beyond_rounding_on_devices(
         assert values.shape == (7, 33)
         # Another number of devices is another compiled program.
         tolerance = 0.0 if num_devices == 1 else 1e-5
+        # The root of a difference of squares of length one, and a mean that it is part of.
+        if tolerance and name.startswith(("dknn_free", "rank_detectors_free")):
+            tolerance = 1e-4
         np.testing.assert_allclose(other.columns[name], values, rtol=tolerance, atol=tolerance, err_msg=name)
 
 
