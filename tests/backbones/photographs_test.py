@@ -11,14 +11,9 @@ import safetensors.numpy
 from causal_iqa import backbones
 from causal_iqa.backbones.zoo import cifar_resnet
 from tests import shared
-from tests.backbones import (
-    classic_cases,
-    convnet_cases,
-    convnets_test,
-    parity_test,
-    transformer_cases,
-    transformers_test,
-)
+from tests.backbones import classic_cases, convnet_cases, transformer_cases
+from tests.backbones.layers import convolutions_test
+from tests.backbones.zoo import cifar_resnet_test, mobilenet_test, vit_test
 
 pytestmark = pytest.mark.slow
 PHOTOGRAPHS = 3
@@ -61,7 +56,7 @@ def test_convolutional_networks(case, tmp_path, monkeypatch):
         with peer.torch.no_grad():
             expected = peer._run(case)
         logits, features = apply(network.params, photograph)
-        found = {k: convnets_test._summary(np.asarray(v)) for k, v in {**features, "logits": logits}.items()}
+        found = {k: convolutions_test._summary(np.asarray(v)) for k, v in {**features, "logits": logits}.items()}
         worst = max(worst, _largest_difference(found, expected))
     print(f"{case}: within {worst:.1e} of the largest")
     assert worst < 1e-4
@@ -81,7 +76,7 @@ def test_transformers(case, tmp_path, monkeypatch):
         "clip_openai": peer._open_clip,
         "siglip_hf": peer._hf_siglip,
     }
-    network = transformers_test._network(case, tmp_path)
+    network = vit_test._network(case, tmp_path)
     apply, worst = jax.jit(network.apply), 0.0
     for photograph in _photographs(32, 32):
         monkeypatch.setattr(transformer_cases, "image", lambda photograph=photograph: photograph)
@@ -113,7 +108,10 @@ def test_classic_networks(name, tmp_path):
     assert worst < 1e-4
 
 
-@pytest.mark.parametrize(("name", "file"), [case[:2] for case in (*parity_test.REAL_CIFAR, *parity_test.REAL_IMAGENET)])
+_PUBLISHED = [case[:2] for case in (*cifar_resnet_test.REAL_CIFAR, *mobilenet_test.REAL_IMAGENET)]
+
+
+@pytest.mark.parametrize(("name", "file"), _PUBLISHED)
 def test_published_weights(name, file):
     peer = _peer("backbones_torch")
     cifar = name.startswith("cifar")
