@@ -1,7 +1,7 @@
 """The commands: `causal-iqa align`, `score`, `audit` and more.
 
 Nothing heavy is imported before a command is known, so `causal-iqa --help` answers at once. `python -m
-experiments.NAME` in a checkout runs the same command.
+experiments.NAME` in a checkout and `python -m causal_iqa NAME` anywhere run the same command.
 """
 
 import difflib

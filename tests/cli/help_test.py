@@ -18,7 +18,7 @@ _ROOT = pathlib.Path(__file__).parents[2]
 
 def _shell(*arguments: str) -> subprocess.CompletedProcess:
     environment = {**os.environ, "PYTHONPATH": str(_ROOT)}
-    command = [sys.executable, "-c", "from causal_iqa import cli; cli.main()", *arguments]
+    command = [sys.executable, "-m", "causal_iqa", *arguments]
     return subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
 
 
