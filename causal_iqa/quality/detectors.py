@@ -434,6 +434,16 @@ SCORES: Mapping[str, Callable[[StagesWitness, StageFeatures], jax.Array]] = {
     "mahalanobis_middle_free": middle_closeness,
     "mahalanobis_late_free": late_closeness,
 }
+# Name -> the fields of `StageFeatures` that the score reads.
+READS: Mapping[str, tuple[str, ...]] = {
+    "gen_free": ("final", "inner"),
+    "nnguide_free": ("final", "inner"),
+    "fdbd_free": ("final", "inner"),
+    "dknn_free": ("final",),
+    "mahalanobis_early_free": ("early",),
+    "mahalanobis_middle_free": ("inner",),
+    "mahalanobis_late_free": ("final",),
+}
 _AVERAGED = (stages.stages_peak, *SCORES.values())
 
 

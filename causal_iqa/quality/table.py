@@ -44,6 +44,8 @@ class QualitySpec:
     @property
     def reads(self) -> tuple[str, ...]:
         """Fields of StageFeatures that it reads."""
+        if self.witness == "detectors":
+            return detectors.READS[self.name]
         if self.witness in _OVER_STAGES:
             return ("final", "inner", "early")
         return ("glances",) if self.witness in ("head", "none") else ("final",)

@@ -57,6 +57,14 @@ def _success_witness(anchors, labels):
     return quality.fit_success(witness, choice, anchors, labels, copies, np.tile(np.arange(len(labels)), 3))[0]
 
 
+def _ranks_witness(anchors, labels):
+    witness, choice = quality.fit_stages_witness(anchors, labels, 3)
+    copies = jax.tree.map(lambda x: (x + np.random.default_rng(4).normal(size=x.shape)).astype(np.float32), anchors)
+    return quality.fit_ranks(
+        quality.fit_detectors(witness, anchors), choice, anchors, labels, copies, np.arange(len(labels))
+    )[0]
+
+
 @pytest.mark.parametrize("name", quality.TABLE)
 def test_a_metric_reads_the_features_it_says_and_no_others(name):
     spec = quality.TABLE[name]
@@ -70,6 +78,8 @@ def test_a_metric_reads_the_features_it_says_and_no_others(name):
         "regularised": lambda: quality.fit_regularised_witness(quality.Anchors(anchors.final, labels, 3))[0],
         "stages": lambda: quality.fit_stages_witness(anchors, labels, 3)[0],
         "success": lambda: _success_witness(anchors, labels),
+        "detectors": lambda: quality.fit_detectors(quality.fit_stages_witness(anchors, labels, 3)[0], anchors),
+        "ranks": lambda: _ranks_witness(anchors, labels),
         "head": lambda: quality.fit_class_vectors(vectors),
         "none": lambda: None,
     }[spec.witness]()
