@@ -4,15 +4,19 @@ This module imports nothing slow: the package calls `quiet_until_main` before it
 """
 
 import contextlib
+import gc
 import os
 import signal
 import sys
 import threading
+import weakref
 from collections.abc import Iterator
 from types import FrameType
 from typing import NoReturn
 
 _SIGNALS: dict[int, str] = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
+# Seconds until a signal is sent again that came where Python drops exceptions.
+_SOON = 0.05
 
 
 class Interrupted(KeyboardInterrupt):
@@ -35,8 +39,24 @@ def _end_at_once(number: int, frame: FrameType | None) -> NoReturn:
     os._exit(128 + number)
 
 
-def _raise(number: int, frame: FrameType | None) -> NoReturn:
+def _raise(number: int, frame: FrameType | None) -> None:
+    if _would_be_dropped(frame):
+        again = threading.Timer(_SOON, os.kill, (os.getpid(), number))
+        again.daemon = True
+        again.start()
+        return
     raise Interrupted(number)
+
+
+def _would_be_dropped(frame: FrameType | None) -> bool:
+    """Whether Python runs a finaliser or a callback of the garbage collector: it prints and drops what these raise."""
+    callbacks = {getattr(callback, "__code__", None) for callback in gc.callbacks}
+    while frame is not None:
+        code = frame.f_code
+        if code in callbacks or code.co_name == "__del__" or code.co_filename == weakref.__file__:
+            return True
+        frame = frame.f_back
+    return False
 
 
 @contextlib.contextmanager

@@ -1,11 +1,14 @@
 """A signal ends a binary with one line and its exit code, during import as well as in its main."""
 
+import gc
 import io
 import os
 import pathlib
 import signal
 import subprocess
 import sys
+import time
+import weakref
 
 import pytest
 
@@ -50,6 +53,58 @@ def test_a_signal_in_main_says_what_is_kept(capsys, name):
     word = {"SIGINT": "interrupted", "SIGTERM": "terminated"}[name]
     assert capsys.readouterr().err == f"{word}: 3 of 5 parts are kept\n"
     assert end.value.code == 128 + number and signal.getsignal(number) is before
+
+
+class _Dropping:
+    """Sends a signal where Python prints and drops what is raised: in a finaliser or a callback."""
+
+    def __init__(self):
+        self.sent = 0
+
+    def send(self, *_):
+        self.sent += 1
+        if self.sent == 1:
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(0)  # Where Python looks for signals.
+
+    def __del__(self):
+        self.send()
+
+
+def _in_the_collector():
+    one = _Dropping()
+
+    def callback(phase, info):
+        one.send()
+
+    gc.callbacks.append(callback)
+    try:
+        gc.collect()
+    finally:
+        gc.callbacks.remove(callback)
+
+
+def _in_del():
+    one = _Dropping()
+    del one
+
+
+def _in_a_weak_reference():
+    one, thing = _Dropping(), type("Thing", (), {})()
+    weakref.finalize(thing, one.send)
+    del thing
+
+
+@pytest.mark.filterwarnings("error::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("send", [_in_the_collector, _in_del, _in_a_weak_reference])
+def test_a_signal_is_not_lost_where_python_drops_exceptions(send, capsys):
+    def main(_):
+        send()
+        time.sleep(10)
+
+    with pytest.raises(SystemExit) as end:
+        running.reporting_user_errors(main)(["binary"])
+    assert end.value.code == 128 + signal.SIGTERM and capsys.readouterr().err.startswith("terminated: ")
 
 
 def test_a_name_that_is_not_utf_8_is_printed(monkeypatch):
