@@ -23,13 +23,18 @@ def _fit(witness, anchors, stages):
         return quality.fit_regularised_witness(anchors)[0]
     if witness == "stages":
         return quality.fit_stages_witness(stages, anchors.labels, anchors.num_classes)[0]
-    if witness == "success":
+    if witness == "detectors":
+        return quality.fit_detectors(_fit("stages", anchors, stages), stages)
+    if witness in ("success", "ranks"):
         fitted, choice = quality.fit_stages_witness(stages, anchors.labels, anchors.num_classes)
         draw, scales = np.random.default_rng(1), np.array([0.1, 0.5, 2.0, 50.0])
         copies = jax.tree.map(
             lambda x: np.concatenate([x + s * draw.normal(size=x.shape) for s in scales]).astype(np.float32), stages
         )
         origins = np.tile(np.arange(len(anchors.labels)), len(scales))
+        if witness == "ranks":
+            fitted = quality.fit_detectors(fitted, stages)
+            return quality.fit_ranks(fitted, choice, stages, anchors.labels, copies, origins)[0]
         return quality.fit_success(fitted, choice, stages, anchors.labels, copies, origins)[0]
     # Class means as class vectors: the classifier of nearest means.
     means = np.stack([anchors.features[anchors.labels == c].mean(axis=0) for c in range(anchors.num_classes)])
