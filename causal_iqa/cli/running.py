@@ -80,7 +80,8 @@ def reporting_user_errors(
     def wrapped(argv: list[str]) -> Any:
         logging.getLogger("jax").setLevel(logging.WARNING)  # At INFO it tells which backends it did not find.
         if not flags.FLAGS["verbosity"].present:
-            absl_logging.set_verbosity(absl_logging.WARNING)
+            # Libraries log what they raise besides; the commands say it in their own line.
+            absl_logging.set_verbosity(absl_logging.FATAL)
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, io.TextIOWrapper):  # Names of files need not be UTF-8.
                 stream.reconfigure(errors="backslashreplace")
