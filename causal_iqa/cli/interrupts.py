@@ -15,8 +15,9 @@ from types import FrameType
 from typing import NoReturn
 
 _SIGNALS: dict[int, str] = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
-# Seconds until a signal is sent again that came where Python drops exceptions.
-_SOON = 0.05
+# Seconds until a signal is sent again: that came where Python is known to drop exceptions, or anywhere else.
+_SOON, _LATER = 0.05, 1.0
+_OF_WEAK_REFERENCES = (weakref.__file__, weakref.WeakSet.add.__code__.co_filename)
 
 
 class Interrupted(KeyboardInterrupt):
@@ -39,12 +40,39 @@ def _end_at_once(number: int, frame: FrameType | None) -> NoReturn:
     os._exit(128 + number)
 
 
+class _Again:
+    """Sends the signal once more, in case Python drops the exception that it raises; one at a time."""
+
+    timer: threading.Timer | None = None
+    came = False
+
+    @classmethod
+    def send(cls, number: int, seconds: float) -> None:
+        cls.cancel()
+
+        def kill() -> None:
+            cls.came = True
+            os.kill(os.getpid(), number)
+
+        cls.timer = threading.Timer(seconds, kill)
+        cls.timer.daemon = True
+        cls.timer.start()
+
+    @classmethod
+    def cancel(cls) -> None:
+        if cls.timer is not None:
+            cls.timer.cancel()
+        cls.timer, cls.came = None, False
+
+
 def _raise(number: int, frame: FrameType | None) -> None:
+    if _Again.came and isinstance(sys.exc_info()[1], KeyboardInterrupt):
+        _Again.came = False
+        return  # The exception was not dropped: what it passes is cleaning up.
     if _would_be_dropped(frame):
-        again = threading.Timer(_SOON, os.kill, (os.getpid(), number))
-        again.daemon = True
-        again.start()
+        _Again.send(number, _SOON)
         return
+    _Again.send(number, _LATER)
     raise Interrupted(number)
 
 
@@ -53,7 +81,7 @@ def _would_be_dropped(frame: FrameType | None) -> bool:
     callbacks = {getattr(callback, "__code__", None) for callback in gc.callbacks}
     while frame is not None:
         code = frame.f_code
-        if code in callbacks or code.co_name == "__del__" or code.co_filename == weakref.__file__:
+        if code in callbacks or code.co_name == "__del__" or code.co_filename in _OF_WEAK_REFERENCES:
             return True
         frame = frame.f_back
     return False
@@ -76,5 +104,6 @@ def interruptible() -> Iterator[None]:
         print(f"{error or 'interrupted'}: {'; '.join(notes)}", file=sys.stderr)
         sys.exit(128 + getattr(error, "number", signal.SIGINT))
     finally:
+        _Again.cancel()
         for number, handler in before.items():
             signal.signal(number, handler)

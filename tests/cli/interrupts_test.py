@@ -95,8 +95,20 @@ def _in_a_weak_reference():
     del thing
 
 
-@pytest.mark.filterwarnings("error::pytest.PytestUnraisableExceptionWarning")
-@pytest.mark.parametrize("send", [_in_the_collector, _in_del, _in_a_weak_reference])
+def _in_a_weak_set():
+    class Thing:
+        pass
+
+    thing = Thing()
+    kept = weakref.WeakSet([thing])
+    sent = _Dropping()
+    reference = weakref.ref(thing, sent.send)  # A callback that only its own file knows.
+    del thing
+    assert not kept and reference() is None
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # Nothing tells all such callbacks.
+@pytest.mark.parametrize("send", [_in_the_collector, _in_del, _in_a_weak_reference, _in_a_weak_set])
 def test_a_signal_is_not_lost_where_python_drops_exceptions(send, capsys):
     def main(_):
         send()
@@ -105,6 +117,22 @@ def test_a_signal_is_not_lost_where_python_drops_exceptions(send, capsys):
     with pytest.raises(SystemExit) as end:
         running.reporting_user_errors(main)(["binary"])
     assert end.value.code == 128 + signal.SIGTERM and capsys.readouterr().err.startswith("terminated: ")
+
+
+def test_a_signal_is_not_sent_again_to_what_is_cleaning_up(monkeypatch, capsys):
+    monkeypatch.setattr(interrupts, "_LATER", 0.01)
+    cleaned = []
+
+    def main(_):
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+        finally:
+            time.sleep(0.1)
+            cleaned.append(True)
+
+    with pytest.raises(SystemExit) as end:
+        running.reporting_user_errors(main)(["binary"])
+    assert cleaned and end.value.code == 128 + signal.SIGTERM and len(capsys.readouterr().err.splitlines()) == 1
 
 
 def test_a_name_that_is_not_utf_8_is_printed(monkeypatch):
