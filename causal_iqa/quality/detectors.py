@@ -75,6 +75,9 @@ def fit_detectors(witness: StagesWitness, anchors: StageFeatures) -> StagesWitne
     Returns:
       The witness with its `detectors`.
 
+    Raises:
+      ValueError: when these are not the anchors of the witness.
+
     Examples:
       >>> rng = np.random.default_rng(0)
       >>> labels = np.arange(60) % 3
@@ -85,8 +88,14 @@ def fit_detectors(witness: StagesWitness, anchors: StageFeatures) -> StagesWitne
       >>> witness.detectors.bank.shape
       (60, 4)
     """
-    bank = np.asarray(_unit(np.asarray(witness.anchors[0], np.float32)))
-    m = len(bank)
+    carried = np.asarray(witness.anchors[0], np.float32)
+    m = len(carried)
+    if not np.array_equal(np.asarray(anchors.final, np.float32)[:m], carried):
+        raise ValueError(
+            f"anchors: expected the features that the witness was fitted on, got {len(anchors.final)} others "
+            f"(it carries {m})"
+        )
+    bank = np.asarray(_unit(carried))
     own = jax.tree.map(lambda x: np.asarray(x)[:m], anchors._replace(glances=()))
     bare = witness._replace(success=None, detectors=None)
     confidences = np.asarray(jax.jit(jax.vmap(_largest_share, (None, 0)))(bare, own))
@@ -105,6 +114,12 @@ def fit_detectors(witness: StagesWitness, anchors: StageFeatures) -> StagesWitne
         _fit_gaussian(anchors.final),
     )
     return witness._replace(detectors=found)
+
+
+def _detectors_of(witness: StagesWitness) -> Detectors:
+    if witness.detectors is None:
+        raise ValueError("witness: expected one with detectors, which quality.fit_detectors adds, got one without")
+    return witness.detectors
 
 
 def _largest_share(witness: StagesWitness, features: StageFeatures) -> jax.Array:
@@ -257,7 +272,7 @@ def guided_confidence(witness: StagesWitness, features: StageFeatures) -> jax.Ar
       >>> bool(quality.guided_confidence(witness, far) < quality.guided_confidence(witness, one))
       True
     """
-    own = witness.detectors
+    own = _detectors_of(witness)
     cosines = jnp.matmul(own.bank, _unit(features.final), precision="highest")
     guides = jax.lax.top_k(cosines * own.confidences, min(_NEIGHBOURS, len(own.bank)))[0]
     return _largest_share(witness, features) * guides.mean()
@@ -290,7 +305,7 @@ def boundary_distance(witness: StagesWitness, features: StageFeatures) -> jax.Ar
       >>> bool(quality.boundary_distance(witness, between) < quality.boundary_distance(witness, one))
       True
     """
-    own = witness.detectors
+    own = _detectors_of(witness)
     row = stages.kernel_row(witness, features)
     values = jnp.matmul(row, witness.coefficients, precision="highest") + witness.offset
     best = jnp.argmax(jnp.where(witness.present, values, -jnp.inf))
@@ -329,7 +344,7 @@ def neighbour_closeness(witness: StagesWitness, features: StageFeatures) -> jax.
       >>> bool(quality.neighbour_closeness(witness, far) < quality.neighbour_closeness(witness, one))
       True
     """
-    own = witness.detectors
+    own = _detectors_of(witness)
     unit = _unit(features.final)
     along = own.along - jnp.matmul(unit, own.directions, precision="highest")[None]
     principal = (along * along).sum(axis=1)
@@ -366,7 +381,7 @@ def early_closeness(witness: StagesWitness, features: StageFeatures) -> jax.Arra
       >>> bool(quality.early_closeness(witness, one._replace(early=-one.early)) < quality.early_closeness(witness, one))
       True
     """
-    return _closeness(witness.detectors.early, features.early)
+    return _closeness(_detectors_of(witness).early, features.early)
 
 
 def middle_closeness(witness: StagesWitness, features: StageFeatures) -> jax.Array:
@@ -393,7 +408,7 @@ def middle_closeness(witness: StagesWitness, features: StageFeatures) -> jax.Arr
       >>> bool(quality.middle_closeness(witness, far) < quality.middle_closeness(witness, one))
       True
     """
-    own = witness.detectors.middle
+    own = _detectors_of(witness).middle
     pairs = zip(own, features.inner or (features.final,), strict=True)
     return total(_closeness(gaussian, value) for gaussian, value in pairs) / len(own)
 
@@ -421,7 +436,7 @@ def late_closeness(witness: StagesWitness, features: StageFeatures) -> jax.Array
       >>> bool(quality.late_closeness(witness, one._replace(final=-one.final)) < quality.late_closeness(witness, one))
       True
     """
-    return _closeness(witness.detectors.late, features.final)
+    return _closeness(_detectors_of(witness).late, features.final)
 
 
 # Name of the row in the table of metrics -> the score.
@@ -483,6 +498,10 @@ def fit_ranks(
     Returns:
       The witness with ranks in its `detectors`, and what the copies showed.
 
+    Raises:
+      ValueError: when lengths disagree, or the witness has no detectors.
+      InputError: when no copy has finite features.
+
     Examples:
       >>> rng = np.random.default_rng(0)
       >>> labels = np.arange(40) % 2
@@ -496,11 +515,11 @@ def fit_ranks(
       >>> seen.copies, sorted(seen.correlations)[0]
       (40, 'dknn_free')
     """
-    finite = np.all([np.isfinite(x).reshape(len(origins), -1).all(axis=1) for x in jax.tree.leaves(copies)], axis=0)
-    copies, origins = jax.tree.map(lambda x: np.asarray(x)[finite], copies._replace(glances=())), origins[finite]
+    own = _detectors_of(witness)
+    labels, copies, origins = success.finite_copies(anchors, labels, copies._replace(glances=()), origins)
     axes = tuple(success.axes_of(np.asarray(x)) for x in statistics(anchors))
     evidence = success.read_copies(witness._replace(detectors=None), choice, axes, anchors, labels, copies, origins)[1]
-    right = evidence.argmax(axis=1) == np.asarray(labels)[origins]
+    right = evidence.argmax(axis=1) == labels[origins]
     bare = witness._replace(success=None)
     every = jax.jit(jax.vmap(_averaged, (None, 0)))
     blocks = range(0, len(origins), _BLOCK)
@@ -510,9 +529,7 @@ def fit_ranks(
     # Without a failure or without a success nothing can be told, and all count.
     rho = np.array([1.0 if constant or not np.ptp(v) else stats.spearmanr(v, right)[0] for v in values.T])
     quantiles = np.quantile(values, np.linspace(0, 1, _PLACES), axis=0).T
-    own = witness.detectors._replace(
-        ranks=jnp.asarray(quantiles, jnp.float32), weights=jnp.asarray(rho > 0, jnp.float32)
-    )
+    own = own._replace(ranks=jnp.asarray(quantiles, jnp.float32), weights=jnp.asarray(rho > 0, jnp.float32))
     names = ("stages_free", *SCORES)
     return witness._replace(detectors=own), RanksFit(
         len(origins), {name: float(r) for name, r in zip(names, rho, strict=True)}
@@ -542,7 +559,9 @@ def mean_rank(witness: StagesWitness, features: StageFeatures) -> jax.Array:
       >>> 0 <= float(quality.mean_rank(witness, jax.tree.map(lambda x: x[0], anchors))) <= 1
       True
     """
-    own = witness.detectors
+    own = _detectors_of(witness)
+    if own.ranks is None or own.weights is None:
+        raise ValueError("witness: expected one with ranks, which quality.fit_ranks adds, got one without")
     places = jnp.linspace(0.0, 1.0, _PLACES)
     ranks = jax.vmap(lambda value, quantiles: jnp.interp(value, quantiles, places))(
         _averaged(witness, features), own.ranks

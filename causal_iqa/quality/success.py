@@ -153,6 +153,35 @@ def fit_success(
       >>> seen.copies, 0 < float(quality.success_chance(witness, jax.tree.map(lambda x: x[0], anchors))) < 1
       (40, True)
     """
+    labels, copies, origins = finite_copies(anchors, labels, copies, origins)
+    axes = tuple(axes_of(np.asarray(x)) for x in statistics(anchors))
+    inputs, evidence, peaks = read_copies(witness, choice, axes, anchors, labels, copies, origins)
+    right = evidence.argmax(axis=1) == labels[origins]
+    trees = boosting.fit_trees(inputs, right, seed=seed)
+    odds = np.asarray(jax.jit(jax.vmap(boosting.log_odds, (None, 0)))(trees, inputs))
+    places = np.linspace(0, 1, _PLACES)
+    quantiles = (jnp.asarray(np.quantile(x, places), jnp.float32) for x in (peaks, odds))
+    return witness._replace(success=Success(axes, trees, *quantiles)), SuccessFit(len(origins), float(right.mean()))
+
+
+def finite_copies(
+    anchors: stages.StageFeatures, labels: np.ndarray, copies: stages.StageFeatures, origins: np.ndarray
+) -> tuple[np.ndarray, stages.StageFeatures, np.ndarray]:
+    """Leaves out the copies whose features are not finite.
+
+    Args:
+      anchors: features of the m anchors.
+      labels: int [m].
+      copies: features of n copies.
+      origins: int [n], the anchor that each is a copy of.
+
+    Returns:
+      (labels, copies, origins) as arrays.
+
+    Raises:
+      ValueError: when lengths disagree.
+      InputError: when no copy has finite features.
+    """
     labels, origins = np.asarray(labels), np.asarray(origins)
     if len(copies.final) != len(origins) or len(anchors.final) != len(labels):
         raise ValueError(
@@ -163,14 +192,7 @@ def fit_success(
     if not finite.any():
         raise _checks.InputError("anchors: no degraded anchor has finite features; check the weights of the backbone")
     copies, origins = jax.tree.map(lambda x: np.asarray(x)[finite], copies), origins[finite]
-    axes = tuple(axes_of(np.asarray(x)) for x in statistics(anchors))
-    inputs, evidence, peaks = read_copies(witness, choice, axes, anchors, labels, copies, origins)
-    right = evidence.argmax(axis=1) == labels[origins]
-    trees = boosting.fit_trees(inputs, right, seed=seed)
-    odds = np.asarray(jax.jit(jax.vmap(boosting.log_odds, (None, 0)))(trees, inputs))
-    places = np.linspace(0, 1, _PLACES)
-    quantiles = (jnp.asarray(np.quantile(x, places), jnp.float32) for x in (peaks, odds))
-    return witness._replace(success=Success(axes, trees, *quantiles)), SuccessFit(len(origins), float(right.mean()))
+    return labels, copies, origins
 
 
 def read_copies(

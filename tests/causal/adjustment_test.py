@@ -6,20 +6,11 @@ from scipy import optimize
 
 from causal_iqa import causal
 from causal_iqa.causal import adjustment
-
-
-def _world(seed, n=300):
-    """Potential outcomes [4, n] under conditions of severity 0, 1, 2, 2; hard scenes are what drives both."""
-    rng = np.random.default_rng(seed)
-    hard, label = rng.normal(size=n), rng.integers(0, 3, n)
-    severity = np.array([0.0, 1.0, 2.0, 2.0])
-    hardness = hard + 0.5 * (label - 1)
-    outcomes = 1.0 - 0.3 * severity[:, None] - 0.5 * hardness + 0.4 * rng.normal(size=(4, n))
-    return outcomes, severity, hardness, causal.covariates(label, [hard])
+from tests.causal.worlds import world
 
 
 def test_propensities_and_draws(key):
-    outcomes, severity, hardness, _ = _world(0)
+    outcomes, severity, hardness, _ = world(0)
     p = causal.severity_propensities(hardness, severity, strength=1.0)
     np.testing.assert_allclose(p.sum(axis=0), 1)
     np.testing.assert_allclose(p[2], p[3])
@@ -37,7 +28,7 @@ def test_propensities_and_draws(key):
 
 
 def test_propensities_are_the_penalised_maximum_likelihood():
-    _, _, _, x = _world(1, 80)
+    _, _, _, x = world(1, 80)
     treatment = np.arange(80) % 3
     assigned = causal.assign(jax.random.key(0), treatment, x, 3, num_resamples=0)
 

@@ -6,29 +6,11 @@ import pytest
 
 from causal_iqa import InputError, causal
 from causal_iqa.causal import adjustment
-
-
-def _world(seed, n=300):
-    """Potential outcomes [4, n] under conditions of severity 0, 1, 2, 2; hard scenes are what drives both."""
-    rng = np.random.default_rng(seed)
-    hard, label = rng.normal(size=n), rng.integers(0, 3, n)
-    severity = np.array([0.0, 1.0, 2.0, 2.0])
-    hardness = hard + 0.5 * (label - 1)
-    outcomes = 1.0 - 0.3 * severity[:, None] - 0.5 * hardness + 0.4 * rng.normal(size=(4, n))
-    return outcomes, severity, hardness, causal.covariates(label, [hard])
-
-
-def _draw(key, world, num_resamples):
-    outcomes, severity, hardness, x = world
-    arms = severity.astype(int)
-    conditions = causal.observe(key, causal.severity_propensities(hardness, severity, strength=0.7))
-    treatment = arms[conditions]
-    assigned = causal.assign(key, treatment, x, 3, num_resamples=num_resamples)
-    return assigned, outcomes[conditions, np.arange(len(x))], causal.true_means(outcomes, arms)
+from tests.causal.worlds import draw, world
 
 
 def test_estimates_by_their_formulas(key):
-    assigned, y, _ = _draw(key, _world(2, 150), 0)
+    assigned, y, _ = draw(key, world(2, 150), 0)
     t, x = assigned.treatment, assigned.x
     found = {name: rows[0] for name, rows in causal.arm_means(assigned, y).items()}
     shape = x.shape[1]
@@ -56,7 +38,7 @@ def test_estimates_by_their_formulas(key):
 
 def test_no_estimate_moves_with_the_key(key):
     """Without folds the same data give the same estimates; cross-fitted ones moved by .078 at 400 images."""
-    assigned, y, _ = _draw(key, _world(2, 150), 0)
+    assigned, y, _ = draw(key, world(2, 150), 0)
     again = causal.assign(jax.random.fold_in(key, 1), assigned.treatment, assigned.x, 3, num_resamples=0)
     for name, rows in causal.arm_means(assigned, y).items():
         np.testing.assert_array_equal(rows, causal.arm_means(again, y)[name])
@@ -86,7 +68,7 @@ def test_naive_is_biased_adjusted_ones_are_not_and_intervals_cover(key):
     errors = {name: [] for name in causal.METHODS}
     covered = dict.fromkeys(causal.METHODS, 0)
     for seed in range(40):
-        assigned, y, _ = _draw(jax.random.fold_in(key, seed), _world(seed), 60)
+        assigned, y, _ = draw(jax.random.fold_in(key, seed), world(seed), 60)
         for name, estimates in causal.estimate_arms(assigned, y).items():
             value, low, high = (one[2] for one in estimates.effect)
             errors[name].append(value + 0.6)
@@ -104,8 +86,8 @@ def test_naive_is_biased_adjusted_ones_are_not_and_intervals_cover(key):
 
 
 def test_overlap_tells_confounding(key):
-    world = _world(3)
-    assigned, _, _ = _draw(key, world, 0)
+    confounded = world(3)
+    assigned, _, _ = draw(key, confounded, 0)
     found = causal.overlap(assigned.treatment, assigned.propensity[0], assigned.x)
     assert found.imbalance > 0.4
     assert found.imbalance_weighted < 0.5 * found.imbalance

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from causal_iqa import quality
+from causal_iqa import InputError, quality
 from causal_iqa.quality import detectors, stages
 from causal_iqa.quality.features import statistics
 
@@ -133,3 +133,24 @@ def test_a_witness_without_detectors_has_no_such_scores():
     assert not kinds["gen_free"] and not kinds["rank_detectors_free"] and kinds["stages_free"]
     witness = quality.fit_detectors(witness, _ANCHORS)
     assert quality.TABLE["gen_free"].is_fitted(witness) and not quality.TABLE["rank_detectors_free"].is_fitted(witness)
+
+
+def test_what_does_not_belong_together_is_refused(fitted):
+    witness, choice = quality.fit_stages_witness(_ANCHORS, _LABELS, 3, bandwidths=(1.0,), ridges=(1e-2,))
+    one = jax.tree.map(lambda x: x[0], _ANCHORS)
+    for score in detectors.SCORES.values():
+        if score is not quality.generalised_entropy:
+            with pytest.raises(ValueError, match="witness: expected one with detectors"):
+                score(witness, one)
+    others = jax.tree.map(lambda x: x[::-1], _ANCHORS)
+    for wrong in (others, jax.tree.map(lambda x: x[:50], _ANCHORS)):
+        with pytest.raises(ValueError, match="anchors: expected the features that the witness was fitted on"):
+            quality.fit_detectors(witness, wrong)
+    witness = quality.fit_detectors(witness, _ANCHORS)
+    with pytest.raises(ValueError, match="witness: expected one with ranks"):
+        quality.mean_rank(witness, one)
+    with pytest.raises(ValueError, match="expected equal lengths in pairs"):
+        quality.fit_ranks(witness, choice, _ANCHORS, _LABELS, _COPIES, _ORIGINS[:-1])
+    lost = jax.tree.map(lambda x: np.full_like(x, np.nan), _COPIES)
+    with pytest.raises(InputError, match="no degraded anchor has finite features"):
+        quality.fit_ranks(witness, choice, _ANCHORS, _LABELS, lost, _ORIGINS)

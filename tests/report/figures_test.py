@@ -9,22 +9,9 @@ from matplotlib import _pylab_helpers, colors
 from PIL import Image
 
 from causal_iqa import causal, report
-from causal_iqa.alignment import Alignment, Estimate
+from causal_iqa.alignment import Estimate
+from tests.report.rows import ROWS
 
-_NAN = Estimate(np.nan, np.nan, np.nan)
-
-
-def _row(name, rho, family="full_reference"):
-    interval = Estimate(rho, rho - 0.05, min(1.0, rho + 0.05))
-    return report.Row(name, family, Alignment(interval, interval, interval))
-
-
-_ROWS = [
-    _row("psnr", 0.3),
-    report.Row("entropy", "no_reference", Alignment(_NAN, Estimate(-0.001, -0.1, 0.1), _NAN)),
-    _row("regularised_witness/cifar_resnet20/stage3/true_class_share", 0.999, "task_guided"),
-    _row("total_variation", -0.9, "no_reference"),
-]
 _NAMES = ["fog", "fog", "blur", "blur"]
 _SEVERITIES = [1, 5, 1, 5]
 _ACCURACY = np.array([0.9, 0.5, 0.8, 0.2])
@@ -62,7 +49,7 @@ def test_groups_share_a_colour_and_not_a_marker():
 
 
 def test_bars_have_the_lengths_of_the_correlations():
-    axes = report.alignment_bars(_ROWS).axes[0]
+    axes = report.alignment_bars(ROWS).axes[0]
     between, within, pooled = ([bar.get_width() for bar in bars] for bars in axes.containers)
     assert between == pooled == pytest.approx([0.999, 0.3, -0.9, 0.0])
     assert within == pytest.approx([0.999, 0.3, -0.9, -0.001])
@@ -84,7 +71,7 @@ def test_dose_response_draws_means_and_scales_on_demand():
     assert report.dose_response(constant, normalise=True).axes[0].lines[0].get_ydata().tolist() == [0.5, 0.5]
 
 
-@pytest.mark.parametrize("draw", [_scatter, lambda: report.alignment_bars(_ROWS, title="All networks")])
+@pytest.mark.parametrize("draw", [_scatter, lambda: report.alignment_bars(ROWS, title="All networks")])
 def test_equal_figures_give_equal_bytes_and_no_global_state(draw, tmp_path):
     before = dict(matplotlib.rcParams)
     report.save(draw(), tmp_path / "a.png")
@@ -107,7 +94,7 @@ def test_refuses_what_it_cannot_draw(tmp_path):
     with pytest.raises(ValueError, match="curves"):
         report.dose_response({"q": {}})
     with pytest.raises(ValueError, match=r"\.png"):
-        report.save(report.alignment_bars(_ROWS), tmp_path / "a.pdf")
+        report.save(report.alignment_bars(ROWS), tmp_path / "a.pdf")
     with pytest.raises(ValueError, match="PNG"):
         report.page("t", [report.Section("s", [report.Figure(b"GIF89a", "c")])])
     with pytest.raises(TypeError, match="Text or Figure"):

@@ -1,7 +1,5 @@
 """The networks against PyTorch (values of tests/golden/backbones_torch.py) and against their published accuracies."""
 
-import pathlib
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -12,8 +10,8 @@ from causal_iqa import backbones, images
 from causal_iqa.backbones.zoo import cifar_resnet
 from tests import shared
 from tests.backbones import synthetic
+from tests.backbones.zoo import parity
 
-GOLDEN = pathlib.Path(__file__).parents[2] / "golden" / "backbones_torch.npz"
 REAL_CIFAR = (
     ("cifar_resnet20", "resnet20-12fca82f.th", 0.810),
     ("cifar_resnet32", "resnet32-d509ac18.th", 0.829),
@@ -23,36 +21,14 @@ REAL_CIFAR = (
 
 @pytest.fixture(scope="module")
 def golden():
-    with np.load(GOLDEN) as stored:
-        return dict(stored)
-
-
-def predict(network: backbones.Network, batch: np.ndarray):
-    return jax.jit(jax.vmap(network.apply, in_axes=(None, 0)))(network.params, batch)
-
-
-def summary(features: jax.Array) -> np.ndarray:
-    if features.ndim == 2:
-        return np.asarray(features)
-    return np.stack([np.mean(features, axis=(1, 2)), features[:, -1, 0, :]], axis=1)
-
-
-def check_parity(network: backbones.Network, batch: np.ndarray, golden: dict, prefix: str) -> None:
-    logits, features = predict(network, batch)
-    np.testing.assert_allclose(logits, golden[f"{prefix}/logits"], atol=1e-4, rtol=1e-5)
-    stored = {key.removeprefix(f"{prefix}/") for key in golden if key.startswith(f"{prefix}/")}
-    assert stored == {*network.stages, "logits"}
-    for stage in network.stages:
-        np.testing.assert_allclose(
-            summary(features[stage]), golden[f"{prefix}/{stage}"], atol=1e-4, rtol=1e-5, err_msg=stage
-        )
+    return parity.load_golden()
 
 
 @pytest.mark.parametrize("name", ["cifar_resnet20", "cifar_resnet56"])
 def test_cifar_resnet_layer_by_layer(tmp_path, golden, name):
     path = tmp_path / "net.safetensors"
     safetensors.numpy.save_file(synthetic.tensors(cifar_resnet.layout(name, {}), synthetic.SEED), path)
-    check_parity(backbones.load(name, path), synthetic.images(2, 32), golden, name)
+    parity.check_parity(backbones.load(name, path), synthetic.images(2, 32), golden, name)
 
 
 @pytest.mark.parametrize(("name", "file", "accuracy"), REAL_CIFAR)
@@ -63,7 +39,7 @@ def test_published_cifar_resnets(golden, name, file, accuracy):
     source = tfds.data_source("cifar10", data_dir=folder, split="test", download=False)
     examples = [source[i] for i in range(500)]
     photos = images.from_uint8(np.stack([example["image"] for example in examples]))
-    logits, _ = predict(network, np.concatenate([synthetic.images(8, 32), photos]))
+    logits, _ = parity.predict(network, np.concatenate([synthetic.images(8, 32), photos]))
     np.testing.assert_allclose(logits[:8], golden[file], atol=1e-4, rtol=1e-5)
     correct = np.argmax(logits[8:], axis=1) == np.array([example["label"] for example in examples])
     # 500 of the 5000 images the figure was measured on: its standard error is 1.7 points.

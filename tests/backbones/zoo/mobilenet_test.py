@@ -14,8 +14,8 @@ from causal_iqa import _checks, backbones, images
 from causal_iqa.backbones.zoo import mobilenet
 from tests import shared
 from tests.backbones import synthetic
+from tests.backbones.zoo import parity
 
-GOLDEN = pathlib.Path(__file__).parents[2] / "golden" / "backbones_torch.npz"
 # Top-1 on a sample of 1000 images; 700 of them are at hand, of which a seventh is read unless asked for all.
 REAL_IMAGENET = (
     ("mobilenet_v1", "mobilenet_v1_025_128.safetensors", 128, 0.453),
@@ -26,29 +26,7 @@ REAL_IMAGENET = (
 
 @pytest.fixture(scope="module")
 def golden():
-    with np.load(GOLDEN) as stored:
-        return dict(stored)
-
-
-def predict(network: backbones.Network, batch: np.ndarray):
-    return jax.jit(jax.vmap(network.apply, in_axes=(None, 0)))(network.params, batch)
-
-
-def summary(features: jax.Array) -> np.ndarray:
-    if features.ndim == 2:
-        return np.asarray(features)
-    return np.stack([np.mean(features, axis=(1, 2)), features[:, -1, 0, :]], axis=1)
-
-
-def check_parity(network: backbones.Network, batch: np.ndarray, golden: dict, prefix: str) -> None:
-    logits, features = predict(network, batch)
-    np.testing.assert_allclose(logits, golden[f"{prefix}/logits"], atol=1e-4, rtol=1e-5)
-    stored = {key.removeprefix(f"{prefix}/") for key in golden if key.startswith(f"{prefix}/")}
-    assert stored == {*network.stages, "logits"}
-    for stage in network.stages:
-        np.testing.assert_allclose(
-            summary(features[stage]), golden[f"{prefix}/{stage}"], atol=1e-4, rtol=1e-5, err_msg=stage
-        )
+    return parity.load_golden()
 
 
 @pytest.mark.parametrize(("name", "multiplier", "side"), synthetic.MOBILENET_CASES)
@@ -57,7 +35,7 @@ def test_mobilenet_layer_by_layer(tmp_path, golden, name, multiplier, side):
     layout = mobilenet.layout(name, synthetic.thin(name, multiplier))
     safetensors.numpy.save_file(synthetic.tensors(layout, synthetic.SEED), path)
     network = backbones.load(name, path, input_size=side)
-    check_parity(network, synthetic.images(1, side), golden, f"{name}/{side}")
+    parity.check_parity(network, synthetic.images(1, side), golden, f"{name}/{side}")
 
 
 def central_square(path: pathlib.Path, side: int) -> np.ndarray:
