@@ -1,7 +1,14 @@
 """How well a quality score predicts a network's performance: correlations, tests, gains, predicted accuracy."""
 
 from causal_iqa import _former
-from causal_iqa.alignment.attenuation import Corrected, Reliability, correct, correct_halves, pairs_of_halves
+from causal_iqa.alignment.attenuation import (
+    LEAST_NEAR_ONE,
+    Corrected,
+    Reliability,
+    correct,
+    correct_halves,
+    pairs_of_halves,
+)
 from causal_iqa.alignment.bounds import (
     ContradictedPairs,
     Decomposition,
@@ -52,6 +59,7 @@ __getattr__ = _former.getter(__name__, {"Interval": "causal_iqa.estimates.Estima
 
 __all__ = [
     "ADJUSTMENTS",
+    "LEAST_NEAR_ONE",
     "NUMBERS",
     "UNDEFINED",
     "YARDSTICKS",

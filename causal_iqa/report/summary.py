@@ -85,8 +85,18 @@ def warnings(found: "Findings") -> dict[str, tuple[alignment.SignConflict, ...]]
     return {metric: own for metric, own in conflicts.items() if own}
 
 
+# The figures of docs/calibration.md.
+_NEAR_ONE = (
+    "corrected between is near 1, where its interval and comparisons are less sure than their level says: in simulated "
+    "studies intervals of level .95 hold the true value in .82 to .95, and tests of level .05 reject up to .11 of true "
+    "hypotheses"
+)
+
+
 def notes(found: "Findings") -> list[str]:
-    """Says why corrected numbers or intervals are missing, a sentence for every reason, for the mean over networks.
+    """Says why corrected numbers or intervals are missing or less sure, a sentence for every reason.
+
+    The sentences are about the mean over networks.
 
     Args:
       found: result of `study.analyse`.
@@ -99,6 +109,8 @@ def notes(found: "Findings") -> list[str]:
     for metric, aligned in of_all.items():
         if metric in found.scores and np.isfinite(aligned.between.value) and aligned.reliability.reason:
             reasons.setdefault(f"between is not corrected: {aligned.reliability.reason}", []).append(metric)
+        if abs(aligned.corrected.value) >= alignment.LEAST_NEAR_ONE and np.isfinite(aligned.corrected.low):
+            reasons.setdefault(_NEAR_ONE, []).append(metric)
         for number in ("between", "within", "pooled"):
             interval = getattr(aligned, number)
             if np.isfinite(interval.value) and not np.isfinite(interval.low):

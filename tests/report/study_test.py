@@ -11,6 +11,7 @@ from scipy import special
 
 from causal_iqa import alignment, causal, estimators, pipeline
 from causal_iqa.analysis import findings, network_outputs
+from causal_iqa.estimates import Estimate
 from causal_iqa.pipeline import Column
 from causal_iqa.report import accuracy, html, study, study_page, summary, summary_records, tables
 
@@ -273,6 +274,17 @@ def test_every_interval_holds_its_number_or_is_missing_with_a_reason(config, fou
         for n in ours[kind]["all"]
     )
     assert any("not corrected" in note for note in written["notes"])
+
+
+def test_a_corrected_value_near_one_is_said_to_be_less_sure(found):
+    near, far = (Estimate(value, value - 0.03, value + 0.03) for value in (alignment.LEAST_NEAR_ONE, 0.92))
+    names = list(found.alignments)
+    alignments = {
+        name: {"all": found.alignments[name]["all"]._replace(corrected=near if name == names[0] else far)}
+        for name in names
+    }
+    said = [note for note in summary.notes(dataclasses.replace(found, alignments=alignments)) if "near 1" in note]
+    assert len(said) == 1 and said[0].endswith(f"({names[0]})")
 
 
 def test_intervals_for_other_degradations_are_wider_and_for_the_same_numbers(found):
