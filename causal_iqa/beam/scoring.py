@@ -147,14 +147,14 @@ def score_sets(
         )
         if with_totals:
             merged = found | "merge" >> beam.CombineGlobally(pipeline.merge_totals)
-            _ = merged | "write totals" >> beam.Map(write_totals, job)
+            _ = merged | "write totals" >> beam.Map(write_totals, job, tuple(stamps.values()))
 
     running.run(chosen, build)
     return stamps
 
 
-def write_totals(merged: pipeline.Totals, job: Job) -> None:
+def write_totals(merged: pipeline.Totals, job: Job, stamps: Sequence[str]) -> None:
     """Writes totals.json from the worker that merged last: runners return no values to who starts them."""
     with _KEPT.lock:
         job.surroundings.enter()
-        merged.write(job.folder)
+        merged.of_run(json.loads(job.provenance), stamps).write(job.folder)

@@ -269,7 +269,7 @@ def _scores(
         stamps = pipeline.score_sets(work, store, execution, progress=tell, diagnose=diagnose)
     if not _REPORT.value:
         with progress.stage("totals"):
-            pipeline.total_parts(work, store, stamps).write(store.folder)
+            pipeline.total_parts(work, store, stamps).of_run(store.provenance, stamps.values()).write(store.folder)
     return stamps
 
 

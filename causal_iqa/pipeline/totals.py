@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 
 from causal_iqa import _checks, _files
-from causal_iqa.pipeline import scored, scoring
+from causal_iqa.pipeline import provenance, scored, scoring
 
 # Bits of a float32 that a bin of the histogram leaves open: bins are 1/1024 of their values wide, at most.
 _OPEN_BITS = 13
@@ -130,9 +130,22 @@ class Totals(NamedTuple):
 
     Attributes:
       sets: name of a set -> its totals.
+      way: digest of what the scores depend on beside the images; empty where it is not known.
+      runs: digests of the images of each run that is in the totals; empty where they are not known.
     """
 
     sets: Mapping[str, SetTotals]
+    way: str = ""
+    runs: frozenset[str] = frozenset()
+
+    def of_run(self, way: Mapping[str, str], stamps: Iterable[str]) -> "Totals":
+        """Returns the totals with what tells them from those of other runs, as `merge_totals` checks it.
+
+        Args:
+          way: what the scores depend on, of `ScoringStore.provenance`.
+          stamps: of every part of the run.
+        """
+        return self._replace(way=provenance.digest_json(dict(way)), runs=frozenset([provenance.digest(*stamps)]))
 
     def to_json(self) -> dict[str, Any]:
         """Returns the totals as JSON values, with means and quantiles for readers."""
@@ -147,14 +160,19 @@ class Totals(NamedTuple):
 
     def write(self, folder: str | os.PathLike[str]) -> None:
         """Writes totals.json into a folder that is there."""
-        _files.write_json(pathlib.Path(folder) / FILE, {"sets": self.to_json()}, sealed=True)
+        _files.write_json(
+            pathlib.Path(folder) / FILE,
+            {"sets": self.to_json(), "way": self.way, "runs": sorted(self.runs)},
+            sealed=True,
+        )
 
     @classmethod
     def read(cls, folder: str | os.PathLike[str]) -> "Totals":
         """Reads the totals.json of a folder; InputError where there is none or it is damaged."""
         path = pathlib.Path(folder) / FILE
         try:
-            return cls.from_json(_files.read_json(path)["sets"])
+            value = _files.read_json(path)
+            return cls.from_json(value["sets"])._replace(way=str(value["way"]), runs=frozenset(value["runs"]))
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise _checks.InputError(f"folder: {path} cannot be read ({error})") from error
 
@@ -264,7 +282,7 @@ def merge_totals(several: Iterable[Totals]) -> Totals:
       The totals of all images.
 
     Raises:
-      InputError: when sets of one name have other scores.
+      InputError: when sets of one name have other scores, runs were scored in different ways, or one comes twice.
 
     Examples:
       >>> import numpy as np
@@ -274,12 +292,24 @@ def merge_totals(several: Iterable[Totals]) -> Totals:
       3.0
     """
     sets: dict[str, list[SetTotals]] = {}
+    ways: set[str] = set()
+    runs: set[str] = set()
     for totals in several:
+        ways |= {totals.way} - {""}
+        if len(ways) > 1:
+            raise _checks.InputError(
+                "totals: expected runs that were scored in one way, got some that differ in flags, weights, anchors, "
+                "size of the images or version"
+            )
+        if runs & totals.runs:
+            raise _checks.InputError("totals: expected each run once, got one with the same images twice")
+        runs |= totals.runs
         for name, own in totals.sets.items():
             sets.setdefault(name, []).append(own)
             if len(sets[name]) == _AT_ONCE:
                 sets[name] = [_merged(name, sets[name])]
-    return Totals({name: _merged(name, own) for name, own in sets.items()})
+    merged = {name: _merged(name, own) for name, own in sets.items()}
+    return Totals(merged, way="".join(ways), runs=frozenset(runs))
 
 
 def _merged(name: str, several: Sequence[SetTotals]) -> SetTotals:

@@ -80,8 +80,8 @@ def test_parts_scored_by_workers_are_those_of_one_process(begun, tmp_path):
     merged = pipeline.merge_totals(found[:3])
     assert merged == pipeline.total_parts(store.work, alone, stamps)
     assert merged.sets["images"].images == 9 and merged.sets["images"].unreadable == 1
-    scoring.write_totals(merged, job)
-    assert pipeline.Totals.read(store.folder).to_json() == merged.to_json()
+    scoring.write_totals(merged, job, tuple(stamps.values()))
+    assert pipeline.Totals.read(store.folder) == merged.of_run(store.provenance, stamps.values())
 
 
 def test_a_worker_that_sees_other_images_or_another_library_is_refused(begun, images):

@@ -69,6 +69,21 @@ def test_other_scores_are_refused():
         pipeline.merge_totals([_totals(np.ones(1, np.float32)), other])
 
 
+def test_runs_that_were_scored_otherwise_or_come_twice_are_refused(tmp_path):
+    runs = []
+    for name, way in (("a", {"size": "224"}), ("b", {"size": "224"}), ("c", {"size": "32"})):
+        (tmp_path / name).mkdir()
+        _totals(np.ones(2, np.float32)).of_run(way, [f"images of {name}"]).write(tmp_path / name)
+        runs.append(pipeline.Totals.read(tmp_path / name))
+    merged = pipeline.merge_totals(runs[:2])
+    assert merged.sets["photos"].images == 4 and merged.way == runs[0].way and len(merged.runs) == 2
+    with pytest.raises(InputError, match="expected runs that were scored in one way"):
+        pipeline.merge_totals(runs)
+    for several in ([runs[0], runs[0]], [merged, runs[1]]):
+        with pytest.raises(InputError, match="expected each run once"):
+            pipeline.merge_totals(several)
+
+
 def test_totals_are_read_back(tmp_path):
     totals = pipeline.merge_totals([_totals(_values(1, 50)), _totals(np.full(3, np.nan, np.float32), "field")])
     totals.write(tmp_path)
