@@ -45,7 +45,7 @@ def fill(folder: pathlib.Path, num_images: int, num_scored: int) -> None:
     ids = many.provenance.images.ids
     scores = {scorer.column.name for scorer in many.scorers}
     with output.locked():
-        for number in tqdm.trange(many.num_parts, desc="parts"):
+        for number in tqdm.trange(output.num_parts(len(ids)), desc="parts"):
             own = ids[number * pipeline.PART_IMAGES : (number + 1) * pipeline.PART_IMAGES]
             drawn = rng.integers(len(table.image_ids), size=len(own))
             kept = {**table.columns, **table.vectors}

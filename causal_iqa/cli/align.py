@@ -364,7 +364,7 @@ def _prepare(config: pipeline.StudyConfig, execution: pipeline.Execution, remark
 
 def _print_first_look(study: pipeline.Study, output: pipeline.Store, execution: pipeline.Execution) -> None:
     """Says how right the networks are on a few clean images, unless everything is scored already."""
-    if not study.networks or all(output.has_part(number) for number in range(study.num_parts)):
+    if not study.networks or all(output.has_part(number) for number in range(output.num_parts(len(study.indices)))):
         return
     with progress.stage("first look at the networks"):
         looked = pipeline.first_look(study, execution)

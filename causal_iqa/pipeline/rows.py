@@ -17,7 +17,7 @@ from causal_iqa.pipeline.config import Condition
 from causal_iqa.pipeline.execution import Execution, choose_block, local_devices
 from causal_iqa.pipeline.views import View
 
-_BATCH = 16
+BATCH = 16
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -97,7 +97,7 @@ def choose_batch(work: Work, execution: Execution, devices: Sequence[Device]) ->
     """
     block = choose_block(work.image_size, work.views, len(work.interventions), execution, devices[0])
     slots = block * len(devices)
-    size = min(execution.batch_size or _BATCH, store.PART_IMAGES, len(work.indices))
+    size = min(execution.batch_size or BATCH, store.PART_IMAGES, len(work.indices))
     return math.ceil(size / slots) * slots, block
 
 

@@ -6,6 +6,7 @@ digests, `images.parquet` lists the images that every part must hold.
 
 import contextlib
 import json
+import math
 import os
 import pathlib
 import re
@@ -23,7 +24,7 @@ from causal_iqa.pipeline.columns import Output
 from causal_iqa.pipeline.config import Condition, StudyConfig
 from causal_iqa.pipeline.parts import ScoreTable
 
-# Images per part: what a kill can cost, and the most that are scored in one step.
+# Images per part unless a store says another number: what a kill can cost, and the most that are scored in one step.
 PART_IMAGES = 64
 CONFIG_FILE, IMAGES_FILE = "config.json", "images.parquet"
 
@@ -37,6 +38,8 @@ class Store:
         config: StudyConfig,
         origin: provenance.Provenance | str,
         details: Mapping[str, Any],
+        *,
+        images_per_part: int | None = None,
     ):
         """Keeps what the folder must hold.
 
@@ -45,11 +48,18 @@ class Store:
           config: configuration of the study.
           origin: what its numbers depend on; a text names a table that no study made.
           details: written with the config, JSON values.
+          images_per_part: what a kill can cost, PART_IMAGES by default; a run that has begun keeps its own number.
+
+        Raises:
+          ValueError: for fewer than one image per part.
         """
         self.folder = pathlib.Path(folder)
         self.config = config
         self.provenance = provenance.Provenance.named(origin) if isinstance(origin, str) else origin
         self.details = dict(details)
+        self.images_per_part = PART_IMAGES if images_per_part is None else images_per_part
+        if self.images_per_part < 1:
+            raise ValueError(f"images_per_part: expected 1 or more, got {images_per_part}")
         self._degradations = {k: v for k, v in details.get("degradations", {}).items() if k != "passports"}
         self._is_locked = False
 
@@ -135,7 +145,7 @@ class Store:
             "config": self.config.to_json(),
             "fingerprint": self.fingerprint,
             "provenance": dict(self.provenance.parts),
-            "images_per_part": PART_IMAGES,
+            "images_per_part": self.images_per_part,
             **self.details,
         }
         _files.write_json(self.folder / CONFIG_FILE, config, root=self.folder, sealed=True)
@@ -153,6 +163,7 @@ class Store:
     def _check_same(self, found: Mapping[str, Any]) -> None:
         try:
             if found["fingerprint"] == self.fingerprint:
+                self.images_per_part = int(found.get("images_per_part", self.images_per_part))
                 return
             if "provenance" not in found:
                 raise _checks.InputError(
@@ -182,7 +193,7 @@ class Store:
         return part_path(self.folder, number)
 
     def _expected(self, number: int) -> parts.Expected:
-        return expected_part(self.fingerprint, self.provenance.images, number, PART_IMAGES)
+        return expected_part(self.fingerprint, self.provenance.images, number, self.images_per_part)
 
     def has_part(self, number: int) -> bool:
         """Whether a whole part of this study exists in its place."""
@@ -230,6 +241,10 @@ class Store:
         )
         with self.locked():
             _files.write_atomically(self.part(number), content, root=self.folder)
+
+    def num_parts(self, num_images: int) -> int:
+        """Returns the number of parts of so many images; within `locked` or `joined`, of the run that has begun."""
+        return math.ceil(num_images / self.images_per_part)
 
     def read(self, num_parts: int, conditions: Sequence[Condition]) -> ScoreTable:
         """Reads the finished table.

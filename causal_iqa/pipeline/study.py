@@ -2,7 +2,6 @@
 
 import collections
 import dataclasses
-import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -65,11 +64,6 @@ class Study(rows.Work):
     def fingerprint(self) -> str:
         """A name for all inputs on which the numbers depend."""
         return self.provenance.fingerprint
-
-    @property
-    def num_parts(self) -> int:
-        """Parts of the score table."""
-        return math.ceil(len(self.indices) / store.PART_IMAGES)
 
 
 def _fit_witnesses(config, source, indices, image_size, views, feature_backbones, execution):
@@ -283,8 +277,9 @@ def run(
       (2, 2)
     """
     with output.locked():
-        _score_missing(study, output, execution, range(study.num_parts), progress)
-        return output.read(study.num_parts, study.config.conditions)
+        num_parts = output.num_parts(len(study.indices))
+        _score_missing(study, output, execution, range(num_parts), progress)
+        return output.read(num_parts, study.config.conditions)
 
 
 def run_share(
@@ -326,7 +321,7 @@ def run_share(
     """
     if not 0 <= index < count:
         raise ValueError(f"index: expected 0 to {count - 1} of {count} processes, got {index}")
-    _score_missing(study, output, execution, range(index, study.num_parts, count), progress)
+    _score_missing(study, output, execution, range(index, output.num_parts(len(study.indices)), count), progress)
 
 
 def _score_missing(
@@ -336,8 +331,10 @@ def _score_missing(
     numbers: range,
     progress: Callable[[int, int], None] | None,
 ) -> None:
+    size = output.images_per_part
+
     def images(numbers: Iterable[int]) -> int:
-        return sum(min(store.PART_IMAGES, len(study.indices) - number * store.PART_IMAGES) for number in numbers)
+        return sum(min(size, len(study.indices) - number * size) for number in numbers)
 
     pending = [number for number in numbers if not output.has_part(number)]
     total = images(numbers)
@@ -346,14 +343,14 @@ def _score_missing(
         progress(done, total)
     if not pending:
         return
-    step, batch_size = rows.make_step(study, execution)
+    step, batch_size = rows.make_step(
+        study, execution._replace(batch_size=min(execution.batch_size or rows.BATCH, size))
+    )
     passports = {scorer.column.name: scorer.column.record() for scorer in study.scorers}
     for number in pending:
-        first = number * store.PART_IMAGES
+        first = number * size
         found = []
-        for batch in rows.compute(
-            study, study.indices[first : first + store.PART_IMAGES], step, batch_size, execution.workers
-        ):
+        for batch in rows.compute(study, study.indices[first : first + size], step, batch_size, execution.workers):
             found.append(batch)
             done += len(batch.ids) + len(batch.skipped)
             if progress:

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import numpy as np
 import pytest
 
 from causal_iqa import InputError, pipeline
@@ -52,3 +53,20 @@ def test_only_a_folder_that_holds_the_study_is_joined(study, tmp_path):
     store = pipeline.Store(tmp_path, study.config, other, study.details)
     with pytest.raises(InputError, match="holds another run: the network mine changed"), store.joined():
         pass
+
+
+def test_a_store_of_smaller_parts_has_the_same_numbers_and_a_run_keeps_its_parts(study, tmp_path):
+    whole = pipeline.run(study, _store(study, tmp_path / "whole"))
+    options = study.config, study.provenance, study.details
+    small = pipeline.Store(tmp_path / "small", *options, images_per_part=3)
+    found = pipeline.run(study, small)
+    assert sorted(_parts(tmp_path / "small")) == [f"part-0000{i}.parquet" for i in range(4)]
+    assert found.image_ids == whole.image_ids
+    for name, values in whole.columns.items():
+        np.testing.assert_allclose(found.columns[name], values, rtol=1e-6, err_msg=name)
+    asked, told = pipeline.Store(tmp_path / "small", *options, images_per_part=5), []
+    pipeline.run(study, asked, progress=lambda *done: told.append(done))
+    assert asked.images_per_part == 3 and told == [(10, 10)], "a run that has begun keeps its parts"
+    assert pipeline.read_run(tmp_path / "small").table.image_ids == whole.image_ids
+    with pytest.raises(ValueError, match="images_per_part: expected 1 or more, got 0"):
+        pipeline.Store(tmp_path / "small", *options, images_per_part=0)
