@@ -13,7 +13,7 @@ _WITHOUT = {
     "causal": 2,
     "causal_iqa": 7,
     "cli": 7,
-    "copies": 7,
+    "copies": 6,
     "data": 5,
     "degradations": 3,
     "dependence": 4,

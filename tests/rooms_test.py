@@ -58,16 +58,16 @@ def test_tables_answer_unknown_names_with_close_ones(kind):
 
 def test_table_of_rows():
     row = types.SimpleNamespace(name="a")
-    table = _tables.Table("row", [row, types.SimpleNamespace(name="b")])
+    table = _tables.Table("row", [row, types.SimpleNamespace(name="b")])  # pyright: ignore[reportArgumentType, reportCallIssue]
     assert list(table) == ["a", "b"] and table["a"] is row
     assert repr(table) == "Table('row', 2 rows: a, b)"
     with pytest.raises(ValueError, match="row 'a' is in the table twice"):
-        _tables.Table("row", [row, row])
+        _tables.Table("row", [row, row])  # pyright: ignore[reportArgumentType, reportCallIssue]
     with pytest.raises(KeyError):
         table["c"]
     for wrong in (1, None, ("a",)):
         with pytest.raises(InputError, match="unknown row"):
-            table[wrong]
+            table[wrong]  # pyright: ignore[reportArgumentType]
     assert str(pickle.loads(pickle.dumps(_tables.UnknownName("no such row")))) == "no such row"
 
 
@@ -106,7 +106,7 @@ def test_files_are_written_whole():
     )
     allowed = {
         "causal_iqa/_files.py",
-        "causal_iqa/copies/writing.py",  # Moves the file that it wrote.
+        "causal_iqa/copies/worker.py",  # Moves the file that it wrote.
         "causal_iqa/cli/fit_niqe.py",  # Into memory.
         "benchmarks/harness.py",  # Into memory.
         "benchmarks/interruptions.py",  # Damages files on purpose.

@@ -8,13 +8,15 @@ from causal_iqa.copies.annotations import FOLDER as ANNOTATIONS
 from causal_iqa.copies.annotations import Moved, check_annotations, write_annotations
 from causal_iqa.copies.config import FORMATS, PARAMETERS, SIDE_FILES, CopyConfig
 from causal_iqa.copies.geometry import GEOMETRIC
+from causal_iqa.copies.jobs import Job, Task, prepare
 from causal_iqa.copies.manifest import Copy, Part, Shard
 from causal_iqa.copies.moving import move_boxes, move_mask
 from causal_iqa.copies.names import degradation_of, folder_of
 from causal_iqa.copies.records import Reader as RecordReader
 from causal_iqa.copies.records import is_dataset
 from causal_iqa.copies.single import degrade, image_key
-from causal_iqa.copies.writing import Job, Task, Worker, begin, finish, prepare, write
+from causal_iqa.copies.worker import Worker
+from causal_iqa.copies.writing import begin, finish, write
 
 __all__ = [
     "ANNOTATIONS",

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import numpy as np
 
 from causal_iqa import _checks, _files, data
-from causal_iqa.copies import box_formats, geometry, moving, names, writing
+from causal_iqa.copies import box_formats, geometry, jobs, moving, names
 
 # Beside the conditions of a tree.
 FOLDER = "annotations"
@@ -31,7 +31,7 @@ class Moved:
 
 
 def write_annotations(
-    job: writing.Job,
+    job: jobs.Job,
     output_dir: str | os.PathLike[str],
     *,
     boxes: str | os.PathLike[str] | None = None,
@@ -79,7 +79,7 @@ def write_annotations(
     files, gone = 0, 0
     # The names of records are those of the images, with their endings.
     stems = [name if job.config.format == "array_record" else _stem(name) for name in job.outputs]
-    size = functools.cache(functools.partial(writing.size_of, job.source))
+    size = functools.cache(functools.partial(jobs.size_of, job.source))
     conditions = job.config.conditions
     for done, condition in enumerate(conditions):
         place_of = folder / names.folder_of(condition)
@@ -101,7 +101,7 @@ def write_annotations(
 
 
 def check_annotations(
-    job: writing.Job,
+    job: jobs.Job,
     *,
     boxes: str | os.PathLike[str] | None = None,
     masks: str | os.PathLike[str] | None = None,
@@ -133,7 +133,7 @@ def check_annotations(
 
 
 def _opened(
-    job: writing.Job,
+    job: jobs.Job,
     ids: list[str],
     boxes: str | os.PathLike[str] | None,
     masks: str | os.PathLike[str] | None,

@@ -107,7 +107,7 @@ def test_a_worker_without_the_folder_is_refused(begun, tmp_path):
 
 
 def test_copies_written_by_workers_are_those_of_one_process(images, tmp_path, monkeypatch):
-    monkeypatch.setattr("causal_iqa.copies.writing._TASK_IMAGES", 4)
+    monkeypatch.setattr("causal_iqa.copies.jobs._TASK_IMAGES", 4)
     config = copies.CopyConfig(str(images), degradations=("contrast",), severities=(3.0,), parameters="cifar_c")
     copies.write(copies.prepare(config, tmp_path / "alone"), tmp_path / "alone")
     prepared = copies.prepare(config, tmp_path / "out")
@@ -149,7 +149,7 @@ def test_without_beam_the_extra_is_named(images, tmp_path, capsys, monkeypatch, 
     assert error_of(capsys, "degrade", *flags, "--degradations=contrast", "--parameters=cifar_c") == f"error: {words}"
     assert error_of(capsys, "score", *flags, "--metrics=entropy", "--backbone=none") == f"error: {words}"
     with pytest.raises(InputError, match="Apache Beam is not installed"):
-        beam.write_copies(None, tmp_path, runner="DirectRunner")
+        beam.write_copies(None, tmp_path, runner="DirectRunner")  # pyright: ignore[reportArgumentType]
 
 
 def test_flags_of_beam_need_a_runner(capsys):

@@ -93,7 +93,7 @@ def test_score_by_two_processes_of_which_one_is_killed(images, tmp_path, monkeyp
 
 
 def test_degrade_by_two_processes_of_which_one_is_killed(images, tmp_path, monkeypatch):
-    monkeypatch.setattr("causal_iqa.copies.writing._TASK_IMAGES", 8)
+    monkeypatch.setattr("causal_iqa.copies.jobs._TASK_IMAGES", 8)
     flags = (f"--images={images}", *_DEGRADE)
     run("degrade", *flags, f"--output_dir={tmp_path / 'alone'}", "--num_processes=1")
     monkeypatch.setattr(copying, "do_task", do_task_or_die)

@@ -9,10 +9,10 @@ import PIL.Image
 import pyarrow.parquet as pq
 import pytest
 import tensorflow_datasets as tfds
-from array_record.python import array_record_module
+from array_record.python import array_record_module  # pyright: ignore[reportAttributeAccessIssue]
 
 from causal_iqa import InputError, copies, data
-from causal_iqa.copies import manifest, records, writing
+from causal_iqa.copies import jobs, manifest, records
 from causal_iqa.degradations import Condition
 from causal_iqa.pipeline import given_copies
 
@@ -45,14 +45,14 @@ def config(photos):
 
 @pytest.fixture(autouse=True)
 def _several_shards(monkeypatch):
-    monkeypatch.setattr(writing, "_TASK_IMAGES", 2)
+    monkeypatch.setattr(jobs, "_TASK_IMAGES", 2)
 
 
 @pytest.fixture(scope="module")
 def tree(config, tmp_path_factory):
     out = tmp_path_factory.mktemp("out") / "tree"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(writing, "_TASK_IMAGES", 2)
+        patch.setattr(jobs, "_TASK_IMAGES", 2)
         copies.write(copies.prepare(config, out), out, num_processes=2)
     return out
 
@@ -82,7 +82,7 @@ def test_tfds_and_the_own_source_read_the_pixels_of_degrade(photos, tree):
     assert source.place(0) != data.open_tfds("brightness/2", data_dir=tree).place(0)
     # No name for tfds, but a folder that it opens.
     builder = tfds.builder_from_directory(tree / "scale[direction=in]" / "2" / "1.0.0")
-    assert len(builder.as_data_source("test")) == len(_SIZES)
+    assert len(builder.as_data_source("test")) == len(_SIZES)  # pyright: ignore[reportCallIssue]
     clean = data.open_tfds("clean/0", data_dir=tree)
     np.testing.assert_array_equal(clean[0].image, _clean(photos, clean.id(0)))
 
@@ -93,7 +93,9 @@ def test_manifest_says_where_each_record_is(tree):
     features = tfds.features.FeaturesDict.from_config(tree / "brightness" / "2" / "1.0.0")
     for row in rows:
         (packed,) = array_record_module.ArrayRecordReader(str(tree / row["path"])).read([row["record"]])
-        record = features.deserialize_example_np(packed, decoders={"image": tfds.decode.SkipDecoding()})
+        record = features.deserialize_example_np(  # pyright: ignore[reportAttributeAccessIssue]
+            packed, decoders={"image": tfds.decode.SkipDecoding()}
+        )
         assert record["id"].decode() == row["image_id"]
         assert hashlib.sha256(record["image"]).hexdigest() == row["sha256"] and len(record["image"]) == row["bytes"]
     told = manifest._files.read_json(tree / manifest.JSON)
@@ -169,7 +171,9 @@ def test_a_tree_of_records_is_read_as_given_copies(photos, tree):
             np.testing.assert_array_equal(pixels, expected[:5, :5])
     assert given_copies.details(joined)["manifest"]["config"]["format"] == "array_record"
     before = given_copies.stamp(joined, kept)
-    shard = tree / found.records.place("brightness/2", "c.png")[0]
+    place = found.records and found.records.place("brightness/2", "c.png")
+    assert place
+    shard = tree / place[0]
     content = shard.read_bytes()
     shard.write_bytes(content + b"\0")
     assert given_copies.stamp(joined, kept) != before
