@@ -171,7 +171,7 @@ _ANCHORS = FLAGS.choice(
 )
 _ANCHOR_DATASET = FLAGS.string("anchor_dataset", None, "Dataset of the anchor images (default: --dataset).")
 _ANCHOR_DATA_DIR = FLAGS.string(
-    "anchor_data_dir", None, "Folder of TFDS datasets for the anchors (default: --data_dir)."
+    "anchor_data_dir", None, "Folder of the prepared TFDS datasets for the anchors (default: --data_dir)."
 )
 _ANCHOR_CLASSES = FLAGS.string("anchor_classes", None, "Class list of an anchor folder (default: --classes).")
 _ANCHOR_SPLIT = FLAGS.string(
@@ -186,8 +186,8 @@ _ANCHOR_COUNTS = FLAGS.several(
 _DEGRADED_ANCHORS = FLAGS.integer(
     "degraded_anchors",
     _D.degraded_anchors,
-    "Anchors that are degraded by conditions which are not the study's, to learn when the witness is right "
-    "(success_free, rank_free), 250 for instance; 0: none.",
+    "Number of anchor images that are degraded by conditions which are not the study's, to learn when the witness is "
+    "right (success_free, rank_free), 250 for instance; 0: none.",
 )
 _DETECTORS = FLAGS.switch(
     "detectors",

@@ -39,5 +39,5 @@ def flag_names(command: str) -> tuple[str, ...]:
     file = importlib.resources.files("causal_iqa.cli").joinpath(f"{command.replace('-', '_')}.py")
     calls = [node for node in ast.walk(ast.parse(file.read_text("utf-8"))) if isinstance(node, ast.Call)]
     called = [(one, one.func) for one in calls if isinstance(one.func, ast.Attribute)]
-    defining = [one for one, of in called if ast.unparse(of.value) == "FLAGS" and of.attr != "group"]
+    defining = [one for one, of in called if ast.unparse(of.value) == "FLAGS" and of.attr not in ("group", "former")]
     return tuple(ast.literal_eval(one.args[0]) for one in defining)

@@ -31,7 +31,11 @@ _SEVERITIES = FLAGS.several(
     "severities", ["1", "2", "3", "4", "5"], "Severities in (0, 5], comma separated, fractions allowed."
 )
 _PARAMETERS = FLAGS.choice(
-    "parameters", None, list(copies.PARAMETERS), "Published set of parameters, whatever the size of the images."
+    "parameters",
+    None,
+    list(copies.PARAMETERS),
+    "Published set of parameters, whatever the size of the images; --family of align and sheet calls them "
+    f"{', '.join(copies.PARAMETERS.values())}.",
 )
 _FORMAT = FLAGS.choice("format", _D.format, copies.FORMATS, "Format of the copies.")
 _QUALITY = FLAGS.integer("quality", None, "Quality of JPEG (default: 95) and WebP (default: lossless), 1 to 100.")
@@ -60,7 +64,9 @@ _MAX_PIXELS = FLAGS.integer(
 
 FLAGS.group("Conditions")
 _CONDITION = FLAGS.repeated(
-    "condition", "A further condition, e.g. --condition='defocus_blur/2+gaussian_noise/3'; repeat for more."
+    "condition",
+    "A further condition, e.g. --condition='defocus_blur/2+gaussian_noise/3'; its steps happen in this order; repeat "
+    "for more.",
 )
 _QUANTISE = FLAGS.choice(
     "quantise",
@@ -71,7 +77,8 @@ _QUANTISE = FLAGS.choice(
 _STORED = FLAGS.integer(
     "stored",
     None,
-    f"JPEG coding before the copy is stored; the released ImageNet-C has {degradations.IMAGENET_C_QUALITY}.",
+    f"JPEG quality (4:2:0) in which a degraded image is coded before the copy is stored; the released ImageNet-C has "
+    f"{degradations.IMAGENET_C_QUALITY}.",
 )
 _SEED = FLAGS.integer("seed", _D.seed, "Seed of the degradations.")
 

@@ -1,8 +1,8 @@
 """Fits NIQE's pristine model on sharp blocks of real photographs.
 
-  causal-iqa fit-niqe --dataset=folder:DIR --split=validation --output=niqe_mine.npz
+  causal-iqa fit-niqe --images=DIR --output=niqe_mine.npz
 
-Prints how many photographs and blocks it used. Score with it as the metric niqe@niqe_mine.npz.
+It prints how many photographs and blocks it used. --metric=niqe@niqe_mine.npz of align and score reads the model.
 """
 
 import io
@@ -18,16 +18,25 @@ from causal_iqa.metrics import _niqe
 
 FLAGS = flagset.FlagSet()
 
-_DATASET = FLAGS.string("dataset", None, "Photographs: folder:PATH or tfds:NAME.", required=True)
+_IMAGES = FLAGS.string(
+    "images",
+    None,
+    "Photographs: a folder with images at any depth, an image, a .txt file that lists paths, tfds:NAME, or folder:PATH "
+    "(with --split its subfolder of that name).",
+    required=True,
+)
+FLAGS.former("dataset", "images")
 _OUTPUT = FLAGS.string("output", None, "File to write, ending in .npz.", required=True)
 
 FLAGS.group("Photographs")
 _DATA_DIR = FLAGS.string("data_dir", None, "Folder of the prepared TFDS datasets.")
-_SPLIT = FLAGS.string("split", None, "Split to read, if the dataset has splits.")
-_NUM_IMAGES = FLAGS.string("num_images", "all", "Photographs at most, or all.")
-_MAX_PIXELS = FLAGS.integer("max_pixels", data.MAX_PIXELS, "Larger photographs are not decoded; bounds the memory.")
+_SPLIT = FLAGS.string("split", None, "Split of a TFDS dataset (default: its test split), or subfolder of folder:PATH.")
+_NUM_IMAGES = FLAGS.string("num_images", "all", "Number of photographs, or all.")
+_MAX_PIXELS = FLAGS.integer(
+    "max_pixels", data.MAX_PIXELS, "Larger images are not decoded and count as unreadable; bounds the memory."
+)
 _BLOCKS = FLAGS.integer(
-    "blocks", 12, "Blocks of 96 pixels read in the middle of a photograph, 3 x 4 by default.", lower_bound=1
+    "blocks", 12, "Blocks of 96 x 96 pixels that are read in the middle of a photograph, 12 being 3 x 4.", lower_bound=1
 )
 
 FLAGS.group("Machine")
@@ -49,9 +58,9 @@ def main(_: list[str]) -> None:
     if not _OUTPUT.value.endswith(".npz"):
         raise InputError(f"--output: expected a name ending in .npz, got {_OUTPUT.value!r}")
     common.check_writable(_OUTPUT.value, "output")
-    source = data.open_source(
-        _DATASET.value, split=_SPLIT.value, data_dir=_DATA_DIR.value, max_pixels=_MAX_PIXELS.value
-    )
+    source = data.open_sets(
+        [_IMAGES.value], split=_SPLIT.value, data_dir=_DATA_DIR.value, max_pixels=_MAX_PIXELS.value
+    )[0].source
     for line in data.remarks(source):
         print(line)
     limit = common.integer_or_all(_NUM_IMAGES.value, "num_images")

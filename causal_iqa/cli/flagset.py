@@ -1,8 +1,12 @@
 """The flags of one command: absl flags in groups, in a set of their own, for commands share names of flags."""
 
+import re
+import sys
 from collections.abc import Mapping, Sequence
 
 from absl import flags
+
+_FLAG = re.compile(r"--?(?P<name>\w+)(?==|$)")
 
 
 class FlagSet:
@@ -11,17 +15,63 @@ class FlagSet:
     Attributes:
       values: the flags.
       groups: heading -> names of its flags.
+      formers: name of the release before -> present name of a flag that was renamed.
     """
 
     def __init__(self, heading: str = "Main flags"):
         """Starts the first group."""
         self.values = flags.FlagValues()
         self._groups: dict[str, list[str]] = {heading: []}
+        self._formers: dict[str, str] = {}
 
     @property
     def groups(self) -> Mapping[str, Sequence[str]]:
         """Heading -> names of its flags."""
         return self._groups
+
+    @property
+    def formers(self) -> Mapping[str, str]:
+        """Former name -> present name of each renamed flag."""
+        return self._formers
+
+    def former(self, name: str, now: str) -> None:
+        """Keeps the former name of a renamed flag for one release: it works with a warning, and the help omits it.
+
+        Args:
+          name: the former name.
+          now: the present name of a flag that is defined.
+
+        Raises:
+          KeyError: when no flag has the present name.
+        """
+        if now not in self.values:
+            raise KeyError(now)
+        self._formers[name] = now
+
+    def with_present_names(self, argv: Sequence[str]) -> list[str]:
+        """Returns a command line with its renamed flags under their present names.
+
+        Args:
+          argv: the program's name and the words after it; what follows "--" is not touched.
+
+        Returns:
+          The words. A line on stderr warns of each former name.
+        """
+        words, warned = [], set()
+        own = argv[: argv.index("--")] if "--" in argv else argv
+        for place, word in enumerate(own):
+            found = _FLAG.match(word) if place else None
+            if found and (name := found["name"]) in self._formers:
+                now = self._formers[name]
+                word = f"--{now}{word[found.end() :]}"
+                if name not in warned:
+                    print(
+                        f"warning: --{name} is called --{now} now; the former name goes with the next release",
+                        file=sys.stderr,
+                    )
+                warned.add(name)
+            words.append(word)
+        return [*words, *argv[len(own) :]]
 
     def group(self, heading: str) -> None:
         """Starts a group: flags that are defined from here on stand under the heading."""

@@ -64,7 +64,7 @@ def _written(flag: flags.Flag) -> str:
 
 
 def _has_default(flag: flags.Flag) -> bool:
-    return not flag.boolean and flag.default not in (None, "", []) and "efault" not in flag.help
+    return not flag.boolean and flag.default not in (None, "", []) and "(default:" not in flag.help
 
 
 def _default(flag: flags.Flag) -> str:

@@ -1,12 +1,12 @@
 """Writes the tables of finished runs into Markdown pages, so that their numbers are those of the runs.
 
   causal-iqa record --page=docs/study.md --page=docs/record/cifar10.md \\
-    --study=cifar10=results/cifar10 --study=imagenet=results/imagenet
+    --run=cifar10=results/cifar10 --run=imagenet=results/imagenet
 
-Pages hold, for every run and table, a place `<!-- cifar10/alignment -->` ... `<!-- end -->`; what stands between the
-two lines is replaced. Tables: settings, headline, best, alignment, gains, anchors, accuracy; and of a run with an audit
-desiderata, implications, carried, observational, transfer. It computes no score; run causal-iqa align first, and
-causal-iqa audit for the tables of an audit.
+A page holds a place for each table, the two lines `<!-- cifar10/alignment -->` and `<!-- end -->`: the command replaces
+what stands between them. Tables: settings, headline, best, alignment, gains, anchors, accuracy, by_network;
+and of a run with an audit desiderata, implications, carried, observational, transfer. It computes no score; run
+causal-iqa align first, and causal-iqa audit for the tables of an audit.
 """
 
 import pathlib
@@ -17,19 +17,25 @@ from causal_iqa.report import record
 
 FLAGS = flagset.FlagSet()
 
-_PAGE = FLAGS.repeated("page", "A Markdown page with a place for each table; repeat for more.")
-_STUDY = FLAGS.repeated("study", "NAME=FOLDER of a finished study; repeat for more.")
+_PAGE = FLAGS.repeated("page", "A Markdown page with a place for each table; repeat for more.", required=True)
+_RUN = FLAGS.repeated(
+    "run",
+    "NAME=FOLDER: the output folder of a finished study (causal-iqa align) under the name that the pages use; repeat "
+    "for more.",
+    required=True,
+)
+FLAGS.former("study", "run")
 
 
 def main(_: list[str]) -> None:
     """Flags -> finished runs -> tables in the page."""
-    if not _PAGE.value or not _STUDY.value:
-        raise InputError("--page, --study: expected a page and at least one NAME=FOLDER")
     runs = {}
-    for text in _STUDY.value:
+    for text in _RUN.value:
         name, _separator, folder = text.partition("=")
         if not name or not folder:
-            raise InputError(f"--study: expected NAME=FOLDER, got {text!r}")
+            raise InputError(f"--run: expected NAME=FOLDER, got {text!r}")
+        if name in runs:
+            raise InputError(f"--run: two runs are called {name!r}")
         runs[name] = record.read(pathlib.Path(folder))
     pages = {}
     for given in _PAGE.value:

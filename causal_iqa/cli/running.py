@@ -117,7 +117,7 @@ def _parse(command: Command, argv: list[str]) -> list[str]:
         print((command.__doc__ or "").strip() + "\n" + flags.FLAGS.get_help())
         sys.exit(0)
     try:
-        rest = flags.FLAGS(argv)
+        rest = flags.FLAGS(own.with_present_names(argv))
     except flags.Error as error:
         print(f"error: {_in_one_line(str(error), list(own.values))} (see --help)", file=sys.stderr)
         sys.exit(1)

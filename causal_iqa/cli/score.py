@@ -86,22 +86,27 @@ _ANCHORS = FLAGS.choice(
 _ANCHOR_DATASET = FLAGS.string(
     "anchor_dataset", None, "Clean labelled images of the task: scenes, tfds:NAME or folder:PATH (class folders)."
 )
-_ANCHOR_DATA_DIR = FLAGS.string("anchor_data_dir", None, "Folder of prepared TFDS datasets for the anchors.")
+_ANCHOR_DATA_DIR = FLAGS.string("anchor_data_dir", None, "Folder of the prepared TFDS datasets for the anchors.")
 _ANCHOR_SPLIT = FLAGS.string(
     "anchor_split", None, "Split of the anchor images (default: train; for a folder, the whole folder)."
 )
-_CLASSES = FLAGS.string("classes", None, "File with one class per line in label order, for an anchor folder.")
+_ANCHOR_CLASSES = FLAGS.string(
+    "anchor_classes", None, "File with one class per line in label order, for an anchor folder."
+)
+FLAGS.former("classes", "anchor_classes")
 _CLASS_ORDER = FLAGS.choice(
     "class_order",
     None,
     list(data.CLASS_ORDERS),
-    "Order of class folders without such a file: text (10 before 2) or natural (default: text, with a remark).",
+    "Order of the class folders without --labels or --anchor_classes: text (10 before 2) or natural (default: text, "
+    "with a remark).",
 )
 _NUM_ANCHORS = FLAGS.integer("num_anchors", _D.num_anchors, "Number of anchor images, at most.")
 _DEGRADED_ANCHORS = FLAGS.integer(
     "degraded_anchors",
     _D.degraded_anchors,
-    "Anchor images that are degraded to learn when the witness is right (success_free, rank_free); 0: none.",
+    "Number of anchor images that are degraded, to learn when the witness is right (success_free, rank_free), 250 for "
+    "instance; 0: none.",
 )
 
 FLAGS.group("Scores")
@@ -160,7 +165,7 @@ def config_from_flags(chosen: tuple[pipeline.NetworkChoice, ...]) -> scoring.Sco
         anchor_dataset=_ANCHOR_DATASET.value,
         anchor_data_dir=_ANCHOR_DATA_DIR.value,
         anchor_split=_ANCHOR_SPLIT.value,
-        classes=_CLASSES.value,
+        classes=_ANCHOR_CLASSES.value,
         class_order=_CLASS_ORDER.value,
         max_pixels=_MAX_PIXELS.value,
         num_anchors=_NUM_ANCHORS.value,

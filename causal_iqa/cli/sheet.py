@@ -1,6 +1,6 @@
 """Shows every degradation at every severity: a row of pictures for each, mild to severe.
 
-  causal-iqa sheet --output_dir=docs
+  causal-iqa sheet
   causal-iqa sheet --image=photo.jpg --degradations=camera --output_dir=sheets
 
 Two sheets for each set of degradations: the photograph, and the same at 32 pixels, enlarged without smoothing.
@@ -33,16 +33,23 @@ _IMAGE = FLAGS.string("image", None, "Photograph to degrade (default: the one th
 _DEGRADATIONS = FLAGS.several(
     "degradations",
     list(_SETS),
-    f"Names or sets ({', '.join(degradations.SETS)}), comma separated; sheets for each set.",
+    f"Degradations, comma separated, by name (options in brackets) or set ({', '.join(degradations.SETS)}); sheets "
+    "for each set.",
 )
-_SEVERITIES = FLAGS.several("severities", ["1", "2", "3", "4", "5"], "Severities in [0, 5], comma separated.")
-_OUTPUT_DIR = FLAGS.string("output_dir", "docs", "Folder of the sheets.")
+_SEVERITIES = FLAGS.several(
+    "severities", ["1", "2", "3", "4", "5"], "Severities in [0, 5], comma separated, fractions allowed."
+)
+_OUTPUT_DIR = FLAGS.string("output_dir", "sheets", "Folder of the sheets.")
 
 FLAGS.group("Pictures")
-_SIDE = FLAGS.integer("side", 224, "Side in pixels of the photograph, and of the family of its degradations.")
-_SMALL_SIDE = FLAGS.integer("small_side", 32, "Side in pixels of the small image.")
+_IMAGE_SIZE = FLAGS.integer(
+    "image_size", 224, "Side in pixels of the photograph when it is degraded; it decides the parameters (--family)."
+)
+FLAGS.former("side", "image_size")
+_SMALL_IMAGE_SIZE = FLAGS.integer("small_image_size", 32, "Side in pixels of the small image, likewise.")
+FLAGS.former("small_side", "small_image_size")
 _SHOWN = FLAGS.integer("shown", 112, "Side in pixels at which a picture is shown on a sheet.")
-_QUALITY = FLAGS.integer("quality", 82, "JPEG quality of the sheets.")
+_QUALITY = FLAGS.integer("quality", 82, "JPEG quality of the sheets, 1 to 100.")
 
 FLAGS.group("Degradations")
 _FAMILY = FLAGS.choice(
@@ -141,13 +148,13 @@ def main(_: list[str]) -> None:
     severities = common.numbers(_SEVERITIES.value, "severities")
     for severity in severities:
         degradations.check_severity(severity)
-    for name, flag in (("side", _SIDE), ("small_side", _SMALL_SIDE), ("shown", _SHOWN)):
+    for name, flag in (("image_size", _IMAGE_SIZE), ("small_image_size", _SMALL_IMAGE_SIZE), ("shown", _SHOWN)):
         if flag.value < 16:
             raise InputError(f"--{name}: expected at least 16 pixels, got {flag.value}")
     sheets = _sheets(_DEGRADATIONS.value)
     common.check_writable(f"{_OUTPUT_DIR.value}/degradations.jpg", "output_dir")
-    photo = read_image(_IMAGE.value, _SIDE.value)
-    small = data.fit(photo, _SMALL_SIDE.value, crop_fraction=1.0)
+    photo = read_image(_IMAGE.value, _IMAGE_SIZE.value)
+    small = data.fit(photo, _SMALL_IMAGE_SIZE.value, crop_fraction=1.0)
     for (name, members), clean in ((item, clean) for item in sheets.items() for clean in (photo, small)):
         with progress.stage(f"{name} at {len(clean)} pixels", "degradations") as tell:
             rows = {}

@@ -14,6 +14,7 @@ import contextlib
 import dataclasses
 import json
 import pathlib
+import sys
 from collections.abc import Callable, Iterator, Mapping
 
 from causal_iqa import InputError, backbones, data, report, training
@@ -36,7 +37,7 @@ _OBJECTIVE = FLAGS.choice(
     "Train on class labels, or without labels: views (two renderings of a scene), vicreg or simclr (two augmentations "
     "of any image), rotation.",
 )
-_DATASET = FLAGS.string("dataset", "scenes", "Where images come from: scenes, tfds:NAME or folder:PATH.")
+_DATASET = FLAGS.string("dataset", "scenes", "Images: scenes, tfds:NAME or folder:PATH (class folders).")
 _DATA_DIR = FLAGS.string("data_dir", None, "Folder of the prepared TFDS datasets.")
 _OUTPUT = FLAGS.string("output", None, "File to write, ending in .safetensors.", required=True)
 _STEPS = FLAGS.integer("steps", _DEFAULTS.steps, "Optimiser steps.")
@@ -55,7 +56,7 @@ _EVALUATION_SPLIT = FLAGS.string(
     "Split to evaluate on (default: test; of a folder its subfolder test, val or validation, or else images that are "
     "held out of the training ones).",
 )
-_CLASSES = FLAGS.string("classes", None, "File with one class name per line, in label order, for a folder.")
+_CLASSES = FLAGS.string("classes", None, "File with one class per line in label order, for a folder.")
 _CLASS_ORDER = FLAGS.choice(
     "class_order",
     None,
@@ -65,9 +66,9 @@ _CLASS_ORDER = FLAGS.choice(
 _MAX_PIXELS = FLAGS.integer(
     "max_pixels", data.MAX_PIXELS, "Larger images are not decoded and count as unreadable; bounds the memory."
 )
-_NUM_IMAGES = FLAGS.integer("num_images", _DEFAULTS.num_images, "Training images.")
-_NUM_EVALUATION = FLAGS.integer("num_evaluation", _DEFAULTS.num_evaluation, "Evaluation images.")
-_IMAGE_SIZE = FLAGS.integer("image_size", None, "Side images are resized to (default: the dataset's).")
+_NUM_IMAGES = FLAGS.string("num_images", str(_DEFAULTS.num_images), "Number of training images, or all.")
+_NUM_EVALUATION = FLAGS.string("num_evaluation", str(_DEFAULTS.num_evaluation), "Number of evaluation images, or all.")
+_IMAGE_SIZE = FLAGS.integer("image_size", None, "Side in pixels that images are resized to (default: the dataset's).")
 _PADDING = FLAGS.integer("padding", _DEFAULTS.padding, "Random crops after reflecting this many pixels.")
 
 FLAGS.group("Optimiser")
@@ -117,8 +118,12 @@ def _sources(config: training.TrainConfig) -> tuple[training.TrainConfig, data.S
         source, evaluation = data.Part(source, order[count:]), data.Part(source, order[:count])
     given = FLAGS.values
     sizes = {"num_images": len(source), "num_evaluation": len(evaluation)}
-    # Only defaults are reduced: a number that was asked for is refused where there are fewer.
-    fewer = {name: min(size, getattr(config, name)) for name, size in sizes.items() if not given[name].present}
+    # Only defaults and "all" are reduced: a number that was asked for is refused where there are fewer.
+    fewer = {
+        name: min(size, getattr(config, name))
+        for name, size in sizes.items()
+        if not given[name].present or given[name].value == "all"
+    }
     return dataclasses.replace(config, **fewer), source, evaluation
 
 
@@ -170,6 +175,8 @@ def main(_: list[str]) -> None:
     program_cache.keep(_COMPILATION_CACHE.value)
     names = {field.name for field in dataclasses.fields(training.TrainConfig)}
     given: dict = {name: FLAGS.values[name].value for name in names}
+    for name in ("num_images", "num_evaluation"):
+        given[name] = common.integer_or_all(given[name], name) or sys.maxsize
     config = training.TrainConfig(**given)
     checkpoints.check_name(_OUTPUT.value)
     common.check_writable(_OUTPUT.value, "output")

@@ -246,7 +246,9 @@ def fill_pages(pages: Mapping[pathlib.Path, str], runs: Mapping[str, Recorded]) 
         run, name = match.groups()
         known = (*_TABLES, *_AUDIT_TABLES)
         if name not in known:
-            raise InputError(f"page: unknown table {name!r} in <!-- {run}/{name} -->; there are {', '.join(known)}")
+            raise InputError(
+                f"page: unknown table {name!r} in <!-- {run}/{name} -->; expected one of {', '.join(known)}"
+            )
         if run not in runs:
             return match.group(0)
         used.add(run)
@@ -261,5 +263,8 @@ def fill_pages(pages: Mapping[pathlib.Path, str], runs: Mapping[str, Recorded]) 
 
     filled = {path: _PLACE.sub(table, text) for path, text in pages.items()}
     if missing := sorted(set(runs) - used):
-        raise InputError(f"page: no place for run {', '.join(missing)}")
+        raise InputError(
+            f"page: no place for run {', '.join(missing)}: expected <!-- {missing[0]}/TABLE --> and <!-- end --> on "
+            f"lines of their own where a table belongs; tables are {', '.join((*_TABLES, *_AUDIT_TABLES))}"
+        )
     return filled

@@ -27,7 +27,7 @@ def folder(tmp_path):
 
 def test_a_fitted_model_scores(folder, capsys):
     output = folder / "mine.npz"
-    binaries.run("fit_niqe", f"--dataset=folder:{folder}/photos", f"--output={output}", "--blocks=6")
+    binaries.run("fit_niqe", f"--images={folder}/photos", f"--output={output}", "--blocks=6")
     *skipped, last = capsys.readouterr().out.strip().splitlines()
     assert "zz.png" in skipped[0]
     told = json.loads(last)
@@ -53,5 +53,5 @@ def test_a_fitted_model_scores(folder, capsys):
 def test_user_errors(folder, monkeypatch, capsys, arguments, message):
     monkeypatch.chdir(folder)
     with pytest.raises(SystemExit):
-        binaries.run("fit_niqe", f"--dataset=folder:{folder}/photos", *arguments)
+        binaries.run("fit_niqe", f"--images={folder}/photos", *arguments)
     assert message in capsys.readouterr().err

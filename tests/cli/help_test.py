@@ -27,7 +27,7 @@ def test_every_flag_of_a_command_is_in_its_help(name):
     module = importlib.import_module(cli.module_name(name))
     own = sorted(module.FLAGS.values)
     assert sorted(flag for names in module.FLAGS.groups.values() for flag in names) == own
-    text = help.help_text(module.__doc__, module.FLAGS.groups, module.FLAGS.values)
+    text = help.help_text(module.__doc__ or "", module.FLAGS.groups, module.FLAGS.values)
     assert all(f"--{flag}=" in text or f"--[no]{flag}" in text for flag in own)
     assert max(map(len, text.splitlines())) <= 120
     assert f"causal-iqa {name}" in text
@@ -52,6 +52,14 @@ def test_the_program_without_a_command_says_what_there_is_and_imports_nothing_he
     assert all(f"\n  {name} " in ended.stdout for name in cli.COMMANDS)
     assert ended.stdout.endswith("[]\n")
     assert importlib.import_module("causal_iqa").__version__ in _shell("--version").stdout
+
+
+def test_help_shows_every_default_that_its_words_do_not():
+    module = importlib.import_module(cli.module_name("score"))
+    shown = " ".join(help.help_text(module.__doc__ or "", module.FLAGS.groups, module.FLAGS.values).split())
+    assert "float32 in any case. Default: highest." in shown  # "default" is also one of its values.
+    assert "Threads that decode images. Default: 2." in shown
+    assert "Images per step (default: what fits the memory). --memory_gb" in shown
 
 
 @pytest.mark.parametrize(
@@ -98,8 +106,8 @@ def test_completion_is_a_script_that_bash_reads():
 
 
 def test_an_unknown_flag_is_compared_with_the_flags_of_the_command_alone():
-    ended = _shell("record", "--run=results")
-    assert ended.returncode == 1 and ended.stderr == "error: unknown flag --run (see --help)\n"
+    ended = _shell("record", "--metric=ssim")
+    assert ended.returncode == 1 and ended.stderr == "error: unknown flag --metric (see --help)\n"
     assert running._in_one_line("Unknown command line flag 'pages'. Did you mean: pdb ?", ["page", "study"]) == (
         "unknown flag --pages: did you mean --page?"
     )

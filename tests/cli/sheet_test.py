@@ -8,7 +8,12 @@ import pytest
 from causal_iqa import degradations, images
 from tests.experiments.binaries import error_of, run
 
-_FLAGS = ("--degradations=contrast,exposure_error[direction=under]", "--severities=0,2.5,5", "--side=64", "--shown=64")
+_FLAGS = (
+    "--degradations=contrast,exposure_error[direction=under]",
+    "--severities=0,2.5,5",
+    "--image_size=64",
+    "--shown=64",
+)
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +61,7 @@ def test_pictures_stand_in_rows_and_columns(photo, tmp_path, capsys):
         (["--degradations=fogg"], ["unknown degradation 'fogg'"]),
         (["--severities=6"], ["severity", "6"]),
         (["--severities=high"], ["--severities", "'high'"]),
-        (["--side=8"], ["--side", "at least 16"]),
+        (["--image_size=8"], ["--image_size", "at least 16"]),
         (["--output_dir=/proc/none"], ["output_dir"]),
     ],
 )

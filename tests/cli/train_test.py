@@ -82,7 +82,7 @@ def test_a_folder_with_splits(tmp_path):
     for split, count in (("train", 6), ("val", 3)):
         for name in ("cat", "dog"):
             _images(tmp_path / "photos" / split / name, count)
-    metadata = _train(tmp_path, tmp_path / "photos")
+    metadata = _train(tmp_path, tmp_path / "photos", "--num_evaluation=all")
     assert (metadata["split"], metadata["evaluation_split"]) == ("train", "val")
     assert (metadata["num_images"], metadata["num_evaluation"]) == ("12", "6")
 

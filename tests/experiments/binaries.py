@@ -2,8 +2,12 @@
 
 import importlib
 
+from absl import flags
+
 from causal_iqa import cli
 from causal_iqa.cli import running
+
+FlagError = flags.Error
 
 
 def run(name: str, *arguments: str) -> None:
@@ -15,7 +19,7 @@ def run(name: str, *arguments: str) -> None:
     """
     module = importlib.import_module(cli.module_name(name))
     try:
-        rest = module.FLAGS.values([name, *arguments])
+        rest = module.FLAGS.values(module.FLAGS.with_present_names([name, *arguments]))
         takes_arguments = getattr(module, "TAKES_ARGUMENTS", False)
         running.reporting_user_errors(module.main, takes_arguments=takes_arguments)(rest)
     finally:

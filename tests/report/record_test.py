@@ -27,7 +27,7 @@ def _predicted(error, low, high, *reads):
     return {"all": {"mean_absolute": error, "low": low, "high": high, "reads": list(reads)}}
 
 
-_SUMMARY = {
+SUMMARY = {
     "num_images": 12,
     "conditions": ["clean/0", "fog/1", "fog/2"],
     "networks": {"net": {"clean_accuracy": 0.915}},
@@ -55,7 +55,7 @@ _SUMMARY = {
         "gde": _predicted(0.05, None, None, "own_outputs", "second_outputs"),
     },
 }
-_CONFIG = {"dataset": "d", "backbones": [{"name": "b"}], "anchors": "images", "num_anchors": 50, "seed": 0} | {
+CONFIG = {"dataset": "d", "backbones": [{"name": "b"}], "anchors": "images", "num_anchors": 50, "seed": 0} | {
     "num_resamples": 9
 }
 
@@ -74,8 +74,8 @@ def test_no_network_is_judged_by_a_backbone_of_its_family():
     metrics |= {"confidence": entry("network_output", *every), "gen_free@b": entry("label_free", *every)}
     networks = [{"name": "one", "architecture": "small_vit"}, {"name": "two", "architecture": "cifar_resnet20"}]
     backbones = [{"name": "b", "architecture": "small_resnet8"}, {"name": "c", "architecture": "mobilenet_v2"}]
-    summary = {**_SUMMARY, "metrics": metrics, "networks": {name: {"clean_accuracy": 0.9} for name in ("one", "two")}}
-    run = record.Recorded.of(summary, {**_CONFIG, "networks": networks, "backbones": backbones})
+    summary = {**SUMMARY, "metrics": metrics, "networks": {name: {"clean_accuracy": 0.9} for name in ("one", "two")}}
+    run = record.Recorded.of(summary, {**CONFIG, "networks": networks, "backbones": backbones})
     rows = [line for line in record.fill(_page("by_network"), {"run": run}).splitlines() if line.startswith("| `")]
     assert [row.split(" | ")[:3] for row in rows] == [
         ["| `confidence`", "`one`", "ViT"],
@@ -89,7 +89,7 @@ def test_no_network_is_judged_by_a_backbone_of_its_family():
 def test_tables_hold_the_numbers_and_the_rest_stays():
     page = record.fill(
         _page("headline", "alignment", "gains", "anchors", "accuracy", "settings"),
-        {"run": record.Recorded.of(_SUMMARY, _CONFIG)},
+        {"run": record.Recorded.of(SUMMARY, CONFIG)},
     )
     assert "old" not in page and page.startswith("before\n") and page.endswith("kept settings\nafter")
     lines = page.splitlines()
@@ -121,18 +121,18 @@ def test_tables_hold_the_numbers_and_the_rest_stays():
     reads = "pristine reference of each judged image; performance under the other degradations"
     assert lines[accuracy + 1] == f"| `ssim` | full reference | {reads} | 8.0 [7.0, 9.5] |"
     assert any("12 images" in line and "`net` (91.5 % clean)" in line for line in lines)
-    assert record.fill(page, {"run": record.Recorded.of(_SUMMARY, _CONFIG)}) == page
+    assert record.fill(page, {"run": record.Recorded.of(SUMMARY, CONFIG)}) == page
 
 
 def test_places_without_a_run_stay_and_mistakes_are_named(tmp_path):
     other = _page("alignment").replace("run/", "elsewhere/")
     both = _page("alignment") + other
-    assert "<!-- elsewhere/alignment -->\nold" in record.fill(both, {"run": record.Recorded.of(_SUMMARY, _CONFIG)})
+    assert "<!-- elsewhere/alignment -->\nold" in record.fill(both, {"run": record.Recorded.of(SUMMARY, CONFIG)})
     with pytest.raises(InputError, match="no place for run run"):
-        record.fill(other, {"run": record.Recorded.of(_SUMMARY, _CONFIG)})
+        record.fill(other, {"run": record.Recorded.of(SUMMARY, CONFIG)})
     with pytest.raises(InputError, match="unknown table 'nonsense'"):
-        record.fill(_page("nonsense"), {"run": record.Recorded.of(_SUMMARY, _CONFIG)})
-    (tmp_path / "summary.json").write_text(json.dumps(_SUMMARY))
+        record.fill(_page("nonsense"), {"run": record.Recorded.of(SUMMARY, CONFIG)})
+    (tmp_path / "summary.json").write_text(json.dumps(SUMMARY))
     with pytest.raises(InputError, match="no finished run"):
         record.read(tmp_path)
 
@@ -145,14 +145,14 @@ def test_the_short_table_holds_the_best_of_every_family():
         f"stages_free@b{i}": _entry("label_free", _interval(0.1 * i), _interval(None), _interval(None))
         for i in range(6)
     }
-    run = record.Recorded.of(_SUMMARY | {"metrics": full | ours}, _CONFIG)
+    run = record.Recorded.of(SUMMARY | {"metrics": full | ours}, CONFIG)
     rows = [line.split(" | ")[0] for line in record.fill(_page("best"), {"run": run}).splitlines() if "`" in line]
     expected = ["stages_free@b5", "ssim5", "stages_free@b4", "ssim4", "stages_free@b3", "ssim3", "stages_free@b2"]
     assert sorted(rows) == sorted(f"| `{name}`" for name in expected)
 
 
 def test_several_pages_share_the_runs():
-    run = record.Recorded.of(_SUMMARY, _CONFIG)
+    run = record.Recorded.of(SUMMARY, CONFIG)
     pages = {pathlib.Path("a.md"): _page("settings"), pathlib.Path("b.md"): "no place"}
     filled = record.fill_pages(pages, {"run": run})
     assert filled[pathlib.Path("b.md")] == "no place"
