@@ -171,7 +171,7 @@ _PAST_THE_FACE = {
         ("cli", "analysis.calls"),
         ("cli", "analysis.findings"),
         ("cli", "metrics._niqe"),
-        ("cli", "pipeline.given_copies"),
+        ("cli", "pipeline.copy_trees"),
         ("cli", "pipeline.provenance"),
         ("cli", "pipeline.scoring"),
         ("cli", "pipeline.scoring_store"),

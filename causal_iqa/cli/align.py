@@ -12,19 +12,16 @@ run continues where it stopped when the command is given again with the same fla
 
 import dataclasses
 import pathlib
-import sys
 from typing import Any
 
 from causal_iqa import InputError, backbones, data, degradations, pipeline
 from causal_iqa.analysis import findings
-from causal_iqa.cli import at_hand, common, flagset, hosts, listing, program_cache, progress
+from causal_iqa.cli import at_hand, common, flagset, hosts, listing, program_cache, progress, running_study
 from causal_iqa.degradations import Condition
-from causal_iqa.pipeline import given_copies
+from causal_iqa.pipeline import copy_trees
 from causal_iqa.report import study as study_report
 
 _D = pipeline.StudyConfig(networks=(pipeline.NetworkChoice("default", "default"),))
-# Where the processes of one run wait for each other.
-_BEGUN, _SCORED, _REPORTED = "begun", "scored", "reported"
 _SCENE_NETWORKS = ("scene_cnn_a", "scene_cnn_b", "scene_cnn_c")
 
 FLAGS = flagset.FlagSet()
@@ -248,7 +245,7 @@ _FORMAT = FLAGS.choice(
 def _dataset() -> str:
     """The clean images that are judged; those beside given copies where no others are named."""
     if _IMAGES.value and not FLAGS.values["dataset"].present:
-        return given_copies.open_tree(_IMAGES.value).clean_spec
+        return copy_trees.open_tree(_IMAGES.value).clean_spec
     return _DATASET.value
 
 
@@ -270,7 +267,7 @@ def _labels(given: list[str]) -> tuple[str, ...]:
 
 def _given(images: str) -> dict[str, Any]:
     """Fields of the config where the images are degraded already: conditions and clean images of the folder."""
-    tree = given_copies.open_tree(images)
+    tree = copy_trees.open_tree(images)
     conditions = tree.conditions
     if FLAGS.values["degradations"].present:
         wanted = _labels(_DEGRADATIONS.value)
@@ -346,53 +343,6 @@ def _output_dir(study: pipeline.Study) -> pathlib.Path:
     return pathlib.Path("results") / f"{study.source.name.replace(':', '-').replace('/', '-')}-{study.fingerprint[:8]}"
 
 
-def _prepare(config: pipeline.StudyConfig, execution: pipeline.Execution, remark: str) -> tuple[pipeline.Study, str]:
-    """Prepares the study; a backbone that was chosen for the user never stops it."""
-
-    def prepare(wanted: pipeline.StudyConfig) -> pipeline.Study:
-        with progress.steps("preparing", len(pipeline.PREPARATION)) as tell:
-            return pipeline.prepare(wanted, execution, progress=tell)
-
-    if not remark or not config.metrics:
-        return prepare(config), remark
-    try:
-        return prepare(config), remark
-    except InputError as error:
-        study = prepare(dataclasses.replace(config, backbones=()))
-        return study, f"no --backbone given, and the new metrics are left out ({error})"
-
-
-def _print_first_look(study: pipeline.Study, output: pipeline.Store, execution: pipeline.Execution) -> None:
-    """Says how right the networks are on a few clean images, unless everything is scored already."""
-    if not study.networks or all(output.has_part(number) for number in range(output.num_parts(len(study.indices)))):
-        return
-    with progress.stage("first look at the networks"):
-        looked = pipeline.first_look(study, execution)
-    for one in looked:
-        print(one.line())
-    for one in looked:
-        for warning in one.warnings:
-            print(f"warning: {warning}", file=sys.stderr)
-
-
-def _score_own(study: pipeline.Study, output: pipeline.Store, execution: pipeline.Execution, team: hosts.Team) -> None:
-    share = f"{len(study.config.conditions)} conditions, process {team.index} of 0 to {team.count - 1}"
-    with progress.stage(share, "images", compiles=True) as tell:
-        pipeline.run_share(study, output, execution, index=team.index, count=team.count, progress=tell)
-
-
-def _score_share(
-    study: pipeline.Study, output: pipeline.Store, execution: pipeline.Execution, team: hosts.Team
-) -> None:
-    """What every process but the first does."""
-    team.wait(_BEGUN)
-    with output.joined():
-        _score_own(study, output, execution, team)
-    with progress.stage("waiting for the report of the first process"):
-        team.wait(_SCORED)
-        team.wait(_REPORTED)
-
-
 def main(_: list[str]) -> None:
     """Flags -> config -> study -> table, figures and page."""
     wanted = {"metrics": _LIST_METRICS.value, "degradations": _LIST_DEGRADATIONS.value}
@@ -412,21 +362,21 @@ def main(_: list[str]) -> None:
     )
     if _OUTPUT_DIR.value:
         common.check_writable(f"{_OUTPUT_DIR.value}/summary.json", "output_dir")
-    study, remark = _prepare(config, execution, chosen.remark)
+    study, remark = running_study.prepare(config, execution, chosen.remark)
     config = study.config
     output = pipeline.Store(_output_dir(study), config, study.provenance, study.details)
     if team.index > 0:
-        _score_share(study, output, execution, team)
+        running_study.score_share(study, output, execution, team)
         return
     with output.locked():
         for line in (*([remark] if remark else []), *study.remarks):
             print(line)
-        _print_first_look(study, output, execution)
+        running_study.print_first_look(study, output, execution)
         if team.count > 1:
-            team.wait(_BEGUN)
-            _score_own(study, output, execution, team)
+            team.wait(running_study.BEGUN)
+            running_study.score_own(study, output, execution, team)
             with progress.stage("waiting for the other processes"):
-                team.wait(_SCORED)
+                team.wait(running_study.SCORED)
         # What other processes should have left but did not is scored here.
         with progress.stage(f"{len(config.conditions)} conditions", "images", compiles=True) as tell:
             table = pipeline.run(study, output, execution, progress=tell)
@@ -436,7 +386,7 @@ def main(_: list[str]) -> None:
         with progress.stage("writing the report"):
             samples = pipeline.sample_images(study)
             text = study_report.write(output.folder, config, table, found, study.details, samples=samples)
-    team.wait(_REPORTED)
+    team.wait(running_study.REPORTED)
     common.print_skipped(table.skipped, len(table.image_ids), "judged")
     print(text)
     print(f"results: {output.folder}")

@@ -1,5 +1,6 @@
 """The compiled flow and the main job built on it: config -> score table, resumable and sharded over devices."""
 
+from causal_iqa.pipeline.arrangement import quality_and_performance
 from causal_iqa.pipeline.columns import Column, Output, ProgramState, Scorer, Seen
 from causal_iqa.pipeline.config import (
     ANCHOR_KINDS,
@@ -22,6 +23,7 @@ from causal_iqa.pipeline.performance import PerformanceTable, attach, join, read
 from causal_iqa.pipeline.program import make_program
 from causal_iqa.pipeline.provenance import Provenance
 from causal_iqa.pipeline.rows import choose_batch
+from causal_iqa.pipeline.running import run, run_share
 from causal_iqa.pipeline.sanity import CleanAccuracy, CleanPerformance, clean_accuracy, clean_performance, first_look
 from causal_iqa.pipeline.scored import (
     CAUSE_IS,
@@ -29,18 +31,16 @@ from causal_iqa.pipeline.scored import (
     InMemory,
     Part,
     PartScorer,
-    Sample,
-    Scored,
     parts_of,
-    read_sets,
     score_sets,
     stamp_of,
 )
+from causal_iqa.pipeline.scored_sets import Sample, Scored, read_sets
 from causal_iqa.pipeline.scoring import NO_REFERENCE, Scoring, ScoringConfig
 from causal_iqa.pipeline.scoring import prepare as prepare_scoring
 from causal_iqa.pipeline.scoring_store import ScoringStore
 from causal_iqa.pipeline.store import PART_IMAGES, Store
-from causal_iqa.pipeline.study import PREPARATION, Study, prepare, quality_and_performance, run, run_share
+from causal_iqa.pipeline.study import PREPARATION, Study, prepare
 from causal_iqa.pipeline.totals import FILE as TOTALS_FILE
 from causal_iqa.pipeline.totals import SetTotals, Spread, Totals, merge_totals, part_totals, total_parts
 from causal_iqa.pipeline.views import View

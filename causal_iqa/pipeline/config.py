@@ -27,7 +27,7 @@ class StudyConfig:
 
     Attributes:
       dataset: "scenes", "tfds:NAME", "folder:PATH", "images:PATH", "masks:PATH" or "boxes:PATH".
-      images: folder of their degraded copies, as `given_copies.open_tree` reads it; nothing is degraded then, and
+      images: folder of their degraded copies, as `copy_trees.open_tree` reads it; nothing is degraded then, and
         conditions are those of the folder. None: the images are degraded here.
       data_dir: folder of the prepared TFDS datasets.
       split: split of the judged images; None: the source's test split.

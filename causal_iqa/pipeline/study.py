@@ -1,29 +1,26 @@
-"""The main job: from a config to a prepared study and its score table."""
+"""The main job: from a config to a prepared study."""
 
-import collections
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
 from causal_iqa import _checks, data
 from causal_iqa.pipeline import (
+    copy_trees,
     degraded_anchors,
     given_copies,
     inputs,
     judged_images,
     loading,
     measured,
-    parts,
     provenance,
     rows,
     scorers,
-    store,
 )
 from causal_iqa.pipeline import performance as tables
 from causal_iqa.pipeline.anchors import anchor_kind, choose_anchors, read_anchors
-from causal_iqa.pipeline.columns import Column
 from causal_iqa.pipeline.conditions import degradation_details
 from causal_iqa.pipeline.config import PERFORMANCE_TABLE, StudyConfig
 from causal_iqa.pipeline.execution import DEFAULT_EXECUTION, Execution, check_execution, choose_block, local_devices
@@ -35,7 +32,6 @@ from causal_iqa.pipeline.fitting import (
     not_finite_remarks,
     with_text_anchors,
 )
-from causal_iqa.pipeline.means import mean_over_networks
 from causal_iqa.pipeline.views import views_of
 
 # The steps of `prepare`, in order.
@@ -177,7 +173,7 @@ def prepare(
     views = views_of(config, image_size, networks, feature_backbones, len(source.class_names))
     joined = None
     if config.images is not None:
-        joined = given_copies.join(source, given_copies.open_tree(config.images), config.conditions, indices)
+        joined = given_copies.join(source, copy_trees.open_tree(config.images), config.conditions, indices)
     conditions = given_copies.details(joined) if joined else degradation_details(config, image_size)
     # Before the anchors, which take time.
     choose_block(image_size, views, len(config.conditions), execution, local_devices(execution)[0])
@@ -240,172 +236,3 @@ def prepare(
         details=details,
         performance=table,
     )
-
-
-def run(
-    study: Study,
-    output: store.Store,
-    execution: Execution = DEFAULT_EXECUTION,
-    *,
-    progress: Callable[[int, int], None] | None = None,
-) -> parts.ScoreTable:
-    """Scores every image under every condition, part by part; parts already there are kept.
-
-    Args:
-      study: what to run.
-      output: where the parts go.
-      execution: how to run.
-      progress: called with (images done, images in all), first with what an earlier run left.
-
-    Returns:
-      The whole score table.
-
-    Raises:
-      InputError: when no image can be read.
-
-    Examples:
-      >>> import tempfile
-      >>> network = pipeline.NetworkChoice("net", "scene_cnn_a")
-      >>> config = pipeline.StudyConfig(
-      ...     num_images=2, networks=(network,), metrics=("mse",), degradations=("contrast",), severities=(3.0,)
-      ... )
-      >>> study = pipeline.prepare(config)
-      >>> with tempfile.TemporaryDirectory() as folder:
-      ...     store = pipeline.Store(folder, config, study.provenance, study.details)
-      ...     table = pipeline.run(study, store, pipeline.Execution(num_devices=1))
-      >>> table.columns["mse"].shape  # [conditions, images]; the first condition is clean
-      (2, 2)
-    """
-    with output.locked():
-        num_parts = output.num_parts(len(study.indices))
-        _score_missing(study, output, execution, range(num_parts), progress)
-        return output.read(num_parts, study.config.conditions)
-
-
-def run_share(
-    study: Study,
-    output: store.Store,
-    execution: Execution = DEFAULT_EXECUTION,
-    *,
-    index: int,
-    count: int,
-    progress: Callable[[int, int], None] | None = None,
-) -> None:
-    """Scores what one of several processes has to score: every `count`-th part from part `index` on.
-
-    Args:
-      study: what to run, prepared by every process from the same config.
-      output: folder that all processes see, held by `locked` or `joined`.
-      execution: how to run.
-      index: which process this is, from 0.
-      count: how many processes there are.
-      progress: called with (images done, images of the share), first with what an earlier run left.
-
-    Raises:
-      ValueError: unless 0 <= index < count.
-
-    Examples:
-      >>> import pathlib, tempfile
-      >>> network = pipeline.NetworkChoice("net", "scene_cnn_a")
-      >>> config = pipeline.StudyConfig(
-      ...     num_images=2, networks=(network,), metrics=("mse",), degradations=("contrast",), severities=(3.0,)
-      ... )
-      >>> study = pipeline.prepare(config)
-      >>> with tempfile.TemporaryDirectory() as folder:
-      ...     store = pipeline.Store(folder, config, study.provenance, study.details)
-      ...     with store.locked():  # The other processes use `joined`.
-      ...         pipeline.run_share(study, store, pipeline.Execution(num_devices=1), index=0, count=2)
-      ...     names = [path.name for path in pathlib.Path(folder, "scores").iterdir()]
-      >>> names
-      ['part-00000.parquet']
-    """
-    if not 0 <= index < count:
-        raise ValueError(f"index: expected 0 to {count - 1} of {count} processes, got {index}")
-    _score_missing(study, output, execution, range(index, output.num_parts(len(study.indices)), count), progress)
-
-
-def _score_missing(
-    study: Study,
-    output: store.Store,
-    execution: Execution,
-    numbers: range,
-    progress: Callable[[int, int], None] | None,
-) -> None:
-    size = output.images_per_part
-
-    def images(numbers: Iterable[int]) -> int:
-        return sum(min(size, len(study.indices) - number * size) for number in numbers)
-
-    pending = [number for number in numbers if not output.has_part(number)]
-    total = images(numbers)
-    done = total - images(pending)
-    if progress:
-        progress(done, total)
-    if not pending:
-        return
-    step, batch_size = rows.make_step(
-        study, execution._replace(batch_size=min(execution.batch_size or rows.BATCH, size))
-    )
-    passports = {scorer.column.name: scorer.column.record() for scorer in study.scorers}
-    for number in pending:
-        first = number * size
-        found = []
-        for batch in rows.compute(study, study.indices[first : first + size], step, batch_size, execution.workers):
-            found.append(batch)
-            done += len(batch.ids) + len(batch.skipped)
-            if progress:
-                progress(done, total)
-        part = rows.joined(found)
-        columns = dict(part.columns)
-        if study.performance is not None and part.ids:
-            columns |= tables.columns_of(study.performance, part.ids)
-        given = rows.outputs_of(study, [choice.name for choice in study.config.networks], columns)
-        output.write_part(
-            number, part.ids, part.labels, study.config.conditions, columns, part.skipped, passports, outputs=given
-        )
-
-
-def quality_and_performance(
-    study_columns: Sequence[Column],
-    table: parts.ScoreTable,
-    networks: Sequence[str],
-    measure: measured.Measure = measured.ACCURACY,
-) -> tuple[dict[str, dict[str, np.ndarray]], dict[str, np.ndarray]]:
-    """Arranges a score table for `alignment.align`: degraded conditions only, higher always better.
-
-    The clean condition is left out: there a full-reference metric compares an image with itself.
-
-    Args:
-      study_columns: the score columns.
-      table: the finished table.
-      networks: names of the judged networks.
-      measure: the definition of performance.
-
-    Returns:
-      (metric -> network -> [C, N], network -> [C, N]); networks include "all": mean performance, and where a metric
-      was scored at several resolutions, its mean over the networks.
-
-    Examples:
-      >>> conditions = tuple(map(degradations.Condition.parse, ("clean", "fog/3")))
-      >>> correct = np.array([[1.0, 1.0], [0.0, 1.0]], np.float32)
-      >>> columns = {"net/correct": correct, "entropy": np.array([[5.0, 6.0], [3.0, 4.0]], np.float32)}
-      >>> table = pipeline.ScoreTable(("a", "b"), np.array([0, 1], np.int32), conditions, columns, {}, (), {})
-      >>> quality, performance = pipeline.quality_and_performance((), table, ["net"])  # no score columns
-      >>> performance["net"].tolist()  # degraded conditions only
-      [[0.0, 1.0]]
-    """
-    degraded = table._replace(vectors={}).degraded
-    own = dict(measured.performance_rows(degraded, networks, measure))
-    performance = {**own, "all": mean_over_networks(own)}
-    scores: dict[str, dict[str, np.ndarray]] = {}
-    for column in study_columns:
-        values = degraded.columns[column.name]
-        values = values if column.higher_is_better else -values
-        scores.setdefault(column.metric, {}).update(dict.fromkeys(column.networks, values))
-    resolutions = collections.Counter(column.metric for column in study_columns)
-    for metric, by_network in scores.items():
-        if resolutions[metric] == 1:
-            by_network["all"] = next(iter(by_network.values()))
-        else:
-            by_network["all"] = np.mean([by_network[name] for name in networks], axis=0)
-    return scores, performance

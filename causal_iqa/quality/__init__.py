@@ -1,24 +1,19 @@
 """The new metrics: how much of the task a frozen backbone still finds in an image, measured against clean anchors."""
 
 from causal_iqa.quality.dataset import DATASET_TABLE, DatasetSpec, contributions, evaluate_dataset
+from causal_iqa.quality.detector_fits import Detectors, Gaussian, fit_detectors, shrunk_covariance
 from causal_iqa.quality.detectors import (
-    Detectors,
-    Gaussian,
-    RanksFit,
     boundary_distance,
     early_closeness,
     early_coordinates,
-    fit_detectors,
-    fit_ranks,
     generalised_entropy,
     guided_confidence,
     late_closeness,
-    mean_rank,
     middle_closeness,
     neighbour_closeness,
-    shrunk_covariance,
 )
 from causal_iqa.quality.features import inner_stages, joined, stage_features, with_inner_of
+from causal_iqa.quality.ranks import RanksFit, fit_ranks, mean_rank
 from causal_iqa.quality.readings import (
     evidence,
     largest_mean_share,

@@ -49,7 +49,7 @@ class StagesWitness(NamedTuple):
     whitening: jax.Array  # [e, e]
     typical: jax.Array  # scalar, median distance of the anchors
     success: Any = None  # `success.Success`, where anchors were degraded
-    detectors: Any = None  # `detectors.Detectors`, where they were asked for
+    detectors: Any = None  # `detector_fits.Detectors`, where they were asked for
 
     def evidence(self, features: StageFeatures, /) -> jax.Array:
         """Its value at every class, [C]; -inf for a class without anchors."""

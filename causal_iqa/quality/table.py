@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from causal_iqa import _reads, _tables
-from causal_iqa.quality import detectors, readings, stages, success
+from causal_iqa.quality import detectors, ranks, readings, stages, success
 from causal_iqa.quality.witness import FittedWitness
 
 WITNESSES = ("plain", "regularised", "stages", "success", "detectors", "ranks", "head")
@@ -258,7 +258,7 @@ _SPECS = (
     QualitySpec(
         "rank_detectors_free",
         "ranks",
-        detectors.mean_rank,
+        ranks.mean_rank,
         "label_free",
         "mean of the ranks of stages_free and of the detectors among the degraded anchors, of those that correlate "
         "positively there with the success of the witness",

@@ -1,5 +1,6 @@
 """Fixtures of the pipeline's tests: small parts, and a finished run made in milliseconds."""
 
+import numpy as np
 import pytest
 
 from causal_iqa import pipeline
@@ -34,3 +35,13 @@ def config(tmp_path):
         severities=(3.0,),
         metrics=("entropy",),
     )
+
+
+@pytest.fixture
+def arrays(tmp_path):
+    """A tree like CIFAR-10-C's: four images, five severities of two conditions."""
+    values = np.arange(20, dtype=np.uint8)[:, None, None, None] * np.ones((1, 32, 32, 3), np.uint8)
+    np.save(tmp_path / "fog.npy", values)
+    np.save(tmp_path / "contrast.npy", values + 100)
+    np.save(tmp_path / "labels.npy", np.tile([0, 0, 1, 1], 5))
+    return tmp_path

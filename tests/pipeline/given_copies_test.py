@@ -2,8 +2,6 @@
 
 import dataclasses
 import json
-import re
-import shutil
 
 import numpy as np
 import PIL.Image
@@ -11,7 +9,7 @@ import pytest
 
 from causal_iqa import InputError, copies, data, pipeline
 from causal_iqa.degradations import Condition
-from causal_iqa.pipeline import given_copies
+from causal_iqa.pipeline import copy_trees, given_copies
 
 _DEGRADATIONS, _SEVERITIES = ("gaussian_noise", "contrast"), (2.0, 5.0)
 
@@ -31,7 +29,7 @@ def tree(config, tmp_path):
 
 
 def _on(config, tree, **fields):
-    there = given_copies.open_tree(tree).conditions
+    there = copy_trees.open_tree(tree).conditions
     return dataclasses.replace(
         config, images=str(tree), degradations=(), severities=(), extra_conditions=tuple(map(str, there)), **fields
     )
@@ -76,15 +74,6 @@ def test_a_changed_tree_is_another_study(config, tree):
     assert pipeline.prepare(_on(config, tree)).fingerprint != before
 
 
-def test_clean_images_may_lie_in_the_tree(tree):
-    found = given_copies.open_tree(tree)
-    assert found.clean_spec == f"folder:{tree}/clean/0"
-    assert len(data.open_source(found.clean_spec)) == 10
-    shutil.rmtree(tree / "clean")
-    with pytest.raises(InputError, match="holds no clean images"):
-        given_copies.open_tree(tree).clean_spec  # noqa: B018
-
-
 def test_copies_of_other_images_are_refused(config, tree, tmp_path):
     small = tmp_path / "small"
     for path in (tree / "clean/0").rglob("*.png"):
@@ -92,6 +81,7 @@ def test_copies_of_other_images_are_refused(config, tree, tmp_path):
         PIL.Image.open(path).resize((5, 5)).save(small / path.relative_to(tree / "clean/0"))
     study = pipeline.prepare(_on(dataclasses.replace(config, dataset=f"folder:{small}"), tree))
     with pytest.raises(InputError, match=r"pixels under contrast/2 and 5 x 5 clean"):
+        assert study.copies is not None
         study.copies.framed(0, lambda image: image)
     for path in small.rglob("*.png"):
         path.rename(path.with_name(f"x{path.name}"))
@@ -117,18 +107,8 @@ class _Numbered:
         return data.Example(np.full((32, 32, 3), 2 * index + 1, np.uint8), index, self.id(index))
 
 
-@pytest.fixture
-def arrays(tmp_path):
-    """A tree like CIFAR-10-C's: four images, five severities of two conditions."""
-    values = np.arange(20, dtype=np.uint8)[:, None, None, None] * np.ones((1, 32, 32, 3), np.uint8)
-    np.save(tmp_path / "fog.npy", values)
-    np.save(tmp_path / "contrast.npy", values + 100)
-    np.save(tmp_path / "labels.npy", np.tile([0, 0, 1, 1], 5))
-    return tmp_path
-
-
 def test_arrays_of_cifar_10_c(arrays):
-    tree = given_copies.open_tree(arrays)
+    tree = copy_trees.open_tree(arrays)
     assert [str(c) for c in tree.conditions] == [f"{n}/{s}" for n in ("contrast", "fog") for s in range(1, 6)]
     conditions = (Condition(), Condition("fog", 2.0), Condition("contrast", 5.0))
     joined = given_copies.join(_Numbered(), tree, conditions, np.arange(2))
@@ -137,7 +117,7 @@ def test_arrays_of_cifar_10_c(arrays):
     np.testing.assert_array_equal(batch.images[..., 0, 0, 0], [[1, 5, 117], [3, 7, 119]])
     np.save(arrays / "labels.npy", np.tile([0, 1, 1, 1], 5))
     with pytest.raises(InputError, match=r"1 of 2 labels are not those of .*first that of 'test_00001': 0 here, 1"):
-        given_copies.join(_Numbered(), given_copies.open_tree(arrays), conditions, np.arange(2))
+        given_copies.join(_Numbered(), copy_trees.open_tree(arrays), conditions, np.arange(2))
 
 
 class _NumberedByClass(_Numbered):
@@ -158,48 +138,13 @@ class _NumberedByClass(_Numbered):
 
 def test_rows_are_positions_where_ids_do_not_name_them(arrays):
     conditions, chosen = (Condition(), Condition("fog", 2.0), Condition("contrast", 5.0)), np.array([1, 2, 3])
-    joined = given_copies.join(_NumberedByClass(), given_copies.open_tree(arrays), conditions, chosen)
+    joined = given_copies.join(_NumberedByClass(), copy_trees.open_tree(arrays), conditions, chosen)
     batch = next(data.batches(joined, chosen, batch_size=3, size=32))
     np.testing.assert_array_equal(batch.images[..., 0, 0, 0], [[1, 5, 117], [2, 6, 118], [3, 7, 119]])
     assert any("is its position in the dataset" in one for one in given_copies.details(joined)["remarks"])
     np.save(arrays / "labels.npy", np.tile([0, 1, 1, 1], 5))
     with pytest.raises(InputError, match=r"'test_a_0001': 0 here, 1 in row 1, the position among the images; expected"):
-        given_copies.join(_NumberedByClass(), given_copies.open_tree(arrays), conditions, chosen)
-
-
-@pytest.mark.parametrize(
-    ("make", "message"),
-    [
-        (lambda p: (p / "fog" / "1").mkdir(parents=True), "arrays .* and folders"),
-        (lambda p: np.save(p / "labels.npy", np.arange(20)), "does not repeat the labels"),
-        (lambda p: np.save(p / "labels.npy", np.arange(19)), "one label a row"),
-        (lambda p: np.save(p / "fog.npy", np.zeros((7, 32, 32, 3), np.uint8)), r"expected uint8 \[20, H, W, 3\]"),
-        (lambda p: np.save(p / "fgo.npy", np.zeros((20, 32, 32, 3), np.uint8)), "did you mean fog"),
-        (lambda p: (p / "labels.npy").write_bytes(b"x"), "cannot be read"),
-    ],
-)
-def test_arrays_that_are_no_tree(arrays, make, message):
-    make(arrays)
-    with pytest.raises(InputError, match=message):
-        given_copies.open_tree(arrays)
-
-
-@pytest.mark.parametrize(
-    ("folders", "message"),
-    [
-        ((), "nothing degraded in"),
-        (("1/fog",), "expected <condition>/<severity>"),
-        (("fog/x",), "holds 'x'"),
-        (("fgo/1",), "did you mean fog"),
-        (("fog/1+2",), "1 steps"),
-        (("clean/0",), "no <condition>/<severity>"),
-    ],
-)
-def test_folders_that_are_no_tree(tmp_path, folders, message):
-    for name in folders:
-        (tmp_path / name).mkdir(parents=True)
-    with pytest.raises(InputError, match=re.compile(message)):
-        given_copies.open_tree(tmp_path)
+        given_copies.join(_NumberedByClass(), copy_trees.open_tree(arrays), conditions, chosen)
 
 
 def test_how_given_copies_were_made_is_not_chosen_again(config, tree):
@@ -217,7 +162,7 @@ def test_copies_of_imagenet_c_are_the_central_squares_of_larger_images(tmp_path)
             path = tmp_path / folder / f"{name}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
             PIL.Image.fromarray(pixels).save(path)
-    source, tree = data.open_source(f"folder:{tmp_path / 'val'}"), given_copies.open_tree(tmp_path / "c")
+    source, tree = data.open_source(f"folder:{tmp_path / 'val'}"), copy_trees.open_tree(tmp_path / "c")
     conditions = (Condition.parse("clean"), *tree.conditions)
     joined = given_copies.join(source, tree, conditions, np.arange(2))
     (batch,) = data.batches(joined, range(2), batch_size=2, size=40)
