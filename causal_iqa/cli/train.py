@@ -70,11 +70,15 @@ _NUM_IMAGES = FLAGS.string("num_images", str(_DEFAULTS.num_images), "Number of t
 _NUM_EVALUATION = FLAGS.string("num_evaluation", str(_DEFAULTS.num_evaluation), "Number of evaluation images, or all.")
 _IMAGE_SIZE = FLAGS.integer("image_size", None, "Side in pixels that images are resized to (default: the dataset's).")
 _PADDING = FLAGS.integer("padding", _DEFAULTS.padding, "Random crops after reflecting this many pixels.")
+_FLIP = FLAGS.switch("flip", _DEFAULTS.flip, "Mirror images at random; for classes that do not change in a mirror.")
 
 FLAGS.group("Optimiser")
 _BATCH_SIZE = FLAGS.integer("batch_size", _DEFAULTS.batch_size, "Images per step.")
 _LEARNING_RATE = FLAGS.number("learning_rate", _DEFAULTS.learning_rate, "Peak learning rate of the schedule.")
 _SCHEDULE = FLAGS.choice("schedule", _DEFAULTS.schedule, training.SCHEDULES, "Schedule of the learning rate.")
+_LABEL_SMOOTHING = FLAGS.number(
+    "label_smoothing", _DEFAULTS.label_smoothing, "Share of the wanted distribution spread evenly over the classes."
+)
 _WEIGHT_DECAY = FLAGS.number("weight_decay", _DEFAULTS.weight_decay, "Weight decay of AdamW.")
 _PRECISION = FLAGS.choice(
     "precision", _DEFAULTS.precision, training.PRECISIONS, "Precision of the passes; parameters stay float32."

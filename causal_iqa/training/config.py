@@ -28,6 +28,9 @@ class TrainConfig:
       schedule: "onecycle" (cosine up and down), "cosine" (short linear warm-up, then down) or "constant".
       weight_decay: weight decay of AdamW.
       padding: random crops after reflecting this many pixels around the image, where views are not augmented more.
+      flip: whether every other image is mirrored at random, for classes that do not change in a mirror. The views of
+        "vicreg" and "simclr" are mirrored in any case.
+      label_smoothing: share in [0, 1) of the wanted distribution that is spread evenly over the classes; "label" only.
       precision: precision of forward and backward passes; parameters and optimiser stay float32.
       seed: seed of the parameters, the order and the augmentation.
     """
@@ -43,6 +46,8 @@ class TrainConfig:
     schedule: str = "onecycle"
     weight_decay: float = 1e-2
     padding: int = 2
+    flip: bool = False
+    label_smoothing: float = 0.0
     precision: str = "float32"
     seed: int = 0
 
@@ -61,6 +66,12 @@ def check(config: TrainConfig, sources: tuple[Any, ...]) -> None:
     for name in ("weight_decay", "padding", "seed"):
         if not getattr(config, name) >= 0:
             raise _checks.InputError(f"{name}: expected at least 0, got {getattr(config, name)}")
+    if not 0 <= config.label_smoothing < 1:
+        raise _checks.InputError(f"label_smoothing: expected a share in [0, 1), got {config.label_smoothing}")
+    if config.label_smoothing and config.objective != "label":
+        raise _checks.InputError(f"label_smoothing: needs the objective label, got {config.objective}")
+    if config.flip and objective.augments:
+        raise _checks.InputError(f"flip: the views of {config.objective} are mirrored in any case; leave it out")
     if config.batch_size > config.num_images:
         raise _checks.InputError(
             f"batch_size: {config.batch_size} is more than the {config.num_images} training images"

@@ -49,7 +49,13 @@ def _load(source: Any, num: int, size: int, config: TrainConfig) -> tuple[np.nda
 
 
 def prepare(
-    objective: objectives.Objective, key: jax.Array, pixels: jax.Array, labels: jax.Array, padding: int
+    objective: objectives.Objective,
+    key: jax.Array,
+    pixels: jax.Array,
+    labels: jax.Array,
+    padding: int,
+    *,
+    flip: bool = False,
 ) -> tuple[jax.Array, jax.Array]:
     """Makes what the network sees of a batch.
 
@@ -59,6 +65,7 @@ def prepare(
       pixels: uint8 [n, stored views, S, S, 3].
       labels: int [n].
       padding: padding of the random crop.
+      flip: whether crops are mirrored at random.
 
     Returns:
       (images float32 [n, views, S, S, 3], labels [n]): turned by their labels for rotation, two augmentations of the
@@ -73,7 +80,7 @@ def prepare(
     if objective.augments:
         flat = jax.vmap(objectives.random_view)(keys, flat)
     else:
-        flat = jax.vmap(functools.partial(objectives.random_crop, padding=padding))(keys, flat)
+        flat = jax.vmap(functools.partial(objectives.random_crop, padding=padding, flip=flip))(keys, flat)
     if objective.turns:
         labels = jax.random.randint(jax.random.fold_in(key, 1), (count,), 0, 4)
         flat = jax.vmap(objectives.turn)(flat, labels)
@@ -86,6 +93,9 @@ def _make_step(config: TrainConfig, module: Any) -> Callable[..., Any]:
     optimiser = _optimiser(config)
     objective = objectives.OBJECTIVES[config.objective]
     dtype = jnp.dtype(config.precision)
+    # Only cross-entropy of labels has it, which `check` sees to.
+    smoothed = {"smoothing": config.label_smoothing} if config.label_smoothing else {}
+    loss = functools.partial(objective.loss, **smoothed)
 
     @jax.jit
     def step(params, state, pixels, labels, order, number):
@@ -93,18 +103,18 @@ def _make_step(config: TrainConfig, module: Any) -> Callable[..., Any]:
         per_epoch = order.shape[0] // config.batch_size
         start = (number % per_epoch) * config.batch_size
         chosen = jax.lax.dynamic_slice_in_dim(order, start, config.batch_size)
-        batch, wanted = prepare(objective, key, pixels[chosen], labels[chosen], config.padding)
+        batch, wanted = prepare(objective, key, pixels[chosen], labels[chosen], config.padding, flip=config.flip)
         views = batch.shape[1]
         batch = batch.reshape(-1, *batch.shape[2:]).astype(dtype)
 
         def loss_of(p):
             p = jax.tree.map(lambda leaf: leaf.astype(dtype), p)
             outputs = module.apply({"params": p}, batch)[0].astype(jnp.float32)
-            return objective.loss(outputs.reshape(-1, views, outputs.shape[-1]), wanted)
+            return loss(outputs.reshape(-1, views, outputs.shape[-1]), wanted)
 
-        loss, gradient = jax.value_and_grad(loss_of)(params)
+        value, gradient = jax.value_and_grad(loss_of)(params)
         updates, state = optimiser.update(gradient, state, params)
-        return optax.apply_updates(params, updates), state, loss
+        return optax.apply_updates(params, updates), state, value
 
     return step
 

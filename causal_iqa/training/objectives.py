@@ -6,6 +6,7 @@ References:
   [2] Chen, Kornblith, Norouzi, Hinton. A simple framework for contrastive learning of visual representations.
       ICML 2020 (SimCLR).
   [3] Gidaris, Singh, Komodakis. Unsupervised representation learning by predicting image rotations. ICLR 2018.
+  [4] Szegedy, Vanhoucke, Ioffe, Shlens, Wojna. Rethinking the Inception architecture for computer vision. CVPR 2016.
 """
 
 import dataclasses
@@ -24,9 +25,22 @@ _EMBEDDING = 128
 _QUARTER_TURNS = 4
 
 
-def cross_entropy(outputs: jax.Array, labels: jax.Array) -> jax.Array:
-    """Mean cross-entropy of logits [n, 1, c] and labels [n]; scalar, lower is better."""
-    return optax.softmax_cross_entropy_with_integer_labels(outputs[:, 0], labels).mean()
+def cross_entropy(outputs: jax.Array, labels: jax.Array, smoothing: float = 0.0) -> jax.Array:
+    """Mean cross-entropy of logits and labels.
+
+    Args:
+      outputs: logits [n, 1, c].
+      labels: int [n].
+      smoothing: share of the wanted distribution that is spread evenly over the classes [4], in [0, 1).
+
+    Returns:
+      Scalar, lower is better.
+    """
+    logits = outputs[:, 0]
+    if smoothing:
+        wanted = optax.smooth_labels(jax.nn.one_hot(labels, logits.shape[-1]), smoothing)
+        return optax.softmax_cross_entropy(logits, wanted).mean()
+    return optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean()
 
 
 def vicreg(first: jax.Array, second: jax.Array) -> jax.Array:
@@ -118,14 +132,25 @@ OBJECTIVES: Mapping[str, Objective] = types.MappingProxyType(
 )
 
 
-def random_crop(key: jax.Array, image: jax.Array, padding: int) -> jax.Array:
+def random_crop(key: jax.Array, image: jax.Array, padding: int, *, flip: bool = False) -> jax.Array:
     """A random crop of the image reflected by `padding`, and a small change of gain.
 
     No damage is added, so that robustness comes from the data alone.
+
+    Args:
+      key: random key.
+      image: float32 [S, S, 3] in [0, 1].
+      padding: pixels that are reflected on every side.
+      flip: whether the crop is mirrored with probability one half.
+
+    Returns:
+      float32 [S, S, 3] in [0, 1].
     """
     crop_key, gain_key = jax.random.split(key)
     padded = jnp.pad(image, ((padding, padding), (padding, padding), (0, 0)), mode="reflect")
     cropped = dm_pix.random_crop(crop_key, padded, image.shape)
+    if flip:
+        cropped = dm_pix.random_flip_left_right(jax.random.fold_in(key, 2), cropped)
     return jnp.clip(cropped * jax.random.uniform(gain_key, minval=0.9, maxval=1.1), 0.0, 1.0)
 
 

@@ -18,6 +18,10 @@ def _sources():
         ({"steps": 0}, "steps"),
         ({"batch_size": 30_000}, "batch_size"),
         ({"network": "scene_cnn_d"}, "scene_cnn_"),
+        ({"label_smoothing": 1.0}, "label_smoothing: expected a share"),
+        ({"label_smoothing": float("nan")}, "label_smoothing: expected a share"),
+        ({"label_smoothing": 0.1, "objective": "rotation"}, "label_smoothing: needs the objective label"),
+        ({"flip": True, "objective": "simclr"}, "flip: the views of simclr"),
     ],
 )
 def test_bad_settings_are_refused(change, message):

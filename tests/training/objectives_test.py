@@ -34,6 +34,30 @@ def test_simclr_is_its_formula():
     assert float(nt_xent(same, same)) == pytest.approx(np.log(9), rel=1e-5)
 
 
+def test_smoothed_labels_are_their_formula():
+    outputs, labels = np.random.default_rng(3).normal(size=(5, 1, 4)), np.array([0, 3, 1, 1, 2])
+    shares = outputs[:, 0] - np.log(np.exp(outputs[:, 0]).sum(axis=1, keepdims=True))
+    expected = -(0.8 * shares[np.arange(5), labels] + 0.2 * shares.mean(axis=1)).mean()
+    found = objectives.cross_entropy(outputs.astype(np.float32), labels, smoothing=0.2)
+    assert float(found) == pytest.approx(expected, rel=1e-5)
+
+
+def test_mirrored_crops():
+    image = np.zeros((8, 8, 3), np.float32)
+    image[:, :4] = 0.5
+    keys = jax.random.split(jax.random.key(0), 64)
+
+    def crops(flip):
+        crop = jax.vmap(lambda key: objectives.random_crop(key, image, 2, flip=flip))
+        return np.asarray(jax.jit(crop)(keys))
+
+    plain, mirrored = crops(False), crops(True)
+    turned = mirrored[:, 0, 0, 0] < mirrored[:, 0, -1, 0]
+    assert 20 <= turned.sum() <= 44
+    # All else about a crop is as it is without.
+    np.testing.assert_array_equal(np.where(turned[:, None, None, None], mirrored[:, :, ::-1], mirrored), plain)
+
+
 def test_turned_images_and_their_labels():
     image = np.random.default_rng(2).random((6, 6, 3), np.float32)
     for quarters in range(4):
