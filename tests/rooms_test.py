@@ -191,6 +191,7 @@ _PAST_THE_FACE = {
         ("report", "analysis.by_degradation"),
         ("report", "analysis.findings"),
         ("report", "analysis.kept"),
+        ("report", "analysis.measured_bounds"),
         ("report", "analysis.networks"),
         ("report", "analysis.parts"),
         ("report", "analysis.predictions"),

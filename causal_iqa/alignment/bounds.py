@@ -141,6 +141,54 @@ def within_ceiling(chance: np.ndarray, performance: np.ndarray) -> np.ndarray:
     return np.sqrt(np.minimum(ratio, 1.0))
 
 
+def correlation_ratio(scores: np.ndarray, performance: np.ndarray, *, bins: int = 10) -> np.ndarray:
+    """The largest correlation with M that a function of this one score can have, by the spread of M over its quantiles.
+
+    `within_ceiling` with E[M | Q] in the place of the chance: the share of the variance of M that lies between groups
+    of images with about the same score, less what groups of images drawn at random have of it. A score whose
+    correlation lies below this has another shape than M, which a map to performance can mend; one that meets it cannot
+    be mended.
+
+    Args:
+      scores: Q [C, N], finite.
+      performance: M [C, N], finite.
+      bins: groups of equal numbers of images by score; of fewer images than that, as many groups as leave two in each.
+
+    Returns:
+      [C], in [0, 1]; NaN under conditions where M never varies.
+
+    Raises:
+      ValueError: when shapes differ, there are fewer than two conditions or four images, a value is not finite, or
+        there are fewer than two bins.
+
+    References:
+      [1] Kelley, "An unbiased correlation ratio measure", PNAS 21, 1935.
+
+    Examples:
+      >>> import numpy as np
+      >>> q = np.linspace(-1, 1, 1000) * np.ones((2, 1))
+      >>> correlation_ratio(q, q * q, bins=50).round(2).tolist()  # no linear correlation, and yet all is known
+      [1.0, 1.0]
+    """
+    q, m = _tables(scores, performance, 4)
+    if bins < 2:
+        raise ValueError(f"bins: expected at least 2, got {bins}")
+    n = q.shape[1]
+    groups = min(bins, n // 2)
+    # Equal scores have one rank, so that they stay together.
+    place = np.ceil(scipy.stats.rankdata(q, axis=1) * groups / n).astype(int) - 1
+    found = np.full(len(q), np.nan)
+    for c in range(len(q)):
+        variance = m[c].var()
+        used, group, sizes = np.unique(place[c], return_inverse=True, return_counts=True)
+        if variance <= 0:
+            continue
+        means = np.bincount(group, m[c]) / sizes
+        ratio = np.average((means - m[c].mean()) ** 2, weights=sizes) / variance
+        found[c] = 1 - (1 - ratio) * (n - 1) / (n - len(used))
+    return np.sqrt(np.clip(found, 0.0, 1.0))
+
+
 def attenuated(correlation: float, reliability_q: float, reliability_m: float) -> float:
     """What a correlation of population means becomes with image noise that Q and M do not share.
 

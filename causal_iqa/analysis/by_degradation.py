@@ -87,13 +87,33 @@ def _spearman(left: np.ndarray, right: np.ndarray) -> float:
     return float(scipy.stats.spearmanr(left, right).statistic)  # pyright: ignore[reportAttributeAccessIssue]
 
 
+_COLUMNS = (
+    "metric",
+    "degradation",
+    "spearman_over_severities",
+    "predicted_less_true",
+    "severity",
+    "spearman_over_degradations",
+)
+
+
 def as_csv(found: ByDegradation) -> str:
-    """Returns a line for each metric and degradation: metric, degradation, along, bias; undefined cells are empty."""
-    rows: list[tuple[str | float, ...]] = [("metric", "degradation", "spearman_over_severities", "predicted_less_true")]
+    """Returns the split as lines; undefined cells are empty.
+
+    Args:
+      found: result of `by_degradation`.
+
+    Returns:
+      A line for each metric and degradation with the correlation over its severities and the bias, then a line for each
+      metric and severity with the correlation over degradations.
+    """
+    rows: list[tuple[str | float, ...]] = [_COLUMNS]
     for k, metric in enumerate(found.metrics):
         for d, degradation in enumerate(found.degradations):
             cells = (round(float(value), 4) for value in (found.along[k, d], found.bias[k, d]))
-            rows.append((metric, degradation, *cells))
+            rows.append((metric, degradation, *cells, "", ""))
+        for s, severity in enumerate(found.severities):
+            rows.append((metric, "", "", "", severity, round(float(found.across[k, s]), 4)))
     return _files.csv_text(rows)
 
 

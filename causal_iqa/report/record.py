@@ -1,9 +1,10 @@
 """The tables of finished runs as Markdown, put into the places a page keeps for them."""
 
+import csv
 import math
 import pathlib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from causal_iqa import InputError, _files, _reads, estimators, pipeline
 from causal_iqa.analysis.audit import Audit
@@ -36,6 +37,15 @@ _FAMILIES = {
     "mobilenet": "MobileNet",
     "efficientnet": "EfficientNet",
 }
+# CSV files of a run, with the tables that read them.
+_BY_DEGRADATION, _BOUNDS = "by_degradation.csv", "bounds.csv"
+_WORDS_OF_BOUNDS = (
+    "In brackets the bound of docs/theory.md beside the value: *between* that proposition 3 expects of the corrected "
+    "value at this number of images; the largest tau that proposition 4 leaves to the population, with the "
+    "probability of the intervals; the largest correlation within a condition that proposition 1 leaves to any "
+    "function of the score, by tenths of its values; the two terms of proposition 2; and the tau that proposition 6 "
+    "guarantees for the largest error of predicted performance."
+)
 _SIZE = re.compile(r"\[m=(\d+)\]$")
 
 
@@ -58,7 +68,11 @@ def _by_between(metrics: Mapping[str, Metric]) -> list[tuple[str, Metric]]:
 
 
 def _best(run: Recorded) -> str:
-    """The best scores of every family, fifteen rows at most."""
+    return _table_of_alignment(_best_of_families(run))
+
+
+def _best_of_families(run: Recorded) -> list[tuple[str, Metric]]:
+    """The best scores of every family, fifteen at most."""
     seen: dict[str, int] = {}
     chosen = []
     for metric, entry in _by_between(run.summary.metrics):
@@ -67,7 +81,7 @@ def _best(run: Recorded) -> str:
         seen[entry.family] = seen.get(entry.family, 0) + 1
         if seen[entry.family] <= _BEST_OF_FAMILY.get(entry.family, 0):
             chosen.append((metric, entry))
-    return _table_of_alignment(chosen)
+    return chosen
 
 
 def _alignment(run: Recorded) -> str:
@@ -162,6 +176,91 @@ def _accuracy(run: Recorded) -> str:
     return _table(["score", "family", "reads beside the images", f"error in {markdown.escaped(measure.unit)}"], rows)
 
 
+def _rows_of(run: Recorded, file: str, *, column: str) -> Sequence[Mapping[str, str]]:
+    """Rows of a CSV file; one that is missing, or of a version without this column, is refused."""
+    rows = run.files.get(file, ())
+    if not rows or column not in rows[0]:
+        raise InputError(f"run: its folder has no {file} of this version; run causal-iqa align on it again")
+    return rows
+
+
+def _cell(text: str, form: str = ".3f", scale: float = 1.0) -> str:
+    """A number of a CSV file, which is empty where it is undefined."""
+    return f"{scale * float(text):{form}}" if text else format.UNKNOWN
+
+
+def _by_degradation(run: Recorded) -> str:
+    """The best scores of every family, degradation by degradation, and where they are blind."""
+    rows = _rows_of(run, _BY_DEGRADATION, column="severity")
+    cells = {(row["metric"], row["degradation"] or row["severity"]): row for row in rows}
+    chosen = [metric for metric, _ in _best_of_families(run) if any(row["metric"] == metric for row in rows)]
+    scale, form = (100.0, "+.0f") if run.summary.measure.is_accuracy else (1.0, "+.2f")
+    degradations = dict.fromkeys(row["degradation"] for row in rows if row["degradation"])
+    severities = dict.fromkeys(row["severity"] for row in rows if row["severity"])
+    lines = []
+    for degradation in degradations:
+        own = [cells[metric, degradation] for metric in chosen]
+        both = [
+            f"{_cell(row['spearman_over_severities'], '.2f')} ({_cell(row['predicted_less_true'], form, scale)})"
+            for row in own
+        ]
+        lines.append([markdown.escaped(degradation), *both])
+    for severity in severities:
+        own = [cells[metric, severity]["spearman_over_degradations"] for metric in chosen]
+        lines.append([f"over degradations, severity {float(severity):g}", *(_cell(text, ".2f") for text in own)])
+    measure = run.summary.measure
+    words = (
+        "Of each degradation: Spearman correlation of mean score and mean performance over its severities; in brackets "
+        f"predicted less true performance, in {measure.unit}, where the map was learned on the other degradations. "
+        "Above 0 the score misses harm that the networks feel, below 0 it is alarmed by what they do not mind. The "
+        "last rows are the correlations over degradations at one severity."
+    )
+    return f"{words}\n\n" + _table(["degradation", *map(markdown.name, chosen)], lines)
+
+
+def _bounds(run: Recorded) -> str:
+    """The bounds of docs/theory.md beside what they bound, the least contradicted score first."""
+    rows = _rows_of(run, _BOUNDS, column="metric")
+    chosen = {metric for metric, _ in _best_of_families(run)}
+    lines = [
+        [
+            markdown.name(row["metric"]),
+            format.words(row["family"]),
+            f"{_cell(row['between'])} ({_cell(row['between_expected'])})",
+            f"{_cell(row['tau'])} ({_cell(row['tau_at_most'])})",
+            f"{row['contradicted_pairs']} of {row['proven_pairs']}",
+            f"{_cell(row['within_pearson'])} ({_cell(row['within_at_most'])})",
+            f"{_cell(row['pooled_pearson'])} = {_sum_of_parts(row)}",
+            f"{_cell(row['largest_error'], '.1f', 100.0)} ({_cell(row['tau_at_least'], '.2f')})",
+        ]
+        for row in rows
+        if row["metric"] in chosen
+    ]
+    head = [
+        "score",
+        "family",
+        "between (expected at this number of images)",
+        "tau (at most)",
+        "contradicted pairs",
+        "within, Pearson (of any function of the score)",
+        "pooled = between + within, Pearson",
+        "largest error in points (tau at least)",
+    ]
+    words = f"Share of the variance of performance that lies between conditions: {_cell(rows[0]['share_m'], '.2f')}. "
+    return f"{words}{_WORDS_OF_BOUNDS}\n\n" + _table(head, lines)
+
+
+def _sum_of_parts(row: Mapping[str, str]) -> str:
+    """The two terms of proposition 2."""
+    try:
+        q, m, between, within = (
+            float(row[name]) for name in ("share_q", "share_m", "between_pearson", "within_pearson")
+        )
+    except ValueError:
+        return format.UNKNOWN
+    return f"{between * math.sqrt(q * m):.3f} + {within * math.sqrt((1 - q) * (1 - m)):.3f}"
+
+
 def _settings(run: Recorded) -> str:
     summary, settings = run.summary, run.settings
     networks = ", ".join(f"{markdown.name(k)} ({_clean(v, summary)})" for k, v in summary.networks.items())
@@ -191,6 +290,8 @@ _TABLES: Mapping[str, Callable[[Recorded], str]] = {
     "anchors": _anchors,
     "by_network": _by_network,
     "accuracy": _accuracy,
+    "by_degradation": _by_degradation,
+    "bounds": _bounds,
 }
 
 
@@ -204,7 +305,7 @@ _AUDIT_TABLES: Mapping[str, Callable[[Audit], str]] = {
 
 
 def read(folder: pathlib.Path) -> Recorded:
-    """Reads summary.json, config.json and, where it exists, audit.json of a finished run.
+    """Reads summary.json, config.json and, where they exist, audit.json and the CSV files of a finished run.
 
     Args:
       folder: folder of the run.
@@ -215,12 +316,17 @@ def read(folder: pathlib.Path) -> Recorded:
     try:
         summary = _files.read_json(folder / "summary.json")
         config = _files.read_json(folder / "config.json")["config"]
+        files = {name: _csv_rows(folder / name) for name in (_BY_DEGRADATION, _BOUNDS) if (folder / name).exists()}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"run: {folder} holds no finished run ({error})") from error
     try:
-        return Recorded.of(summary, config, audit_report.read(folder))
+        return Recorded.of(summary, config, audit_report.read(folder), files)
     except InputError as error:
         raise InputError(f"run: {folder} cannot be recorded ({error}); run causal-iqa align on it again") from error
+
+
+def _csv_rows(path: pathlib.Path) -> list[dict[str, str]]:
+    return list(csv.DictReader(path.read_text("utf-8").splitlines()))
 
 
 def fill(page: str, runs: Mapping[str, Recorded]) -> str:

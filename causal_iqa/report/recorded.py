@@ -1,7 +1,7 @@
 """What the tables of a page read of summary.json and config.json, as typed records; of older runs too."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, NamedTuple
 
 from causal_iqa import _codec, pipeline
@@ -101,20 +101,33 @@ class Settings(NamedTuple):
 
 
 class Recorded(NamedTuple):
-    """What the folder of a finished run says of it; audit is None where there was none."""
+    """What the folder of a finished run says of it.
+
+    Attributes:
+      audit: None where there was none.
+      files: name of a CSV file of the run -> its rows, column -> text; only those that there are.
+    """
 
     summary: Summary
     settings: Settings
     audit: Audit | None = None
+    files: Mapping[str, Sequence[Mapping[str, str]]] = {}
 
     @classmethod
-    def of(cls, summary: Mapping[str, Any], config: Mapping[str, Any], audit: Audit | None = None) -> "Recorded":
+    def of(
+        cls,
+        summary: Mapping[str, Any],
+        config: Mapping[str, Any],
+        audit: Audit | None = None,
+        files: Mapping[str, Sequence[Mapping[str, str]]] | None = None,
+    ) -> "Recorded":
         """Reads JSON values.
 
         Args:
           summary: summary of summary.json.
           config: configuration of config.json.
           audit: audit of the run.
+          files: rows of its CSV files.
 
         Raises:
           InputError: for a field that is missing or of another type, by its place.
@@ -126,4 +139,5 @@ class Recorded(NamedTuple):
             _codec.decode(said, Summary, "summary", partial=True),
             _codec.decode(dict(config), Settings, "config", partial=True),
             audit,
+            files or {},
         )

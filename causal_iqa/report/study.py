@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from causal_iqa import _files, pipeline
-from causal_iqa.analysis import Findings, by_degradation, kept, parts
+from causal_iqa.analysis import Findings, by_degradation, kept, measured_bounds, parts
 from causal_iqa.analysis.networks import judged_networks
 from causal_iqa.report import accuracy, blind_spots, figures, format, html, networks, study_page, summary, tables
 
@@ -79,6 +79,17 @@ def _split(found: Findings) -> by_degradation.ByDegradation:
     }
     scores = {metric: found.scores[metric] for metric in order}
     return by_degradation.of_findings(scores, found.performance, predicted, found.conditions)
+
+
+def _bounds(found: Findings, level: float) -> dict[str, measured_bounds.MeasuredBounds]:
+    return measured_bounds.measure_bounds(
+        found.families,
+        {row.metric: found.scores[row.metric] for row in _aligned_rows(found)},
+        found.performance,
+        found.alignments,
+        found.predicted,
+        level=level,
+    )
 
 
 def _blind_spots(found: Findings, level: float) -> figures.Figure:
@@ -160,7 +171,11 @@ def write(
         drawn = doing.attempt(f"figure {name}", lambda draw=draw: figures.png(draw(found, config.level)), None)
         if drawn is not None:
             pictures[name] = drawn
-    rows = doing.attempt("by_degradation.csv", lambda: by_degradation.as_csv(_split(found)), None)
+    files = {
+        "by_degradation.csv": lambda: by_degradation.as_csv(_split(found)),
+        "bounds.csv": lambda: measured_bounds.as_csv(_bounds(found, config.level)),
+    }
+    rows = {name: doing.attempt(name, make, None) for name, make in files.items()}
     sections = doing.attempt("tables of the page", lambda: _accuracy_sections(found, config.level), [])
     found = dataclasses.replace(found, failures=(*found.failures, *doing.failures))
     # First what nothing else can give again.
@@ -198,8 +213,9 @@ def write(
         ],
     )
     _files.write_text(folder / "report.html", content, root=folder)
-    if rows is not None:
-        _files.write_text(folder / "by_degradation.csv", rows, root=folder)
+    for name, content in rows.items():
+        if content is not None:
+            _files.write_text(folder / name, content, root=folder)
     _write_failures(folder, found.failures)
     conflicts = [(metric, one) for metric, own in summary.warnings(found).items() for one in own if one.certain]
     return f"{of_networks}\n{text}" + _lines([*doubts, *(f"{m}: {one.message}" for m, one in conflicts), *missing])

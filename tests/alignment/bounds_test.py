@@ -1,5 +1,7 @@
 """The bounds of docs/theory.md: exact identities, brute force and simulated truths."""
 
+# pyright: reportArgumentType=false, reportAttributeAccessIssue=false
+
 import itertools
 
 import numpy as np
@@ -39,6 +41,23 @@ def test_no_score_of_what_is_read_exceeds_the_ceiling_and_the_chance_itself_meet
     for score in (read, np.sin(5 * read), -read, np.exp(read)):
         assert abs(np.corrcoef(score[0], m[0])[0, 1]) < ceiling + 5e-3
         assert abs(scipy.stats.spearmanr(score[0], m[0]).statistic) < ceiling + 5e-3
+
+
+def test_the_correlation_ratio_is_that_of_the_truth_and_takes_no_chance_for_it():
+    rng = np.random.default_rng(6)
+    read = rng.uniform(-1, 1, size=(2, 20_000))
+    m = read**2 + rng.normal(size=read.shape) * np.sqrt(4 / 45)  # E[M | Q] has half of the variance.
+    np.testing.assert_allclose(bounds.correlation_ratio(read, m, bins=40), np.sqrt(0.5), atol=0.02)
+    unrelated = rng.normal(size=(400, 60))
+    squares = bounds.correlation_ratio(rng.normal(size=unrelated.shape), unrelated) ** 2
+    assert squares.mean() < 0.06  # Nine means of six would have .15 of it without the correction.
+    never = np.vstack([np.ones(60), unrelated[0]])
+    assert np.isnan(bounds.correlation_ratio(unrelated[:2], never)[0])
+    # Equal scores are one group, and fewer groups than bins do no harm.
+    two = np.tile([0.0, 1.0], 30)[None] * np.ones((2, 1))
+    np.testing.assert_allclose(bounds.correlation_ratio(two, two), 1.0)
+    with pytest.raises(ValueError, match="bins: expected at least 2"):
+        bounds.correlation_ratio(two, two, bins=1)
 
 
 def test_attenuation_is_that_of_simulated_means():

@@ -54,13 +54,13 @@ def test_what_cannot_be_ranked_or_predicted_is_undefined():
 
 def test_the_file_has_a_line_for_each_cell(split):
     lines = list(csv.DictReader(io.StringIO(by_degradation.as_csv(split))))
-    assert len(lines) == 6
-    assert lines[4] == {
-        "metric": "blind to noise",
-        "degradation": "gaussian_noise",
-        "spearman_over_severities": "-1.0",
-        "predicted_less_true": "0.3",
-    }
+    assert len(lines) == 12
+    empty = {"degradation": "", "spearman_over_severities": "", "predicted_less_true": ""}
+    metric = {"metric": "blind to noise"}
+    of_noise = {"degradation": "gaussian_noise", "spearman_over_severities": "-1.0", "predicted_less_true": "0.3"}
+    assert lines[7] == metric | of_noise | {"severity": "", "spearman_over_degradations": ""}
+    across = str(round(split.across[1, 1], 4))
+    assert lines[10] == metric | empty | {"severity": "3.0", "spearman_over_degradations": across}
     formula = by_degradation.as_csv(split._replace(metrics=("=1+1", *split.metrics[1:])))
     assert formula.splitlines()[1].startswith("'=1+1,") and formula.endswith("\r\n")
 

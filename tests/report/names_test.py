@@ -1,5 +1,7 @@
 """A name that a user gave is text wherever it is shown: in figures, on the page, in recorded tables."""
 
+# pyright: reportArgumentType=false, reportAttributeAccessIssue=false
+
 import copy
 import html.parser
 import re
@@ -10,7 +12,7 @@ import pytest
 from causal_iqa import alignment, causal
 from causal_iqa.report import figures, record, tables
 from causal_iqa.report import html as page
-from tests.report.record_test import _CONFIG, _SUMMARY, _page
+from tests.report.record_test import CONFIG, SUMMARY, _page
 
 _HOSTILE = (
     "<script>alert(1)</script>",
@@ -55,16 +57,16 @@ def test_the_page_escapes_any_name(name):
 @pytest.mark.parametrize("name", _HOSTILE)
 def test_recorded_tables_escape_any_name(name):
     # A copy: the summary is that of other tests.
-    metrics = {f"stages_{name}": copy.deepcopy(_SUMMARY["metrics"]["stages_free@b"]), name: _SUMMARY["metrics"]["ssim"]}
+    metrics = {f"stages_{name}": copy.deepcopy(SUMMARY["metrics"]["stages_free@b"]), name: SUMMARY["metrics"]["ssim"]}
     for number in ("within", "corrected"):
         metrics[f"stages_{name}"]["gains"]["best_conventional"][number]["best"] = name
-    summary = _SUMMARY | {
+    summary = SUMMARY | {
         "metrics": metrics,
         "networks": {name: {"clean_accuracy": None}},
         "notes": [f"too few images ({name})"],
-        "predicted_accuracy": {name: _SUMMARY["predicted_accuracy"]["ssim"]},
+        "predicted_accuracy": {name: SUMMARY["predicted_accuracy"]["ssim"]},
     }
-    config = _CONFIG | {"dataset": f"folder:{name}", "backbones": [{"name": name}]}
+    config = CONFIG | {"dataset": f"folder:{name}", "backbones": [{"name": name}]}
     names = ("headline", "alignment", "gains", "anchors", "accuracy", "settings")
     filled = record.fill(_page(*names), {"run": record.Recorded.of(summary, config)})
     outside = re.sub(r"`[^`]*`", "", filled)

@@ -124,6 +124,44 @@ def test_tables_hold_the_numbers_and_the_rest_stays():
     assert record.fill(page, {"run": record.Recorded.of(SUMMARY, CONFIG)}) == page
 
 
+_FILES = {
+    "by_degradation.csv": [
+        {"metric": metric, "degradation": "fog", "spearman_over_severities": rho, "predicted_less_true": bias,
+         "severity": "", "spearman_over_degradations": ""}
+        for metric, rho, bias in (("ssim", "0.5", "-0.031"), ("stages_free@b", "1.0", ""))
+    ] + [
+        {"metric": metric, "degradation": "", "spearman_over_severities": "", "predicted_less_true": "",
+         "severity": "2.0", "spearman_over_degradations": rho}
+        for metric, rho in (("ssim", ""), ("stages_free@b", "0.75"))
+    ],
+    "bounds.csv": [
+        {"metric": "ssim", "family": "full_reference", "between": "0.5", "between_expected": "", "tau": "0.4",
+         "tau_at_most": "0.8", "between_at_most": "0.9", "contradicted_pairs": "3", "proven_pairs": "20",
+         "all_pairs": "45", "share_q": "0.64", "share_m": "0.25", "between_pearson": "0.5", "within_pearson": "0.1",
+         "pooled_pearson": "0.252", "within_at_most": "0.2", "largest_error": "0.225", "tau_at_least": "-0.81"},
+    ],
+}  # fmt: skip
+
+
+def test_degradations_and_bounds_stand_beside_what_was_measured():
+    run = record.Recorded.of(SUMMARY, CONFIG, files=_FILES)
+    lines = record.fill(_page("by_degradation", "bounds"), {"run": run}).splitlines()
+    head = lines.index("| degradation | `stages_free@b` | `ssim` |")
+    assert lines[head + 2] == "| fog | 1.00 (-) | 0.50 (-3) |"
+    assert lines[head + 3] == "| over degradations, severity 2 | 0.75 | - |"
+    # The terms of proposition 2: .5 sqrt(.64 .25) and .1 sqrt(.36 .75).
+    row = "| `ssim` | full reference | 0.500 (-) | 0.400 (0.800) | 3 of 20 | 0.100 (0.200) | 0.252 = 0.200 + 0.052 | "
+    row += "22.5 (-0.81) |"
+    assert row in lines
+
+
+def test_runs_without_these_files_are_refused():
+    old = {"by_degradation.csv": [{"metric": "ssim", "degradation": "fog", "spearman_over_severities": "0.5"}]}
+    for name, files in (("bounds", {}), ("by_degradation", old)):
+        with pytest.raises(InputError, match=f"{name}.csv of this version; run causal-iqa align"):
+            record.fill(_page(name), {"run": record.Recorded.of(SUMMARY, CONFIG, files=files)})
+
+
 def test_places_without_a_run_stay_and_mistakes_are_named(tmp_path):
     other = _page("alignment").replace("run/", "elsewhere/")
     both = _page("alignment") + other

@@ -1,5 +1,8 @@
 """A study's findings on a made-up table: estimators and metrics, predicted accuracy, gains, warnings, valid JSON."""
 
+# pyright: reportArgumentType=false, reportAttributeAccessIssue=false
+
+import csv
 import dataclasses
 import json
 import re
@@ -348,6 +351,10 @@ def test_summary_is_json_and_the_page_shows_everything(config, found, tmp_path):
     assert ours["against_best_conventional"]["baseline"] == "psnr"
     assert "p_holm" in ours["against_best_conventional"]["pooled"]["like_these"]
     assert set(ours["reliability"]["all"]) == {"score", "performance", "reason"}
+    bounds = {row["metric"]: row for row in csv.DictReader((tmp_path / "bounds.csv").read_text().splitlines())}
+    assert float(bounds["ours"]["between"]) == pytest.approx(ours["alignment"]["all"]["between"]["rho"], abs=1e-4)
+    assert float(bounds["ours"]["tau"]) <= float(bounds["ours"]["tau_at_most"])
+    assert float(bounds["ours"]["largest_error"]) > 0 and "nuclear_norm" not in bounds
     assert set(ours["alignment_like_these"]["one"]) == set(alignment.NUMBERS)
     assert written["metrics"]["leep"]["desiderata"] == {}
     predicted = written["predicted_accuracy"]["ours"]["all"]

@@ -1,5 +1,7 @@
 """Losses against their formulas."""
 
+# pyright: reportArgumentType=false, reportAttributeAccessIssue=false
+
 import jax
 import numpy as np
 import pytest
