@@ -389,6 +389,6 @@ def main(_: list[str]) -> None:
     team.wait(running_study.REPORTED)
     common.print_skipped(table.skipped, len(table.image_ids), "judged")
     print(text)
-    print(f"results: {output.folder}")
+    print(f"results: {output.folder} (report.html shows them)")
     if (output.folder / study_report.ERRORS).exists():
         raise InputError(f"parts of the analysis failed; their tracebacks are in {output.folder / study_report.ERRORS}")

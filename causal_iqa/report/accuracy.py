@@ -6,7 +6,8 @@ from causal_iqa import _reads, pipeline
 from causal_iqa.analysis import Predicted
 from causal_iqa.report import format
 
-_FAMILY = 14
+# What 100 columns leave to the names.
+_NAME = 42
 
 
 def accuracy_table(
@@ -28,11 +29,11 @@ def accuracy_table(
     """
     rows = [(name, by[network]) for name, by in found.items() if network in by and by[network].errors.num_conditions]
     rows.sort(key=lambda row: row[1].errors.mean_absolute.value)
-    width = min(34, max([6, *(len(name) for name, _ in rows)]))
+    width = min(_NAME, max([6, *(len(name) for name, _ in rows)]))
     style = format.of_measure(measure)
     columns = [
         format.Column("metric", width),
-        format.Column("family", _FAMILY),
+        format.Column("family", format.FAMILY_WIDTH),
         format.Column("reads", 6),
         format.Column(f"error [{format.level(level)}]", 19),
         format.Column("bias", 6, ">", gap=0),
@@ -41,8 +42,8 @@ def accuracy_table(
     ]
     cells = [
         [
-            format.cut(name, width),
-            format.cut(format.words(families.get(name, "")), _FAMILY),
+            name,
+            format.family(families.get(name, "")),
             _reads.in_letters(one.reads),
             f"{format.number(one.errors.mean_absolute.value, style):>4} "
             f"{format.bounds(*one.errors.mean_absolute[1:], style)}",
@@ -53,4 +54,5 @@ def accuracy_table(
         for name, one in rows
     ]
     text = format.Table(columns, cells).text()
-    return f"{text}\n{_reads.legend(name for _, one in rows for name in one.reads)}"
+    legend = format.families_legend(families.get(name, "") for name, _ in rows)
+    return f"{text}\n{legend}\n{_reads.legend(name for _, one in rows for name in one.reads)}"

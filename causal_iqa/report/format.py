@@ -2,6 +2,7 @@
 
 import html
 import math
+import textwrap
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
@@ -35,6 +36,19 @@ EFFECT = Style(".3g")
 POINTS = Style(".1f", scale=100)
 SIGNED_POINTS = Style("+.1f", scale=100)
 WHOLE_PERCENT = Style(".0f", scale=100)
+# Width of tables in plain text that are printed in a terminal.
+TERMINAL = 100
+# Families of metrics and their short forms.
+_FAMILIES = {
+    "full_reference": "full",
+    "no_reference": "no",
+    "feature_reference": "feat",
+    "task_guided": "task",
+    "label_free": "free",
+    "network_output": "output",
+}
+FAMILY_WIDTH = 6
+_NO_BREAK = "\N{NO-BREAK SPACE}"
 
 
 def number(value: float, style: Style = TWO_DIGITS) -> str:
@@ -160,6 +174,36 @@ def words(identifier: str) -> str:
     return identifier.replace("_", " ")
 
 
+def family(name: str) -> str:
+    """Returns the short form of a family of metrics, at most 6 characters, for tables in plain text.
+
+    Args:
+      name: the family; one that is not known stays as it is.
+
+    Examples:
+      >>> family("feature_reference")
+      'feat'
+    """
+    return _FAMILIES.get(name, words(name))
+
+
+def families_legend(names: Iterable[str]) -> str:
+    """Returns the text that explains the short forms of families, at most 100 columns wide; "" without any.
+
+    Args:
+      names: families of the rows of a table, in any order, repeated or not.
+
+    Examples:
+      >>> families_legend(["no_reference", "full_reference", "no_reference"])
+      'family: full - full reference, no - no reference'
+    """
+    given = set(names)
+    shown = [f"{short} - {words(name)}" for name, short in _FAMILIES.items() if name in given]
+    line = ", ".join(one.replace(" ", _NO_BREAK) for one in shown)
+    wrapped = textwrap.fill(f"family: {line}", TERMINAL, subsequent_indent=" " * 8).replace(_NO_BREAK, " ")
+    return wrapped if shown else ""
+
+
 def cut(text: str, width: int) -> str:
     """Shortens a name to `width` characters by leaving out its middle.
 
@@ -178,7 +222,10 @@ def cut(text: str, width: int) -> str:
 
 
 class Column(NamedTuple):
-    """A column of a table: its head; in plain text its width, its side ("<" or ">") and the blanks before it."""
+    """A column of a table: its head; in plain text its width, its side ("<" or ">") and the blanks before it.
+
+    In plain text a first cell that is wider than its column stands on a line of its own, above the rest of its row.
+    """
 
     head: str
     width: int = 0
@@ -215,6 +262,8 @@ class Table(NamedTuple):
         )
 
     def _line(self, cells: Sequence[str]) -> str:
+        if len(cells) > 1 and len(cells[0]) > self.columns[0].width:
+            return f"{cells[0]}\n{self._line(['', *cells[1:]])}"
         placed = enumerate(zip(self.columns, cells, strict=False))
         parts = (f"{' ' * (one.gap if place else 0)}{cell:{one.side}{one.width}}" for place, (one, cell) in placed)
         return "".join(parts).rstrip()

@@ -29,7 +29,7 @@ def networks_table(found: Sequence[Judged]) -> str:
     ]
     rows = [
         [
-            format.cut(one.clean.network, width),
+            one.clean.network,
             measure.shown(one.clean.mean),
             str(one.clean.num_images),
             measure.shown(one.degraded),

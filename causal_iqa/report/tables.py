@@ -8,11 +8,10 @@ from causal_iqa.alignment import NUMBERS, Alignment, Gains
 from causal_iqa.causal import Estimate
 from causal_iqa.report import format
 
-_WIDTH = 120
 _COLUMN = 19
-_FAMILY = 14
-# Cells of gains: the gain with one interval, and a second one.
-_YARDSTICK, _GAIN, _SECOND = 29, 22, 13
+_NAME = format.TERMINAL - format.FAMILY_WIDTH - 2 - len(NUMBERS) * _COLUMN
+# Columns of gains; the second interval stands below the first.
+_YARDSTICK, _GAIN = 28, 22
 # From the hardest yardstick to the easiest.
 HEADLINE = ("best_conventional", "mean_full_reference", "mean_absolute_conventional", "mean_conventional")
 # What a gain is of: between only where image noise is out of it.
@@ -64,14 +63,15 @@ def rows_of(
 
 
 def alignment_table(rows: Iterable[Row], *, level: float = 0.95) -> str:
-    """Renders alignments as text of at most 120 columns.
+    """Renders alignments as text of at most 100 columns, longer names aside.
 
     Args:
       rows: one per metric, in any order.
       level: confidence level of the intervals, for the heading.
 
     Returns:
-      Lines by falling between rho, undefined last ("-"). Long names are cut in the middle.
+      Rows by falling between rho, undefined last ("-"), and a line that explains the short names of the families. A
+      long name stands on a line of its own, above its numbers.
 
     Examples:
       >>> rng = np.random.default_rng(0)
@@ -84,22 +84,22 @@ def alignment_table(rows: Iterable[Row], *, level: float = 0.95) -> str:
       True
     """
     rows = sort_rows(rows)
-    name_width = _WIDTH - _FAMILY - len(NUMBERS) * _COLUMN - 2
-    name_width = min(name_width, max([6, *(len(row.metric) for row in rows)]))
+    name_width = min(_NAME, max([6, *(len(row.metric) for row in rows)]))
     columns = [
         format.Column("metric", name_width),
-        format.Column("family", _FAMILY),
+        format.Column("family", format.FAMILY_WIDTH),
         *(format.Column(f"{name} [{format.level(level)}]", _COLUMN - 2) for name in NUMBERS),
     ]
     cells = [
         [
-            format.cut(row.metric, name_width),
-            format.cut(format.words(row.family), _FAMILY),
+            row.metric,
+            format.family(row.family),
             *(_bare(getattr(row.alignment, number)) for number in NUMBERS),
         ]
         for row in rows
     ]
-    return format.Table(columns, cells).text()
+    legend = format.families_legend(row.family for row in rows)
+    return format.Table(columns, cells).text() + (f"{legend}\n" if legend else "")
 
 
 def gains_table(
@@ -109,7 +109,7 @@ def gains_table(
     yardsticks: Sequence[str] | None = None,
     level: float = 0.95,
 ) -> str:
-    """Renders gains over the yardsticks, with both intervals, as text of at most 140 columns.
+    """Renders gains over the yardsticks, with both intervals, as text of at most 100 columns, longer names aside.
 
     Args:
       found: metric -> yardstick -> Gains, intervals for other images.
@@ -118,11 +118,11 @@ def gains_table(
       level: confidence level of the intervals, for the heading.
 
     Returns:
-      A block of lines per metric, a line per yardstick; for the best, which metric it is in each number.
+      A block of lines per metric. A yardstick has a line with the gains and their intervals, one with the second
+      intervals where there are any, and the best has one with the metric that it is in each number.
     """
-    width = _GAIN + _SECOND
     heads = (f"{name} [{format.level(level)}]" for name in GAINED)
-    columns = [format.Column("gain over", _YARDSTICK), *(format.Column(head, width) for head in heads)]
+    columns = [format.Column("gain over", _YARDSTICK), *(format.Column(head, _GAIN) for head in heads)]
     rows = []
     for metric, by_yardstick in found.items():
         rows.append([metric])
@@ -130,15 +130,13 @@ def gains_table(
             if yardstick not in by_yardstick:
                 continue
             gain, second = by_yardstick[yardstick], like_these.get(metric, {}).get(yardstick)
-            cells = []
-            for number in GAINED:
-                other = "" if second is None else _bounds(getattr(second.differences, number).estimate)
-                first = _bare(getattr(gain.differences, number).estimate)
-                cells.append(f"{first.strip() if first.endswith(format.UNKNOWN) else first:<{_GAIN}}{other}")
-            rows.append([f"  {format.words(yardstick)}", *cells])
+            ours = [getattr(gain.differences, number).estimate for number in GAINED]
+            rows.append([f"  {format.words(yardstick)}", *map(_bare, ours)])
+            if second is not None:
+                others = [getattr(second.differences, number).estimate for number in GAINED]
+                rows.append(["", *(f"     {_bounds(one)}" if math.isfinite(one.value) else "" for one in others)])
             if gain.best:
-                names = (format.cut(gain.best.get(number, format.UNKNOWN), width) for number in GAINED)
-                rows.append(["", *names])
+                rows.append(["", *(f"     {gain.best.get(number, format.UNKNOWN)}" for number in GAINED)])
     return format.Table(columns, rows).text()
 
 

@@ -67,7 +67,7 @@ def test_output_is_complete(whole):
     }
     assert "<html" in (folder / "report.html").read_text()
     assert json.loads((folder / "config.json").read_text())["config"]["num_images"] == 200
-    assert "ridge_guided@scene_features" in printed and f"results: {folder}" in printed
+    assert "ridge_guided@scene_features" in printed and f"results: {folder} (report.html shows them)" in printed
 
 
 def _end(cut, part, number):

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from causal_iqa import pipeline
+from causal_iqa import causal, pipeline
 from causal_iqa.estimates import UNDEFINED, Estimate
 from causal_iqa.report import format
 
@@ -66,6 +66,14 @@ def test_one_table_in_three_ways():
     assert table.markdown().splitlines()[2] == r"| a | 1 | x\|y |"
     assert "<th>&lt;b&gt;</th>" in table.html() and "<td>x|y</td>" in table.html()
     assert table.html().count("<tr>") == 3 and format.Table.of(["a"], []).html().count("<th>") == 1
+
+
+def test_the_legend_of_families_fits_a_terminal_and_breaks_between_them():
+    legend = format.families_legend(sorted(causal.FAMILIES))
+    assert max(map(len, legend.splitlines())) <= format.TERMINAL and "\xa0" not in legend
+    assert legend.splitlines()[1].strip().startswith(("free - label free", "output - "))
+    assert format.families_legend([]) == "" == format.families_legend(["of my own"])
+    assert format.family("of_my_own") == "of my own"
 
 
 def test_names_are_cut_in_the_middle():
