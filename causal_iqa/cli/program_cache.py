@@ -7,10 +7,8 @@ the folder is as private as the programs that the user runs.
 
 import contextlib
 import fcntl
-import hashlib
 import os
 import pathlib
-import platform
 import sys
 import time
 import warnings
@@ -19,6 +17,7 @@ from collections.abc import Iterator, Mapping
 
 import jax
 
+from causal_iqa import _kept_programs
 from causal_iqa._checks import InputError
 
 OFF = "off"
@@ -54,16 +53,7 @@ def user_cache_dir(environment: Mapping[str, str] = os.environ, system: str = sy
 
 def default_folder() -> pathlib.Path:
     """Returns where compiled programs lie unless the user says otherwise: a folder for each kind of processor."""
-    return user_cache_dir() / "compilations" / _processor()
-
-
-def _processor() -> str:
-    """Names the processor and its features: a home shared among machines must not mix their code."""
-    said = platform.machine()
-    with contextlib.suppress(OSError):
-        lines = pathlib.Path("/proc/cpuinfo").read_text(errors="replace").splitlines()
-        said += "".join(sorted({line for line in lines if line.split("\t")[0] in ("flags", "Features", "model name")}))
-    return hashlib.blake2b(said.encode(), digest_size=6).hexdigest()
+    return user_cache_dir() / "compilations" / _kept_programs.processor()
 
 
 def keep(given: str | None, *, most_bytes: int = MOST_BYTES) -> pathlib.Path | None:

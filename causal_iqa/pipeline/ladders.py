@@ -37,16 +37,24 @@ def degrading(structure: Condition, conditions: Sequence[Condition]) -> Callable
       A function of the data of keys uint32 [B, 2] and clean images [B, S, S, 3] -> [K, B, S, S, 3].
     """
     if structure == Condition():
-        return lambda keys, clean: jnp.broadcast_to(clean, (len(conditions), *clean.shape))
-    graded = degradations.do_graded(structure)
+        return functools.partial(_repeated, len(conditions))
     severities = np.asarray([condition.severities for condition in conditions], np.float32)
+    return functools.partial(_ladder, structure, severities)
+
+
+def _repeated(count: int, keys: jax.Array, clean: jax.Array) -> jax.Array:
+    return jnp.broadcast_to(clean, (count, *clean.shape))
+
+
+def _ladder(structure: Condition, severities: np.ndarray, keys: jax.Array, clean: jax.Array) -> jax.Array:
+    graded = degradations.do_graded(structure)
 
     def one(key: jax.Array, image: jax.Array) -> jax.Array:
         # One key for all severities: the same photons and the same fog, only more of it. The ladder is then a set of
         # counterfactuals of one image, and all parts that do not depend on severity are computed once.
         return jax.vmap(functools.partial(graded, jax.random.wrap_key_data(key), image))(severities)
 
-    return lambda keys, clean: jnp.moveaxis(jax.vmap(one)(keys, clean), 1, 0)
+    return jnp.moveaxis(jax.vmap(one)(keys, clean), 1, 0)
 
 
 def degrade_all(conditions: Sequence[Condition], keys: jax.Array, clean: jax.Array) -> jax.Array:

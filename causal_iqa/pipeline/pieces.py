@@ -5,14 +5,16 @@ earlier ones are compiled in threads; the first images run through a piece as so
 """
 
 import concurrent.futures
+import dataclasses
 import enum
+import functools
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import numpy as np
 
-from causal_iqa import backbones
+from causal_iqa import _kept_programs, backbones
 from causal_iqa._arrays import Device
 
 _AXIS = "images"
@@ -32,22 +34,18 @@ class Content(enum.Enum):
 
 
 class Piece:
-    """One compiled function of arrays on the devices."""
+    """One compiled function of arrays on the devices.
 
-    def __init__(self, devices: "Devices", lowered: Any, outputs: Any):
-        """Begins to compile.
+    Attributes:
+      outputs: outputs of it, shapes with shardings.
+    """
 
-        Args:
-          devices: where it runs.
-          lowered: the traced function.
-          outputs: outputs of it, shapes with shardings.
-        """
-        self.outputs = outputs
-        self._compiled = devices.pool.submit(lowered.compile)
+    def __init__(self, program: _kept_programs.Program, outputs: Any):
+        self.outputs, self._program = outputs, program
 
     def __call__(self, *arguments: Any) -> Any:
         """Runs; waits until it is compiled."""
-        return self._compiled.result()(*arguments)
+        return self._program(*arguments)
 
 
 class Devices:
@@ -97,36 +95,52 @@ class Devices:
         Returns:
           The piece.
         """
-        mapped = jax.shard_map(function, mesh=self.mesh, in_specs=tuple(specs), out_specs=out, check_vma=False)
-        lowered = jax.jit(mapped, compiler_options=self._options[content]).lower(*arguments)
-        return Piece(self, lowered, self.shapes(lowered.out_info, out))
+
+        def mapped() -> Callable:
+            return jax.shard_map(function, mesh=self.mesh, in_specs=tuple(specs), out_specs=out, check_vma=False)
+
+        split = [str(spec) for spec in (*specs, out)]
+        mesh = [device.id for device in self.mesh.devices.flat]
+        program = _kept_programs.compiled(
+            mapped, arguments, (function, split, mesh), self._options[content] or {}, self.pool
+        )
+        return Piece(program, self.shapes(program.outputs, out))
 
 
-class Packed(NamedTuple):
-    """Rows of one piece: float32 scalars [n, B, F], and vectors by name [n, B, K]."""
+@functools.partial(jax.tree_util.register_dataclass, data_fields=["scalars", "vectors"], meta_fields=["names"])
+@dataclasses.dataclass(frozen=True)
+class Packed:
+    """Rows of one piece.
+
+    Attributes:
+      scalars: float32 [n, B, F].
+      vectors: name -> [n, B, K].
+      names: F names of the scalars.
+    """
 
     scalars: Any
     vectors: Any
+    names: tuple[str, ...]
 
 
 class Found:
     """What the devices compute of one batch; `fetch` waits for it."""
 
-    def __init__(self, num_conditions: int, parts: Sequence[tuple[Sequence[str], Sequence[Packed]]]):
+    def __init__(self, num_conditions: int, parts: Sequence[Sequence[Packed]]):
         """Takes the results.
 
         Args:
           num_conditions: C; entries after them are left out.
-          parts: the names of the scalars of every piece, and a result for every run of conditions.
+          parts: of every piece, a result for every run of conditions.
         """
         self._num_conditions, self._parts = num_conditions, parts
 
     def fetch(self) -> dict[str, np.ndarray]:
         """Returns column -> [C, B], and vectors [C, B, K]."""
         columns = {}
-        for names, runs in self._parts:
+        for runs in self._parts:
             scalars = self._joined([run.scalars for run in runs])
-            columns |= {name: scalars[..., i] for i, name in enumerate(names)}
+            columns |= {name: scalars[..., i] for i, name in enumerate(runs[0].names)}
             columns |= {name: self._joined([run.vectors[name] for run in runs]) for name in runs[0].vectors}
         return columns
 

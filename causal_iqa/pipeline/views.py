@@ -135,7 +135,7 @@ def inner_stages_at(backbone: backbones.Network, side: int) -> tuple[str, ...]:
         known = _INNER_STAGES.setdefault(backbone.apply, {})
     except TypeError:  # A function of the user's of which no weak reference is possible.
         known = {}
-    shapes_of_params = tuple((jnp.shape(leaf), str(jnp.result_type(leaf))) for leaf in jax.tree.leaves(backbone.params))
+    shapes_of_params = tuple((leaf.shape, str(leaf.dtype)) for leaf in jax.tree.leaves(backbone.params))
     key = (side, backbone.stages, backbone.preprocessing, shapes_of_params)
     if key not in known:
         image = jax.ShapeDtypeStruct((side, side, 3), jnp.float32)
