@@ -14,18 +14,30 @@ import os
 import pathlib
 import pickle
 import platform
+import re
 import secrets
+import threading
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 from jax.experimental import serialize_executable
 
 from causal_iqa import _fingerprints
+from causal_iqa._arrays import Device
 
 # The folder's keeper removes what ends so, when it is damaged or long unused.
 _START, _END = "causal_iqa-", "-cache"
+# Functions outside XLA by the first part of their names. Of others, host callbacks among them, the address that a
+# program holds means nothing to another process.
+_LAPACK = "lapack_"
+_CALLS_THAT_STAY = (_LAPACK, "Sharding", "SPMD", "sdy", "xla.sdy", "mhlo.", "stablehlo.", "chlo.")
+# What JAX reports after it has compiled a program and put it into its own cache; nothing with a host callback.
+_COMPILED = "/jax/compilation_cache/cache_misses"
+_OF_THREAD = threading.local()
+_CALL = re.compile(r"custom_call @\"?([\w.]+)")
 
 
 class _Entry(NamedTuple):
@@ -33,10 +45,12 @@ class _Entry(NamedTuple):
 
     Attributes:
       outputs: the tree of its results, (shape, dtype) for every array.
+      calls: names of the functions outside XLA that it calls.
       executable: compiled for the flat arguments, as `serialize_executable` writes it.
     """
 
     outputs: Any
+    calls: frozenset[str]
     executable: bytes
 
 
@@ -86,6 +100,7 @@ def compiled(
     arguments: tuple[Any, ...],
     defined_by: Any,
     options: Mapping[str, Any],
+    devices: Sequence[Device],
     pool: concurrent.futures.Executor,
 ) -> Program:
     """Has a function compiled, or an earlier compilation of it read.
@@ -95,37 +110,42 @@ def compiled(
       arguments: arrays, or `jax.ShapeDtypeStruct` with shardings.
       defined_by: values that define the function, for its digest.
       options: options of the compiler.
+      devices: the devices that it runs on, in the order of its mesh.
       pool: threads that compile and read.
 
     Returns:
       The program; the work goes on in the pool.
     """
     where = folder()
-    key = None if where is None else _key(defined_by, arguments, options)
+    key = None if where is None else _key(defined_by, arguments, options, devices)
     path = None if where is None or key is None else where / f"{_START}{key}{_END}"
     entry = None if path is None else _read(path)
     if entry is not None:
-        return Program(_shapes(entry.outputs), pool.submit(_load, entry, make, arguments, options))
-    lowered, outputs = _lower(make(), arguments, options)
+        return Program(_shapes(entry.outputs), pool.submit(_load, entry, make, arguments, options, devices))
+    # A name of its own, so that JAX's cache has it only where it was kept here as well.
+    lowered, outputs = _lower(make(), arguments, options, f"kept_{key}" if key else "")
     return Program(_shapes(outputs), pool.submit(_compile, lowered, outputs, path))
 
 
-def _key(defined_by: Any, arguments: tuple[Any, ...], options: Mapping[str, Any]) -> str | None:
+def _key(
+    defined_by: Any, arguments: tuple[Any, ...], options: Mapping[str, Any], devices: Sequence[Device]
+) -> str | None:
     def shape(leaf: Any) -> jax.ShapeDtypeStruct:
         return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, weak_type=getattr(leaf, "weak_type", False))
 
-    devices = [(device.platform, device.device_kind, device.id) for device in jax.devices()]
+    every = [[(one.platform, one.device_kind, one.id) for one in some] for some in (devices, jax.devices())]
     code = _fingerprints.of_code(), _fingerprints.of_settings()
-    surroundings = code, processor(), devices, os.environ.get("XLA_FLAGS", "")
+    surroundings = code, processor(), every, os.environ.get("XLA_FLAGS", "")
     placed = [str(getattr(leaf, "sharding", None)) for leaf in jax.tree.leaves(arguments)]
     try:
         return _fingerprints.of(surroundings, dict(options), placed, defined_by, jax.tree.map(shape, arguments))
-    except _fingerprints.UnknownValueError as e:
-        print("UNKNOWN", e, defined_by, flush=True)
+    except _fingerprints.UnknownValueError:
         return None
 
 
-def _lower(function: Callable[..., Any], arguments: tuple[Any, ...], options: Mapping[str, Any]) -> tuple[Any, Any]:
+def _lower(
+    function: Callable[..., Any], arguments: tuple[Any, ...], options: Mapping[str, Any], name: str = ""
+) -> tuple[Any, Any]:
     """The traced function of flat arguments, and the tree of (shape, dtype) of its results."""
     leaves, tree = jax.tree.flatten(arguments)
     structure = []
@@ -135,9 +155,11 @@ def _lower(function: Callable[..., Any], arguments: tuple[Any, ...], options: Ma
         structure[:] = [own]
         return results
 
+    if name:
+        flat.__name__ = name
     lowered = jax.jit(flat, compiler_options=dict(options)).lower(*leaves)
-    shapes = [(tuple(one.shape), one.dtype) for one in lowered.out_info]
-    return lowered, jax.tree.unflatten(structure[0], [_Shape(*one) for one in shapes])
+    shapes = [_Shape(tuple(one.shape), one.dtype) for one in lowered.out_info]
+    return lowered, jax.tree.unflatten(structure[0], shapes)
 
 
 class _Shape:
@@ -152,27 +174,58 @@ def _shapes(outputs: Any) -> Any:
 
 
 def _compile(lowered: Any, outputs: Any, path: pathlib.Path | None) -> Callable[..., list[Any]]:
+    if path is None:
+        return lowered.compile()
+    _listen()
+    _OF_THREAD.compiled = False
     found = lowered.compile()
-    if path is not None:
-        # Nobody misses what cannot be kept: a program with constants on a device, or a folder that is full.
-        with contextlib.suppress(
-            ValueError, NotImplementedError, pickle.PicklingError, AttributeError, TypeError, OSError
-        ):
-            executable, _, _ = serialize_executable.serialize(found)
-            _write(path, _Entry(outputs, executable))
+    if _OF_THREAD.compiled:
+        calls = frozenset(_CALL.findall(lowered.as_text()))
+        if all(name.startswith(_CALLS_THAT_STAY) for name in calls):
+            # Nobody misses what cannot be kept: a program with constants on a device, or one that the disk has no
+            # room for.
+            with contextlib.suppress(ValueError, NotImplementedError, OSError):
+                executable, _, _ = serialize_executable.serialize(found)
+                _write(path, _Entry(outputs, calls, executable))
     return found
 
 
+@functools.cache
+def _listen() -> None:
+    """Notes what JAX compiles itself; what it reads from its own cache cannot be written a second time.
+
+    XLA writes such a program without complaint, and without a part of its code.
+    """
+
+    def note(event: str, **_: Any) -> None:
+        if event == _COMPILED:
+            _OF_THREAD.compiled = True
+
+    jax.monitoring.register_event_listener(note)
+
+
 def _load(
-    entry: _Entry, make: Callable[[], Callable[..., Any]], arguments: tuple[Any, ...], options: Mapping[str, Any]
+    entry: _Entry,
+    make: Callable[[], Callable[..., Any]],
+    arguments: tuple[Any, ...],
+    options: Mapping[str, Any],
+    devices: Sequence[Device],
 ) -> Callable[..., list[Any]]:
+    if any(name.startswith(_LAPACK) for name in entry.calls):
+        _find_lapack()
     tree = jax.tree.structure((tuple(range(len(jax.tree.leaves(arguments)))), {}))
     results = jax.tree.structure([0] * len(jax.tree.leaves(entry.outputs)))
     try:
-        return serialize_executable.deserialize_and_load(entry.executable, tree, results)
+        return serialize_executable.deserialize_and_load(entry.executable, tree, results, devices[0].client, devices)
     except Exception:  # Whatever the runtime says of an entry that it cannot read, the function can be compiled.
         lowered, _ = _lower(make(), arguments, options)
         return lowered.compile()
+
+
+@functools.cache
+def _find_lapack() -> None:
+    """Has JAX look up LAPACK's functions, as it does when it traces one of them; without, their addresses are zero."""
+    jax.jit(jnp.linalg.eigh).lower(jax.ShapeDtypeStruct((2, 2), jnp.float32))
 
 
 def _write(path: pathlib.Path, entry: _Entry) -> None:

@@ -1,17 +1,18 @@
 """`causal_iqa.score`: the quality of any images in one call, for notebooks; the command `score` is made of the same."""
 
+import concurrent.futures
 import dataclasses
 import functools
 import html
 import os
 import pathlib
 from collections.abc import Callable, Mapping, Sequence
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
 
-from causal_iqa import _checks, backbones, data, pipeline
+from causal_iqa import _checks, _kept_programs, backbones, data, pipeline
 from causal_iqa.analysis import datasets
 from causal_iqa.report import dataset_files, dataset_words
 
@@ -91,37 +92,33 @@ def diagnosis(num_devices: int | None = None) -> pipeline.Diagnose:
       num_devices: number of the local devices that share a batch, as of `pipeline.Execution`; None: all.
     """
     import jax
-    import jax.numpy as jnp
-    from jax.sharding import PartitionSpec
 
     from causal_iqa import diagnosis as room
-    from causal_iqa import images
 
     mesh = jax.sharding.Mesh(np.asarray(jax.local_devices()[:num_devices]), ("images",))
-    model = jax.device_put(room.default_model(), jax.sharding.NamedSharding(mesh, PartitionSpec()))
-
+    model = jax.device_put(room.default_model(), jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec()))
     names = np.asarray([*model.causes, room.OTHER], object)
+    programs: dict[tuple[int, ...], _kept_programs.Program] = {}
 
-    # Each image is diagnosed alone: every device takes a part of the batch.
-    @jax.jit
-    @functools.partial(
-        jax.shard_map,
-        mesh=mesh,
-        in_specs=(PartitionSpec(), PartitionSpec("images")),
-        out_specs=PartitionSpec("images"),
-        check_vma=False,
-    )
-    def said_of(model: room.DiagnosisModel, pixels: jax.Array) -> room.Diagnoses:
-        def at_its_side(image: jax.Array) -> jax.Array:
-            resized = images.resize(images.from_uint8(image), model.side, model.side)
-            return jnp.clip(resized, 0.0, 1.0)
+    def said_of(pixels: np.ndarray) -> room.Diagnoses:
+        """Each image is diagnosed alone: every device takes a part of the batch."""
+        split = jax.sharding.PartitionSpec("images")
 
-        return room.diagnose(model, jax.vmap(at_its_side)(pixels))
+        def make() -> Callable:
+            specs = (jax.sharding.PartitionSpec(), split)
+            return jax.shard_map(_diagnosed, mesh=mesh, in_specs=specs, out_specs=split, check_vma=False)
+
+        given = jax.device_put(pixels, jax.sharding.NamedSharding(mesh, split))
+        if pixels.shape not in programs:
+            devices = list(mesh.devices.flat)
+            with concurrent.futures.ThreadPoolExecutor(1) as pool:
+                programs[pixels.shape] = _kept_programs.compiled(make, (model, given), _diagnosed, {}, devices, pool)
+        return programs[pixels.shape](model, given)
 
     def diagnose(pixels: np.ndarray) -> dict[str, np.ndarray]:
         whole = -(-len(pixels) // mesh.size) * mesh.size
         filled = pixels if whole == len(pixels) else np.concatenate([pixels, pixels[: whole - len(pixels)]])
-        said = jax.tree.map(lambda x: x[: len(pixels)], jax.device_get(said_of(model, filled)))
+        said = jax.tree.map(lambda x: x[: len(pixels)], jax.device_get(said_of(filled)))
         every = np.concatenate([said.probabilities, said.unexplained[:, None]], axis=1)
         likely = every.argmax(axis=1)
         nothing = np.isin(names[likely], (room.NONE, room.OTHER))
@@ -133,6 +130,21 @@ def diagnosis(num_devices: int | None = None) -> pipeline.Diagnose:
         }
 
     return diagnose
+
+
+def _diagnosed(model: Any, pixels: Any) -> Any:
+    """Diagnoses of images uint8 [B, H, W, 3] as they are, brought to the side of the model."""
+    import jax
+    import jax.numpy as jnp
+
+    from causal_iqa import diagnosis as room
+    from causal_iqa import images
+
+    def at_its_side(image: jax.Array) -> jax.Array:
+        resized = images.resize(images.from_uint8(image), model.side, model.side)
+        return jnp.clip(resized, 0.0, 1.0)
+
+    return room.diagnose(model, jax.vmap(at_its_side)(pixels))
 
 
 def open_images(images: Images | Mapping[str, Images], **options) -> tuple[data.ImageSet, ...]:

@@ -1,8 +1,8 @@
 """Compiled programs kept from one command to the next, in a folder of the user.
 
-JAX writes and reads the entries; here is where they lie, how large the folder may grow, and that a process which was
-killed while it wrote leaves nothing behind that others stumble over. Entries are machine code that runs as the user:
-the folder is as private as the programs that the user runs.
+JAX and `_kept_programs` write and read the entries; here is where they lie, how large the folder may grow, and that a
+process which was killed while it wrote leaves nothing behind that others stumble over. Entries are machine code that
+runs as the user: the folder is as private as the programs that the user runs.
 """
 
 import contextlib
@@ -28,6 +28,8 @@ WORDS = (
     f"folder of the user's cache directory of at most {MOST_BYTES / 1e9:g} GB)."
 )
 _SUFFIX = "-cache"
+# Seconds after which nobody writes a file any more.
+_UNFINISHED = 3600.0
 _CHECKED, _LOCK = ".checked", ".lock"
 _ZLIB = (b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda")
 _ZSTANDARD = b"\x28\xb5\x2f\xfd"
@@ -122,6 +124,10 @@ def tidy(folder: pathlib.Path, most_bytes: int) -> None:
                     path.unlink()
                     continue
                 entries.append((max(about.st_atime, about.st_mtime), about.st_size, path))
+        for path in folder.glob(".*.tmp"):  # Of a process that was killed while it wrote.
+            with contextlib.suppress(OSError):
+                if path.stat().st_mtime < now - _UNFINISHED:
+                    path.unlink()
         size = sum(entry[1] for entry in entries)
         for _, bytes_of_entry, path in sorted(entries):
             if size <= most_bytes:

@@ -100,9 +100,8 @@ class Devices:
             return jax.shard_map(function, mesh=self.mesh, in_specs=tuple(specs), out_specs=out, check_vma=False)
 
         split = [str(spec) for spec in (*specs, out)]
-        mesh = [device.id for device in self.mesh.devices.flat]
         program = _kept_programs.compiled(
-            mapped, arguments, (function, split, mesh), self._options[content] or {}, self.pool
+            mapped, arguments, (function, split), self._options[content] or {}, list(self.mesh.devices.flat), self.pool
         )
         return Piece(program, self.shapes(program.outputs, out))
 

@@ -131,3 +131,12 @@ def test_processes_share_the_folder(tmp_path):
     folder = folder.rename(tmp_path / "moved")
     out, err = start().communicate()
     assert out.split() == ["5.0", "1"], err
+
+
+def test_what_a_killed_process_left_unfinished_goes_and_what_is_being_written_stays(tmp_path):
+    old, new = tmp_path / ".0123.tmp", tmp_path / ".4567.tmp"
+    for path in (old, new):
+        path.write_bytes(b"half")
+    os.utime(old, (1e9, 1e9))
+    program_cache.tidy(tmp_path, 10**6)
+    assert not old.exists() and new.exists()
