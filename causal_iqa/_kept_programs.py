@@ -15,7 +15,6 @@ import pathlib
 import pickle
 import platform
 import re
-import secrets
 import threading
 import zlib
 from collections.abc import Callable, Mapping, Sequence
@@ -25,7 +24,7 @@ import jax
 import jax.numpy as jnp
 from jax.experimental import serialize_executable
 
-from causal_iqa import _fingerprints
+from causal_iqa import _files, _fingerprints
 from causal_iqa._arrays import Device
 
 # The folder's keeper removes what ends so, when it is damaged or long unused.
@@ -184,7 +183,7 @@ def _compile(lowered: Any, outputs: Any, path: pathlib.Path | None) -> Callable[
         if all(name.startswith(_CALLS_THAT_STAY) for name in calls):
             # Nobody misses what cannot be kept: a program with constants on a device, or one that the disk has no
             # room for.
-            with contextlib.suppress(ValueError, NotImplementedError, OSError):
+            with contextlib.suppress(ValueError, NotImplementedError, _files.OutputError):
                 executable, _, _ = serialize_executable.serialize(found)
                 _write(path, _Entry(outputs, calls, executable))
     return found
@@ -229,14 +228,8 @@ def _find_lapack() -> None:
 
 
 def _write(path: pathlib.Path, entry: _Entry) -> None:
-    """Writes an entry whole; one that a loss of power damages is found to be damaged."""
     content = pickle.dumps(entry)
-    temporary = path.with_name(f".{secrets.token_hex(8)}.tmp")
-    try:
-        temporary.write_bytes(zlib.compress(hashlib.blake2b(content, digest_size=16).digest() + content, 1))
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    _files.write_atomically(path, zlib.compress(hashlib.blake2b(content, digest_size=16).digest() + content, 1))
 
 
 def _read(path: pathlib.Path) -> _Entry | None:

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from causal_iqa import _kept_programs
+from causal_iqa import _files, _kept_programs
 
 
 @pytest.fixture
@@ -167,9 +167,9 @@ def test_nothing_is_kept_where_compilations_are_not(folder):
 
 def test_a_full_disk_costs_nothing_but_the_entry(folder, monkeypatch):
     def full(*_, **__):
-        raise OSError(28, "No space left on device")
+        raise _files.OutputError("no space left on device")
 
-    monkeypatch.setattr(pathlib.Path, "replace", full)
+    monkeypatch.setattr(_files, "write_atomically", full)
     _, found = _run()
     np.testing.assert_allclose(found["solved"], [1, 0.5, 0.25])
-    assert _entries(folder) == [] and not list(folder.glob(".*.tmp"))
+    assert _entries(folder) == []
