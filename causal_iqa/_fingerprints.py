@@ -14,6 +14,8 @@ from collections.abc import Mapping
 from typing import Any
 
 import jax
+import jax.core
+import jax.numpy as jnp
 import numpy as np
 
 # Whose code the versions in `of_code` stand for.
@@ -118,7 +120,7 @@ class _Walk:
             raise UnknownValueError("a value that is being traced")
         if isinstance(value, jax.ShapeDtypeStruct):
             self._say("shape", f"{value.shape} {value.dtype} {value.weak_type}")
-        elif isinstance(value, jax.Array) and jax.dtypes.issubdtype(value.dtype, jax.dtypes.prng_key):
+        elif isinstance(value, jax.Array) and jnp.issubdtype(value.dtype, jax.dtypes.prng_key):
             self._say("key", str(value.dtype))
             self.add(np.asarray(jax.random.key_data(value)))
         elif isinstance(value, np.ndarray | np.generic | jax.Array):

@@ -78,8 +78,8 @@ class Program:
 
 def folder() -> pathlib.Path | None:
     """Returns where programs are kept; None where they are not."""
-    named = jax.config.jax_compilation_cache_dir
-    if not named or not jax.config.jax_enable_compilation_cache or jax.process_count() > 1:
+    named = jax.config.values["jax_compilation_cache_dir"]
+    if not named or not jax.config.values["jax_enable_compilation_cache"] or jax.process_count() > 1:
         return None
     return pathlib.Path(named)
 
