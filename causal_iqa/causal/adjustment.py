@@ -58,7 +58,13 @@ class ArmMeans(NamedTuple):
 
 
 def assign(
-    key: jax.Array, treatment: np.ndarray, x: np.ndarray, num_arms: int, *, num_resamples: int = 200
+    key: jax.Array,
+    treatment: np.ndarray,
+    x: np.ndarray,
+    num_arms: int,
+    *,
+    num_resamples: int = 200,
+    clusters: np.ndarray | None = None,
 ) -> Assignment:
     """Fits the propensities of all resamples.
 
@@ -68,15 +74,19 @@ def assign(
       x: covariates [N, F] that block the back doors, the first column ones (`observational.covariates`).
       num_arms: K.
       num_resamples: B; 0 for estimates without intervals.
+      clusters: int [N] of images that are drawn together; None treats each image as its own cluster.
 
     Returns:
-      `Assignment`; propensities are at least 0.01.
+      `Assignment`; propensities are at least 0.01. There are no resamples of fewer than `LEAST_IMAGES` images, or
+      clusters.
 
     Raises:
       ValueError: when shapes do not fit or an arm is empty.
 
     References:
       [1] G. Imbens (2000), The role of the propensity score in estimating dose-response functions, Biometrika 87.
+      [2] A. Cameron, D. Miller (2015), A practitioner's guide to cluster-robust inference, J. Human Resources 50:
+        resamples of whole clusters.
 
     Examples:
       >>> rng = np.random.default_rng(0)
@@ -92,7 +102,9 @@ def assign(
         raise ValueError(f"treatment, x: expected [N] and [N, F] with a first column of ones, got {n} and {x.shape}")
     if treatment.min() < 0 or (np.bincount(treatment, minlength=num_arms) == 0).any() or treatment.max() >= num_arms:
         raise ValueError(f"treatment: expected every arm from 0 to {num_arms - 1}, got {np.unique(treatment)}")
-    counts = resample_rows(key, n, num_resamples) if num_resamples else np.ones((1, n))
+    if clusters is not None and np.shape(clusters) != (n,):
+        raise ValueError(f"clusters: expected [{n}], one for each image, got {np.shape(clusters)}")
+    counts = resample_rows(key, n, num_resamples, clusters) if num_resamples else np.ones((1, n))
     start = _fit(np.zeros((1, num_arms - 1, x.shape[1])), treatment, x, np.ones((1, n)), _NEWTON_FIRST)
     propensity = np.empty((len(counts), num_arms, n))
     for first in range(0, len(counts), _BLOCK):
@@ -121,8 +133,8 @@ def estimate_arms(assignment: Assignment, outcome: np.ndarray, *, level: float =
       level: confidence level of the intervals.
 
     Returns:
-      method -> `ArmMeans`. Intervals are for the population that the images are drawn from, wider than those for these
-      very images would be.
+      method -> `ArmMeans`. Intervals are for the population that the images, or their clusters, are drawn from, wider
+      than those for these very images would be.
 
     Raises:
       ValueError: when the outcome is not finite [N].

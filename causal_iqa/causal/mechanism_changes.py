@@ -37,11 +37,13 @@ class ObservedSet(NamedTuple):
     factors: bool or 0/1 [k, n], the imaging factors in the order in which the graph makes them.
     covariates: [n, F] numbers of the scenes, F may be 0.
     performance: [n] in [0, 1].
+    clusters: int [n] of images that are drawn together; None treats each image as its own cluster.
     """
 
     factors: np.ndarray
     covariates: np.ndarray
     performance: np.ndarray
+    clusters: np.ndarray | None = None
 
 
 class ChangeAttribution(NamedTuple):
@@ -74,6 +76,8 @@ def _checked(name: str, one: ObservedSet, parents: Mapping[str, Sequence[str]]) 
         raise ValueError(f"{name}: performance is finite and in [0, 1]")
     if not np.isfinite(own).all():
         raise ValueError(f"{name}: covariates are finite")
+    if one.clusters is not None and np.shape(one.clusters) != (n,):
+        raise ValueError(f"{name}: expected clusters [{n}], one for each image, got {np.shape(one.clusters)}")
     return factors, own, performance
 
 
@@ -229,7 +233,7 @@ def attribute_change(
       same_performance: whether performance follows from scene and factors alike in both sets. Its one mechanism is then
         fitted on both together, so that a factor may be missing in one of them, and contributes nothing.
       num_resamples: resamples of the images of both sets, for the intervals; none for sets of fewer than
-        `LEAST_IMAGES` images.
+        `LEAST_IMAGES` images, or clusters.
       level: confidence level of the intervals.
 
     Returns:
@@ -281,7 +285,10 @@ def attribute_change(
     sets = [(f, x, m) for (f, _, m), x in zip(checked, (joint[:split], joint[split:]), strict=True)]
     game = _Game(sets, places, same_performance)
     keys = jax.random.split(key)
-    counts = [resample_rows(k, len(m), num_resamples) for k, (*_, m) in zip(keys, sets, strict=True)]
+    counts = [
+        resample_rows(k, len(m), num_resamples, one.clusters)
+        for k, (*_, m), one in zip(keys, sets, (first, second), strict=True)
+    ]
     rows = np.stack([game.contributions(pair) for pair in zip(*counts, strict=False)])
     values = from_resamples(rows, level=level)
     means = [float(m.mean()) for *_, m in checked]

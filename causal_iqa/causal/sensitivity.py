@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import stats
 
+from causal_iqa.causal.resamples import LEAST_IMAGES
 from causal_iqa.estimates import Estimate, check_level
 
 
@@ -14,7 +15,7 @@ class Robustness(NamedTuple):
 
     Attributes:
       effect: coefficient of the treatment, in units of the outcome.
-      standard_error: its classical standard error.
+      standard_error: its classical standard error, or that of clusters where the images have any.
       value: robustness value: a confounder that explains this share of the residual variance of both treatment and
         outcome brings the effect to 0; weaker ones cannot.
       value_significance: the share that brings it to the edge of significance.
@@ -35,7 +36,13 @@ class Robustness(NamedTuple):
 
 
 def robustness(
-    treated: np.ndarray, x: np.ndarray, outcome: np.ndarray, *, groups: np.ndarray | None = None, alpha: float = 0.05
+    treated: np.ndarray,
+    x: np.ndarray,
+    outcome: np.ndarray,
+    *,
+    groups: np.ndarray | None = None,
+    clusters: np.ndarray | None = None,
+    alpha: float = 0.05,
 ) -> Robustness:
     """Robustness value of the coefficient of a binary treatment in a linear regression on covariates.
 
@@ -46,6 +53,11 @@ def robustness(
     eta = (1 + f2_D) / sqrt(1 - f2_D^2). Its bias is at most se sqrt(df R2_Y R2_D / (1 - R2_D)). For f2_D of 1 and more
     there is no bound.
 
+    Images of one cluster are not independent: the standard error is then that of the sums over clusters [2], and
+    significance is judged by Student's law with as many degrees of freedom as clusters less one. How much larger this
+    error is than the classical one is taken to stay the same when the confounder is adjusted for. The robustness value
+    and the bias are shares of variance, which clusters do not change.
+
     Args:
       treated: bool [N].
       x: covariates [N, F], the first column ones; a confounder that is left out of them is unobserved.
@@ -53,10 +65,12 @@ def robustness(
       groups: int [F], the covariate that each column belongs to (`Design.groups`): the columns of a label count as one
         covariate, and those of -1 are adjusted for but no covariate to compare with. By default every column but the
         first is one.
+      clusters: int [N] of images that are not independent of each other; None treats each image as its own cluster.
       alpha: level of significance.
 
     Returns:
-      `Robustness`; shares in [0, 1], larger values more robust.
+      `Robustness`; shares in [0, 1], larger values more robust. With fewer than `LEAST_IMAGES` clusters the standard
+      error and the share of significance are NaN.
 
     Raises:
       ValueError: when shapes do not fit or there are no degrees of freedom.
@@ -64,6 +78,8 @@ def robustness(
     References:
       [1] C. Cinelli, C. Hazlett (2020), Making sense of sensitivity: extending omitted variable bias, JRSS B 82,
         sections 4.1 to 4.4; the bound is theirs for k_D = k_Y = 1.
+      [2] A. Cameron, D. Miller (2015), A practitioner's guide to cluster-robust inference, J. Human Resources 50,
+        section II.B, with the correction of their equation 11.
 
     Examples:
       >>> rng = np.random.default_rng(0)
@@ -78,6 +94,8 @@ def robustness(
         raise ValueError(
             f"treated, x, outcome: expected [N], [N, F], [N], got {treated.shape}, {x.shape}, {outcome.shape}"
         )
+    if clusters is not None and np.shape(clusters) != outcome.shape:
+        raise ValueError(f"clusters: expected [{len(x)}], one for each image, got {np.shape(clusters)}")
     groups = np.arange(x.shape[1]) - 1 if groups is None else np.asarray(groups, int)
     if groups.shape != x.shape[1:]:
         raise ValueError(f"groups: expected [{x.shape[1]}], one for each column of x, got {groups.shape}")
@@ -93,7 +111,10 @@ def robustness(
     left = y - effect * d
     error = math.sqrt(left @ left / freedom / (d @ d))
     f = abs(effect / error) / math.sqrt(freedom)
-    critical = float(stats.t.ppf(1 - alpha / 2, freedom - 1)) / math.sqrt(freedom - 1)
+    inference, critical = error, float(stats.t.ppf(1 - alpha / 2, freedom - 1)) / math.sqrt(freedom - 1)
+    if clusters is not None:
+        inference, t = _of_clusters(d, left, np.asarray(clusters), whole.shape[1], alpha)
+        critical = t * inference / error / math.sqrt(freedom - 1)
     strongest, benchmark, bias = -1, (0.0, 0.0), 0.0
     for group in np.unique(groups[groups >= 0]):
         own = groups == group
@@ -102,7 +123,21 @@ def robustness(
         largest = error * math.sqrt(freedom * shares[1] * shares[0] / (1 - shares[0])) if f_d < 1 else math.inf
         if strongest < 0 or largest > bias:
             strongest, benchmark, bias = int(group), shares, largest
-    return Robustness(effect, error, _value(f), _value(f - critical), strongest, benchmark, bias)
+    significant = _value(f - critical) if math.isfinite(critical) else math.nan
+    return Robustness(effect, inference, _value(f), significant, strongest, benchmark, bias)
+
+
+def _of_clusters(
+    d: np.ndarray, left: np.ndarray, clusters: np.ndarray, num_columns: int, alpha: float
+) -> tuple[float, float]:
+    """The standard error of the coefficient of d from sums over clusters, and the critical t; NaN for few clusters."""
+    own = np.unique(clusters, return_inverse=True)[1]
+    count, n = int(own.max()) + 1, len(d)
+    if count < LEAST_IMAGES:
+        return math.nan, math.nan
+    factor = count / (count - 1) * (n - 1) / (n - num_columns)
+    error = math.sqrt(factor * np.square(np.bincount(own, d * left)).sum()) / float(d @ d)
+    return error, float(stats.t.ppf(1 - alpha / 2, count - 1))
 
 
 def e_value(risk_treated: float, risk_untreated: float) -> float:

@@ -53,7 +53,7 @@ def effects(found: ObservationalStudy, measure: pipeline.Measure) -> list[str]:
         f"{format.number(overlap.smallest, _ERROR)}, effective share of the images in each arm "
         f"{', '.join(map(format.number, overlap.effective_share))}, "
         f"largest standardised difference {format.number(overlap.imbalance)}, after weighting "
-        f"{format.number(overlap.imbalance_weighted)}.",
+        f"{format.number(overlap.imbalance_weighted)}.{_grouped(found)}",
         "",
         f"Effect on {escaped(measure.name)} against clean:",
         "",
@@ -71,6 +71,15 @@ def _repeated(errors: MethodErrors | None) -> list[str]:
 
 def _seen(found: ObservationalStudy) -> str:
     return f"Each of {found.num_images} images, drawn at random," if found.drawn else "Each image"
+
+
+def _grouped(found: ObservationalStudy) -> str:
+    if found.num_groups is None:
+        return ""
+    return (
+        f" The images are of {found.num_groups} groups, which the intervals draw whole, since images of a "
+        "group are not independent."
+    )
 
 
 def doubts(found: ObservationalStudy, measure: pipeline.Measure) -> list[str]:

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from causal_iqa import causal, pipeline
-from causal_iqa.analysis.audit import graphs
+from causal_iqa.analysis.audit import NotDone, graphs, observational
 from causal_iqa.analysis.audit.data import AuditData
+from causal_iqa.report import audit_observational
 
 _CONDITIONS, _GROUPS, _IN_GROUP, _METRICS = 4, 60, 6, 80
 _NULL = causal.Independence("M", "Q", frozenset({"C"}))
@@ -13,15 +14,19 @@ _NULL = causal.Independence("M", "Q", frozenset({"C"}))
 
 @pytest.fixture(scope="module")
 def grouped():
+    return _grouped(_GROUPS, _IN_GROUP, _METRICS)
+
+
+def _grouped(num_groups, in_group, num_metrics):
     """Scores and performance that share nothing, each with an effect of the group (a video) on all of its images."""
     rng = np.random.default_rng(0)
-    clusters = rng.permutation(np.repeat(np.arange(_GROUPS), _IN_GROUP))
+    clusters = rng.permutation(np.repeat(np.arange(num_groups), in_group))
 
     def table():
-        scene = rng.normal(size=_GROUPS)[clusters]
+        scene = rng.normal(size=num_groups)[clusters]
         return scene + rng.normal(size=(_CONDITIONS, len(clusters))) - np.arange(_CONDITIONS)[:, None]
 
-    names = [f"score{i}" for i in range(_METRICS)]
+    names = [f"score{i}" for i in range(num_metrics)]
     outcomes = {name: table() for name in (pipeline.ACCURACY.key, *names)}
     return AuditData(
         config=pipeline.StudyConfig(performance="table.csv"),
@@ -73,3 +78,23 @@ def test_steps_of_severity_take_each_group_as_one_observation(grouped):
     kept = graphs._independent_images(grouped)
     assert sorted(grouped.clusters[kept]) == list(range(_GROUPS))
     assert grouped.take(kept).clusters.tolist() == grouped.clusters[kept].tolist()
+
+
+def test_the_observational_study_draws_groups_together():
+    data = _grouped(20, 18, 1)
+    alone, together = (observational.observational_study(one) for one in (data._replace(clusters=None), data))
+    assert not isinstance(alone, NotDone) and not isinstance(together, NotDone)
+    assert (alone.num_groups, together.num_groups) == (None, 20)
+    method = together.method
+    width = [np.mean([x.high - x.low for x in one.performance.methods[method].mean]) for one in (alone, together)]
+    # Half of the variance is the group's, so that a mean over 20 groups varies more than one over 360 images.
+    assert width[1] > 1.2 * width[0]
+    assert together.performance.methods[method].mean_absolute_error == pytest.approx(
+        alone.performance.methods[method].mean_absolute_error
+    )
+    first, second = alone.sensitivity, together.sensitivity
+    assert not isinstance(first, NotDone) and not isinstance(second, NotDone)
+    assert first.value == second.value and first.standard_error != second.standard_error
+    said = "\n".join(audit_observational.study(together, data.measure))
+    assert "of 20 groups, which the intervals draw whole" in said
+    assert "groups" not in "\n".join(audit_observational.study(alone, data.measure))

@@ -2,6 +2,7 @@
 
 import jax
 import numpy as np
+import pytest
 from scipy import optimize
 
 from causal_iqa import causal
@@ -73,3 +74,37 @@ def test_columns_of_one_label_are_one_covariate():
     means = np.array([treated[label == k].mean() for k in range(6)])[label]
     assert together.benchmark_bias > apart.benchmark_bias
     assert together.benchmark[0] > 0.5 * means.var() / (treated - means).var()
+
+
+def _null_in_clusters(rng):
+    """Forty cameras of ten images: each camera has one arm and its own brightness, and the arm does nothing."""
+    clusters = np.repeat(np.arange(40), 10)
+    treatment = rng.permutation(np.arange(40) % 2)[clusters]
+    z = rng.normal(size=400)
+    outcome = z + rng.normal(size=40)[clusters] + rng.normal(size=400)
+    return clusters, treatment, causal.covariates(None, [z]), outcome
+
+
+def test_an_arm_that_does_nothing_is_seldom_found_where_images_come_in_clusters():
+    rng = np.random.default_rng(0)
+    missed = {"images": [], "clusters": []}
+    for draw in range(60):
+        clusters, treatment, x, outcome = _null_in_clusters(rng)
+        for name, own in (("images", None), ("clusters", clusters)):
+            assigned = causal.assign(jax.random.key(draw), treatment, x, 2, num_resamples=100, clusters=own)
+            for method in ("regression", "weighting", "doubly_robust"):
+                _, low, high = causal.estimate_arms(assigned, outcome)[method].effect
+                missed[name].append(not low[1] <= 0 <= high[1])
+    # .05 is expected of 60 draws, of which a share has a standard error of .03.
+    assert np.mean(missed["images"]) > 0.3
+    assert np.mean(missed["clusters"]) < 0.15
+
+
+def test_clusters_are_counted_whole_and_few_of_them_give_no_interval(key):
+    clusters, treatment, x, outcome = _null_in_clusters(np.random.default_rng(1))
+    counts = causal.assign(key, treatment, x, 2, num_resamples=5, clusters=clusters).counts
+    assert (counts.reshape(6, 40, 10) == counts.reshape(6, 40, 10)[..., :1]).all() and counts[1:].max() > 1
+    few = causal.assign(key, treatment, x, 2, num_resamples=5, clusters=clusters // 6)
+    assert np.isnan(causal.estimate_arms(few, outcome)["regression"].effect.low[1])
+    with pytest.raises(ValueError, match=r"clusters: expected \[400\], one for each image, got \(40,\)"):
+        causal.assign(key, treatment, x, 2, clusters=np.arange(40))

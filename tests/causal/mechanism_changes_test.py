@@ -108,3 +108,24 @@ def test_a_factor_that_one_set_lacks_is_refused_or_known_from_the_other(key):
     nobody = second._replace(factors=np.stack([second.factors[0], np.zeros(4000)]))
     with pytest.raises(InputError, match="both sets: 'noise' is present in 0"):
         causal.attribute_change(key, first, nobody, _PARENTS, same_performance=True, num_resamples=2)
+
+
+def test_images_in_clusters_are_drawn_together(key):
+    """Thirty cameras of ten images, all dark or none: copies of an image are no more evidence than the image."""
+    rng = np.random.default_rng(3)
+    small = [_draw(rng, 30, dark=0.0), _draw(rng, 30, dark=0.5)]
+    clusters = np.repeat(np.arange(30), 10)
+    copied = [
+        causal.ObservedSet(one.factors[:, clusters], one.covariates[clusters], one.performance[clusters])
+        for one in small
+    ]
+    together = [one._replace(clusters=clusters) for one in copied]
+    wide, alone, same = (
+        causal.attribute_change(key, first, second, _PARENTS, num_resamples=30, same_performance=True).values
+        for first, second in (small, copied, together)
+    )
+    np.testing.assert_allclose(same.value, alone.value)
+    np.testing.assert_allclose(same.high - same.low, wide.high - wide.low, rtol=0.05)
+    assert np.mean(alone.high - alone.low) < 0.6 * np.mean(same.high - same.low)
+    with pytest.raises(ValueError, match=r"first: expected clusters \[300\]"):
+        causal.attribute_change(key, copied[0]._replace(clusters=clusters[:9]), copied[1], _PARENTS)

@@ -16,8 +16,8 @@ def test_robustness_against_the_regression_with_the_confounder():
     y = 0.3 * treated + z + rng.normal(size=n)
     found = causal.robustness(treated, x, y)
     whole = np.column_stack([treated, x])
-    b, left = np.linalg.lstsq(whole, y, rcond=None)[:2]
-    error = np.sqrt(left[0] / (n - 3) * np.linalg.inv(whole.T @ whole)[0, 0])
+    b = np.linalg.lstsq(whole, y, rcond=None)[0]
+    error = np.sqrt(np.square(y - whole @ b).sum() / (n - 3) * np.linalg.inv(whole.T @ whole)[0, 0])
     assert found.effect == pytest.approx(b[0])
     assert found.standard_error == pytest.approx(error)
     # Defining equation of the value: its share of both brings the t statistic to 0.
@@ -73,3 +73,41 @@ def test_e_value_has_the_interval_of_its_risk_ratio():
     )
     assert unsure.low == 1 and unsure.high == np.inf
     assert np.isnan(causal.e_value_of_resamples(np.zeros(3), np.ones(3)).value)
+
+
+def test_significance_of_an_arm_that_does_nothing_where_images_come_in_clusters():
+    """Forty cameras of ten images: each camera has one arm and its own brightness, and the arm does nothing."""
+    rng = np.random.default_rng(10)
+    clusters = np.repeat(np.arange(40), 10)
+    found = {"images": [], "clusters": []}
+    for _ in range(200):
+        treated = rng.permutation(np.arange(40) % 2)[clusters] == 1
+        z = rng.normal(size=400)
+        outcome = z + rng.normal(size=40)[clusters] + rng.normal(size=400)
+        x = np.column_stack([np.ones(400), z])
+        for name, own in (("images", None), ("clusters", clusters)):
+            found[name].append(causal.robustness(treated, x, outcome, clusters=own))
+    significant = {name: np.mean([one.value_significance > 0 for one in every]) for name, every in found.items()}
+    # .05 is expected of 200 draws, of which a share has a standard error of .015.
+    assert significant["images"] > 0.3 and significant["clusters"] < 0.1
+    alone, together = found["images"][0], found["clusters"][0]
+    assert together[:1] + together[2:3] + together[4:] == alone[:1] + alone[2:3] + alone[4:], "shares of variance stay"
+    assert together.standard_error > 1.5 * alone.standard_error
+
+
+def test_the_error_of_clusters_is_that_of_the_sandwich_formula():
+    rng = np.random.default_rng(11)
+    clusters, z, treated = rng.integers(0, 12, 90), rng.normal(size=90), rng.random(90) < 0.5
+    outcome = z + rng.normal(size=12)[clusters]
+    x = np.column_stack([np.ones(90), z])
+    found = causal.robustness(treated, x, outcome, clusters=clusters)
+    whole = np.column_stack([treated, x])
+    left = outcome - whole @ np.linalg.lstsq(whole, outcome, rcond=None)[0]
+    bread = np.linalg.inv(whole.T @ whole)
+    sums = np.array([whole[clusters == one].T @ left[clusters == one] for one in range(12)])
+    sandwich = bread @ sums.T @ sums @ bread * 12 / 11 * 89 / 87
+    assert found.standard_error == pytest.approx(np.sqrt(sandwich[0, 0]))
+    few = causal.robustness(treated, x, outcome, clusters=clusters // 2)
+    assert np.isnan(few.standard_error) and np.isnan(few.value_significance) and few.value == found.value
+    with pytest.raises(ValueError, match="clusters: expected"):
+        causal.robustness(treated, x, outcome, clusters=clusters[:5])

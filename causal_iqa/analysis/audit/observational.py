@@ -34,7 +34,8 @@ def observational_study(data: AuditData, *, progress: Progress | None = None) ->
 
     Hardness is what the label (where there are five images of a class on average) and up to two clean no-reference
     scores say of the mean performance of an image over all conditions: confounding made to hurt. The arms are clean and
-    the severities, or ranges of severities where there are few images.
+    the severities, or ranges of severities where there are few images. Images of one group are drawn together in the
+    intervals, and are one observation in the standard error.
 
     Args:
       data: data of the run.
@@ -68,7 +69,9 @@ def observational_study(data: AuditData, *, progress: Progress | None = None) ->
     treatment = arms[conditions]
     if (np.bincount(treatment, minlength=len(levels)) < 2).any():
         return NotDone("a severity was drawn for fewer than two images")
-    assigned = causal.assign(key_fit, treatment, x, len(levels), num_resamples=data.num_resamples)
+    assigned = causal.assign(
+        key_fit, treatment, x, len(levels), num_resamples=data.num_resamples, clusters=data.clusters
+    )
     rows = np.arange(num_images)
     metrics: dict[str, ArmEstimates] = {}
     skipped: dict[str, str] = {}
@@ -83,6 +86,7 @@ def observational_study(data: AuditData, *, progress: Progress | None = None) ->
     outcome = performance[conditions, rows]
     return ObservationalStudy(
         num_images=num_images,
+        num_groups=None if data.clusters is None else len(np.unique(data.clusters)),
         drawn=drawn,
         arms=levels,
         images_per_arm=tuple(np.bincount(treatment).tolist()),
@@ -204,7 +208,8 @@ def _sensitivity(
     if len(x) < _LEAST_PER_COVARIATE * x.shape[1]:
         return NotDone(f"{len(x)} images for {x.shape[1]} covariates and severities")
     groups = np.r_[design.groups, np.full(worst - 1, -1)]
-    found = causal.robustness(treatment == worst, x, outcome, groups=groups, alpha=1 - data.config.level)
+    options = {"groups": groups, "clusters": data.clusters, "alpha": 1 - data.config.level}
+    found = causal.robustness(treatment == worst, x, outcome, **options)
     risks = causal.arm_means(assigned, outcome)[causal.DEFAULT_METHOD]
     return Sensitivity(
         arm=levels[worst],

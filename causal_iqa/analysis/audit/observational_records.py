@@ -72,7 +72,8 @@ class Sensitivity(NamedTuple):
 class ObservationalStudy(NamedTuple):
     """Effects of severity from confounded data, beside the known truth.
 
-    num_images: number of images of the study; `drawn`: they are some of the run's.
+    num_images: number of images of the study; `drawn`: they are some of the run's. num_groups: the groups that its
+      intervals draw together; None where each image stands alone.
     arms: clean and the severities, with so many images each.
     strength: strength of the confounding.
     factors: the confounders of the images. graph: the graph behind the draw, as text.
@@ -97,3 +98,4 @@ class ObservationalStudy(NamedTuple):
     repeats: Repeats
     refutations: tuple[causal.Refutation, ...]
     sensitivity: Sensitivity | NotDone
+    num_groups: int | None = None

@@ -95,9 +95,10 @@ def learn(
         raise _checks.InputError(f"map: {metric} is undefined throughout {run.folder}")
     groups = [condition.degradation if condition.severity > 0 else None for condition in run.table.conditions]
     clean = np.asarray([group is None for group in groups])
+    clusters = pipeline.clusters(run.table.columns)
     errors = np.zeros(0)
     if len({group for group in groups if group is not None}) >= _LEAST_DEGRADATIONS and q.shape[1] > 1:
-        folds = alignment.image_folds(q.shape[1], seed=run.config.seed)
+        folds = alignment.image_folds(q.shape[1], seed=run.config.seed, clusters=clusters)
         held = alignment.held_out_accuracy(q, m, groups, folds, level=level)
         errors = (np.asarray(held.predicted.value) - held.truth)[~clean]
     finite = q[np.isfinite(q)]
@@ -107,7 +108,7 @@ def learn(
         metric=metric,
         network=network,
         fitted=alignment.fit_accuracy_map(q, m),
-        resampled=_resampled(_keys.named(run.config.seed, f"map of {metric}"), q, m, groups, num_resamples),
+        resampled=_resampled(_keys.named(run.config.seed, f"map of {metric}"), q, m, groups, num_resamples, clusters),
         low=float(finite.min()),
         high=float(finite.max()),
         errors=errors,
@@ -144,17 +145,26 @@ def _tables(run: pipeline.Run, metric: str, network: str) -> tuple[np.ndarray, n
 
 
 def _resampled(
-    key: jax.Array, q: np.ndarray, m: np.ndarray, groups: Sequence[str | None], num: int
+    key: jax.Array,
+    q: np.ndarray,
+    m: np.ndarray,
+    groups: Sequence[str | None],
+    num: int,
+    clusters: np.ndarray | None = None,
 ) -> tuple[alignment.AccuracyMap, ...]:
-    """The map on degradations and images drawn with replacement; the clean images stay in."""
+    """The map on degradations and images, clusters whole, drawn with replacement; the clean images stay in."""
     names = list(dict.fromkeys(group for group in groups if group is not None))
     members = {name: [i for i, group in enumerate(groups) if group == name] for name in names}
     clean = [i for i, group in enumerate(groups) if group is None]
+    own = np.arange(q.shape[1]) if clusters is None else clusters
+    units = [np.flatnonzero(own == one) for one in np.unique(own)]
     found = []
     for one in jax.random.split(key, num):
         of_degradations, of_images = jax.random.split(one)
         drawn = np.asarray(jax.random.randint(of_degradations, (len(names),), 0, max(1, len(names))))
-        images = np.asarray(jax.random.randint(of_images, (q.shape[1],), 0, q.shape[1]))
+        images = np.concatenate(
+            [units[i] for i in np.asarray(jax.random.randint(of_images, (len(units),), 0, len(units)))]
+        )
         rows = clean + [row for place in drawn for row in members[names[place]]]
         chosen = np.ix_(np.asarray(rows, int), images)
         own_q, own_m = q[chosen], m[chosen]

@@ -121,3 +121,30 @@ def test_compressed_points_keep_the_mean():
     fitted = alignment.fit_accuracy_map(np.sort(values)[None], (np.arange(10_001) > 5000).astype(float)[None])
     whole = np.interp(values, fitted.score, fitted.probability).mean()
     assert weights @ np.interp(points, fitted.score, fitted.probability) == pytest.approx(whole, abs=1e-3)
+
+
+def test_the_map_of_a_run_with_groups_takes_them_whole():
+    """Copies of an image are no more evidence than the image: the intervals are those of the images without copies."""
+    of = np.repeat(np.arange(30), 10)
+
+    def learned(run, *, num_copies=1, with_groups=False):
+        own = of if num_copies > 1 else np.arange(30)
+        columns = {name: values[:, own] for name, values in run.table.columns.items()}
+        if with_groups:
+            columns["cluster"] = np.broadcast_to(own.astype(np.float32), (len(run.table.conditions), len(own)))
+        ids = tuple(map(str, range(len(own))))
+        table = run.table._replace(image_ids=ids, labels=run.table.labels[own], columns=columns)
+        return maps.learn(run._replace(table=table), "free@b", num_resamples=60)
+
+    def spread(learned):
+        """Of the probability that an image of middling score is right, over the resamples."""
+        return np.std([np.interp(-0.5, one.score, one.probability) for one in learned.resampled])
+
+    one_degradation = _run(num_images=30, degradations=1)
+    single = spread(learned(one_degradation))
+    assert spread(learned(one_degradation, num_copies=10)) < 0.6 * single
+    assert spread(learned(one_degradation, num_copies=10, with_groups=True)) > 0.75 * single
+    # Without groups copies of an image are in both folds, so that the errors on left-out images are too small.
+    many = _run(num_images=30)
+    alone, together = (learned(many, num_copies=10, with_groups=own).errors for own in (False, True))
+    assert np.abs(together).mean() > np.abs(alone).mean()
