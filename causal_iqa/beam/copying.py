@@ -80,6 +80,11 @@ def write_copies(
     """
     chosen = running.options(runner, arguments)
     beam = running.import_beam()
+    with copies.hold(output_dir):
+        return _written(job, output_dir, beam, chosen)
+
+
+def _written(job: copies.Job, output_dir: str | os.PathLike[str], beam: Any, chosen: Any) -> list[copies.Part]:
     folder = copies.begin(job, output_dir)
     common = Job(job.config, str(folder), running.Surroundings.here())
     tasks = [(task, [job.source.id(index) for index in task.indices]) for task in job.tasks]

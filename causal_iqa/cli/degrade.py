@@ -9,6 +9,8 @@ made. Images keep their size. An interrupted run continues when the command is g
 --runner=NAME a pipeline of Apache Beam (extra beam) writes the copies; Beam's own flags follow after "--".
 """
 
+from collections.abc import Sequence
+
 from causal_iqa import InputError, backbones, copies, data, degradations
 from causal_iqa.cli import common, flagset, program_cache, progress
 
@@ -113,24 +115,8 @@ def config_from_flags() -> copies.CopyConfig:
     )
 
 
-def main(argv: list[str]) -> None:
-    """Flags -> config -> copies and their manifest."""
-    arguments = common.runner_arguments(argv, _RUNNER.value)
-    if _RUNNER.value is not None and _NUM_PROCESSES.value is not None:
-        raise InputError("num_processes: with --runner the runner says how many workers there are; leave one out")
-    if _RUNNER.value is not None:
-        from causal_iqa import beam  # It imports all that `score` needs.
-
-        beam.options(_RUNNER.value, arguments)  # Refuses what Beam would before anything takes time.
-    config = config_from_flags()
-    program_cache.keep(_COMPILATION_CACHE.value)
-    common.check_writable(f"{_OUTPUT_DIR.value}/degrade.json", "output_dir")
-    with progress.stage("looking at the images"):
-        job = copies.prepare(config, _OUTPUT_DIR.value)
-    if _BOXES.value or _MASKS.value:
-        copies.check_annotations(job, boxes=_BOXES.value, masks=_MASKS.value)
-    for line in job.remarks:
-        print(line)
+def _written(config: copies.CopyConfig, job: copies.Job, arguments: Sequence[str]) -> list[copies.Part]:
+    """Writes copies, then boxes and masks, and says what was left out."""
     stage = f"{len(config.conditions)} conditions of {len(job.source)} images"
     if _RUNNER.value is not None:
         from causal_iqa import beam
@@ -156,4 +142,27 @@ def main(argv: list[str]) -> None:
             print(f"{moved.gone} boxes lie outside their copies and are left out there")
         if moved.without:
             print(f"{len(moved.without)} images have no boxes or masks, the first is {moved.without[0]}")
+    return parts
+
+
+def main(argv: list[str]) -> None:
+    """Flags -> config -> copies and their manifest."""
+    arguments = common.runner_arguments(argv, _RUNNER.value)
+    if _RUNNER.value is not None and _NUM_PROCESSES.value is not None:
+        raise InputError("num_processes: with --runner the runner says how many workers there are; leave one out")
+    if _RUNNER.value is not None:
+        from causal_iqa import beam  # It imports all that `score` needs.
+
+        beam.options(_RUNNER.value, arguments)  # Refuses what Beam would before anything takes time.
+    config = config_from_flags()
+    program_cache.keep(_COMPILATION_CACHE.value)
+    common.check_writable(f"{_OUTPUT_DIR.value}/degrade.json", "output_dir")
+    with progress.stage("looking at the images"):
+        job = copies.prepare(config, _OUTPUT_DIR.value)
+    if _BOXES.value or _MASKS.value:
+        copies.check_annotations(job, boxes=_BOXES.value, masks=_MASKS.value)
+    for line in job.remarks:
+        print(line)
+    with copies.hold(_OUTPUT_DIR.value):
+        parts = _written(config, job, arguments)
     print(f"{sum(len(part.copies) for part in parts)} copies: {_OUTPUT_DIR.value}")

@@ -8,6 +8,7 @@ from causal_iqa.copies.annotations import FOLDER as ANNOTATIONS
 from causal_iqa.copies.annotations import Moved, check_annotations, write_annotations
 from causal_iqa.copies.config import FORMATS, PARAMETERS, SIDE_FILES, CopyConfig
 from causal_iqa.copies.geometry import GEOMETRIC
+from causal_iqa.copies.holding import hold
 from causal_iqa.copies.jobs import Job, Task, prepare
 from causal_iqa.copies.manifest import Copy, Part, Shard
 from causal_iqa.copies.moving import move_boxes, move_mask
@@ -39,6 +40,7 @@ __all__ = [
     "degrade",
     "finish",
     "folder_of",
+    "hold",
     "image_key",
     "is_dataset",
     "move_boxes",

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import numpy as np
 
 from causal_iqa import _checks, _files, data
-from causal_iqa.copies import box_formats, geometry, jobs, moving, names
+from causal_iqa.copies import box_formats, geometry, holding, jobs, moving, names
 
 # Beside the conditions of a tree.
 FOLDER = "annotations"
@@ -57,8 +57,8 @@ def write_annotations(
       What was written.
 
     Raises:
-      InputError: when a file cannot be read or written, no image has annotations, or a geometric condition meets
-        keypoints or another thing that is not moved.
+      InputError: when a file cannot be read or written, no image has annotations, another run works in the tree, or a
+        geometric condition meets keypoints or another thing that is not moved.
 
     Examples:
       >>> import pathlib, tempfile
@@ -73,7 +73,17 @@ def write_annotations(
       ...     copies.write_annotations(job, f"{folder}/out", masks=f"{folder}/masks").files
       1
     """
-    folder = pathlib.Path(output_dir) / FOLDER
+    with holding.hold(output_dir) as tree:
+        return _written(job, tree / FOLDER, boxes, masks, progress)
+
+
+def _written(
+    job: jobs.Job,
+    folder: pathlib.Path,
+    boxes: str | os.PathLike[str] | None,
+    masks: str | os.PathLike[str] | None,
+    progress: Callable[[int, int], None] | None,
+) -> Moved:
     ids = [job.source.id(i) for i in range(len(job.source))]
     boxed, known, without = _opened(job, ids, boxes, masks)
     files, gone = 0, 0

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from causal_iqa import __version__, _checks, _files, _reading, degradations
-from causal_iqa.copies import geometry, manifest, names, processes, programs, records, sources
+from causal_iqa.copies import geometry, holding, manifest, names, processes, programs, records, sources
 from causal_iqa.copies.jobs import Job
 
 
@@ -30,7 +30,8 @@ def write(
       The parts of the record, one for each task.
 
     Raises:
-      InputError: when the disk is full or read-only, the tree was begun otherwise, or a process died.
+      InputError: when the disk is full or read-only, the tree was begun otherwise, another run works in it, or a
+        process died.
 
     Examples:
       >>> import pathlib, tempfile
@@ -45,21 +46,24 @@ def write(
       >>> written
       ['a.png']
     """
-    folder = begin(job, output_dir)
-    found = {task.number: manifest.read_part(folder, task.number) for task in job.tasks}
-    pending = [task for task in job.tasks if found[task.number] is None]
-    done = job.num_copies - sum(len(task.indices) * len(task.conditions) for task in pending)
-    tell = progress or (lambda done, total: None)
-    tell(done, job.num_copies)
-    for task, part in processes.all_done(job, folder, pending, num_processes):
-        found[task.number] = part
-        done += len(task.indices) * len(task.conditions)
+    with holding.hold(output_dir):
+        folder = begin(job, output_dir)
+        found = {task.number: manifest.read_part(folder, task.number) for task in job.tasks}
+        pending = [task for task in job.tasks if found[task.number] is None]
+        if pending:
+            holding.remove_leftovers(folder)
+        done = job.num_copies - sum(len(task.indices) * len(task.conditions) for task in pending)
+        tell = progress or (lambda done, total: None)
         tell(done, job.num_copies)
-    return _record(job, folder, [part for part in found.values() if part is not None])
+        for task, part in processes.all_done(job, folder, pending, num_processes):
+            found[task.number] = part
+            done += len(task.indices) * len(task.conditions)
+            tell(done, job.num_copies)
+        return _record(job, folder, [part for part in found.values() if part is not None])
 
 
 def begin(job: Job, output_dir: str | os.PathLike[str]) -> pathlib.Path:
-    """Opens the tree of a job, for whoever does its tasks elsewhere than in `write`.
+    """Opens the tree of a job, for whoever does its tasks elsewhere than in `write`, and holds it (`hold`).
 
     Args:
       job: what is to be written.
@@ -69,7 +73,7 @@ def begin(job: Job, output_dir: str | os.PathLike[str]) -> pathlib.Path:
       The folder of the tree.
 
     Raises:
-      InputError: when it cannot be written, or was begun otherwise.
+      InputError: when it cannot be written, was begun otherwise, or another run works in it.
 
     Examples:
       >>> import pathlib, tempfile
@@ -82,16 +86,13 @@ def begin(job: Job, output_dir: str | os.PathLike[str]) -> pathlib.Path:
       ...     job = copies.prepare(config, f"{folder}/copies")
       ...     names = [path.name for path in copies.begin(job, f"{folder}/copies").iterdir()]
       >>> sorted(names)
-      ['.parts', 'degrade.json']
+      ['.lock', '.parts', 'degrade.json']
     """
-    folder = pathlib.Path(output_dir)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        manifest.begin(folder, job.origin)
-    except OSError as error:
-        raise _checks.InputError(
-            f"output_dir: {folder} cannot be made or written: {_reading.reason_of(error)}"
-        ) from error
+    with holding.hold(output_dir) as folder:
+        try:
+            manifest.begin(folder, job.origin)
+        except OSError as error:
+            raise _checks.InputError(f"output_dir: {folder} cannot be written: {_reading.reason_of(error)}") from error
     return folder
 
 
@@ -122,14 +123,15 @@ def finish(job: Job, output_dir: str | os.PathLike[str]) -> list[manifest.Part]:
       ...     copies.finish(job, f"{folder}/copies") == done
       True
     """
-    folder = pathlib.Path(output_dir)
-    found = [manifest.read_part(folder, task.number) for task in job.tasks]
-    missing = sum(part is None for part in found)
-    if missing:
-        raise _checks.InputError(
-            f"output_dir: {missing} of {len(found)} parts of {folder} are missing or damaged; the same command goes on"
-        )
-    return _record(job, folder, [part for part in found if part is not None])
+    with holding.hold(output_dir) as folder:
+        found = [manifest.read_part(folder, task.number) for task in job.tasks]
+        missing = sum(part is None for part in found)
+        if missing:
+            raise _checks.InputError(
+                f"output_dir: {missing} of {len(found)} parts of {folder} are missing or damaged; the same command "
+                "goes on"
+            )
+        return _record(job, folder, [part for part in found if part is not None])
 
 
 def _record(job: Job, folder: pathlib.Path, parts: list[manifest.Part]) -> list[manifest.Part]:

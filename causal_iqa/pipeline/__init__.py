@@ -1,5 +1,6 @@
 """The compiled flow and the main job built on it: config -> score table, resumable and sharded over devices."""
 
+from causal_iqa._locks import lock
 from causal_iqa.pipeline.arrangement import quality_and_performance
 from causal_iqa.pipeline.columns import Column, Output, ProgramState, Scorer, Seen
 from causal_iqa.pipeline.config import (
@@ -14,7 +15,6 @@ from causal_iqa.pipeline.degraded import degraded_images, sample_images
 from causal_iqa.pipeline.execution import Execution
 from causal_iqa.pipeline.finished import Run, read_run
 from causal_iqa.pipeline.like_run import prepare_like
-from causal_iqa.pipeline.locking import lock
 from causal_iqa.pipeline.means import mean_over_images, mean_over_networks
 from causal_iqa.pipeline.measured import ACCURACY, Measure, clusters, measure_of, performance_rows
 from causal_iqa.pipeline.network_choice import ALL_NETWORKS, NetworkChoice

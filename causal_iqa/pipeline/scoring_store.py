@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from causal_iqa import _checks, _files
+from causal_iqa import _checks, _files, _locks
 from causal_iqa.pipeline import inputs, locking, parts, provenance, scoring
 from causal_iqa.pipeline.scored import Part
 
@@ -77,7 +77,7 @@ class ScoringStore:
         Raises:
           InputError: when the folder cannot be written, another process works in it, or it holds another scoring.
         """
-        with locking.lock(self.folder, make=True) as descriptor:
+        with _locks.lock(self.folder, make=True) as descriptor:
             locking.check_subfolders(self.folder, descriptor)
             locking.remove_leftovers(self.folder)
             self._begin()

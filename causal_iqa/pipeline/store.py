@@ -18,7 +18,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from causal_iqa import _checks, _files, _reading
+from causal_iqa import _checks, _files, _locks, _reading
 from causal_iqa.pipeline import locking, parts, provenance
 from causal_iqa.pipeline.columns import Output
 from causal_iqa.pipeline.config import Condition, StudyConfig
@@ -81,7 +81,7 @@ class Store:
         if self._is_locked:
             yield
             return
-        with locking.lock(self.folder, make=True) as descriptor:
+        with _locks.lock(self.folder, make=True) as descriptor:
             locking.check_subfolders(self.folder, descriptor)
             locking.remove_leftovers(self.folder)
             self._begin()
