@@ -25,17 +25,25 @@ _HOSTILE = (
 )
 
 
+class _Parser(html.parser.HTMLParser):
+    def __init__(self):
+        super().__init__()
+        self.found = []
+
+    def handle_starttag(self, tag, attrs):
+        self.found.append((tag, dict(attrs)))
+
+
 def _tags(text):
-    found = []
-    parser = html.parser.HTMLParser()
-    parser.handle_starttag = lambda tag, attributes: found.append((tag, dict(attributes)))
+    parser = _Parser()
     parser.feed(text)
-    return found
+    return parser.found
 
 
 @pytest.mark.parametrize("name", _HOSTILE)
 def test_figures_draw_any_name(name):
-    numbers = alignment.Alignment(*[alignment.Estimate(0.5, 0.4, 0.6)] * len(alignment.Alignment._fields))
+    one = alignment.Estimate(0.5, 0.4, 0.6)
+    numbers = alignment.Alignment(one, one, one, one)
     drawn = figures.alignment_bars([tables.Row(name, "label_free", numbers)], title=name)
     assert figures.png(drawn).startswith(b"\x89PNG")
     dose = causal.dose_response(np.random.default_rng(0).normal(size=(2, 6)), ["fog", "fog"], [1.0, 2.0])
