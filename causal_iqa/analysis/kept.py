@@ -51,12 +51,17 @@ def read(folder: pathlib.Path, config: pipeline.StudyConfig, table: pipeline.Sco
         return None
     try:
         values = _files.read_json(path)
+    except InputError as error:  # It names the file.
+        raise InputError(f"run: {error}") from error
+    except (OSError, ValueError) as error:
+        raise InputError(f"run: {path} cannot be read ({type(error).__name__}: {error})") from error
+    try:
         if values["made_of"] != made_of(config, table):
             return None
         return Findings.from_json(values["findings"])
     except InputError as error:
         raise InputError(f"run: {path}: {error}") from error
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"run: {path} cannot be read ({type(error).__name__}: {error})") from error
 
 

@@ -72,7 +72,7 @@ def kept_outputs(
     Returns:
       network -> outputs [C, N], and backbone -> those of its own classifier.
     """
-    found = Kept({}, {})
+    order, found = list(order), Kept({}, {})
     for owner, fields in outputs.items():
         for prefix, into in (("", found.networks), ("head_", found.heads)):
             if f"{prefix}log_probabilities" not in fields:
@@ -116,6 +116,7 @@ def set_scores(
     Returns:
       Every score that the table has the outputs for.
     """
+    order = list(order)
     labelled = labels.min() >= 0 and len(labels) >= _LEAST_PER_CLASS * len(np.unique(labels))
     found: list[SetScore] = []
     if all(name in kept for name in networks):
@@ -183,7 +184,7 @@ def witness_shares(table: pipeline.ScoreTable, order: Sequence[int]) -> dict[str
     Returns:
       Backbone, or several read as one -> shares [C, N].
     """
-    found = {}
+    order, found = list(order), {}
     for backbone, fields in table.outputs.items():
         if EARLY in fields:
             found[backbone] = _kept_shares(fields, order)

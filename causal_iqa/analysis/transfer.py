@@ -121,7 +121,10 @@ def _predicted(source, target, ours, theirs, way, level) -> alignment.HeldOut | 
         return None
     groups = [*(condition.degradation for condition in source.rows.conditions), None]
     m = source.with_clean(source.rows.performance[_ALL], source.rows.clean_performance[_ALL])
-    scale = target.clean_mean / source.clean_mean if way == "relative_to_clean" else 1.0
+    scale = 1.0
+    if way == "relative_to_clean":
+        # In proportion to nothing there is no performance.
+        scale = target.clean_mean / source.clean_mean if source.clean_mean else np.nan
     if not 0 < scale < np.inf:
         return None
     return alignment.transferred_accuracy(
