@@ -4,13 +4,19 @@ import collections
 import pathlib
 
 _ROOT = pathlib.Path(__file__).parents[1]
-# Room -> its modules without one, at most; a number here may only fall.
+# Modules without a test of their name, and why.
+_WITHOUT_TEST = {
+    "_errors.py": "one class without a method",
+    "analysis/audit/observational_records.py": "named tuples alone",
+    "rivals.py": "a former name, which tests/rooms_test.py imports",
+}
+# Room -> its further modules without one, at most; a number here may only fall.
 _WITHOUT = {
     "alignment": 1,
     "backbones": 16,
     "beam": 4,
     "causal": 2,
-    "causal_iqa": 7,
+    "causal_iqa": 5,
     "cli": 7,
     "copies": 6,
     "data": 5,
@@ -29,7 +35,9 @@ def _without_test() -> dict[str, list[str]]:
     for path in sorted((_ROOT / "causal_iqa").rglob("*.py")):
         module = path.relative_to(_ROOT / "causal_iqa")
         mirrored = _ROOT / "tests" / module.parent / f"{module.stem.lstrip('_')}_test.py"
-        if not module.stem.startswith("__") and not mirrored.exists():
+        if module.as_posix() in _WITHOUT_TEST:
+            assert not mirrored.exists(), f"{module} has a test: it needs no reason any more"
+        elif not module.stem.startswith("__") and not mirrored.exists():
             found[module.parts[0] if len(module.parts) > 1 else "causal_iqa"].append(module.as_posix())
     return found
 
