@@ -28,7 +28,7 @@ _DRAWS = flags.DEFINE_integer("draws", 400, "Studies of each kind.", lower_bound
 _SIZES = flags.DEFINE_list("sizes", ["100", "300", "1000"], "Numbers of images.")
 _PARTS = flags.DEFINE_list("parts", ["between", "images", "degradations"], "Parts to run.")
 _RESAMPLES = flags.DEFINE_integer("resamples", 200, "Resamples in every study.", lower_bound=20)
-_JSON = flags.DEFINE_string("json", None, "Where the figures go; what is there already is kept and added to.")
+_JSON = flags.DEFINE_string("json", None, "File of the figures; figures that it holds already are kept.")
 _MARKDOWN = flags.DEFINE_string("markdown", None, "Where the tables go.")
 
 RHOS = (0.75, 0.83, 0.907, 0.96, 0.99)
@@ -183,7 +183,7 @@ def images(num_images: int, draws: int) -> list[Row]:
 
 
 def degradations(num_images: int, draws: int) -> list[Row]:
-    """Coverage and level of what is said of other degradations: new ones in every study."""
+    """Coverage and level of the intervals and tests for other degradations, which are new in every study."""
     tally, means = _Tally(), {}
     truth = studies.over_degradations(num_images)
     for i in range(draws):

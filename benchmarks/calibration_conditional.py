@@ -1,7 +1,7 @@
 """Type-I error of the conditional tests: python -m benchmarks.calibration_conditional --json=PATH --markdown=PATH
 
-Every test of `CONDITIONAL_TESTS` as it stands there. Draws are mapped, so the study is one program a test, scenario and
-size.
+Every test of `CONDITIONAL_TESTS` is measured unchanged. Draws are mapped, so the study is one program a test,
+scenario and size.
 """
 
 import json

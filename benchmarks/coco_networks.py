@@ -51,7 +51,7 @@ def decode(output: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Boxes of one output [85, h, w] of FastestDet: objectness, offsets, sizes and class scores of every cell.
 
     Args:
-      output: of one image.
+      output: the network's output for one image.
 
     Returns:
       Boxes [n, 4] as fractions of the sides, scores [n], classes int [n], after suppression within each class.

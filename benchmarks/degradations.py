@@ -100,7 +100,7 @@ def agreement(name: str, ours: np.ndarray, peer: np.ndarray, clean: np.ndarray) 
     """Compares two degraded stacks; raises AssertionError where they are not the same corruption.
 
     Args:
-      name: of the degradation.
+      name: name of the degradation.
       ours: uint8 [N, 5, H, W, 3].
       peer: the same.
       clean: uint8 [N, H, W, 3].
@@ -133,7 +133,7 @@ def bench_side(side: int, num: int, names: Sequence[str]) -> tuple[list[harness.
     Args:
       side: in pixels.
       num: images in one run.
-      names: of degradations.
+      names: names of degradations.
 
     Returns:
       (rows with the peer, the sweep last; figures that have no peer).

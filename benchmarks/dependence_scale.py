@@ -242,7 +242,7 @@ def power(n: int = 100, draws: int = 400) -> None:
 
 
 def main(_: list[str]) -> None:
-    """Runs what is asked for."""
+    """Runs the measurements that the flags name."""
     start = time.perf_counter()
     if _LEARNED.value:
         print(f"causal-learn, use_gp=True, n=1000: {learned_width_seconds():.1f} s")

@@ -73,7 +73,7 @@ def compare(
 
     Args:
       name: what is compared.
-      size: of the input, in words.
+      size: size of the input, in words.
       ours: runs our side once; its result is waited for.
       peer: runs the peer once.
       peer_name: name and version.

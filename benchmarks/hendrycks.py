@@ -289,7 +289,7 @@ def corrupt(
     Args:
       rng: generator of the draws.
       image: uint8 [H, W, 3].
-      name: of the corruption.
+      name: name of the corruption.
       severity: 1..5.
       parameters: CIFAR or IMAGENET.
 

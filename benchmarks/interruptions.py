@@ -1,10 +1,10 @@
-"""Kills `align`, `score` and `audit` at random moments, lets the same command finish, and compares what is there.
+"""Kills `align`, `score` and `audit` at random moments, lets the same command finish, and compares the files.
 
   python -m benchmarks.interruptions --kills=50 --json=interruptions.json
 
 Every command runs once undisturbed. Then it is started again and again and ended by SIGKILL, SIGTERM or SIGINT, at a
 moment drawn from the time that the undisturbed run took; after a few kills it may finish. Its files must then equal
-those of the undisturbed run, byte for byte, and after every kill each file that is there must be whole.
+those of the undisturbed run, byte for byte, and after every kill each file that exists must be whole.
 """
 
 import os
@@ -109,10 +109,10 @@ def disturb(command: Command, kills: int, in_a_row: int, draw: random.Random) ->
     """Kills runs of a command and compares what it writes in the end.
 
     Args:
-      command: to start; its folder is there as it is before the command.
+      command: command to start; its folder is as it was before the command.
       kills: how many.
       in_a_row: before a run may finish.
-      draw: of the moments and the signals.
+      draw: generator of the moments and the signals.
     """
     before = contents(command.folder)
     start = time.monotonic()

@@ -223,7 +223,7 @@ def _fastest(runs: Mapping[Any, Callable[[], Any]]) -> Any:
 
 
 def _peers_of(makers: list[Callable[[], Peer]], data: _Data, name: str, ours: np.ndarray) -> list[Peer]:
-    """The peers that are there and agree; one that disagrees on a convention it shares is named at the end."""
+    """Returns the installed peers that agree; one that disagrees on a convention it shares is named at the end."""
     found = []
     for make in makers:
         try:

@@ -145,7 +145,7 @@ def judged(score: np.ndarray, right: np.ndarray) -> dict[str, float]:
 
 
 def reject_curve(score: np.ndarray, right: np.ndarray) -> list[float]:
-    """Accuracy of what is left when the worst shares are left out, a mean over the networks."""
+    """Accuracy of the remaining images when the worst shares are left out, a mean over the networks."""
     rows, found = np.broadcast_to(score, right.shape), []
     for share in REJECTED:
         kept = [np.argsort(one, kind="stable")[int(share * len(one)) :] for one in rows]

@@ -59,7 +59,7 @@ def _in_chunks(function, *arrays) -> np.ndarray:
 
 
 def kept(cache: pathlib.Path, name: str, make):
-    """Returns the arrays of a step, from the cache where they are there."""
+    """Returns the arrays of a step, from the cache where it holds them."""
     path = cache / f"{name}.npz"
     if not path.exists():
         cache.mkdir(parents=True, exist_ok=True)

@@ -36,7 +36,7 @@ def page(found: dict) -> str:
     """Returns the tables as Markdown.
 
     Args:
-      found: of `natural_quality.measure`.
+      found: result of `natural_quality.measure`.
     """
     table = sorted(found["table"].items(), key=lambda row: -row[1]["auroc"])
     chosen = sorted(found["selection"].items(), key=lambda row: -row[1])
@@ -61,7 +61,7 @@ def page(found: dict) -> str:
             f"| {shown} | {row['family']} | {row['auroc']:.3f} | {row['spearman']:.3f} | "
             f"{_percent(row['errors_in_worst_20'])} |"
         )
-    lines += ["", "Accuracy of what is left when the worst are left out:", ""]
+    lines += ["", "Accuracy of the remaining images when the worst are left out:", ""]
     lines += ["| score | " + " | ".join(f"{100 * share:g} %" for share in REJECTED) + " |"]
     lines += ["|---|" + "---|" * len(REJECTED)]
     lines += [f"| {k} | " + " | ".join(_percent(x) for x in v) + " |" for k, v in found["reject"].items()]

@@ -77,7 +77,7 @@ class Peer:
       score: `score(reference, image)` on uint8 [H, W, 3].
       grey: whether the pairs are made grey, where the peer weighs luma by fewer digits or does not round it.
       other: what it does otherwise, where its convention is not ours.
-      multiple: of which both sides are in the pairs it is given, where it treats other sides otherwise.
+      multiple: number of which both sides are in the pairs it is given, where it treats other sides otherwise.
       limit: how many pairs it is given; fewer of the very slow.
     """
 

@@ -225,7 +225,7 @@ def _report(num_rows: int) -> dict[str, float]:
 
 
 def main(_: list[str]) -> None:
-    """Times what is asked for and prints it."""
+    """Times the parts that the flags name and prints the times."""
     common.one_device_per_core()
     found: dict[str, dict[str, float] | str] = {"jax": jax.__version__}
     if _ROWS.value is not None:

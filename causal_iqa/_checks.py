@@ -24,7 +24,7 @@ _SLACK = 1e-3
 
 
 def closest(name: str, known: Iterable[str]) -> str:
-    """Says which known names look like `name`, or lists them when none does.
+    """Returns a hint at the known names that look like `name`, or a list of all when none does.
 
     Args:
       name: the unknown name.

@@ -3,7 +3,7 @@
 Named tuples and frozen dataclasses become objects, tuples lists, mappings objects, sets of text sorted lists. A number
 that is not known (NaN) is null, an infinite one the text "Infinity" or "-Infinity". Arrays of one dimension are lists
 of numbers; others hold their type, shape and bytes. A field that no type names, or that is missing, is refused; only
-one marked `LeftOut` is not there where it is None.
+one marked `LeftOut` is omitted where it is None.
 """
 
 import base64

@@ -16,7 +16,7 @@ _LARGEST_TEXT = 2**26
 
 
 def kind_of(mode: int) -> str:
-    """Says what kind of file a mode of `os.stat` stands for, e.g. "a pipe"."""
+    """Returns the kind of file that a mode of `os.stat` stands for, e.g. "a pipe"."""
     return next((name for test, name in _KINDS if test(mode)), "a file" if stat.S_ISREG(mode) else "a special file")
 
 

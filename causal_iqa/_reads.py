@@ -51,7 +51,7 @@ def ordered(reads: Iterable[str]) -> tuple[str, ...]:
 
 
 def in_words(reads: Iterable[str]) -> str:
-    """Says in words what is read; "nothing more" for nothing but the judged image."""
+    """Returns the inputs in words; "nothing more" for none beside the judged image."""
     return "; ".join(READS[name] for name in ordered(reads)) or "nothing more"
 
 

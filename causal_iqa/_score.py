@@ -207,7 +207,7 @@ def score(
     execution: pipeline.Execution = _EXECUTION,
     progress: Callable[[int, int], None] | None = None,
 ) -> ScoredImages:
-    """Scores images without labels or references, and says what the scores tell.
+    """Scores images without labels or references, and interprets the scores.
 
     Args:
       images: a folder, an image, a file that lists paths, "tfds:NAME" or "folder:PATH" as the command takes them; a

@@ -112,9 +112,9 @@ def decompose(scores: np.ndarray, performance: np.ndarray) -> Decomposition:
 def within_ceiling(chance: np.ndarray, performance: np.ndarray) -> np.ndarray:
     """The largest correlation with M that any score can have which reads no more than what `chance` reads.
 
-    For every function Q of what is read, Corr(Q, M)^2 <= Var(E[M | read]) / Var(M) (Renyi's correlation ratio). For M
-    in {0, 1} and a calibrated chance p = E[M | read] that is Var(p) / (m (1 - m)). Ranks of Q are such a function too,
-    so the Spearman correlation with a binary M obeys the same bound.
+    For every function Q of the information read, Corr(Q, M)^2 <= Var(E[M | read]) / Var(M) (Renyi's correlation
+    ratio). For M in {0, 1} and a calibrated chance p = E[M | read] that is Var(p) / (m (1 - m)). Ranks of Q are such a
+    function too, so the Spearman correlation with a binary M obeys the same bound.
 
     Args:
       chance: E[M | inputs of the score] for every image [C, N]; it must be calibrated, or the result is not a bound.

@@ -141,6 +141,6 @@ def _normal(first: Resamples, second: Resamples, number: str) -> float:
         return np.nan
     error = float(drawn.std(ddof=1))
     if error == 0:
-        # Not one resample differs: there is no standard error to divide by, and the resamples' number bounds p.
+        # Not one resample differs, so no standard error exists to divide by, and the number of resamples bounds p.
         return 1.0 if values[0] == 0 else 2 / (1 + drawn.size)
     return float(2 * stats.norm.sf(abs(values[0]) / error))

@@ -30,7 +30,7 @@ _NEAREST, _STEEPEST = 1e-4, 0.99
 
 
 class _Table:
-    """A score or a performance [C, N] with what is read of it, taken once for all the pairs it is in.
+    """A score or a performance [C, N] with the statistics of it, computed once for all the pairs it is in.
 
     Attributes:
       values: [C, N], NaN where undefined.

@@ -142,8 +142,8 @@ def held_out_accuracy(
     Args:
       q: scores [C, N], higher is better; NaN or infinite where undefined.
       m: performance [C, N], of any range; NaN where undefined.
-      groups: C names of what is left out together, the degradation; None where the labels count as known throughout
-        and nothing is predicted: the clean images.
+      groups: C names of groups that are left out together, the degradations; None where the labels count as known
+        throughout and nothing is predicted: the clean images.
       folds: int [N], fold of every image, two folds at least.
       level: confidence level of the intervals, in (0, 1).
       num_bins: quantile bins of the score.

@@ -48,7 +48,7 @@ class Attribution(NamedTuple):
 
 
 class SetOfImages(NamedTuple):
-    """What is known of the n images of one set."""
+    """Scores, causes and correctness of the n images of one set."""
 
     expected: np.ndarray  # float [n], expected (or measured) correctness, in [0, 1]
     causes: np.ndarray  # float [n, causes], probabilities that sum to 1; "none" first

@@ -27,7 +27,7 @@ def align(
     progress: Progress | None = None,
     **settings: Any,
 ) -> findings.Findings:
-    """Says how well every quality metric predicts the accuracy of networks under imaging conditions.
+    """Measures how well every quality metric predicts the accuracy of networks under imaging conditions.
 
     The same for every source: scenes, TFDS datasets and class folders.
 

@@ -29,7 +29,7 @@ class EstimatorTables(NamedTuple):
       families: estimator -> family.
       regressed: estimator -> network -> [C], accuracy that `values` predict by a line through the other degradations.
       ranked: the estimators of `accuracy` that order conditions otherwise than any of `rows`.
-      reads: estimator -> identifiers of what is read in addition to the judged images, `regressed` apart.
+      reads: estimator -> identifiers of its inputs in addition to the judged images, `regressed` apart.
       formulas: estimator -> its row of `estimators.TABLE`.
     """
 

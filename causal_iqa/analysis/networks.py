@@ -37,7 +37,7 @@ class Judged(NamedTuple):
 
 
 def judged_networks(config: pipeline.StudyConfig, table: pipeline.ScoreTable, num_classes: int | None) -> list[Judged]:
-    """Says how every network of a study performs.
+    """Summarises how every network of a study performs.
 
     Args:
       config: configuration of the study.

@@ -12,7 +12,7 @@ Progress = Callable[[str, int, int], None]
 
 
 class Failure(NamedTuple):
-    """A part of the analysis that could not be done: what is missing, why in one line, and the traceback."""
+    """A part of the analysis that failed: its name, the reason in one line, and the traceback."""
 
     part: str
     reason: str

@@ -314,7 +314,7 @@ def _onnx_files(path: pathlib.Path) -> dict[str, np.ndarray]:
     for name in sorted(names):
         if pathlib.PurePath(name).name != name:
             raise _checks.InputError(f"{path}: refused, weights outside its folder, {budgets.short(name)}")
-        if path.with_name(name).is_file():  # Else it is no name of a file; the runtime says what is missing.
+        if path.with_name(name).is_file():  # Else it is no name of a file; the runtime names the missing part.
             found[name] = budgets.read_bytes(path.with_name(name))
     return {name: np.frombuffer(hashlib.sha256(data).digest(), np.uint8) for name, data in found.items()}
 

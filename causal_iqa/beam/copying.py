@@ -14,7 +14,7 @@ class Job:
     """What a worker needs to write copies.
 
     Attributes:
-      config: what is asked for.
+      config: config of the copies.
       folder: the tree.
       surroundings: what a worker's process is made like.
     """

@@ -50,7 +50,7 @@ class Worker:
         self._scorer: pipeline.PartScorer | None = None
 
     def do(self, part: pipeline.Part, stamp: str) -> pipeline.Totals:
-        """Scores a part unless it is there; returns its totals.
+        """Scores a part unless it is scored already; returns its totals.
 
         Raises:
           InputError: when the worker sees other images than the process that began the scoring.

@@ -77,7 +77,7 @@ def assign(
       clusters: int [N] of images that are drawn together; None treats each image as its own cluster.
 
     Returns:
-      `Assignment`; propensities are at least 0.01. There are no resamples of fewer than `LEAST_IMAGES` images, or
+      `Assignment`; propensities are at least 0.01. No resamples are drawn of fewer than `LEAST_IMAGES` images, or
       clusters.
 
     Raises:
@@ -236,7 +236,7 @@ def _regressions(grams: np.ndarray, products: np.ndarray) -> np.ndarray:
       products: x^T W y of every arm [K, R, F].
     """
     f = grams.shape[-1]
-    # Within the arms: what is left of products when every arm gives up its means.
+    # Within the arms: products of deviations from every arm's means.
     size = np.maximum(grams[..., :1, :1], 1.0)
     within = (grams[..., 1:, 1:] - grams[..., 1:, :1] * grams[..., :1, 1:] / size).sum(axis=0)
     slopes = (products[..., 1:] - grams[..., 1:, 0] * products[..., :1] / size[..., 0]).sum(axis=0)

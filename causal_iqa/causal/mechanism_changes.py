@@ -52,7 +52,7 @@ class ChangeAttribution(NamedTuple):
     names: "scenes", the factors, "performance" (the mechanism that makes it from scene and factors).
     values: contributions, fields [k + 2]; they sum to `explained`.
     change: mean performance of the second set minus that of the first.
-    explained: the change as the fitted mechanisms have it; what is left of `change` is their misfit.
+    explained: the change as the fitted mechanisms have it; the rest of `change` is their misfit.
     """
 
     names: tuple[str, ...]

@@ -179,7 +179,7 @@ class _Tails:
         self.skewness = np.where(self.varies, third, 0.0)
 
     def p_values(self) -> np.ndarray:
-        """Of "the mean is not positive" [S], one-sided."""
+        """One-sided p-values of "the mean is not positive" [S]."""
         n, skewness = self.num_images, self.skewness
         w = self.mean / np.where(self.varies, self.spread, 1.0)
         corrected = w + skewness / 3 * w**2 + skewness**2 / 27 * w**3 + skewness / (6 * n)

@@ -24,7 +24,7 @@ _ROUNDING = 1e-9
 
 
 def effective_count(f: np.ndarray) -> float:
-    """For how many images a column has its rarer value: the smaller of two counts.
+    """Returns the number of images for which a column has its rarer value: the smaller of two counts.
 
     With weights w_n = sum_c |f_cn|^2, one count is (sum w)^2 / sum w^2 over the images; the other the mean of the same
     within each condition, weighted by the condition's variance. An outcome that m of many images have, always the same
@@ -173,7 +173,7 @@ def sequential_p_value(
 
 
 def _sparse(g: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
-    """For every condition the images [r] where g is not at its commonest value, and its distance [G, r] from it.
+    """Yields for every condition the images [r] where g is not at its commonest value, and its distance [G, r] from it.
 
     As f sums to 0, a constant taken off g changes no covariance.
     """

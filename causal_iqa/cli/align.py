@@ -113,8 +113,8 @@ _IMAGES = FLAGS.string(
     "images",
     None,
     "Folder of images that are already degraded and are scored unchanged: of causal-iqa degrade, of ImageNet-C "
-    "(<condition>/<severity>/...) or of CIFAR-10-C (<condition>.npy, labels.npy). --dataset says which clean images "
-    "they are of (default: its clean/0), --degradations and --severities choose among them (default: all).",
+    "(<condition>/<severity>/...) or of CIFAR-10-C (<condition>.npy, labels.npy). --dataset names their clean images "
+    "(default: its clean/0), --degradations and --severities choose among them (default: all).",
 )
 _CONDITION = FLAGS.repeated(
     "condition",

@@ -88,7 +88,7 @@ def runner_arguments(argv: Sequence[str], runner: str | None) -> list[str]:
     """Returns Beam's own flags: what a command line has after "--".
 
     Args:
-      argv: what is left of the command line, the program's name first.
+      argv: remaining words of the command line, the program's name first.
       runner: value of --runner.
 
     Raises:

@@ -116,7 +116,7 @@ def config_from_flags() -> copies.CopyConfig:
 
 
 def _written(config: copies.CopyConfig, job: copies.Job, arguments: Sequence[str]) -> list[copies.Part]:
-    """Writes copies, then boxes and masks, and says what was left out."""
+    """Writes copies, then boxes and masks, and prints what was left out."""
     stage = f"{len(config.conditions)} conditions of {len(job.source)} images"
     if _RUNNER.value is not None:
         from causal_iqa import beam
@@ -149,7 +149,7 @@ def main(argv: list[str]) -> None:
     """Flags -> config -> copies and their manifest."""
     arguments = common.runner_arguments(argv, _RUNNER.value)
     if _RUNNER.value is not None and _NUM_PROCESSES.value is not None:
-        raise InputError("num_processes: with --runner the runner says how many workers there are; leave one out")
+        raise InputError("num_processes: with --runner the runner decides how many workers it has; leave one out")
     if _RUNNER.value is not None:
         from causal_iqa import beam  # It imports all that `score` needs.
 

@@ -32,7 +32,7 @@ class Command(Protocol):
     FLAGS: flagset.FlagSet
 
     def main(self, argv: list[str]) -> Any:
-        """Takes what is left of the command line, the program's name first."""
+        """Takes the remaining words of the command line, the program's name first."""
         ...
 
 

@@ -27,7 +27,7 @@ def prepare(config: pipeline.StudyConfig, execution: pipeline.Execution, remark:
 
 
 def print_first_look(study: pipeline.Study, output: pipeline.Store, execution: pipeline.Execution) -> None:
-    """Says how right the networks are on a few clean images, unless everything is scored already."""
+    """Prints the accuracy of the networks on a few clean images, unless everything is scored already."""
     if not study.networks or all(output.has_part(number) for number in range(output.num_parts(len(study.indices)))):
         return
     with progress.stage("first look at the networks"):

@@ -256,7 +256,7 @@ def _scores(
     settings: Mapping[str, Any],
     arguments: Sequence[str],
 ) -> dict[pipeline.Part, str]:
-    """Scores what is missing, here or by Beam's workers; without a report the folder then has totals.json."""
+    """Scores the missing parts, here or by Beam's workers; without a report the folder then has totals.json."""
     if _RUNNER.value is not None:
         with progress.stage(f"{dataset_words.count(work.num_images, 'image')} by {_RUNNER.value}"):
             return beam.score_sets(

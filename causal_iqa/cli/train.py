@@ -135,7 +135,7 @@ def _open(split: str | None) -> data.Source:
     data.check_spec(_DATASET.value)
     scheme, _, rest = _DATASET.value.partition(":")
     if scheme == "folder" and _OBJECTIVE.value != "label":
-        # No class is read, so the images may lie anyhow.
+        # No class is read, so the images may lie at any depth.
         folder = pathlib.Path(rest).expanduser() / (split or "")
         source = data.open_images(str(folder), max_pixels=_MAX_PIXELS.value)
     else:

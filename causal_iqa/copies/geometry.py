@@ -16,11 +16,11 @@ def of_annotations(condition: Condition) -> str:
     found = moves(condition)
     if not found:
         return "those of the clean images fit"
-    return f"those of the clean images do not fit: {', '.join(found)} moves what is shown"
+    return f"those of the clean images do not fit: {', '.join(found)} moves the content of the picture"
 
 
 def remark(conditions: tuple[Condition, ...]) -> str | None:
-    """Says which conditions of a tree move boxes and masks; None when none does."""
+    """Returns a line on the conditions of a tree that move boxes and masks; None when none does."""
     found = sorted({name for condition in conditions for name in moves(condition)})
     if not found:
         return None

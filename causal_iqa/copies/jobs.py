@@ -37,7 +37,7 @@ class Job:
     """Copies with everything opened and checked, ready to be written.
 
     Attributes:
-      config: what is asked for.
+      config: config of the copies.
       source: source of the images.
       outputs: name of the copy of each image.
       tasks: the tasks, in the order in which they start.
@@ -62,7 +62,7 @@ def prepare(config: CopyConfig, output_dir: str | os.PathLike[str]) -> Job:
     """Opens the images, checks what can be checked, and shares the work out.
 
     Args:
-      config: what is asked for.
+      config: config of the copies.
       output_dir: where the copies go.
 
     Returns:

@@ -93,7 +93,7 @@ def choose_canvases(sizes: Iterable[tuple[int, int]]) -> dict[tuple[int, int], t
 
 
 def layout_of(structure: Condition) -> str:
-    """Says how images are handed to the program of a structure: "strip", "canvas" or "own"."""
+    """Returns how images are handed to the program of a structure: "strip", "canvas" or "own"."""
     if len(structure.steps) != 1 or structure.stored is not None:
         return "own"
     (step,) = structure.steps

@@ -41,7 +41,7 @@ class Worker:
         return [self._source.id(index) for index in task.indices]
 
     def has_done(self, task: Task) -> bool:
-        """Whether a task is recorded as done, and its files are there."""
+        """Returns whether a task is recorded as done and its files exist."""
         return manifest.read_part(self._folder, task.number) is not None
 
     def do(self, task: Task, stopped: Callable[[], bool] = lambda: False) -> manifest.Part:

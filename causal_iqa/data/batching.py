@@ -39,7 +39,7 @@ class Batch(NamedTuple):
     valid: np.ndarray  # bool [B]
     skipped: tuple[tuple[str, str], ...]  # (id, reason) of the unreadable images
     targets: Any = ()  # masks int32 [B, T, T], or (boxes float32 [B, M, 4], classes int32 [B, M], -1 in empty slots)
-    looks: tuple[Any, ...] = ()  # what `look` said of every valid slot, in order; empty where nothing looked
+    looks: tuple[Any, ...] = ()  # results of `look` for every valid slot, in order; empty without `look`
 
 
 def choose(

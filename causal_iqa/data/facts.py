@@ -1,4 +1,4 @@
-"""What is known of an image beside its quality: size, format, whether it shows anything, and a hash of how it looks."""
+"""Facts of an image beside its quality: size, format, whether it shows anything, and a hash of how it looks."""
 
 from typing import NamedTuple
 

@@ -1,4 +1,4 @@
-"""Whether two sources hold the same images: compared by what is read, not by how the sources were named."""
+"""Whether two sources hold the same images: compared by their contents, not by the names of the sources."""
 
 import collections
 from collections.abc import Hashable, Iterable
@@ -8,7 +8,7 @@ from causal_iqa.data.sources import Source, UnreadableImage
 
 
 def place(source: Source, index: int) -> Hashable:
-    """Says which stored image is read, the same for two sources that read the same one.
+    """Returns an identifier of the stored image that is read, the same for two sources that read the same one.
 
     Args:
       source: any source. Those of this room know the file, the dataset's full name and the position in its split, or
@@ -69,7 +69,7 @@ def copies(
 
     Examples:
       >>> source = data.open_source("scenes")
-      >>> data.copies(source, range(3), source, range(3))  # scenes are rendered: there are no encoded files to compare
+      >>> data.copies(source, range(3), source, range(3))  # scenes are rendered and have no encoded files to compare
       ()
     """
     if not all(hasattr(one, name) for one in (source, other) for name in ("content", "encoded_size")):

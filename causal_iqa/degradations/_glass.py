@@ -103,7 +103,7 @@ def source_map(
     exchange: str,
     size: jax.Array | None = None,
 ) -> jax.Array:
-    """Says which pixel stands at each place after all passes.
+    """Returns the pixel that stands at each place after all passes.
 
     Args:
       key: random key.

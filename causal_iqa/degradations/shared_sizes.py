@@ -122,7 +122,7 @@ _OPTIONS = types.MappingProxyType({"frost": {}, "elastic_transform": {"definitio
 
 
 def layout_of(name: str, options: Mapping[str, object]) -> str:
-    """Says how images of many sizes are handed to the program of a degradation.
+    """Returns how images of many sizes are handed to the program of a degradation.
 
     Args:
       name: name of the degradation.

@@ -24,7 +24,7 @@ GROUPS = (
 )
 # The path of light and data through a camera.
 STAGES = ("world", "optics", "exposure", "sensor", "demosaicing", "colour", "processing", "compression", "geometry")
-# A group says what a degradation looks like; where a row says nothing else, it happens where most of its group do.
+# A group describes how a degradation looks; unless a row states another stage, it happens where most of its group do.
 _STAGE_OF_GROUP: Mapping[str, str] = {
     "weather": "world",
     "occlusion": "world",

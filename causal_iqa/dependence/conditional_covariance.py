@@ -23,7 +23,7 @@ def _trace_of_product(P: jax.Array, Q: jax.Array) -> jax.Array:
 
 
 def _residual(M: jax.Array, ridge: jax.Array | float) -> jax.Array:
-    """I - M~ (M~ + n ridge I)^-1 = n ridge (M~ + n ridge I)^-1, what is left after regression on the third variable."""
+    """I - M~ (M~ + n ridge I)^-1 = n ridge (M~ + n ridge I)^-1, the residual of regression on the third variable."""
     n = M.shape[0]
     return n * ridge * _solve(hsic.centre(M), ridge, jnp.eye(n, dtype=M.dtype))
 

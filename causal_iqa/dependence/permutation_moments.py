@@ -145,7 +145,7 @@ class Traceless(NamedTuple):
       cubes: scalar, the sum of the cubes, the diagonal included.
       trace: scalar, the trace of the centred matrix.
       unit: scalar, the power of two above the largest entry of the kernel, over which all else is.
-      norm: scalar, Frobenius, of what is left.
+      norm: scalar, Frobenius norm of the remainder.
       varies: scalar bool, False where there is nothing but rounding.
     """
 

@@ -126,7 +126,7 @@ def _range(centred: jax.Array, rank: int) -> _Range:
       [1] Halko, Martinsson, Tropp, "Finding structure with randomness", SIAM Review 2011, algorithms 4.4 and 4.3.
     """
     signs = probes(len(centred), rank + _CHECKS).astype(centred.dtype)
-    # Small directions drown in rounding at first; what is left of them grows again.
+    # Small directions drown in rounding at first; their remainder grows again.
     basis = orthonormal(_product(centred, signs[:, :rank]), rounding_units=1.0)
     basis = orthonormal(_product(centred, basis), rounding_units=1.0)
     images = _product(centred, jnp.concatenate([basis, signs[:, rank:]], axis=1))

@@ -1,7 +1,7 @@
 """The diagnosis: which imaging condition an image was taken under, and how severe it was.
 
 A small network reads the statistics of an image and gives a calibrated probability to every cause, the first of which
-is `none`, and to none of them: what is left of 1. It looks at the image as a network receives it, the whole of it at
+is `none`, and the rest of 1 to none of them. It looks at the image as a network receives it, the whole of it at
 `model.side` pixels, so a cause that resizing removed is not found, and need not be.
 """
 

@@ -75,7 +75,7 @@ def _resamples(keys: jax.Array, n: int) -> np.ndarray:
 
 
 def _checked(probabilities: Array) -> np.ndarray:
-    """Rows with what is left of 1 as a last column."""
+    """Returns the rows with the rest of 1 as a last column."""
     array = np.asarray(probabilities, np.float32)
     if array.ndim != 2 or array.shape[1] < 2:
         raise ValueError(f"probabilities: expected shape [n, causes], got {array.shape}")
@@ -113,8 +113,8 @@ def composition(
 
     Examples:
       >>> import jax, numpy as np
-      >>> said = np.repeat([[0.9, 0.1], [0.2, 0.8]], [75, 25], axis=0)
-      >>> [round(float(x), 2) for x in composition(jax.random.key(0), said, ("none", "fog")).shares]
+      >>> probabilities = np.repeat([[0.9, 0.1], [0.2, 0.8]], [75, 25], axis=0)
+      >>> [round(float(x), 2) for x in composition(jax.random.key(0), probabilities, ("none", "fog")).shares]
       [0.97, 0.03, 0.0]
     """
     full = _checked(probabilities)

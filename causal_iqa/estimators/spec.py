@@ -24,9 +24,9 @@ class EstimatorSpec:
       reference: where it comes from.
       family: always FAMILY.
       higher_is_better: higher is better of quality; True throughout, settled by sign.
-      column: of an estimator per image, the column of a score table that holds it; empty where it has none of its own.
+      column: for an estimator per image, the column of a score table that holds it; empty where it has none of its own.
       sign: what that column is multiplied by.
-      of: of an accuracy predicted from a score of each image, (score, clean score, clean correct): that score's row.
+      of: for an accuracy predicted from a score of each image, (score, clean score, clean correct): that score's row.
     """
 
     name: str

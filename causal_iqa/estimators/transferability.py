@@ -26,7 +26,8 @@ def log_me(features: np.ndarray, labels: np.ndarray) -> float | np.ndarray:
       labels: int [..., N].
 
     Returns:
-      Nats per image [...], unbounded, higher is better. NaN when all images have one label: there is nothing to tell.
+      Nats per image [...], unbounded, higher is better. NaN when all images have one label: no classes can
+      be told apart.
 
     Raises:
       ValueError: when shapes do not fit.

@@ -170,7 +170,7 @@ def _symmetric_features(x: jax.Array, side: int) -> tuple[jax.Array, jax.Array]:
 
 
 def _gabor_features(plane: jax.Array, side: int, wavelength: float, sigma: float) -> tuple[jax.Array, ...]:
-    """Of the log-Gabor responses, of their derivatives and gradients: features [n, blocks], and which blocks have them.
+    """Summarises log-Gabor responses, their derivatives and gradients: features [n, blocks], and their blocks.
 
     Filter after filter, so that one response at a time is in memory.
     """

@@ -41,7 +41,7 @@ def _subbands() -> tuple[np.ndarray, np.ndarray]:
 
 
 def _decompose(plane: jax.Array, basis: np.ndarray) -> jax.Array:
-    """DCT coefficients [K, h, w] of the 8 x 8 blocks, what is left of the last block cut off."""
+    """Returns the DCT coefficients [K, h, w] of the 8 x 8 blocks; incomplete blocks are cut off."""
     height, width = (side // _BLOCK for side in plane.shape)
     blocks = plane[: height * _BLOCK, : width * _BLOCK].reshape(height, _BLOCK, width, _BLOCK)
     blocks = blocks.transpose(1, 3, 0, 2).reshape(_BLOCK * _BLOCK, height * width)

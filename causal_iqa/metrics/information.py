@@ -163,7 +163,7 @@ def vifp(reference: jax.Array, image: jax.Array) -> jax.Array:
 
 
 _SHEIKH2006 = "Sheikh, Bovik, IEEE TIP 15(2), 2006"
-_FLAT_BAND = "a band of the reference is flat: there is no information to lose"
+_FLAT_BAND = "a band of the reference is flat and holds no information to lose"
 
 SPECS = (
     spec.MetricSpec(
@@ -205,6 +205,6 @@ SPECS = (
         window="17, 9, 5, 3 Gaussian, sigma a fifth",
         border="valid",
         downsampling="three times the scale's Gaussian and every second pixel",
-        undefined="flat reference: there is no information to lose",
+        undefined="flat reference, which holds no information to lose",
     ),
 )

@@ -102,7 +102,7 @@ def _deviate_backward(
     residual: tuple[jax.Array, jax.Array],
     cotangents: tuple[jax.Array, jax.Array],
 ) -> tuple[jax.Array]:
-    """Of x - F x and F x^2 - (F x)^2: two filters, where the sums above would make dozens."""
+    """Computes x - F x and F x^2 - (F x)^2 with two filters, where the sums above would take dozens."""
     (grey, mean), (by_difference, by_variance) = residual, cotangents
     _, transposed = jax.vjp(lambda x: _filters.separable(x, window, window, border=border), grey)
     (through_mean,) = transposed(by_difference + 2.0 * mean * by_variance)

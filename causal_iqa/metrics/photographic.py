@@ -187,7 +187,7 @@ def jpeg_quality(image: jax.Array) -> jax.Array:
 
 @functools.lru_cache(maxsize=16)
 def _rings(height: int, width: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """For the half plane of a real FFT: ring of each frequency, its share of the ring, and log10 frequency per ring."""
+    """Returns, for the half plane of a real FFT, each frequency's ring and share of it, and log10 frequencies."""
     down, along = np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None, :]
     short = min(height, width)
     ring = np.rint(np.hypot(down, along) * short).astype(int)

@@ -288,7 +288,7 @@ def witness_key(witness: str, backbone: str, view: str, variant: str = "") -> st
 
 
 class Output(NamedTuple):
-    """A column that is no score: what a network or a backbone gave of every image.
+    """A column that is no score: an output of a network or a backbone for every image.
 
     Attributes:
       owner: the network or backbone.

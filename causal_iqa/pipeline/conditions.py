@@ -7,7 +7,7 @@ from causal_iqa.pipeline.config import StudyConfig
 
 
 def degradation_details(config: StudyConfig, image_size: int) -> dict[str, Any]:
-    """Says what defines the conditions of a study.
+    """Describes what defines the conditions of a study.
 
     Args:
       config: the study.

@@ -226,7 +226,7 @@ def stamp(joined: WithCopies, indices: np.ndarray) -> str:
 
 
 def details(joined: WithCopies) -> dict[str, Any]:
-    """Says what defines the conditions of a study whose images were degraded before.
+    """Describes what defines the conditions of a study whose images were degraded before.
 
     Args:
       joined: images and copies.

@@ -95,7 +95,7 @@ class Expected(NamedTuple):
 
 
 def undefined_reasons(scores: Mapping[str, np.ndarray], passports: Mapping[str, Any], num_rows: int) -> pa.Array:
-    """Says which scores a row lacks, and why.
+    """Lists the scores that a row lacks, and why.
 
     Args:
       scores: column -> [num_rows], not finite where undefined.

@@ -130,7 +130,7 @@ class Found:
 
         Args:
           num_conditions: C; entries after them are left out.
-          parts: of every piece, a result for every run of conditions.
+          parts: for every piece, a result for every run of conditions.
         """
         self._num_conditions, self._parts = num_conditions, parts
 

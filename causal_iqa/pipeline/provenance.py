@@ -84,7 +84,7 @@ def digest_json(value: Any) -> str:
 def differences(
     there: Provenance, config_there: Mapping[str, Any], now: Provenance, config_now: Mapping[str, Any]
 ) -> list[str]:
-    """Says what differs between two studies, each in a few words.
+    """Lists the differences between two studies, each in a few words.
 
     Args:
       there: provenance of the earlier study.

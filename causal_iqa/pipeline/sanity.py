@@ -68,11 +68,11 @@ class CleanPerformance(NamedTuple):
 
 
 def clean_performance(network: str, values: np.ndarray) -> CleanPerformance:
-    """Says how a network performs on the clean images.
+    """Measures how a network performs on the clean images.
 
     Args:
       network: its name.
-      values: [N], not finite where there is no performance.
+      values: [N], not finite where performance is missing.
 
     Returns:
       The mean, with a warning where clean images have none.
@@ -84,13 +84,13 @@ def clean_performance(network: str, values: np.ndarray) -> CleanPerformance:
     values = np.asarray(values, np.float64)
     defined = np.isfinite(values)
     num, undefined = int(defined.sum()), int((~defined).sum())
-    said = f"network {network}: there is no performance of {undefined} of {len(values)} clean images; they are left out"
+    said = f"network {network}: {undefined} of {len(values)} clean images have no performance and are left out"
     mean = float(values[defined].mean()) if num else float("nan")
     return CleanPerformance(network, mean, num, undefined, (said,) if undefined else ())
 
 
 def clean_accuracy(network: str, predictions: np.ndarray, labels: np.ndarray, num_classes: int) -> CleanAccuracy:
-    """Judges a network on clean images, and says where it is likely to be wrapped wrongly.
+    """Judges a network on clean images, and warns where it is likely to be wrapped wrongly.
 
     Args:
       network: its name.

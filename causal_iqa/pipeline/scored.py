@@ -237,7 +237,7 @@ def _goes(pending: Sequence[tuple[Part, str]]) -> Iterator[list[tuple[Part, str]
 
 
 class _Piece(NamedTuple):
-    """What is known of consecutive images: positions of the readable ones, their columns, and the unreadable ones."""
+    """The scores of consecutive images: positions of the readable ones, their columns, and the unreadable ones."""
 
     positions: list[int]
     columns: dict[str, np.ndarray | list]

@@ -325,7 +325,7 @@ def read_listings(folder: pathlib.Path) -> tuple[provenance.Listing, provenance.
 
 
 def expected_part(fingerprint: str, images: provenance.Listing, number: int, images_per_part: int) -> parts.Expected:
-    """Says what a part must be; its images are left open where they were not recorded."""
+    """Describes what a part must be; its images are left open where they were not recorded."""
     first = number * images_per_part
     own = images.ids[first : first + images_per_part] if images.ids else None
     return parts.Expected(fingerprint, number, own)

@@ -143,7 +143,7 @@ class Totals(NamedTuple):
 
         Args:
           way: what the scores depend on, of `ScoringStore.provenance`.
-          stamps: of every part of the run.
+          stamps: stamps of all parts of the run.
         """
         return self._replace(way=provenance.digest_json(dict(way)), runs=frozenset([provenance.digest(*stamps)]))
 
@@ -159,7 +159,7 @@ class Totals(NamedTuple):
         }
 
     def write(self, folder: str | os.PathLike[str]) -> None:
-        """Writes totals.json into a folder that is there."""
+        """Writes totals.json into a folder that exists."""
         _files.write_json(
             pathlib.Path(folder) / FILE,
             {"sets": self.to_json(), "way": self.way, "runs": sorted(self.runs)},
@@ -178,7 +178,7 @@ class Totals(NamedTuple):
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> "Totals":
-        """Reads what `to_json` gave, `sets` of totals.json.
+        """Reads the result of `to_json`, `sets` of totals.json.
 
         Args:
           value: JSON values.

@@ -102,7 +102,8 @@ class View:
 
         Returns:
           JSON values: "interpolation" of the resize to the backbone's sides; "penultimate_at" which sides; "inner_at",
-          side -> stages whose means and deviations are read; "familiarity_at", side -> stage. Only what is read.
+          side -> stages whose means and deviations are read; "familiarity_at", side -> stage. It holds only the outputs
+          that are used.
         """
         largest = self.backbone_sides[name]
         inner_sides = [largest, self.side] if name in self.enlarged_for else [largest]

@@ -18,7 +18,7 @@ def accuracy_table(
     measure: pipeline.Measure = pipeline.ACCURACY,
     level: float = 0.95,
 ) -> str:
-    """Renders the errors of predicted performance as text, smallest first; what is read by a letter each.
+    """Renders the errors of predicted performance as text, smallest first, with a letter for each of a metric's inputs.
 
     Args:
       found: result of `predict`.

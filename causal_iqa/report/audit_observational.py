@@ -120,7 +120,7 @@ def doubts(found: ObservationalStudy, measure: pipeline.Measure) -> list[str]:
         *lines,
         f"Sensitivity: to bring the effect {format.number(one.effect, _ERROR)} of severity {escaped(one.arm)} (linear "
         "regression on covariates and severities) to 0, an unobserved confounder must explain "
-        f"{format.percent(one.value)} of what is left of both severity and {escaped(what)}, "
+        f"{format.percent(one.value)} of the remaining variance of both severity and {escaped(what)}, "
         f"{format.percent(one.value_significance)} to make it insignificant. {twin}{ratio}",
         "",
     ]

@@ -47,7 +47,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
     """Returns the lines of a table.
 
     Args:
-      head: cells of the first line, Markdown: what a user gave is to be passed through `name` or `escaped` before.
+      head: cells of the first line, Markdown: texts of users pass through `name` or `escaped` before.
       rows: cells of the others.
     """
     cells = [head, ["---"] * len(head), *rows]

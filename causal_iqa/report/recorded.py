@@ -57,7 +57,7 @@ class Metric(NamedTuple):
 
 
 class Predicted(NamedTuple):
-    """The error of the performance that a score predicts, and identifiers of what is read for it."""
+    """The error of the performance that a score predicts, and identifiers of its inputs."""
 
     error: _codec.Inline[Annotated[Estimate, _codec.Keys(value="mean_absolute")]]
     reads: tuple[str, ...]
@@ -70,7 +70,7 @@ class Network(NamedTuple):
 
 
 class Summary(NamedTuple):
-    """Of summary.json; `predicted_performance` is score -> network."""
+    """What the record reads of summary.json; `predicted_performance` is score -> network."""
 
     num_images: int
     conditions: tuple[str, ...]
@@ -89,7 +89,7 @@ class Choice(NamedTuple):
 
 
 class Settings(NamedTuple):
-    """Of config.json."""
+    """What the record reads of config.json."""
 
     dataset: str
     backbones: tuple[Choice, ...]

@@ -178,7 +178,7 @@ def write(
     rows = {name: doing.attempt(name, make, None) for name, make in files.items()}
     sections = doing.attempt("tables of the page", lambda: _accuracy_sections(found, config.level), [])
     found = dataclasses.replace(found, failures=(*found.failures, *doing.failures))
-    # First what nothing else can give again.
+    # First the files that cannot be made again from others.
     _files.write_json(
         folder / "summary.json", summary.summary(config, table, found, judged).to_json(), root=folder, sealed=True
     )

@@ -47,14 +47,14 @@ def best_of(found: Findings, family: str) -> str | None:
 
 
 def sentences(found: Findings, judged: Sequence[Judged], *, level: float) -> list[str]:
-    """Says which metric to use, with what evidence.
+    """Recommends a metric, with the evidence for it.
 
     Args:
       found: the findings.
       judged: the networks.
       level: confidence level of the intervals.
     """
-    said = []
+    sentences = []
     for family, words in _FAMILIES:
         best = best_of(found, family)
         if best is not None:
@@ -62,18 +62,18 @@ def sentences(found: Findings, judged: Sequence[Judged], *, level: float) -> lis
             numbers = ", ".join(
                 f"{number} {_interval(getattr(own, number))}" for number in ("between", "within", "pooled")
             )
-            said.append(f"{words}, {best} predicts {_of_one(found.measure)} best: {numbers}.")
+            sentences.append(f"{words}, {best} predicts {_of_one(found.measure)} best: {numbers}.")
     ours = best_of(found, "label_free")
     gain = found.gains.get(ours or "", {}).get("best_conventional")
     if ours is not None and gain is not None:
-        said.append(_gain(found, ours, gain, level))
+        sentences.append(_gain(found, ours, gain, level))
     if judged:
         accuracies = ", ".join(
             f"{one.clean.network} {one.measure.shown(one.clean.mean)} and {one.measure.shown(one.degraded)}"
             for one in judged
         )
-        said.append(f"{_capital(found.measure)} on the clean images and under the conditions: {accuracies}.")
-    return said
+        sentences.append(f"{_capital(found.measure)} on the clean images and under the conditions: {accuracies}.")
+    return sentences
 
 
 def _gain(found: Findings, ours: str, gain, level: float) -> str:

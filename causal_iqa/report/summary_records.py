@@ -25,7 +25,7 @@ class Network(NamedTuple):
       clean_performance: mean over the clean images.
       num_clean: how many they are.
       mean_performance: over the degraded conditions.
-      performance: of every condition.
+      performance: performance under every condition.
       undefined_rows: rows of the score table without it.
       warnings: what is wrong with the network, each in one line.
       set: performance of all images as one set, of a network of masks or boxes.
@@ -99,7 +99,7 @@ class Metric(NamedTuple):
       reads: identifiers of what it reads in addition to the judged images.
       alignment: network -> number; intervals are for other images under these conditions.
       alignment_like_these: the same, intervals for other degradations as well.
-      reliability: of the condition means, by network.
+      reliability: reliability of the condition means, by network.
       desiderata: None of one number per condition.
       trend: degradation -> of its mean score.
       warnings: numbers of opposite sign.
@@ -127,7 +127,7 @@ class Predicted(NamedTuple):
     """Performance predicted by one score for one network.
 
     Attributes:
-      errors: of the predictions.
+      errors: errors of the predictions.
       reads: identifiers of all that is read.
       conditions: the prediction of every condition.
     """

@@ -113,7 +113,7 @@ def gains_table(
 
     Args:
       found: metric -> yardstick -> Gains, intervals for other images.
-      like_these: the same for other degradations as well; what is missing there has no second interval.
+      like_these: the same for other degradations as well; a metric without an entry has no second interval.
       yardsticks: which, and in which order; by default all.
       level: confidence level of the intervals, for the heading.
 

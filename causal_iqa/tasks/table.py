@@ -57,7 +57,7 @@ _SPECS = (
         "mean IoU",
         "masks",
         _of_pixels(masks.mean_iou),
-        "mean over the classes that are there or predicted of intersection over union",
+        "mean over the classes that are annotated or predicted of intersection over union",
         "Everingham et al. 2010 (PASCAL VOC)",
     ),
     TaskSpec(
@@ -65,7 +65,7 @@ _SPECS = (
         "Dice",
         "masks",
         _of_pixels(masks.dice),
-        "mean over the classes that are there or predicted of twice the intersection over the sum",
+        "mean over the classes that are annotated or predicted of twice the intersection over the sum",
         "Dice 1945",
     ),
     TaskSpec(
@@ -81,7 +81,7 @@ _SPECS = (
         "AP at IoU .5",
         "boxes",
         lambda prediction, truth, num_classes: boxes.average_precision(prediction, *truth, num_classes=num_classes),
-        "average precision at an overlap of .5, mean over the classes that are there",
+        "average precision at an overlap of .5, mean over the classes that are annotated",
         _COCO,
     ),
 )

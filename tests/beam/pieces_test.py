@@ -159,4 +159,4 @@ def test_flags_of_beam_need_a_runner(capsys):
         assert said.startswith("error: unexpected argument '--direct_num_workers=2'") and "--runner=NAME" in said
         assert "unexpected argument 'photos'" in error_of(capsys, command, *flags, "--runner=DirectRunner", "photos")
     said = error_of(capsys, "degrade", "--images=x", "--output_dir=y", "--runner=DirectRunner", "--num_processes=2")
-    assert "num_processes: with --runner the runner says how many workers there are" in said
+    assert "num_processes: with --runner the runner decides how many workers it has" in said

@@ -182,7 +182,7 @@ def _repeat(
 
 
 def _errors(values: np.ndarray) -> MethodErrors:
-    """Of the errors of the effects [draws, arms]."""
+    """Summarises the errors of the effects [draws, arms]."""
     return MethodErrors(
         mean_absolute_bias=number(np.abs(values.mean(axis=0)).mean()),
         root_mean_square_error=number(np.sqrt((values**2).mean())),
@@ -201,7 +201,7 @@ def _refutations(
 def _sensitivity(
     assigned: causal.Assignment, design: causal.Design, outcome: np.ndarray, levels: Sequence[str], data: AuditData
 ) -> Sensitivity | NotDone:
-    """Of the effect of the most severe arm against clean; the other arms are adjusted for."""
+    """Returns the sensitivity of the effect of the most severe arm against clean, adjusted for the other arms."""
     worst, treatment = len(levels) - 1, assigned.treatment
     others = (treatment[:, None] == np.arange(1, worst)).astype(np.float64)
     x = np.column_stack([design.x, others])

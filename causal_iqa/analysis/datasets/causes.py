@@ -68,7 +68,7 @@ def attribute(
     both sets have groups of the same names.
 
     Args:
-      sets: of the first and the second set its table, with a column group; correctness expected of each image, NaN
+      sets: for the first and the second set, its table, with a column group; correctness expected of each image, NaN
         where undefined; and its diagnosis.
       level: confidence level of the intervals.
       seed: seed of the resamples.

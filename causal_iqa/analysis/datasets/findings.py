@@ -46,7 +46,7 @@ def analyse(
 
     Args:
       scored: the sets.
-      request: what is asked.
+      request: what the findings are to answer.
       learned: the maps of a run, of the metric that `qualities.choose` gives.
       progress: called with the name of the part in work, 0 and 1.
 

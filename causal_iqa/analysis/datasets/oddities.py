@@ -41,7 +41,7 @@ class Copies(NamedTuple):
 
 
 def kinds_of(table: pa.Table, image_size: int, crop_fraction: float) -> dict[str, np.ndarray]:
-    """Says which images are odd.
+    """Finds the images that are odd.
 
     Args:
       table: result of `pipeline.Scored`.

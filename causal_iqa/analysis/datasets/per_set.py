@@ -33,7 +33,7 @@ def of_set(
     Args:
       scored: all sets.
       side: the set.
-      request: what is asked.
+      request: what the findings are to answer.
       learned: the maps of a run.
       cut: the threshold.
       edges: edges of the histogram of quality.

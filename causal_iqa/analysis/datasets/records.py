@@ -194,7 +194,7 @@ class Found(NamedTuple):
 
 
 class Request(NamedTuple):
-    """What is asked of the scores.
+    """The questions that the findings of scores answer.
 
     Attributes:
       quality: the metric that stands for quality; None: a label-free one where there is one.

@@ -30,7 +30,7 @@ def fetch(address: str) -> pathlib.Path:
 
     Raises:
       InputError: for another form, without the extra, or when the file is neither cached nor can be downloaded; the
-        message names the address and what to give instead.
+        message names the address and the argument that replaces it.
     """
     found = _ADDRESS.fullmatch(address)
     if found is None:

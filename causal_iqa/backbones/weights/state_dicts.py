@@ -68,7 +68,7 @@ def _is_averaged(prefix: str) -> bool:
 
 
 def likely(stored: Mapping[str, np.ndarray]) -> Choice:
-    """Returns the network of a file by its names alone: what is left when every known container is opened.
+    """Returns the tensors of a file by their names alone, when every known container is opened.
 
     Where a file holds a running average beside the network that was trained, the average is taken, because published
     results of such runs are those of the average.
