@@ -8,9 +8,10 @@ one marked `LeftOut` is omitted where it is None.
 
 import base64
 import collections.abc
+import functools
 import math
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar, cast
 
 import numpy as np
@@ -104,30 +105,67 @@ def equal(first: Any, second: Any, hint: Any = None) -> bool:
     return type(first) is type(second) and encode(first, hint) == encode(second, hint)
 
 
+class _MisfitError(TypeError):
+    """A value is not of its type; `place` is filled in on the way out."""
+
+    def __init__(self, message: str):
+        super().__init__(message)
+        self.message, self.place = message, ""
+
+    def inside(self, place: str) -> "_MisfitError":
+        self.place = place + self.place
+        return self
+
+
 def _encode(value: Any, hint: Any, place: str) -> Any:
+    try:
+        return _new_encoder(hint)(value)
+    except _MisfitError as error:
+        raise TypeError(f"{place}{error.place}: {error.message}") from None
+
+
+# Type inside a record -> its encoder, by identity: unions of other orders are equal, and encode an integer otherwise.
+_ENCODERS: dict[int, tuple[Any, Callable[[Any], Any]]] = {}
+
+
+def _encoder(hint: Any) -> Callable[[Any], Any]:
+    """The function that encodes values of a type: what the type says is looked up once, not for every value."""
+    known = _ENCODERS.get(id(hint))
+    if known is None:
+        known = _ENCODERS[id(hint)] = hint, _new_encoder(hint)
+    return known[1]
+
+
+def _new_encoder(hint: Any) -> Callable[[Any], Any]:
     hint, marks = _record_types.bare(hint)
+    inner = _bare_encoder(hint, marks)
+    if _record_types.may_be_empty(marks):
+        return lambda value: {} if _record_types.is_none_as_empty(value, marks) else inner(value)
+    return inner
+
+
+def _bare_encoder(hint: Any, marks: tuple[Any, ...]) -> Callable[[Any], Any]:
     if own := _record_types.as_of(marks):
-        return _encode(own.to_plain(value), own.plain, place)
-    if _record_types.is_none_as_empty(value, marks):
-        return {}
+        return lambda value: _encoder(own.plain)(own.to_plain(value))
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if _record_types.is_union(origin):
-        return _encode(value, _record_types.arm_of_value(value, arguments, place), place)
+        return lambda value: _encoder(_arm(value, arguments))(value)
     if _record_types.is_record(hint):
-        if not isinstance(value, hint):
-            raise TypeError(f"{place}: expected {hint.__name__}, got {type(value).__name__}")
-        return _encode_record(value, hint, marks, place)
+        return _record_encoder(hint, marks)
     if origin is tuple:
-        hints = [arguments[0]] * len(value) if arguments[1:] == (...,) else arguments
-        return [_encode(one, own, f"{place}[{i}]") for i, (one, own) in enumerate(zip(value, hints, strict=True))]
+        return _tuple_encoder(arguments)
     if origin is frozenset:
-        return sorted(value)
+        return sorted
     if origin in (collections.abc.Mapping, dict):
-        return {str(name): _encode(one, arguments[1], f"{place}.{name}") for name, one in value.items()}
+        return lambda value: {str(name): _within(one, arguments[1], f".{name}") for name, one in value.items()}
     if hint is np.ndarray:
-        return _encode_array(np.asarray(value))
+        return lambda value: _encode_array(np.asarray(value))
     if hint is float:
-        return _encode_number(value, place)
+        return _encode_number
+    return functools.partial(_encode_plain, hint, origin, arguments)
+
+
+def _encode_plain(hint: Any, origin: Any, arguments: tuple[Any, ...], value: Any) -> Any:
     if hint is int and isinstance(value, int | np.integer) and not isinstance(value, bool):
         return int(value)
     if hint is bool and isinstance(value, bool | np.bool_):
@@ -136,25 +174,58 @@ def _encode(value: Any, hint: Any, place: str) -> Any:
         return value
     if hint in (str, type(None)) and isinstance(value, hint):
         return value
-    raise TypeError(f"{place}: expected {_record_types.called(hint)}, got {type(value).__name__} {value!r}")
+    raise _MisfitError(f"expected {_record_types.called(hint)}, got {type(value).__name__} {value!r}")
 
 
-def _encode_record(value: Any, hint: Any, marks: tuple[Any, ...], place: str) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for field in _record_types.fields_of(hint, marks):
-        if field.left_out and getattr(value, field.name) is None:
-            continue
-        own = _encode(getattr(value, field.name), field.hint, f"{place}.{field.name}")
-        if field.inline:
-            found |= own
-        else:
-            found[field.key] = own
-    return found
+def _within(value: Any, hint: Any, place: str) -> Any:
+    try:
+        return _encoder(hint)(value)
+    except _MisfitError as error:
+        raise error.inside(place) from None
 
 
-def _encode_number(value: Any, place: str) -> float | str | None:
-    if isinstance(value, bool | np.bool_ | str | bytes) or np.ndim(value):
-        raise TypeError(f"{place}: expected a number, got {type(value).__name__} {value!r}")
+def _arm(value: Any, arms: tuple[Any, ...]) -> Any:
+    try:
+        return _record_types.arm_of_value(value, arms, "")
+    except TypeError as error:
+        raise _MisfitError(str(error).removeprefix(": ")) from None
+
+
+def _tuple_encoder(arguments: tuple[Any, ...]) -> Callable[[Any], Any]:
+    if arguments[1:] == (...,):
+        return lambda value: [_within(one, arguments[0], f"[{i}]") for i, one in enumerate(value)]
+    return lambda value: [
+        _within(one, own, f"[{i}]") for i, (one, own) in enumerate(zip(value, arguments, strict=True))
+    ]
+
+
+def _record_encoder(hint: Any, marks: tuple[Any, ...]) -> Callable[[Any], Any]:
+    fields = None
+
+    def encode_record(value: Any) -> dict[str, Any]:
+        nonlocal fields
+        if not isinstance(value, hint):
+            raise _MisfitError(f"expected {hint.__name__}, got {type(value).__name__}")
+        if fields is None:  # Not sooner: a record may hold records of its own class.
+            fields = _record_types.fields_of(hint, marks)
+        found: dict[str, Any] = {}
+        for field in fields:
+            given = getattr(value, field.name)
+            if field.left_out and given is None:
+                continue
+            own = _within(given, field.hint, f".{field.name}")
+            if field.inline:
+                found |= own
+            else:
+                found[field.key] = own
+        return found
+
+    return encode_record
+
+
+def _encode_number(value: Any) -> float | str | None:
+    if type(value) is not float and (isinstance(value, bool | np.bool_ | str | bytes) or np.ndim(value)):
+        raise _MisfitError(f"expected a number, got {type(value).__name__} {value!r}")
     number = float(value)
     if math.isnan(number):
         return None
@@ -163,7 +234,7 @@ def _encode_number(value: Any, place: str) -> float | str | None:
 
 def _encode_array(values: np.ndarray) -> Any:
     if values.ndim == 1 and values.dtype == np.float64:
-        return [_encode_number(value, "array") for value in values.tolist()]
+        return [_encode_number(value) for value in values.tolist()]
     content = np.ascontiguousarray(values.astype(values.dtype.newbyteorder("<"), copy=False)).tobytes()
     texts = (values.dtype.name, list(values.shape), base64.b64encode(content).decode())
     return dict(zip(_BYTES, texts, strict=True))
