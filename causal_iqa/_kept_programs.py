@@ -84,6 +84,47 @@ def folder() -> pathlib.Path | None:
     return pathlib.Path(named)
 
 
+class Function:
+    """A function that is compiled once for all shapes it meets, or read where it was compiled before.
+
+    It is called as `jax.jit` of it would be, on arrays of one device.
+    """
+
+    def __init__(self, function: Callable[..., Any]):
+        """Takes the function, which its digest defines.
+
+        Args:
+          function: pure function of trees of arrays.
+        """
+        self._function = function
+        self._programs: dict[Any, Program] = {}
+
+    def __call__(self, *arguments: Any) -> Any:
+        """Runs."""
+        given = jax.tree.map(jnp.asarray, arguments)
+        leaves, tree = jax.tree.flatten(given)
+        devices = {device for leaf in leaves for device in leaf.devices()} or {jax.devices()[0]}
+        key = tree, tuple((leaf.shape, leaf.dtype, leaf.weak_type) for leaf in leaves), frozenset(devices)
+        if key not in self._programs:
+            self._programs[key] = compiled(
+                lambda: self._function, given, self._function, {}, sorted(devices, key=lambda one: one.id), _AtOnce()
+            )
+        return self._programs[key](*given)
+
+
+class _AtOnce(concurrent.futures.Executor):
+    """Does what is submitted before it returns."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> "concurrent.futures.Future[Any]":
+        done: concurrent.futures.Future[Any] = concurrent.futures.Future()
+        try:
+            done.set_result(fn(*args, **kwargs))
+        except BaseException as error:
+            done.set_exception(error)
+            raise
+        return done
+
+
 @functools.cache
 def processor() -> str:
     """Returns a digest of the processor's kind and features: machine code for another may not run on it."""

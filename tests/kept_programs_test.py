@@ -173,3 +173,31 @@ def test_a_full_disk_costs_nothing_but_the_entry(folder, monkeypatch):
     _, found = _run()
     np.testing.assert_allclose(found["solved"], [1, 0.5, 0.25])
     assert _entries(folder) == []
+
+
+def test_a_function_is_compiled_for_every_set_of_shapes_once(folder):
+    calls = []
+
+    def function(x, by):
+        calls.append(x.shape)
+        return {"sum": x.sum() * by["factor"]}
+
+    function.__module__ = "causal_iqa.made_for_a_test"
+    kept = _kept_programs.Function(function)
+    for size in (2, 3, 2):
+        found = kept(np.ones(size, np.float32), {"factor": np.float32(3)})
+        assert float(found["sum"]) == 3 * size
+    assert calls == [(2,), (3,)]
+
+
+def test_a_function_of_no_digest_runs_as_well(folder):
+    assert float(_kept_programs.Function(lambda x: x + 1)(1.0)) == 2
+    assert _entries(folder) == []
+
+
+def test_an_error_of_a_function_is_its_own(folder):
+    def fails(x):
+        raise ValueError("of the function")
+
+    with pytest.raises(ValueError, match="of the function"):
+        _kept_programs.Function(fails)(1.0)

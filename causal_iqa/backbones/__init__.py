@@ -16,6 +16,7 @@ from causal_iqa.backbones.networks import (
     normalise,
     to_input,
     with_precision,
+    without_weights,
 )
 from causal_iqa.backbones.numerics import PRECISIONS
 from causal_iqa.backbones.runners import Runner, onnx_runner, tflite_runner
@@ -72,6 +73,7 @@ __all__ = [
     "trainable",
     "trainable_names",
     "with_precision",
+    "without_weights",
     "zero_shot_classifier",
 ]
 

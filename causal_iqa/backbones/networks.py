@@ -266,6 +266,26 @@ class Applier:
         return numerics.widened((logits[0], {stage: value[0] for stage, value in features.items()}))
 
 
+def without_weights(network: Network) -> Network:
+    """Returns a network that holds the shapes of its parameters alone.
+
+    A program that is given the parameters, and is defined by this network, is one program for all weights.
+
+    Args:
+      network: a network.
+
+    Returns:
+      The network; its parameters are `jax.ShapeDtypeStruct`, and no hash of weights names it.
+
+    Examples:
+      >>> network = backbones.without_weights(backbones.open_network("scene_cnn_a"))
+      >>> jax.tree.leaves(network.params)[0].dtype.name
+      'float32'
+    """
+    shapes = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), network.params)
+    return dataclasses.replace(network, params=shapes, weights_sha256="")
+
+
 def with_precision(network: Network, precision: str) -> Network:
     """Returns a network that computes its layers in another precision; its outputs are float32 all the same.
 

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 import jax
 import numpy as np
 
-from causal_iqa import data, images
+from causal_iqa import _kept_programs, data, images
+from causal_iqa.degradations import Condition
 from causal_iqa.pipeline import ladders, program, rows
 from causal_iqa.pipeline.config import StudyConfig
 
@@ -56,14 +57,19 @@ def sample_images(study: rows.Work, *, most: int = 8) -> tuple[tuple[str, np.nda
         if study.copies is not None:
             pixels = batch.images[0][chosen]
         else:
-            degrade = jax.jit(lambda key, image: ladders.degrade_all(conditions, key, image)[:, 0])
-            key = jax.random.fold_in(jax.random.key(study.seed), np.uint32(program.stable_hash(batch.ids[0])))
-            degraded = degrade(key[None], images.from_uint8(batch.images))
-            pixels = np.asarray(jax.vmap(images.to_uint8)(degraded))
+            degrade = _kept_programs.Function(functools.partial(_as_shown, study.seed, tuple(conditions)))
+            pixels = np.asarray(degrade(np.uint32(program.stable_hash(batch.ids[0])), batch.images))
         # How all of them are kept stands among the settings.
         names = [one.name.partition("|")[0] if one.severity > 0 else one.degradation for one in conditions]
         return tuple(zip(names, pixels, strict=True))
     return ()
+
+
+def _as_shown(seed: int, conditions: Sequence[Condition], salt: jax.Array, pixels: jax.Array) -> jax.Array:
+    """One image uint8 [1, S, S, 3] under all conditions, uint8 [C, S, S, 3]."""
+    key = jax.random.fold_in(jax.random.key(seed), salt)
+    degraded = ladders.degrade_all(conditions, key[None], images.from_uint8(pixels))[:, 0]
+    return jax.vmap(images.to_uint8)(degraded)
 
 
 def degraded_images(

@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from causal_iqa import _blas, _checks, _keys, backbones, images, quality
+from causal_iqa import _blas, _checks, _kept_programs, _keys, backbones, images, quality
 from causal_iqa.backbones.text import tokenizers
 from causal_iqa.pipeline import degraded_anchors, provenance
 from causal_iqa.pipeline.anchors import ANCHOR_BATCH, AnchorImages
@@ -27,10 +27,12 @@ def _anchor_features(name: str, backbone: backbones.Network, pixels: np.ndarray,
     # The witnesses fitted on images read no glances.
     view = dataclasses.replace(view, glances={})
 
-    def one(params, image):
-        return view.features(name, backbone, params, view.see(images.from_uint8(image)))
+    bare = backbones.without_weights(backbone)
 
-    apply = jax.jit(jax.vmap(one, in_axes=(None, 0)))
+    def one(params, image):
+        return view.features(name, bare, params, view.see(images.from_uint8(image)))
+
+    apply = _kept_programs.Function(jax.vmap(one, in_axes=(None, 0)))
     padded = np.concatenate([pixels, pixels[:1].repeat(-len(pixels) % ANCHOR_BATCH, axis=0)])
     chunks = padded.reshape(-1, ANCHOR_BATCH, *pixels.shape[1:])
     found = [jax.device_get(apply(backbone.params, chunk)) for chunk in chunks]

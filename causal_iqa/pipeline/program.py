@@ -7,7 +7,6 @@ devices XLA compiles other programs, with rounding of their own. Every random ke
 degradation).
 """
 
-import dataclasses
 import functools
 import math
 import zlib
@@ -117,8 +116,8 @@ class _Flow:
     ):
         self._seed, self._conditions, self._stability_views = seed, conditions, stability_views
         self._given_copies = given_copies
-        self._networks = {name: _without_weights(network) for name, network in networks.items()}
-        self._backbones = {name: _without_weights(network) for name, network in feature_backbones.items()}
+        self._networks = {name: backbones.without_weights(network) for name, network in networks.items()}
+        self._backbones = {name: backbones.without_weights(network) for name, network in feature_backbones.items()}
         self._views, self._scorers = views, scorers
         self._devices = pieces.Devices(devices)
         self._at_once = _CONDITIONS_AT_ONCE.get(devices[0].platform, _CONDITIONS_AT_ONCE_ACCELERATOR)
@@ -330,12 +329,6 @@ def _over_runs(function: Callable, axes: tuple, count: int, at_once: int, *argum
         return pieces.Packed(jnp.stack(scalars) if scalars else jnp.zeros(0), vectors, names)
 
     return jax.lax.map(lambda one: jax.vmap(packed, axes)(*one, *others), tuple(runs), batch_size=at_once)
-
-
-def _without_weights(network: backbones.Network) -> backbones.Network:
-    """A network that holds the shapes of its parameters alone: a program is given them, and depends on no others."""
-    shapes = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), network.params)
-    return dataclasses.replace(network, params=shapes, weights_sha256="")
 
 
 def _begin(

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from scipy import stats
 
-from causal_iqa import _checks, backbones, data, images
+from causal_iqa import _checks, _kept_programs, backbones, data, images
 from causal_iqa.pipeline.execution import DEFAULT_EXECUTION, Execution
 from causal_iqa.pipeline.outputs import are_finite
 from causal_iqa.pipeline.study import Study
@@ -162,7 +162,8 @@ def first_look(study: Study, execution: Execution = DEFAULT_EXECUTION) -> tuple[
     judged = {name: one for name, one in study.networks.items() if one.task is None}
     if not judged:
         return ()
-    predict = {name: jax.jit(jax.vmap(_predictor(one), in_axes=(None, 0))) for name, one in judged.items()}
+    mapped = {name: jax.vmap(_predictor(one), in_axes=(None, 0)) for name, one in judged.items()}
+    predict = {name: _kept_programs.Function(function) for name, function in mapped.items()}
     found: Mapping[str, list[np.ndarray]] = {name: [] for name in predict}
     labels, start = [], time.monotonic()
     for batch in batches:
@@ -188,8 +189,10 @@ def first_look(study: Study, execution: Execution = DEFAULT_EXECUTION) -> tuple[
 def _predictor(network: backbones.Network):
     """The class of one uint8 image, NaN where the outputs are not finite."""
 
+    apply, preprocessing = network.apply, network.preprocessing
+
     def predict(params, image):
-        logits, _ = network.apply(params, backbones.to_input(network.preprocessing, images.from_uint8(image)))
+        logits, _ = apply(params, backbones.to_input(preprocessing, images.from_uint8(image)))
         return jnp.where(are_finite(logits), jnp.argmax(logits), jnp.nan)
 
     return predict
