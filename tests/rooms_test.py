@@ -2,17 +2,15 @@
 
 import ast
 import pathlib
-import pickle
 import re
 import subprocess
 import sys
-import types
 from collections.abc import Iterator
 
 import pytest
 
 import causal_iqa
-from causal_iqa import InputError, _tables, backbones, degradations, dependence, estimators, metrics, quality, tasks
+from causal_iqa import InputError, backbones, degradations, dependence, estimators, metrics, quality, tasks
 
 _TABLES = {
     "metric": metrics.TABLE,
@@ -54,21 +52,6 @@ def test_tables_answer_unknown_names_with_close_ones(kind):
     assert table[name].name == name and len(table) == len(list(table)) == len(dict(table))
     with pytest.raises(TypeError):
         table[name] = table[name]
-
-
-def test_table_of_rows():
-    row = types.SimpleNamespace(name="a")
-    table = _tables.Table("row", [row, types.SimpleNamespace(name="b")])  # pyright: ignore[reportArgumentType, reportCallIssue]
-    assert list(table) == ["a", "b"] and table["a"] is row
-    assert repr(table) == "Table('row', 2 rows: a, b)"
-    with pytest.raises(ValueError, match="row 'a' is in the table twice"):
-        _tables.Table("row", [row, row])  # pyright: ignore[reportArgumentType, reportCallIssue]
-    with pytest.raises(KeyError):
-        table["c"]
-    for wrong in (1, None, ("a",)):
-        with pytest.raises(InputError, match="unknown row"):
-            table[wrong]  # pyright: ignore[reportArgumentType]
-    assert str(pickle.loads(pickle.dumps(_tables.UnknownName("no such row")))) == "no such row"
 
 
 def test_every_condition_is_a_function_of_its_room():

@@ -12,8 +12,8 @@ import safetensors.numpy
 from causal_iqa import _checks, backbones
 from tests.backbones import synthetic
 
-# Larger ones, and those that random weights make ill-conditioned, are held to their peers at small sizes in
-# transformers_test.py, convnets_test.py and classic_test.py.
+# Larger ones, and those that random weights make ill-conditioned, are held to their peers at small sizes in the files
+# of their families under zoo/.
 _LARGEST = 5_000_000
 
 
