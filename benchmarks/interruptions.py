@@ -1,4 +1,4 @@
-"""Kills `align`, `score` and `audit` at random moments, lets the same command finish, and compares the files.
+"""Kills `align`, `score`, `audit` and `degrade` at random moments, lets the same command finish, compares the files.
 
   python -m benchmarks.interruptions --kills=50 --json=interruptions.json
 
@@ -25,7 +25,9 @@ from absl import app, flags
 from causal_iqa import _files, data
 
 _KILLS = flags.DEFINE_integer("kills", 50, "Kills in all, over the commands.")
-_COMMANDS = flags.DEFINE_list("commands", ["align", "score", "audit"], "Of which runs are killed; audit needs align.")
+_COMMANDS = flags.DEFINE_list(
+    "commands", ["align", "score", "audit", "degrade"], "Of which runs are killed; audit needs align."
+)
 _IN_A_ROW = flags.DEFINE_integer("in_a_row", 5, "Kills before a run may finish.")
 _SEED = flags.DEFINE_integer("seed", 0, "Of the moments and the signals.")
 _JSON = flags.DEFINE_string("json", None, "File to write.")
@@ -41,6 +43,12 @@ _ALIGN = (
     "--num_images=640",
     "--num_anchors=40",
     "--num_resamples=20",
+)
+_DEGRADE = (
+    "--degradations=contrast,jpeg_compression,gaussian_noise",
+    "--severities=2,4",
+    "--parameters=cifar_c",
+    "--num_processes=2",
 )
 
 
@@ -98,6 +106,8 @@ def is_whole(name: str, content: bytes) -> bool:
 
 def _images_of(folder: pathlib.Path) -> list[str]:
     """The images of all rows of a finished run or table, once per condition."""
+    if (folder / "manifest.parquet").exists():
+        return pq.ParquetFile(folder / "manifest.parquet").read(["path"])["path"].to_pylist()
     if (folder / "scores.parquet").exists():
         return pq.ParquetFile(folder / "scores.parquet").read(["image_id"])["image_id"].to_pylist()
     parts = sorted(folder.glob("scores/*.parquet"))
@@ -163,11 +173,13 @@ def _commands(folder: pathlib.Path) -> list[Command]:
     (folder / "images").mkdir()
     for i in range(600):
         PIL.Image.fromarray(np.asarray(source[i].image)).save(folder / "images" / f"{i:03d}.png")
+    copied = folder / "copied"
     scores = ("--backbone=none", f"--output_dir={folder / 'scored'}")
     return [
         Command("align", (*_ALIGN, f"--output_dir={folder / 'run'}"), folder / "run"),
         Command("score", (f"--images={folder / 'images'}", *scores), folder / "scored"),
         Command("audit", (f"--run={folder / 'run'}",), folder / "run"),
+        Command("degrade", (*_DEGRADE, f"--images={folder / 'images'}", f"--output_dir={copied}"), copied),
     ]
 
 

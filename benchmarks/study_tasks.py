@@ -4,8 +4,9 @@
 
 Photographs of the shared folder, stretched to a square of 224 pixels, for which ImageNet-C publishes its parameters;
 DeepLabV3 sees them at 513, FastestDet at 352. Both networks run on the very images that the study scores
-(`pipeline.degraded_images`); their predictions are kept image by image, so a run that was killed goes on. Quality is
-scored once, and each performance is then put beside it (`pipeline.attach`). Needs the extras onnx, tflite and imagenet.
+(`pipeline.degraded_images`); their predictions are kept image by image, and quality by eight images, so a run that was
+killed goes on. Quality is scored once, from a table of stand-ins for performance, so that neither long part waits for
+the other; each performance is then put beside it (`pipeline.attach`). Needs the extras onnx, tflite and imagenet.
 """
 
 import csv
@@ -30,6 +31,9 @@ from tests import shared
 _OUTPUT_DIR = flags.DEFINE_string("output_dir", "results/tasks", "Where predictions, runs and reports go.")
 _PAGE = flags.DEFINE_string("page", "docs/study_tasks.md", "The page whose tables are filled in.")
 _NUM_IMAGES = flags.DEFINE_integer("num_images", None, "So many photographs, those with masks first; all by default.")
+_ONLY = flags.DEFINE_enum(
+    "only", None, ["predictions", "quality"], "One of the two long parts alone: two processes may share the work."
+)
 _NUM_MASKS = flags.DEFINE_integer("num_masks", None, "So many of them are segmented, a third of a minute each; all.")
 
 # ImageNet-C publishes its parameters for this side.
@@ -197,6 +201,28 @@ def write_tables(folder: pathlib.Path, rows: Sequence[tuple], conditions: Sequen
     return paths
 
 
+def stand_ins(path: pathlib.Path, image_ids: Sequence[str], conditions: Sequence[str]) -> pathlib.Path:
+    """Writes a table that names the images of the study; its numbers are their places, and nothing reads them."""
+    cells: list[tuple[str | float, ...]] = [("image_id", "condition", "network", "performance")]
+    for place, image_id in enumerate(image_ids):
+        cells += [(image_id, condition, "none", place / len(image_ids)) for condition in conditions]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _files.write_text(path, _files.csv_text(cells))
+    return path
+
+
+def quality(
+    folder: pathlib.Path, image_ids: Sequence[str], conditions: Sequence[str]
+) -> tuple[pipeline.Study, pipeline.ScoreTable]:
+    """Scores the quality of every image under every condition."""
+    study = pipeline.prepare(study_config(str(stand_ins(folder / "images.csv", image_ids, conditions))))
+    details = study.config, study.provenance, study.details
+    output = pipeline.Store(folder / "quality", *details, images_per_part=_PART_IMAGES)
+    return study, pipeline.run(
+        study, output, progress=lambda done, total: logging.info("quality: %d of %d", done, total)
+    )
+
+
 def report(
     folder: pathlib.Path,
     paths: Mapping[str, pathlib.Path],
@@ -307,15 +333,16 @@ def main(_: Sequence[str]) -> None:
     source = photographs()
     chosen = order(source)[: _NUM_IMAGES.value]
     masked = [source.id(i) for i in chosen if mask_of(source.id(i)) is not None]
-    predict(folder / "predictions", source, chosen, set(masked[: _NUM_MASKS.value]))
     conditions = [condition.name for condition in study_config("-").conditions]
+    if _ONLY.value != "quality":
+        predict(folder / "predictions", source, chosen, set(masked[: _NUM_MASKS.value]))
+    if _ONLY.value == "predictions":
+        return
+    study, scores = quality(folder, [source.id(i) for i in chosen], conditions)
+    if _ONLY.value == "quality":
+        return
     rows = list(performances(folder / "predictions", source, chosen))
     paths = write_tables(folder, rows, conditions)
-    study = pipeline.prepare(study_config(str(paths["detection_f1"])))
-    output = pipeline.Store(
-        folder / "quality", study.config, study.provenance, study.details, images_per_part=_PART_IMAGES
-    )
-    scores = pipeline.run(study, output, progress=lambda done, total: logging.info("quality: %d of %d", done, total))
     report(folder, paths, study.config, [scorer.column for scorer in study.scorers], scores, study.details)
     own = ceilings(folder / "predictions", rows, conditions.index("clean/0"))
     fill(pathlib.Path(_PAGE.value), folder, set_table(set_numbers(rows, len(conditions)), rows, conditions), own)

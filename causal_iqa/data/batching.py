@@ -50,6 +50,7 @@ def choose(
     exclude_ids: Collection[str] = frozenset(),
     balanced: bool = False,
     at_most: bool = False,
+    name: str = "num",
 ) -> np.ndarray:
     """Chooses images at random, reproducibly: with one seed, the first k of a longer choice are the choice of k.
 
@@ -61,6 +62,7 @@ def choose(
       balanced: whether classes take turns, as long as each has images left. Reads every label; unlabelled images
         are left out.
       at_most: whether fewer images will do where no more are available, even none.
+      name: of `num` in an error, where a user calls it otherwise.
 
     Returns:
       int64 [num], positions in the source.
@@ -73,7 +75,7 @@ def choose(
       5
     """
     if num is not None and num < 1:
-        raise _checks.InputError(f"num: expected at least one image, got {num}")
+        raise _checks.InputError(f"{name}: expected at least one image, got {num}")
     rng = np.random.Generator(np.random.PCG64(seed))
     order = rng.permutation(len(source))
     if balanced:
@@ -84,7 +86,7 @@ def choose(
     if chosen.size < (num or 1) and not at_most:
         kind = "labelled " if balanced else ""
         raise _checks.InputError(
-            f"num: expected {num or 'some'} images of {source.name} (split {source.split}), but only {chosen.size} "
+            f"{name}: expected {num or 'some'} images of {source.name} (split {source.split}), but only {chosen.size} "
             f"{kind}exist ({len(source)} in all, {len(exclude_ids)} ids excluded)"
         )
     return chosen
@@ -121,13 +123,14 @@ class LabelledImages(NamedTuple):
     num_unlabelled: int  # images that would have been chosen, had they labels
 
 
-def choose_labelled(source: Source, num: int | None, *, seed: int) -> LabelledImages:
+def choose_labelled(source: Source, num: int | None, *, seed: int, name: str = "num") -> LabelledImages:
     """Chooses labelled images as `choose` does; where all are labelled the choice is the same.
 
     Args:
       source: the images. The function reads no more labels than it needs.
       num: how many; None: all labelled images.
       seed: seed of the choice.
+      name: of `num` in an error, where a user calls it otherwise.
 
     Returns:
       The choice, and how many unlabelled images it passed over.
@@ -155,7 +158,8 @@ def choose_labelled(source: Source, num: int | None, *, seed: int) -> LabelledIm
         )
     if num is not None and len(chosen) < num:
         raise _checks.InputError(
-            f"num: expected {num} images {where}, but only {len(chosen)} labelled images exist ({len(source)} in all)"
+            f"{name}: expected {num} images {where}, but only {len(chosen)} labelled images exist "
+            f"({len(source)} in all)"
         )
     return LabelledImages(np.asarray(chosen, np.int64), passed_over)
 

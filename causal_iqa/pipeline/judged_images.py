@@ -82,9 +82,10 @@ def target_size(source: data.Source, networks: Mapping[str, backbones.Network], 
 def choose(config: StudyConfig, source: data.Source):
     """The config with its networks, a table of performance that is joined, and the judged images."""
     if config.task is not None:
-        return config, None, data.LabelledImages(data.choose(source, config.num_images, seed=config.seed), 0)
+        chosen = data.choose(source, config.num_images, seed=config.seed, name="num_images")
+        return config, None, data.LabelledImages(chosen, 0)
     if config.performance is None:
-        return config, None, data.choose_labelled(source, config.num_images, seed=config.seed)
+        return config, None, data.choose_labelled(source, config.num_images, seed=config.seed, name="num_images")
     table = tables.read_table(config.performance, bounds=config.performance_range)
     networks = tuple(NetworkChoice(name, PERFORMANCE_TABLE) for name in table.network_names)
     every = [source.id(index) for index in range(len(source))]

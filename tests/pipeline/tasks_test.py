@@ -170,5 +170,8 @@ def test_what_does_not_fit_is_refused_in_one_line(root):
                 networks=_config(root, "masks", "bright").networks,
             )
         )
+    many = dataclasses.replace(_config(root, "masks", "bright"), num_images=300)
+    with pytest.raises(InputError, match=r"^num_images: expected 300 images of masks:.*, but only \d+ exist"):
+        pipeline.prepare(many)
     with pytest.raises(InputError, match="annotations: masks need --annotations=PATH"):
         data.open_source(f"masks:{root / 'images'}")
