@@ -34,10 +34,12 @@ class UnknownValueError(Exception):
 
 @functools.cache
 def of_code() -> str:
-    """Returns a digest of this library's code and of the versions of the libraries that trace and compile."""
+    """Returns a digest of this library's files and of the versions of the libraries that trace and compile."""
     root = pathlib.Path(__file__).parent
     whole = hashlib.blake2b(digest_size=16)
-    for file in sorted(root.rglob("*.py")):
+    for file in sorted(root.rglob("*")):
+        if file.suffix == ".pyc" or not file.is_file():
+            continue
         content = file.read_bytes()
         whole.update(b"%s %d:" % (file.relative_to(root).as_posix().encode(), len(content)) + content)
     versions = [sys.version, platform.machine()]
