@@ -10,7 +10,7 @@ from causal_iqa.analysis import inference, predictions
 
 _ALL = pipeline.ALL_NETWORKS
 # `alignment.contradicted_pairs` needs as many.
-_LEAST_IMAGES = 8
+_LEAST_CONDITIONS, _LEAST_IMAGES = 2, 8
 
 
 class MeasuredBounds(NamedTuple):
@@ -62,10 +62,11 @@ def measure_bounds(
       level: confidence level of the statements about contradicted pairs.
 
     Returns:
-      Metric -> bounds, for the metrics that are finite numbers of every image, not of whole conditions.
+      Metric -> bounds, for the metrics that are finite numbers of every image, not of whole conditions; nothing of one
+      condition, of few images, or where a performance is not finite.
     """
     truth = performance[_ALL]
-    if truth.shape[1] < _LEAST_IMAGES or not np.isfinite(truth).all():
+    if len(truth) < _LEAST_CONDITIONS or truth.shape[1] < _LEAST_IMAGES or not np.isfinite(truth).all():
         return {}
     found = {}
     for metric, by in scores.items():

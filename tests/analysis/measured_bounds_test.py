@@ -67,6 +67,7 @@ def test_the_file_has_a_line_for_each_score_the_least_contradicted_first(found):
     assert float(lines[1]["tau_at_most"]) == pytest.approx(found[0]["wrong"].against.kendall_bound, abs=1e-4)
 
 
-def test_few_images_have_no_bounds():
-    few = np.ones((3, 5))
+@pytest.mark.parametrize("shape", [(3, 5), (1, 14)])
+def test_few_images_or_one_condition_have_no_bounds(shape):
+    few = np.ones(shape)
     assert measured_bounds.measure_bounds({}, {"a": {_ALL: few}}, {_ALL: few}, {}, {}) == {}

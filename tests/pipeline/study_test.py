@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 
 import causal_iqa
-from causal_iqa import backbones, data, degradations, images, metrics, pipeline, quality
-from causal_iqa.pipeline import anchors, degraded_anchors, loading, pieces, program, provenance, store
+from causal_iqa import _kept_programs, backbones, data, degradations, images, metrics, pipeline, quality
+from causal_iqa.pipeline import anchors, degraded_anchors, loading, program, provenance, store
 from causal_iqa.pipeline.columns import ProgramState, metric_scorer
 from causal_iqa.pipeline.degraded_anchors import DegradedAnchors
 from causal_iqa.quality import detectors
@@ -328,11 +328,12 @@ def test_metrics_that_images_are_too_small_for_are_undefined_with_a_reason():
 def _compiled(conditions, scorers):
     """Runs the program of some scores twice; returns the text of every program that was compiled."""
     texts = []
-    make = pieces.Piece.__init__
+    lower = _kept_programs._lower
 
-    def noting(self, devices, lowered, outputs):
+    def noting(*arguments):
+        lowered, outputs = lower(*arguments)
         texts.append(lowered.as_text())
-        make(self, devices, lowered, outputs)
+        return lowered, outputs
 
     program = pipeline.make_program(
         seed=0,
@@ -346,7 +347,8 @@ def _compiled(conditions, scorers):
     rng = np.random.default_rng(0)
     nothing = ProgramState({}, {}, {}, {})
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pieces.Piece, "__init__", noting)
+        patch.setattr(_kept_programs, "_lower", noting)
+        patch.setattr(_kept_programs, "folder", lambda: None)
         for _ in range(2):
             pixels = rng.integers(0, 256, (8, 48, 48, 3), dtype=np.uint8)
             salts = rng.integers(0, 2**32, 8, dtype=np.uint32)
