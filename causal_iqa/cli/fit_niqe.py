@@ -44,12 +44,18 @@ _COMPILATION_CACHE = FLAGS.string("compilation_cache", None, program_cache.WORDS
 
 
 def _central(pixels: np.ndarray, blocks: int) -> np.ndarray | None:
-    """The middle of a photograph, one of two sizes so that two programs are compiled; None when it is too small."""
-    short = next(k for k in range(int(blocks**0.5), 0, -1) if blocks % k == 0)
-    sides = [short, blocks // short] if pixels.shape[0] <= pixels.shape[1] else [blocks // short, short]
-    height, width = (_niqe.BLOCK * side for side in sides)
+    """Returns the middle of a photograph, one of two shapes so that two programs do; None when it is too small."""
+    height, width = _sides(blocks)
+    if pixels.shape[0] > pixels.shape[1]:
+        height, width = width, height
     top, left = (pixels.shape[0] - height) // 2, (pixels.shape[1] - width) // 2
     return pixels[top : top + height, left : left + width] if min(top, left) >= 0 else None
+
+
+def _sides(blocks: int) -> tuple[int, int]:
+    """Returns the shorter and the longer side in pixels of what is read of a photograph."""
+    short = next(k for k in range(int(blocks**0.5), 0, -1) if blocks % k == 0)
+    return _niqe.BLOCK * short, _niqe.BLOCK * (blocks // short)
 
 
 def main(_: list[str]) -> None:
@@ -65,7 +71,7 @@ def main(_: list[str]) -> None:
         print(line)
     limit = common.integer_or_all(_NUM_IMAGES.value, "num_images")
     sharp = jax.jit(_niqe.sharp_features)
-    rows, used, skipped = [], 0, []
+    rows, used, small, skipped = [], 0, 0, []
     with progress.stage("fit", "images") as tell:
         for index in range(len(source) if limit is None else min(limit, len(source))):
             try:
@@ -73,12 +79,17 @@ def main(_: list[str]) -> None:
             except data.UnreadableImage as error:
                 skipped.append((source.id(index), str(error)))
                 continue
-            if crop is not None:
+            if crop is None:
+                small += 1
+            else:
                 values, keep = sharp(images.from_uint8(jnp.asarray(crop)))
                 rows.append(np.asarray(values)[np.asarray(keep)])
                 used += 1
             tell(index + 1, len(source) if limit is None else min(limit, len(source)))
     common.print_skipped(skipped, used, "used")
+    if small:
+        short, long = _sides(_BLOCKS.value)
+        print(f"left out because smaller than {short} x {long} pixels (--blocks): {small} photographs")
     model = _niqe.fit(np.concatenate(rows) if rows else np.zeros((0, _niqe.FEATURES)))
     content = io.BytesIO()
     np.savez(content, mean=model.mean, covariance=model.covariance)

@@ -4,7 +4,7 @@
     --run=cifar10=results/cifar10 --run=imagenet=results/imagenet
 
 A page holds a place for each table, the two lines `<!-- cifar10/alignment -->` and `<!-- end -->`: the command replaces
-what stands between them. Tables: settings, headline, best, alignment, gains, anchors, accuracy, by_network,
+what stands between them. Tables: settings, best, alignment, headline, gains, anchors, by_network, accuracy,
 by_degradation, bounds; and of a run with an audit desiderata, implications, carried, observational, transfer. It
 computes no score; run causal-iqa align first, and causal-iqa audit for the tables of an audit.
 """

@@ -8,6 +8,7 @@ import PIL.Image
 import pytest
 
 from causal_iqa import images, metrics
+from causal_iqa.cli import fit_niqe
 from causal_iqa.metrics import _niqe
 from tests.experiments import binaries
 from tests.golden import photographs
@@ -30,6 +31,7 @@ def test_a_fitted_model_scores(folder, capsys):
     binaries.run("fit_niqe", f"--images={folder}/photos", f"--output={output}", "--blocks=6")
     *skipped, last = capsys.readouterr().out.strip().splitlines()
     assert "zz.png" in skipped[0]
+    assert skipped[-1] == "left out because smaller than 192 x 288 pixels (--blocks): 1 photographs"
     told = json.loads(last)
     assert told["photographs"] == 12 and _niqe.FEATURES < told["blocks"] <= 72
     spec = metrics.resolve(f"niqe@{output}")
@@ -55,3 +57,11 @@ def test_user_errors(folder, monkeypatch, capsys, arguments, message):
     with pytest.raises(SystemExit):
         binaries.run("fit_niqe", f"--images={folder}/photos", *arguments)
     assert message in capsys.readouterr().err
+
+
+def test_photographs_below_blocks_of_another_form_are_counted():
+    assert fit_niqe._sides(12) == (288, 384) and fit_niqe._sides(6) == (192, 288) and fit_niqe._sides(7) == (96, 672)
+    tall = np.zeros((700, 100, 3), np.uint8)
+    crop = fit_niqe._central(tall, 7)
+    assert crop is not None and crop.shape == (672, 96, 3)
+    assert fit_niqe._central(tall, 4) is None

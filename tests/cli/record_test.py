@@ -2,9 +2,11 @@
 
 import json
 import pathlib
+import re
 
 import pytest
 
+from causal_iqa.cli import record as command
 from causal_iqa.report import record
 from tests.experiments import binaries
 from tests.report import record_test
@@ -93,6 +95,13 @@ def test_pages_that_are_no_text_are_refused(run, tmp_path, capsys):
         line = binaries.error_of(capsys, "record", f"--page={page}", f"--run=mine={run}")
         assert line.startswith("error: page: ") and message in line
     assert not missing.exists()
+
+
+def test_the_help_names_every_table():
+    listed = re.search(r"Tables: (.*)\. It computes", " ".join((command.__doc__ or "").split()))
+    assert listed is not None
+    names = listed[1].replace("; and of a run with an audit ", ", ").split(", ")
+    assert sorted(names) == sorted((*record._TABLES, *record._AUDIT_TABLES))
 
 
 @pytest.mark.parametrize("given", [["--page=page.md"], ["--run=mine=results"]])
