@@ -323,7 +323,8 @@ def open_boxes(
       The source.
 
     Raises:
-      InputError: when nothing joins, and from `box_files.read_boxes`.
+      InputError: when nothing joins, images have another shape than their annotations say, and from
+        `box_files.read_boxes`. An image of another size and the same aspect will do.
 
     Examples:
       >>> import json, pathlib, tempfile
@@ -342,18 +343,40 @@ def open_boxes(
     read = box_files.read_boxes(pathlib.Path(annotations), names)
     source = folder.open_images(images, max_pixels=max_pixels)
 
-    def of(id: str) -> box_files.Boxes | None:
+    def name_of(id: str) -> str:
         path = pathlib.PurePosixPath(id)
         if read.with_ending:
-            return read.of_image.get(id, read.of_image.get(path.name))
-        return read.of_image.get(path.stem)
+            return id if id in read.of_image else path.name
+        return path.stem
 
-    truths = {id: of(id) for id in source.paths}
+    truths = {id: read.of_image.get(name_of(id)) for id in source.paths}
     kept, remarks = _joined(source, truths, lambda found: found is not None, f"annotation in {annotations}")
     boxes = {id: found for id in kept.paths if (found := truths[id]) is not None}
-    return AnnotatedSource(
+    found = AnnotatedSource(
         f"boxes:{os.fspath(images)}", kept, "boxes", read.class_names, boxes, None, (*read.remarks, *remarks)
     )
+    _check_shapes(found, {id: read.sizes.get(name_of(id)) for id in kept.paths}, annotations)
+    return found
+
+
+def _check_shapes(
+    source: AnnotatedSource,
+    sizes: Mapping[str, tuple[float, float] | None],
+    annotations: str | os.PathLike[str],
+) -> None:
+    """Refuses images of another aspect than their boxes are for, a pixel aside: turned or cropped since."""
+    odd = []
+    for index in range(len(source)):
+        said = sizes[source.id(index)]
+        shape = _upright_shape(source, index) if said is not None else None
+        if said is not None and shape is not None and abs(said[0] * shape[1] - said[1] * shape[0]) > max(*said, *shape):
+            odd.append((source.id(index), said, shape))
+    if odd:
+        name, said, shape = odd[0]
+        raise _checks.InputError(
+            f"annotations: {os.fspath(annotations)} says {said[1]:g} x {said[0]:g} pixels for {name}, the image has "
+            f"{shape[1]} x {shape[0]} ({len(odd)} such images)"
+        )
 
 
 def _joined(source: folder.FolderSource, truths: Mapping, there, what: str):

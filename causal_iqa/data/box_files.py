@@ -1,6 +1,7 @@
 """Boxes of images from COCO JSON, YOLO text and VOC XML: one small reader each, all into one form."""
 
 import json
+import math
 import pathlib
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Mapping, Sequence
@@ -33,12 +34,14 @@ class BoxFile(NamedTuple):
       of_image: name of the image's file without its ending, or with it in COCO, -> objects.
       with_ending: whether the names have their endings.
       remarks: lines that a user should read.
+      sizes: name -> (height, width) in pixels that the annotations are for, where the format says it.
     """
 
     class_names: tuple[str, ...]
     of_image: Mapping[str, Boxes]
     with_ending: bool
     remarks: tuple[str, ...]
+    sizes: Mapping[str, tuple[float, float]]
 
 
 def read_boxes(path: pathlib.Path, class_names: Sequence[str] | None) -> BoxFile:
@@ -88,10 +91,14 @@ def read_boxes(path: pathlib.Path, class_names: Sequence[str] | None) -> BoxFile
         raise _checks.InputError(
             f"annotations: {FORMATS[ending]} needs --classes=FILE, one class a line in label order"
         )
-    reader = _yolo_rows if ending == ".txt" else _voc_rows
     files = sorted(path.glob(f"*{ending}")) if path.is_dir() else [path]
-    rows = [(file.stem, *row) for file in files for row in reader(file, class_names)]
-    return BoxFile(tuple(class_names), _gathered(rows, [file.stem for file in files], path), False, ())
+    unknown, sizes = [], {}
+    if ending == ".txt":
+        rows = [(file.stem, *row) for file in files for row in _yolo_rows(file, len(class_names), unknown)]
+    else:
+        rows = [(file.stem, *row) for file in files for row in _voc_rows(file, class_names, unknown, sizes)]
+    _refuse_classes(unknown, path, len(class_names))
+    return BoxFile(tuple(class_names), _gathered(rows, [file.stem for file in files], path), False, (), sizes)
 
 
 def _text(file: pathlib.Path) -> str:
@@ -135,9 +142,12 @@ def _refuse_classes(unknown: Sequence[tuple[str, object]], path: pathlib.Path, k
         )
 
 
-def _yolo_rows(file: pathlib.Path, class_names: Sequence[str]) -> list[tuple]:
-    """Rows (class, left, top, right, bottom) of lines "class centre_x centre_y width height", all relative."""
-    rows, unknown = [], []
+def _yolo_rows(file: pathlib.Path, num_classes: int, unknown: list[tuple[str, object]]) -> list[tuple]:
+    """Rows (class, left, top, right, bottom) of lines "class centre_x centre_y width height", all relative.
+
+    Classes that are not listed are added to `unknown`, (where, class).
+    """
+    rows = []
     for number, line in enumerate(_text(file).splitlines(), 1):
         if not line.strip():
             continue
@@ -151,10 +161,9 @@ def _yolo_rows(file: pathlib.Path, class_names: Sequence[str]) -> list[tuple]:
                 f"annotations: line {number} of {file} is {line.strip()[:60]!r}; expected class, centre x, centre y, "
                 "width, height"
             ) from error
-        if not 0 <= label < len(class_names):
-            unknown.append((f"line {number}", label))
+        if not 0 <= label < num_classes:
+            unknown.append((f"line {number} of {file.name}", label))
         rows.append((label, x - width / 2, y - height / 2, x + width / 2, y + height / 2))
-    _refuse_classes(unknown, file, len(class_names))
     return rows
 
 
@@ -166,14 +175,23 @@ def _inner(element: ElementTree.Element, path: str) -> str:
     return text
 
 
-def _voc_rows(file: pathlib.Path, class_names: Sequence[str]) -> list[tuple]:
-    """Rows of a VOC annotation: corners count pixels from 1 and belong to the box."""
+def _voc_rows(
+    file: pathlib.Path,
+    class_names: Sequence[str],
+    unknown: list[tuple[str, object]],
+    sizes: dict[str, tuple[float, float]],
+) -> list[tuple]:
+    """Rows of a VOC annotation: corners count pixels from 1 and belong to the box.
+
+    Classes that are not listed are added to `unknown`, (where, class), the size of the image to `sizes`.
+    """
     try:
         root = ElementTree.fromstring(_text(file))
         width, height = (float(_inner(root, f"size/{name}")) for name in ("width", "height"))
         if not (width > 0 and height > 0):
             raise ValueError("a size that is not positive")
-        rows, unknown = [], []
+        sizes[file.stem] = height, width
+        rows = []
         for one in root.findall("object"):
             name = _inner(one, "name").strip()
             left, top, right, bottom = (
@@ -190,7 +208,6 @@ def _voc_rows(file: pathlib.Path, class_names: Sequence[str]) -> list[tuple]:
         raise _checks.InputError(
             f"annotations: {file} is no VOC annotation with size, object/name and object/bndbox ({error})"
         ) from error
-    _refuse_classes(unknown, file, len(class_names))
     return rows
 
 
@@ -199,7 +216,9 @@ def _read_coco(path: pathlib.Path, class_names: Sequence[str] | None) -> BoxFile
     try:
         found = json.loads(_text(path))
         categories = {one["id"]: str(one["name"]) for one in sorted(found["categories"], key=lambda one: one["id"])}
-        images = {one["id"]: (str(one["file_name"]), one["width"], one["height"]) for one in found["images"]}
+        images = {
+            one["id"]: (str(one["file_name"]), float(one["width"]), float(one["height"])) for one in found["images"]
+        }
         annotations = [
             (one["image_id"], one["category_id"], *map(float, one["bbox"]))
             for one in found["annotations"]
@@ -219,6 +238,11 @@ def _read_coco(path: pathlib.Path, class_names: Sequence[str] | None) -> BoxFile
         raise _checks.InputError(
             f"annotations: image id {lost[0][0]!r} of {path} is not among its images ({len(lost)} such boxes)"
         )
+    flat = [name for name, wide, high in images.values() if not (0 < wide < math.inf and 0 < high < math.inf)]
+    if flat:
+        raise _checks.InputError(
+            f"annotations: the size of {flat[0]} in {path} is no width and height ({len(flat)} such images)"
+        )
     label_of = {key: names.index(name) for key, name in categories.items() if name in names}
     unknown = [
         (images[image][0], categories.get(category, category))
@@ -230,5 +254,6 @@ def _read_coco(path: pathlib.Path, class_names: Sequence[str] | None) -> BoxFile
     for image, category, left, top, width, height in annotations:
         name, wide, high = images[image]
         rows.append((name, label_of[category], left / wide, top / high, (left + width) / wide, (top + height) / high))
+    sizes = {name: (high, wide) for name, wide, high in images.values()}
     told = (f"annotations: {crowds} crowds of {path} are left out",) if crowds else ()
-    return BoxFile(names, _gathered(rows, [name for name, *_ in images.values()], path), True, told)
+    return BoxFile(names, _gathered(rows, [name for name, *_ in images.values()], path), True, told, sizes)

@@ -106,6 +106,37 @@ def test_bad_boxes_are_refused_in_one_line(tmp_path, images, text, said):
     assert said in str(caught.value) and "\n" not in str(caught.value)
 
 
+def test_unknown_classes_are_counted_over_all_files(tmp_path, images):
+    folder = _one_yolo(tmp_path, "0 .5 .5 .2 .2\n7 .5 .5 .2 .2")
+    (folder / "b.txt").write_text("8 .5 .5 .2 .2\n9 .5 .5 .2 .2")
+    with pytest.raises(InputError, match=r"class 7 of line 2 of a\.txt in .* of the 3 listed \(3 such boxes\)"):
+        data.open_boxes(images, folder, _CLASSES, max_pixels=10**6)
+
+
+@pytest.mark.parametrize("write", [_coco, _voc])
+def test_images_that_were_turned_since_are_refused_and_smaller_ones_are_not(tmp_path, images, write):
+    path, classes = write(tmp_path)
+    changed = tmp_path / "changed"
+    changed.mkdir()
+    for name in ("a", "b"):
+        (original,) = images.glob(f"{name}.*")
+        with PIL.Image.open(original) as image:
+            smaller, turned = image.resize((image.width // 2, image.height // 2)), image.transpose(PIL.Image.Transpose.ROTATE_90)
+        smaller.save(changed / original.name)
+    whole, half = (data.open_boxes(place, path, classes, max_pixels=10**6) for place in (images, changed))
+    assert whole[0].target.boxes.boxes.tolist() == half[0].target.boxes.boxes.tolist()
+    turned.save(changed / original.name)
+    with pytest.raises(InputError, match=r"says 40 x 20 pixels for b.*, the image has 20 x 40 \(1 such images\)"):
+        data.open_boxes(changed, path, classes, max_pixels=10**6)
+
+
+def test_a_coco_image_without_a_size_is_named(tmp_path, images):
+    path, _ = _coco(tmp_path)
+    path.write_text(path.read_text().replace('"width": 40', '"width": 0'))
+    with pytest.raises(InputError, match=r"the size of a.* in .* is no width and height \(2 such images\)"):
+        data.open_boxes(images, path, max_pixels=10**6)
+
+
 def test_annotations_that_are_none_or_do_not_join(tmp_path, images):
     path = tmp_path / "boxes.json"
     path.write_text('{"images": []}')
