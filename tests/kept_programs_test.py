@@ -131,7 +131,6 @@ def test_what_jax_read_from_its_own_cache_is_not_written_again(folder):
     _run()
     for path in _entries(folder):
         path.unlink()
-    jax.clear_caches()
     _run()
     assert _entries(folder) == []
 

@@ -9,7 +9,7 @@ import pytest
 
 from causal_iqa import InputError, copies, data
 from causal_iqa.copies import outlines
-from causal_iqa.pipeline import given_copies
+from causal_iqa.pipeline import copy_trees
 
 _SIZE = (40, 56)
 # The rectangle of the mask, as COCO writes an outline.
@@ -57,7 +57,7 @@ def test_boxes_and_masks_go_with_the_copies(images):
     told = json.loads((images / "out" / "manifest.json").read_text())["conditions"]
     said = {name.partition("[")[0]: one["boxes_and_masks"] for name, one in told.items()}
     assert said["brightness/5"] == "those of the clean images fit" and "do not fit" in said["scale"]
-    assert len(given_copies.open_tree(images / "out").conditions) == 2
+    assert len(copy_trees.open_tree(images / "out").conditions) == 2
 
 
 def test_annotations_that_do_not_join_are_refused(images):

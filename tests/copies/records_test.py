@@ -14,7 +14,7 @@ from array_record.python import array_record_module  # pyright: ignore[reportAtt
 from causal_iqa import InputError, copies, data
 from causal_iqa.copies import jobs, manifest, records
 from causal_iqa.degradations import Condition
-from causal_iqa.pipeline import given_copies
+from causal_iqa.pipeline import copy_trees, given_copies
 
 _SIZES = {"a.png": (13, 21), "deep/b.bmp": (20, 8), "c.png": (5, 5), "d.png": (13, 21)}
 
@@ -158,7 +158,7 @@ def test_labels_of_the_source_are_kept(tmp_path):
 
 
 def test_a_tree_of_records_is_read_as_given_copies(photos, tree):
-    found = given_copies.open_tree(tree)
+    found = copy_trees.open_tree(tree)
     names = sorted(map(str, found.conditions))
     assert names == ["brightness/2", "brightness/4.5", "scale[direction=in]/2", "scale[direction=in]/4.5"]
     clean = data.open_source(f"images:{photos}")

@@ -404,7 +404,7 @@ def test_score_resizes_photos_of_varying_size(capsys, tmp_path):
     [
         (["--network=scene_cnn_z"], ["unknown trainable network 'scene_cnn_z'", "scene_cnn_a"]),
         (["--dataset=scene"], ["unknown kind 'scene'", "did you mean scenes"]),
-        (["--num_images=0"], ["num_images", "at least 1"]),
+        (["--num_images=0"], ["num_images", "positive whole number", "'0'"]),
         (["--num_images=10", "--batch_size=20"], ["batch_size", "20", "10"]),
         (["--split=trian"], ["split", "'trian'", "did you mean train"]),
         (["--output=weights.pth"], ["weights.pth", ".safetensors"]),
