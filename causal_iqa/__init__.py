@@ -10,6 +10,7 @@ import importlib
 import pkgutil
 from typing import TYPE_CHECKING, Any
 
+from causal_iqa import _former
 from causal_iqa._errors import InputError
 
 if TYPE_CHECKING:  # What `__getattr__` finds; `as` says to a type checker that users may have it from here.
@@ -58,3 +59,6 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted([*__all__, *_rooms()])
+
+
+_former.find_modules()

@@ -1,8 +1,12 @@
 """Names of the release before work for one release, with a warning that says the new one."""
 
+import importlib
+import inspect
+import sys
+
 import pytest
 
-from causal_iqa import alignment, backbones, causal, estimates
+from causal_iqa import _former, alignment, backbones, causal, estimates
 from causal_iqa.backbones.zoo import vit
 
 
@@ -30,3 +34,24 @@ def test_former_fields_of_an_estimate_work_with_a_warning(name):
     assert caught[0].filename == __file__
     with pytest.raises(ValueError, match=r"level: expected a number in \(0, 1\), got 95"):
         estimates.check_level(95)
+
+
+@pytest.mark.parametrize("former", _former.MODULES)
+def test_former_modules_are_the_present_ones_with_a_warning(former, monkeypatch):
+    now = importlib.import_module(_former.MODULES[former])
+    room, _, name = former.rpartition(".")
+    function = getattr(importlib.import_module(room), name)
+    monkeypatch.setattr(importlib.import_module(room), name, function)  # Restored at the end.
+    monkeypatch.delitem(sys.modules, former, raising=False)
+    said = rf"{former} is {now.__name__} now; the former name goes with the next release"
+    with pytest.warns(DeprecationWarning, match=said) as caught:
+        exec(f"import {former}\nfrom {former} import {name} as found", given := {})
+    assert caught[0].filename == "<string>" and len(caught) == 1
+    assert given["found"] is function is getattr(now, name)
+    put = getattr(importlib.import_module(room), name)
+    assert inspect.signature(put) == inspect.signature(function), "what stands in the room can still be called"
+    with pytest.raises(TypeError, match="argument"):
+        put()
+    with pytest.raises(AttributeError, match="nothing_of_the_kind"):
+        sys.modules[former].nothing_of_the_kind  # noqa: B018
+    sys.modules.pop(former)

@@ -6,32 +6,15 @@ import os
 import pickle
 import sys
 
-import PIL.Image
 import pytest
 
-from causal_iqa import InputError, _score, beam, copies, pipeline
-from causal_iqa.beam import copying, running, scoring
+from causal_iqa import InputError, beam, pipeline
+from causal_iqa.beam import running, scoring
 from causal_iqa.pipeline import scored
 from tests.experiments.binaries import error_of, run
 
 _EXECUTION = pipeline.Execution(num_devices=1)
 _SETTINGS = {"map": None, "diagnosis": "all causes"}
-
-
-@pytest.fixture
-def no_diagnosis(monkeypatch):
-    """Causes are not looked for: their program takes long to compile."""
-    monkeypatch.setattr(_score, "diagnosis", lambda num_devices=None: None)
-
-
-@pytest.fixture
-def images(tmp_path):
-    folder = tmp_path / "images"
-    for i in range(9):
-        (folder / "ab"[i % 2]).mkdir(parents=True, exist_ok=True)
-        PIL.Image.new("RGB", (32, 32), (i, 9 * i, 255 - i)).save(folder / "ab"[i % 2] / f"{i}.png")
-    (folder / "a" / "broken.png").write_bytes(b"nothing")
-    return folder
 
 
 @pytest.fixture
@@ -104,28 +87,6 @@ def test_a_worker_without_the_folder_is_refused(begun, tmp_path):
     surroundings = dataclasses.replace(job.surroundings, working_directory=str(tmp_path / "elsewhere"))
     with pytest.raises(InputError, match=r"a worker does not see .*elsewhere .*the same paths on all machines"):
         scoring.score_part(next(iter(parts.items())), dataclasses.replace(job, surroundings=surroundings))
-
-
-def test_copies_written_by_workers_are_those_of_one_process(images, tmp_path, monkeypatch):
-    monkeypatch.setattr("causal_iqa.copies.jobs._TASK_IMAGES", 4)
-    config = copies.CopyConfig(str(images), degradations=("contrast",), severities=(3.0,), parameters="cifar_c")
-    copies.write(copies.prepare(config, tmp_path / "alone"), tmp_path / "alone")
-    prepared = copies.prepare(config, tmp_path / "out")
-    tasks = [(task, [prepared.source.id(i) for i in task.indices]) for task in prepared.tasks]
-    assert len(tasks) == 4
-    folder = copies.begin(prepared, tmp_path / "out")
-    job = copying.Job(config, str(folder), running.Surroundings.here())
-    for element in [*reversed(tasks), tasks[0]]:
-        assert copying.do_task(_sent(element), job) == element[0].number
-    (folder / ".parts" / "000001.json").unlink()
-    with pytest.raises(InputError, match=r"1 of 4 parts of .* are missing or damaged"):
-        copies.finish(prepared, folder)
-    copying.do_task(tasks[1], job)
-    assert len(copies.finish(prepared, folder)) == 4
-    for name in ("manifest.parquet", "manifest.json", "contrast/3/b/1.png"):
-        assert (folder / name).read_bytes() == (tmp_path / "alone" / name).read_bytes()
-    with pytest.raises(InputError, match="sees other images than the command did when it began, from gone on"):
-        copying.do_task((tasks[0][0], ["gone", *tasks[0][1][1:]]), job)
 
 
 def test_totals_take_the_place_of_the_report(images, tmp_path, capsys, no_diagnosis):
