@@ -41,9 +41,15 @@ def test_examples_of_a_room_run(room):
     said: list[str] = []
     for name in _modules(room):
         module = importlib.import_module(name)
-        for defined, text, line in _docstrings(pathlib.Path(module.__file__)):
+        for defined, text, line in _docstrings(pathlib.Path(module.__file__ or "")):
             bare = re.search(rf"(?<![\w.]){defined}\(", text)  # Called without its package: as in its module.
             names = {**given, **vars(module)} if bare else dict(given)
             example = doctest.DocTestParser().get_doctest(text, names, f"{name}.{defined}", module.__file__, line)
             runner.run(example, out=said.append)
     assert runner.failures == 0, "".join(said)
+
+
+def test_an_example_that_does_not_run_says_what_it_needs():
+    for path in pathlib.Path(causal_iqa.__file__).parent.rglob("*.py"):
+        for line in path.read_text("utf-8").splitlines():
+            assert "+SKIP" not in line or re.search(r"  # needs [^#]+  # doctest: \+SKIP$", line), (path, line)

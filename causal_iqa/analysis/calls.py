@@ -47,8 +47,8 @@ def align(
       InputError: for anything missing, unreadable or contradictory, by its name.
 
     Examples:
-      >>> found = causal_iqa.align(num_images=64, degradations=("fog",), severities=(1, 3, 5))  # doctest: +SKIP
-      >>> found.alignments["ssim"]["all"].within  # doctest: +SKIP
+      >>> found = causal_iqa.align(num_images=64, degradations=("fog",), severities=(1, 5))  # needs a minute  # doctest: +SKIP
+      >>> found.alignments["ssim"]["all"].within  # needs the line above  # doctest: +SKIP
     """
     wanted = _config(config, settings)
     how = pipeline.Execution() if execution is None else execution
@@ -90,8 +90,8 @@ def audit(
       InputError: for a run or a graph that cannot be read.
 
     Examples:
-      >>> audited = causal_iqa.audit("results/scenes")  # doctest: +SKIP
-      >>> audited.desiderata["ssim"].sensitive.verdict.answer  # doctest: +SKIP
+      >>> audited = causal_iqa.audit("results/scenes")  # needs a run  # doctest: +SKIP
+      >>> audited.desiderata["ssim"].sensitive.verdict.answer  # needs the line above  # doctest: +SKIP
       'yes'
     """
     return judge(run, graphs=graphs, transfer_from=transfer_from, progress=progress)[0]

@@ -164,8 +164,10 @@ def torch_network(
 
     Examples:
       >>> preprocessing = backbones.Preprocessing(224, 0.875, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225), 32)
-      >>> module = torchvision.models.resnet18(weights="DEFAULT")  # doctest: +SKIP
-      >>> network = backbones.torch_network("resnet18", module, preprocessing, features="avgpool")  # doctest: +SKIP
+      >>> module = torchvision.models.resnet18(weights="DEFAULT")  # needs a download  # doctest: +SKIP
+      >>> network = backbones.torch_network(  # needs the module above  # doctest: +SKIP
+      ...     "resnet18", module, preprocessing, features="avgpool"
+      ... )
     """
     torch = importlib.import_module("torch")
     _checks.check_choice(layout, LAYOUTS, "layout")

@@ -103,7 +103,7 @@ def tflite_runner(path: str | os.PathLike[str], preprocessing: networks.Preproce
 
     Examples:
       >>> preprocessing = backbones.Preprocessing(224, 0.875, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5), 32)
-      >>> runner = backbones.tflite_runner("model.tflite", preprocessing)  # doctest: +SKIP
+      >>> runner = backbones.tflite_runner("model.tflite", preprocessing)  # needs a file  # doctest: +SKIP
     """
     try:
         litert = importlib.import_module("ai_edge_litert.interpreter")

@@ -76,7 +76,7 @@ def write_copies(
       InputError: where Beam is not installed, a worker sees other images, or the runner gives up.
 
     Examples:
-      >>> parts = beam.write_copies(job, "photos_c", runner="DirectRunner")  # doctest: +SKIP
+      >>> parts = beam.write_copies(job, "photos_c", runner="DirectRunner")  # needs Beam  # doctest: +SKIP
     """
     chosen = running.options(runner, arguments)
     beam = running.import_beam()

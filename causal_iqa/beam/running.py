@@ -101,7 +101,7 @@ def options(runner: str, arguments: Sequence[str]) -> Any:
       InputError: where Beam is not installed, or refuses a flag.
 
     Examples:
-      >>> beam.options("DirectRunner", ["--direct_num_workers=2"])  # doctest: +SKIP
+      >>> beam.options("DirectRunner", ["--direct_num_workers=2"])  # needs Beam  # doctest: +SKIP
     """
     beam = import_beam()
     said = io.StringIO()

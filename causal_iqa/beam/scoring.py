@@ -121,7 +121,7 @@ def score_sets(
       InputError: where Beam is not installed, a worker sees other images or another library, or the runner gives up.
 
     Examples:
-      >>> with store.locked():  # doctest: +SKIP
+      >>> with store.locked():  # needs Beam  # doctest: +SKIP
       ...     options = {"map": None, "settings": {}, "runner": "DirectRunner"}
       ...     stamps = beam.score_sets(work, store, pipeline.Execution(), **options)
     """

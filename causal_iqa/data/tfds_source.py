@@ -278,8 +278,8 @@ def open_tfds(
         or has no image, or classes of which none is the label.
 
     Examples:
-      >>> source = data.open_tfds("cifar10", data_dir="tensorflow_datasets", split="test")  # doctest: +SKIP
-      >>> len(source)  # doctest: +SKIP
+      >>> source = data.open_tfds("cifar10", data_dir="datasets", split="test")  # needs data  # doctest: +SKIP
+      >>> len(source)  # needs data  # doctest: +SKIP
     """
     import tensorflow_datasets as tfds
 

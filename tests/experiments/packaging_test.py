@@ -19,16 +19,25 @@ _BUILT_ON = ("jax", "flax", "optax", "tensorflow-datasets", "dm-pix", "numpy", "
 # Distributions whose modules have other names.
 _MODULES = {
     "absl-py": "absl",
+    "ai-edge-litert": "ai_edge_litert",
+    "causal-learn": "causallearn",
     "dm-pix": "dm_pix",
+    "opencv-python-headless": "cv2",
+    "open_clip_torch": "open_clip",
     "orbax-checkpoint": "orbax",
     "pillow": "PIL",
     "pillow-heif": "pillow_heif",
+    "scikit-image": "skimage",
+    "scikit-learn": "sklearn",
     "tensorflow-datasets": "tensorflow_datasets",
 }
 # Imported by tensorflow_datasets where it reads prepared data, which does not declare them on every system.
 _FOR_TFDS = ("array_record", "importlib_resources")
 # Modules that a caller brings: a PyTorch module to wrap, or weights that stand where open_clip keeps them.
 _OF_CALLERS = ("open_clip", "torch")
+# Extras of programs that are run, not imported.
+_PROGRAMS = ("docs", "release")
+_IMPORTING = ("import_module", "find_spec", "importorskip")
 # With which JAX compresses the programs that it keeps, where it is installed.
 _OF_JAX = ("zstandard",)
 
@@ -40,7 +49,7 @@ def _settings() -> configparser.ConfigParser:
 
 
 def _names(lines: str) -> list[str]:
-    return [re.split(r"[<>=!;\s\[]", line)[0] for line in lines.strip().splitlines()]
+    return [re.split(r"[<>=!~;\s\[]", line)[0] for line in lines.strip().splitlines()]
 
 
 def _modules(lines: str) -> set[str]:
@@ -51,21 +60,21 @@ def _required() -> set[str]:
     return _modules(_settings()["options"]["install_requires"])
 
 
-def _imports() -> tuple[set[str], set[str]]:
-    """Modules of others that importing this package imports, and those imported when something needs them."""
+def _imports(*folders: str) -> tuple[set[str], set[str]]:
+    """Modules of others that importing the code of folders imports, and those imported when something needs them."""
     always, later = set(), set()
-    for path in (_ROOT / "causal_iqa").rglob("*.py"):
+    for path in (path for folder in folders or ("causal_iqa",) for path in (_ROOT / folder).rglob("*.py")):
         tree = ast.parse(path.read_text("utf-8"))
         for node in ast.walk(tree):
             names = []
             if isinstance(node, ast.Import):
                 names = [alias.name for alias in node.names]
             elif isinstance(node, ast.ImportFrom) and node.level == 0:
-                names = [node.module]
-            elif isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] in ("import_module", "find_spec"):
+                names = [node.module or ""]
+            elif isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] in _IMPORTING:
                 names = [ast.literal_eval(one) for one in node.args[:1] if isinstance(one, ast.Constant)]
             (always if node in tree.body else later).update(name.split(".")[0] for name in names)
-    ours = set(sys.stdlib_module_names) | {"causal_iqa"}
+    ours = set(sys.stdlib_module_names) | {"causal_iqa", "benchmarks", "colabs", "experiments", "tests"}
     return always - ours, later - ours
 
 
@@ -86,11 +95,30 @@ def test_what_is_imported_later_is_required_or_in_an_extra():
 def test_every_requirement_is_imported_by_something():
     always, later = _imports()
     assert _required() == (always | later) & _required() | set(_FOR_TFDS)
-    place = pathlib.Path(importlib.util.find_spec("tensorflow_datasets").origin).parent
+    spec = importlib.util.find_spec("tensorflow_datasets")
+    assert spec is not None and spec.origin is not None
+    place = pathlib.Path(spec.origin).parent
     source = (place / "core" / "dataset_builder.py").read_text() + (
         place / "core" / "utils" / "lazy_imports_utils.py"
     ).read_text()
     assert all(f"import {name}" in source or f"from {name}" in source for name in _FOR_TFDS)
+
+
+def test_every_package_of_an_extra_is_named_by_the_code_that_needs_it():
+    source = "".join(path.read_text("utf-8") for path in (_ROOT / "causal_iqa").rglob("*.py"))
+    for extra, lines in _settings()["options.extras_require"].items():
+        if extra not in (*_PROGRAMS, "test", "bench"):
+            for module in _modules(lines):
+                # Three packages of one form are imported by a name that is put together.
+                named = re.sub(r"lite\d_", "lite{i}_", module)
+                assert re.search(rf"\b{re.escape(named)}\b", source), (extra, module)
+
+
+def test_what_the_tests_and_benchmarks_import_is_declared():
+    always, later = _imports("benchmarks", "colabs", "experiments", "tests")
+    extras = [_modules(lines) for lines in _settings()["options.extras_require"].values()]
+    declared = _required().union(*extras)
+    assert always | later <= declared | set(_OF_CALLERS), sorted((always | later) - declared)
 
 
 @pytest.mark.parametrize("name", _BUILT_ON)
@@ -122,7 +150,7 @@ def test_extras_of_installed_metadata_are_those_of_the_file():
         installed = importlib.metadata.metadata("causal-iqa")
     except importlib.metadata.PackageNotFoundError:
         pytest.skip("the package is not installed here, only on the path")
-    assert set(installed.get_all("Provides-Extra")) == set(_settings()["options.extras_require"])
+    assert set(installed.get_all("Provides-Extra") or []) == set(_settings()["options.extras_require"])
 
 
 def test_types_and_paths_are_there_for_editors():

@@ -99,8 +99,8 @@ def dists(params: Params, reference: jax.Array, image: jax.Array) -> jax.Array:
           eq. 1 to 7.
 
     Examples:
-      >>> dists = metrics.resolve("dists@FILE").fn  # doctest: +SKIP
-      >>> distance = dists(reference, image)  # doctest: +SKIP
+      >>> dists = metrics.resolve("dists@FILE").fn  # needs weights  # doctest: +SKIP
+      >>> distance = dists(reference, image)  # needs weights  # doctest: +SKIP
     """
     _pixels.check_pair(reference, image, SMALLEST_SIDE, "dists")
     similarity, start = jnp.zeros((), image.dtype), 0

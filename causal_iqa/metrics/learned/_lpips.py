@@ -134,8 +134,8 @@ def lpips(params: Params, reference: jax.Array, image: jax.Array, *, trunk: str)
       [1] Zhang et al., "The unreasonable effectiveness of deep features as a perceptual metric", CVPR 2018, eq. 1.
 
     Examples:
-      >>> lpips = metrics.resolve("lpips_alex@FILE").fn  # doctest: +SKIP
-      >>> distance = lpips(reference, image)  # doctest: +SKIP
+      >>> lpips = metrics.resolve("lpips_alex@FILE").fn  # needs weights  # doctest: +SKIP
+      >>> distance = lpips(reference, image)  # needs weights  # doctest: +SKIP
     """
     _checks.check_choice(trunk, TRUNKS, "trunk")
     _pixels.check_pair(reference, image, SMALLEST_SIDE[trunk], "lpips")
