@@ -17,8 +17,7 @@ from causal_iqa.copies.config import CopyConfig
 from causal_iqa.data import decoding
 from causal_iqa.degradations import Condition
 
-# Images of one task: what a kill can cost each process.
-_TASK_IMAGES = 24
+IMAGES_PER_TASK = 24
 
 
 class Task(NamedTuple):
@@ -58,17 +57,20 @@ class Job:
         return sum(len(task.indices) * len(task.conditions) for task in self.tasks)
 
 
-def prepare(config: CopyConfig, output_dir: str | os.PathLike[str]) -> Job:
+def prepare(config: CopyConfig, output_dir: str | os.PathLike[str], *, images_per_task: int = IMAGES_PER_TASK) -> Job:
     """Opens the images, checks what can be checked, and shares the work out.
 
     Args:
       config: config of the copies.
       output_dir: where the copies go.
+      images_per_task: images of one task, at most: what a kill can cost each process, and what one shard of records
+        holds. A tree that has begun keeps its number.
 
     Returns:
       The job.
 
     Raises:
+      ValueError: for a number of images below 1.
       InputError: for anything missing or contradictory, e.g. when the copies would lie among the images.
 
     Examples:
@@ -81,6 +83,8 @@ def prepare(config: CopyConfig, output_dir: str | os.PathLike[str]) -> Job:
       >>> job.num_copies
       2
     """
+    if images_per_task < 1:
+        raise ValueError(f"images_per_task: expected 1 or more, got {images_per_task}")
     source = sources.open_source(config)
     if isinstance(source, data.FolderSource) and not config.images.endswith(sources.LISTS):
         root, out = (pathlib.Path(path).resolve() for path in (source.root, output_dir))
@@ -93,9 +97,9 @@ def prepare(config: CopyConfig, output_dir: str | os.PathLike[str]) -> Job:
     for i in sorted(range(len(source)), key=lambda i: (sizes[i], i)):
         groups.setdefault(canvases.get(sizes[i]), []).append(i)
     chunks = [
-        (tuple(own[i : i + _TASK_IMAGES]), canvas)
+        (tuple(own[i : i + images_per_task]), canvas)
         for canvas, own in groups.items()
-        for i in range(0, len(own), _TASK_IMAGES)
+        for i in range(0, len(own), images_per_task)
     ]
     places: dict[Condition, list[Condition]] = {}
     for condition in config.conditions:
@@ -112,7 +116,7 @@ def prepare(config: CopyConfig, output_dir: str | os.PathLike[str]) -> Job:
         source=source,
         outputs=tuple(names.output_names(source, range(len(source)), config.format)),
         tasks=tuple(Task(number, *pair) for number, pair in enumerate(pairs)),
-        origin=_origin(config, source),
+        origin=_origin(config, source, images_per_task),
         remarks=(*data.remarks(source), *filter(None, [geometry.remark(config.conditions)])),
     )
 
@@ -128,7 +132,7 @@ def size_of(source: data.Source, index: int) -> tuple[int, int]:
         return (0, 0)
 
 
-def _origin(config: CopyConfig, source: data.Source) -> dict[str, Any]:
+def _origin(config: CopyConfig, source: data.Source, images_per_task: int) -> dict[str, Any]:
     listing = hashlib.sha256()
     for i in range(len(source)):
         listing.update(f"{source.id(i)}\0{_stamp(source, i)}\n".encode())
@@ -141,6 +145,8 @@ def _origin(config: CopyConfig, source: data.Source) -> dict[str, Any]:
             "numpy": np.__version__,
             "pillow": f"{PIL.__version__}, libjpeg {PIL.features.version('jpg')}, zlib {PIL.features.version('zlib')}",
         },
+        # Trees of the usual number do not say it.
+        **({} if images_per_task == IMAGES_PER_TASK else {"images_per_task": images_per_task}),
     }
 
 

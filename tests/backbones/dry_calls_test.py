@@ -12,13 +12,12 @@ from causal_iqa.backbones import dry_calls
 _PREPROCESSING = backbones.Preprocessing(8, 1.0, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), 8)
 
 
-def _network(name, apply=None):
+def _network(name):
     def own(params, image):
         features = image.mean(axis=(0, 1))
         return features @ params["kernel"], {"penultimate": features}
 
-    network = backbones.make_network(name, own, {"kernel": np.ones((3, 2), np.float32)}, _PREPROCESSING)
-    return network if apply is None else dataclasses.replace(network, apply=apply)
+    return backbones.make_network(name, own, {"kernel": np.ones((3, 2), np.float32)}, _PREPROCESSING)
 
 
 @pytest.mark.parametrize(
@@ -34,23 +33,21 @@ def _network(name, apply=None):
         (lambda params, image: 1 / 0, r"fails on a drawn image \(ZeroDivisionError"),
     ],
 )
-def test_what_is_wrong_shows_at_once(apply, message, monkeypatch):
-    network = _network("wrong", apply)
-    monkeypatch.setattr(dry_calls, "_CALLED", set())
+def test_what_is_wrong_shows_at_once(apply, message):
+    network = dataclasses.replace(_network("right"), name="wrong", apply=apply)
     with pytest.raises(InputError, match=message) as caught:
         dry_calls.check_network(network)
     assert "\n" not in str(caught.value)
 
 
-def test_a_network_is_called_once(monkeypatch):
+def test_a_network_is_called_once():
     calls, own = [], _network("mine")
-    monkeypatch.setattr(dry_calls, "_CALLED", set())
 
     def counted(params, image):
         calls.append(1)
         return own.apply(params, image)
 
-    network = dataclasses.replace(own, apply=counted)
+    network = dataclasses.replace(own, name="counted", apply=counted)
     dry_calls.check_network(network)
     dry_calls.check_network(network)
     assert calls == [1]

@@ -12,11 +12,10 @@ def _sent(value):
     return pickle.loads(pickle.dumps(value))
 
 
-def test_copies_written_by_workers_are_those_of_one_process(images, tmp_path, monkeypatch):
-    monkeypatch.setattr("causal_iqa.copies.jobs._TASK_IMAGES", 4)
+def test_copies_written_by_workers_are_those_of_one_process(images, tmp_path):
     config = copies.CopyConfig(str(images), degradations=("contrast",), severities=(3.0,), parameters="cifar_c")
-    copies.write(copies.prepare(config, tmp_path / "alone"), tmp_path / "alone")
-    prepared = copies.prepare(config, tmp_path / "out")
+    copies.write(copies.prepare(config, tmp_path / "alone", images_per_task=4), tmp_path / "alone")
+    prepared = copies.prepare(config, tmp_path / "out", images_per_task=4)
     tasks = [(task, [prepared.source.id(i) for i in task.indices]) for task in prepared.tasks]
     assert len(tasks) == 4
     folder = copies.begin(prepared, tmp_path / "out")

@@ -1,5 +1,6 @@
 """`score` and `degrade` by Beam's runner of this machine, in several processes, one of which is killed."""
 
+import functools
 import os
 import pathlib
 import signal
@@ -10,7 +11,7 @@ import pytest
 
 pytest.importorskip("apache_beam", reason="Apache Beam is not installed (extra beam, in an environment of its own)")
 
-from causal_iqa import InputError
+from causal_iqa import InputError, copies
 from causal_iqa.beam import copying, running, scoring
 from causal_iqa.pipeline import scored
 from tests.experiments.binaries import error_of, run
@@ -93,7 +94,8 @@ def test_score_by_two_processes_of_which_one_is_killed(images, tmp_path, monkeyp
 
 
 def test_degrade_by_two_processes_of_which_one_is_killed(images, tmp_path, monkeypatch):
-    monkeypatch.setattr("causal_iqa.copies.jobs._TASK_IMAGES", 8)
+    prepare = functools.partial(copies.prepare, images_per_task=8)
+    monkeypatch.setattr(copies, "prepare", prepare)
     flags = (f"--images={images}", *_DEGRADE)
     run("degrade", *flags, f"--output_dir={tmp_path / 'alone'}", "--num_processes=1")
     monkeypatch.setattr(copying, "do_task", do_task_or_die)

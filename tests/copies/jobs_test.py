@@ -21,9 +21,8 @@ def test_geometric_conditions_are_named(config, tmp_path):
     assert not [line for line in copies.prepare(config, tmp_path).remarks if "boxes and masks" in line]
 
 
-def test_tasks_hold_every_image_of_a_condition_once(config, tmp_path, monkeypatch):
-    monkeypatch.setattr(jobs, "_TASK_IMAGES", 2)
-    job = copies.prepare(config, tmp_path)
+def test_tasks_hold_every_image_of_a_condition_once(config, tmp_path):
+    job = copies.prepare(config, tmp_path, images_per_task=2)
     assert [task.number for task in job.tasks] == list(range(len(job.tasks)))
     images = collections.defaultdict(list)
     for task in job.tasks:
@@ -60,3 +59,12 @@ def test_missing_textures_are_found_before_the_work(config, tmp_path):
     )
     with pytest.raises(InputError, match="none"):
         copies.prepare(textured, tmp_path)
+
+
+def test_a_tree_keeps_its_number_of_images(config, tmp_path):
+    copies.begin(copies.prepare(config, tmp_path / "tree", images_per_task=2), tmp_path / "tree")
+    with pytest.raises(InputError, match=r"made otherwise: images_per_task \(2 there, null now\)"):
+        copies.begin(copies.prepare(config, tmp_path / "tree"), tmp_path / "tree")
+    assert "images_per_task" not in copies.prepare(config, tmp_path / "tree").origin
+    with pytest.raises(ValueError, match="images_per_task: expected 1 or more, got 0"):
+        copies.prepare(config, tmp_path / "tree", images_per_task=0)

@@ -12,7 +12,7 @@ import tensorflow_datasets as tfds
 from array_record.python import array_record_module  # pyright: ignore[reportAttributeAccessIssue]
 
 from causal_iqa import InputError, copies, data
-from causal_iqa.copies import jobs, manifest, records
+from causal_iqa.copies import manifest, records
 from causal_iqa.degradations import Condition
 from causal_iqa.pipeline import copy_trees, given_copies
 
@@ -43,17 +43,15 @@ def config(photos):
     )
 
 
-@pytest.fixture(autouse=True)
-def _several_shards(monkeypatch):
-    monkeypatch.setattr(jobs, "_TASK_IMAGES", 2)
+def _prepare(config, out):
+    """A job of several shards."""
+    return copies.prepare(config, out, images_per_task=2)
 
 
 @pytest.fixture(scope="module")
 def tree(config, tmp_path_factory):
     out = tmp_path_factory.mktemp("out") / "tree"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(jobs, "_TASK_IMAGES", 2)
-        copies.write(copies.prepare(config, out), out, num_processes=2)
+    copies.write(_prepare(config, out), out, num_processes=2)
     return out
 
 
@@ -119,13 +117,13 @@ def test_a_killed_run_goes_on_and_gives_the_same_files(config, tree, tmp_path, m
     with monkeypatch.context() as patch:
         patch.setattr(records.Shards, "add", dies)
         with pytest.raises(KeyboardInterrupt):
-            copies.write(copies.prepare(config, out), out)
+            copies.write(_prepare(config, out), out)
     assert not list(out.rglob("*.tmp")) and not list(out.rglob(records.INFO))
     done = []
-    copies.write(copies.prepare(config, out), out, progress=lambda *told: done.append(told))
+    copies.write(_prepare(config, out), out, progress=lambda *told: done.append(told))
     assert 0 < done[0][0] < done[-1][0] and _files(out) == _files(tree)
     next(out.rglob("*array_record-00001*")).write_bytes(b"")
-    copies.write(copies.prepare(config, out), out)
+    copies.write(_prepare(config, out), out)
     assert _files(out) == _files(tree)
 
 
@@ -142,7 +140,7 @@ def test_disk_errors_end_in_one_line(config, tmp_path, monkeypatch):
 
     monkeypatch.setattr(array_record_module, "ArrayRecordWriter", Full)
     with pytest.raises(InputError, match=r"cannot be written \(.*No space left on device\); written files are kept"):
-        copies.write(copies.prepare(config, tmp_path / "tree"), tmp_path / "tree")
+        copies.write(_prepare(config, tmp_path / "tree"), tmp_path / "tree")
 
 
 def test_labels_of_the_source_are_kept(tmp_path):

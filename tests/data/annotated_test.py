@@ -121,7 +121,10 @@ def test_images_that_were_turned_since_are_refused_and_smaller_ones_are_not(tmp_
     for name in ("a", "b"):
         (original,) = images.glob(f"{name}.*")
         with PIL.Image.open(original) as image:
-            smaller, turned = image.resize((image.width // 2, image.height // 2)), image.transpose(PIL.Image.Transpose.ROTATE_90)
+            smaller, turned = (
+                image.resize((image.width // 2, image.height // 2)),
+                image.transpose(PIL.Image.Transpose.ROTATE_90),
+            )
         smaller.save(changed / original.name)
     whole, half = (data.open_boxes(place, path, classes, max_pixels=10**6) for place in (images, changed))
     assert whole[0].target.boxes.boxes.tolist() == half[0].target.boxes.boxes.tolist()

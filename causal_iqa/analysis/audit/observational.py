@@ -29,7 +29,9 @@ _MOST_IMAGES = 2000
 _LEAST_PER_CLASS = 5
 
 
-def observational_study(data: AuditData, *, progress: Progress | None = None) -> ObservationalStudy | NotDone:
+def observational_study(
+    data: AuditData, *, repeats: int = _REPEATS, progress: Progress | None = None
+) -> ObservationalStudy | NotDone:
     """Draws one condition for each image, hard scenes meeting severe ones, and estimates the effects of severity.
 
     Hardness is what the label (where there are five images of a class on average) and up to two clean no-reference
@@ -39,6 +41,7 @@ def observational_study(data: AuditData, *, progress: Progress | None = None) ->
 
     Args:
       data: data of the run.
+      repeats: how often conditions are drawn anew, for the bias and the error of every method.
       progress: called with the repeats done and their number.
 
     Returns:
@@ -99,7 +102,7 @@ def observational_study(data: AuditData, *, progress: Progress | None = None) ->
         performance=metrics.pop(data.measure.key),
         metrics=metrics,
         skipped=skipped,
-        repeats=_repeat(key_draw, propensities, arms, (x, short), performance, progress),
+        repeats=_repeat(key_draw, propensities, arms, (x, short), performance, repeats, progress),
         refutations=_refutations(key_refute, assigned, outcome, data.config.level),
         sensitivity=_sensitivity(assigned, design, outcome, levels, data),
     )
@@ -156,6 +159,7 @@ def _repeat(
     arms: np.ndarray,
     designs: tuple[np.ndarray, np.ndarray],
     performance: np.ndarray,
+    repeats: int,
     progress: Progress | None,
 ) -> Repeats:
     """Bias and error of the estimated effects over fresh draws; "incomplete" adjusts for too little."""
@@ -164,7 +168,7 @@ def _repeat(
     num_arms, rows = int(arms.max()) + 1, np.arange(performance.shape[1])
     errors: dict[str, list[np.ndarray]] = {method: [] for method in (*causal.METHODS, "incomplete")}
     x, short = designs
-    for repeat in range(_REPEATS):
+    for repeat in range(repeats):
         conditions = causal.observe(jax.random.fold_in(key, repeat + 1), propensities)
         treatment = arms[conditions]
         if (np.bincount(treatment, minlength=num_arms) > 1).all():
@@ -175,7 +179,7 @@ def _repeat(
             for method, means in found.items():
                 errors[method].append((means[0, 1:] - means[0, 0]) - truth)
         if progress is not None:
-            progress(repeat + 1, _REPEATS)
+            progress(repeat + 1, repeats)
     table = {method: np.array(values) for method, values in errors.items()}
     draws = len(next(iter(errors.values())))
     return Repeats(draws, {method: _errors(values) for method, values in table.items() if values.size})

@@ -44,13 +44,12 @@ def test_too_little_to_confound_or_to_compare_is_said():
     )
 
 
-def test_estimates_stand_beside_the_truth(monkeypatch):
+def test_estimates_stand_beside_the_truth():
     data = worlds.audit_data(200)
     data = data._replace(config=dataclasses.replace(worlds.CONFIG, num_resamples=5))
     data = data._replace(outcomes={**data.outcomes, "psnr": np.full((4, 200), np.nan)})
     data = data._replace(clean={**data.clean, "psnr": np.full(200, np.nan)}, families={**data.families, "psnr": "x"})
-    monkeypatch.setattr(observational, "_REPEATS", 3)
-    found = observational.observational_study(data)
+    found = observational.observational_study(data, repeats=3)
     assert isinstance(found, ObservationalStudy)
     assert found.skipped == {"psnr": "not defined under every condition"} and set(found.metrics) == {"good", "noise"}
     assert found.arms == ("clean", "1", "4") and sum(found.images_per_arm) == found.num_images == 200
