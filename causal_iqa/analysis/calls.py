@@ -47,7 +47,7 @@ def align(
       InputError: for anything missing, unreadable or contradictory, by its name.
 
     Examples:
-      >>> found = causal_iqa.align(num_images=64, degradations=("fog",), severities=(1, 5))  # needs a minute  # doctest: +SKIP
+      >>> found = causal_iqa.align(num_images=64, degradations=("fog",))  # needs a minute  # doctest: +SKIP
       >>> found.alignments["ssim"]["all"].within  # needs the line above  # doctest: +SKIP
     """
     wanted = _config(config, settings)
