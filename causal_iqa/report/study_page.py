@@ -24,7 +24,7 @@ _DEFINITIONS = (
 _FAMILIES = (
     ("label_free", "Of the scores that need neither a label nor a pristine image"),
     ("full_reference", "Of the conventional metrics that need the pristine image"),
-    ("no_reference", "Of the conventional metrics that need nothing else"),
+    ("no_reference", "Of the conventional metrics that need only the image"),
 )
 
 
@@ -82,13 +82,14 @@ def _gain(found: Findings, ours: str, gain, level: float) -> str:
     for number in ("corrected", "within", "pooled"):
         difference = getattr(gain.differences, number).estimate
         if math.isfinite(difference.value):
-            other = "" if moved is None else f", {_bounds(getattr(moved.differences, number).estimate)} under others"
-            parts.append(f"{number} {difference.value:+.2f} {_bounds(difference)}{other}")
+            other = "" if moved is None else f" {_bounds(getattr(moved.differences, number).estimate)}"
+            parts.append(f"{difference.value:+.2f} {_bounds(difference)}{other} in {number}")
+    second = "" if moved is None else ", the second for other images under other degradations like these"
     return (
-        f"Over the best conventional metric {ours} gains {'; '.join(parts)} ({100 * level:g} % intervals, the first "
-        "for other images under these conditions)."
+        f"Compared with the best conventional metric, {ours} gains {', '.join(parts)} ({100 * level:g} % intervals: "
+        f"the first for other images under these conditions{second})."
         if parts
-        else f"What {ours} gains over the best conventional metric is undefined here."
+        else f"The gain of {ours} over the best conventional metric is undefined here."
     )
 
 
