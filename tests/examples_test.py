@@ -26,6 +26,12 @@ def _modules(room: str) -> list[str]:
     return [module.__name__, *(one.name for one in below)]
 
 
+def _before(text: str) -> str | None:
+    """The function whose example comes first: "After the example of `fit_detectors`:"."""
+    found = re.search(r"After the example of `(\w+)`:", text)
+    return found and found[1]
+
+
 def _docstrings(path: pathlib.Path) -> Iterator[tuple[str, str, int]]:
     """Name, docstring and line of all that is defined in a file; read as text, for compiled functions hide theirs."""
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
@@ -39,11 +45,19 @@ def test_examples_of_a_room_run(room):
     given |= {one: getattr(causal_iqa, one) for one in _ROOMS}
     runner = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE)
     said: list[str] = []
+    texts = {
+        defined: text
+        for name in _modules(room)
+        for defined, text, _ in _docstrings(pathlib.Path(str(importlib.import_module(name).__file__)))
+    }
     for name in _modules(room):
         module = importlib.import_module(name)
         for defined, text, line in _docstrings(pathlib.Path(module.__file__ or "")):
             bare = re.search(rf"(?<![\w.]){defined}\(", text)  # Called without its package: as in its module.
             names = {**given, **vars(module)} if bare else dict(given)
+            if (before := _before(text)) is not None:
+                for one in doctest.DocTestParser().get_examples(texts[before]):
+                    exec(compile(one.source, f"example of {before}", "single"), names)
             example = doctest.DocTestParser().get_doctest(text, names, f"{name}.{defined}", module.__file__, line)
             runner.run(example, out=said.append)
     assert runner.failures == 0, "".join(said)

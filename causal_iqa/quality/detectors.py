@@ -51,11 +51,8 @@ def generalised_entropy(witness: StagesWitness, features: StageFeatures) -> jax.
       [1] Liu et al. 2023, equation 3.
 
     Examples:
-      >>> rng = np.random.default_rng(0)
-      >>> labels = np.arange(60) % 3
-      >>> values = (rng.normal(size=(60, 4)) + 4 * np.eye(3, 4)[labels]).astype(np.float32)
-      >>> features = quality.StageFeatures(values, values[:, :2], (values[:, 2:],), (values,))  # of 60 anchors
-      >>> witness, choice = quality.fit_stages_witness(features, labels, 3)
+      After the example of `fit_detectors`:
+
       >>> one = jax.tree.map(lambda of_all: of_all[0], features)
       >>> between = jax.tree.map(lambda of_all: of_all[:3].mean(axis=0), features)  # between three classes
       >>> bool(quality.generalised_entropy(witness, between) < quality.generalised_entropy(witness, one))
@@ -80,11 +77,8 @@ def guided_confidence(witness: StagesWitness, features: StageFeatures) -> jax.Ar
       [2] Park et al. 2023, equations 3 and 4, with the witness's largest share in place of the energy.
 
     Examples:
-      >>> rng = np.random.default_rng(0)
-      >>> labels = np.arange(60) % 3
-      >>> values = (rng.normal(size=(60, 4)) + 4 * np.eye(3, 4)[labels]).astype(np.float32)
-      >>> features = quality.StageFeatures(values, values[:, :2], (values[:, 2:],), (values,))  # of 60 anchors
-      >>> witness = quality.fit_detectors(quality.fit_stages_witness(features, labels, 3)[0], features)
+      After the example of `fit_detectors`:
+
       >>> one = jax.tree.map(lambda of_all: of_all[0], features)
       >>> far = one._replace(final=-one.final)
       >>> bool(quality.guided_confidence(witness, far) < quality.guided_confidence(witness, one))
@@ -113,11 +107,8 @@ def boundary_distance(witness: StagesWitness, features: StageFeatures) -> jax.Ar
       [3] Liu and Qin 2024, equation 6.
 
     Examples:
-      >>> rng = np.random.default_rng(0)
-      >>> labels = np.arange(60) % 3
-      >>> values = (rng.normal(size=(60, 4)) + 4 * np.eye(3, 4)[labels]).astype(np.float32)
-      >>> features = quality.StageFeatures(values, values[:, :2], (values[:, 2:],), (values,))  # of 60 anchors
-      >>> witness = quality.fit_detectors(quality.fit_stages_witness(features, labels, 3)[0], features)
+      After the example of `fit_detectors`:
+
       >>> one = jax.tree.map(lambda of_all: of_all[0], features)
       >>> between = jax.tree.map(lambda of_all: of_all[:3].mean(axis=0), features)  # between three classes
       >>> bool(quality.boundary_distance(witness, between) < quality.boundary_distance(witness, one))
@@ -152,11 +143,8 @@ def neighbour_closeness(witness: StagesWitness, features: StageFeatures) -> jax.
       [4] Peng et al. 2026, with a mean in place of their calibration; Sun et al. 2022.
 
     Examples:
-      >>> rng = np.random.default_rng(0)
-      >>> labels = np.arange(60) % 3
-      >>> values = (rng.normal(size=(60, 4)) + 4 * np.eye(3, 4)[labels]).astype(np.float32)
-      >>> features = quality.StageFeatures(values, values[:, :2], (values[:, 2:],), (values,))  # of 60 anchors
-      >>> witness = quality.fit_detectors(quality.fit_stages_witness(features, labels, 3)[0], features)
+      After the example of `fit_detectors`:
+
       >>> one = jax.tree.map(lambda of_all: of_all[0], features)
       >>> far = one._replace(final=-one.final)
       >>> bool(quality.neighbour_closeness(witness, far) < quality.neighbour_closeness(witness, one))
@@ -190,11 +178,8 @@ def early_closeness(witness: StagesWitness, features: StageFeatures) -> jax.Arra
       [5] Lee et al. 2018 with one class; [6] for the length; [7] for the shrinkage.
 
     Examples:
-      >>> rng = np.random.default_rng(0)
-      >>> labels = np.arange(60) % 3
-      >>> values = (rng.normal(size=(60, 4)) + 4 * np.eye(3, 4)[labels]).astype(np.float32)
-      >>> features = quality.StageFeatures(values, values, (values[:, 2:],), (values,))  # of 60 anchors
-      >>> witness = quality.fit_detectors(quality.fit_stages_witness(features, labels, 3)[0], features)
+      After the example of `fit_detectors`:
+
       >>> one = jax.tree.map(lambda of_all: of_all[0], features)
       >>> bool(quality.early_closeness(witness, one._replace(early=-one.early)) < quality.early_closeness(witness, one))
       True
@@ -216,11 +201,8 @@ def middle_closeness(witness: StagesWitness, features: StageFeatures) -> jax.Arr
       [5] Lee et al. 2018, which adds the distances of the layers; [6]; [7].
 
     Examples:
-      >>> rng = np.random.default_rng(0)
-      >>> labels = np.arange(60) % 3
-      >>> values = (rng.normal(size=(60, 4)) + 4 * np.eye(3, 4)[labels]).astype(np.float32)
-      >>> features = quality.StageFeatures(values, values[:, :2], (values,), (values,))  # of 60 anchors
-      >>> witness = quality.fit_detectors(quality.fit_stages_witness(features, labels, 3)[0], features)
+      After the example of `fit_detectors`:
+
       >>> one = jax.tree.map(lambda of_all: of_all[0], features)
       >>> far = one._replace(inner=(-one.inner[0],))
       >>> bool(quality.middle_closeness(witness, far) < quality.middle_closeness(witness, one))
@@ -245,11 +227,8 @@ def late_closeness(witness: StagesWitness, features: StageFeatures) -> jax.Array
       [5] Lee et al. 2018 with one class; [6]; [7].
 
     Examples:
-      >>> rng = np.random.default_rng(0)
-      >>> labels = np.arange(60) % 3
-      >>> values = (rng.normal(size=(60, 4)) + 4 * np.eye(3, 4)[labels]).astype(np.float32)
-      >>> features = quality.StageFeatures(values, values[:, :2], (values[:, 2:],), (values,))  # of 60 anchors
-      >>> witness = quality.fit_detectors(quality.fit_stages_witness(features, labels, 3)[0], features)
+      After the example of `fit_detectors`:
+
       >>> one = jax.tree.map(lambda of_all: of_all[0], features)
       >>> bool(quality.late_closeness(witness, one._replace(final=-one.final)) < quality.late_closeness(witness, one))
       True
@@ -283,18 +262,15 @@ def early_coordinates(witness: StagesWitness, features: StageFeatures) -> jax.Ar
     """The earliest inner stage where the anchors' shrunk covariance is one and their mean zero.
 
     Args:
-      witness: with its `detectors`, from `fit_detectors`.
+      witness: result of `fit_stages_witness`; it needs no detectors.
       features: features of one image.
 
     Returns:
       [e]; what `estimators.frechet_distance` compares with the anchors.
 
     Examples:
-      >>> rng = np.random.default_rng(0)
-      >>> labels = np.arange(60) % 3
-      >>> values = (rng.normal(size=(60, 4)) + 4 * np.eye(3, 4)[labels]).astype(np.float32)
-      >>> features = quality.StageFeatures(values, values[:, :2], (values[:, 2:],), (values,))  # of 60 anchors
-      >>> witness = quality.fit_detectors(quality.fit_stages_witness(features, labels, 3)[0], features)
+      After the example of `fit_detectors`:
+
       >>> quality.early_coordinates(witness, jax.tree.map(lambda of_all: of_all[0], features)).shape
       (2,)
     """

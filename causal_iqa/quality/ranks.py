@@ -107,15 +107,8 @@ def mean_rank(witness: StagesWitness, features: StageFeatures) -> jax.Array:
       ValueError: when the witness has no ranks.
 
     Examples:
-      >>> rng = np.random.default_rng(0)
-      >>> labels = np.arange(40) % 2
-      >>> def look(noise):
-      ...     x = (np.eye(2, 4)[labels] + noise * rng.normal(size=(40, 4))).astype(np.float32)
-      ...     return quality.StageFeatures(x, x, (x,))
-      >>> anchors = look(0.2)
-      >>> witness, choice = quality.fit_stages_witness(anchors, labels, 2)
-      >>> witness = quality.fit_detectors(witness, anchors)
-      >>> witness, seen = quality.fit_ranks(witness, choice, anchors, labels, look(1.0), np.arange(40))
+      After the example of `fit_ranks`:
+
       >>> 0 <= float(quality.mean_rank(witness, jax.tree.map(lambda x: x[0], anchors))) <= 1
       True
     """
