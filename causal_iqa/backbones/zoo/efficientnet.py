@@ -154,7 +154,7 @@ def build(name: str, checkpoint: checkpoints.Checkpoint, input_size: int | None)
         variant.size,
         variant.crop_fraction,
         *variant.pixels,
-        smallest=64,
+        smallest=variant.smallest,
         interpolation=variant.interpolation_in(format_of(variant, checkpoint.tensors)),
     )
     preprocessing = networks.as_stated(preprocessing, checkpoint.stated, input_size, checkpoint.path)

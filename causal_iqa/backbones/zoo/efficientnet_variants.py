@@ -56,6 +56,7 @@ class Variant:
       pixels: mean and standard deviation.
       size: side of the input in pixels.
       crop_fraction: crop fraction of the central square.
+      smallest: smallest side of its input in pixels; smaller images are enlarged to it where a study reads features.
     """
 
     stem: int
@@ -72,6 +73,7 @@ class Variant:
     pixels: tuple[tuple[float, float, float], tuple[float, float, float]] = convolutions.IMAGENET_PIXELS
     size: int = 224
     crop_fraction: float = 0.875
+    smallest: int = 64
 
     def epsilon_in(self, format_name: str) -> float:
         """Epsilon of batch norm of files in this format."""
@@ -120,7 +122,8 @@ def _lite(width: float, depth: float, size: int, **kind) -> Variant:
         for i, (expansion, kernel, stride, after, count) in enumerate(_EFFICIENTNET_B0)
     ]
     stages = _stages(rows, 32, False, "relu6")
-    return Variant(32, stages, 1280, None, "relu6", "none", "none", size=size, **kind)
+    # Chosen for the witnesses that read images of 32 pixels through these networks (docs/record/choices.md).
+    return Variant(32, stages, 1280, None, "relu6", "none", "none", size=size, smallest=96, **kind)
 
 
 def _google_lite(width: float, depth: float, size: int) -> Variant:
