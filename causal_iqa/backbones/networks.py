@@ -33,6 +33,8 @@ class Preprocessing:
       smallest: smallest input side in pixels at which the outputs of the network are meaningful.
       fixed_size: whether `size` is the only side it takes; fully convolutional networks take any side >= smallest.
       interpolation: interpolation of the original's resize, "bilinear" or "bicubic", both antialiased.
+      feature_side: side in pixels, at least `smallest`, to which a study enlarges smaller images before it reads
+        features of them; None: `smallest`.
     """
 
     size: int
@@ -42,6 +44,7 @@ class Preprocessing:
     smallest: int
     fixed_size: bool = False
     interpolation: str = "bilinear"
+    feature_side: int | None = None
 
 
 def check_side(preprocessing: Preprocessing, side: int, name: str) -> None:
@@ -228,7 +231,9 @@ class Network:
             "stages": list(self.stages),
             **({} if self.task is None else {"task": dataclasses.asdict(self.task)}),
             "preprocessing": {
-                k: list(v) if isinstance(v, tuple) else v for k, v in dataclasses.asdict(self.preprocessing).items()
+                k: list(v) if isinstance(v, tuple) else v
+                for k, v in dataclasses.asdict(self.preprocessing).items()
+                if v is not None
             },
         }
 

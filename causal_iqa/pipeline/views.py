@@ -150,8 +150,8 @@ def inner_stages_at(backbone: backbones.Network, side: int) -> tuple[str, ...]:
 def backbone_side(preprocessing: backbones.Preprocessing, side: int, at_task: bool) -> int:
     """Side of a backbone's input when quality is scored at `side` pixels.
 
-    At the task's resolution a fully convolutional backbone reads what the task network reads, enlarged only when that
-    is too small for the backbone; otherwise, and for networks of one fixed size, it takes its own input size.
+    At the task's resolution a fully convolutional backbone reads what the task network reads, enlarged to its
+    `feature_side` when that is larger; otherwise, and for networks of one fixed size, it takes its own input size.
 
     Args:
       preprocessing: preprocessing of the backbone.
@@ -163,7 +163,7 @@ def backbone_side(preprocessing: backbones.Preprocessing, side: int, at_task: bo
     """
     if preprocessing.fixed_size or not at_task:
         return preprocessing.size
-    return max(side, preprocessing.smallest)
+    return max(side, preprocessing.feature_side or preprocessing.smallest)
 
 
 def enlarged_for(feature_backbones: Mapping[str, backbones.Network], side: int, at_task: bool) -> tuple[str, ...]:

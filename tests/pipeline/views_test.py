@@ -137,3 +137,21 @@ def test_a_view_is_exactly_what_its_networks_see(tmp_path, monkeypatch):
 def test_a_view_without_a_resize_refuses_another_side():
     with pytest.raises(ValueError, match=r"expected 24 x 24 pixels, got \(48, 48\)"):
         pipeline.View(24, (), {}).see(jnp.zeros((48, 48, 3)))
+
+
+def test_features_of_small_images_are_read_at_the_feature_side(mobile):
+    own = mobile.preprocessing
+    wider = _with_preprocessing(mobile, feature_side=128)
+    assert [views.backbone_side(wider.preprocessing, side, True) for side in (32, 100, 128, 160)] == [
+        128,
+        128,
+        128,
+        160,
+    ]
+    assert views.backbone_side(wider.preprocessing, 32, False) == own.size
+    assert views.backbone_side(own, 32, True) == own.smallest == 96
+    # An image that is large enough for the network itself is enlarged all the same, and read by inner stages as it is.
+    assert views.enlarged_for({"wide": wider, "own": mobile}, 100, True) == ("wide",)
+    # It is the network's own where it says nothing, and then not in its record.
+    assert wider.passport()["preprocessing"]["feature_side"] == 128
+    assert "feature_side" not in mobile.passport()["preprocessing"]

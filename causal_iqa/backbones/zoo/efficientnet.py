@@ -154,8 +154,9 @@ def build(name: str, checkpoint: checkpoints.Checkpoint, input_size: int | None)
         variant.size,
         variant.crop_fraction,
         *variant.pixels,
-        smallest=variant.smallest,
+        smallest=64,
         interpolation=variant.interpolation_in(format_of(variant, checkpoint.tensors)),
+        feature_side=variant.feature_side,
     )
     preprocessing = networks.as_stated(preprocessing, checkpoint.stated, input_size, checkpoint.path)
     params = formats.convert(entries_of(variant, checkpoint.tensors), checkpoint.tensors)

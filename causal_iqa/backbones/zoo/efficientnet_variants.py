@@ -56,7 +56,7 @@ class Variant:
       pixels: mean and standard deviation.
       size: side of the input in pixels.
       crop_fraction: crop fraction of the central square.
-      smallest: smallest side of its input in pixels; smaller images are enlarged to it where a study reads features.
+      feature_side: side in pixels to which smaller images are enlarged where its features are read; None: the smallest.
     """
 
     stem: int
@@ -73,7 +73,7 @@ class Variant:
     pixels: tuple[tuple[float, float, float], tuple[float, float, float]] = convolutions.IMAGENET_PIXELS
     size: int = 224
     crop_fraction: float = 0.875
-    smallest: int = 64
+    feature_side: int | None = None
 
     def epsilon_in(self, format_name: str) -> float:
         """Epsilon of batch norm of files in this format."""
@@ -123,7 +123,7 @@ def _lite(width: float, depth: float, size: int, **kind) -> Variant:
     ]
     stages = _stages(rows, 32, False, "relu6")
     # Chosen for the witnesses that read images of 32 pixels through these networks (docs/record/choices.md).
-    return Variant(32, stages, 1280, None, "relu6", "none", "none", size=size, smallest=96, **kind)
+    return Variant(32, stages, 1280, None, "relu6", "none", "none", size=size, feature_side=96, **kind)
 
 
 def _google_lite(width: float, depth: float, size: int) -> Variant:

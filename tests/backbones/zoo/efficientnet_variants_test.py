@@ -25,7 +25,7 @@ def test_widths_are_multiples_of_eight_that_lose_no_tenth():
 
 def test_lite_ends_are_not_scaled():
     lite4 = variants.VARIANTS["efficientnet_lite4"]
-    assert (lite4.stem, lite4.last, lite4.size) == (32, 1280, 300)
+    assert (lite4.stem, lite4.last, lite4.size, lite4.feature_side) == (32, 1280, 300, 96)
     assert len(lite4.stages[0]) == len(lite4.stages[-1]) == 1 and len(lite4.stages[1]) == math.ceil(1.8 * 2)
     assert not any(row.squeezed for stage in lite4.stages for row in stage)
 
