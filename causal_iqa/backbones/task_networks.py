@@ -93,7 +93,8 @@ def task_network(
       The network.
 
     Raises:
-      InputError: in one line, when `run` raises, or predicts something of another form, shape or type.
+      InputError: in one line, when `run` raises, or predicts something of another form, shape or type, or boxes or
+        scores that are not finite.
 
     Examples:
       >>> preprocessing = networks.Preprocessing(8, 1.0, (0.0,) * 3, (1.0,) * 3, smallest=8, fixed_size=True)
@@ -176,5 +177,14 @@ def _dry_call(name: str, run: Callable[[np.ndarray], Any], side: int, kind: str)
             f"network {name}: expected boxes [{count}, P, 4], scores [{count}, P] and int classes [{count}, P] for "
             f"{count} images, got {shown}"
         )
+    filled = parts[2] >= 0
+    for what, values in (("boxes", parts[0]), ("scores", parts[1][..., None])):
+        odd = filled & ~np.isfinite(np.asarray(values, np.float64)).all(axis=-1)
+        if odd.any():
+            first = ", ".join(str(place) for place in np.argwhere(odd)[0])
+            raise _checks.InputError(
+                f"network {name}: {what}[{first}] on drawn images are not finite ({int(odd.sum())} such {what}); are "
+                "its weights, its preprocessing and its decoding right?"
+            )
     slots = parts[0].shape[1]
     return [((slots, 4), jnp.float32), ((slots,), jnp.float32), ((slots,), jnp.int32)]

@@ -73,3 +73,23 @@ def test_other_predictions_are_refused_at_once(run, performance, message):
 def test_an_unknown_performance_is_answered_with_a_close_one():
     with pytest.raises(InputError, match=r"did you mean .*dice"):
         _network(lambda images: images, "dise")
+
+
+@pytest.mark.parametrize(
+    ("part", "said"), [(0, "boxes\\[0, 1\\] on drawn images are not finite \\(3 such boxes\\)"), (1, "scores")]
+)
+def test_boxes_and_scores_that_are_not_finite_are_refused(part, said):
+    def run(images):
+        found = np.zeros((len(images), 2, 4), np.float32), np.ones((len(images), 2), np.float32)
+        found[part][:, 1] = np.nan
+        return *found, np.zeros((len(images), 2), np.int32)
+
+    def empty(images):
+        *found, classes = run(images)
+        return *found, np.where(np.arange(2) == 1, -1, classes)
+
+    preprocessing = backbones.Preprocessing(8, 1.0, (0.0,) * 3, (1.0,) * 3, smallest=8)
+    options = {"performance": "box_f1", "num_classes": 2, "weights": np.ones(1)}
+    with pytest.raises(InputError, match=f"^network net: {said}"):
+        backbones.task_network("net", run, preprocessing, **options)
+    backbones.task_network("net", empty, preprocessing, **options)  # Nothing is read from an empty slot.
