@@ -114,6 +114,13 @@ def test_every_package_of_an_extra_is_named_by_the_code_that_needs_it():
                 assert re.search(rf"\b{re.escape(named)}\b", source), (extra, module)
 
 
+def test_the_quickstart_lists_every_extra():
+    page = (_ROOT / "docs" / "quickstart.md").read_text("utf-8")
+    assert set(re.findall(r"^\| `(\w+)` \| [^|]+ \|$", page, re.MULTILINE)) >= set(
+        _settings()["options.extras_require"]
+    )
+
+
 def test_what_the_tests_and_benchmarks_import_is_declared():
     always, later = _imports("benchmarks", "colabs", "experiments", "tests")
     extras = [_modules(lines) for lines in _settings()["options.extras_require"].values()]
