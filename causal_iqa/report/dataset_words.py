@@ -116,14 +116,14 @@ def comparison(found: DatasetFindings, one: Comparison) -> list[str]:
       one: the comparison.
     """
     tests = [test for test in (one.features, one.quality) if test is not None]
-    said = []
+    outcomes = []
     for test in tests:
         if test.reason:
-            said.append(f"{test.of}: not tested, {test.reason}")
+            outcomes.append(f"{test.of}: not tested, {test.reason}")
         else:
             verdict = "differ" if test.p_value < 0.05 else "are not shown to differ"
-            said.append(f"{test.of} {verdict} (p = {format.p_value(test.p_value)})")
-    sentences = [f"{one.second} against {one.first}: {'; '.join(said)}."]
+            outcomes.append(f"the distributions of {test.of} {verdict} (p = {format.p_value(test.p_value)})")
+    sentences = [f"{one.second} against {one.first}: {'; '.join(outcomes)}."]
     if math.isfinite(one.superiority.value):
         sentences[0] = sentences[0][:-1] + (
             f"; an image of {one.second} scores higher than one of {one.first} with probability "

@@ -98,7 +98,9 @@ def test_sentences_say_what_there_is(written):
     lines = dataset_words.headline(written[2].findings)
     assert lines[0].startswith("old: 60 images: free@b of half of them is below ")
     assert any("the worst 5 % of the reference set old are below" in line for line in lines)
-    assert any(line.startswith("new <b> against old: features of b differ (p = 0.001)") for line in lines)
+    assert any(
+        line.startswith("new <b> against old: the distributions of features of b differ (p = 0.001)") for line in lines
+    )
     assert dataset_words.WITHOUT_MAP in lines and dataset_words.HARDLY not in lines
     alone = datasets.analyse(scored_sets({"a": np.arange(40.0)}), datasets.Request(quality="noise_sigma")).findings
     assert dataset_words.HARDLY in dataset_words.headline(alone)
