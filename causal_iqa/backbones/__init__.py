@@ -15,8 +15,6 @@ from causal_iqa.backbones.networks import (
     check_features,
     normalise,
     to_input,
-    with_precision,
-    without_weights,
 )
 from causal_iqa.backbones.numerics import PRECISIONS
 from causal_iqa.backbones.runners import Runner, onnx_runner, tflite_runner
@@ -25,6 +23,7 @@ from causal_iqa.backbones.text.tokenizers import Tokenizer
 from causal_iqa.backbones.text.zero_shot import TEMPLATES, class_embeddings, embed_prompts, zero_shot_classifier
 from causal_iqa.backbones.trainable_networks import trainable, trainable_names
 from causal_iqa.backbones.user import load_function, make_network
+from causal_iqa.backbones.variants import with_precision, without_weights
 from causal_iqa.backbones.weights.budgets import Budget, limited
 from causal_iqa.backbones.weights.checkpoints import Checkpoint, MismatchError, read, save_safetensors
 

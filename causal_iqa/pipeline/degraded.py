@@ -8,7 +8,7 @@ import numpy as np
 
 from causal_iqa import _kept_programs, data, images
 from causal_iqa.degradations import Condition
-from causal_iqa.pipeline import ladders, program, rows
+from causal_iqa.pipeline import ladders, piece_functions, rows
 from causal_iqa.pipeline.config import StudyConfig
 
 # Of so many images the first that can be read is shown.
@@ -58,7 +58,7 @@ def sample_images(study: rows.Work, *, most: int = 8) -> tuple[tuple[str, np.nda
             pixels = batch.images[0][chosen]
         else:
             degrade = _kept_programs.Function(functools.partial(_as_shown, study.seed, tuple(conditions)))
-            pixels = np.asarray(degrade(np.uint32(program.stable_hash(batch.ids[0])), batch.images))
+            pixels = np.asarray(degrade(np.uint32(piece_functions.stable_hash(batch.ids[0])), batch.images))
         # How all of them are kept stands among the settings.
         names = [one.name.partition("|")[0] if one.severity > 0 else one.degradation for one in conditions]
         return tuple(zip(names, pixels, strict=True))
@@ -105,5 +105,5 @@ def degraded_images(
     read = functools.partial(data.batches, batch_size=1, size=image_size, workers=workers)
     for batch in read(source, indices, crop_fraction=config.crop_fraction):
         if batch.valid[0]:
-            salt = np.uint32(program.stable_hash(batch.ids[0]))
+            salt = np.uint32(piece_functions.stable_hash(batch.ids[0]))
             yield batch.ids[0], np.asarray(degrade(salt, batch.images[0]))

@@ -10,7 +10,7 @@ import numpy as np
 from causal_iqa import _keys, backbones, degradations, images, quality
 from causal_iqa.degradations import Condition, Step
 from causal_iqa.pipeline.config import family_of
-from causal_iqa.pipeline.program import stable_hash
+from causal_iqa.pipeline.piece_functions import stable_hash
 from causal_iqa.pipeline.views import View
 
 # Severities of which each copy has one, and images degraded at a time.

@@ -9,19 +9,18 @@ degradation).
 
 import functools
 import math
-import zlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
-from causal_iqa import backbones, images, quality
-from causal_iqa._arrays import Device, Params
+from causal_iqa import backbones
+from causal_iqa._arrays import Device
 from causal_iqa.degradations import Condition
-from causal_iqa.pipeline import ladders, outputs, pieces, regions, task_outputs
-from causal_iqa.pipeline.columns import Output, ProgramState, Scorer, Seen, joined_name, witness_key
+from causal_iqa.pipeline import ladders, pieces
+from causal_iqa.pipeline import piece_functions as functions
+from causal_iqa.pipeline.columns import ProgramState, Scorer, joined_name, witness_key
 from causal_iqa.pipeline.views import View
 
 # Images of one block. Small enough that a block's arrays stay in a CPU's cache; accelerators take several conditions of
@@ -38,15 +37,7 @@ _CONTENT = {
     **dict.fromkeys(("degrade", "reference", "see"), pieces.Content.GATHERS),
 }
 _SMALL_SIDE = 64
-# A piece is given what its scorers read, and nothing else.
-_NO_STATE = ProgramState({}, {}, {}, {})
-_NOT_SEEN = Seen(None, None, {}, {}, {}, None, ())
 _SHARED, _IMAGES, _RUNS = pieces.SHARED, pieces.IMAGES, pieces.RUNS
-
-
-def stable_hash(text: str) -> int:
-    """A 32-bit hash of a name that never changes, from which keys are derived."""
-    return zlib.crc32(text.encode())
 
 
 def make_program(
@@ -153,27 +144,32 @@ class _Flow:
     def _through(self, step: Callable, state: ProgramState, pixels: Any, label: Any, target: Any, salts: Any) -> list:
         clean, keys, view_keys = step(
             "begin",
-            functools.partial(_begin, self._seed, self._given_copies),
+            functools.partial(functions.begin, self._seed, self._given_copies),
             (_IMAGES, _IMAGES),
             _IMAGES,
             pixels,
             salts,
         )
         if self._given_copies:
-            degraded, order = [step("given", _given, (_IMAGES,), _RUNS, pixels)], np.arange(len(self._conditions))
+            degraded, order = (
+                [step("given", functions.given_copies, (_IMAGES,), _RUNS, pixels)],
+                np.arange(len(self._conditions)),
+            )
         else:
             degraded, order = self._degraded(step, keys, clean)
-        runs = step("runs", functools.partial(_cut, order, self._size), (_RUNS,) * len(degraded), _RUNS, *degraded)
+        runs = step(
+            "runs", functools.partial(functions.cut, order, self._size), (_RUNS,) * len(degraded), _RUNS, *degraded
+        )
         found = []
         for name, network in self._networks.items():
             params, each = state.networks[name], [(run,) for run in runs]
             if network.task is not None:
-                own = _Step(("judge", name), functools.partial(_perform, name, network), (_SHARED, _IMAGES))
+                own = _Step(("judge", name), functools.partial(functions.perform, name, network), (_SHARED, _IMAGES))
                 found.append(self._rows(step, own, each, params, target))
                 continue
             own = _Step(
                 ("judge", name),
-                functools.partial(_judge, name, network, self._stability_views),
+                functools.partial(functions.judge, name, network, self._stability_views),
                 (_SHARED, _IMAGES, _IMAGES),
             )
             found.append(self._rows(step, own, each, params, label, view_keys))
@@ -196,8 +192,10 @@ class _Flow:
         """The scores of one view."""
         reference, seen = clean, runs
         if view.interpolation is not None:
-            reference = step(("reference", view.name), functools.partial(_see, view), (_IMAGES,), _IMAGES, clean)
-            see = functools.partial(_see_run, view)
+            reference = step(
+                ("reference", view.name), functools.partial(functions.see, view), (_IMAGES,), _IMAGES, clean
+            )
+            see = functools.partial(functions.see_run, view)
             seen = [step(("see", view.name), see, (_RUNS,), _RUNS, run) for run in runs]
         own = [scorer for scorer in self._scorers if scorer.view == view.name]
         found = []
@@ -205,7 +203,7 @@ class _Flow:
             if scorer.backbone is None and not scorer.reads_target:
                 metric = _Step(
                     ("metric", scorer.column.name),
-                    functools.partial(_metric, scorer.column.name, scorer.fn),
+                    functools.partial(functions.score_pixels, scorer.column.name, scorer.fn),
                     (_IMAGES, _IMAGES),
                 )
                 found.append(self._rows(step, metric, [(run,) for run in seen], reference, label))
@@ -214,14 +212,16 @@ class _Flow:
             every = state.backbones
             maps = step(
                 ("maps", view.name),
-                functools.partial(_maps, view, self._backbones),
+                functools.partial(functions.maps, view, self._backbones),
                 (_SHARED, _IMAGES),
                 _IMAGES,
                 every,
                 reference,
             )
             specs = (_SHARED, _IMAGES, _IMAGES, _IMAGES)
-            row = _Step(("regions", view.name), functools.partial(_regions, _functions(of_regions)), specs)
+            row = _Step(
+                ("regions", view.name), functools.partial(functions.score_regions, _functions(of_regions)), specs
+            )
             found.append(self._rows(step, row, [(run,) for run in seen], every, reference, maps, target))
         features = {
             name: [
@@ -247,7 +247,7 @@ class _Flow:
                 continue
             row = _Step(
                 ("quality", view.name, owner),
-                functools.partial(_quality, self._owner(view, owner, read), _functions(scorers)),
+                functools.partial(functions.score_features, self._owner(view, owner, read), _functions(scorers)),
                 (_SHARED, _IMAGES, _IMAGES),
             )
             some = ProgramState(
@@ -271,23 +271,23 @@ class _Flow:
             if places:
                 run, place = runs[places[0] // self._size], places[0] % self._size
             else:
-                alone = step(("alone", view.name), _as_run, (_IMAGES,), _RUNS, reference)
+                alone = step(("alone", view.name), functions.as_run, (_IMAGES,), _RUNS, reference)
                 key = ("look alone", view.name, name)
                 run, place = (
                     step(key, self._looking(view, name), (_SHARED, _RUNS), _RUNS, state.backbones[name], alone),
                     0,
                 )
-            pick = functools.partial(_pick, place)
+            pick = functools.partial(functions.pick, place)
             found[name] = step(("clean features", view.name, name), pick, (_RUNS,), _IMAGES, run)
         return found
 
     def _looking(self, view: View, name: str) -> Callable:
-        return functools.partial(_look, view, name, self._backbones[name], self._at_once)
+        return functools.partial(functions.look, view, name, self._backbones[name], self._at_once)
 
-    def _owner(self, view: View, owner: str, read: tuple[str, ...]) -> "_Owner":
+    def _owner(self, view: View, owner: str, read: tuple[str, ...]) -> functions.Owner:
         suffix = view.suffix if len(self._views) > 1 else ""
         network = self._backbones.get(owner)
-        return _Owner(owner, read, network, suffix, witness_key("stages", owner, view.name), self._num_classes)
+        return functions.Owner(owner, read, network, suffix, witness_key("stages", owner, view.name), self._num_classes)
 
     def _rows(self, step: Callable, own: "_Step", each: Sequence[tuple], *others: Any) -> list[pieces.Packed]:
         """Runs a function of one image under one condition over all of them.
@@ -300,7 +300,7 @@ class _Flow:
         """
         count = len(each[0])
         axes = (0,) * count + tuple(None if spec == _SHARED else 0 for spec in own.specs)
-        function = functools.partial(_over_runs, own.function, axes, count, self._at_once)
+        function = functools.partial(functions.over_runs, own.function, axes, count, self._at_once)
         return [step(own.key, function, (_RUNS,) * count + own.specs, _RUNS, *one, *others) for one in each]
 
 
@@ -315,143 +315,3 @@ class _Step(NamedTuple):
     key: tuple[str, ...]
     function: Callable[..., Mapping[str, jax.Array]]
     specs: tuple[pieces.Spec, ...]
-
-
-def _over_runs(function: Callable, axes: tuple, count: int, at_once: int, *arguments: Any) -> pieces.Packed:
-    """A function of one image under one condition, over a run of conditions and the images of a device."""
-    runs, others = arguments[:count], arguments[count:]
-
-    def packed(*each: Any) -> pieces.Packed:
-        row = function(*each)
-        names = tuple(name for name, value in row.items() if value.ndim == 0)
-        scalars = [row[name].astype(jnp.float32) for name in names]
-        vectors = {name: value for name, value in row.items() if value.ndim}
-        return pieces.Packed(jnp.stack(scalars) if scalars else jnp.zeros(0), vectors, names)
-
-    return jax.lax.map(lambda one: jax.vmap(packed, axes)(*one, *others), tuple(runs), batch_size=at_once)
-
-
-def _begin(
-    seed: int, given_copies: bool, pixels: jax.Array, salts: jax.Array
-) -> tuple[jax.Array, jax.Array, jax.Array]:
-    keys = jax.vmap(functools.partial(jax.random.fold_in, jax.random.key(seed)))(salts)
-    # The same changed views under all conditions.
-    view_keys = jax.vmap(lambda key: jax.random.fold_in(key, stable_hash("stability")))(keys)
-    clean = images.from_uint8(pixels[:, 0] if given_copies else pixels)
-    return clean, jax.random.key_data(keys), jax.random.key_data(view_keys)
-
-
-def _cut(order: np.ndarray, size: int, *degraded: jax.Array) -> list[jax.Array]:
-    """All conditions in order, cut into runs of one size; the last is filled up with its last condition."""
-    every = jnp.concatenate(degraded)
-    if (np.diff(order) != 1).any():
-        every = every[order]
-    missing = -len(every) % size
-    if missing:
-        every = jnp.concatenate([every, jnp.repeat(every[-1:], missing, axis=0)])
-    return list(every.reshape(-1, size, *every.shape[1:]))
-
-
-def _see(view: View, images_of_device: jax.Array) -> jax.Array:
-    return jax.vmap(view.see)(images_of_device)
-
-
-def _see_run(view: View, run: jax.Array) -> jax.Array:
-    return jax.vmap(jax.vmap(view.see))(run)
-
-
-def _as_run(images_of_device: jax.Array) -> jax.Array:
-    return images_of_device[None]
-
-
-def _pick(place: int, run: quality.StageFeatures) -> quality.StageFeatures:
-    return jax.tree.map(lambda x: x[place], run)
-
-
-def _judge(
-    name: str, network: backbones.Network, stability_views: int, image, params, label, view_key
-) -> dict[str, jax.Array]:
-    found = outputs.performance(network, params, image, label)
-    if stability_views:
-        key = jax.random.wrap_key_data(view_key)
-        found |= outputs.stability(key, network, params, image, num_views=stability_views)
-    return {str(Output(name, field)): value for field, value in found.items()}
-
-
-def _maps(
-    view: View, networks: Mapping[str, backbones.Network], params: Params, reference: jax.Array
-) -> dict[str, jax.Array]:
-    return jax.vmap(functools.partial(regions.maps_of, view, networks, params))(reference)
-
-
-def _look(
-    view: View, name: str, network: backbones.Network, at_once: int, params: Params, run: jax.Array
-) -> quality.StageFeatures:
-    one = functools.partial(view.features, name, network, params)
-    return jax.lax.map(jax.vmap(one), run, batch_size=at_once)
-
-
-class _Owner(NamedTuple):
-    """Whose features scores read.
-
-    Attributes:
-      name: name of the backbone, `joined_name` of several.
-      read: the names of its parts.
-      network: network of one; None of several.
-      suffix: what tells the view's columns from others; empty where there is one view.
-      witness: `witness_key` of its witness over stages.
-      num_classes: classes of the judged networks; 0: none is judged.
-    """
-
-    name: str
-    read: tuple[str, ...]
-    network: backbones.Network | None
-    suffix: str
-    witness: str
-    num_classes: int
-
-
-def _quality(owner: _Owner, scorers: Sequence[tuple], features, state, clean, label) -> dict[str, jax.Array]:
-    row = {}
-    name = owner.name
-    if owner.network is not None:
-        kept = outputs.kept_features(features[name].final, state.projections[name])
-        row[str(Output(name, "features", owner.suffix))] = kept
-        opinion = outputs.second_opinion(
-            owner.network, state.backbones[name], features[name].glances, owner.num_classes
-        )
-        row |= {str(Output(name, field, owner.suffix)): value for field, value in opinion.items()}
-    else:  # Several as one, in their order: the entries of a dictionary are sorted on the way.
-        features = {name: quality.joined([features[part] for part in owner.read])}
-        clean = {name: quality.joined([clean[part] for part in owner.read])} if clean else {}
-    seen = _NOT_SEEN._replace(features=features, clean_features=clean, label=label)
-    for column, fn in scorers:
-        row[column] = fn(state, seen)
-    witness = state.witnesses.get(owner.witness)
-    if witness is not None:
-        opinion = outputs.witness_opinion(quality.shares(witness, features[name]))
-        row |= {str(Output(name, field, owner.suffix)): value for field, value in opinion.items()}
-        if getattr(witness, "detectors", None) is not None:
-            coordinates = quality.early_coordinates(witness, features[name])
-            row[str(Output(name, "witness_early", owner.suffix))] = outputs.kept_coordinates(coordinates)
-    return row
-
-
-def _given(pixels: jax.Array) -> jax.Array:
-    """Copies of every image [B, C, S, S, 3] -> [C, B, S, S, 3]."""
-    return jnp.moveaxis(images.from_uint8(pixels), 1, 0)
-
-
-def _metric(column: str, fn: Callable, image, reference, label) -> dict[str, jax.Array]:
-    return {column: fn(_NO_STATE, _NOT_SEEN._replace(image=image, reference=reference, label=label))}
-
-
-def _regions(scorers: Sequence[tuple], image, params, reference, maps, target) -> dict[str, jax.Array]:
-    state = _NO_STATE._replace(backbones=params)
-    seen = _NOT_SEEN._replace(image=image, reference=reference, clean_maps=maps, target=target)
-    return {column: fn(state, seen) for column, fn in scorers}
-
-
-def _perform(name: str, network: backbones.Network, image, params, target) -> dict[str, jax.Array]:
-    found = task_outputs.performance(network, params, image, target)
-    return {str(Output(name, field)): value for field, value in found.items()}

@@ -11,7 +11,7 @@ import numpy as np
 
 from causal_iqa import backbones, data
 from causal_iqa._arrays import Device
-from causal_iqa.pipeline import given_copies, outputs, program, store
+from causal_iqa.pipeline import given_copies, outputs, piece_functions, program, store
 from causal_iqa.pipeline.columns import Output, ProgramState, Scorer, joined_name
 from causal_iqa.pipeline.config import Condition
 from causal_iqa.pipeline.execution import Execution, choose_block, local_devices
@@ -135,7 +135,7 @@ def make_step(work: Work, execution: Execution) -> tuple[Step, int]:
     slots = block * len(devices)
 
     def step(batch: data.Batch) -> dict[str, np.ndarray]:
-        salts = np.asarray([program.stable_hash(name) for name in batch.ids], np.uint32)
+        salts = np.asarray([piece_functions.stable_hash(name) for name in batch.ids], np.uint32)
         # All blocks are dispatched before the first result is fetched, so the devices do not wait for the host.
         truth = (batch.labels, batch.targets) if batch.targets else batch.labels
         blocks = [

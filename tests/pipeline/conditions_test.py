@@ -11,7 +11,7 @@ import pytest
 
 import causal_iqa
 from causal_iqa import data, degradations, images, metrics, pipeline
-from causal_iqa.pipeline import program, store
+from causal_iqa.pipeline import piece_functions, store
 from causal_iqa.pipeline.conditions import degradation_details
 
 _CONFIG = pipeline.StudyConfig(
@@ -58,7 +58,7 @@ def test_rows_are_what_do_gives(finished):
     for n in (0, 7):
         example = source[int(study.indices[n])]
         clean = images.from_uint8(example.image)
-        key = jax.random.fold_in(jax.random.key(0), program.stable_hash(example.id))
+        key = jax.random.fold_in(jax.random.key(0), piece_functions.stable_hash(example.id))
         for c in (1, 2, 5, 6, 7):
             condition = table.conditions[c]
             how = {"family": "cifar32", "quantise": "truncate", "stored": condition.stored or 60}

@@ -9,7 +9,7 @@ from scipy import special
 
 import causal_iqa
 from causal_iqa import backbones, data, degradations, estimators, images, pipeline
-from causal_iqa.pipeline import outputs, program
+from causal_iqa.pipeline import outputs, piece_functions
 
 _VIEWS = 3
 _CONFIG = pipeline.StudyConfig(
@@ -44,8 +44,8 @@ def test_stability_columns_are_those_of_a_loop_over_views(tmp_path):
     network, source = backbones.load_packaged("scene_cnn_a"), data.open_source("scenes")
     n = 3
     example = source[int(study.indices[n])]
-    key = jax.random.fold_in(jax.random.key(0), program.stable_hash(example.id))
-    keys = (jax.random.fold_in(key, program.stable_hash(name)) for name in ("contrast", "stability"))
+    key = jax.random.fold_in(jax.random.key(0), piece_functions.stable_hash(example.id))
+    keys = (jax.random.fold_in(key, piece_functions.stable_hash(name)) for name in ("contrast", "stability"))
     key_contrast, key_views = keys
     seen = degradations.TABLE["contrast"].fn(key_contrast, images.from_uint8(example.image), 3.0)
     views = [outputs.changed_view(jax.random.fold_in(key_views, i), seen, i) for i in range(_VIEWS)]

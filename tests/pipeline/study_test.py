@@ -11,7 +11,7 @@ import pytest
 
 import causal_iqa
 from causal_iqa import _kept_programs, backbones, data, degradations, images, metrics, pipeline, quality
-from causal_iqa.pipeline import anchors, degraded_anchors, loading, program, provenance, store
+from causal_iqa.pipeline import anchors, degraded_anchors, loading, piece_functions, provenance, store
 from causal_iqa.pipeline.columns import ProgramState, metric_scorer
 from causal_iqa.pipeline.degraded_anchors import DegradedAnchors
 from causal_iqa.quality import detectors
@@ -102,8 +102,8 @@ def test_rows_are_what_the_rooms_give_one_by_one(study, table):
         clean = images.from_uint8(example.image)
         seen = clean
         if condition.severity:
-            key = jax.random.fold_in(jax.random.key(0), program.stable_hash(example.id))
-            key = jax.random.fold_in(key, program.stable_hash(condition.degradation))
+            key = jax.random.fold_in(jax.random.key(0), piece_functions.stable_hash(example.id))
+            key = jax.random.fold_in(key, piece_functions.stable_hash(condition.degradation))
             seen = degrade[condition.degradation](key, clean, condition.severity)
         logits = np.asarray(judge(network.params, seen)[0], np.float64)
         probabilities = np.exp(logits - logits.max()) / np.exp(logits - logits.max()).sum()
