@@ -144,8 +144,9 @@ def within_ceiling(chance: np.ndarray, performance: np.ndarray) -> np.ndarray:
 def correlation_ratio(scores: np.ndarray, performance: np.ndarray, *, bins: int = 10) -> np.ndarray:
     """The largest correlation with M that a function of this one score can have, by the spread of M over its quantiles.
 
-    `within_ceiling` with E[M | Q] in the place of the chance: the share of the variance of M that lies between groups
-    of images with about the same score, less what groups of images drawn at random have of it. A score whose
+    `within_ceiling` with E[M | Q] in the place of the chance: the share of the variance of M that a line in Q explains,
+    and of what the line leaves the share that lies between groups of images with about the same score, less what groups
+    of images drawn at random have of it. It is never below the correlation itself. A score whose
     correlation lies below this has another shape than M, which a map to performance can mend; one that meets it cannot
     be mended.
 
@@ -183,9 +184,14 @@ def correlation_ratio(scores: np.ndarray, performance: np.ndarray, *, bins: int 
         used, group, sizes = np.unique(place[c], return_inverse=True, return_counts=True)
         if variance <= 0:
             continue
-        means = np.bincount(group, m[c]) / sizes
-        ratio = np.average((means - m[c].mean()) ** 2, weights=sizes) / variance
-        found[c] = 1 - (1 - ratio) * (n - 1) / (n - len(used))
+        centred_q, centred_m = q[c] - q[c].mean(), m[c] - m[c].mean()
+        left = centred_m - centred_q * (np.mean(centred_q * centred_m) / q[c].var() if q[c].var() > 0 else 0.0)
+        means = np.bincount(group, left) / sizes
+        between = np.average(means**2, weights=sizes)
+        # Of a residual without variance nothing is left to explain.
+        ratio = between / left.var() if left.var() > 1e-12 * variance else 0.0
+        ratio = max(0.0, 1 - (1 - ratio) * (n - 1) / (n - len(used)))
+        found[c] = 1 - (1 - ratio) * left.var() / variance
     return np.sqrt(np.clip(found, 0.0, 1.0))
 
 

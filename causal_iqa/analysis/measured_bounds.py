@@ -24,8 +24,8 @@ class MeasuredBounds(NamedTuple):
       tau: Kendall's tau-a of the means over conditions.
       against: the conditions that the score provably orders against performance, and the bounds of proposition 4.
       parts: the parts of the pooled Pearson correlation by proposition 2.
-      within_at_most: the mean over conditions of the largest Pearson correlation that a function of this score can
-        have, by proposition 1.
+      within_at_most: the largest `parts.within` that a function of this score can have, by proposition 1: the root of
+        the mean of the squared correlation ratios of the conditions, weighted by their variances of performance.
       largest_error: largest error of the performance that the score predicts on degradations that were left out; NaN
         without a prediction.
       tau_at_least: the Kendall tau that this error guarantees by proposition 6.
@@ -93,15 +93,16 @@ def _of_one(family, values, truth, aligned, own, level) -> MeasuredBounds:
         _tau_a(values.mean(axis=1), means),
         alignment.contradicted_pairs(values, truth, level=level),
         alignment.decompose(values, truth),
-        _mean(alignment.correlation_ratio(values, truth)),
+        _over_conditions(alignment.correlation_ratio(values, truth), truth.var(axis=1)),
         error,
         at_least,
     )
 
 
-def _mean(values: np.ndarray) -> float:
-    defined = values[np.isfinite(values)]
-    return float(defined.mean()) if len(defined) else float("nan")
+def _over_conditions(ratios: np.ndarray, variances: np.ndarray) -> float:
+    """No correlation of deviations from the means of the conditions exceeds this, by Cauchy and Schwarz."""
+    varies = variances > 0
+    return float(np.sqrt(np.average(ratios[varies] ** 2, weights=variances[varies]))) if varies.any() else float("nan")
 
 
 def _tau_a(left: np.ndarray, right: np.ndarray) -> float:

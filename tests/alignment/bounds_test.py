@@ -53,6 +53,10 @@ def test_the_correlation_ratio_is_that_of_the_truth_and_takes_no_chance_for_it()
     assert squares.mean() < 0.06  # Nine means of six would have .15 of it without the correction.
     never = np.vstack([np.ones(60), unrelated[0]])
     assert np.isnan(bounds.correlation_ratio(unrelated[:2], never)[0])
+    # It is no less than what a line explains, whatever the groups lose of it.
+    line = read[:, :60] + 0.01 * unrelated[:2, :60]
+    linear = [np.corrcoef(a, b)[0, 1] for a, b in zip(read[:, :60], line, strict=True)]
+    assert (bounds.correlation_ratio(read[:, :60], line) >= np.array(linear) - 1e-9).all()
     # Equal scores are one group, and fewer groups than bins do no harm.
     two = np.tile([0.0, 1.0], 30)[None] * np.ones((2, 1))
     np.testing.assert_allclose(bounds.correlation_ratio(two, two), 1.0)

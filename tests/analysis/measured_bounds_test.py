@@ -55,6 +55,7 @@ def test_every_bound_is_that_of_its_proposition(found):
         assert one.expected == pytest.approx(0.9 * 0.9)
         tau = scipy.stats.kendalltau(scores[name].mean(axis=1), means).statistic
         assert one.tau == pytest.approx(tau) and one.tau <= one.against.kendall_bound
+        assert 0 < one.parts.within <= one.within_at_most + 1e-9 <= 1 or one.parts.within <= 0
         assert one.parts == alignment.decompose(scores[name], performance)
         assert np.isnan(one.largest_error) and np.isnan(one.tau_at_least)
     assert by["good"].against.proven == 0 and by["wrong"].against.proven >= 8
