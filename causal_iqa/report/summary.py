@@ -81,8 +81,13 @@ def warnings(found: "Findings") -> dict[str, tuple[alignment.SignConflict, ...]]
     Returns:
       metric -> its conflicts, metrics without any left out.
     """
-    conflicts = {metric: alignment.sign_conflicts(by[pipeline.ALL_NETWORKS]) for metric, by in found.alignments.items()}
+    conflicts = {metric: alignment.sign_conflicts(one) for metric, one in _of_all(found.alignments).items()}
     return {metric: own for metric, own in conflicts.items() if own}
+
+
+def _of_all(alignments: Mapping[str, Mapping[str, alignment.Alignment]]) -> dict[str, alignment.Alignment]:
+    """Of the mean over networks; an estimator that one of them does not have has none."""
+    return {metric: by[pipeline.ALL_NETWORKS] for metric, by in alignments.items() if pipeline.ALL_NETWORKS in by}
 
 
 # The figures of docs/calibration.md.
@@ -104,7 +109,7 @@ def notes(found: "Findings") -> list[str]:
     Returns:
       Sentences with the metrics they are about, cut short where there are many.
     """
-    of_all = {metric: by[pipeline.ALL_NETWORKS] for metric, by in found.alignments.items()}
+    of_all = _of_all(found.alignments)
     reasons: dict[str, list[str]] = {}
     for metric, aligned in of_all.items():
         if metric in found.scores and np.isfinite(aligned.between.value) and aligned.reliability.reason:
@@ -118,9 +123,10 @@ def notes(found: "Findings") -> list[str]:
     for number in alignment.NUMBERS:
         lacking = [
             metric
-            for metric, by in found.like_these.alignments.items()
-            if np.isfinite(getattr(of_all[metric], number).low)
-            and not np.isfinite(getattr(by[pipeline.ALL_NETWORKS], number).low)
+            for metric, moved in _of_all(found.like_these.alignments).items()
+            if metric in of_all
+            and np.isfinite(getattr(of_all[metric], number).low)
+            and not np.isfinite(getattr(moved, number).low)
         ]
         if lacking:
             reason = "there are too few degradations, or it is undefined without one of them"
@@ -151,7 +157,8 @@ def _metric(found: "Findings", metric: str) -> records.Metric:
         trend={name: dose.trend for name, dose in found.doses[metric].items()} if metric in found.desiderata else {},
         warnings=tuple(
             records.Warned((one.first, one.second), one.certain, one.message)
-            for one in alignment.sign_conflicts(found.alignments[metric][pipeline.ALL_NETWORKS])
+            for own in _of_all({metric: found.alignments[metric]}).values()
+            for one in alignment.sign_conflicts(own)
         ),
         measures=None if measures is None else measures.estimates(),
         null=found.nulls.get(metric),

@@ -386,3 +386,15 @@ def test_sample_images_and_the_audit_in_short_stand_on_the_page(tmp_path):
     assert "0 of 1 metrics are shown to predict correctness" in page and "causal-iqa audit --run=" in page
     (tmp_path / "audit.md").write_text("")
     assert "audit.md in this folder" in html.page("t", [study_page.desiderata_section(found, tmp_path, [])])
+
+
+def test_an_estimator_that_one_network_does_not_have_is_reported_for_the_others(config, found, tmp_path):
+    def partly(alignments):
+        return {**alignments, "nuclear_norm": {"large": alignments["nuclear_norm"]["all"]}}
+
+    moved = found.like_these._replace(alignments=partly(found.like_these.alignments))
+    found = dataclasses.replace(found, alignments=partly(found.alignments), like_these=moved)
+    (tmp_path / "figures").mkdir()
+    study.write(tmp_path, config, _table(), found, {})
+    written = json.loads((tmp_path / "summary.json").read_text())
+    assert set(written["metrics"]["nuclear_norm"]["alignment"]) == {"large"}
