@@ -4,6 +4,7 @@ import concurrent.futures
 import dataclasses
 import functools
 import html
+import math
 import os
 import pathlib
 from collections.abc import Callable, Mapping, Sequence
@@ -177,7 +178,9 @@ def _open(images: Images, open_sets: Callable[[Sequence[str]], tuple[data.ImageS
         return data.ImageSet("images", data.open_arrays(images))
     if isinstance(images, data.Source):
         return data.ImageSet(images.name, images, data.remarks(images))
-    if isinstance(images, Sequence) and images:
+    if isinstance(images, Sequence):
+        if not images:
+            raise _checks.InputError("images: expected at least one image, got an empty list")
         paths = [one for one in images if isinstance(one, str | os.PathLike)]
         if len(paths) == len(images):
             return data.ImageSet("images", data.open_files([os.fspath(one) for one in paths]))
@@ -244,6 +247,8 @@ def score(
       >>> score(noise, backbones=[], metrics=["entropy"]).table["entropy"].to_numpy().shape
       (4,)
     """
+    request = datasets.Request(quality, reference, threshold, accuracy, level, seed)
+    check_values(request)
     options = {"data_dir": data_dir, "split": split, "classes": labels}
     sets = open_images(images, **options)
     remark = ""
@@ -263,7 +268,6 @@ def score(
     )
     run = None if map is None else pipeline.read_run(map)
     work = prepare(config, run, execution, sets)
-    request = datasets.Request(quality, reference, threshold, accuracy, level, seed)
     check_request(work, request)
     keeper = pipeline.InMemory()
     stamps = pipeline.score_sets(work, keeper, execution, progress=progress, diagnose=diagnosis(execution.num_devices))
@@ -284,6 +288,16 @@ def prepare(
     if run is None:
         return pipeline.prepare_scoring(config, execution, sets=sets)
     return pipeline.prepare_like(run, config, execution, sets=sets)
+
+
+def check_values(request: datasets.Request) -> None:
+    """Raises InputError where a number of a request is out of its range."""
+    for name in ("accuracy", "level"):
+        share = getattr(request, name)
+        if share is not None and not 0 < share < 1:
+            raise _checks.InputError(f"{name}: expected a number between 0 and 1, got {share:g}")
+    if request.threshold is not None and not math.isfinite(request.threshold):
+        raise _checks.InputError(f"threshold: expected a finite number, got {request.threshold:g}")
 
 
 def check_request(work: pipeline.Scoring, request: datasets.Request) -> None:

@@ -189,12 +189,11 @@ def _chosen_backbones() -> tuple[tuple[pipeline.NetworkChoice, ...], str]:
 
 
 def _request() -> datasets.Request:
-    for flag in (_ACCURACY, _LEVEL):
-        if flag.value is not None and not 0 < flag.value < 1:
-            raise InputError(f"{flag.name}: expected a number between 0 and 1, got {flag.value:g}")
-    return datasets.Request(
+    request = datasets.Request(
         _QUALITY.value, _REFERENCE.value, _THRESHOLD.value, _ACCURACY.value, _LEVEL.value, _SEED.value
     )
+    _score.check_values(request)
+    return request
 
 
 def main(argv: list[str]) -> None:

@@ -72,7 +72,7 @@ def csv_text(table: pa.Table) -> str:
 def below(
     scored: pipeline.Scored, sets: Sequence[data.ImageSet], found: datasets.DatasetFindings, quality: np.ndarray
 ) -> list[str]:
-    """Returns the paths of the images below the threshold, the worst first; ids where images are no files.
+    """Returns the absolute paths of the images below the threshold, the worst first; ids where images are no files.
 
     Args:
       scored: the sets.
@@ -89,7 +89,7 @@ def below(
     lines = []
     for name, image_id, position in zip(*(chosen[column].to_pylist() for column in chosen.column_names), strict=True):
         file = getattr(by_name.get(name), "file", None)
-        lines.append(image_id if file is None else str(file(position)))
+        lines.append(image_id if file is None else str(pathlib.Path(file(position)).absolute()))
     return lines
 
 

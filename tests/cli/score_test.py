@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import causal_iqa
-from causal_iqa import pipeline
+from causal_iqa import data, pipeline
 from causal_iqa.pipeline import scored
 from tests.experiments.binaries import error_of, run
 
@@ -87,6 +87,32 @@ def test_notebooks_take_paths_arrays_and_several_sets(photo_folders, tmp_path):
     assert any("too few" in line for line in one.findings.remarks)
     with pytest.raises(TypeError, match="images: "):
         causal_iqa.score(7, **options)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"accuracy": 1.5}, "accuracy: expected a number between 0 and 1, got 1.5"),
+        ({"level": 95}, "level: expected a number between 0 and 1, got 95"),
+        ({"threshold": np.nan}, "threshold: expected a finite number, got nan"),
+        ({"images": []}, "images: expected at least one image, got an empty list"),
+        ({"images": {"now": ()}}, "images: expected at least one image, got an empty list"),
+    ],
+)
+def test_notebooks_refuse_what_cannot_be_answered_before_they_score(given, words, monkeypatch):
+    monkeypatch.setattr(pipeline, "score_sets", lambda *_, **__: pytest.fail("something was scored"))
+    images = given.pop("images", np.zeros((2, 32, 32, 3), np.uint8))
+    with pytest.raises(causal_iqa.InputError, match=words):
+        causal_iqa.score(images, backbones=[], metrics=["entropy"], **given)
+
+
+def test_the_list_of_poor_images_is_itself_a_source(photo_folders, tmp_path, monkeypatch):
+    monkeypatch.chdir(photo_folders)
+    found = causal_iqa.score("clean", backbones=[], metrics=["rms_contrast"], threshold=1.0)
+    found.write(tmp_path / "elsewhere")
+    monkeypatch.chdir(tmp_path)
+    (listed,) = data.open_sets(["elsewhere/below_threshold.txt"])
+    assert len(listed.source) == found.table.num_rows and listed.source[0].image.shape == (_SIDE, _SIDE, 3)
 
 
 def test_the_default_backbone_is_said_or_how_to_get_it(photo_folders, tmp_path, capsys, monkeypatch):

@@ -319,6 +319,7 @@ def test_audit_refuses_what_is_no_finished_run(finished, capsys, tmp_path):
         (["--images=missing"], ["'missing'", "does not exist"]),
         (["--quality=entrpy", "--metrics=entropy", "--num_devices=1"], ["quality", "did you mean entropy"]),
         (["--accuracy=90"], ["accuracy", "between 0 and 1"]),
+        (["--threshold=nan"], ["threshold", "finite"]),
         (["--backbone=none", "--backbone=scene_features"], ["none stands alone"]),
         (["--map=missing"], ["run: no missing/config.json", "causal-iqa align"]),
         (["--reference=x", "--metrics=entropy"], ["reference", "no set is called 'x'"]),

@@ -166,9 +166,14 @@ def _cut(request, quality, expected_correct, learned, sides, reference) -> Cut:
     if not against.size:
         return Cut(math.nan, "no image has a score")
     worst = float(np.quantile(against, _WORST_SHARE))
-    if len(sides) > 1:
-        return Cut(worst, f"the worst {100 * _WORST_SHARE:g} % of the reference set {sides[reference].name} are below")
-    return Cut(worst, f"the worst {100 * _WORST_SHARE:g} % of the images, for there is no map and no other set", False)
+    several = len(sides) > 1
+    if several:
+        why = f"the worst {100 * _WORST_SHARE:g} % of the reference set {sides[reference].name} are below"
+    else:
+        why = f"the worst {100 * _WORST_SHARE:g} % of the images, for there is no map and no other set"
+    if request.accuracy is not None:
+        why += f"; a threshold for an accuracy of {100 * request.accuracy:g} % needs a map"
+    return Cut(worst, why, several)
 
 
 def _map_facts(learned: Maps | None, level: float) -> MapFacts | None:

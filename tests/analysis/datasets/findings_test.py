@@ -54,4 +54,5 @@ def test_actual_accuracy_needs_no_map():
     (network,) = found.sets[0].networks
     assert network.network == "net" and 0.3 < network.actual.low < network.actual.value < network.actual.high < 0.7
     assert np.isnan(network.expected.value) and found.sets[0].thresholds[0].by == "actual"
+    assert "an accuracy of 40 % needs a map" in found.cut.why, "the threshold that was asked for is another"
     assert sum(group.count for group in found.sets[0].groups) == 100
