@@ -165,6 +165,8 @@ def _cut(request, quality, expected_correct, learned, sides, reference) -> Cut:
     against = finite(sides[reference].quality)
     if not against.size:
         return Cut(math.nan, "no image has a score")
+    if len(against) * _WORST_SHARE < 1:
+        return Cut(math.nan, f"{100 * _WORST_SHARE:g} % of {len(against)} scores are less than one image")
     worst = float(np.quantile(against, _WORST_SHARE))
     several = len(sides) > 1
     if several:
@@ -258,7 +260,8 @@ def _remarks(scored, sides, kinds, learned: Maps | None) -> tuple[str, ...]:
     for side in sides:
         count = int(np.isfinite(side.quality).sum())
         if count < LEAST_OF_GROUP:
-            found.append(f"{side.name} has {count} scored images: too few to describe its distribution")
+            images = "image" if count == 1 else "images"
+            found.append(f"{side.name} has {count} scored {images}: too few to describe its distribution")
         elif np.ptp(finite(side.quality)) == 0:
             found.append(f"every image of {side.name} has the same score: nothing can be ranked")
         if side.applied is None:

@@ -44,6 +44,7 @@ def test_sets_that_are_too_small_have_no_number_that_means_nothing(quality):
     assert one.tenths == () or len({tenth.low for tenth in one.tenths}) == 1
     assert np.isnan(one.quality.modes.p_value) and one.quality.edges == ()
     assert any("too few" in line or "same score" in line for line in found.remarks)
+    assert np.isfinite(found.cut.score) == (len(quality) >= 20), found.cut.why
     json.dumps(found.to_json(), allow_nan=False)
 
 
