@@ -123,9 +123,12 @@ def diagnosis(num_devices: int | None = None) -> pipeline.Diagnose:
         every = np.concatenate([said.probabilities, said.unexplained[:, None]], axis=1)
         likely = every.argmax(axis=1)
         nothing = np.isin(names[likely], (room.NONE, room.OTHER))
+        # Of one colour there is nothing to see, and whatever the model says of it means nothing.
+        blank = (pixels == pixels[:, :1, :1]).all(axis=(1, 2, 3))
+        every[blank] = np.nan
         return {
-            "cause": names[likely],
-            "cause_severity": np.where(nothing, np.nan, said.severities).astype(np.float32),
+            "cause": np.where(blank, None, names[likely]),
+            "cause_severity": np.where(nothing | blank, np.nan, said.severities).astype(np.float32),
             "cause_probability": every.max(axis=1).astype(np.float32),
             **{f"{pipeline.CAUSE_IS}{name}": every[:, i].astype(np.float16) for i, name in enumerate(names)},
         }

@@ -71,6 +71,16 @@ def test_scores_do_not_depend_on_the_batch(photo_folders, batch):
     assert first.table.equals(other.table) and first.skipped == other.skipped and len(first.skipped) == 1
 
 
+def test_images_of_one_colour_have_no_cause():
+    noise = np.random.default_rng(0).integers(0, 256, (2, 48, 48, 3), np.uint8)
+    arrays = [*noise, np.full((30, 40, 3), 200, np.uint8), np.zeros((1, 1, 3), np.uint8)]
+    scored = causal_iqa.score(arrays, backbones=[], metrics=["rms_contrast"])
+    columns = ("cause", "cause_severity", "cause_probability")
+    found = [[row[name] is not None for name in columns] for row in scored.table.to_pylist()]
+    assert [row[0] for row in found] == [row[2] for row in found] == [True, True, False, False]
+    assert not found[2][1] and not found[3][1]
+
+
 def test_notebooks_take_paths_arrays_and_several_sets(photo_folders, tmp_path):
     paths = sorted((photo_folders / "clean").rglob("*.png"))[:6]
     arrays = [np.asarray(PIL.Image.open(path)) for path in paths]
