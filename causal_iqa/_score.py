@@ -126,8 +126,10 @@ def diagnosis(num_devices: int | None = None) -> pipeline.Diagnose:
         # Of one colour there is nothing to see, and whatever the model says of it means nothing.
         blank = (pixels == pixels[:, :1, :1]).all(axis=(1, 2, 3))
         every[blank] = np.nan
+        causes = names[likely]
+        causes[blank] = None
         return {
-            "cause": np.where(blank, None, names[likely]),
+            "cause": causes,
             "cause_severity": np.where(nothing | blank, np.nan, said.severities).astype(np.float32),
             "cause_probability": every.max(axis=1).astype(np.float32),
             **{f"{pipeline.CAUSE_IS}{name}": every[:, i].astype(np.float16) for i, name in enumerate(names)},
