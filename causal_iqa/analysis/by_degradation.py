@@ -87,14 +87,15 @@ def _spearman(left: np.ndarray, right: np.ndarray) -> float:
     return float(scipy.stats.spearmanr(left, right).statistic)  # pyright: ignore[reportAttributeAccessIssue]
 
 
-_COLUMNS = (
-    "metric",
-    "degradation",
-    "spearman_over_severities",
-    "predicted_less_true",
-    "severity",
-    "spearman_over_degradations",
-)
+class Line(NamedTuple):
+    """A line of by_degradation.csv: of one degradation, or of one severity; what is not of either is empty or NaN."""
+
+    metric: str
+    degradation: str
+    spearman_over_severities: float
+    predicted_less_true: float
+    severity: float
+    spearman_over_degradations: float
 
 
 def as_csv(found: ByDegradation) -> str:
@@ -107,7 +108,7 @@ def as_csv(found: ByDegradation) -> str:
       A line for each metric and degradation with the correlation over its severities and the bias, then a line for each
       metric and severity with the correlation over degradations.
     """
-    rows: list[tuple[str | float, ...]] = [_COLUMNS]
+    rows: list[tuple[str | float, ...]] = [Line._fields]
     for k, metric in enumerate(found.metrics):
         for d, degradation in enumerate(found.degradations):
             cells = (round(float(value), 4) for value in (found.along[k, d], found.bias[k, d]))

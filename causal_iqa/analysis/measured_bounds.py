@@ -112,31 +112,32 @@ def _tau_a(left: np.ndarray, right: np.ndarray) -> float:
     return float((signs[0] * signs[1]).mean())
 
 
-_COLUMNS = (
-    "metric",
-    "family",
-    "between",
-    "between_expected",
-    "tau",
-    "tau_at_most",
-    "between_at_most",
-    "contradicted_pairs",
-    "proven_pairs",
-    "all_pairs",
-    "share_q",
-    "share_m",
-    "between_pearson",
-    "within_pearson",
-    "pooled_pearson",
-    "within_at_most",
-    "largest_error",
-    "tau_at_least",
-)
+class Line(NamedTuple):
+    """A line of bounds.csv; NaN where a number is undefined."""
+
+    metric: str
+    family: str
+    between: float
+    between_expected: float
+    tau: float
+    tau_at_most: float
+    between_at_most: float
+    contradicted_pairs: int
+    proven_pairs: int
+    all_pairs: int
+    share_q: float
+    share_m: float
+    between_pearson: float
+    within_pearson: float
+    pooled_pearson: float
+    within_at_most: float
+    largest_error: float
+    tau_at_least: float
 
 
 def as_csv(found: Mapping[str, MeasuredBounds]) -> str:
     """Returns a line for each metric, the least contradicted first; undefined cells are empty."""
-    rows: list[tuple[str | float, ...]] = [_COLUMNS]
+    rows: list[tuple[str | float, ...]] = [Line._fields]
     for metric, one in sorted(found.items(), key=lambda item: (item[1].against.proven, item[0])):
         pairs, parts = one.against, one.parts
         numbers = (

@@ -4,15 +4,19 @@ import csv
 import math
 import pathlib
 import re
-from collections.abc import Callable, Mapping, Sequence
+import typing
+from collections.abc import Callable, Mapping
+from typing import TypeVar
 
 from causal_iqa import InputError, _files, _reads, estimators, pipeline
+from causal_iqa.analysis import by_degradation, measured_bounds
 from causal_iqa.analysis.audit import Audit
 from causal_iqa.estimates import Estimate
 from causal_iqa.report import audit as audit_report
 from causal_iqa.report import format, markdown, record_audit, tables
 from causal_iqa.report.recorded import Gain, Metric, Network, Recorded, Summary
 
+L = TypeVar("L", by_degradation.Line, measured_bounds.Line)
 _NUMBERS = ("between", "corrected", "within", "pooled")
 _ALL = pipeline.ALL_NETWORKS
 _PLACE = re.compile(r"<!-- ([\w-]+)/(\w+) -->\n.*?<!-- end -->", re.DOTALL)
@@ -176,38 +180,42 @@ def _accuracy(run: Recorded) -> str:
     return _table(["score", "family", "reads beside the images", f"error in {markdown.escaped(measure.unit)}"], rows)
 
 
-def _rows_of(run: Recorded, file: str, *, column: str) -> Sequence[Mapping[str, str]]:
-    """Rows of a CSV file; one that is missing, or of a version without this column, is refused."""
+def _lines_of(run: Recorded, file: str, kind: type[L]) -> list[L]:
+    """Lines of a CSV file; one that is missing, or of a version with other columns, is refused."""
     rows = run.files.get(file, ())
-    if not rows or column not in rows[0]:
+    if not rows or not rows[0].keys() >= set(kind._fields):
         raise InputError(f"run: its folder has no {file} of this version; run causal-iqa align on it again")
-    return rows
+    types = typing.get_type_hints(kind)
+
+    def value(text: str, column: str) -> str | int | float:
+        return math.nan if types[column] is float and not text else types[column](text)
+
+    return [kind._make(value(row[column], column) for column in kind._fields) for row in rows]
 
 
-def _cell(text: str, form: str = ".3f", scale: float = 1.0) -> str:
-    """A number of a CSV file, which is empty where it is undefined."""
-    return f"{scale * float(text):{form}}" if text else format.UNKNOWN
+def _cell(value: float, form: str = ".3f", scale: float = 1.0) -> str:
+    return format.UNKNOWN if math.isnan(value) else f"{scale * value:{form}}"
 
 
 def _by_degradation(run: Recorded) -> str:
     """The best scores of every family, degradation by degradation, and where they are blind."""
-    rows = _rows_of(run, _BY_DEGRADATION, column="severity")
-    cells = {(row["metric"], row["degradation"] or row["severity"]): row for row in rows}
-    chosen = [metric for metric, _ in _best_of_families(run) if any(row["metric"] == metric for row in rows)]
+    found = _lines_of(run, _BY_DEGRADATION, by_degradation.Line)
+    cells = {(one.metric, one.degradation or one.severity): one for one in found}
+    chosen = [metric for metric, _ in _best_of_families(run) if any(one.metric == metric for one in found)]
     scale, form = (100.0, "+.0f") if run.summary.measure.is_accuracy else (1.0, "+.2f")
-    degradations = dict.fromkeys(row["degradation"] for row in rows if row["degradation"])
-    severities = dict.fromkeys(row["severity"] for row in rows if row["severity"])
+    degradations = dict.fromkeys(one.degradation for one in found if one.degradation)
+    severities = dict.fromkeys(one.severity for one in found if not one.degradation)
     lines = []
     for degradation in degradations:
         own = [cells[metric, degradation] for metric in chosen]
         both = [
-            f"{_cell(row['spearman_over_severities'], '.2f')} ({_cell(row['predicted_less_true'], form, scale)})"
-            for row in own
+            f"{_cell(one.spearman_over_severities, '.2f')} ({_cell(one.predicted_less_true, form, scale)})"
+            for one in own
         ]
         lines.append([markdown.escaped(degradation), *both])
     for severity in severities:
-        own = [cells[metric, severity]["spearman_over_degradations"] for metric in chosen]
-        lines.append([f"over degradations, severity {float(severity):g}", *(_cell(text, ".2f") for text in own)])
+        across = [cells[metric, severity].spearman_over_degradations for metric in chosen]
+        lines.append([f"over degradations, severity {severity:g}", *(_cell(value, ".2f") for value in across)])
     measure = run.summary.measure
     words = (
         "Of each degradation: Spearman correlation of mean score and mean performance over its severities; in brackets "
@@ -220,21 +228,21 @@ def _by_degradation(run: Recorded) -> str:
 
 def _bounds(run: Recorded) -> str:
     """The bounds of docs/theory.md beside what they bound, the least contradicted score first."""
-    rows = _rows_of(run, _BOUNDS, column="metric")
+    found = _lines_of(run, _BOUNDS, measured_bounds.Line)
     chosen = {metric for metric, _ in _best_of_families(run)}
     lines = [
         [
-            markdown.name(row["metric"]),
-            format.words(row["family"]),
-            f"{_cell(row['between'])} ({_cell(row['between_expected'])})",
-            f"{_cell(row['tau'])} ({_cell(row['tau_at_most'])})",
-            f"{row['contradicted_pairs']} of {row['proven_pairs']}",
-            f"{_cell(row['within_pearson'])} ({_cell(row['within_at_most'])})",
-            f"{_cell(row['pooled_pearson'])} = {_sum_of_parts(row)}",
-            f"{_cell(row['largest_error'], '.1f', 100.0)} ({_cell(row['tau_at_least'], '.2f')})",
+            markdown.name(one.metric),
+            format.words(one.family),
+            f"{_cell(one.between)} ({_cell(one.between_expected)})",
+            f"{_cell(one.tau)} ({_cell(one.tau_at_most)})",
+            f"{one.contradicted_pairs} of {one.proven_pairs}",
+            f"{_cell(one.within_pearson)} ({_cell(one.within_at_most)})",
+            f"{_cell(one.pooled_pearson)} = {_sum_of_parts(one)}",
+            f"{_cell(one.largest_error, '.1f', 100.0)} ({_cell(one.tau_at_least, '.2f')})",
         ]
-        for row in rows
-        if row["metric"] in chosen
+        for one in found
+        if one.metric in chosen
     ]
     head = [
         "score",
@@ -246,19 +254,15 @@ def _bounds(run: Recorded) -> str:
         "pooled = between + within, Pearson",
         "largest error in points (tau at least)",
     ]
-    words = f"Share of the variance of performance that lies between conditions: {_cell(rows[0]['share_m'], '.2f')}. "
+    words = f"Share of the variance of performance that lies between conditions: {_cell(found[0].share_m, '.2f')}. "
     return f"{words}{_WORDS_OF_BOUNDS}\n\n" + _table(head, lines)
 
 
-def _sum_of_parts(row: Mapping[str, str]) -> str:
+def _sum_of_parts(one: measured_bounds.Line) -> str:
     """The two terms of proposition 2."""
-    try:
-        q, m, between, within = (
-            float(row[name]) for name in ("share_q", "share_m", "between_pearson", "within_pearson")
-        )
-    except ValueError:
-        return format.UNKNOWN
-    return f"{between * math.sqrt(q * m):.3f} + {within * math.sqrt((1 - q) * (1 - m)):.3f}"
+    q, m = one.share_q, one.share_m
+    parts = one.between_pearson * math.sqrt(q * m), one.within_pearson * math.sqrt((1 - q) * (1 - m))
+    return format.UNKNOWN if math.isnan(sum(parts)) else " + ".join(f"{part:.3f}" for part in parts)
 
 
 def _settings(run: Recorded) -> str:
