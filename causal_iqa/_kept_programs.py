@@ -220,7 +220,9 @@ def _compile(lowered: Any, outputs: Any, path: pathlib.Path | None) -> Callable[
     _OF_THREAD.compiled = False
     found = lowered.compile()
     if _OF_THREAD.compiled:
-        calls = frozenset(_CALL.findall(lowered.as_text()))
+        # On a CPU these are LAPACK's alone, for what calls Python is not in JAX's cache; the text of a program is long.
+        on_cpu = jax.default_backend() == "cpu"
+        calls = frozenset([_LAPACK] if on_cpu else _CALL.findall(lowered.as_text()))
         if all(name.startswith(_CALLS_THAT_STAY) for name in calls):
             # Nobody misses what cannot be kept: a program with constants on a device, or one that the disk has no
             # room for.
