@@ -32,16 +32,36 @@ class UnknownValueError(Exception):
     """A value has no digest that is certain to change with it."""
 
 
+def _stamp() -> tuple[tuple[str, int, int], ...]:
+    """The library's files with their sizes and times of change."""
+    root = pathlib.Path(__file__).parent
+    files = (file for file in sorted(root.rglob("*")) if file.suffix != ".pyc" and file.is_file())
+    return tuple((str(file), (about := file.stat()).st_size, about.st_mtime_ns) for file in files)
+
+
+# Of the code that this process runs.
+_AT_IMPORT = _stamp()
+
+
+def is_code_unchanged() -> bool:
+    """Whether the library's files are those that this process imports; what runs is unknown otherwise."""
+    return bool(_AT_IMPORT) and _stamp() == _AT_IMPORT
+
+
 @functools.cache
 def of_code() -> str:
-    """Returns a digest of this library's files and of the versions of the libraries that trace and compile."""
+    """Returns a digest of this library's files and of the versions of the libraries that trace and compile.
+
+    Raises:
+      UnknownValueError: when the files have changed since they were imported, or there are none.
+    """
     root = pathlib.Path(__file__).parent
     whole = hashlib.blake2b(digest_size=16)
-    for file in sorted(root.rglob("*")):
-        if file.suffix == ".pyc" or not file.is_file():
-            continue
-        content = file.read_bytes()
-        whole.update(b"%s %d:" % (file.relative_to(root).as_posix().encode(), len(content)) + content)
+    for name, _, _ in _AT_IMPORT:
+        content = pathlib.Path(name).read_bytes()
+        whole.update(b"%s %d:" % (pathlib.Path(name).relative_to(root).as_posix().encode(), len(content)) + content)
+    if not is_code_unchanged():
+        raise UnknownValueError("the library's files changed since they were imported")
     versions = [sys.version, platform.machine()]
     for name in _LIBRARIES:
         try:

@@ -2,8 +2,8 @@
 
 JAX's own cache of compilations is asked with the traced program, and tracing takes longer than reading. Here the
 question is a digest of the function, of everything that it closes over, and of the shapes that it is given
-(`_fingerprints`). A function without a certain digest is traced. The entries lie in the folder of JAX's cache, and only
-where there is one.
+(`_fingerprints`). A function without a certain digest is traced. Only commands keep programs, in the folder of JAX's
+cache: in a process of the user's, a function that was exchanged for another would not show in any digest.
 """
 
 import concurrent.futures
@@ -76,12 +76,17 @@ class Program:
         return jax.tree.unflatten(self._tree, self._compiled.result()(*jax.tree.leaves(arguments)))
 
 
+_FOLDER: list[pathlib.Path] = []
+
+
+def keep_in(folder: pathlib.Path | None) -> None:
+    """Has programs kept in a folder from here on, which is also that of JAX's cache; None: nowhere."""
+    _FOLDER[:] = [] if folder is None else [folder]
+
+
 def folder() -> pathlib.Path | None:
-    """Returns where programs are kept; None where they are not."""
-    named = jax.config.values["jax_compilation_cache_dir"]
-    if not named or not jax.config.values["jax_enable_compilation_cache"] or jax.process_count() > 1:
-        return None
-    return pathlib.Path(named)
+    """Returns where programs are kept; None where they are not, as in one process of several."""
+    return _FOLDER[0] if _FOLDER and jax.process_count() == 1 else None
 
 
 class Function:
@@ -174,10 +179,10 @@ def _key(
         return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, weak_type=getattr(leaf, "weak_type", False))
 
     every = [[(one.platform, one.device_kind, one.id) for one in some] for some in (devices, jax.devices())]
-    code = _fingerprints.of_code(), _fingerprints.of_settings()
-    surroundings = code, processor(), every, os.environ.get("XLA_FLAGS", "")
     placed = [str(getattr(leaf, "sharding", None)) for leaf in jax.tree.leaves(arguments)]
     try:
+        code = _fingerprints.of_code(), _fingerprints.of_settings()
+        surroundings = code, processor(), every, os.environ.get("XLA_FLAGS", "")
         return _fingerprints.of(surroundings, dict(options), placed, defined_by, jax.tree.map(shape, arguments))
     except _fingerprints.UnknownValueError:
         return None
@@ -219,7 +224,7 @@ def _compile(lowered: Any, outputs: Any, path: pathlib.Path | None) -> Callable[
     _listen()
     _OF_THREAD.compiled = False
     found = lowered.compile()
-    if _OF_THREAD.compiled:
+    if _OF_THREAD.compiled and _fingerprints.is_code_unchanged():
         # On a CPU these are LAPACK's alone, for what calls Python is not in JAX's cache; the text of a program is long.
         on_cpu = jax.default_backend() == "cpu"
         calls = frozenset([_LAPACK] if on_cpu else _CALL.findall(lowered.as_text()))
@@ -283,5 +288,7 @@ def _read(path: pathlib.Path) -> _Entry | None:
             return None
         os.utime(path)
         return pickle.loads(content[16:])
-    except (OSError, zlib.error, pickle.UnpicklingError, AttributeError, ImportError, EOFError, IndexError, TypeError):
+    except (OSError, zlib.error):
+        return None
+    except Exception:  # Pickle raises whatever it meets in what another version wrote.
         return None

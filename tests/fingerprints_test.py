@@ -181,3 +181,13 @@ def test_the_settings_that_a_trace_reads_count(monkeypatch):
         assert _fingerprints.of_settings() != before
     assert _fingerprints.of_settings() == before
     assert not any("cache" in name for name, _ in before)
+
+
+def test_code_that_changed_after_its_import_has_no_digest(monkeypatch):
+    assert _fingerprints.is_code_unchanged()
+    for changed in ((), _fingerprints._AT_IMPORT[1:]):
+        monkeypatch.setattr(_fingerprints, "_stamp", lambda changed=changed: changed)
+        _fingerprints.of_code.cache_clear()
+        with pytest.raises(_fingerprints.UnknownValueError, match="changed"):
+            _fingerprints.of_code()
+    _fingerprints.of_code.cache_clear()

@@ -11,19 +11,21 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from causal_iqa import _files, _kept_programs
+from causal_iqa import _files, _fingerprints, _kept_programs
 
 
 @pytest.fixture
-def folder(tmp_path, monkeypatch):
-    """An empty folder that is JAX's cache for the time of a test."""
-    before = jax.config.jax_compilation_cache_dir
+def folder(tmp_path):
+    """An empty folder in which programs are kept, JAX's cache as well, for the time of a test."""
     from jax.experimental.compilation_cache import compilation_cache as own
 
+    before, kept = jax.config.values["jax_compilation_cache_dir"], _kept_programs.folder()
     jax.config.update("jax_compilation_cache_dir", str(tmp_path))
+    _kept_programs.keep_in(tmp_path)
     own.reset_cache()
     yield tmp_path
     jax.config.update("jax_compilation_cache_dir", before)
+    _kept_programs.keep_in(kept)
     own.reset_cache()
 
 
@@ -82,10 +84,12 @@ def test_another_definition_or_another_shape_is_another_program(folder, changes)
 
 
 _OTHER_PROCESS = """
+import pathlib
 import sys
 import jax
 from tests import kept_programs_test as own
 jax.config.update("jax_compilation_cache_dir", sys.argv[1])
+own._kept_programs.keep_in(pathlib.Path(sys.argv[1]))
 jax.config.update("jax_numpy_rank_promotion", "raise")  # As all tests.
 made = []
 print(own._run(made=made)[1]["solved"].tolist(), len(made))
@@ -153,15 +157,24 @@ def test_a_definition_without_a_digest_is_traced_and_not_kept(folder):
     assert len(made) == 2 and _entries(folder) == []
 
 
-def test_nothing_is_kept_where_compilations_are_not(folder):
-    jax.config.update("jax_enable_compilation_cache", False)
-    try:
-        assert _kept_programs.folder() is None
-        _, found = _run()
-    finally:
-        jax.config.update("jax_enable_compilation_cache", True)
+def test_nothing_is_kept_unless_a_command_asks_for_it(folder):
+    """In a process of the user's, a function of the library may have been exchanged for another."""
+    _kept_programs.keep_in(None)
+    _, found = _run()
     np.testing.assert_allclose(found["solved"], [1, 0.5, 0.25])
     assert _entries(folder) == []
+
+
+def test_nothing_is_kept_or_read_once_the_library_has_changed_on_the_disk(folder, monkeypatch):
+    made = []
+    _run(made=made)
+    monkeypatch.setattr(_fingerprints, "_stamp", lambda: (("edited.py", 1, 1),))
+    _run(made=made, defined_by="another")
+    assert len(_entries(folder)) == 1, "traced by code that no digest stands for"
+    _fingerprints.of_code.cache_clear()
+    _run(made=made)
+    assert len(made) == 3
+    _fingerprints.of_code.cache_clear()
 
 
 def test_a_full_disk_costs_nothing_but_the_entry(folder, monkeypatch):

@@ -114,24 +114,20 @@ def set_scores(
       labels: int [N].
 
     Returns:
-      Every score that the table has the outputs for; those that read features only where every network gives them.
+      Every score that the table has the outputs for.
     """
     order = list(order)
     labelled = labels.min() >= 0 and len(labels) >= _LEAST_PER_CLASS * len(np.unique(labels))
     found: list[SetScore] = []
     if all(name in kept for name in networks):
-        # A score of some networks alone would have no mean over the networks.
-        embedded = all(f"{name}/embedding" in table.vectors for name in networks)
-        fields = estimators.MatrixNormTerms._fields
-        with_terms = all(f"{name}/{field}" in table.columns for name in networks for field in fields)
         for name in networks:
-            embedding = np.asarray(table.vectors[f"{name}/embedding"])[order] if embedded else None
-            given = _arguments(kept[name], embedding)
+            embedding = table.vectors.get(f"{name}/embedding")
+            given = _arguments(kept[name], None if embedding is None else np.asarray(embedding)[order])
             if labelled:
                 given["labels"] = lambda c, images: labels[images]
-            if with_terms:
-                terms = [np.asarray(table.columns[f"{name}/{field}"])[order] for field in fields]
-                given["terms"] = functools.partial(_terms, terms)
+            terms = [table.columns.get(f"{name}/{field}") for field in estimators.MatrixNormTerms._fields]
+            if all(term is not None for term in terms):
+                given["terms"] = functools.partial(_terms, [np.asarray(term)[order] for term in terms])
             scores = _own_scores(kept[name], given)
             defined = np.any(np.isfinite(kept[name].log_probabilities), axis=2)
             found += [

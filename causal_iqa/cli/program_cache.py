@@ -59,7 +59,7 @@ def default_folder() -> pathlib.Path:
 
 
 def keep(given: str | None, *, most_bytes: int = MOST_BYTES) -> pathlib.Path | None:
-    """Has JAX keep compiled programs from here on. To be called before the first one is compiled.
+    """Has compiled programs kept from here on. To be called before the first one is compiled.
 
     Args:
       given: a folder, OFF, or None: the folder that JAX_COMPILATION_CACHE_DIR names, else `default_folder`.
@@ -72,6 +72,12 @@ def keep(given: str | None, *, most_bytes: int = MOST_BYTES) -> pathlib.Path | N
     Raises:
       InputError: when the folder given cannot be made or written.
     """
+    folder = _keep_of_jax(given, most_bytes)
+    _kept_programs.keep_in(folder)
+    return folder
+
+
+def _keep_of_jax(given: str | None, most_bytes: int) -> pathlib.Path | None:
     if given == OFF:
         jax.config.update("jax_enable_compilation_cache", False)
         return None

@@ -51,19 +51,6 @@ def test_every_estimator_of_sets_that_has_its_inputs_is_there():
     assert values[1, 0] == pytest.approx(float(estimators.TABLE["nuclear_norm"].fn(dense[None])[0]))
 
 
-def test_estimators_that_read_features_need_those_of_every_network():
-    """Otherwise they would have no mean over the networks, which every metric of a report has."""
-    log_p, classes = _outputs()
-    kept = dict.fromkeys("ab", estimators.KeptOutputs(log_p[list(_ORDER)], classes[list(_ORDER)], 3, None))
-    table = worlds.table()
-    embedding = np.random.default_rng(1).normal(size=(5, 40, 6)).astype(np.float16)
-    for having, names in (("a", set()), ("ab", {"dispersion", "gd_score"})):
-        some = table._replace(vectors={**table.vectors, **{f"{name}/embedding": embedding for name in having}})
-        found = set_scores.set_scores(("a", "b"), some, _ORDER, kept, table.labels)
-        assert {one.name for one in found} & {"dispersion", "gd_score"} == names
-        assert {one.networks for one in found if one.name == "nuclear_norm"} == {("a",), ("b",)}
-
-
 def test_images_without_outputs_are_left_out_of_a_set():
     defined = np.array([[True, True, False], [False, False, False]])
     one = set_scores.SetScore("mean", ("a",), "own", defined, lambda c, images: images.mean(axis=1))

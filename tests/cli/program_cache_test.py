@@ -10,7 +10,7 @@ import zlib
 import jax
 import pytest
 
-from causal_iqa import InputError
+from causal_iqa import InputError, _kept_programs
 from causal_iqa.cli import program_cache
 
 _PROGRAM = """
@@ -33,8 +33,9 @@ def settings():
         "jax_persistent_cache_min_compile_time_secs",
         "jax_persistent_cache_enable_xla_caches",
     ]
-    before = {name: getattr(jax.config, name) for name in names}
+    before, folder = {name: getattr(jax.config, name) for name in names}, _kept_programs.folder()
     yield
+    _kept_programs.keep_in(folder)
     for name, value in before.items():
         jax.config.update(name, value)
 
@@ -66,13 +67,14 @@ def test_by_default_a_folder_of_the_users_cache_unless_the_environment_names_one
     monkeypatch.delenv("JAX_COMPILATION_CACHE_DIR")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     folder = program_cache.keep(None)
+    assert _kept_programs.folder() == folder
     assert folder.parent == tmp_path / "causal_iqa" / "compilations"
     assert jax.config.jax_compilation_cache_dir == str(folder)
     assert folder.stat().st_mode & 0o077 == 0
 
 
 def test_off_keeps_nothing(settings):
-    assert program_cache.keep("off") is None
+    assert program_cache.keep("off") is None and _kept_programs.folder() is None
     assert not jax.config.jax_enable_compilation_cache
 
 
